@@ -1,0 +1,54 @@
+# make demo    a simulated patient -> forecast -> picture and report
+# make test    the whole test suite with coverage
+# Both set up everything they need in .venv; a rerun installs nothing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# uv is several times faster; plain pip does the same where uv cannot be had.
+install = if test -x $(BIN)/uv; \
+	then $(BIN)/uv pip install --python $(BIN)/python --quiet $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS)) $(1); \
+	else $(PIP) $(1); fi
+TORCH := torch==2.13.0
+
+.PHONY: demo test serve bench lint lock clean
+.DEFAULT_GOAL := demo
+
+.venv/base.stamp: requirements/base.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	-$(PIP) uv
+	$(call install,--require-hashes -r requirements/base.lock)
+	$(call install,--no-deps --editable .)
+	touch $@
+
+.venv/dev.stamp: .venv/base.stamp requirements/dev.lock
+	$(call install,--require-hashes -r requirements/dev.lock)
+	$(call install,$(TORCH))
+	touch $@
+
+.venv/bench.stamp: .venv/dev.stamp requirements/bench.lock
+	$(call install,--require-hashes -r requirements/bench.lock)
+	touch $@
+
+demo: .venv/base.stamp
+	$(BIN)/novamind demo --out demo
+
+test: .venv/dev.stamp
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/bench.stamp
+	$(BIN)/python benchmarks/forecast.py
+
+lock: .venv/base.stamp
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate --generate-hashes pyproject.toml -o requirements/base.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate --generate-hashes pyproject.toml --group dev -c requirements/base.lock -o requirements/dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate --generate-hashes pyproject.toml --group dev --group bench -c requirements/dev.lock -o requirements/bench.lock
+
+clean:
+	rm -rf .venv demo runs .coverage .hypothesis .mypy_cache .ruff_cache .pytest_cache

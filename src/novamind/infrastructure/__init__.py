@@ -1,0 +1,1 @@
+"""What runs underneath: logging and the model store."""
