@@ -2,7 +2,6 @@
 
 import sys
 
-import click
 import typer
 
 from novamind.errors import NovamindError
@@ -13,6 +12,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 
@@ -24,13 +24,7 @@ def root() -> None:
 def main() -> None:
     """Run the command line; exit code 2 and one line on stderr for anything the user can put right."""
     try:
-        code = app(standalone_mode=False)
+        app()
     except NovamindError as error:
         print(f"novamind: {error}", file=sys.stderr)
         sys.exit(2)
-    except click.ClickException as error:
-        print(f"novamind: {error.format_message()}", file=sys.stderr)
-        sys.exit(2)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    sys.exit(code if isinstance(code, int) else 0)
