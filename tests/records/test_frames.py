@@ -253,6 +253,14 @@ def test_present_day_is_that_of_the_reports_own_clock() -> None:
         symptom_frame(pl.DataFrame({"timestamp": [here.date() + timedelta(days=2)], "value": [1]}))
 
 
+@pytest.mark.parametrize(("text", "reason"), [("9999-12-31T23:59-12:00", "future"), ("0001-01-01T00:00+12:00", "1900")])
+def test_mistyped_years_with_a_timezone_are_refused_like_others(text: str, reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        symptom_frame(
+            pl.DataFrame({"timestamp": [text, "2024-03-01T00:00Z"], "value": [1, 2]}), timezone="Europe/Berlin"
+        )
+
+
 def test_signals_carry_units() -> None:
     columns = {
         "timestamp": [DAY, "2024-03-02", DAY, DAY],
