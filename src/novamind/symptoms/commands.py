@@ -79,7 +79,9 @@ def forecast(
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for picture and report.")] = Path("demo"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for picture and report; default demo, none with --json.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another seed, another patient.")] = 7,
     horizon: Horizon = 14,
     as_json: AsJson = False,
@@ -92,7 +94,7 @@ def demo(
     known = find("PHQ-9")
     result = forecast_many(_simulated_record(known, seed), horizon, scale=known.scale, seed=seed)[0]
     _log(result, started)
-    _present(result, 15, known, out, as_json)
+    _present(result, 15, known, out if out or as_json else Path("demo"), as_json)
 
 
 def _read(path: Path) -> "LongFrame":
@@ -173,7 +175,7 @@ def _rows_of(frame: "LongFrame", key: "SeriesKey", name: str) -> "pl.DataFrame":
 
 
 def _simulated_record(known: "Instrument", seed: int) -> "pl.DataFrame":
-    """120 days of a simulated person who is neither well nor at the end of the scale, through an instrument."""
+    """120 days of a simulated person, neither well nor at the end of the scale, through an instrument."""
     import numpy as np
     import polars as pl
 
@@ -181,7 +183,9 @@ def _simulated_record(known: "Instrument", seed: int) -> "pl.DataFrame":
 
     cohort = simulate(40, 120, seed=seed)
     daily = np.isfinite(cohort.reports).mean(1) > 0.6
-    person = int(np.argmin(np.where(daily, np.abs(cohort.level - 0.45), np.inf)))
+    recently = np.clip(cohort.severity[:, -28:], 0, 1).mean(1)
+    plain = np.abs(recently - 0.45) + np.abs(cohort.spread - 0.14)
+    person = int(np.argmin(np.where(daily, plain, np.inf)))
     values = known.scale.snap(known.scale.from_unit(cohort.severity[person].astype(np.float64)))
     monday = np.datetime64("2025-01-06")
     days = monday + cohort.weekday[person] + np.arange(values.size)

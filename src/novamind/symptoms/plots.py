@@ -288,8 +288,10 @@ def _finish(layers: list[alt.Chart], height: int, title: str, subtitle: str) -> 
         )
         .configure(font=_FONT, background="white", padding=14)
         .configure_view(stroke=None)
+        .configure_mark(aria=False)
         .configure_title(offset=24, limit=_WIDTH)
         .configure_axis(
+            aria=False,
             gridColor=_GRID,
             domainColor=_LINK,
             tickColor=_LINK,
@@ -303,6 +305,7 @@ def _finish(layers: list[alt.Chart], height: int, title: str, subtitle: str) -> 
         )
         .configure_axisX(grid=False)
         .configure_legend(
+            aria=False,
             orient="bottom",
             columnPadding=22,
             labelColor=_TEXT,
