@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
@@ -70,8 +69,8 @@ def render(forecast: SymptomForecast, threshold: float | None = None, instrument
         trend=trend,
         insights=[sentence for sentence in forecast.insights if sentence not in (headline, trend)],
         risk=None if risk is None else wording.risk(forecast, risk),
-        picture=Markup(to_svg(fan_chart(forecast, threshold))),  # noqa: S704 - vl-convert escapes the text in it
-        risk_picture=None if threshold is None else Markup(to_svg(risk_chart(forecast, threshold))),  # noqa: S704
+        picture=to_svg(fan_chart(forecast, threshold)),
+        risk_picture=None if threshold is None else to_svg(risk_chart(forecast, threshold)),
         days=[
             {
                 "date": day,
