@@ -5,7 +5,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from novamind.errors import NovamindError
+from novamind.errors import NovamindError, ValidationError
 from novamind.symptoms import commands as symptoms
 
 app = typer.Typer(
@@ -22,10 +22,16 @@ def root(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         print(context.get_help())
         return
+    import pydantic
+
     from novamind.infrastructure.logs import configure
     from novamind.settings import Settings
 
-    configure(Settings())
+    try:
+        configure(Settings())
+    except pydantic.ValidationError as error:
+        wrong = "; ".join(f"NOVAMIND_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise ValidationError(f"the configuration cannot be used: {wrong}") from error
 
 
 symptoms.register(app)
@@ -41,6 +47,4 @@ def main() -> None:
     except TyperException as error:
         print(f"novamind: {error.format_message()}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except typer.Abort:
-        sys.exit(1)
     sys.exit(code)

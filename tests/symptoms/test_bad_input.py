@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import Shell
 
+from novamind.symptoms.service import default_service
+
 DAYS = [f"2025-01-{day:02d}" for day in range(1, 29)]
 GOOD = [f"{day},{9 + i % 4}" for i, day in enumerate(DAYS)]
 TOMORROW = datetime.now(UTC).date() + timedelta(days=2)
@@ -155,3 +157,24 @@ def test_a_constant_series_is_forecast_with_honest_intervals(shell: Shell, tmp_p
 def test_bad_demo(shell: Shell, seed: str) -> None:
     ran = shell("demo", "--seed", seed)
     assert (ran.code, ran.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("LOG_LEVEL", "CANARY"), ("MAX_FORECAST_HORIZON", "31"), ("MAX_FILE_BYTES", "CANARY")],
+)
+def test_bad_configuration(shell: Shell, monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(f"NOVAMIND_{variable}", value)
+    ran = shell("demo")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert f"NOVAMIND_{variable}: Input should be" in ran.err
+    assert "CANARY" not in ran.err
+
+
+def test_a_folder_without_a_model(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NOVAMIND_SYMPTOM_MODEL_PATH", str(tmp_path))
+    default_service.cache_clear()
+    ran = shell("demo")
+    default_service.cache_clear()
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "no complete symptom model" in ran.err

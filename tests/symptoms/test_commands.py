@@ -161,7 +161,7 @@ def test_demo_needs_nothing_and_repeats_itself(shell: Shell) -> None:
     assert other["patient_id"] == "simulated-8"
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("seed", [0, 1, 2])
 def test_any_seed_has_a_patient_worth_showing(shell: Shell, seed: int) -> None:
     document = json.loads(shell("demo", "--seed", seed, "--json").out)
     assert 5 <= document["days"][0]["median"] <= 20
