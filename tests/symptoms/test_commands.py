@@ -64,6 +64,15 @@ def test_json_is_one_document_that_equals_the_python_api(shell: Shell, diary: Pa
     assert {path.name for path in Path().iterdir()} == {"diary.csv"}
 
 
+def test_timestamps_that_only_count_days(shell: Shell, diary: Path) -> None:
+    document = json.loads(shell("forecast", diary, "--instrument", "PHQ-9", "--undated", "--json").out)
+    history = pl.read_csv(diary).with_columns(symptom=pl.lit("PHQ-9"))
+    undated, dated = (nm.symptoms.forecast(history, dated=dated) for dated in (False, True))
+    drawn = [list(day["quantiles"].values()) for day in document["days"]]
+    np.testing.assert_array_equal(drawn, undated.quantiles)
+    assert (undated.continuous_quantiles != dated.continuous_quantiles).any()
+
+
 def test_json_with_out_writes_the_files_it_names(shell: Shell, diary: Path) -> None:
     ran = shell("forecast", diary, "--instrument", "PHQ-9", "--json", "--out", "there/deep")
     files = json.loads(ran.out)["files"]
@@ -93,9 +102,9 @@ def test_one_of_several_series(shell: Shell, many: Path) -> None:
         (("--patient", "CANARY-1"), "the file holds 2 symptoms: choose one with --symptom: PHQ_9, mood"),
         (
             ("--patient", "CANARY-1", "--symptom", "moood"),
-            "no such symptom in the file; did you mean mood? It holds PHQ_9, mood",
+            "no such symptom in the file, which holds PHQ_9, mood; did you mean mood?",
         ),
-        (("--patient", "CANARY-1", "--symptom", "xyz"), "no such symptom in the file; It holds PHQ_9, mood"),
+        (("--patient", "CANARY-1", "--symptom", "xyz"), "no such symptom in the file, which holds PHQ_9, mood"),
     ],
 )
 def test_a_missing_choice_lists_symptoms_and_only_counts_patients(

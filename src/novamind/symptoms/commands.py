@@ -52,6 +52,9 @@ def forecast(
     out: Annotated[
         Path | None, typer.Option(help="Folder for picture and report; default forecast, none with --json.")
     ] = None,
+    undated: Annotated[
+        bool, typer.Option("--undated", help="Timestamps only count days: their weekday means nothing.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Kept with the result.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -73,6 +76,7 @@ def forecast(
         quantile_levels=LEVELS if levels is None else _numbers(levels, "--levels", "0.1,0.5,0.9"),
         scale=its_scale,
         seed=seed,
+        dated=not undated,
     )[0]
     _log(result, started)
     _present(result, threshold, known, out if out or as_json else Path("forecast"), as_json)
@@ -110,6 +114,8 @@ def _read(path: Path) -> "LongFrame":
 
 def _choose(frame: "LongFrame", patient: str | None, symptom: str | None) -> "SeriesKey":
     """The one series that is meant. Symptoms are named in errors; patients only counted."""
+    from novamind.symptoms.instruments import plain
+
     patients = {key.patient_id for key in frame.series}
     if patient is None and len(patients) > 1:
         raise ValidationError(f"the file holds {len(patients)} patients: choose one with --patient")
@@ -125,12 +131,12 @@ def _choose(frame: "LongFrame", patient: str | None, symptom: str | None) -> "Se
             raise ValidationError(f"the file holds {len(keys)} symptoms: choose one with --symptom: {listed}")
         return keys[0]
     exact = [key for key in keys if key.name == symptom]
-    meant = exact or [key for key in keys if _plain(key.name) == _plain(symptom)]
+    meant = exact or [key for key in keys if plain(key.name) == plain(symptom)]
     if len(meant) == 1:
         return meant[0]
     near = difflib.get_close_matches(symptom.casefold(), [name.casefold() for name in there], n=1, cutoff=0.5)
-    hint = f"did you mean {next(n for n in there if n.casefold() == near[0])}? " if near else ""
-    raise NotFoundError(f"no such symptom in the file; {hint}It holds {listed}")
+    hint = f"; did you mean {next(n for n in there if n.casefold() == near[0])}?" if near else ""
+    raise NotFoundError(f"no such symptom in the file, which holds {listed}{hint}")
 
 
 def _measured_with(
@@ -316,7 +322,3 @@ def _document(
         "seed": forecast.seed,
         "files": {what.lower(): str(path) for what, path in files.items()},
     }
-
-
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
