@@ -237,8 +237,10 @@ def members(arguments: argparse.Namespace) -> Result | None:
         alone = np.zeros_like(stack.weights)
         alone[..., i] = 1
         variants[f"{member.name} alone"] = replace(shipped, stack=Stack(alone, 0.0))
+    # Where one member has all the weight, the others share it equally without it.
+    floored = replace(shipped, stack=replace(stack, weights=np.maximum(stack.weights, 1e-4)))
     for member in shipped.members:
-        variants[f"without {member.name}"] = shipped.without([member.name])
+        variants[f"without {member.name}"] = floored.without([member.name])
     variants["weights not moved by the person's record"] = replace(shipped, stack=replace(stack, learning_rate=0.0))
     uncalibrated = Calibration(np.ones_like(calibration.factors), np.inf)
     variants["without conformal calibration"] = replace(shipped, calibration=uncalibrated)
