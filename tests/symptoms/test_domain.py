@@ -1,0 +1,128 @@
+"""Scales map there and back; intervals nest; the risk of a threshold agrees with the quantiles."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import MakeForecast, build_forecast
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from novamind.errors import ValidationError
+from novamind.symptoms.domain import LEVELS, Scale, SymptomForecast
+
+PHQ9 = Scale(0, 27, 1)
+SCALES = (PHQ9, Scale(0, 1), Scale(-3, 3, 0.5), Scale(0, 100, worse="low"), Scale(1, 7, 1, worse="low"))
+ALERT = st.floats(0.05, 0.95)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(1, 1), (2, 1), (0, np.inf), (np.nan, 1), (0, 1, 0), (0, 1, -1), (0, 1, 2), (0, 1, np.nan), (0, 1, None, "up")],
+)
+def test_impossible_scales_are_refused(arguments: tuple[float, ...]) -> None:
+    with pytest.raises(ValidationError):
+        Scale(*arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_unit_scale_and_back(scale: Scale) -> None:
+    values = np.linspace(scale.low, scale.high, 50)
+    unit = scale.to_unit(values)
+    best, worst = (scale.low, scale.high) if scale.worse == "high" else (scale.high, scale.low)
+    assert scale.to_unit(np.array([best, worst])).tolist() == [0, 1]
+    assert ((unit >= 0) & (unit <= 1)).all()
+    np.testing.assert_allclose(scale.from_unit(unit), values, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_snapping_gives_the_nearest_value_that_can_occur(scale: Scale) -> None:
+    values = np.random.default_rng(0).uniform(scale.low - 2, scale.high + 2, 200)
+    snapped = scale.snap(values)
+    assert ((snapped >= scale.low) & (snapped <= scale.high)).all()
+    np.testing.assert_array_equal(scale.snap(snapped), snapped)
+    if scale.step is None:
+        np.testing.assert_array_equal(snapped, np.clip(values, scale.low, scale.high))
+    else:
+        possible = scale.low + scale.step * np.arange(round(scale.range / scale.step) + 1)
+        np.testing.assert_allclose(snapped, possible[np.abs(values[:, None] - possible).argmin(1)])
+
+
+@pytest.fixture(params=SCALES, ids=str)
+def forecast(request: pytest.FixtureRequest, make_forecast: MakeForecast) -> SymptomForecast:
+    """A fan in the middle of each scale."""
+    return make_forecast(scale=request.param)
+
+
+def test_wider_levels_hold_narrower_ones(forecast: SymptomForecast) -> None:
+    bounds = [forecast.interval(level) for level in np.linspace(0.05, 0.95, 19)]
+    for inner, outer in itertools.pairwise(bounds):
+        assert (outer.low <= inner.low).all()
+        assert (inner.high <= outer.high).all()
+    assert (bounds[0].low <= forecast.median).all()
+    assert (forecast.median <= bounds[0].high).all()
+
+
+def test_the_interval_is_made_of_the_quantiles(forecast: SymptomForecast) -> None:
+    low, high = forecast.interval(0.8)
+    np.testing.assert_allclose(low, forecast.quantiles[:, 2])
+    np.testing.assert_allclose(high, forecast.quantiles[:, 18])
+    np.testing.assert_array_equal(forecast.median, forecast.quantiles[:, 10])
+
+
+@pytest.mark.parametrize("level", [0, -0.1, 0.96, 1, np.nan])
+def test_interval_levels_beyond_what_is_calibrated_are_refused(forecast: SymptomForecast, level: float) -> None:
+    with pytest.raises(ValidationError, match="above 0 and at most"):
+        forecast.interval(level)
+
+
+def test_reaching_a_worse_threshold_is_never_likelier(forecast: SymptomForecast) -> None:
+    scale = forecast.scale
+    towards_worse = np.linspace(scale.low, scale.high, 60)[:: 1 if scale.worse == "high" else -1]
+    risks = np.array([forecast.risk(threshold).probability for threshold in towards_worse])
+    assert ((risks >= 0) & (risks <= 1)).all()
+    assert (np.diff(risks, axis=0) <= 1e-9).all()
+    assert risks[0] == pytest.approx(1, abs=1e-6)  # everyone reaches the best value
+
+
+def test_risk_of_a_quantile_is_its_level(forecast: SymptomForecast) -> None:
+    half_step = (forecast.scale.step or 0) / 2
+    for i in (1, 5, 10, 15, 19):
+        worse_high = forecast.scale.worse == "high"
+        threshold = float(forecast.continuous_quantiles[3, i]) + (half_step if worse_high else -half_step)
+        expected = 1 - LEVELS[i] if worse_high else LEVELS[i]
+        assert forecast.risk(threshold).probability[3] == pytest.approx(expected, abs=1e-6)
+
+
+def test_risk_counts_the_mass_at_the_worst_value(make_forecast: MakeForecast) -> None:
+    forecast = make_forecast(scale=Scale(0, 1), centre=0.95, spread=0.2)
+    at_ceiling = (forecast.continuous_quantiles == 1).argmax(1)
+    assert (forecast.risk(1.0).probability >= 1 - LEVELS[at_ceiling] - 1e-6).all()
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 27.1, np.nan, np.inf])
+def test_thresholds_off_the_scale_are_refused(phq9: SymptomForecast, threshold: float) -> None:
+    with pytest.raises(ValidationError, match="0 to 27"):
+        phq9.risk(threshold)
+
+
+@pytest.mark.parametrize("probability", [0, 1, -1, np.nan])
+def test_alert_probabilities_are_probabilities(phq9: SymptomForecast, probability: float) -> None:
+    with pytest.raises(ValidationError, match="between 0 and 1"):
+        phq9.risk(15, alert_probability=probability)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=30), ALERT)
+def test_risk_periods_are_the_runs_of_days_at_alert(alert: list[bool], at: float) -> None:
+    forecast = build_forecast(horizon=len(alert))
+    rows = np.where(np.array(alert)[:, None], np.linspace(20, 24, 21), np.linspace(4, 8, 21))
+    risk = replace(forecast, continuous_quantiles=rows).risk(15, alert_probability=at)
+    assert (risk.probability >= at).tolist() == alert
+    days = [day for p in risk.periods for day in np.arange(p.start, p.end + 1)]
+    assert days == list(forecast.days[np.array(alert)])
+    assert all(later.start - earlier.end > 1 for earlier, later in zip(risk.periods, risk.periods[1:], strict=False))
+    for period in risk.periods:
+        inside = (forecast.days >= period.start) & (forecast.days <= period.end)
+        assert period.peak_probability == risk.probability[inside].max()

@@ -1,0 +1,80 @@
+"""Sentences say what the numbers carry, and no more."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import MakeForecast
+
+from novamind.symptoms.domain import Reliability, Scale, Trend
+from novamind.symptoms.features import FEATURES
+from novamind.symptoms.insights import insights
+from novamind.symptoms.instruments import recognise
+
+KNOWN = {"importance": {"last": 1.4, "slope": -0.6}}
+WORSENING = Trend(0.42, 0.1, 0.74, 0.95, "worsening", 42)
+
+
+def said(forecast: Any, instrument: str | None = None) -> str:
+    return " ".join(insights(replace(forecast, **KNOWN), recognise(instrument) if instrument else None))
+
+
+def test_the_headline_comes_first(make_forecast: MakeForecast) -> None:
+    first, *_ = insights(replace(make_forecast(), **KNOWN))
+    assert first.startswith("PHQ-9 is expected around")
+
+
+@pytest.mark.parametrize("direction", ["stable", "uncertain"])
+def test_a_trend_without_direction_is_not_told(make_forecast: MakeForecast, direction: Any) -> None:
+    assert "week" in said(replace(make_forecast(), trend=WORSENING))
+    assert "points a week" not in said(replace(make_forecast(), trend=replace(WORSENING, direction=direction)))
+
+
+def test_low_reliability_is_said_before_anything_but_the_headline(make_forecast: MakeForecast) -> None:
+    weak = replace(make_forecast(), **KNOWN, reliability=Reliability("low", ("only 5 days with reports",)))
+    assert insights(weak)[1] == ("Low reliability: only 5 days with reports. Read the range, not the middle.")
+    assert "Low reliability" not in said(make_forecast())
+
+
+@pytest.mark.parametrize(("spread", "told"), [(0.05, False), (0.5, True)])
+def test_a_forecast_that_leaves_the_scale_open_admits_it(
+    make_forecast: MakeForecast, spread: float, told: bool
+) -> None:
+    assert ("it says little" in said(make_forecast(spread=spread))) == told
+
+
+@pytest.mark.parametrize(("value", "words"), [(2.0, "pulls the middle up"), (-2.0, "pulls the middle down")])
+def test_the_leading_feature_is_named_with_its_direction(make_forecast: MakeForecast, value: float, words: str) -> None:
+    for name, meaning in FEATURES.items():
+        forecast = replace(make_forecast(), importance={"gap": 0.1, name: value})
+        assert f"the {meaning}: it {words}" in " ".join(insights(forecast))
+
+
+def test_features_that_hardly_move_it_are_not_named(make_forecast: MakeForecast) -> None:
+    quiet = replace(make_forecast(), importance={"last": 0.1, "slope": -0.2})  # of 27 points
+    assert "moves the forecast" not in " ".join(insights(quiet))
+
+
+class TestCutOffs:
+    """Published cut-offs ahead of a person are named with their chance, those behind are not."""
+
+    def test_the_next_one_on_the_way_to_worse(self, make_forecast: MakeForecast) -> None:
+        forecast = make_forecast(centre=0.42, spread=0.1)
+        last = forecast.history[np.isfinite(forecast.history)][-1]
+        instrument = recognise("PHQ-9")
+        assert instrument is not None
+        ahead = min(cut.value for cut in instrument.cut_offs if cut.value > last)
+        sentence = next(s for s in insights(replace(forecast, **KNOWN), instrument) if "chance" in s)
+        assert f"The chance of reaching {ahead:g} or higher" in sentence
+        peak = 100 * forecast.risk(ahead).probability.max()
+        assert f"at most {peak:.0f} %" in sentence
+
+    def test_none_when_the_worst_is_reached(self, make_forecast: MakeForecast) -> None:
+        assert "chance" not in said(make_forecast(centre=1.0), "PHQ-9")
+
+    def test_none_when_it_is_far_off(self, make_forecast: MakeForecast) -> None:
+        assert "chance" not in said(make_forecast(centre=0.02, spread=0.005), "PHQ-9")
+
+    def test_none_for_an_unknown_instrument(self, make_forecast: MakeForecast) -> None:
+        assert "chance" not in said(make_forecast(scale=Scale(0, 10)))

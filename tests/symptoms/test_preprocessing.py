@@ -1,0 +1,59 @@
+"""Histories are cut so that no row holds a day after its origin, and none loses one before it."""
+
+import numpy as np
+import pytest
+
+from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Histories, stack_right, windows
+
+
+def test_series_are_aligned_on_their_last_day() -> None:
+    stacked = stack_right([np.array([1.0, 2.0], np.float32), np.array([3.0, np.nan, 4.0], np.float32)])
+    np.testing.assert_array_equal(stacked, [[np.nan, 1, 2], [3, np.nan, 4]])
+
+
+def test_only_the_lookback_is_kept() -> None:
+    long = np.arange(LOOKBACK_DAYS + 30, dtype=np.float32)
+    stacked = stack_right([long, long[:5]])
+    assert stacked.shape == (2, LOOKBACK_DAYS)
+    np.testing.assert_array_equal(stacked[0], long[30:])
+    np.testing.assert_array_equal(stacked[1, -5:], long[:5])
+
+
+@pytest.mark.parametrize("origin", [1, 30, 59, 60])
+def test_windows_part_history_from_outcome(origin: int) -> None:
+    reports = np.arange(120, dtype=np.float32).reshape(2, 60)
+    histories, future = windows(reports, np.array([0, 6]), np.array([0.1, 0.0], np.float32), origin, 14)
+    np.testing.assert_array_equal(histories.values, reports[:, :origin])
+    np.testing.assert_array_equal(histories.weekday, [origin % 7, (6 + origin) % 7])
+    known = min(14, 60 - origin)
+    np.testing.assert_array_equal(future[:, :known], reports[:, origin : origin + known])
+    assert np.isnan(future[:, known:]).all()
+
+
+def test_windows_look_back_no_further_than_the_lookback() -> None:
+    reports = np.zeros((1, LOOKBACK_DAYS + 50), np.float32)
+    histories, _ = windows(reports, np.array([0]), np.zeros(1, np.float32), LOOKBACK_DAYS + 20, 7)
+    assert histories.values.shape == (1, LOOKBACK_DAYS)
+
+
+@pytest.mark.parametrize("back", [0, 1, 7, 9])
+def test_before_is_the_history_as_it_stood(back: int) -> None:
+    reports = np.arange(20, dtype=np.float32)[None, :]
+    now, _ = windows(reports, np.array([3]), np.zeros(1, np.float32), 18, 2)
+    then, _ = windows(reports, np.array([3]), np.zeros(1, np.float32), 18 - back, 2)
+    np.testing.assert_array_equal(now.before(back).values, then.values)
+    assert now.before(back).weekday == then.weekday
+
+
+def test_unknown_dates_stay_unknown() -> None:
+    undated = Histories(np.zeros((1, 10), np.float32), np.zeros(1, np.float32), np.array([-1]))
+    assert undated.before(3).weekday == [-1]
+
+
+def test_rows_are_a_subset() -> None:
+    three = Histories(np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 0.5, 1], np.float32), np.arange(3))
+    chosen = three.rows(np.array([True, False, True]))
+    assert len(chosen) == 2
+    np.testing.assert_array_equal(chosen.values, [[0, 1], [4, 5]])
+    np.testing.assert_array_equal(chosen.step, [0, 1])
+    np.testing.assert_array_equal(chosen.weekday, [0, 2])

@@ -1,0 +1,84 @@
+"""Results agree with themselves: frame, arrays, members, importance and what was said."""
+
+import numpy as np
+import polars as pl
+import pytest
+from diaries import START, ahead, cohort, long_frame, names, usual
+
+import novamind as nm
+from novamind.errors import NotFoundError
+from novamind.symptoms.domain import LEVELS
+from novamind.symptoms.features import FEATURES
+
+
+def test_the_frame_holds_every_series_and_day() -> None:
+    frame = usual().frame
+    assert frame.columns == [
+        *("patient_id", "symptom", "timestamp", "days_ahead", "median"),
+        *(f"q{level:g}" for level in LEVELS),
+    ]
+    assert frame["patient_id"].to_list() == [name for name in names(60) for _ in range(14)]
+    assert frame["days_ahead"].to_list() == [*range(1, 15)] * 60
+    assert (frame["timestamp"].to_numpy() == START + 79 + np.tile(np.arange(1, 15), 60)).all()
+
+
+@pytest.mark.parametrize("i", [0, 17, 59])
+def test_one_of_many_agrees_with_the_frame(i: int) -> None:
+    forecast = usual()[i]
+    rows = usual().frame.filter(pl.col("patient_id") == forecast.patient_id)
+    assert forecast.frame.equals(rows)
+    np.testing.assert_array_equal(rows.select(pl.col("^q.*$")).to_numpy(), forecast.quantiles)
+    np.testing.assert_array_equal(rows["median"], forecast.median)
+    np.testing.assert_array_equal(forecast.continuous_quantiles, usual().continuous_quantiles[i])
+
+
+def test_series_are_found_by_patient_and_symptom() -> None:
+    assert usual()["p00007", "symptom"].patient_id == usual()[7].patient_id == "p00007"
+    assert len(usual()) == 60
+    for key in (("p-none", "symptom"), ("p00007", "sleep")):
+        with pytest.raises(NotFoundError):
+            usual()[key]
+
+
+def test_patient_ids_that_sort_otherwise_change_no_forecast() -> None:
+    ids = [f"x{(37 * i) % 60:02d}" for i in range(60)]
+    renamed = nm.symptoms.forecast_many(long_frame(cohort(), ids=ids), scale=(0, 16), step=1)
+    for i in range(0, 60, 9):
+        np.testing.assert_allclose(
+            renamed[ids[i], "symptom"].continuous_quantiles, usual().continuous_quantiles[i], atol=1e-4
+        )
+
+
+def test_weights_of_the_members_add_up() -> None:
+    for forecast in (usual()[i] for i in (0, 20, 40)):
+        weights = np.array([m.weight for m in forecast.members])
+        assert weights.sum() == pytest.approx(1, abs=1e-5)
+        assert (weights >= 0).all()
+        assert len({m.name for m in forecast.members}) == len(forecast.members) >= 4
+        assert all(0 < m.validation_error < 20 for m in forecast.members)
+
+
+def test_own_errors_need_an_own_record() -> None:
+    long, short = ahead(cohort(4, 40)), ahead(cohort(4, 40)[:, -9:])
+    assert [f.patient_id for f in long] == names(4)
+    assert all(m.own_error is not None and 0 <= m.own_error < 100 for f in long for m in f.members)
+    assert all(m.own_error is None for f in short for m in f.members)
+
+
+def test_importance_names_every_feature_largest_first() -> None:
+    for forecast in (usual()[i] for i in (0, 20, 40)):
+        assert set(forecast.importance) == set(FEATURES)
+        sizes = np.abs(list(forecast.importance.values()))
+        assert np.isfinite(sizes).all()
+        assert (np.diff(sizes) <= 0).all()
+
+
+def test_coverage_is_what_was_measured() -> None:
+    coverage = usual()[0].coverage
+    assert set(coverage) == {0.5, 0.8, 0.95}
+    assert coverage[0.5] < coverage[0.8] < coverage[0.95] < 1
+
+
+def test_a_forecast_draws_itself() -> None:
+    spec = usual()[0].plot(threshold=12).to_dict()
+    assert spec["layer"] or spec["vconcat"]
