@@ -40,7 +40,8 @@ class BoostedQuantiles:
         """Read a model in XGBoost's UBJ format (no pickle)."""
         import xgboost
 
-        booster = xgboost.Booster()
+        # One thread: single calls are short, and threads that wait for each other make them ten times longer.
+        booster = xgboost.Booster({"nthread": 1})
         booster.load_model(path)
         return cls(booster)
 

@@ -11,14 +11,17 @@ towards 1 by how few they are.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, horizon_group, report_group
+from novamind.symptoms.features import Summary
 from novamind.symptoms.preprocessing import Array
 
 _MEDIAN = len(LEVELS) // 2
 #: Steps at least this large, as a share of the range, are coarse: eight or fewer possible answers.
 COARSE_STEP = 0.12
+_FACTORS = tuple(round(0.7 + 0.05 * i, 2) for i in range(17))
 
 
 def own_scale(quantiles: Array, outcome: Array) -> tuple[Array, Array]:
@@ -46,7 +49,7 @@ class Calibration:
     Attributes
     ----------
     factors
-        ``(horizon groups, report groups, 21)``.
+        ``(2, horizon groups, report groups, 21)``; the first for fine scales, the second for coarse ones.
     own_days
         Number of the person's own past days at which their errors weigh as much as the cohort's.
     """
@@ -54,39 +57,62 @@ class Calibration:
     factors: Array
     own_days: float
 
-    def apply(self, quantiles: Array, reports: Array, ratio: Array, days: Array) -> Array:
+    def apply(self, quantiles: Array, summary: Summary, ratio: Array, days: Array) -> Array:
         """Calibrated quantiles ``(series, horizon, 21)``; ``ratio`` and ``days`` from :func:`own_scale`."""
         trust = days / (days + self.own_days)
         personal = np.clip(trust * ratio + (1 - trust), 0.5, 2.0)[:, None, None]
-        factor = self.factors[horizon_group(quantiles.shape[1])[None, :], report_group(reports)[:, None]]
+        kind, person = is_coarse(summary.histories.step), report_group(summary.reports)
+        factor = self.factors[kind[:, None], horizon_group(quantiles.shape[1])[None, :], person[:, None]]
         median = quantiles[..., _MEDIAN, None]
         out: Array = np.sort(np.clip(median + factor * personal * (quantiles - median), 0, 1), axis=-1)
         return out
 
 
-def fit_factors(quantiles: Array, outcome: Array, reports: Array) -> Array:
+def is_coarse(step: Array) -> NDArray[np.int64]:
+    """1 where a scale has few possible answers, else 0."""
+    return (step >= COARSE_STEP).astype(np.int64)
+
+
+def fit_factors(quantiles: Array, outcome: Array, summary: Summary) -> Array:
     """Conformal factors from a calibration cohort.
 
     Parameters
     ----------
-    quantiles, outcome, reports
-        ``(series, horizon, 21)``, ``(series, horizon)`` and ``(series,)``, of series whose steps are finer than
-        :data:`COARSE_STEP`: on coarser ones rounding to the steps already covers more than is stated.
+    quantiles, outcome
+        ``(series, horizon, 21)`` and ``(series, horizon)``.
+
+    Notes
+    -----
+    On a coarse scale a quantile is an answer, and rounding to the answers already covers more than is stated; there
+    the factor is the one whose rounded quantiles have the least pinball loss.
     """
-    days, persons = horizon_group(outcome.shape[1]), report_group(reports)
-    factors = np.ones((len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1, len(LEVELS)), np.float32)
-    for d in range(factors.shape[0]):
-        for p in range(factors.shape[1]):
-            block = np.ix_(persons == p, days == d)
-            known = np.isfinite(outcome[block])
-            q, y = quantiles[block][known], outcome[block][known]
-            for i, level in enumerate(LEVELS):
-                side = q[:, i] - q[:, _MEDIAN]
-                usable = np.abs(side) > 0.004
-                # Near the median the distances are too small to divide by; its neighbours stay as they are.
-                if abs(level - 0.5) < 0.2 or usable.sum() < 200:
-                    continue
+    days, persons = horizon_group(outcome.shape[1]), report_group(summary.reports)
+    coarse = is_coarse(summary.histories.step)
+    steps = np.broadcast_to(summary.histories.step[:, None], outcome.shape)
+    factors = np.ones((2, len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1, len(LEVELS)), np.float32)
+    for kind, d, p in np.ndindex(*factors.shape[:3]):
+        block = np.ix_((persons == p) & (coarse == kind), days == d)
+        known = np.isfinite(outcome[block])
+        q, y, step = quantiles[block][known], outcome[block][known], steps[block][known]
+        for i, level in enumerate(LEVELS):
+            side = q[:, i] - q[:, _MEDIAN]
+            usable = np.abs(side) > 0.004
+            # Near the median the distances are too small to divide by; its neighbours stay as they are.
+            if abs(level - 0.5) < 0.2 or usable.sum() < 200:
+                continue
+            share = max(level, 1 - level)
+            if kind == 0:
                 # Below the median the distances run the other way.
                 distance = (y - q[:, _MEDIAN])[usable] / side[usable]
-                factors[d, p, i] = np.clip(np.quantile(distance, max(level, 1 - level)), 0.5, 2.0)
+                factors[kind, d, p, i] = np.clip(np.quantile(distance, share), 0.5, 2.0)
+            else:
+                factors[kind, d, p, i] = _sharpest_factor(q[:, _MEDIAN], side, y, step, level)
     return factors
+
+
+def _sharpest_factor(median: Array, side: Array, outcome: Array, step: Array, level: float) -> float:
+    def loss(factor: float) -> float:
+        error = outcome - np.round((median + factor * side) / step) * step
+        return float(np.maximum(level * error, (level - 1) * error).mean())
+
+    return min(_FACTORS, key=loss)

@@ -15,6 +15,9 @@ from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, horizon_group, report_group
 from novamind.symptoms.preprocessing import Array
 
+#: Outcomes per group that the weights are found on, and the step of the exponentiated gradient.
+_ROWS = 6000
+_RATE = 200
 _PINBALL_LEVELS = LEVELS[1:-1].astype(np.float32)
 
 
@@ -78,7 +81,7 @@ def combine(quantiles: Array, weights: Array) -> Array:
     return out
 
 
-def fit_weights(quantiles: Array, outcome: Array, reports: Array, steps: int = 300) -> Array:
+def fit_weights(quantiles: Array, outcome: Array, reports: Array, steps: int = 600) -> Array:
     """Weights per horizon group and report group that minimise the pinball loss.
 
     Parameters
@@ -96,16 +99,18 @@ def fit_weights(quantiles: Array, outcome: Array, reports: Array, steps: int = 3
     for d in range(weights.shape[0]):
         for p in range(weights.shape[1]):
             block = np.ix_(persons == p, days == d)
-            known = np.isfinite(outcome[block])
-            y = outcome[block][known]
-            q = np.stack([m[block][known][:, 1:-1] for m in quantiles], axis=-1)  # (rows, levels, members)
+            known = np.flatnonzero(np.isfinite(outcome[block]))
+            known = known[:: max(1, len(known) // _ROWS)]
+            y = outcome[block].ravel()[known]
+            # (rows, levels, members)
+            q = np.stack([m[block].reshape(-1, len(LEVELS))[known, 1:-1] for m in quantiles], axis=-1)
             w = weights[d, p].astype(np.float64)
             average = np.zeros_like(w)
             for step in range(steps):
                 error = y[:, None] - q @ w
                 slope = np.where(error > 0, _PINBALL_LEVELS, _PINBALL_LEVELS - 1)
                 gradient = -2 * np.einsum("rl,rlm->m", slope, q) / slope.size
-                w = w * np.exp(-30 / np.sqrt(step + 1) * (gradient - gradient.min()))
+                w = w * np.exp(-_RATE / np.sqrt(step + 1) * (gradient - gradient.min()))
                 w /= w.sum()
                 average += w * (step >= steps // 2)
             weights[d, p] = average / average.sum()

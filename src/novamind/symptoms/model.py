@@ -110,7 +110,7 @@ class SymptomModel:
             summary.reports, horizon, backtest.loss / summary.spread[:, None], backtest.days
         )
         combined = combine(quantiles[0], weights)
-        calibrated = self.calibration.apply(combined, summary.reports, backtest.ratio, backtest.days)
+        calibrated = self.calibration.apply(combined, summary, backtest.ratio, backtest.days)
         return Prediction(summary, quantiles[0], combined, calibrated, weights, backtest)
 
     def member_quantiles(self, origins: Origins, horizons: Sequence[int]) -> list[tuple[Array, ...]]:
@@ -130,7 +130,7 @@ class SymptomModel:
             weights = self.stack.member_weights(
                 summary.reports, _BACKTEST_HORIZON, np.zeros((len(rows), len(self.members)), np.float32), none
             )
-            combined = self.calibration.apply(combine(members, weights), summary.reports, none + 1, none)
+            combined = self.calibration.apply(combine(members, weights), summary, none + 1, none)
             ratio_here, days_here = own_scale(combined, outcome)
             total = days[rows] + days_here
             share = days_here / total
@@ -219,7 +219,7 @@ class SymptomModel:
     def without(self, members: Sequence[str]) -> "SymptomModel":
         """The same model with some members' weights set to zero, for ablations."""
         keep = np.array([m.name not in members for m in self.members], np.float32)
-        weights = self.stack.weights * keep
+        weights = np.maximum(self.stack.weights, 1e-4) * keep
         return replace(self, stack=replace(self.stack, weights=weights / weights.sum(-1, keepdims=True)))
 
 

@@ -20,7 +20,7 @@ from novamind.cohorts import OTHER_POPULATION, CohortSettings, simulate
 from novamind.errors import InsufficientDataError, ServiceUnavailableError
 from novamind.records.frames import LongFrame
 from novamind.symptoms.boosting import KNOTS, BoostedQuantiles, fit_booster
-from novamind.symptoms.conformal import COARSE_STEP, Calibration, fit_factors
+from novamind.symptoms.conformal import Calibration, fit_factors
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights
 from novamind.symptoms.experts import EXPERTS, HORIZON_GROUPS, REPORT_GROUPS, fit_expert
@@ -69,7 +69,7 @@ class Preset:
 
 PRESETS = {
     "compact": Preset(
-        90_000, 120, 12, width=64, layers=4, heads=4, feed_forward=192, dropout=0.0, trajectories=800_000
+        90_000, 120, 12, width=64, layers=4, heads=4, feed_forward=192, dropout=0.0, trajectories=300_000
     ),
     # For a GPU. An encoder and a decoder of 6 layers each become 12 causal ones: every day is an origin of its own.
     "full": Preset(
@@ -217,7 +217,7 @@ def train(
     model = SymptomModel(
         members=members,
         stack=Stack(np.full((*groups, len(members)), 1 / len(members), np.float32), 0.0),
-        calibration=Calibration(np.ones((*groups, len(LEVELS)), np.float32), np.inf),
+        calibration=Calibration(np.ones((2, *groups, len(LEVELS)), np.float32), np.inf),
         version=name,
         validation_error={},
         coverage={},
@@ -228,8 +228,7 @@ def train(
     model = replace(model, stack=Stack(weights, _learning_rate(weights, prediction, weigh.future)))
     progress("calibrating the intervals")
     prediction = model.predict(calibrate.histories, MAX_HORIZON)
-    fine = calibrate.histories.step < COARSE_STEP
-    factors = fit_factors(prediction.quantiles[fine], calibrate.future[fine], prediction.summary.reports[fine])
+    factors = fit_factors(prediction.quantiles, calibrate.future, prediction.summary)
     model = replace(model, calibration=Calibration(factors, np.inf))
     progress("measuring on a cohort that nothing has seen")
     model = _measured(model, measure)
@@ -358,15 +357,16 @@ def _measured(model: SymptomModel, w: Windows) -> SymptomModel:
     horizon = 14
     prediction = model.predict(w.histories, horizon)
     outcome = w.future[:, :horizon]
-    error = {
-        m.name: round(100 * float(np.nanmean(crps(q, outcome))), 3)
-        for m, q in zip(model.members, prediction.members, strict=True)
-    }
-    error["ensemble"] = round(100 * float(np.nanmean(crps(prediction.quantiles, outcome))), 3)
     step = w.histories.step[:, None, None]
-    snapped = np.where(
-        step > 0, np.round(prediction.quantiles / np.where(step > 0, step, 1)) * step, prediction.quantiles
-    )
+
+    def on_steps(quantiles: Array) -> Array:
+        out: Array = np.where(step > 0, np.round(quantiles / np.where(step > 0, step, 1)) * step, quantiles)
+        return out
+
+    snapped = on_steps(prediction.quantiles)
+    answers = [*map(on_steps, prediction.members), snapped]
+    names = [*(m.name for m in model.members), "ensemble"]
+    error = {n: round(100 * float(np.nanmean(crps(q, outcome))), 3) for n, q in zip(names, answers, strict=True)}
     known = np.isfinite(outcome)
     coverage = {}
     for level in (0.5, 0.8, 0.95):
