@@ -68,9 +68,7 @@ class Preset:
 
 
 PRESETS = {
-    "compact": Preset(
-        90_000, 120, 12, width=64, layers=4, heads=4, feed_forward=192, dropout=0.0, trajectories=300_000
-    ),
+    "compact": Preset(60_000, 100, 8, width=64, layers=4, heads=4, feed_forward=192, dropout=0.0, trajectories=300_000),
     # For a GPU. An encoder and a decoder of 6 layers each become 12 causal ones: every day is an origin of its own.
     "full": Preset(
         300_000, 300, 30, width=512, layers=12, heads=8, feed_forward=2048, dropout=0.1, trajectories=20_000_000
