@@ -64,7 +64,9 @@ class Calibration:
         kind, person = is_coarse(summary.histories.step), report_group(summary.reports)
         factor = self.factors[kind[:, None], horizon_group(quantiles.shape[1])[None, :], person[:, None]]
         median = quantiles[..., _MEDIAN, None]
-        out: Array = np.sort(np.clip(median + factor * personal * (quantiles - median), 0, 1), axis=-1)
+        moved = np.clip(median + factor * personal * (quantiles - median), 0, 1)
+        # A quantile at an end of the scale stays there: many answers lie exactly on it.
+        out: Array = np.sort(np.where((quantiles <= 1e-4) | (quantiles >= 1 - 1e-4), quantiles, moved), axis=-1)
         return out
 
 

@@ -197,8 +197,8 @@ def train(
         early, late = own_windows(diaries, seed)
         fit = _join([fit, early])
         share_own = np.arange(len(fit.histories)) >= len(fit.histories) - len(early.histories)
-        halves = np.random.default_rng([seed, 3]).permutation(len(late.histories)) % 3
-        weigh, calibrate, measure = (late.rows(halves == i) for i in range(3))
+        third = np.random.default_rng([seed, 3]).permutation(len(late.histories)) % 3
+        weigh, calibrate, measure = (late.rows(third == i) for i in range(3))
 
     progress("fitting the experts")
     summary = summarise(fit.histories, LEVELS)
@@ -211,6 +211,31 @@ def train(
     booster = BoostedQuantiles(fit_booster(*table, parameters=parameters, rounds=preset.rounds, seed=seed))
 
     members: tuple[Forecaster, ...] = (*experts, booster, _transformer(preset, seed, out, progress))
+    model = assembled(members, weigh, calibrate, measure, name, progress)
+    model.save(
+        out,
+        {
+            "name": name,
+            "seed": seed,
+            "preset": vars(preset),
+            "parameters": parameters,
+            "data": "user's own series and simulated cohorts" if diaries else "simulated cohorts only",
+            "own_series": len(diaries),
+            "git_revision": _revision(),
+        },
+    )
+    return model
+
+
+def assembled(
+    members: tuple[Forecaster, ...],
+    weigh: Windows,
+    calibrate: Windows,
+    measure: Windows,
+    name: str,
+    progress: Progress = lambda _: None,
+) -> SymptomModel:
+    """Weigh fitted members, calibrate their average, and measure the whole, each on windows of its own."""
     groups = (len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1)
     model = SymptomModel(
         members=members,
@@ -227,22 +252,9 @@ def train(
     progress("calibrating the intervals")
     prediction = model.predict(calibrate.histories, MAX_HORIZON)
     factors = fit_factors(prediction.quantiles, calibrate.future, prediction.summary)
-    model = replace(model, calibration=Calibration(factors, np.inf))
+    model = replace(model, calibration=Calibration(factors, _own_days(factors, prediction, calibrate.future)))
     progress("measuring on a cohort that nothing has seen")
-    model = _measured(model, measure)
-    model.save(
-        out,
-        {
-            "name": name,
-            "seed": seed,
-            "preset": vars(preset),
-            "parameters": parameters,
-            "data": "user's own series and simulated cohorts" if diaries else "simulated cohorts only",
-            "own_series": len(diaries),
-            "git_revision": _revision(),
-        },
-    )
-    return model
+    return _measured(model, measure)
 
 
 def _transformer(preset: Preset, seed: int, out: Path, progress: Progress) -> TransformerQuantiles:
@@ -348,6 +360,17 @@ def _learning_rate(weights: Array, prediction: Prediction, future: Array) -> flo
         return float(np.nanmean(crps(combine(prediction.members, own), future)))
 
     return min((0.0, 0.1, 0.3, 1.0, 2.0, 4.0), key=loss)
+
+
+def _own_days(factors: Array, prediction: Prediction, future: Array) -> float:
+    """How many of a person's own days weigh as much as the cohort: the number with the least loss."""
+    backtest = prediction.backtest
+
+    def loss(days: float) -> float:
+        own = Calibration(factors, days).apply(prediction.combined, prediction.summary, backtest.ratio, backtest.days)
+        return float(np.nanmean(crps(own, future)))
+
+    return min((50.0, 100.0, 200.0, 400.0), key=loss)
 
 
 def _measured(model: SymptomModel, w: Windows) -> SymptomModel:
