@@ -1,0 +1,165 @@
+"""Intervals that covered too little or too much cover what they state after calibration, for people not seen before."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from novamind.symptoms.conformal import Calibration, fit_factors, own_scale
+from novamind.symptoms.domain import LEVELS
+from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, horizon_group, report_group
+from novamind.symptoms.features import Summary, summarise
+from novamind.symptoms.preprocessing import Histories
+
+HORIZON = 30
+GROUPS = (len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1)
+UNCHANGED = np.ones((2, *GROUPS, 21), np.float32)  # for fine scales and for coarse ones
+FINE, COARSE = 0.0, 0.25
+
+
+def people(reports: np.ndarray, step: float = FINE) -> Summary:
+    """Records of so many reports each."""
+    values = np.where(np.arange(100) >= 100 - reports[:, None], 0.5, np.nan).astype(np.float32)
+    return summarise(Histories(values, np.full(len(reports), step, np.float32), np.zeros(len(reports), int)), LEVELS)
+
+
+def cohort(persons: int, stated: float | np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, Summary]:
+    """Quantiles whose width is ``stated`` times the true one, outcomes, and records of 4 to 99 reports."""
+    rng = np.random.default_rng(seed)
+    centre, deviation = rng.uniform(0.4, 0.6, (persons, 1)), rng.uniform(0.02, 0.08, (persons, 1))
+    outcome = centre + deviation * rng.standard_normal((persons, HORIZON))
+    outcome[rng.random(outcome.shape) < 0.2] = np.nan
+    width = np.broadcast_to(stated * deviation, outcome.shape)
+    quantiles = centre[..., None] + width[..., None] * norm.ppf(LEVELS)
+    return quantiles.astype(np.float32), outcome.astype(np.float32), people(rng.integers(4, 100, persons))
+
+
+def coverage(quantiles: np.ndarray, outcome: np.ndarray, level: float) -> tuple[float, float]:
+    """Share of outcomes inside the central interval, and five standard errors of it."""
+    low, high = (int(np.argmin(np.abs(LEVELS - q))) for q in ((1 - level) / 2, (1 + level) / 2))
+    known = np.isfinite(outcome)
+    inside = ((outcome >= quantiles[..., low]) & (outcome <= quantiles[..., high]))[known]
+    return float(inside.mean()), 5 * float(np.sqrt(level * (1 - level) / known.sum()))
+
+
+def alone(quantiles: np.ndarray, persons: Summary, factors: np.ndarray) -> np.ndarray:
+    """Calibrated by the cohort's factors only."""
+    none = np.zeros(len(quantiles), np.float32)
+    return Calibration(factors, 10.0).apply(quantiles, persons, none + 1, none)
+
+
+@pytest.mark.parametrize("stated", [0.6, 0.8, 1.0, 1.4, 1.8])
+def test_factors_restore_what_is_stated(stated: float) -> None:
+    quantiles, outcome, persons = cohort(2500, stated, seed=0)
+    factors = fit_factors(quantiles, outcome, persons)
+    fresh, came, fresh_persons = cohort(2500, stated, seed=1)
+    calibrated = alone(fresh, fresh_persons, factors)
+    for level in (0.8, 0.9, 0.95):
+        before, error = coverage(fresh, came, level)
+        after, _ = coverage(calibrated, came, level)
+        # Both cohorts are samples; a factor is also an estimate.
+        assert after == pytest.approx(level, abs=2 * error)
+        if stated != 1.0:
+            assert abs(after - level) < abs(before - level)
+
+
+def test_factors_are_found_per_horizon_and_length_of_record() -> None:
+    days, length = horizon_group(HORIZON), report_group(cohort(6000, 1.0, seed=2)[2].reports)
+    stated = np.where((days >= 3)[None, :] == (length >= 2)[:, None], 0.7, 1.4)
+    quantiles, outcome, persons = cohort(6000, stated, seed=2)
+    factors = fit_factors(quantiles, outcome, persons)[0]
+    for day in range(GROUPS[0]):
+        for person in range(GROUPS[1]):
+            expected = 1 / (0.7 if (day >= 3) == (person >= 2) else 1.4)
+            assert factors[day, person, [0, 2, 18, 20]] == pytest.approx(expected, rel=0.2)
+
+
+def test_skewed_errors_get_skewed_intervals() -> None:
+    quantiles, outcome, persons = cohort(2500, 1.0, seed=3)
+    centre = quantiles[:, :1, 10]
+    outcome = np.where(outcome > centre, centre + 1.6 * (outcome - centre), outcome)
+    factors = fit_factors(quantiles, outcome, persons)
+    assert factors[0, ..., 18:].mean() == pytest.approx(1.6, abs=0.1)
+    assert factors[0, ..., :3].mean() == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("step", [0.125, COARSE])
+def test_answers_on_a_coarse_scale_are_covered(step: float) -> None:
+    """Whatever width was stated, the rounded intervals hold at least what they state."""
+    for stated in (0.7, 1.0, 1.5):
+        quantiles, outcome, persons = cohort(4000, stated, seed=11)
+        answers = np.round(outcome / step) * step
+        coarse = people(persons.reports, step)
+        calibrated = alone(quantiles, coarse, fit_factors(quantiles, answers, coarse))
+        rounded = np.round(calibrated / step) * step
+        for level in (0.8, 0.95):
+            assert coverage(rounded, answers, level)[0] > level - 0.03
+
+
+def test_few_outcomes_change_nothing() -> None:
+    quantiles, outcome, persons = cohort(20, 0.5, seed=4)
+    assert (fit_factors(quantiles, outcome, persons) == 1).all()
+
+
+def test_nothing_to_calibrate_changes_nothing() -> None:
+    quantiles, _, persons = cohort(50, 1.0, seed=5)
+    np.testing.assert_allclose(alone(quantiles, persons, UNCHANGED), quantiles, atol=1e-6)
+
+
+def test_calibrated_quantiles_are_ordered_and_on_the_scale() -> None:
+    rng = np.random.default_rng(6)
+    quantiles, _, persons = cohort(300, 6.0, seed=6)
+    quantiles = np.clip(quantiles, 0, 1)
+    factors = rng.uniform(0.5, 2.0, UNCHANGED.shape).astype(np.float32)
+    ratio, days = (rng.uniform(0, 30, 300).astype(np.float32) for _ in range(2))
+    calibrated = Calibration(factors, 10.0).apply(quantiles, persons, ratio, days)
+    assert (np.diff(calibrated, axis=-1) >= 0).all()
+    assert calibrated.min() >= 0
+    assert calibrated.max() <= 1
+
+
+def test_quantiles_at_an_end_of_the_scale_stay_there() -> None:
+    """The mass of answers at the best or worst value is not calibrated away."""
+    quantiles, _, persons = cohort(300, 6.0, seed=12)
+    quantiles = np.clip(quantiles, 0, 1)
+    narrower = alone(quantiles, persons, 0.5 * UNCHANGED)
+    for end in (0, 1):
+        assert np.mean(quantiles == end) > 0.05
+        np.testing.assert_array_equal(narrower == end, quantiles == end)
+
+
+@pytest.mark.parametrize("true_ratio", [0.5, 1.0, 2.0])
+def test_own_scale_measures_how_far_a_person_really_strays(true_ratio: float) -> None:
+    quantiles, outcome, _ = cohort(2000, 1 / true_ratio, seed=7)
+    ratio, days = own_scale(quantiles, outcome)
+    assert np.median(ratio) == pytest.approx(true_ratio, rel=0.08)
+    np.testing.assert_array_equal(days, np.isfinite(outcome).sum(1))
+
+
+def test_own_scale_of_a_record_without_outcomes_is_one() -> None:
+    quantiles, outcome, _ = cohort(3, 1.0, seed=8)
+    ratio, days = own_scale(quantiles, np.full_like(outcome, np.nan))
+    assert ratio.tolist() == [1, 1, 1]
+    assert days.tolist() == [0, 0, 0]
+
+
+def test_own_errors_widen_and_narrow_by_how_much_they_are_known() -> None:
+    quantiles, _, persons = cohort(1, 1.0, seed=9)
+    calibration = Calibration(UNCHANGED, 10.0)
+
+    def width(ratio: float, days: float) -> float:
+        out = calibration.apply(quantiles, persons, np.array([ratio], np.float32), np.array([days], np.float32))
+        return float((out[..., 18] - out[..., 2]).mean() / (quantiles[..., 18] - quantiles[..., 2]).mean())
+
+    assert width(1.5, 0) == pytest.approx(1)
+    assert width(1.5, 10) == pytest.approx(1.25, abs=1e-3)  # as many own days as the cohort weighs: half way
+    assert width(1.5, 10_000) == pytest.approx(1.5, abs=1e-2)
+    assert width(0.8, 10_000) == pytest.approx(0.8, abs=1e-2)
+    assert width(50, 10_000) == pytest.approx(2)  # no person's past blows the forecast up beyond double
+
+
+def test_cohort_alone_where_own_days_never_count() -> None:
+    quantiles, _, persons = cohort(5, 1.0, seed=10)
+    far = np.full(5, 3, np.float32)
+    np.testing.assert_allclose(
+        Calibration(UNCHANGED, np.inf).apply(quantiles, persons, far, far * 10), quantiles, atol=1e-6
+    )
