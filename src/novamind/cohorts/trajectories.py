@@ -48,7 +48,7 @@ class CohortSettings:
         Beta distribution of the reporting rate, persons with gaps in bursts, and with a change of habit.
     """
 
-    spread_median: float = 0.145
+    spread_median: float = 0.13
     spread_log_sd: float = 0.50
     inertia_a: float = 1.3
     inertia_b: float = 2.4
@@ -75,7 +75,7 @@ class CohortSettings:
 #: A population that differs from the default in every respect that a forecaster could lean on: early stopping,
 #: stacking and calibration look at this one, so that nothing rests on the training population being right.
 OTHER_POPULATION = CohortSettings(
-    spread_median=0.135,
+    spread_median=0.12,
     spread_log_sd=0.60,
     inertia_a=1.6,
     inertia_b=2.2,
@@ -209,7 +209,7 @@ class _Person:
     @classmethod
     def draw(cls, rng: np.random.Generator, n: int, p: CohortSettings) -> "_Person":
         # Three kinds of people and items: mostly low with a floor, around the middle, anywhere.
-        kind = rng.choice(3, n, p=[0.6, 0.2, 0.2])
+        kind = rng.choice(3, n, p=[0.5, 0.3, 0.2])
         level = np.where(
             kind == 0,
             1.15 * rng.beta(1.1, 4.0, n) - 0.07,
@@ -226,7 +226,7 @@ class _Person:
             noise_share=rng.beta(p.noise_a, p.noise_b, n).astype(np.float32),
             drift_share=rng.beta(p.drift_a, p.drift_b, n).astype(np.float32),
             drift_days=np.exp(rng.uniform(np.log(15), np.log(200), n)).astype(np.float32),
-            skew=np.where(rng.random(n) < 0.6, rng.gamma(1.4, 0.5, n), 0.0).astype(np.float32),
+            skew=np.where(rng.random(n) < 0.5, rng.gamma(1.2, 0.5, n), 0.0).astype(np.float32),
         )
 
 
@@ -285,27 +285,22 @@ def _weekly(rng: np.random.Generator, weekday: NDArray[np.int64], days: int, p: 
 def _level_path(
     rng: np.random.Generator, person: _Person, days: int, p: CohortSettings
 ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
-    """What moves the level itself, in units of the person's spread: shifts, episodes, treatment and relapse.
-
-    Half of these are as large as the person's usual variation suggests; the other half are drawn on the instrument's
-    own scale, because somebody who has been still for a month can fall ill all the same.
-    """
+    """What moves the level itself, in units of the person's spread: shifts, episodes, treatment and relapse."""
     n = len(person.level)
-    still = rng.random((4, n)) < 0.5
     day = np.arange(days)[None, :]
     path = np.zeros((n, days), dtype=np.float32)
     shift_day = np.full(n, -1)
-    for drawn in range(2):
+    for _ in range(2):
         happens = rng.random(n) < p.shift_rate * days / 240
         when = rng.integers(1, days, n)
-        size = np.where(still[drawn], rng.normal(0, 0.2, n) / person.spread, rng.normal(0, 1.3, n))
+        size = rng.normal(0, 1.3, n)
         path += np.where(happens[:, None] & (day >= when[:, None]), size[:, None], 0).astype(np.float32)
         shift_day = np.where(happens, np.maximum(shift_day, when), shift_day)
 
     # Episodes alternate with wellness; both last geometrically long, onset and remission take some days.
     episodic = rng.random(n) < p.episode_probability
     enter, leave = 1 / rng.uniform(20, 120, n), 1 / rng.uniform(5, 45, n)
-    height = np.where(still[2], rng.normal(0.25, 0.15, n) / person.spread, rng.normal(1.6, 0.8, n))
+    height = rng.normal(1.6, 0.8, n)
     follow = 1 / rng.uniform(1, 8, n)
     inside = rng.random(n) < enter / (enter + leave)
     felt = np.where(inside, height, 0.0)
@@ -318,8 +313,7 @@ def _level_path(
     # Treatment: an exponential approach to a lower level, for some lost again in a relapse.
     treated = rng.random(n) < p.treatment_probability
     start = rng.integers(0, days, n)
-    relief = rng.uniform(0, 0.9, n) * np.maximum(person.level, 0)
-    gain = np.where(still[3], relief / person.spread, np.clip(rng.normal(1.4, 1.0, n), -0.3, None))
+    gain = np.clip(rng.normal(1.4, 1.0, n), -0.3, None)
     tau = rng.uniform(7, 28, n)
     since = np.maximum(day - start[:, None], 0)
     effect = gain[:, None] * (1 - np.exp(-since / tau[:, None]))
