@@ -1,0 +1,318 @@
+"""Named-allele matching: from the bases at a gene's positions to every pair of star alleles that fits.
+
+The method is the published one of PharmCAT's named-allele matcher (Sangkuhl 2020, doi:10.1002/cpt.1568): an
+allele defines some positions and takes the reference base at all others; a pair explains the sample when the
+two alleles' bases can be laid on the two chromosome copies; a pair scores the number of defining positions
+that the sample supports, and all pairs with the best score are reported.
+
+Instead of enumerating the 2^n ways of phasing n heterozygous positions, a pair is tested phase block by phase
+block (an unphased position is a block of its own): it fits when each block fits in one of its two
+orientations, and because blocks are independent its score is the sum of the better orientations.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from novamind.errors import NotFoundError, ValidationError
+from novamind.pharmacogenomics.domain import Diplotype, DiplotypeCall
+from novamind.pharmacogenomics.knowledge import rows
+from novamind.records.vcf import Genotype, VariantFile, VariantRecord
+
+# IUPAC codes of more than one base (NC-IUB 1984): a definition with one of them accepts each.
+_WOBBLE = {"R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",
+           "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT"}  # fmt: skip
+
+# Variants alone cannot see a deletion, a duplication or a hybrid with CYP2D7.
+_VARIANTS_ONLY = (
+    "CYP2D6 was called from single variants only: deletion (*5), duplications and CYP2D6-CYP2D7 hybrids are"
+    " invisible to it; confirm with a copy-number assay or a laboratory's diplotype."
+)
+
+
+def natural_order(name: str) -> tuple[tuple[int, str], ...]:
+    """Sort key that puts ``*2`` before ``*10``."""
+    return tuple((int(d), "") if d else (-1, s) for d, s in re.findall(r"(\d+)|(\D+)", name))
+
+
+@dataclass(frozen=True)
+class AlleleTable:
+    """One gene's allele definitions as arrays.
+
+    Parameters
+    ----------
+    gene, chrom
+        HGNC symbol and chromosome.
+    positions
+        GRCh38 positions, ascending, length ``n_positions``.
+    rsids
+        dbSNP ids by position ("" where there is none).
+    bases
+        Known sequences by position, reference first.
+    names
+        Allele names, length ``n_alleles``.
+    accepts
+        (n_alleles, n_positions, n_bases) bool: the allele can carry that base. The last base stands for any
+        sequence outside the definition, which no allele carries.
+    counts
+        Same shape: the base supports the allele. A wobble position counts only away from the reference.
+    scored
+        (n_alleles, n_positions) bool: the position belongs to the allele's definition.
+    distinct
+        (n_alleles, n_positions) bool: the allele carries another base than the reference there.
+    """
+
+    gene: str
+    chrom: str
+    positions: tuple[int, ...]
+    rsids: tuple[str, ...]
+    bases: tuple[tuple[str, ...], ...]
+    names: tuple[str, ...]
+    accepts: np.ndarray
+    counts: np.ndarray
+    scored: np.ndarray
+    distinct: np.ndarray
+
+
+@cache
+def genes() -> tuple[str, ...]:
+    """Genes that can be called from variants."""
+    return tuple(dict.fromkeys(row["gene"] for row in rows("positions")))
+
+
+@cache
+def allele_table(gene: str) -> AlleleTable:
+    """Definitions of one gene.
+
+    Raises
+    ------
+    NotFoundError
+        There are no allele definitions for the gene.
+    """
+    places = sorted((r for r in rows("positions") if r["gene"] == gene), key=lambda r: int(r["position"]))
+    if not places:
+        raise NotFoundError(f"There are no allele definitions for {gene!r}; known genes: {', '.join(genes())}.")
+    alleles = [r for r in rows("alleles") if r["gene"] == gene and r["scoring"] != "no definition"]
+    bases = tuple((p["ref"], *p["alts"].split()) for p in places)
+    at = {p["position"]: j for j, p in enumerate(places)}
+    n_bases = max(len(b) for b in bases) + 1
+    accepts = np.zeros((len(alleles), len(places), n_bases), dtype=bool)
+    accepts[:, :, 0] = True
+    counts = np.zeros(accepts.shape, dtype=np.int16)
+    scored = np.zeros(accepts.shape[:2], dtype=bool)
+    distinct = np.zeros(accepts.shape[:2], dtype=bool)
+    for i, allele in enumerate(alleles):
+        if allele["scoring"]:
+            scored[i] = True
+            counts[i, :, 0] = 1
+        for item in allele["bases"].split():
+            place, code = item.split(":")
+            j = at[place]
+            allowed = set(_WOBBLE.get(code, "")) or {code}
+            accepts[i, j] = [b in allowed for b in bases[j]] + [False] * (n_bases - len(bases[j]))
+            counts[i, j] = accepts[i, j]
+            if len(allowed) > 1:
+                counts[i, j, 0] = 0
+            scored[i, j] = True
+            distinct[i, j] = bases[j][0] not in allowed
+    return AlleleTable(
+        gene, places[0]["chrom"], tuple(int(p["position"]) for p in places), tuple(p["rsid"] for p in places),
+        bases, tuple(a["allele"] for a in alleles), accepts, counts, scored, distinct,
+    )  # fmt: skip
+
+
+def match(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[DiplotypeCall, ...]:
+    """Every pair of alleles that explains the observed bases, best score first.
+
+    Parameters
+    ----------
+    table
+        The gene's definitions.
+    observed
+        Column of ``table.positions`` -> genotype whose indexes point into ``table.bases`` of that position
+        (or to the last base for an unknown sequence). Positions that are not a key are missing: they are
+        left out of definitions and scores, and an allele left without any position is not considered.
+
+    Returns
+    -------
+    tuple of DiplotypeCall
+        Sorted by falling score, then by allele name; empty when nothing fits.
+    """
+    if not observed:
+        return ()
+    same = [(j, g.first) for j, g in observed.items() if g.first == g.second]
+    blocks: dict[object, list[tuple[int, int, int]]] = {}
+    for j, g in observed.items():
+        if g.first != g.second:
+            blocks.setdefault(g.block or j, []).append((j, g.first, g.second))
+
+    fits = table.scored[:, list(observed)].any(axis=1)
+    shared = np.zeros(len(table.names), dtype=np.int16)
+    if same:
+        columns, base = np.array(same).T
+        fits &= table.accepts[:, columns, base].all(axis=1)
+        shared = table.counts[:, columns, base].sum(axis=1, dtype=np.int16)
+    for block in blocks.values():  # an allele must lie on one copy or the other of every block
+        columns, one, two = np.array(block).T
+        fits &= table.accepts[:, columns, one].all(axis=1) | table.accepts[:, columns, two].all(axis=1)
+
+    kept = np.flatnonzero(fits)
+    score = shared[kept][:, None] + shared[kept][None, :]
+    possible = np.ones(score.shape, dtype=bool)
+    for block in blocks.values():
+        columns, one, two = np.array(block).T
+        on_one, on_two = (table.accepts[kept][:, columns, b].all(axis=1) for b in (one, two))
+        at_one, at_two = (table.counts[kept][:, columns, b].sum(axis=1, dtype=np.int16) for b in (one, two))
+        straight = np.where(on_one[:, None] & on_two[None, :], at_one[:, None] + at_two[None, :], -1)
+        better = np.maximum(straight, straight.T)
+        possible &= better >= 0
+        score = score + better
+    first, second = np.nonzero(np.triu(possible))
+    calls = [
+        DiplotypeCall(*sorted((table.names[kept[i]], table.names[kept[j]]), key=natural_order), int(score[i, j]))
+        for i, j in zip(first, second, strict=True)
+    ]
+    return tuple(sorted(calls, key=lambda c: (-(c.score or 0), natural_order(c.first), natural_order(c.second))))
+
+
+def best(calls: Iterable[DiplotypeCall]) -> tuple[DiplotypeCall, ...]:
+    """All calls that share the best score."""
+    ranked = tuple(calls)
+    return tuple(c for c in ranked if c.score == ranked[0].score)
+
+
+def not_excluded(table: AlleleTable, observed: Mapping[int, Genotype], calls: Iterable[DiplotypeCall]) -> tuple[str, ...]:
+    """Alleles that only missing positions hide: compatible with what was seen, but not seen as a whole."""
+    hidden = table.distinct.copy()
+    hidden[:, list(observed)] = False
+    candidate = hidden.any(axis=1)
+    for j, g in observed.items():
+        candidate &= table.accepts[:, j, g.first] | table.accepts[:, j, g.second]
+    named = {name for call in calls for name in (call.first, call.second)}
+    return tuple(table.names[i] for i in np.flatnonzero(candidate) if table.names[i] not in named)
+
+
+def wanted_positions() -> dict[str, frozenset[int]]:
+    """Positions of all genes by chromosome, for the VCF reader."""
+    wanted: dict[str, set[int]] = {}
+    for gene in genes():
+        table = allele_table(gene)
+        wanted.setdefault(table.chrom, set()).update(table.positions)
+    return {chrom: frozenset(at) for chrom, at in wanted.items()}
+
+
+def call_variants(file: VariantFile) -> dict[str, dict[str, Diplotype]]:
+    """Call all genes of all samples.
+
+    Returns
+    -------
+    dict
+        sample -> gene -> Diplotype. A gene without any covered position is reported as not called.
+
+    Raises
+    ------
+    ValidationError
+        Most covered positions carry another reference base than GRCh38, or REF and ALT are swapped.
+    """
+    by_place: dict[tuple[str, int], list[VariantRecord]] = {}
+    for record in file.records:
+        by_place.setdefault((record.chrom, record.position), []).append(record)
+    _refuse_foreign_reference(by_place)
+    called: dict[str, dict[str, Diplotype]] = {sample: {} for sample in file.samples}
+    for gene in genes():
+        table = allele_table(gene)
+        columns, remarks = _columns(table, by_place)
+        known: dict[tuple[Genotype | None, ...], Diplotype] = {}
+        genotypes = [columns.get(j) for j in range(len(table.positions))]
+        n = len(file.samples)
+        for sample, seen in zip(
+            file.samples, zip(*(g or [None] * n for g in genotypes), strict=True), strict=True
+        ):
+            if seen not in known:
+                known[seen] = _diplotype(table, {j: g for j, g in enumerate(seen) if g is not None}, remarks)
+            called[sample][gene] = known[seen]
+    return called
+
+
+def call_bases(observed: Mapping[str, Mapping[int, Genotype]], remarks: Mapping[str, tuple[str, ...]]) -> dict[str, Diplotype]:
+    """Call one sample from genotypes already laid on the definitions (gene -> column -> genotype)."""
+    return {
+        gene: _diplotype(allele_table(gene), observed.get(gene, {}), remarks.get(gene, ())) for gene in genes()
+    }
+
+
+def _diplotype(table: AlleleTable, observed: Mapping[int, Genotype], remarks: tuple[str, ...]) -> Diplotype:
+    calls = best(match(table, observed))
+    missing = tuple(p for j, p in enumerate(table.positions) if j not in observed)
+    warnings = list(remarks)
+    if not observed:
+        warnings.append(f"{table.gene}: no position of its definition is in the data; nothing is assumed.")
+    elif not calls:
+        warnings.append(f"{table.gene}: no pair of known alleles explains the data.")
+    if observed and missing:
+        hidden = not_excluded(table, observed, calls)
+        warnings.append(
+            f"{table.gene}: {len(missing)} of {len(table.positions)} positions are missing"
+            + (f"; not excluded: {', '.join(hidden)}." if hidden else "; no known allele hides there.")
+        )
+    if len(calls) > 1:
+        warnings.append(f"{table.gene}: {len(calls)} pairs of alleles explain the data equally well.")
+    if table.gene == "CYP2D6" and calls:
+        warnings.append(_VARIANTS_ONLY)
+    return Diplotype(table.gene, calls, missing=missing, warnings=tuple(warnings))
+
+
+def _columns(
+    table: AlleleTable, by_place: Mapping[tuple[str, int], list[VariantRecord]]
+) -> tuple[dict[int, list[Genotype | None]], tuple[str, ...]]:
+    """Genotypes of all samples by column, in the definition's base indexes; the first valid record wins."""
+    columns: dict[int, list[Genotype | None]] = {}
+    remarks: list[str] = []
+    for j, position in enumerate(table.positions):
+        records = by_place.get((table.chrom, position), [])
+        valid = [r for r in records if r.ref == table.bases[j][0]]
+        if len(valid) < len(records):
+            remarks.append(
+                f"{table.gene}: a record at {table.chrom}:{position} has another REF than GRCh38 and was not used."
+            )
+        if not valid:
+            continue
+        if not valid[0].passed:
+            remarks.append(f"{table.gene}: the record at {table.chrom}:{position} failed the file's own filter.")
+        if any(r.alts != valid[0].alts or r.genotypes != valid[0].genotypes for r in valid[1:]):
+            remarks.append(f"{table.gene}: {table.chrom}:{position} is given more than once; the first record was used.")
+        columns[j] = _translate(valid[0], table.bases[j], table.accepts.shape[2] - 1)
+    return columns, tuple(remarks)
+
+
+def _translate(record: VariantRecord, bases: tuple[str, ...], other: int) -> list[Genotype | None]:
+    index = [bases.index(s) if s in bases else other for s in (record.ref, *record.alts)]
+    known: dict[Genotype, Genotype | None] = {}
+    for genotype in set(record.genotypes):
+        inside = 0 <= genotype.first < len(index) and 0 <= genotype.second < len(index)
+        known[genotype] = Genotype(index[genotype.first], index[genotype.second], genotype.block) if inside else None
+    return [known[g] for g in record.genotypes]
+
+
+def _refuse_foreign_reference(by_place: Mapping[tuple[str, int], list[VariantRecord]]) -> None:
+    """Refuse a file whose REF bases are not GRCh38's: a wrong build, or REF and ALT swapped throughout."""
+    wrong = swapped = total = 0
+    for gene in genes():
+        table = allele_table(gene)
+        for position, bases in zip(table.positions, table.bases, strict=True):
+            records = by_place.get((table.chrom, position))
+            if not records:
+                continue
+            total += 1
+            if all(r.ref[0] != bases[0][0] for r in records):
+                wrong += 1
+                swapped += any(r.ref in bases[1:] and bases[0] in r.alts for r in records)
+    if wrong and wrong * 2 >= total:
+        reason = "REF and ALT look swapped" if swapped == wrong else "the file looks like another genome build"
+        raise ValidationError(
+            f"{wrong} of {total} pharmacogene positions carry another reference base than GRCh38; {reason}."
+            " Normalise the VCF against the GRCh38 reference first."
+        )
