@@ -58,7 +58,7 @@ def parse_diplotype(gene: str, text: str) -> Diplotype:
         return _hla(gene, text)
     if phenotype := parse_phenotype(text):
         return Diplotype(gene, origin="phenotype", reported=str(phenotype))
-    if score := parse_score(text):
+    if (score := parse_score(text)) is not None:
         return Diplotype(gene, origin="phenotype", reported=str(score))
     text = re.sub(rf"{re.escape(gene)}\s*(?=[*r])", "", text)
     calls = tuple(_pair(gene, option) for option in re.split(r"\s+or\s+", text, flags=re.IGNORECASE))
