@@ -237,11 +237,37 @@ def call_variants(file: VariantFile) -> dict[str, dict[str, Diplotype]]:
     return called
 
 
-def call_bases(observed: Mapping[str, Mapping[int, Genotype]], remarks: Mapping[str, tuple[str, ...]]) -> dict[str, Diplotype]:
-    """Call one sample from genotypes already laid on the definitions (gene -> column -> genotype)."""
-    return {
-        gene: _diplotype(allele_table(gene), observed.get(gene, {}), remarks.get(gene, ())) for gene in genes()
-    }
+def call_rsids(calls: Mapping[str, tuple[str, str]]) -> dict[str, Diplotype]:
+    """Call one person from an array's letters by rs number.
+
+    ``I`` and ``D`` are read where the definition has one insertion or deletion. A letter that is neither the
+    reference nor a known alternative is left missing, because on an array it is more likely a strand slip
+    than a new variant.
+    """
+    called = {}
+    for gene in genes():
+        table = allele_table(gene)
+        observed, remarks = {}, []
+        for j, rsid in enumerate(table.rsids):
+            if rsid not in calls:
+                continue
+            known = _array_letters(table.bases[j])
+            first, second = (known.get(letter) for letter in calls[rsid])
+            if first is None or second is None:
+                remarks.append(f"{gene}: the array's letters at {rsid} do not fit its definition and were not used.")
+            else:
+                observed[j] = Genotype(first, second, "")
+        called[gene] = _diplotype(table, observed, tuple(remarks))
+    return called
+
+
+def _array_letters(bases: tuple[str, ...]) -> dict[str, int]:
+    if all(len(b) == 1 for b in bases):
+        return {b: k for k, b in enumerate(bases)}
+    if len(bases) == 2:
+        longer = 0 if len(bases[0]) > len(bases[1]) else 1
+        return {"I": longer, "D": 1 - longer}
+    return {}
 
 
 def _diplotype(table: AlleleTable, observed: Mapping[int, Genotype], remarks: tuple[str, ...]) -> Diplotype:

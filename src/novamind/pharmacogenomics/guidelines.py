@@ -9,9 +9,10 @@ DPWG starts ultrarapid above a CYP2D6 score of 2.5, and counts CYP2C19 rapid as 
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 from novamind.pharmacogenomics.domain import Action, Advice, GeneResult, Phenotype, Source
 from novamind.pharmacogenomics.knowledge import rows, source
@@ -104,9 +105,12 @@ def _in_range(wanted: str, reading: GeneResult) -> bool:
     if score is None or not wanted[0].isdigit():
         return False
     low, dots, high = wanted.partition("..")
+    # Guidelines list scores in quarters; phenoconversion halves them. The next lower quarter answers, but a
+    # score above zero is never taken for zero.
+    quarter = max(math.floor(4 * score) / 4, 0.25) if score > 0 else 0.0
     if dots and not high:  # a lower bound ("at least 3 copies") can only meet a range without an end
-        return score >= float(low)
-    return not score.at_least and float(low) <= score <= float(high or low)
+        return quarter >= float(low)
+    return not score.at_least and float(low) <= quarter <= float(high or low)
 
 
 @cache
@@ -182,6 +186,12 @@ def lookup(drug: str, readings: Mapping[str, GeneResult]) -> tuple[Advice, ...]:
         One per guideline, population and set of genes; empty when no guideline covers the drug or none of
         its genes was tested. Conflicting guidelines stand side by side.
     """
+    return _lookup(drug, tuple(readings.values()))
+
+
+@lru_cache(maxsize=65536)
+def _lookup(drug: str, tested: tuple[GeneResult, ...]) -> tuple[Advice, ...]:
+    readings = {reading.gene: reading for reading in tested}
     found: dict[tuple[str, ...], Advice] = {}
     for rule in rules(drug):
         if rule.about not in found and rule.holds(readings):
