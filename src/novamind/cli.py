@@ -5,6 +5,7 @@ import sys
 import typer
 
 from novamind.errors import NovamindError
+from novamind.pharmacogenomics import commands as pharmacogenomics
 
 app = typer.Typer(
     name="novamind",
@@ -19,6 +20,9 @@ app = typer.Typer(
 @app.callback()
 def root() -> None:
     """Digital twins for psychiatry."""
+
+
+pharmacogenomics.register(app)
 
 
 def main() -> None:

@@ -4,7 +4,13 @@ from novamind.pharmacogenomics.clozapine import predict_level as predict_clozapi
 from novamind.pharmacogenomics.graph import medication_graph
 from novamind.pharmacogenomics.phenotypes import phenotype
 from novamind.pharmacogenomics.review import DrugReview, Review, recommend
-from novamind.pharmacogenomics.service import PharmacogenomicsService, call_vcf, call_vcf_samples, genotype, read_genotype
+from novamind.pharmacogenomics.service import (
+    PharmacogenomicsService,
+    call_vcf,
+    call_vcf_samples,
+    genotype,
+    read_genotype,
+)
 
 __all__ = [
     "DrugReview",

@@ -38,6 +38,11 @@ def natural_order(name: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(d), "") if d else (-1, s) for d, s in re.findall(r"(\d+)|(\D+)", name))
 
 
+def order_pair(first: str, second: str) -> tuple[str, str]:
+    """Put the two alleles of a diplotype in the order of their names."""
+    return (first, second) if natural_order(first) <= natural_order(second) else (second, first)
+
+
 @dataclass(frozen=True)
 class AlleleTable:
     """One gene's allele definitions as arrays.
@@ -94,7 +99,9 @@ def allele_table(gene: str) -> AlleleTable:
     """
     places = sorted((r for r in rows("positions") if r["gene"] == gene), key=lambda r: int(r["position"]))
     if not places:
-        raise NotFoundError(f"There are no allele definitions for {gene!r}; known genes: {', '.join(genes())}.")
+        raise NotFoundError(
+            f"There are no allele definitions for {gene!r}; known genes: {', '.join(genes())}."
+        )
     alleles = [r for r in rows("alleles") if r["gene"] == gene and r["scoring"] != "no definition"]
     bases = tuple((p["ref"], *p["alts"].split()) for p in places)
     at = {p["position"]: j for j, p in enumerate(places)}
@@ -161,21 +168,25 @@ def match(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[Diploty
 
     kept = np.flatnonzero(fits)
     score = shared[kept][:, None] + shared[kept][None, :]
-    possible = np.ones(score.shape, dtype=bool)
+    possible: np.ndarray = np.ones(score.shape, dtype=bool)
     for block in blocks.values():
         columns, one, two = np.array(block).T
         on_one, on_two = (table.accepts[kept][:, columns, b].all(axis=1) for b in (one, two))
         at_one, at_two = (table.counts[kept][:, columns, b].sum(axis=1, dtype=np.int16) for b in (one, two))
-        straight = np.where(on_one[:, None] & on_two[None, :], at_one[:, None] + at_two[None, :], -1)
+        straight: np.ndarray = np.where(
+            on_one[:, None] & on_two[None, :], at_one[:, None] + at_two[None, :], -1
+        )
         better = np.maximum(straight, straight.T)
         possible &= better >= 0
         score = score + better
     first, second = np.nonzero(np.triu(possible))
     calls = [
-        DiplotypeCall(*sorted((table.names[kept[i]], table.names[kept[j]]), key=natural_order), int(score[i, j]))
+        DiplotypeCall(*order_pair(table.names[kept[i]], table.names[kept[j]]), score=int(score[i, j]))
         for i, j in zip(first, second, strict=True)
     ]
-    return tuple(sorted(calls, key=lambda c: (-(c.score or 0), natural_order(c.first), natural_order(c.second))))
+    return tuple(
+        sorted(calls, key=lambda c: (-(c.score or 0), natural_order(c.first), natural_order(c.second)))
+    )
 
 
 def best(calls: Iterable[DiplotypeCall]) -> tuple[DiplotypeCall, ...]:
@@ -184,7 +195,9 @@ def best(calls: Iterable[DiplotypeCall]) -> tuple[DiplotypeCall, ...]:
     return tuple(c for c in ranked if c.score == ranked[0].score)
 
 
-def not_excluded(table: AlleleTable, observed: Mapping[int, Genotype], calls: Iterable[DiplotypeCall]) -> tuple[str, ...]:
+def not_excluded(
+    table: AlleleTable, observed: Mapping[int, Genotype], calls: Iterable[DiplotypeCall]
+) -> tuple[str, ...]:
     """Alleles that only missing positions hide: compatible with what was seen, but not seen as a whole."""
     hidden = table.distinct.copy()
     hidden[:, list(observed)] = False
@@ -254,7 +267,9 @@ def call_rsids(calls: Mapping[str, tuple[str, str]]) -> dict[str, Diplotype]:
             known = _array_letters(table.bases[j])
             first, second = (known.get(letter) for letter in calls[rsid])
             if first is None or second is None:
-                remarks.append(f"{gene}: the array's letters at {rsid} do not fit its definition and were not used.")
+                remarks.append(
+                    f"{gene}: the array's letters at {rsid} do not fit its definition and were not used."
+                )
             else:
                 observed[j] = Genotype(first, second, "")
         called[gene] = _diplotype(table, observed, tuple(remarks))
@@ -278,8 +293,8 @@ def _diplotype(table: AlleleTable, observed: Mapping[int, Genotype], remarks: tu
         warnings.append(f"{table.gene}: no position of its definition is in the data; nothing is assumed.")
     elif not calls:
         warnings.append(f"{table.gene}: no pair of known alleles explains the data.")
+    hidden = not_excluded(table, observed, calls) if observed and missing else ()
     if observed and missing:
-        hidden = not_excluded(table, observed, calls)
         warnings.append(
             f"{table.gene}: {len(missing)} of {len(table.positions)} positions are missing"
             + (f"; not excluded: {', '.join(hidden)}." if hidden else "; no known allele hides there.")
@@ -288,7 +303,7 @@ def _diplotype(table: AlleleTable, observed: Mapping[int, Genotype], remarks: tu
         warnings.append(f"{table.gene}: {len(calls)} pairs of alleles explain the data equally well.")
     if table.gene == "CYP2D6" and calls:
         warnings.append(_VARIANTS_ONLY)
-    return Diplotype(table.gene, calls, missing=missing, warnings=tuple(warnings))
+    return Diplotype(table.gene, calls, missing=missing, not_excluded=hidden, warnings=tuple(warnings))
 
 
 def _columns(
@@ -302,14 +317,18 @@ def _columns(
         valid = [r for r in records if r.ref == table.bases[j][0]]
         if len(valid) < len(records):
             remarks.append(
-                f"{table.gene}: a record at {table.chrom}:{position} has another REF than GRCh38 and was not used."
+                f"{table.gene}: a record at {table.chrom}:{position} has not GRCh38's REF and was not used."
             )
         if not valid:
             continue
         if not valid[0].passed:
-            remarks.append(f"{table.gene}: the record at {table.chrom}:{position} failed the file's own filter.")
+            remarks.append(
+                f"{table.gene}: the record at {table.chrom}:{position} failed the file's own filter."
+            )
         if any(r.alts != valid[0].alts or r.genotypes != valid[0].genotypes for r in valid[1:]):
-            remarks.append(f"{table.gene}: {table.chrom}:{position} is given more than once; the first record was used.")
+            remarks.append(
+                f"{table.gene}: {table.chrom}:{position} is given more than once; the first record was used."
+            )
         columns[j] = _translate(valid[0], table.bases[j], table.accepts.shape[2] - 1)
     return columns, tuple(remarks)
 
@@ -319,7 +338,9 @@ def _translate(record: VariantRecord, bases: tuple[str, ...], other: int) -> lis
     known: dict[Genotype, Genotype | None] = {}
     for genotype in set(record.genotypes):
         inside = 0 <= genotype.first < len(index) and 0 <= genotype.second < len(index)
-        known[genotype] = Genotype(index[genotype.first], index[genotype.second], genotype.block) if inside else None
+        known[genotype] = (
+            Genotype(index[genotype.first], index[genotype.second], genotype.block) if inside else None
+        )
     return [known[g] for g in record.genotypes]
 
 
@@ -337,7 +358,9 @@ def _refuse_foreign_reference(by_place: Mapping[tuple[str, int], list[VariantRec
                 wrong += 1
                 swapped += any(r.ref in bases[1:] and bases[0] in r.alts for r in records)
     if wrong and wrong * 2 >= total:
-        reason = "REF and ALT look swapped" if swapped == wrong else "the file looks like another genome build"
+        reason = (
+            "REF and ALT look swapped" if swapped == wrong else "the file looks like another genome build"
+        )
         raise ValidationError(
             f"{wrong} of {total} pharmacogene positions carry another reference base than GRCh38; {reason}."
             " Normalise the VCF against the GRCh38 reference first."

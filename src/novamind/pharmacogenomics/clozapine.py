@@ -24,7 +24,7 @@ _Z95 = 1.959964
 
 @dataclass(frozen=True)
 class LevelModel:
-    """Fitted regression: ``coefficients`` and ``covariance`` in the order of TERMS, residual on the log scale."""
+    """Fitted regression: coefficients and their covariance in the order of TERMS, log scale."""
 
     coefficients: np.ndarray
     covariance: np.ndarray
@@ -70,7 +70,9 @@ def leave_one_out_log_errors(x: np.ndarray, level_ng_ml: np.ndarray) -> np.ndarr
 @cache
 def shipped() -> LevelModel:
     """Return the packaged fit."""
-    stored = json.loads(files("novamind.pharmacogenomics.knowledge").joinpath("clozapine.json").read_text("utf-8"))
+    stored = json.loads(
+        files("novamind.pharmacogenomics.knowledge").joinpath("clozapine.json").read_text("utf-8")
+    )
     return LevelModel(
         np.array(stored["coefficients"]),
         np.array(stored["covariance"]),
@@ -83,7 +85,7 @@ def shipped() -> LevelModel:
 def predict_level(
     dose_mg: float, *, male: bool, age: float, crp_mg_l: float | None = None, cyp1a2_induced: bool = False
 ) -> Exposure:
-    """Expected trough level in ng/mL with its 95 % prediction interval.
+    """Predict the trough level in ng/mL with its 95 % prediction interval.
 
     Parameters
     ----------
@@ -114,5 +116,10 @@ def predict_level(
     spread = _Z95 * math.sqrt(model.residual_sd**2 + float(x @ model.covariance @ x))
     basis = f"ng/mL from dose, sex, age, CRP and CYP1A2 induction; {model.n} measured levels"
     return Exposure(
-        "clozapine", math.exp(centre), math.exp(centre - spread), math.exp(centre + spread), basis, sources()["clotop-2023"]
+        "clozapine",
+        math.exp(centre),
+        math.exp(centre - spread),
+        math.exp(centre + spread),
+        basis,
+        sources()["clotop-2023"],
     )

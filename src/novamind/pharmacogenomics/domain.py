@@ -44,7 +44,7 @@ class ActivityScore(float):
 
     at_least: bool
 
-    def __new__(cls, value: float, at_least: bool = False) -> "ActivityScore":
+    def __new__(cls, value: float, at_least: bool = False) -> "ActivityScore":  # noqa: D102
         score = super().__new__(cls, value)
         score.at_least = at_least and value > 0
         return score
@@ -74,7 +74,9 @@ class AlleleCopy:
     at_least: bool = False
 
     def __str__(self) -> str:
-        return "+".join(f"{name}x{'≥' if self.at_least else ''}{n}" if n > 1 else name for name, n in self.parts)
+        return "+".join(
+            f"{name}x{'≥' if self.at_least else ''}{n}" if n > 1 else name for name, n in self.parts
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class Diplotype:
         For HLA genes: allele -> carried or not; an allele that is not a key was not tested.
     missing
         GRCh38 positions of the gene's definition that the data do not cover.
+    not_excluded
+        Alleles that could hide behind missing positions; a call beside them is provisional.
     warnings
         What the reader of the result has to know, one sentence each.
     """
@@ -120,7 +124,15 @@ class Diplotype:
     reported: str | None = None
     markers: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
     missing: tuple[int, ...] = ()
+    not_excluded: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the call rests on unseen positions, or on variants alone where copies matter (CYP2D6)."""
+        return bool(self.calls) and (
+            bool(self.not_excluded) or (self.gene == "CYP2D6" and self.origin == "variants")
+        )
 
     @property
     def ambiguous(self) -> bool:
@@ -131,7 +143,9 @@ class Diplotype:
     def name(self) -> str:
         """All pairs, joined by ``or``; for HLA the tested markers; ``not called`` when there is none."""
         if self.markers:
-            return ", ".join(f"{a} {'positive' if on else 'negative'}" for a, on in sorted(self.markers.items()))
+            return ", ".join(
+                f"{a} {'positive' if on else 'negative'}" for a, on in sorted(self.markers.items())
+            )
         if self.reported is not None:
             return f"reported: {self.reported}"
         return " or ".join(call.name for call in self.calls) or "not called"
@@ -160,6 +174,8 @@ class GeneResult:
         Range of that activity where a co-medication makes it uncertain.
     markers
         For HLA: allele -> carried.
+    provisional
+        The call behind it rests on positions that were not seen, or on variants alone for CYP2D6.
     """
 
     gene: str
@@ -170,6 +186,7 @@ class GeneResult:
     activity_low: float | None = None
     activity_high: float | None = None
     markers: tuple[tuple[str, bool], ...] = ()
+    provisional: bool = False
 
     @property
     def label(self) -> str:
@@ -177,7 +194,9 @@ class GeneResult:
         if self.markers:
             return ", ".join(f"{a} {'positive' if on else 'negative'}" for a, on in self.markers)
         text = str(self.phenotype) if self.phenotype is not None else "no guideline phenotype"
-        return f"{text} (activity score {self.activity_score})" if self.activity_score is not None else text
+        if self.activity_score is not None:
+            text += f" (activity score {self.activity_score})"
+        return f"{text}, provisional" if self.provisional else text
 
 
 class Action(StrEnum):
@@ -335,7 +354,7 @@ class PhenotypeChange:
         )
 
 
-def to_dict(value: Any) -> Any:  # noqa: ANN401
+def to_dict(value: Any) -> Any:
     """Plain JSON types from any of the results above, properties that are part of the answer included."""
     from dataclasses import fields, is_dataclass
 

@@ -1,7 +1,8 @@
 """Expected concentration at the same dose, from the share of clearance that an enzyme carries.
 
 With f the fraction of clearance through the enzyme and a its activity relative to two normal alleles,
-clearance is ``1 - f + f a`` of normal and exposure its reciprocal (Rowland and Matin 1973, doi:10.1007/BF01059791).
+clearance is ``1 - f + f a`` of normal and exposure its reciprocal (Rowland and Matin 1973,
+doi:10.1007/BF01059791).
 f is solved from one published exposure ratio per drug and gene (``knowledge/exposure.csv``); every other
 published ratio is left for checking. What has no published ratio has no figure.
 """
@@ -22,7 +23,7 @@ _Z95 = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Pathway:
-    """Fraction of a drug's clearance through one enzyme, with the 95 % bounds that its ratio's interval gives."""
+    """Fraction of a drug's clearance through one enzyme, with the bounds of its ratio's interval."""
 
     drug: str
     analyte: str
@@ -58,7 +59,7 @@ def pathways() -> dict[str, tuple[Pathway, ...]]:
 
 
 def expected(drug: str, readings: Mapping[str, GeneResult]) -> tuple[Exposure, ...]:
-    """Expected exposure of each analyte of a drug.
+    """Compute the exposure of each analyte of a drug.
 
     Parameters
     ----------
@@ -83,7 +84,12 @@ def _exposure(pathway: Pathway, reading: GeneResult | None) -> Exposure:
         return Exposure(pathway.analyte, None, None, None, f"{pathway.gene} was not tested.", pathway.source)
     if reading.activity is None:
         return Exposure(
-            pathway.analyte, None, None, None, f"The activity of this {pathway.gene} result is not known.", pathway.source
+            pathway.analyte,
+            None,
+            None,
+            None,
+            f"The activity of this {pathway.gene} result is not known.",
+            pathway.source,
         )
     ratio = pathway.ratio(reading.activity)
     spread = math.exp(_Z95 * MODEL_LOG_SD) if reading.activity != 1 else 1.0
@@ -97,7 +103,12 @@ def _exposure(pathway: Pathway, reading: GeneResult | None) -> Exposure:
         f" activity {reading.activity:.0%} of two normal alleles"
     )
     return Exposure(
-        pathway.analyte, ratio, min(*bounds, ratio) / spread, max(*bounds, ratio) * spread, basis, pathway.source
+        pathway.analyte,
+        ratio,
+        min(*bounds, ratio) / spread,
+        max(*bounds, ratio) * spread,
+        basis,
+        pathway.source,
     )
 
 
@@ -106,12 +117,15 @@ def _or(value: float | None, otherwise: float) -> float:
 
 
 def span(exposures: Iterable[Exposure]) -> Exposure:
-    """One exposure over several readings of an ambiguous genotype: the range of all, a ratio only if equal."""
+    """Join the exposures of an ambiguous genotype: the range of all, a ratio only if they agree."""
     every = tuple(exposures)
     known = [e for e in every if e.ratio is not None and e.low is not None and e.high is not None]
     if len(known) < len(every) or len({e.ratio for e in known}) == 1:
         return next((e for e in every if e.ratio is None), every[0])
-    low, high = min(e.low for e in known if e.low is not None), max(e.high for e in known if e.high is not None)
+    low, high = (
+        min(e.low for e in known if e.low is not None),
+        max(e.high for e in known if e.high is not None),
+    )
     ratios = sorted(e.ratio for e in known if e.ratio is not None)
     basis = f"Ambiguous genotype: {ratios[0]:.2f} to {ratios[-1]:.2f} over its readings."
     return Exposure(every[0].analyte, None, low, high, basis, every[0].source)
@@ -131,10 +145,15 @@ class TherapeuticRange:
 
 @cache
 def therapeutic_ranges() -> dict[str, TherapeuticRange]:
-    """Reference ranges by drug."""
+    """Return the reference ranges by drug."""
     return {
         r["drug"]: TherapeuticRange(
-            r["analyte"], float(r["low"]), float(r["high"]), r["unit"], float(r["alert"]) if r["alert"] else None, source(r)
+            r["analyte"],
+            float(r["low"]),
+            float(r["high"]),
+            r["unit"],
+            float(r["alert"]) if r["alert"] else None,
+            source(r),
         )
         for r in rows("therapeutic_ranges")
     }

@@ -1,4 +1,4 @@
-"""The medication graph: drugs, genes, alleles, conditions and how they act on each other, each edge sourced."""
+"""The medication graph: drugs, genes, conditions and how they act on each other, each edge sourced."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -79,10 +79,16 @@ def _edges() -> Iterator[Edge]:
             yield Edge(p.gene, "clears", drug, f"{p.fraction:.0%} of {p.analyte}", p.source)
     for acting in modulators().values():
         for m in acting:
-            yield Edge(m.drug, "inhibits" if m.effect == "inhibitor" else "induces", m.enzyme, m.strength, m.source)
-    members = {f"tag:{t}": [d.name for d in catalogue().values() if t in d.tags] for d in catalogue().values() for t in d.tags}
-    for rule in interactions.rules():
-        for a in members.get(rule.a, [rule.a]):
-            for b in members.get(rule.b, [rule.b.removeprefix("condition:")]):
+            yield Edge(
+                m.drug, "inhibits" if m.effect == "inhibitor" else "induces", m.enzyme, m.strength, m.source
+            )
+    members = {
+        f"tag:{t}": [d.name for d in catalogue().values() if t in d.tags]
+        for d in catalogue().values()
+        for t in d.tags
+    }
+    for caution in interactions.rules():
+        for a in members.get(caution.a, [caution.a]):
+            for b in members.get(caution.b, [caution.b.removeprefix("condition:")]):
                 if a != b:
-                    yield Edge(a, "interacts", b, f"{rule.severity}: {rule.text}", rule.source)
+                    yield Edge(a, "interacts", b, f"{caution.severity}: {caution.text}", caution.source)

@@ -5,12 +5,12 @@
 phenotype (``PM LPM IM LIM NM RM UM``), a diplotype, ``?`` for a called gene without a known phenotype, or
 ``none`` for a gene that was not tested. HLA conditions name the allele: ``HLA-B*15:02=pos``.
 
-DPWG starts ultrarapid above a CYP2D6 score of 2.5, and counts CYP2C19 rapid as normal; both stand in its rows.
+DPWG starts ultrarapid above a CYP2D6 score of 2.5 and counts CYP2C19 rapid as normal; its rows say so.
 """
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
@@ -36,22 +36,28 @@ _SENTENCES = {
     Action.CONTRAINDICATED: "Contraindicated.",
     Action.WEIGH_RISK_BENEFIT: "Weigh benefit against the higher risk of a severe skin reaction.",
     Action.CONSIDER_ALTERNATIVE: "Consider another drug.",
-    Action.ALTERNATIVE_OR_ADJUST_DOSE: "Choose another drug, or titrate to the maximum for the active metabolite: {limit}.",
-    Action.ALTERNATIVE_OR_INCREASE_IF_NO_RESPONSE: "Consider another drug; if it works too little at the standard dose, go higher.",
+    Action.ALTERNATIVE_OR_ADJUST_DOSE: "Choose another drug, or titrate to the metabolite's maximum: {limit}.",
+    Action.ALTERNATIVE_OR_INCREASE_IF_NO_RESPONSE: (
+        "Consider another drug; if it works too little at the standard dose, go higher."
+    ),
     Action.ADJUST_DOSE: "Change the dose: {dose}.",
     Action.ADJUST_DOSE_OR_ALTERNATIVE: "Change the dose ({dose}) or choose another drug.",
-    Action.ADJUST_DOSE_OR_AVOID: "If the standard dose is too little, go up ({dose}); otherwise choose another drug.",
+    Action.ADJUST_DOSE_OR_AVOID: "If the standard dose is too little, {dose}, or choose another drug.",
     Action.ADJUST_DOSE_PER_LABEL: "Adjust the dose as the product label says.",
     Action.REDUCE_DOSE: "Reduce the dose by {limit}.",
     Action.CONSIDER_REDUCTION: "Consider a lower dose.",
     Action.REDUCE_IF_SIDE_EFFECTS: "Start as usual; reduce the dose when side effects appear.",
-    Action.LIMIT_MAX_DOSE: "Do not exceed {limit}.",
+    Action.LIMIT_MAX_DOSE: "Maximum dose: {limit}.",
     Action.LOWEST_START: "Start at the lowest recommended dose.",
     Action.LOWER_START_OR_ALTERNATIVE: "Start lower or choose another drug.",
     Action.LOWER_START_SLOW_TITRATION: "Start lower and titrate more slowly.",
     Action.START_LOW_THEN_TDM: "Start low; raise the dose only after checking response and plasma level.",
-    Action.STANDARD_START_SLOW_TITRATION_LOWER_MAINTENANCE: "Start as usual, titrate more slowly, aim for a lower maintenance dose.",
-    Action.STANDARD_START_THEN_INCREASE_OR_SWITCH: "Start as usual; if the maintenance dose does too little, raise it or switch.",
+    Action.STANDARD_START_SLOW_TITRATION_LOWER_MAINTENANCE: (
+        "Start as usual, titrate more slowly, aim for a lower maintenance dose."
+    ),
+    Action.STANDARD_START_THEN_INCREASE_OR_SWITCH: (
+        "Start as usual; if the maintenance dose does too little, raise it or switch."
+    ),
     Action.LABEL_DOSE_THEN_TDM: "Dose by the label; without response, let a plasma level guide an increase.",
     Action.CAUTION_TITRATE: "Use with caution and titrate by tolerance.",
     Action.CAUTIOUS_USE: "Taken for months without a skin reaction it may go on, with caution.",
@@ -96,7 +102,8 @@ def _meets(gene: str, wanted: tuple[str, ...], readings: Mapping[str, GeneResult
     if reading.phenotype in {None, Phenotype.INDETERMINATE, Phenotype.POSSIBLE_INTERMEDIATE}:
         return "?" in wanted
     return any(
-        w == reading.diplotype or _PHENOTYPES.get(w) is reading.phenotype or _in_range(w, reading) for w in wanted
+        w == reading.diplotype or _PHENOTYPES.get(w) is reading.phenotype or _in_range(w, reading)
+        for w in wanted
     )
 
 
@@ -130,12 +137,18 @@ def _all_rules() -> dict[str, tuple[Rule, ...]]:
         drugs, ids = row["drugs"].split("|"), row["guideline_id"].split("|")
         for k, drug in enumerate(drugs):
             identifier = ids[k] if len(ids) == len(drugs) else ids[0]
-            found.setdefault(drug, []).append(Rule(conditions, _advice(row, drug, identifier, conditions, source(row))))
+            found.setdefault(drug, []).append(
+                Rule(conditions, _advice(row, drug, identifier, conditions, source(row)))
+            )
     return {drug: tuple(of) for drug, of in found.items()}
 
 
 def _advice(
-    row: Mapping[str, str], drug: str, identifier: str, conditions: Sequence[tuple[str, object]], reference: Source
+    row: Mapping[str, str],
+    drug: str,
+    identifier: str,
+    conditions: Sequence[tuple[str, object]],
+    reference: Source,
 ) -> Advice:
     action = Action(row["action"])
     return Advice(
@@ -171,7 +184,7 @@ def _text(action: Action, row: Mapping[str, str]) -> str:
 
 
 def lookup(drug: str, readings: Mapping[str, GeneResult]) -> tuple[Advice, ...]:
-    """What each guideline says for one reading of each tested gene.
+    """Look up what each guideline says for one reading of each tested gene.
 
     Parameters
     ----------
@@ -195,14 +208,19 @@ def _lookup(drug: str, tested: tuple[GeneResult, ...]) -> tuple[Advice, ...]:
     found: dict[tuple[str, ...], Advice] = {}
     for rule in rules(drug):
         if rule.about not in found and rule.holds(readings):
-            labels = tuple(f"{g}: {readings[g].label}" if g in readings else f"{g}: not tested" for g in rule.advice.genes)
+            labels = tuple(
+                f"{g}: {readings[g].label}" if g in readings else f"{g}: not tested"
+                for g in rule.advice.genes
+            )
             found[rule.about] = replace(rule.advice, when=labels)
     return tuple(found.values())
 
 
 def advise(drug: str, readings: Mapping[str, Sequence[GeneResult]]) -> tuple[Advice, ...]:
-    """Advice over every reading of an ambiguous genotype; equal advice is given once, with all its reasons."""
-    genes = [g for g in dict.fromkeys(g for rule in rules(drug) for g in rule.advice.genes) if readings.get(g)]
+    """Collect advice over every reading of an ambiguous genotype; equal advice once, with all its reasons."""
+    genes = [
+        g for g in dict.fromkeys(g for rule in rules(drug) for g in rule.advice.genes) if readings.get(g)
+    ]
     merged: dict[Advice, list[str]] = {}
     for combination in itertools.product(*(readings[g] for g in genes)):
         for advice in lookup(drug, dict(zip(genes, combination, strict=True))):
@@ -223,11 +241,21 @@ def covered_drugs() -> tuple[str, ...]:
     return tuple(_all_rules())
 
 
-def standing(drug: str, advice: Iterable[Advice]) -> str:
-    """One sentence on what the guidelines offer for a drug, for the case that they offer nothing."""
+def standing(drug: str, advice: Iterable[Advice], tested: Collection[str]) -> str:
+    """One sentence on what the guidelines offer for a drug, for the case that they offer no action.
+
+    ``tested`` names the genes with a result.
+    """
     if any(a.action is not Action.NO_RECOMMENDATION for a in advice):
         return ""
     genes = guideline_genes(drug)
     if not genes:
-        return f"Neither CPIC, DPWG nor the FDA table of pharmacogenetic associations has an action for {drug}."
-    return f"No guideline action for {drug} with these results; guidelines look at {', '.join(genes)}."
+        return (
+            f"Neither CPIC, DPWG nor the FDA table of pharmacogenetic associations has an action for {drug}."
+        )
+    missing = [gene for gene in genes if gene not in tested]
+    if missing:
+        return (
+            f"Guidelines for {drug} look at {' and '.join(missing)}; without a result they ask for no action."
+        )
+    return f"No guideline action for {drug} with these results of {' and '.join(genes)}."

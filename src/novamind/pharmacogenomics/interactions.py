@@ -1,7 +1,7 @@
 """Cautions beyond the genotype: drug with drug, drug with disease, and who inhibits whom.
 
-Rules stand in ``knowledge/interactions.csv``; a side of a rule is a drug, ``tag:`` a property shared by drugs,
-or ``condition:`` a property of the patient. Every rule that holds adds a caution; none replaces another.
+Rules stand in ``knowledge/interactions.csv``; a side of a rule is a drug, ``tag:`` and a property shared by
+drugs, or ``condition:`` and a property of the patient. Every rule that holds adds a caution; none replaces another.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,7 +32,10 @@ class InteractionRule:
 @cache
 def rules() -> tuple[InteractionRule, ...]:
     """All interaction rules."""
-    return tuple(InteractionRule(r["a"], r["b"], Severity(r["severity"]), r["text"], source(r)) for r in rows("interactions"))
+    return tuple(
+        InteractionRule(r["a"], r["b"], Severity(r["severity"]), r["text"], source(r))
+        for r in rows("interactions")
+    )
 
 
 @cache
@@ -85,17 +88,22 @@ def _by_side() -> dict[str, tuple[tuple[str, InteractionRule], ...]]:
 
 
 def _enzymes(drug: str, other: str) -> Iterable[Caution]:
-    """What the drug's own inhibition or induction does to a co-medication, and classes we could not confirm."""
+    """Yield what the drug's own inhibition does to a co-medication, and classes we could not confirm."""
     for m in modulators().get(drug, ()):
         if m.enzyme in substrate_of(other) and m.checked:
             direction = "raise" if m.effect == "inhibitor" else "lower"
             severity = Severity.MODERATE if m.strength in {"strong", "moderate"} else Severity.INFORMATION
-            yield Caution(severity, f"{m.sentence[:1].upper()}{m.sentence[1:]} and can {direction} {other} levels.", other, m.source)
+            yield Caution(
+                severity,
+                f"{m.sentence[:1].upper()}{m.sentence[1:]} and can {direction} {other} levels.",
+                other,
+                m.source,
+            )
     for m in modulators().get(other, ()):
         if m.enzyme in substrate_of(drug) and (not m.checked or m.strength == "unclassified"):
             text = (
-                f"{other[:1].upper()}{other[1:]} is listed as a {m.enzyme} {m.effect}; its class could not be confirmed, so"
-                " it does not change the phenotype here."
+                f"{other[:1].upper()}{other[1:]} is listed as a {m.enzyme} {m.effect}; its class could not be"
+                " confirmed, so it does not change the phenotype here."
             )
             yield Caution(Severity.INFORMATION, text, other, m.source)
 

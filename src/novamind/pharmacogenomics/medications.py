@@ -35,7 +35,7 @@ def _names() -> dict[str, str]:
 
 
 def normalise(name: str) -> str | None:
-    """Generic name behind a generic or brand name, any case; None when we do not know the drug."""
+    """Find the generic name behind a generic or brand name, any case; None when we do not know the drug."""
     return _names().get(" ".join(name.lower().split()))
 
 
@@ -49,7 +49,9 @@ def drug(name: str) -> Drug:
     """
     known = normalise(name)
     if known is None:
-        raise NotFoundError("A drug is not in the medication tables; check the spelling or use its generic name.")
+        raise NotFoundError(
+            "A drug is not in the medication tables; check the spelling or use its generic name."
+        )
     return catalogue()[known]
 
 
@@ -59,5 +61,7 @@ def psychiatric() -> tuple[str, ...]:
     return tuple(
         d.name
         for d in catalogue().values()
-        if d.drug_class in chosen or "antipsychotic" in d.tags or ("antidepressant" in d.tags and "maoi" not in d.tags)
+        if d.drug_class in chosen
+        or "antipsychotic" in d.tags
+        or ("antidepressant" in d.tags and "maoi" not in d.tags)
     )

@@ -30,7 +30,7 @@ def _side_effects() -> dict[str, tuple[dict[str, str], ...]]:
 
 
 def side_effects(drug: str, readings: Iterable[GeneResult], exposure: Exposure) -> tuple[SideEffect, ...]:
-    """Published side-effect risks that apply to this patient.
+    """List published side-effect risks that apply to this patient.
 
     Parameters
     ----------
@@ -48,7 +48,9 @@ def side_effects(drug: str, readings: Iterable[GeneResult], exposure: Exposure) 
         if reading.phenotype in _SHORT:
             carried.add(f"{reading.gene} {_SHORT[reading.phenotype]}")
     return tuple(
-        SideEffect(r["effect"], r["risk"], r["comparison"] or None, _scaled(r, exposure), r["note"], source(r))
+        SideEffect(
+            r["effect"], r["risk"], r["comparison"] or None, _scaled(r, exposure), r["note"], source(r)
+        )
         for r in _side_effects().get(drug, ())
         if not r["carrier"] or r["carrier"] in carried
     )

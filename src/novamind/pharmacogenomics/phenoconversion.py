@@ -60,13 +60,17 @@ def acting_on(enzyme: str, comedications: Iterable[str], but: str | None = None)
     look-up.
     """
     return tuple(
-        m for name in dict.fromkeys(comedications) if name != but for m in modulators().get(name, ()) if m.enzyme == enzyme
+        m
+        for name in dict.fromkeys(comedications)
+        if name != but
+        for m in modulators().get(name, ())
+        if m.enzyme == enzyme
     )
 
 
 @lru_cache(maxsize=16384)
 def convert(reading: GeneResult, comedications: tuple[str, ...], but: str | None = None) -> PhenotypeChange:
-    """Reading of a gene under co-medication.
+    """Read a gene under co-medication.
 
     Parameters
     ----------
@@ -93,6 +97,8 @@ def convert(reading: GeneResult, comedications: tuple[str, ...], but: str | None
         left = _INHIBITED[m.strength]
         point, low, high = min(point, left[0]), min(low, left[1]), min(high, left[2])
     after = _inhibited(reading, point) if point < 1 else reading
+    if point == 0:  # full inhibition leaves nothing for an unseen allele to change
+        after = replace(after, provisional=False)
     if inducers:
         more = max(_INDUCED[m.strength] for m in inducers)
         point, low, high = point * more[0], low * more[1], high * more[2]
@@ -120,7 +126,9 @@ def _inhibited(reading: GeneResult, factor: float) -> GeneResult:
     if reading.activity_score is not None:
         score = ActivityScore(float(reading.activity_score) * factor, reading.activity_score.at_least)
         # The diplotype no longer speaks for the enzyme, so rules about diplotypes must not meet it.
-        return replace(reading, activity_score=score, phenotype=score_phenotype(reading.gene, score), diplotype=None)
+        return replace(
+            reading, activity_score=score, phenotype=score_phenotype(reading.gene, score), diplotype=None
+        )
     if reading.phenotype in {None, Phenotype.INDETERMINATE, Phenotype.POSSIBLE_INTERMEDIATE}:
         # Full inhibition makes the genotype irrelevant; with less the result stays unknown.
         known = factor == 0 and reading.phenotype is not None

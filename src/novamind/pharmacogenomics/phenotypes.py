@@ -8,6 +8,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache, lru_cache
 
 from novamind.pharmacogenomics.domain import (
@@ -33,7 +34,9 @@ REFERENCE_SCORE = 2.0
 # Upper bounds of the score, lowest phenotype first.
 _SCORE_RULES: dict[str, tuple[tuple[float, bool, Phenotype], ...]] = {
     # (bound, bound itself included, phenotype)
-    "CYP2D6": ((0, True, P.POOR), (1.25, False, P.INTERMEDIATE), (2.25, True, P.NORMAL), (math.inf, True, P.ULTRARAPID)),
+    "CYP2D6": (
+        (0, True, P.POOR), (1.25, False, P.INTERMEDIATE), (2.25, True, P.NORMAL), (math.inf, True, P.ULTRARAPID),
+    ),
     "CYP2C9": ((1, False, P.POOR), (2, False, P.INTERMEDIATE), (math.inf, True, P.NORMAL)),
 }  # fmt: skip
 
@@ -128,7 +131,7 @@ def _functions() -> dict[str, dict[str, tuple[Function, float | None, Source]]]:
 
 
 def allele_function(gene: str, allele: str | AlleleCopy) -> tuple[Function, ActivityScore | None]:
-    """Function and activity value of one chromosome copy, its duplications and tandems added up.
+    """Find function and activity value of one chromosome copy, duplications and tandems added up.
 
     An allele that the tables do not know is of unknown function; it is never taken for ``*1``.
     """
@@ -145,14 +148,18 @@ def allele_function(gene: str, allele: str | AlleleCopy) -> tuple[Function, Acti
     if len(values) < len(found):  # an allele without a value, or a gene that is not scored
         return (functions[0], None) if len(set(functions)) == 1 else (F.UNKNOWN, None)
     total = ActivityScore(sum(values), copy.at_least)
-    return (F.NO if total == 0 else F.DECREASED if total < 1 else F.NORMAL if total <= 1 else F.INCREASED), total
+    return (
+        F.NO if total == 0 else F.DECREASED if total < 1 else F.NORMAL if total <= 1 else F.INCREASED
+    ), total
 
 
 def score_phenotype(gene: str, score: ActivityScore | None) -> Phenotype:
     """Phenotype of an activity score; a lower bound counts only when every higher score says the same."""
     if score is None:
         return P.INDETERMINATE
-    named = next(p for bound, inside, p in _SCORE_RULES[gene] if score < bound or (inside and float(score) == bound))
+    named = next(
+        p for bound, inside, p in _SCORE_RULES[gene] if score < bound or (inside and float(score) == bound)
+    )
     return named if not score.at_least or named is _SCORE_RULES[gene][-1][2] else P.INDETERMINATE
 
 
@@ -161,7 +168,11 @@ def call_phenotype(gene: str, call: DiplotypeCall) -> GeneResult:
     """Phenotype of one pair of alleles."""
     (f1, v1), (f2, v2) = (allele_function(gene, a) for a in (call.first, call.second))
     if gene in SCORED_GENES:
-        score = None if v1 is None or v2 is None else ActivityScore(float(v1) + float(v2), v1.at_least or v2.at_least)
+        score = (
+            None
+            if v1 is None or v2 is None
+            else ActivityScore(float(v1) + float(v2), v1.at_least or v2.at_least)
+        )
         return score_result(gene, score, call.name)
     pair = _PAIR_RULES.get(gene)
     if pair is None:  # no guideline names a phenotype for this gene
@@ -202,7 +213,8 @@ def results(diplotype: Diplotype) -> tuple[GeneResult, ...]:
         return (GeneResult(gene, None, markers=tuple(sorted(diplotype.markers.items()))),)
     if diplotype.reported is not None:
         return _reported(gene, diplotype.reported)
-    return _distinct(call_phenotype(gene, call) for call in diplotype.calls)
+    readings = _distinct(call_phenotype(gene, call) for call in diplotype.calls)
+    return tuple(replace(r, provisional=True) for r in readings) if diplotype.provisional else readings
 
 
 def _reported(gene: str, text: str) -> tuple[GeneResult, ...]:
@@ -218,7 +230,9 @@ def _reported(gene: str, text: str) -> tuple[GeneResult, ...]:
 def _distinct(readings: Iterable[GeneResult]) -> tuple[GeneResult, ...]:
     seen: dict[object, GeneResult] = {}
     for reading in readings:
-        seen.setdefault((reading.phenotype, reading.activity_score, reading.activity, _kept(reading)), reading)
+        seen.setdefault(
+            (reading.phenotype, reading.activity_score, reading.activity, _kept(reading)), reading
+        )
     return tuple(seen.values())
 
 

@@ -22,6 +22,7 @@ from novamind.pharmacogenomics.domain import (
     Source,
     to_dict,
 )
+from novamind.pharmacogenomics.exposure import TherapeuticRange
 from novamind.pharmacogenomics.knowledge import sources
 from novamind.pharmacogenomics.phenoconversion import convert
 from novamind.pharmacogenomics.phenotypes import results
@@ -45,10 +46,16 @@ _CONCERN = {
     **dict.fromkeys((Action.STANDARD_DOSE, Action.NO_ACTION, Action.NO_RECOMMENDATION), 0),
 }  # fmt: skip
 _ADJUSTMENT = 2  # every other action changes the dose or the titration
-_CAUTION_CONCERN = {Severity.CONTRAINDICATED: 4, Severity.MAJOR: 3, Severity.MODERATE: 1, Severity.INFORMATION: 0}
+_CAUTION_CONCERN = {
+    Severity.CONTRAINDICATED: 4,
+    Severity.MAJOR: 3,
+    Severity.MODERATE: 1,
+    Severity.INFORMATION: 0,
+}
 CONCERN_NAMES = ("use as usual", "use with attention", "adjust the dose", "consider another drug", "avoid")
 # CPIC's populations for patients who have already taken the drug for months.
 _ALREADY_TAKING = "use >3"
+_NO_RATES = "No side-effect rates for this drug are in our tables."
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class DrugReview:
     drug, drug_class
         Generic name and class.
     guidelines
-        Advice after co-medication, one entry per guideline, population and reading; conflicts stand side by side.
+        Advice after co-medication per guideline, population and reading; conflicts stand side by side.
     guidelines_before
         The same without co-medication; empty when the co-medication changes nothing.
     standing
@@ -93,7 +100,7 @@ class DrugReview:
     phenotypes: tuple[PhenotypeChange, ...]
     exposure: Exposure
     exposures: tuple[Exposure, ...]
-    therapeutic_range: exposures.TherapeuticRange | None
+    therapeutic_range: TherapeuticRange | None
     interactions: tuple[Caution, ...]
     side_effects: tuple[SideEffect, ...]
     side_effect_note: str
@@ -102,6 +109,11 @@ class DrugReview:
     caution: tuple[Caution, ...]
     concern: int
     evidence: tuple[Source, ...]
+
+    @property
+    def verdict(self) -> str:
+        """The concern in words; without any advice on the genotype, that is what it says."""
+        return "no genotype advice" if self.concern == 0 and self.standing else CONCERN_NAMES[self.concern]
 
 
 @dataclass(frozen=True)
@@ -121,7 +133,9 @@ class Review(Mapping[str, DrugReview]):
     def __getitem__(self, name: str) -> DrugReview:
         known = formulary.normalise(name) or name
         if known not in self.drugs:
-            raise NotFoundError("The drug is not part of this review; name it in 'medications' and ask again.")
+            raise NotFoundError(
+                "The drug is not part of this review; name it in 'medications' and ask again."
+            )
         return self.drugs[known]
 
     def __iter__(self) -> Iterator[str]:
@@ -132,10 +146,11 @@ class Review(Mapping[str, DrugReview]):
 
     @property
     def ranking(self) -> tuple[DrugReview, ...]:
-        """Least concern first, then the higher published odds ratio of response; no weights are invented."""
-        return tuple(
-            sorted(self.drugs.values(), key=lambda d: (d.concern, -(d.efficacy.odds_ratio if d.efficacy else 0), d.drug))
-        )
+        """Least concern first, then drugs with genotype advice, then the higher odds ratio of response.
+
+        No weights are invented.
+        """
+        return tuple(sorted(self.drugs.values(), key=_order))
 
     def comparison(self, drugs: Sequence[str] | None = None) -> dict[str, str]:
         """Which option leads on what; a missing entry means that no published figure allows the comparison.
@@ -143,22 +158,22 @@ class Review(Mapping[str, DrugReview]):
         Returns
         -------
         dict
-            ``highest efficacy`` by odds ratio of response, ``fewest dropouts`` by odds ratio of dropout (known
-            for few drugs) and ``best balance``: the least concern, among those the highest efficacy.
+            ``highest efficacy`` by odds ratio of response, ``fewest dropouts`` by odds ratio of dropout
+            (known for few drugs) and ``best balance``: the least concern, among those the highest efficacy.
         """
         chosen = [self[d] for d in drugs] if drugs is not None else list(self.ranking)
         found: dict[str, str] = {}
         if rated := [d for d in chosen if d.efficacy]:
-            found["highest efficacy"] = max(rated, key=lambda d: d.efficacy.odds_ratio if d.efficacy else 0).drug
-            found["best balance"] = min(
-                rated, key=lambda d: (d.concern, -(d.efficacy.odds_ratio if d.efficacy else 0))
+            found["highest efficacy"] = max(
+                rated, key=lambda d: d.efficacy.odds_ratio if d.efficacy else 0
             ).drug
+            found["best balance"] = min(rated, key=_order).drug
         if rated := [d for d in chosen if d.dropout]:
             found["fewest dropouts"] = min(rated, key=lambda d: d.dropout.odds_ratio if d.dropout else 0).drug
         return found
 
-    def plot(self) -> "alt.LayerChart":
-        """Expected exposure of every drug that has a published ratio."""
+    def plot(self) -> "alt.LayerChart | alt.FacetChart":
+        """Draw the expected exposure of every drug that has a published ratio."""
         from novamind.pharmacogenomics.plots import exposure_chart
 
         return exposure_chart(self)
@@ -182,6 +197,15 @@ class Review(Mapping[str, DrugReview]):
             "drugs": {name: to_dict(d) for name, d in self.drugs.items()},
             "disclaimer": DISCLAIMER,
         }
+
+
+def _order(review: DrugReview) -> tuple[int, bool, float, str]:
+    return (
+        review.concern,
+        bool(review.standing),
+        -(review.efficacy.odds_ratio if review.efficacy else 0),
+        review.drug,
+    )
 
 
 def recommend(
@@ -269,14 +293,14 @@ def _review(
         drug_class=formulary.catalogue()[drug].drug_class,
         guidelines=advice,
         guidelines_before=before if before != advice else (),
-        standing=guidelines.standing(drug, advice),
+        standing=guidelines.standing(drug, advice, relevant),
         phenotypes=flat,
         exposure=analytes[0],
         exposures=analytes,
         therapeutic_range=level,
         interactions=with_others,
         side_effects=side_effects,
-        side_effect_note="" if side_effects else "No side-effect rates for this drug are in our tables.",
+        side_effect_note="" if side_effects else _NO_RATES,
         efficacy=published.get("response"),
         dropout=published.get("dropout"),
         caution=with_others + uncertain,
@@ -287,11 +311,15 @@ def _review(
 
 def _genes(drug: str) -> tuple[str, ...]:
     """Genes that matter for a drug: those its guidelines look at, then those of its exposure ratios."""
-    return tuple(dict.fromkeys((*guidelines.guideline_genes(drug), *(p.gene for p in exposures.pathways().get(drug, ())))))
+    return tuple(
+        dict.fromkeys(
+            (*guidelines.guideline_genes(drug), *(p.gene for p in exposures.pathways().get(drug, ())))
+        )
+    )
 
 
 def _exposures(drug: str, after: Mapping[str, Sequence[GeneResult]]) -> tuple[Exposure, ...]:
-    """Expected exposures, analyte by analyte; over several readings their range."""
+    """Compute exposures analyte by analyte; over several readings their range."""
     by_gene = exposures.pathways().get(drug, ())
     gene = by_gene[0].gene if by_gene else None
     per_reading = [exposures.expected(drug, {gene: r} if gene else {}) for r in after.get(gene or "", ())]
@@ -303,6 +331,21 @@ def _exposures(drug: str, after: Mapping[str, Sequence[GeneResult]]) -> tuple[Ex
 def _unknown(name: str) -> DrugReview:
     nothing = Exposure(name, None, None, None, "The drug is not in our tables.")
     return DrugReview(
-        name, "", (), (), f"{name} is not in the medication tables; nothing is known about it here.", (), nothing,
-        (nothing,), None, (), (), "No side-effect rates for this drug are in our tables.", None, None, (), 0, (),
-    )  # fmt: skip
+        drug=name,
+        drug_class="",
+        guidelines=(),
+        guidelines_before=(),
+        standing=f"{name} is not in the medication tables; nothing is known about it here.",
+        phenotypes=(),
+        exposure=nothing,
+        exposures=(nothing,),
+        therapeutic_range=None,
+        interactions=(),
+        side_effects=(),
+        side_effect_note=_NO_RATES,
+        efficacy=None,
+        dropout=None,
+        caution=(),
+        concern=0,
+        evidence=(),
+    )

@@ -49,7 +49,9 @@ def read_consumer_array(source: str | Path | bytes) -> dict[str, tuple[str, str]
         if len(letters) == 2 and set(letters) <= _CALLS:
             calls[fields[0]] = (letters[0], letters[1])
     if not calls:
-        raise DataProcessingError("The genotype file holds no called variant; is it raw data of 23andMe or AncestryDNA?")
+        raise DataProcessingError(
+            "The genotype file holds no called variant; is it raw data of 23andMe or AncestryDNA?"
+        )
     return calls
 
 
@@ -73,7 +75,9 @@ def read_text(source: str | Path | bytes, what: str) -> str:
         except OSError as error:
             raise DataProcessingError(f"Cannot open the {what}: {error.strerror}.") from error
     if len(content) > limit:
-        raise ValidationError(f"The {what} is larger than {limit} bytes; raise NOVAMIND_MAX_FILE_BYTES to read it.")
+        raise ValidationError(
+            f"The {what} is larger than {limit} bytes; raise NOVAMIND_MAX_FILE_BYTES to read it."
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -61,12 +61,12 @@ def read_fhir_genomics(source: str | Path | bytes) -> dict[str, str]:
 def _observations(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
     entries = resource.get("entry") or ()
     for item in [resource, *(e.get("resource") for e in entries if isinstance(e, dict))]:
-        if isinstance(item, dict) and item.get("resourceType") == "Observation":
-            if item.get("status", "final") in _FINISHED:
-                yield item
+        found = isinstance(item, dict) and item.get("resourceType") == "Observation"
+        if found and item.get("status", "final") in _FINISHED:
+            yield item
 
 
-def _codes(concept: Any) -> Iterator[str]:  # noqa: ANN401
+def _codes(concept: Any) -> Iterator[str]:
     for coding in (concept.get("coding") or ()) if isinstance(concept, dict) else ():
         if isinstance(coding, dict):
             yield str(coding.get("code", ""))

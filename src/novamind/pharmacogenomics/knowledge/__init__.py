@@ -15,8 +15,7 @@ from novamind.pharmacogenomics.domain import Source
 
 def rows(table: str) -> Iterator[dict[str, str]]:
     """Rows of ``<table>.csv``, in file order."""
-    with files(__name__).joinpath(f"{table}.csv").open(encoding="utf-8", newline="") as handle:
-        yield from csv.DictReader(handle)
+    yield from csv.DictReader(files(__name__).joinpath(f"{table}.csv").read_text("utf-8").splitlines())
 
 
 @cache
@@ -35,5 +34,7 @@ def source(row: dict[str, str]) -> Source:
     """
     found = sources().get(row["source"])
     if found is None or str(found.year) != row["year"]:
-        raise DataProcessingError(f"A packaged table names the source {row['source']!r}, which does not exist.")
+        raise DataProcessingError(
+            f"A packaged table names the source {row['source']!r}, which does not exist."
+        )
     return found
