@@ -171,7 +171,8 @@ def match(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[Diploty
     possible: np.ndarray = np.ones(score.shape, dtype=bool)
     for block in blocks.values():
         columns, one, two = np.array(block).T
-        on_one, on_two = (table.accepts[kept][:, columns, b].all(axis=1) for b in (one, two))
+        on_one: np.ndarray = table.accepts[kept][:, columns, one].all(axis=1)
+        on_two: np.ndarray = table.accepts[kept][:, columns, two].all(axis=1)
         at_one, at_two = (table.counts[kept][:, columns, b].sum(axis=1, dtype=np.int16) for b in (one, two))
         straight: np.ndarray = np.where(
             on_one[:, None] & on_two[None, :], at_one[:, None] + at_two[None, :], -1

@@ -75,7 +75,7 @@ def _split(text: str) -> tuple[str, str]:
 
 def table(review: "Review") -> str:
     """Genotype, phenotypes and drugs as text, 100 columns wide."""
-    from novamind.pharmacogenomics.review import DISCLAIMER
+    from novamind.pharmacogenomics.domain import DISCLAIMER
 
     lines = ["GENOTYPE"]
     for gene, diplotype in review.genotype.items():

@@ -6,7 +6,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-NO_RESULT = "No Result"
+DISCLAIMER = (
+    "This report restates published guidelines for one genotype and medication list. It does not know the"
+    " patient: diagnosis, history and clinical judgement decide."
+)
 
 
 class Function(StrEnum):

@@ -36,7 +36,7 @@ _SENTENCES = {
     Action.CONTRAINDICATED: "Contraindicated.",
     Action.WEIGH_RISK_BENEFIT: "Weigh benefit against the higher risk of a severe skin reaction.",
     Action.CONSIDER_ALTERNATIVE: "Consider another drug.",
-    Action.ALTERNATIVE_OR_ADJUST_DOSE: "Choose another drug, or titrate to the metabolite's maximum: {limit}.",
+    Action.ALTERNATIVE_OR_ADJUST_DOSE: "Choose another drug, or keep to the metabolite's maximum: {limit}.",
     Action.ALTERNATIVE_OR_INCREASE_IF_NO_RESPONSE: (
         "Consider another drug; if it works too little at the standard dose, go higher."
     ),

@@ -1,7 +1,8 @@
 """Cautions beyond the genotype: drug with drug, drug with disease, and who inhibits whom.
 
 Rules stand in ``knowledge/interactions.csv``; a side of a rule is a drug, ``tag:`` and a property shared by
-drugs, or ``condition:`` and a property of the patient. Every rule that holds adds a caution; none replaces another.
+drugs, or ``condition:`` and a property of the patient. Every rule that holds adds a caution; none replaces
+another.
 """
 
 from collections.abc import Iterable, Sequence

@@ -7,7 +7,8 @@ from novamind.pharmacogenomics.alleles import order_pair
 from novamind.pharmacogenomics.domain import ActivityScore, AlleleCopy, Diplotype, DiplotypeCall, Phenotype
 
 HLA_GENES = ("HLA-A", "HLA-B")
-_STAR = re.compile(r"(\*\w+?)(?:\.\d+)?(?:\s*[x×]\s*(>=|≥)?\s*(\d+|N))?", re.IGNORECASE)
+SCORED_GENES = ("CYP2D6", "CYP2C9")
+_STAR = re.compile(r"(\*\d+[A-WYZ]?)(?:\.\d+)?(?:\s*[x×]\s*(>=|≥)?\s*(\d+|N))?", re.IGNORECASE)
 _HLA = re.compile(r"\*?(\d{2,3}:\d{2,3})(?::\d{2,3})*[A-Z]?")
 _UNKNOWN = {"", "?", "unknown", "no call", "not called", "n/a", "na", "none", ".", "no result"}
 
@@ -62,7 +63,7 @@ def parse_diplotype(gene: str, text: str) -> Diplotype:
         return _hla(gene, text)
     if phenotype := parse_phenotype(text):
         return Diplotype(gene, origin="phenotype", reported=str(phenotype))
-    if (score := parse_score(text)) is not None:
+    if gene in SCORED_GENES and (score := parse_score(text)) is not None:
         return Diplotype(gene, origin="phenotype", reported=str(score))
     text = re.sub(rf"{re.escape(gene)}\s*(?=[*r])", "", text)
     calls = tuple(_pair(gene, option) for option in re.split(r"\s+or\s+", text, flags=re.IGNORECASE))

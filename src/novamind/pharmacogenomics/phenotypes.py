@@ -22,12 +22,11 @@ from novamind.pharmacogenomics.domain import (
     Source,
 )
 from novamind.pharmacogenomics.knowledge import rows, source, sources
-from novamind.pharmacogenomics.notation import parse_copy, parse_diplotype, parse_phenotype, parse_score
+from novamind.pharmacogenomics.notation import SCORED_GENES, parse_copy, parse_diplotype, parse_phenotype, parse_score
 
 P = Phenotype
 F = Function
 
-SCORED_GENES = ("CYP2D6", "CYP2C9")
 # Activity score of the reference genotype, two normal alleles.
 REFERENCE_SCORE = 2.0
 
@@ -35,7 +34,8 @@ REFERENCE_SCORE = 2.0
 _SCORE_RULES: dict[str, tuple[tuple[float, bool, Phenotype], ...]] = {
     # (bound, bound itself included, phenotype)
     "CYP2D6": (
-        (0, True, P.POOR), (1.25, False, P.INTERMEDIATE), (2.25, True, P.NORMAL), (math.inf, True, P.ULTRARAPID),
+        (0, True, P.POOR), (1.25, False, P.INTERMEDIATE), (2.25, True, P.NORMAL),
+        (math.inf, True, P.ULTRARAPID),
     ),
     "CYP2C9": ((1, False, P.POOR), (2, False, P.INTERMEDIATE), (math.inf, True, P.NORMAL)),
 }  # fmt: skip

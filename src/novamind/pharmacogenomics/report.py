@@ -1,15 +1,18 @@
 """The printable report: one HTML file without outside resources, every statement with its source's number."""
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from novamind.pharmacogenomics.domain import Source
+from novamind.pharmacogenomics.domain import DISCLAIMER, Source
 from novamind.pharmacogenomics.knowledge import sources
 from novamind.pharmacogenomics.phenotypes import RULE_SOURCES
-from novamind.pharmacogenomics.review import DISCLAIMER, Review
+
+if TYPE_CHECKING:
+    from novamind.pharmacogenomics.review import Review
 
 
 class _Citations:
@@ -33,7 +36,7 @@ def _environment() -> Environment:
     )  # fmt: skip
 
 
-def render(review: Review) -> str:
+def render(review: "Review") -> str:
     """Report of a review as one HTML page."""
     drawn = any(e.low is not None for d in review.drugs.values() for e in d.exposures)
     picture = Markup(vl_convert.vegalite_to_svg(review.plot().to_json())) if drawn else None  # noqa: S704

@@ -9,6 +9,7 @@ from novamind.pharmacogenomics import exposure as exposures
 from novamind.pharmacogenomics import guidelines, interactions, outcomes
 from novamind.pharmacogenomics import medications as formulary
 from novamind.pharmacogenomics.domain import (
+    DISCLAIMER,
     Action,
     Advice,
     Caution,
@@ -29,11 +30,6 @@ from novamind.pharmacogenomics.phenotypes import results
 
 if TYPE_CHECKING:
     import altair as alt
-
-DISCLAIMER = (
-    "This report restates published guidelines for one genotype and medication list. It does not know the"
-    " patient: diagnosis, history and clinical judgement decide."
-)
 
 # How much an action speaks against the plain use of a drug.
 _CONCERN = {

@@ -61,8 +61,9 @@ def read_fhir_genomics(source: str | Path | bytes) -> dict[str, str]:
 def _observations(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
     entries = resource.get("entry") or ()
     for item in [resource, *(e.get("resource") for e in entries if isinstance(e, dict))]:
-        found = isinstance(item, dict) and item.get("resourceType") == "Observation"
-        if found and item.get("status", "final") in _FINISHED:
+        if not isinstance(item, dict) or item.get("resourceType") != "Observation":
+            continue
+        if item.get("status", "final") in _FINISHED:
             yield item
 
 

@@ -20,6 +20,7 @@ from novamind.errors import DataProcessingError, ValidationError
 from novamind.settings import Settings
 
 MISSING = -1
+_GZIP = b"\x1f\x8b"
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 
 # Lengths that tell the builds apart (Genome Reference Consortium, GRCh37.p13 and GRCh38.p14).
@@ -102,22 +103,21 @@ def read_vcf(source: str | Path | bytes, positions: Mapping[str, frozenset[int]]
 
 def _open(source: str | Path | bytes) -> BinaryIO:
     if isinstance(source, bytes):
-        raw: BinaryIO = io.BytesIO(source)
-    else:
-        path = Path(source)
-        limit = Settings().max_file_bytes
-        try:
-            if path.stat().st_size > limit:
-                raise ValidationError(
-                    f"The VCF is larger than {limit} bytes; cut it to the pharmacogenes first"
-                    " or raise NOVAMIND_MAX_FILE_BYTES."
-                )
-            raw = path.open("rb")
-        except OSError as error:
-            raise DataProcessingError(f"Cannot open the VCF: {error.strerror}.") from error
-    magic = raw.read(2)
-    raw.seek(0)
-    return gzip.GzipFile(fileobj=raw) if magic == b"\x1f\x8b" else raw  # type: ignore[return-value]
+        held = io.BytesIO(source)
+        return gzip.open(held) if source[:2] == _GZIP else held  # type: ignore[return-value]
+    path = Path(source)
+    limit = Settings().max_file_bytes
+    try:
+        if path.stat().st_size > limit:
+            raise ValidationError(
+                f"The VCF is larger than {limit} bytes; cut it to the pharmacogenes first"
+                " or raise NOVAMIND_MAX_FILE_BYTES."
+            )
+        with path.open("rb") as start:
+            compressed = start.read(2) == _GZIP
+        return gzip.open(path) if compressed else path.open("rb")  # type: ignore[return-value]
+    except OSError as error:
+        raise DataProcessingError(f"Cannot open the VCF: {error.strerror}.") from error
 
 
 def _lines(handle: BinaryIO) -> Iterator[tuple[int, bytes]]:
