@@ -1,5 +1,6 @@
 """Expected exposure against published ratios that were not used as parameters."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 
@@ -10,15 +11,20 @@ from hypothesis import strategies as st
 
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.pharmacogenomics import clozapine
-from novamind.pharmacogenomics.domain import ActivityScore, GeneResult
-from novamind.pharmacogenomics.exposure import expected, fraction_metabolised, pathways, span, therapeutic_ranges
+from novamind.pharmacogenomics.domain import ActivityScore, GeneResult, Phenotype
+from novamind.pharmacogenomics.exposure import (
+    expected,
+    fraction_metabolised,
+    pathways,
+    span,
+    therapeutic_ranges,
+)
 from novamind.pharmacogenomics.phenoconversion import convert
 from novamind.pharmacogenomics.phenotypes import phenotype_result, score_result
-from novamind.pharmacogenomics.domain import Phenotype
 
 Rows = Callable[..., Iterator[dict[str, str]]]
 
-# (drug in the table, group, ours: drug, analyte index, relative activity). Rows used as parameters are absent:
+# (drug, group) of the table -> our drug, analyte, relative activity. Rows used as parameters are absent:
 # PM rows of Milosavljevic, of the labels, Feng PM, sertraline PM, quetiapine IM, fluvoxamine PM, and the two
 # *17/*17 rows of escitalopram and sertraline, which set the activity of *17. Single-enzyme model only.
 HELD_OUT = {
@@ -55,7 +61,7 @@ def test_held_out_exposure_ratios(table: Rows) -> None:
     for row in table("exposure_by_phenotype.csv"):
         key = (row["drug"], row["group"])
         case = HELD_OUT.get(key) or HELD_OUT.get((row["drug"], f"{row['group']}|{row['metric']}"))
-        if case is None or row["gene_or_factor"] == "CYP2C19" and row["drug"] == "atomoxetine":
+        if case is None or (row["gene_or_factor"] == "CYP2C19" and row["drug"] == "atomoxetine"):
             continue
         if row["drug"] == "escitalopram" and row["source"].startswith("Milosavljevic"):
             continue
@@ -74,7 +80,9 @@ def test_interaction_ratios_grow_with_the_activity_that_is_lost(table: Rows) -> 
         after = convert(before, (row["inhibitor"],)).after
         path = pathways()[row["substrate"]][-1]
         ratio = path.ratio(after.activity or 0.0) / path.ratio(before.activity or 0.0)
-        predicted.setdefault((row["substrate"], row["inhibitor"]), []).append((float(row["aucr_observed"]), ratio))
+        predicted.setdefault((row["substrate"], row["inhibitor"]), []).append(
+            (float(row["aucr_observed"]), ratio)
+        )
     for pairs in predicted.values():
         ours = [ratio for _, ratio in sorted(pairs)]
         assert ours == sorted(ours)
@@ -97,7 +105,7 @@ def test_the_fraction_gives_back_its_ratio(ratio: float, activity: float) -> Non
 def test_worse_function_never_clears_more(drug: str) -> None:
     for path in pathways()[drug]:
         ratios = [path.ratio(a) for a in np.linspace(0, 2, 21)]
-        assert all(a >= b for a, b in zip(ratios, ratios[1:], strict=False))
+        assert all(a >= b for a, b in itertools.pairwise(ratios))
         assert path.ratio(1.0) == pytest.approx(1.0)
 
 
@@ -124,7 +132,9 @@ def test_an_ambiguous_genotype_gives_a_range_without_a_ratio() -> None:
 
 
 def test_risperidone_reports_the_active_moiety_first() -> None:
-    analytes = [e.analyte for e in expected("risperidone", {"CYP2D6": score_result("CYP2D6", ActivityScore(0))})]
+    analytes = [
+        e.analyte for e in expected("risperidone", {"CYP2D6": score_result("CYP2D6", ActivityScore(0))})
+    ]
     assert analytes == ["risperidone and 9-hydroxyrisperidone", "risperidone alone"]
 
 
@@ -158,7 +168,8 @@ def test_leave_one_out_closed_form_equals_refitting() -> None:
     x = np.column_stack([np.ones(12), rng.normal(size=(12, 2))])
     level = np.exp(x @ [5, 0.5, -0.2] + rng.normal(scale=0.3, size=12))
     refitted = [
-        np.log(level[i]) - x[i] @ np.linalg.lstsq(np.delete(x, i, 0), np.log(np.delete(level, i)), rcond=None)[0]
+        np.log(level[i])
+        - x[i] @ np.linalg.lstsq(np.delete(x, i, 0), np.log(np.delete(level, i)), rcond=None)[0]
         for i in range(12)
     ]
     assert np.allclose(clozapine.leave_one_out_log_errors(x, level), refitted)

@@ -8,7 +8,13 @@ import pytest
 from novamind.pharmacogenomics import guidelines
 from novamind.pharmacogenomics.domain import Action, ActivityScore, DiplotypeCall, GeneResult, Phenotype
 from novamind.pharmacogenomics.notation import parse_diplotype, parse_score
-from novamind.pharmacogenomics.phenotypes import SCORED_GENES, call_phenotype, phenotype_result, results, score_result
+from novamind.pharmacogenomics.phenotypes import (
+    SCORED_GENES,
+    call_phenotype,
+    phenotype_result,
+    results,
+    score_result,
+)
 
 Rows = Callable[..., Iterator[dict[str, str]]]
 
@@ -40,7 +46,11 @@ def test_every_cpic_and_dpwg_row(table: Rows) -> None:
         if (row["source"], row["drug"], row["result1"]) in ARGUED:
             differing.add((row["source"], row["drug"], row["result1"]))
             continue
-        tested = {g: r for g, t in ((row["gene1"], row["result1"]), (row["gene2"], row["result2"])) if g and (r := reading(g, t))}
+        tested = {
+            g: r
+            for g, t in ((row["gene1"], row["result1"]), (row["gene2"], row["result2"]))
+            if g and (r := reading(g, t))
+        }
         genes = {row["gene1"], row["gene2"]} - {""}
         advice = [
             a for a in guidelines.lookup(row["drug"], tested)
@@ -48,10 +58,17 @@ def test_every_cpic_and_dpwg_row(table: Rows) -> None:
         ]  # fmt: skip
         assert len(advice) == 1, row
         said = advice[0]
-        assert (said.action, said.dose_factor, said.strength) == (row["action"], row["dose_factor"], row["strength"]), row
+        assert (said.action, said.dose_factor, said.strength) == (
+            row["action"],
+            row["dose_factor"],
+            row["strength"],
+        ), row
         assert (said.dose_basis, said.guideline_id) == (row["dose_basis"], row["guideline_id"]), row
         assert bool(said.dose_limit) == bool(row["max_dose"]), row
-        assert ("levels" in said.monitoring, "essential" in said.monitoring) == (row["tdm"] != "", row["tdm"] == "strong")
+        assert ("levels" in said.monitoring, "essential" in said.monitoring) == (
+            row["tdm"] != "",
+            row["tdm"] == "strong",
+        )
         assert ("clinical" in said.monitoring) == (row["clinical_monitoring"] == "yes")
     assert rows == 1683
     assert differing == ARGUED
@@ -97,7 +114,9 @@ def test_dpwg_keeps_its_own_cut_off() -> None:
     assert actions["DPWG"] is Action.NO_RECOMMENDATION
 
 
-@pytest.mark.parametrize(("score", "factor"), [(0.125, "-25%"), (0.625, "-25%"), (1.125, "-25%"), (0.0, "-50%")])
+@pytest.mark.parametrize(
+    ("score", "factor"), [(0.125, "-25%"), (0.625, "-25%"), (1.125, "-25%"), (0.0, "-50%")]
+)
 def test_halved_scores_find_their_rule(score: float, factor: str) -> None:
     advice = guidelines.lookup("nortriptyline", {"CYP2D6": score_result("CYP2D6", ActivityScore(score))})
     assert advice[0].dose_factor == factor

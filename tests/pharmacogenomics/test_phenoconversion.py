@@ -26,7 +26,8 @@ CYP2D6_CASES = [
 ]  # fmt: skip
 # The same convention on other enzymes. (drug, enzyme, before, after)
 OTHER_CASES = [
-    ("fluvoxamine", "CYP2C19", NM, PM), ("fluvoxamine", "CYP2C19", UM, PM), ("fluvoxamine", "CYP2C19", IM, PM),
+    ("fluvoxamine", "CYP2C19", NM, PM), ("fluvoxamine", "CYP2C19", UM, PM),
+    ("fluvoxamine", "CYP2C19", IM, PM),
     ("clarithromycin", "CYP3A4", NM, PM), ("ketoconazole", "CYP3A4", IM, PM),
     ("verapamil", "CYP3A4", NM, IM), ("diltiazem", "CYP3A4", IM, PM), ("cimetidine", "CYP3A4", NM, NM),
     ("carbamazepine", "CYP3A4", NM, NM), ("carbamazepine", "CYP3A4", PM, PM),
@@ -61,7 +62,9 @@ def test_other_enzymes(drug: str, enzyme: str, before: Phenotype, after: Phenoty
 
 def test_a_drug_does_not_convert_its_own_look_up() -> None:
     assert not convert(cyp2d6("*1/*1"), ("paroxetine",), but="paroxetine").converted
-    assert convert(cyp2d6("*1/*1"), ("paroxetine", "duloxetine"), but="paroxetine").after.activity_score == 1.0
+    assert (
+        convert(cyp2d6("*1/*1"), ("paroxetine", "duloxetine"), but="paroxetine").after.activity_score == 1.0
+    )
 
 
 def test_full_inhibition_settles_an_unknown_genotype_partial_does_not() -> None:
@@ -100,7 +103,9 @@ ANY = sorted(modulators())
     st.sampled_from(["CYP2D6", "CYP2C19", "CYP3A4", "CYP2B6"]),
 )
 @settings(max_examples=150, deadline=None)
-def test_adding_an_inhibitor_never_raises_activity(taken: list[str], more: str, score: float, gene: str) -> None:
+def test_adding_an_inhibitor_never_raises_activity(
+    taken: list[str], more: str, score: float, gene: str
+) -> None:
     if gene == "CYP2D6":
         reading = score_result(gene, ActivityScore(score))
     else:
@@ -117,6 +122,6 @@ def test_adding_an_inhibitor_never_raises_activity(taken: list[str], more: str, 
 
 def test_worse_genotypes_stay_worse_under_inhibition() -> None:
     for drug in ("paroxetine", "duloxetine", "sertraline"):
-        scores = [ActivityScore(s / 4) for s in range(0, 13)]
+        scores = [ActivityScore(s / 4) for s in range(13)]
         after = [convert(score_result("CYP2D6", s), (drug,)).after.activity or 0.0 for s in scores]
         assert all(a <= b for a, b in itertools.pairwise(after))

@@ -11,7 +11,13 @@ from novamind.errors import ValidationError
 from novamind.pharmacogenomics.copy_number import apply_copies, copies_from_depth
 from novamind.pharmacogenomics.domain import ActivityScore, Diplotype, DiplotypeCall, Function, Phenotype
 from novamind.pharmacogenomics.notation import parse_copy, parse_diplotype
-from novamind.pharmacogenomics.phenotypes import allele_function, call_phenotype, phenotype, results, score_phenotype
+from novamind.pharmacogenomics.phenotypes import (
+    allele_function,
+    call_phenotype,
+    phenotype,
+    results,
+    score_phenotype,
+)
 from novamind.pharmacogenomics.service import genotype
 
 Rows = Callable[..., Iterator[dict[str, str]]]
@@ -30,7 +36,16 @@ def test_every_reference_diplotype(table: Rows) -> None:
 
 def test_every_reference_allele(table: Rows) -> None:
     for row in table("allele_function.csv"):
-        if row["gene"] not in {"CYP2D6", "CYP2C19", "CYP2C9", "CYP2B6", "CYP3A4", "CYP3A5", "UGT1A1", "CYP1A2"}:
+        if row["gene"] not in {
+            "CYP2D6",
+            "CYP2C19",
+            "CYP2C9",
+            "CYP2B6",
+            "CYP3A4",
+            "CYP3A5",
+            "UGT1A1",
+            "CYP1A2",
+        }:
             continue
         if row["allele"] == "*68x2":  # two copies of an allele without function: the sum rule says 0
             continue
@@ -42,7 +57,14 @@ def test_every_reference_allele(table: Rows) -> None:
 
 @pytest.mark.parametrize(
     ("score", "expected"),
-    [(0, "Poor"), (0.25, "Intermediate"), (1, "Intermediate"), (1.25, "Normal"), (2.25, "Normal"), (2.5, "Ultrarapid")],
+    [
+        (0, "Poor"),
+        (0.25, "Intermediate"),
+        (1, "Intermediate"),
+        (1.25, "Normal"),
+        (2.25, "Normal"),
+        (2.5, "Ultrarapid"),
+    ],
 )
 def test_cyp2d6_thresholds(score: float, expected: str) -> None:
     assert score_phenotype("CYP2D6", ActivityScore(score)) == f"{expected} Metabolizer"
@@ -56,7 +78,8 @@ def test_a_lower_bound_is_a_phenotype_only_when_all_above_agree() -> None:
 @pytest.mark.parametrize(
     ("written", "read"),
     [
-        ("*1x2", "*1x2"), ("*36+*10", "*36+*10"), ("[*36 + *10]", "*36+*10"), ("*4.024", "*4"), ("*1x>=3", "*1x≥3"),
+        ("*1x2", "*1x2"), ("*36+*10", "*36+*10"), ("[*36 + *10]", "*36+*10"), ("*4.024", "*4"),
+        ("*1x>=3", "*1x≥3"),
         ("*1x≥3", "*1x≥3"), ("*2xN", "*2x≥2"), ("*13 + *68x2 + *4", "*13+*68x2+*4"), (" *41 ", "*41"),
     ],
 )  # fmt: skip
@@ -64,7 +87,9 @@ def test_outside_notation(written: str, read: str) -> None:
     assert str(parse_copy(written)) == read
 
 
-@pytest.mark.parametrize("text", ["4", "**4", "*4x", "*4x0", "*4x99", "*1/*4", "*1+", "", "drop table", "*1 *4"])
+@pytest.mark.parametrize(
+    "text", ["4", "**4", "*4x", "*4x0", "*4x99", "*1/*4", "*1+", "", "drop table", "*1 *4"]
+)
 def test_malformed_alleles_are_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         parse_copy(text)
@@ -99,7 +124,11 @@ def test_reported_phenotypes_scores_and_hla() -> None:
     assert phenotype("CYP2D6", "0").phenotype is Phenotype.POOR
     assert len(phenotype("CYP2D6", "Intermediate Metabolizer").alternatives) == 4
     assert genotype({"HLA-B": "*15:02 positive"})["HLA-B"].markers == {"*15:02": True}
-    assert genotype({"HLA-B": "HLA-B*15:02:01/*40:01"})["HLA-B"].markers == {"*15:02": True, "*40:01": True, "*15:11": False}
+    assert genotype({"HLA-B": "HLA-B*15:02:01/*40:01"})["HLA-B"].markers == {
+        "*15:02": True,
+        "*40:01": True,
+        "*15:11": False,
+    }
     with pytest.raises(ValidationError):
         genotype({"HLA-B": "positive"})
 
@@ -107,19 +136,30 @@ def test_reported_phenotypes_scores_and_hla() -> None:
 def test_order_of_alleles_does_not_matter() -> None:
     for gene, a, b in [("CYP2D6", "*1x2", "*4"), ("CYP2D6", "*36+*10", "*41"), ("CYP2C19", "*17", "*2")]:
         one, other = phenotype(gene, f"{a}/{b}"), phenotype(gene, f"{b}/{a}")
-        assert (one.phenotype, one.activity_score, one.diplotype) == (other.phenotype, other.activity_score, other.diplotype)
+        assert (one.phenotype, one.activity_score, one.diplotype) == (
+            other.phenotype,
+            other.activity_score,
+            other.diplotype,
+        )
 
 
 @pytest.mark.parametrize("gene", ["CYP2C19", "CYP2B6", "CYP3A4"])
 def test_a_better_allele_never_lowers_activity(gene: str) -> None:
     standing = {Function.NO: "*4", Function.DECREASED: "*9", Function.NORMAL: "*1", Function.INCREASED: "*17"}
     if gene == "CYP2B6":
-        standing = {Function.NO: "*18", Function.DECREASED: "*6", Function.NORMAL: "*1", Function.INCREASED: "*4"}
+        standing = {
+            Function.NO: "*18",
+            Function.DECREASED: "*6",
+            Function.NORMAL: "*1",
+            Function.INCREASED: "*4",
+        }
     if gene == "CYP3A4":
         standing = {Function.NO: "*6", Function.DECREASED: "*22", Function.NORMAL: "*1"}
     ordered = [f for f in RANK if f in standing]
     for other in ordered:
-        activity = [call_phenotype(gene, DiplotypeCall(standing[f], standing[other])).activity for f in ordered]
+        activity = [
+            call_phenotype(gene, DiplotypeCall(standing[f], standing[other])).activity for f in ordered
+        ]
         assert all(a is not None for a in activity)
         assert all(a <= b for a, b in itertools.pairwise(activity))  # type: ignore[operator]
 

@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from novamind.pharmacogenomics.alleles import allele_table
 
 
-def vcf(gene: str, genotypes: Mapping[int, str] | None = None, missing: frozenset[int] = frozenset(), header: str = "") -> bytes:
+def vcf(
+    gene: str,
+    genotypes: Mapping[int, str] | None = None,
+    missing: frozenset[int] = frozenset(),
+    header: str = "",
+) -> bytes:
     """One-sample VCF over all of a gene's positions: reference except where ``genotypes`` says otherwise."""
     table = allele_table(gene)
     lines = ["##fileformat=VCFv4.2", *header.splitlines()]
@@ -13,5 +18,7 @@ def vcf(gene: str, genotypes: Mapping[int, str] | None = None, missing: frozense
     for position, bases in zip(table.positions, table.bases, strict=True):
         if position not in missing:
             gt = (genotypes or {}).get(position, "0/0")
-            lines.append(f"{table.chrom}\t{position}\t.\t{bases[0]}\t{','.join(bases[1:])}\t.\tPASS\t.\tGT\t{gt}")
+            lines.append(
+                f"{table.chrom}\t{position}\t.\t{bases[0]}\t{','.join(bases[1:])}\t.\tPASS\t.\tGT\t{gt}"
+            )
     return ("\n".join(lines) + "\n").encode()

@@ -58,7 +58,7 @@ class AlleleTable:
     bases
         Known sequences by position, reference first.
     names
-        Allele names, length ``n_alleles``.
+        Allele names in natural order, length ``n_alleles``.
     accepts
         (n_alleles, n_positions, n_bases) bool: the allele can carry that base. The last base stands for any
         sequence outside the definition, which no allele carries.
@@ -68,6 +68,8 @@ class AlleleTable:
         (n_alleles, n_positions) bool: the position belongs to the allele's definition.
     distinct
         (n_alleles, n_positions) bool: the allele carries another base than the reference there.
+    accept_bits, scored_bits, distinct_bits
+        ``accepts`` by (position, base) and the two others by position, as integers with one bit an allele.
     """
 
     gene: str
@@ -80,6 +82,9 @@ class AlleleTable:
     counts: np.ndarray
     scored: np.ndarray
     distinct: np.ndarray
+    accept_bits: tuple[int, ...]
+    scored_bits: tuple[int, ...]
+    distinct_bits: tuple[int, ...]
 
 
 @cache
@@ -103,6 +108,7 @@ def allele_table(gene: str) -> AlleleTable:
             f"There are no allele definitions for {gene!r}; known genes: {', '.join(genes())}."
         )
     alleles = [r for r in rows("alleles") if r["gene"] == gene and r["scoring"] != "no definition"]
+    alleles.sort(key=lambda r: natural_order(r["allele"]))
     bases = tuple((p["ref"], *p["alts"].split()) for p in places)
     at = {p["position"]: j for j, p in enumerate(places)}
     n_bases = max(len(b) for b in bases) + 1
@@ -126,9 +132,24 @@ def allele_table(gene: str) -> AlleleTable:
             scored[i, j] = True
             distinct[i, j] = bases[j][0] not in allowed
     return AlleleTable(
-        gene, places[0]["chrom"], tuple(int(p["position"]) for p in places), tuple(p["rsid"] for p in places),
-        bases, tuple(a["allele"] for a in alleles), accepts, counts, scored, distinct,
-    )  # fmt: skip
+        gene=gene,
+        chrom=places[0]["chrom"],
+        positions=tuple(int(p["position"]) for p in places),
+        rsids=tuple(p["rsid"] for p in places),
+        bases=bases,
+        names=tuple(a["allele"] for a in alleles),
+        accepts=accepts,
+        counts=counts,
+        scored=scored,
+        distinct=distinct,
+        accept_bits=_bits(accepts.reshape(len(alleles), -1)),
+        scored_bits=_bits(scored),
+        distinct_bits=_bits(distinct),
+    )
+
+
+def _bits(by_allele: np.ndarray) -> tuple[int, ...]:
+    return tuple(sum(1 << int(i) for i in np.flatnonzero(column)) for column in by_allele.T)
 
 
 def match(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[DiplotypeCall, ...]:
@@ -148,65 +169,83 @@ def match(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[Diploty
     tuple of DiplotypeCall
         Sorted by falling score, then by allele name; empty when nothing fits.
     """
-    if not observed:
-        return ()
-    same = [(j, g.first) for j, g in observed.items() if g.first == g.second]
-    blocks: dict[object, list[tuple[int, int, int]]] = {}
-    for j, g in observed.items():
-        if g.first != g.second:
-            blocks.setdefault(g.block or j, []).append((j, g.first, g.second))
+    first, second, score = _pairs(table, observed)
+    order = np.argsort(-score, kind="stable")
+    return _calls(table, first[order], second[order], score[order])
 
-    fits = table.scored[:, list(observed)].any(axis=1)
-    shared = np.zeros(len(table.names), dtype=np.int16)
-    if same:
-        columns, base = np.array(same).T
-        fits &= table.accepts[:, columns, base].all(axis=1)
-        shared = table.counts[:, columns, base].sum(axis=1, dtype=np.int16)
-    for block in blocks.values():  # an allele must lie on one copy or the other of every block
-        columns, one, two = np.array(block).T
-        fits &= table.accepts[:, columns, one].all(axis=1) | table.accepts[:, columns, two].all(axis=1)
 
-    kept = np.flatnonzero(fits)
-    score = shared[kept][:, None] + shared[kept][None, :]
-    possible: np.ndarray = np.ones(score.shape, dtype=bool)
-    for block in blocks.values():
-        columns, one, two = np.array(block).T
-        on_one: np.ndarray = table.accepts[kept][:, columns, one].all(axis=1)
-        on_two: np.ndarray = table.accepts[kept][:, columns, two].all(axis=1)
-        at_one, at_two = (table.counts[kept][:, columns, b].sum(axis=1, dtype=np.int16) for b in (one, two))
-        straight: np.ndarray = np.where(
-            on_one[:, None] & on_two[None, :], at_one[:, None] + at_two[None, :], -1
-        )
-        better = np.maximum(straight, straight.T)
-        possible &= better >= 0
-        score = score + better
-    first, second = np.nonzero(np.triu(possible))
-    calls = [
-        DiplotypeCall(*order_pair(table.names[kept[i]], table.names[kept[j]]), score=int(score[i, j]))
-        for i, j in zip(first, second, strict=True)
-    ]
+def match_best(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[DiplotypeCall, ...]:
+    """All pairs of :func:`match` that share the best score."""
+    first, second, score = _pairs(table, observed)
+    top = score == score.max(initial=-1)
+    return _calls(table, first[top], second[top], score[top])
+
+
+def _calls(
+    table: AlleleTable, first: np.ndarray, second: np.ndarray, score: np.ndarray
+) -> tuple[DiplotypeCall, ...]:
+    names = table.names
     return tuple(
-        sorted(calls, key=lambda c: (-(c.score or 0), natural_order(c.first), natural_order(c.second)))
+        DiplotypeCall(names[i], names[j], n)
+        for i, j, n in zip(first.tolist(), second.tolist(), score.tolist(), strict=True)
     )
 
 
-def best(calls: Iterable[DiplotypeCall]) -> tuple[DiplotypeCall, ...]:
-    """All calls that share the best score."""
-    ranked = tuple(calls)
-    return tuple(c for c in ranked if c.score == ranked[0].score)
+def _pairs(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Allele indexes and score of every pair that fits; the first index is never above the second."""
+    width = table.accepts.shape[2]
+    same = [j * width + g.first for j, g in observed.items() if g.first == g.second]
+    blocks: dict[object, list[tuple[int, int]]] = {}
+    for j, g in observed.items():
+        if g.first != g.second:
+            blocks.setdefault(g.block or j, []).append((j * width + g.first, j * width + g.second))
+
+    # Which alleles can take part at all, as bits of one integer: cheaper than arrays.
+    fits = 0
+    for j in observed:
+        fits |= table.scored_bits[j]
+    for column in same:
+        fits &= table.accept_bits[column]
+    for block in blocks.values():
+        on_one = on_two = fits
+        for one, two in block:
+            on_one &= table.accept_bits[one]
+            on_two &= table.accept_bits[two]
+        fits = on_one | on_two
+    kept = np.array([i for i in range(len(table.names)) if fits >> i & 1], dtype=np.intp)
+
+    accepts = table.accepts.reshape(len(table.names), -1)[kept]
+    counts = table.counts.reshape(len(table.names), -1)[kept]
+    shared = counts[:, same].sum(axis=1, dtype=np.int16)
+    score = np.add.outer(shared, shared)
+    possible = np.ones(score.shape, dtype=bool)
+    if blocks and len(kept):
+        columns = np.array([pair for block in blocks.values() for pair in block]).T
+        starts = np.cumsum([0, *(len(block) for block in blocks.values())])[:-1]
+        lies = [np.logical_and.reduceat(accepts[:, of], starts, axis=1) for of in (columns[0], columns[1])]
+        gains = [np.add.reduceat(counts[:, of], starts, axis=1) for of in (columns[0], columns[1])]
+        # (alleles, alleles, blocks): the score of a block with its copies laid one way, -1 where it cannot.
+        straight = np.where(lies[0][:, None] & lies[1][None], gains[0][:, None] + gains[1][None], -1)
+        better = np.maximum(straight, straight.transpose(1, 0, 2))
+        possible &= (better >= 0).all(axis=2)
+        score = score + better.sum(axis=2)
+    first, second = np.nonzero(np.triu(possible))
+    return kept[first], kept[second], score[first, second]
 
 
 def not_excluded(
     table: AlleleTable, observed: Mapping[int, Genotype], calls: Iterable[DiplotypeCall]
 ) -> tuple[str, ...]:
     """Alleles that only missing positions hide: compatible with what was seen, but not seen as a whole."""
-    hidden = table.distinct.copy()
-    hidden[:, list(observed)] = False
-    candidate = hidden.any(axis=1)
+    width = table.accepts.shape[2]
+    fits = 0
+    for j, bits in enumerate(table.distinct_bits):
+        if j not in observed:
+            fits |= bits
     for j, g in observed.items():
-        candidate &= table.accepts[:, j, g.first] | table.accepts[:, j, g.second]
+        fits &= table.accept_bits[j * width + g.first] | table.accept_bits[j * width + g.second]
     named = {name for call in calls for name in (call.first, call.second)}
-    return tuple(table.names[i] for i in np.flatnonzero(candidate) if table.names[i] not in named)
+    return tuple(name for i, name in enumerate(table.names) if fits >> i & 1 and name not in named)
 
 
 def wanted_positions() -> dict[str, frozenset[int]]:
@@ -287,7 +326,7 @@ def _array_letters(bases: tuple[str, ...]) -> dict[str, int]:
 
 
 def _diplotype(table: AlleleTable, observed: Mapping[int, Genotype], remarks: tuple[str, ...]) -> Diplotype:
-    calls = best(match(table, observed))
+    calls = match_best(table, observed) if observed else ()
     missing = tuple(p for j, p in enumerate(table.positions) if j not in observed)
     warnings = list(remarks)
     if not observed:

@@ -22,7 +22,13 @@ from novamind.pharmacogenomics.domain import (
     Source,
 )
 from novamind.pharmacogenomics.knowledge import rows, source, sources
-from novamind.pharmacogenomics.notation import SCORED_GENES, parse_copy, parse_diplotype, parse_phenotype, parse_score
+from novamind.pharmacogenomics.notation import (
+    SCORED_GENES,
+    parse_copy,
+    parse_diplotype,
+    parse_phenotype,
+    parse_score,
+)
 
 P = Phenotype
 F = Function
