@@ -119,7 +119,7 @@ def _advice(found: "DrugReview") -> str:
     for advice in found.guidelines:
         if advice.action != "NO_RECOMMENDATION":
             said.setdefault(advice.text, []).append(
-                f"{advice.source}{f' {advice.population}' if advice.population else ''}"
+                f"{advice.source}{f' ({advice.audience})' if advice.audience else ''}"
             )
     parts = [f"{', '.join(dict.fromkeys(who))}: {text}" for text, who in said.items()]
     parts += [

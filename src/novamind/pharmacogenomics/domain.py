@@ -252,6 +252,15 @@ class Source:
         return f"{self.title} ({self.year})"
 
 
+# CPIC's population labels of the anticonvulsants.
+_AUDIENCES = {
+    "naive": "not taken before",
+    "use >3": "taken for over 3 months",
+    "no alternatives": "no alternative",
+    "pediatrics": "children",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Advice:
     """What one guideline says for one drug and one reading of the genotype.
@@ -274,6 +283,13 @@ class Advice:
     guideline_id: str
     reference: Source
     when: tuple[str, ...] = ()
+
+    @property
+    def audience(self) -> str:
+        """Who the advice is for, in plain words; empty when it is for everybody."""
+        if self.population in {"", "general"}:
+            return ""
+        return next((words for part, words in _AUDIENCES.items() if part in self.population), self.population)
 
     @property
     def url(self) -> str:

@@ -101,6 +101,7 @@ def _exposure(pathway: Pathway, reading: GeneResult | None) -> Exposure:
     basis = (
         f"{pathway.fraction:.0%} of clearance through {pathway.gene},"
         f" activity {reading.activity:.0%} of two normal alleles"
+        + ("; provisional genotype" if reading.provisional else "")
     )
     return Exposure(
         pathway.analyte,
