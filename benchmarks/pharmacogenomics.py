@@ -20,6 +20,7 @@ import numpy as np
 from novamind.pharmacogenomics import clozapine, genotype, guidelines, phenotype, recommend
 from novamind.pharmacogenomics.alleles import allele_table, call_variants, match_best, wanted_positions
 from novamind.pharmacogenomics.domain import DiplotypeCall, GeneResult, Phenotype
+from novamind.pharmacogenomics.exposure import held_out_log_errors, model_log_sd
 from novamind.pharmacogenomics.notation import SCORED_GENES, parse_diplotype, parse_score
 from novamind.pharmacogenomics.phenotypes import call_phenotype, phenotype_result, results, score_result
 from novamind.pharmacogenomics.service import call_vcf
@@ -255,6 +256,11 @@ def main() -> None:
         "matcher": matcher(data),
         "vcf": vcf_calls(data),
         "recommendations": recommendations(data),
+        "exposure_held_out": {
+            "rows": len(held_out_log_errors()),
+            "median_absolute_log_error": statistics.median(abs(e) for e in held_out_log_errors()),
+            "rmse_log": model_log_sd(),
+        },
         "clozapine_leave_one_out": clozapine_error(data),
         "speed": speed(),
     }

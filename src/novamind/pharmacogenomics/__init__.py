@@ -1,6 +1,7 @@
 """Pharmacogenomics: from a genotype to sourced advice, with co-medication taken into account."""
 
 from novamind.pharmacogenomics.clozapine import predict_level as predict_clozapine_level
+from novamind.pharmacogenomics.copy_number import apply_copies, copies_from_depth
 from novamind.pharmacogenomics.graph import medication_graph
 from novamind.pharmacogenomics.phenotypes import phenotype
 from novamind.pharmacogenomics.review import DrugReview, Review, recommend
@@ -16,8 +17,10 @@ __all__ = [
     "DrugReview",
     "PharmacogenomicsService",
     "Review",
+    "apply_copies",
     "call_vcf",
     "call_vcf_samples",
+    "copies_from_depth",
     "genotype",
     "medication_graph",
     "phenotype",

@@ -333,11 +333,15 @@ class Caution:
 
 @dataclass(frozen=True, slots=True)
 class SideEffect:
-    """Published risk of one side effect; ``placebo`` and ``adjusted`` are None where there is no basis."""
+    """Published risk of one side effect.
+
+    ``comparison`` is the rate on placebo, or in normal metabolisers where ``note`` says so; it and
+    ``adjusted`` (the risk at the expected exposure) are None where there is no basis.
+    """
 
     effect: str
     risk: str
-    placebo: str | None
+    comparison: str | None
     adjusted: str | None
     note: str
     source: Source

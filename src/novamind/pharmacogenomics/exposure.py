@@ -15,9 +15,6 @@ from functools import cache
 from novamind.pharmacogenomics.domain import Exposure, GeneResult, Source
 from novamind.pharmacogenomics.knowledge import rows, source
 
-# Spread of published ratios around this model on the log scale, measured on the rows that were not used as
-# parameters (docs/pharmacogenomics.md): differences between populations, doses and designs.
-MODEL_LOG_SD = 0.20
 _Z95 = 1.959964
 
 
@@ -58,6 +55,24 @@ def pathways() -> dict[str, tuple[Pathway, ...]]:
     return {drug: tuple(of) for drug, of in found.items()}
 
 
+@cache
+def held_out_log_errors() -> tuple[float, ...]:
+    """Log error of every published ratio that is not a parameter (``knowledge/exposure_checks.csv``)."""
+    errors = []
+    for r in rows("exposure_checks"):
+        known = [p for p in pathways()[r["drug"]] if p.gene == r["gene"]]
+        path = next((p for p in known if p.analyte == r["analyte"]), known[0])
+        errors.append(math.log(path.ratio(float(r["activity"])) / float(r["ratio"])))
+    return tuple(errors)
+
+
+@cache
+def model_log_sd() -> float:
+    """Spread of the held-out ratios around the model: populations, doses and designs differ."""
+    errors = held_out_log_errors()
+    return math.sqrt(sum(e * e for e in errors) / len(errors))
+
+
 def expected(drug: str, readings: Mapping[str, GeneResult]) -> tuple[Exposure, ...]:
     """Compute the exposure of each analyte of a drug.
 
@@ -92,7 +107,7 @@ def _exposure(pathway: Pathway, reading: GeneResult | None) -> Exposure:
             pathway.source,
         )
     ratio = pathway.ratio(reading.activity)
-    spread = math.exp(_Z95 * MODEL_LOG_SD) if reading.activity != 1 else 1.0
+    spread = math.exp(_Z95 * model_log_sd()) if reading.activity != 1 else 1.0
     bounds = [
         Pathway(pathway.drug, pathway.analyte, pathway.gene, f, f, f, pathway.source).ratio(a)
         for f in (pathway.fraction_low, pathway.fraction_high)

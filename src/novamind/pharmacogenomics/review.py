@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from novamind.errors import NotFoundError
+from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import exposure as exposures
 from novamind.pharmacogenomics import guidelines, interactions, outcomes
 from novamind.pharmacogenomics import medications as formulary
@@ -223,7 +223,19 @@ def recommend(
         What the patient takes; unknown names are listed in ``notes`` as not checked.
     conditions
         Words of ``interactions.known_conditions()``; others are listed in ``notes`` as not checked.
+
+    Raises
+    ------
+    ValidationError
+        A list of names is given as one text.
     """
+    for argument, names in (
+        ("medications", medications),
+        ("comedications", comedications),
+        ("conditions", conditions),
+    ):
+        if isinstance(names, str):
+            raise ValidationError(f"'{argument}' takes a list of names, not one text.")
     taken, strangers = _known(comedications)
     stated = tuple(dict.fromkeys(" ".join(c.lower().replace("_", " ").split()) for c in conditions))
     unheard = [c for c in stated if c not in interactions.known_conditions()]
