@@ -186,8 +186,7 @@ def many_samples(n: int = 1000) -> bytes:
         missing = rng.random((n, len(table.positions))) < 0.05
         for j, position in enumerate(table.positions):
             genotypes = [
-                "./." if missing[i, j] else f"{carried[first[i], j]}/{carried[second[i], j]}"
-                for i in range(n)
+                "./." if missing[i, j] else f"{carried[first[i], j]}/{carried[second[i], j]}" for i in range(n)
             ]
             bases = table.bases[j]
             lines.append(

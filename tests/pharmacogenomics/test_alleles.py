@@ -115,9 +115,7 @@ def samples(draw: st.DrawFn, gene: str, most_het: int = 6) -> dict[int, Genotype
     copies = []
     for _ in range(2):
         allele = int(rng.integers(len(table.names)))
-        bases = [
-            int(rng.choice(np.flatnonzero(table.accepts[allele, j]))) for j in range(len(table.positions))
-        ]
+        bases = [int(rng.choice(np.flatnonzero(table.accepts[allele, j]))) for j in range(len(table.positions))]
         if rng.random() < 0.3:
             j = int(rng.integers(len(bases)))
             bases[j] = int(rng.integers(len(table.bases[j])))

@@ -47,11 +47,7 @@ def test_every_reference_ratio_is_a_parameter_or_a_check_or_named_here(table: Ro
         ("escitalopram", "UM (*17/*17)"),  # these two set the activity of *17
         ("sertraline", "UM"),
     }
-    ours = {
-        (r["drug"], round(float(r["ratio"]), 2))
-        for name in ("exposure", "exposure_checks")
-        for r in rows(name)
-    }
+    ours = {(r["drug"], round(float(r["ratio"]), 2)) for name in ("exposure", "exposure_checks") for r in rows(name)}
     for row in table("exposure_by_phenotype.csv"):
         drug = row["drug"].partition(" ")[0].replace("N-desmethyl", "")
         if {(drug, row["gene_or_factor"]), (row["drug"], row["group"])} & not_modelled:
@@ -68,9 +64,7 @@ def test_interaction_ratios_grow_with_the_activity_that_is_lost(table: Rows) -> 
         after = convert(before, (row["inhibitor"],)).after
         path = pathways()[row["substrate"]][-1]
         ratio = path.ratio(after.activity or 0.0) / path.ratio(before.activity or 0.0)
-        predicted.setdefault((row["substrate"], row["inhibitor"]), []).append(
-            (float(row["aucr_observed"]), ratio)
-        )
+        predicted.setdefault((row["substrate"], row["inhibitor"]), []).append((float(row["aucr_observed"]), ratio))
     for pairs in predicted.values():
         ours = [ratio for _, ratio in sorted(pairs)]
         assert ours == sorted(ours)
@@ -110,9 +104,7 @@ def test_intervals_hold_the_ratio_and_unknown_stays_unknown() -> None:
 
 
 def test_an_ambiguous_genotype_gives_a_range_without_a_ratio() -> None:
-    both = [
-        expected("atomoxetine", {"CYP2D6": score_result("CYP2D6", ActivityScore(s))})[0] for s in (0.0, 2.0)
-    ]
+    both = [expected("atomoxetine", {"CYP2D6": score_result("CYP2D6", ActivityScore(s))})[0] for s in (0.0, 2.0)]
     joined = span(both)
     assert joined.ratio is None
     assert joined.high == both[0].high
@@ -120,9 +112,7 @@ def test_an_ambiguous_genotype_gives_a_range_without_a_ratio() -> None:
 
 
 def test_risperidone_reports_the_active_moiety_first() -> None:
-    analytes = [
-        e.analyte for e in expected("risperidone", {"CYP2D6": score_result("CYP2D6", ActivityScore(0))})
-    ]
+    analytes = [e.analyte for e in expected("risperidone", {"CYP2D6": score_result("CYP2D6", ActivityScore(0))})]
     assert analytes == ["risperidone and 9-hydroxyrisperidone", "risperidone alone"]
 
 
@@ -156,8 +146,7 @@ def test_leave_one_out_closed_form_equals_refitting() -> None:
     x = np.column_stack([np.ones(12), rng.normal(size=(12, 2))])
     level = np.exp(x @ [5, 0.5, -0.2] + rng.normal(scale=0.3, size=12))
     refitted = [
-        np.log(level[i])
-        - x[i] @ np.linalg.lstsq(np.delete(x, i, 0), np.log(np.delete(level, i)), rcond=None)[0]
+        np.log(level[i]) - x[i] @ np.linalg.lstsq(np.delete(x, i, 0), np.log(np.delete(level, i)), rcond=None)[0]
         for i in range(12)
     ]
     assert np.allclose(clozapine.leave_one_out_log_errors(x, level), refitted)

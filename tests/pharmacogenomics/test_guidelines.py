@@ -114,9 +114,7 @@ def test_dpwg_keeps_its_own_cut_off() -> None:
     assert actions["DPWG"] is Action.NO_RECOMMENDATION
 
 
-@pytest.mark.parametrize(
-    ("score", "factor"), [(0.125, "-25%"), (0.625, "-25%"), (1.125, "-25%"), (0.0, "-50%")]
-)
+@pytest.mark.parametrize(("score", "factor"), [(0.125, "-25%"), (0.625, "-25%"), (1.125, "-25%"), (0.0, "-50%")])
 def test_halved_scores_find_their_rule(score: float, factor: str) -> None:
     advice = guidelines.lookup("nortriptyline", {"CYP2D6": score_result("CYP2D6", ActivityScore(score))})
     assert advice[0].dose_factor == factor

@@ -62,9 +62,7 @@ def test_other_enzymes(drug: str, enzyme: str, before: Phenotype, after: Phenoty
 
 def test_a_drug_does_not_convert_its_own_look_up() -> None:
     assert not convert(cyp2d6("*1/*1"), ("paroxetine",), but="paroxetine").converted
-    assert (
-        convert(cyp2d6("*1/*1"), ("paroxetine", "duloxetine"), but="paroxetine").after.activity_score == 1.0
-    )
+    assert convert(cyp2d6("*1/*1"), ("paroxetine", "duloxetine"), but="paroxetine").after.activity_score == 1.0
 
 
 def test_full_inhibition_settles_an_unknown_genotype_partial_does_not() -> None:
@@ -103,9 +101,7 @@ ANY = sorted(modulators())
     st.sampled_from(["CYP2D6", "CYP2C19", "CYP3A4", "CYP2B6"]),
 )
 @settings(max_examples=150, deadline=None)
-def test_adding_an_inhibitor_never_raises_activity(
-    taken: list[str], more: str, score: float, gene: str
-) -> None:
+def test_adding_an_inhibitor_never_raises_activity(taken: list[str], more: str, score: float, gene: str) -> None:
     if gene == "CYP2D6":
         reading = score_result(gene, ActivityScore(score))
     else:

@@ -87,9 +87,7 @@ def test_outside_notation(written: str, read: str) -> None:
     assert str(parse_copy(written)) == read
 
 
-@pytest.mark.parametrize(
-    "text", ["4", "**4", "*4x", "*4x0", "*4x99", "*1/*4", "*1+", "", "drop table", "*1 *4"]
-)
+@pytest.mark.parametrize("text", ["4", "**4", "*4x", "*4x0", "*4x99", "*1/*4", "*1+", "", "drop table", "*1 *4"])
 def test_malformed_alleles_are_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         parse_copy(text)
@@ -157,9 +155,7 @@ def test_a_better_allele_never_lowers_activity(gene: str) -> None:
         standing = {Function.NO: "*6", Function.DECREASED: "*22", Function.NORMAL: "*1"}
     ordered = [f for f in RANK if f in standing]
     for other in ordered:
-        activity = [
-            call_phenotype(gene, DiplotypeCall(standing[f], standing[other])).activity for f in ordered
-        ]
+        activity = [call_phenotype(gene, DiplotypeCall(standing[f], standing[other])).activity for f in ordered]
         assert all(a is not None for a in activity)
         assert all(a <= b for a, b in itertools.pairwise(activity))  # type: ignore[operator]
 

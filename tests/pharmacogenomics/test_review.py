@@ -42,9 +42,7 @@ def test_front_door() -> None:
 def test_the_drug_itself_among_the_comedications_keeps_its_own_look_up() -> None:
     r = recommend(genotype({"CYP2D6": "*1/*1"}), ("paroxetine", "nortriptyline"), ("paroxetine",))
     assert {a.action for a in r["paroxetine"].guidelines if a.source == "CPIC"} == {Action.STANDARD_DOSE}
-    assert {a.action for a in r["nortriptyline"].guidelines if a.source == "CPIC"} == {
-        Action.AVOID_OR_ADJUST_DOSE
-    }
+    assert {a.action for a in r["nortriptyline"].guidelines if a.source == "CPIC"} == {Action.AVOID_OR_ADJUST_DOSE}
 
 
 @given(
@@ -88,9 +86,7 @@ def test_cautions_only_accumulate(taken: list[str], more: str, conditions: list[
         ("sertraline", "warfarin", None, "moderate"),
     ],
 )
-def test_cautions_a_psychiatrist_expects(
-    drug: str, with_: str | None, condition: str | None, severity: str
-) -> None:
+def test_cautions_a_psychiatrist_expects(drug: str, with_: str | None, condition: str | None, severity: str) -> None:
     review = recommend({}, (drug,), (with_,) if with_ else (), (condition,) if condition else ())
     assert severity in {str(c.severity) for c in review[drug].interactions}
     assert all(c.source.url for c in review[drug].interactions)
@@ -198,9 +194,7 @@ def test_service() -> None:
     service = PharmacogenomicsService()
     one = asyncio.run(service.predict_medication_response({"genotype": {"CYP2C19": "*2/*2"}}, "Lexapro"))
     assert one["escitalopram"].exposure.ratio == pytest.approx(2.63)
-    every = asyncio.run(
-        service.predict_medication_response({"vcf": vcf("CYP2C19"), "comedications": ["ibuprofen"]})
-    )
+    every = asyncio.run(service.predict_medication_response({"vcf": vcf("CYP2C19"), "comedications": ["ibuprofen"]}))
     assert "CYP2C19" in every.genotype
     for wrong in ({"genotype": ["*1/*1"]}, {"comedications": "paroxetine"}, {"conditions": [3]}):
         with pytest.raises(ValidationError):
@@ -220,8 +214,6 @@ def test_the_graph_answers_how_two_drugs_meet() -> None:
 
 
 def test_severities_are_ordered_in_the_answer() -> None:
-    found = recommend({}, ("citalopram",), ("phenelzine", "ibuprofen", "haloperidol"))[
-        "citalopram"
-    ].interactions
+    found = recommend({}, ("citalopram",), ("phenelzine", "ibuprofen", "haloperidol"))["citalopram"].interactions
     order = list(Severity)
     assert [order.index(c.severity) for c in found] == sorted(order.index(c.severity) for c in found)

@@ -18,7 +18,5 @@ def vcf(
     for position, bases in zip(table.positions, table.bases, strict=True):
         if position not in missing:
             gt = (genotypes or {}).get(position, "0/0")
-            lines.append(
-                f"{table.chrom}\t{position}\t.\t{bases[0]}\t{','.join(bases[1:])}\t.\tPASS\t.\tGT\t{gt}"
-            )
+            lines.append(f"{table.chrom}\t{position}\t.\t{bases[0]}\t{','.join(bases[1:])}\t.\tPASS\t.\tGT\t{gt}")
     return ("\n".join(lines) + "\n").encode()

@@ -30,9 +30,7 @@ def test_other_text_is_refused(content: bytes) -> None:
 
 def test_star_allele_layouts() -> None:
     assert read_star_alleles(b"gene\tdiplotype\nCYP2D6\t*1/*4\n") == {"": {"CYP2D6": "*1/*4"}}
-    several = read_star_alleles(
-        b"sample,gene,diplotype,phenotype\na,CYP2D6,*1/*4,\nb,CYP2C19,,Poor Metabolizer\n"
-    )
+    several = read_star_alleles(b"sample,gene,diplotype,phenotype\na,CYP2D6,*1/*4,\nb,CYP2C19,,Poor Metabolizer\n")
     assert several == {"a": {"CYP2D6": "*1/*4"}, "b": {"CYP2C19": "Poor Metabolizer"}}
     assert read_star_alleles(b"CYP2D6\t*1/*1x2\nHLA-B\t\t*15:02 positive\n")[""]["HLA-B"] == "*15:02 positive"
     with pytest.raises(ValidationError, match="two different"):
@@ -76,9 +74,7 @@ def test_other_json_is_refused(content: bytes) -> None:
 
 def test_conflicting_observations_are_refused() -> None:
     with pytest.raises(ValidationError, match="two different"):
-        read_fhir_genomics(
-            bundle(observation("CYP2D6", "84413-4", "*1/*1"), observation("CYP2D6", "84413-4", "*4/*4"))
-        )
+        read_fhir_genomics(bundle(observation("CYP2D6", "84413-4", "*1/*1"), observation("CYP2D6", "84413-4", "*4/*4")))
 
 
 def test_the_kind_of_file_is_seen_from_its_content() -> None:

@@ -104,9 +104,7 @@ def allele_table(gene: str) -> AlleleTable:
     """
     places = sorted((r for r in rows("positions") if r["gene"] == gene), key=lambda r: int(r["position"]))
     if not places:
-        raise NotFoundError(
-            f"There are no allele definitions for {gene!r}; known genes: {', '.join(genes())}."
-        )
+        raise NotFoundError(f"There are no allele definitions for {gene!r}; known genes: {', '.join(genes())}.")
     alleles = [r for r in rows("alleles") if r["gene"] == gene and r["scoring"] != "no definition"]
     alleles.sort(key=lambda r: natural_order(r["allele"]))
     bases = tuple((p["ref"], *p["alts"].split()) for p in places)
@@ -181,9 +179,7 @@ def match_best(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[Di
     return _calls(table, first[top], second[top], score[top])
 
 
-def _calls(
-    table: AlleleTable, first: np.ndarray, second: np.ndarray, score: np.ndarray
-) -> tuple[DiplotypeCall, ...]:
+def _calls(table: AlleleTable, first: np.ndarray, second: np.ndarray, score: np.ndarray) -> tuple[DiplotypeCall, ...]:
     names = table.names
     return tuple(
         DiplotypeCall(names[i], names[j], n)
@@ -281,9 +277,7 @@ def call_variants(file: VariantFile) -> dict[str, dict[str, Diplotype]]:
         known: dict[tuple[Genotype | None, ...], Diplotype] = {}
         genotypes = [columns.get(j) for j in range(len(table.positions))]
         n = len(file.samples)
-        for sample, seen in zip(
-            file.samples, zip(*(g or [None] * n for g in genotypes), strict=True), strict=True
-        ):
+        for sample, seen in zip(file.samples, zip(*(g or [None] * n for g in genotypes), strict=True), strict=True):
             if seen not in known:
                 known[seen] = _diplotype(table, {j: g for j, g in enumerate(seen) if g is not None}, remarks)
             called[sample][gene] = known[seen]
@@ -307,9 +301,7 @@ def call_rsids(calls: Mapping[str, tuple[str, str]]) -> dict[str, Diplotype]:
             known = _array_letters(table.bases[j])
             first, second = (known.get(letter) for letter in calls[rsid])
             if first is None or second is None:
-                remarks.append(
-                    f"{gene}: the array's letters at {rsid} do not fit its definition and were not used."
-                )
+                remarks.append(f"{gene}: the array's letters at {rsid} do not fit its definition and were not used.")
             else:
                 observed[j] = Genotype(first, second, "")
         called[gene] = _diplotype(table, observed, tuple(remarks))
@@ -356,15 +348,11 @@ def _columns(
         records = by_place.get((table.chrom, position), [])
         valid = [r for r in records if r.ref == table.bases[j][0]]
         if len(valid) < len(records):
-            remarks.append(
-                f"{table.gene}: a record at {table.chrom}:{position} has not GRCh38's REF and was not used."
-            )
+            remarks.append(f"{table.gene}: a record at {table.chrom}:{position} has not GRCh38's REF and was not used.")
         if not valid:
             continue
         if not valid[0].passed:
-            remarks.append(
-                f"{table.gene}: the record at {table.chrom}:{position} failed the file's own filter."
-            )
+            remarks.append(f"{table.gene}: the record at {table.chrom}:{position} failed the file's own filter.")
         if any(r.alts != valid[0].alts or r.genotypes != valid[0].genotypes for r in valid[1:]):
             remarks.append(
                 f"{table.gene}: {table.chrom}:{position} is given more than once; the first record was used."
@@ -378,9 +366,7 @@ def _translate(record: VariantRecord, bases: tuple[str, ...], other: int) -> lis
     known: dict[Genotype, Genotype | None] = {}
     for genotype in set(record.genotypes):
         inside = 0 <= genotype.first < len(index) and 0 <= genotype.second < len(index)
-        known[genotype] = (
-            Genotype(index[genotype.first], index[genotype.second], genotype.block) if inside else None
-        )
+        known[genotype] = Genotype(index[genotype.first], index[genotype.second], genotype.block) if inside else None
     return [known[g] for g in record.genotypes]
 
 
@@ -398,9 +384,7 @@ def _refuse_foreign_reference(by_place: Mapping[tuple[str, int], list[VariantRec
                 wrong += 1
                 swapped += any(r.ref in bases[1:] and bases[0] in r.alts for r in records)
     if wrong and wrong * 2 >= total:
-        reason = (
-            "REF and ALT look swapped" if swapped == wrong else "the file looks like another genome build"
-        )
+        reason = "REF and ALT look swapped" if swapped == wrong else "the file looks like another genome build"
         raise ValidationError(
             f"{wrong} of {total} pharmacogene positions carry another reference base than GRCh38; {reason}."
             " Normalise the VCF against the GRCh38 reference first."

@@ -70,9 +70,7 @@ def leave_one_out_log_errors(x: np.ndarray, level_ng_ml: np.ndarray) -> np.ndarr
 @cache
 def shipped() -> LevelModel:
     """Return the packaged fit."""
-    stored = json.loads(
-        files("novamind.pharmacogenomics.knowledge").joinpath("clozapine.json").read_text("utf-8")
-    )
+    stored = json.loads(files("novamind.pharmacogenomics.knowledge").joinpath("clozapine.json").read_text("utf-8"))
     return LevelModel(
         np.array(stored["coefficients"]),
         np.array(stored["covariance"]),

@@ -27,9 +27,7 @@ def medications(
     with_: Annotated[
         list[str] | None, typer.Option("--with", help="A drug the patient takes; repeat for more.")
     ] = None,
-    condition: Annotated[
-        list[str] | None, typer.Option(help="A condition such as 'long qt'; repeat for more.")
-    ] = None,
+    condition: Annotated[list[str] | None, typer.Option(help="A condition such as 'long qt'; repeat for more.")] = None,
     drug: Annotated[
         list[str] | None,
         typer.Option(help="Only this drug; repeat for more. Default: all psychiatric drugs."),
@@ -39,9 +37,7 @@ def medications(
         typer.Option(help="A laboratory result, GENE=RESULT, which replaces what the file shows."),
     ] = None,
     report: Annotated[Path, typer.Option(help="Where the printable report goes.")] = Path("medications.html"),
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print the whole review as JSON; no table, no report.")
-    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the whole review as JSON; no table, no report.")] = False,
 ) -> None:
     """Show what a genotype and the co-medication mean for each psychiatric drug.
 
@@ -79,11 +75,7 @@ def table(review: "Review") -> str:
 
     lines = ["GENOTYPE"]
     for gene, diplotype in review.genotype.items():
-        shown = (
-            diplotype.name
-            if len(diplotype.calls) <= 4
-            else f"{len(diplotype.calls)} equally good pairs of alleles"
-        )
+        shown = diplotype.name if len(diplotype.calls) <= 4 else f"{len(diplotype.calls)} equally good pairs of alleles"
         if diplotype.missing:
             shown += f"  ({len(diplotype.missing)} positions missing)"
         lines.append(f"  {gene:<9}{shown}")
@@ -122,7 +114,5 @@ def _advice(found: "DrugReview") -> str:
                 f"{advice.source}{f' ({advice.audience})' if advice.audience else ''}"
             )
     parts = [f"{', '.join(dict.fromkeys(who))}: {text}" for text, who in said.items()]
-    parts += [
-        f"[{c.severity}] {c.cause}: {c.text}" for c in found.interactions if c.severity != "information"
-    ]
+    parts += [f"[{c.severity}] {c.cause}: {c.text}" for c in found.interactions if c.severity != "information"]
     return " ".join(parts) if parts else found.standing

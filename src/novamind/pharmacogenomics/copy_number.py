@@ -32,14 +32,8 @@ def copies_from_depth(gene_depth: float, control_depth: float, relative_sd: floa
     ValidationError
         A depth is negative, not finite, or the control is zero.
     """
-    if (
-        not (math.isfinite(gene_depth) and math.isfinite(control_depth))
-        or gene_depth < 0
-        or control_depth <= 0
-    ):
-        raise ValidationError(
-            "Read depths must be finite, the gene's not negative and the control's above zero."
-        )
+    if not (math.isfinite(gene_depth) and math.isfinite(control_depth)) or gene_depth < 0 or control_depth <= 0:
+        raise ValidationError("Read depths must be finite, the gene's not negative and the control's above zero.")
     copies = 2 * gene_depth / control_depth
     nearest = round(copies)
     room = 0.5 - abs(copies - nearest)
@@ -61,9 +55,7 @@ def apply_copies(diplotype: Diplotype, copies: int) -> Diplotype:
     elif copies == 1:
         pairs = {(c.first, "*5") for c in diplotype.calls if c.first == c.second}
         if diplotype.calls and not pairs:
-            raise ValidationError(
-                "One CYP2D6 copy contradicts heterozygous variants; check sample and depth."
-            )
+            raise ValidationError("One CYP2D6 copy contradicts heterozygous variants; check sample and depth.")
     elif copies == 2:
         return diplotype
     else:
@@ -73,10 +65,7 @@ def apply_copies(diplotype: Diplotype, copies: int) -> Diplotype:
         }
     unique = {order_pair(*pair) for pair in pairs}
     calls = tuple(
-        DiplotypeCall(a, b)
-        for a, b in sorted(unique, key=lambda p: (natural_order(p[0]), natural_order(p[1])))
+        DiplotypeCall(a, b) for a, b in sorted(unique, key=lambda p: (natural_order(p[0]), natural_order(p[1])))
     )
-    remark = (
-        f"CYP2D6: {copies} gene copies from depth; depth cannot show which allele is duplicated, nor hybrids."
-    )
+    remark = f"CYP2D6: {copies} gene copies from depth; depth cannot show which allele is duplicated, nor hybrids."
     return replace(diplotype, calls=calls, warnings=(*diplotype.warnings, remark))

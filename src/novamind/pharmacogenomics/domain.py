@@ -77,9 +77,7 @@ class AlleleCopy:
     at_least: bool = False
 
     def __str__(self) -> str:
-        return "+".join(
-            f"{name}x{'≥' if self.at_least else ''}{n}" if n > 1 else name for name, n in self.parts
-        )
+        return "+".join(f"{name}x{'≥' if self.at_least else ''}{n}" if n > 1 else name for name, n in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +131,7 @@ class Diplotype:
     @property
     def provisional(self) -> bool:
         """Whether the call rests on unseen positions, or on variants alone where copies matter (CYP2D6)."""
-        return bool(self.calls) and (
-            bool(self.not_excluded) or (self.gene == "CYP2D6" and self.origin == "variants")
-        )
+        return bool(self.calls) and (bool(self.not_excluded) or (self.gene == "CYP2D6" and self.origin == "variants"))
 
     @property
     def ambiguous(self) -> bool:
@@ -146,9 +142,7 @@ class Diplotype:
     def name(self) -> str:
         """All pairs, joined by ``or``; for HLA the tested markers; ``not called`` when there is none."""
         if self.markers:
-            return ", ".join(
-                f"{a} {'positive' if on else 'negative'}" for a, on in sorted(self.markers.items())
-            )
+            return ", ".join(f"{a} {'positive' if on else 'negative'}" for a, on in sorted(self.markers.items()))
         if self.reported is not None:
             return f"reported: {self.reported}"
         return " or ".join(call.name for call in self.calls) or "not called"

@@ -47,9 +47,7 @@ def pathways() -> dict[str, tuple[Pathway, ...]]:
     found: dict[str, list[Pathway]] = {}
     for r in rows("exposure"):
         activity = float(r["activity"])
-        point, low, high = (
-            fraction_metabolised(float(r[k] or r["ratio"]), activity) for k in ("ratio", "low", "high")
-        )
+        point, low, high = (fraction_metabolised(float(r[k] or r["ratio"]), activity) for k in ("ratio", "low", "high"))
         pathway = Pathway(r["drug"], r["analyte"], r["gene"], point, low, high, source(r))
         found.setdefault(r["drug"], []).append(pathway)
     return {drug: tuple(of) for drug, of in found.items()}

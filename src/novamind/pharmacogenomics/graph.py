@@ -79,13 +79,9 @@ def _edges() -> Iterator[Edge]:
             yield Edge(p.gene, "clears", drug, f"{p.fraction:.0%} of {p.analyte}", p.source)
     for acting in modulators().values():
         for m in acting:
-            yield Edge(
-                m.drug, "inhibits" if m.effect == "inhibitor" else "induces", m.enzyme, m.strength, m.source
-            )
+            yield Edge(m.drug, "inhibits" if m.effect == "inhibitor" else "induces", m.enzyme, m.strength, m.source)
     members = {
-        f"tag:{t}": [d.name for d in catalogue().values() if t in d.tags]
-        for d in catalogue().values()
-        for t in d.tags
+        f"tag:{t}": [d.name for d in catalogue().values() if t in d.tags] for d in catalogue().values() for t in d.tags
     }
     for caution in interactions.rules():
         for a in members.get(caution.a, [caution.a]):

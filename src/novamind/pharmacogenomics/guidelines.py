@@ -102,8 +102,7 @@ def _meets(gene: str, wanted: tuple[str, ...], readings: Mapping[str, GeneResult
     if reading.phenotype in {None, Phenotype.INDETERMINATE, Phenotype.POSSIBLE_INTERMEDIATE}:
         return "?" in wanted
     return any(
-        w == reading.diplotype or _PHENOTYPES.get(w) is reading.phenotype or _in_range(w, reading)
-        for w in wanted
+        w == reading.diplotype or _PHENOTYPES.get(w) is reading.phenotype or _in_range(w, reading) for w in wanted
     )
 
 
@@ -137,9 +136,7 @@ def _all_rules() -> dict[str, tuple[Rule, ...]]:
         drugs, ids = row["drugs"].split("|"), row["guideline_id"].split("|")
         for k, drug in enumerate(drugs):
             identifier = ids[k] if len(ids) == len(drugs) else ids[0]
-            found.setdefault(drug, []).append(
-                Rule(conditions, _advice(row, drug, identifier, conditions, source(row)))
-            )
+            found.setdefault(drug, []).append(Rule(conditions, _advice(row, drug, identifier, conditions, source(row))))
     return {drug: tuple(of) for drug, of in found.items()}
 
 
@@ -209,8 +206,7 @@ def _lookup(drug: str, tested: tuple[GeneResult, ...]) -> tuple[Advice, ...]:
     for rule in rules(drug):
         if rule.about not in found and rule.holds(readings):
             labels = tuple(
-                f"{g}: {readings[g].label}" if g in readings else f"{g}: not tested"
-                for g in rule.advice.genes
+                f"{g}: {readings[g].label}" if g in readings else f"{g}: not tested" for g in rule.advice.genes
             )
             found[rule.about] = replace(rule.advice, when=labels)
     return tuple(found.values())
@@ -218,9 +214,7 @@ def _lookup(drug: str, tested: tuple[GeneResult, ...]) -> tuple[Advice, ...]:
 
 def advise(drug: str, readings: Mapping[str, Sequence[GeneResult]]) -> tuple[Advice, ...]:
     """Collect advice over every reading of an ambiguous genotype; equal advice once, with all its reasons."""
-    genes = [
-        g for g in dict.fromkeys(g for rule in rules(drug) for g in rule.advice.genes) if readings.get(g)
-    ]
+    genes = [g for g in dict.fromkeys(g for rule in rules(drug) for g in rule.advice.genes) if readings.get(g)]
     merged: dict[Advice, list[str]] = {}
     for combination in itertools.product(*(readings[g] for g in genes)):
         for advice in lookup(drug, dict(zip(genes, combination, strict=True))):
@@ -250,12 +244,8 @@ def standing(drug: str, advice: Iterable[Advice], tested: Collection[str]) -> st
         return ""
     genes = guideline_genes(drug)
     if not genes:
-        return (
-            f"Neither CPIC, DPWG nor the FDA table of pharmacogenetic associations has an action for {drug}."
-        )
+        return f"Neither CPIC, DPWG nor the FDA table of pharmacogenetic associations has an action for {drug}."
     missing = [gene for gene in genes if gene not in tested]
     if missing:
-        return (
-            f"Guidelines for {drug} look at {' and '.join(missing)}; without a result they ask for no action."
-        )
+        return f"Guidelines for {drug} look at {' and '.join(missing)}; without a result they ask for no action."
     return f"No guideline action for {drug} with these results of {' and '.join(genes)}."

@@ -34,8 +34,7 @@ class InteractionRule:
 def rules() -> tuple[InteractionRule, ...]:
     """All interaction rules."""
     return tuple(
-        InteractionRule(r["a"], r["b"], Severity(r["severity"]), r["text"], source(r))
-        for r in rows("interactions")
+        InteractionRule(r["a"], r["b"], Severity(r["severity"]), r["text"], source(r)) for r in rows("interactions")
     )
 
 

@@ -49,9 +49,7 @@ def drug(name: str) -> Drug:
     """
     known = normalise(name)
     if known is None:
-        raise NotFoundError(
-            "A drug is not in the medication tables; check the spelling or use its generic name."
-        )
+        raise NotFoundError("A drug is not in the medication tables; check the spelling or use its generic name.")
     return catalogue()[known]
 
 
@@ -61,7 +59,5 @@ def psychiatric() -> tuple[str, ...]:
     return tuple(
         d.name
         for d in catalogue().values()
-        if d.drug_class in chosen
-        or "antipsychotic" in d.tags
-        or ("antidepressant" in d.tags and "maoi" not in d.tags)
+        if d.drug_class in chosen or "antipsychotic" in d.tags or ("antidepressant" in d.tags and "maoi" not in d.tags)
     )

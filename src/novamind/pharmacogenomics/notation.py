@@ -30,9 +30,7 @@ def parse_copy(text: str) -> AlleleCopy:
         at_least |= bound is not None or (copies or "").upper() == "N"
         count = 2 if (copies or "").upper() == "N" else int(copies or 1)
         if not 1 <= count <= 20:
-            raise ValidationError(
-                "A star allele has an impossible number of copies; between 1 and 20 can be read."
-            )
+            raise ValidationError("A star allele has an impossible number of copies; between 1 and 20 can be read.")
         parts.append((name, count))
     return AlleleCopy(tuple(parts), at_least)
 
@@ -56,9 +54,7 @@ def parse_diplotype(gene: str, text: str) -> Diplotype:
     """
     text = text.strip()
     if text.lower() in _UNKNOWN or all(half.strip().lower() in _UNKNOWN for half in text.split("/")):
-        return Diplotype(
-            gene, origin="outside", warnings=(f"{gene}: no result was reported; nothing is assumed.",)
-        )
+        return Diplotype(gene, origin="outside", warnings=(f"{gene}: no result was reported; nothing is assumed.",))
     if gene in HLA_GENES:
         return _hla(gene, text)
     if phenotype := parse_phenotype(text):
@@ -78,18 +74,14 @@ def parse_phenotype(text: str) -> Phenotype | None:
 
 def parse_score(text: str) -> ActivityScore | None:
     """Read an activity score such as ``0.5``, ``>=3`` or ``activity score 1.25``; None when it is none."""
-    found = re.fullmatch(
-        r"(?:activity score|AS)?\s*(>=|≥)?\s*(\d{1,2}(?:\.\d{1,2})?)", text.strip(), re.IGNORECASE
-    )
+    found = re.fullmatch(r"(?:activity score|AS)?\s*(>=|≥)?\s*(\d{1,2}(?:\.\d{1,2})?)", text.strip(), re.IGNORECASE)
     return None if found is None else ActivityScore(float(found[2]), found[1] is not None)
 
 
 def _pair(gene: str, text: str) -> DiplotypeCall:
     halves = text.split("/")
     if len(halves) != 2:
-        raise ValidationError(
-            f"{gene}: a diplotype names two chromosome copies joined by '/', for example *1/*4."
-        )
+        raise ValidationError(f"{gene}: a diplotype names two chromosome copies joined by '/', for example *1/*4.")
     names = [h.strip() if h.strip() in _NAMED.get(gene, ()) else str(parse_copy(h)) for h in halves]
     return DiplotypeCall(*order_pair(*names))
 
@@ -110,9 +102,7 @@ def _hla(gene: str, text: str) -> Diplotype:
     else:
         halves = [_HLA.fullmatch(h.strip().removeprefix(gene).strip()) for h in text.split("/")]
         if len(halves) != 2 or None in halves:
-            raise ValidationError(
-                f"{gene}: write '*15:02 positive', '*15:02 negative' or a typing like *15:02/*40:01."
-            )
+            raise ValidationError(f"{gene}: write '*15:02 positive', '*15:02 negative' or a typing like *15:02/*40:01.")
         typed = {f"*{h[1]}" for h in halves if h is not None}
         # A full typing answers for every allele that a guideline asks about.
         markers = {a: a in typed for a in _HLA_ALLELES[gene]} | dict.fromkeys(typed, True)

@@ -48,9 +48,7 @@ def side_effects(drug: str, readings: Iterable[GeneResult], exposure: Exposure) 
         if reading.phenotype in _SHORT:
             carried.add(f"{reading.gene} {_SHORT[reading.phenotype]}")
     return tuple(
-        SideEffect(
-            r["effect"], r["risk"], r["comparison"] or None, _scaled(r, exposure), r["note"], source(r)
-        )
+        SideEffect(r["effect"], r["risk"], r["comparison"] or None, _scaled(r, exposure), r["note"], source(r))
         for r in _side_effects().get(drug, ())
         if not r["carrier"] or r["carrier"] in carried
     )

@@ -126,9 +126,7 @@ def _inhibited(reading: GeneResult, factor: float) -> GeneResult:
     if reading.activity_score is not None:
         score = ActivityScore(float(reading.activity_score) * factor, reading.activity_score.at_least)
         # The diplotype no longer speaks for the enzyme, so rules about diplotypes must not meet it.
-        return replace(
-            reading, activity_score=score, phenotype=score_phenotype(reading.gene, score), diplotype=None
-        )
+        return replace(reading, activity_score=score, phenotype=score_phenotype(reading.gene, score), diplotype=None)
     if reading.phenotype in {None, Phenotype.INDETERMINATE, Phenotype.POSSIBLE_INTERMEDIATE}:
         # Full inhibition makes the genotype irrelevant; with less the result stays unknown.
         known = factor == 0 and reading.phenotype is not None

@@ -154,18 +154,14 @@ def allele_function(gene: str, allele: str | AlleleCopy) -> tuple[Function, Acti
     if len(values) < len(found):  # an allele without a value, or a gene that is not scored
         return (functions[0], None) if len(set(functions)) == 1 else (F.UNKNOWN, None)
     total = ActivityScore(sum(values), copy.at_least)
-    return (
-        F.NO if total == 0 else F.DECREASED if total < 1 else F.NORMAL if total <= 1 else F.INCREASED
-    ), total
+    return (F.NO if total == 0 else F.DECREASED if total < 1 else F.NORMAL if total <= 1 else F.INCREASED), total
 
 
 def score_phenotype(gene: str, score: ActivityScore | None) -> Phenotype:
     """Phenotype of an activity score; a lower bound counts only when every higher score says the same."""
     if score is None:
         return P.INDETERMINATE
-    named = next(
-        p for bound, inside, p in _SCORE_RULES[gene] if score < bound or (inside and float(score) == bound)
-    )
+    named = next(p for bound, inside, p in _SCORE_RULES[gene] if score < bound or (inside and float(score) == bound))
     return named if not score.at_least or named is _SCORE_RULES[gene][-1][2] else P.INDETERMINATE
 
 
@@ -174,11 +170,7 @@ def call_phenotype(gene: str, call: DiplotypeCall) -> GeneResult:
     """Phenotype of one pair of alleles."""
     (f1, v1), (f2, v2) = (allele_function(gene, a) for a in (call.first, call.second))
     if gene in SCORED_GENES:
-        score = (
-            None
-            if v1 is None or v2 is None
-            else ActivityScore(float(v1) + float(v2), v1.at_least or v2.at_least)
-        )
+        score = None if v1 is None or v2 is None else ActivityScore(float(v1) + float(v2), v1.at_least or v2.at_least)
         return score_result(gene, score, call.name)
     pair = _PAIR_RULES.get(gene)
     if pair is None:  # no guideline names a phenotype for this gene
@@ -236,9 +228,7 @@ def _reported(gene: str, text: str) -> tuple[GeneResult, ...]:
 def _distinct(readings: Iterable[GeneResult]) -> tuple[GeneResult, ...]:
     seen: dict[object, GeneResult] = {}
     for reading in readings:
-        seen.setdefault(
-            (reading.phenotype, reading.activity_score, reading.activity, _kept(reading)), reading
-        )
+        seen.setdefault((reading.phenotype, reading.activity_score, reading.activity, _kept(reading)), reading)
     return tuple(seen.values())
 
 

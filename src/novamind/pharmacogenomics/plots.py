@@ -39,9 +39,7 @@ def exposure_chart(review: "Review") -> alt.LayerChart | alt.FacetChart:
         x2="high:Q",
         y=y,
     )
-    points = base.transform_filter("datum.ratio != null").mark_point(
-        filled=True, size=70, color="#12384d", opacity=1
-    )
+    points = base.transform_filter("datum.ratio != null").mark_point(filled=True, size=70, color="#12384d", opacity=1)
     reference = (
         alt.Chart(alt.InlineData(values=[{"one": 1}]))
         .mark_rule(color="#888", strokeDash=[4, 3])

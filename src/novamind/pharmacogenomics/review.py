@@ -129,9 +129,7 @@ class Review(Mapping[str, DrugReview]):
     def __getitem__(self, name: str) -> DrugReview:
         known = formulary.normalise(name) or name
         if known not in self.drugs:
-            raise NotFoundError(
-                "The drug is not part of this review; name it in 'medications' and ask again."
-            )
+            raise NotFoundError("The drug is not part of this review; name it in 'medications' and ask again.")
         return self.drugs[known]
 
     def __iter__(self) -> Iterator[str]:
@@ -160,9 +158,7 @@ class Review(Mapping[str, DrugReview]):
         chosen = [self[d] for d in drugs] if drugs is not None else list(self.ranking)
         found: dict[str, str] = {}
         if rated := [d for d in chosen if d.efficacy]:
-            found["highest efficacy"] = max(
-                rated, key=lambda d: d.efficacy.odds_ratio if d.efficacy else 0
-            ).drug
+            found["highest efficacy"] = max(rated, key=lambda d: d.efficacy.odds_ratio if d.efficacy else 0).drug
             found["best balance"] = min(rated, key=_order).drug
         if rated := [d for d in chosen if d.dropout]:
             found["fewest dropouts"] = min(rated, key=lambda d: d.dropout.odds_ratio if d.dropout else 0).drug
@@ -320,9 +316,7 @@ def _review(
 def _genes(drug: str) -> tuple[str, ...]:
     """Genes that matter for a drug: those its guidelines look at, then those of its exposure ratios."""
     return tuple(
-        dict.fromkeys(
-            (*guidelines.guideline_genes(drug), *(p.gene for p in exposures.pathways().get(drug, ())))
-        )
+        dict.fromkeys((*guidelines.guideline_genes(drug), *(p.gene for p in exposures.pathways().get(drug, ()))))
     )
 
 

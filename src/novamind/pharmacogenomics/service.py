@@ -43,9 +43,7 @@ def call_vcf_samples(
     return {sample: {**of, **outside} for sample, of in called.items()}
 
 
-def call_vcf(
-    source: str | Path | bytes, outside_calls: Mapping[str, str] | None = None
-) -> dict[str, Diplotype]:
+def call_vcf(source: str | Path | bytes, outside_calls: Mapping[str, str] | None = None) -> dict[str, Diplotype]:
     """Call one person's genotype from a GRCh38 VCF.
 
     Parameters

@@ -75,9 +75,7 @@ def read_text(source: str | Path | bytes, what: str) -> str:
         except OSError as error:
             raise DataProcessingError(f"Cannot open the {what}: {error.strerror}.") from error
     if len(content) > limit:
-        raise ValidationError(
-            f"The {what} is larger than {limit} bytes; raise NOVAMIND_MAX_FILE_BYTES to read it."
-        )
+        raise ValidationError(f"The {what} is larger than {limit} bytes; raise NOVAMIND_MAX_FILE_BYTES to read it.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

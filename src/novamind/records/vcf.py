@@ -139,9 +139,7 @@ def _read_header(lines: Iterator[tuple[int, bytes]]) -> tuple[str, ...]:
     for number, line in lines:
         if first:
             if not line.lstrip(b"\xef\xbb\xbf").startswith(b"##fileformat=VCF"):
-                raise DataProcessingError(
-                    "This is not a VCF: its first line must start with ##fileformat=VCF."
-                )
+                raise DataProcessingError("This is not a VCF: its first line must start with ##fileformat=VCF.")
             first = False
         elif line.startswith((b"##contig", b"##reference", b"##assembly")):
             _refuse_other_build(line.decode("utf-8", "replace").strip())
