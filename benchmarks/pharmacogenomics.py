@@ -250,6 +250,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "pgx")
     data = parser.parse_args().data
+    if not data.is_dir():
+        parser.error(f"the reference tables are not in {data}")
     outcome = {
         "diplotype_phenotype": diplotypes(data),
         "matcher": matcher(data),

@@ -36,6 +36,10 @@ def test_front_door() -> None:
     assert venlafaxine.guidelines_before
     assert venlafaxine.efficacy is not None
     assert r["Effexor"] is venlafaxine
+    assert "Effexor" in r
+    assert "unobtainium" not in r
+    with pytest.raises(ValidationError, match="list"):
+        nm.pharmacogenomics.recommend(g, "venlafaxine")
     assert r.ranking[0].concern <= r.ranking[-1].concern
 
 

@@ -81,5 +81,9 @@ def test_the_kind_of_file_is_seen_from_its_content() -> None:
     assert "*2" in read_genotype(TWENTYTHREE)["CYP2C19"].name
     assert read_genotype(bundle(observation("CYP2C19", "84413-4", "*1/*2")))["CYP2C19"].name == "*1/*2"
     assert read_genotype(b"gene,diplotype\nCYP2D6,*1/*4\n")["CYP2D6"].name == "*1/*4"
+    two = b"sample,gene,diplotype\na,CYP2D6,*1/*4\nb,CYP2D6,*1/*1\n"
+    assert read_genotype(two, sample="b")["CYP2D6"].name == "*1/*1"
     with pytest.raises(ValidationError, match="2 samples"):
-        read_genotype(b"sample,gene,diplotype\na,CYP2D6,*1/*4\nb,CYP2D6,*1/*4\n")
+        read_genotype(two)
+    with pytest.raises(ValidationError, match="no sample"):
+        read_genotype(two, sample="c")

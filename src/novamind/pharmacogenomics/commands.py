@@ -36,6 +36,7 @@ def medications(
         list[str] | None,
         typer.Option(help="A laboratory result, GENE=RESULT, which replaces what the file shows."),
     ] = None,
+    sample: Annotated[str | None, typer.Option(help="Whose genotype, when the file has several samples.")] = None,
     report: Annotated[Path, typer.Option(help="Where the printable report goes.")] = Path("medications.html"),
     json_: Annotated[bool, typer.Option("--json", help="Print the whole review as JSON; no table, no report.")] = False,
 ) -> None:
@@ -49,7 +50,7 @@ def medications(
     if sys.stderr.isatty():
         typer.echo("Reading the genotype ...", err=True)
     replaced = dict(_split(text) for text in outside or ())
-    called = {**read_genotype(file), **genotype(replaced)}
+    called = {**read_genotype(file, sample), **genotype(replaced)}
     review = recommend(called, drug or None, tuple(with_ or ()), tuple(condition or ()))
     if json_:
         typer.echo(json.dumps(review.to_dict(), ensure_ascii=False))

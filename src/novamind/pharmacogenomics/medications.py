@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import cache
 
-from novamind.errors import NotFoundError
 from novamind.pharmacogenomics.guidelines import covered_drugs
 from novamind.pharmacogenomics.knowledge import rows
 
@@ -37,20 +36,6 @@ def _names() -> dict[str, str]:
 def normalise(name: str) -> str | None:
     """Find the generic name behind a generic or brand name, any case; None when we do not know the drug."""
     return _names().get(" ".join(name.lower().split()))
-
-
-def drug(name: str) -> Drug:
-    """Look a drug up by generic or brand name.
-
-    Raises
-    ------
-    NotFoundError
-        The drug is not in our tables.
-    """
-    known = normalise(name)
-    if known is None:
-        raise NotFoundError("A drug is not in the medication tables; check the spelling or use its generic name.")
-    return catalogue()[known]
 
 
 def psychiatric() -> tuple[str, ...]:

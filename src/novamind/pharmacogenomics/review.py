@@ -1,6 +1,6 @@
 """The answer to one patient's question: every drug with its advice, exposure, cautions and evidence."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +113,7 @@ class DrugReview:
 
 
 @dataclass(frozen=True)
-class Review(Mapping[str, DrugReview]):
+class Review(Collection[str]):
     """Reviews by generic or brand name, with the genotype they rest on.
 
     Iterates over drugs in the order that was asked for; ``ranking`` has them by concern and efficacy.
@@ -132,11 +132,18 @@ class Review(Mapping[str, DrugReview]):
             raise NotFoundError("The drug is not part of this review; name it in 'medications' and ask again.")
         return self.drugs[known]
 
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (formulary.normalise(name) or name) in self.drugs
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.drugs)
 
     def __len__(self) -> int:
         return len(self.drugs)
+
+    def values(self) -> tuple[DrugReview, ...]:
+        """Return the reviews in the order that was asked for."""
+        return tuple(self.drugs.values())
 
     @property
     def ranking(self) -> tuple[DrugReview, ...]:

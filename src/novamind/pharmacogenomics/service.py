@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from novamind.errors import DataProcessingError, ValidationError
 from novamind.pharmacogenomics import alleles
@@ -43,16 +43,21 @@ def call_vcf_samples(
     return {sample: {**of, **outside} for sample, of in called.items()}
 
 
-def call_vcf(source: str | Path | bytes, outside_calls: Mapping[str, str] | None = None) -> dict[str, Diplotype]:
+def call_vcf(
+    source: str | Path | bytes, outside_calls: Mapping[str, str] | None = None, sample: str | None = None
+) -> dict[str, Diplotype]:
     """Call one person's genotype from a GRCh38 VCF.
 
     Parameters
     ----------
     source
-        Path or content; plain, gzip or bgzip; exactly one sample.
+        Path or content; plain, gzip or bgzip.
     outside_calls
         Laboratory results that replace or add to what variants show (CYP2D6 with copy number, HLA), in the
         forms of :func:`genotype`.
+
+    sample
+        Whose genotype; needed only when the file has several samples.
 
     Returns
     -------
@@ -62,40 +67,45 @@ def call_vcf(source: str | Path | bytes, outside_calls: Mapping[str, str] | None
     Raises
     ------
     ValidationError
-        Wrong build, no or several samples, malformed outside call.
+        Wrong build, no sample, several without saying which, malformed outside call.
     DataProcessingError
         Not a VCF, or damaged.
     """
-    samples = call_vcf_samples(source, outside_calls)
+    return _one_person(call_vcf_samples(source, outside_calls), sample)
+
+
+_Result = TypeVar("_Result")
+
+
+def _one_person(samples: Mapping[str, _Result], sample: str | None) -> _Result:
+    if sample is not None:
+        if sample not in samples:
+            raise ValidationError("The file has no sample of that name.")
+        return samples[sample]
     if len(samples) != 1:
-        raise ValidationError(
-            f"The VCF has {len(samples)} samples; use call_vcf_samples, or cut the file to one person."
-        )
+        raise ValidationError(f"The file has {len(samples)} samples; name one of them.")
     return next(iter(samples.values()))
 
 
-def read_genotype(source: str | Path | bytes) -> dict[str, Diplotype]:
+def read_genotype(source: str | Path | bytes, sample: str | None = None) -> dict[str, Diplotype]:
     """Read one person's genotype from any file we know, by its content.
 
     A VCF, the raw data of 23andMe or AncestryDNA, FHIR genomics observations (JSON), or a table of reported
-    star alleles.
+    star alleles. ``sample`` names the person in a file of several.
 
     Raises
     ------
     ValidationError, DataProcessingError
-        As the reader of that kind does; a table with several samples is refused.
+        As the reader of that kind does, and for several samples without saying which.
     """
     head = _head(source)
     if head.startswith((b"\x1f\x8b", b"##fileformat=VCF", b"\xef\xbb\xbf##fileformat=VCF")):
-        return call_vcf(source)
+        return call_vcf(source, sample=sample)
     if head.lstrip()[:1] in {b"{", b"["}:
         return genotype(read_fhir_genomics(source))
     if _ARRAY_LINE.search(head):
         return alleles.call_rsids(read_consumer_array(source))
-    samples = read_star_alleles(source)
-    if len(samples) != 1:
-        raise ValidationError(f"The star-allele table has {len(samples)} samples; cut it to one person.")
-    return genotype(next(iter(samples.values())))
+    return genotype(_one_person(read_star_alleles(source), sample))
 
 
 # An rs number (or 23andMe's own i number), a chromosome, a position, a call.
