@@ -88,6 +88,9 @@ def test_cautions_only_accumulate(taken: list[str], more: str, conditions: list[
         ("paroxetine", "tamoxifen", None, "major"),
         ("bupropion", None, "eating disorder", "contraindicated"),
         ("sertraline", "warfarin", None, "moderate"),
+        ("nortriptyline", "paroxetine", None, "moderate"),  # also without any genotype
+        ("paroxetine", "nortriptyline", None, "moderate"),
+        ("desipramine", "terbinafine", None, "moderate"),
     ],
 )
 def test_cautions_a_psychiatrist_expects(drug: str, with_: str | None, condition: str | None, severity: str) -> None:

@@ -88,24 +88,22 @@ def _by_side() -> dict[str, tuple[tuple[str, InteractionRule], ...]]:
 
 
 def _enzymes(drug: str, other: str) -> Iterable[Caution]:
-    """Yield what the drug's own inhibition does to a co-medication, and classes we could not confirm."""
-    for m in modulators().get(drug, ()):
-        if m.enzyme in substrate_of(other) and m.checked:
+    """Yield what each of two drugs does to an enzyme that matters for the other, tested or not."""
+    for acting, substrate in ((drug, other), (other, drug)):
+        for m in modulators().get(acting, ()):
+            if m.enzyme not in substrate_of(substrate):
+                continue
             direction = "raise" if m.effect == "inhibitor" else "lower"
-            severity = Severity.MODERATE if m.strength in {"strong", "moderate"} else Severity.INFORMATION
-            yield Caution(
-                severity,
-                f"{m.sentence[:1].upper()}{m.sentence[1:]} and can {direction} {other} levels.",
-                other,
-                m.source,
-            )
-    for m in modulators().get(other, ()):
-        if m.enzyme in substrate_of(drug) and (not m.checked or m.strength == "unclassified"):
-            text = (
-                f"{other[:1].upper()}{other[1:]} is listed as a {m.enzyme} {m.effect}; its class could not be"
-                " confirmed, so it does not change the phenotype here."
-            )
-            yield Caution(Severity.INFORMATION, text, other, m.source)
+            if m.checked and m.strength != "unclassified":
+                severity = Severity.INFORMATION if m.strength == "weak" else Severity.MODERATE
+                text = f"{m.sentence} and can {direction} {substrate} levels."
+            else:
+                severity = Severity.INFORMATION
+                text = (
+                    f"{acting} is listed as a {m.enzyme} {m.effect} and may {direction} {substrate} levels; its"
+                    " class could not be confirmed, so it does not change the phenotype here."
+                )
+            yield Caution(severity, text[:1].upper() + text[1:], other, m.source)
 
 
 @cache
