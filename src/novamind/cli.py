@@ -35,7 +35,9 @@ def root(context: typer.Context) -> None:
         raise ValidationError(f"the configuration cannot be used: {wrong}") from error
 
 
-symptoms.register(app)
+train = typer.Typer(help="Make a room's models again, or fit them on your own data.")
+app.add_typer(train, name="train")
+symptoms.register(app, train)
 pharmacogenomics.register(app)
 
 
