@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from novamind.pharmacogenomics import clozapine, genotype, guidelines, phenotype, recommend
-from novamind.pharmacogenomics.alleles import allele_table, call_variants, match_best, wanted_positions
+from novamind.pharmacogenomics.alleles import call_variants, wanted_positions
 from novamind.pharmacogenomics.domain import DiplotypeCall, GeneResult, Phenotype
 from novamind.pharmacogenomics.exposure import held_out_log_errors, model_log_sd
+from novamind.pharmacogenomics.matching import allele_table, match_best
 from novamind.pharmacogenomics.notation import SCORED_GENES, parse_diplotype, parse_score
 from novamind.pharmacogenomics.phenotypes import call_phenotype, phenotype_result, results, score_result
 from novamind.pharmacogenomics.service import call_vcf

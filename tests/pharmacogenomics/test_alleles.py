@@ -10,17 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novamind.errors import NotFoundError, ValidationError
-from novamind.pharmacogenomics.alleles import (
-    AlleleTable,
-    allele_table,
-    call_rsids,
-    call_variants,
-    genes,
-    match,
-    match_best,
-    wanted_positions,
-)
-from novamind.pharmacogenomics.domain import DiplotypeCall
+from novamind.pharmacogenomics.alleles import call_rsids, call_variants, wanted_positions
+from novamind.pharmacogenomics.domain import Diplotype, DiplotypeCall
+from novamind.pharmacogenomics.matching import AlleleTable, allele_table, genes, match, match_best
 from novamind.pharmacogenomics.phenotypes import phenotype
 from novamind.pharmacogenomics.service import call_vcf
 from novamind.records.vcf import Genotype, read_vcf
@@ -267,3 +259,37 @@ def test_arrays_are_matched_by_rs_number() -> None:
 def test_unknown_gene() -> None:
     with pytest.raises(NotFoundError):
         allele_table("CYP9Z9")
+
+
+def c19(genotypes: dict[int, str], more: str = "") -> Diplotype:
+    return call_vcf(vcf("CYP2C19", genotypes) + more.encode())["CYP2C19"]
+
+
+@pytest.mark.parametrize("half", ["./1", "1/.", "1", ".|1", "0/7", "0/0/1"])
+def test_half_of_a_call_is_never_a_confident_reference(half: str) -> None:
+    """rs4244285, the variant of *2, is seen on one copy and the other cannot be read."""
+    called = c19({94781859: half})
+    assert called.missing == (94781859,)
+    assert called.provisional
+    assert called.doubtful == (94781859,)
+    assert "94781859" in " ".join(called.warnings)
+
+
+def test_a_repeated_record_with_another_variant_makes_the_call_provisional() -> None:
+    later = "chr10\t94781859\t.\tG\tA\t.\tPASS\t.\tGT\t{}\n"
+    assert c19({}, later.format("0/1")).provisional
+    assert not c19({}, later.format("0/0")).provisional
+    assert c19({}, later.format("0/1").replace("\tG\tA", "\tGG\tG")).provisional
+
+
+def test_a_record_without_ref_has_an_outcome() -> None:
+    assert not c19({}, "chr10\t94781859\t.\t\tA\t.\tPASS\t.\tGT\t0/0\n").doubtful
+
+
+def test_phased_and_unphased_records_in_one_file() -> None:
+    """rs3758581 (*1 and others), rs12769205 and rs4244285 (*2) lie on one copy; *17 is unphased: both fit."""
+    star2 = {94775367: "0|1", 94781859: "0|1"}
+    both = {94842866: "1/1"}
+    assert {c.name for c in c19({**both, **star2, 94761900: "0/1"}).calls} == {"*2/*17"}
+    assert {c.name for c in c19({**both, **star2, 94761900: "1|0"}).calls} == {"*2/*17"}
+    assert "*2/*17" not in {c.name for c in c19({**both, **star2, 94761900: "0|1"}).calls}

@@ -184,3 +184,37 @@ def test_copies_say_which_diplotypes_remain() -> None:
     assert apply_copies(hom, 0).name == "*5/*5"
     with pytest.raises(ValidationError, match="contradicts"):
         apply_copies(het, 1)
+
+
+@pytest.mark.parametrize(
+    ("gene", "text", "expected", "score"),
+    [
+        ("CYP2D6", "*1x3/*4", "Ultrarapid Metabolizer", 3.0),
+        ("CYP2D6", "*36+*10/*10", "Intermediate Metabolizer", 0.5),
+        ("CYP2D6", "*10x>=3/*4", "Indeterminate", 0.75),
+        ("CYP2D6", "*4x>=2/*4", "Poor Metabolizer", 0.0),
+        ("CYP2C19", "*17/*17", "Ultrarapid Metabolizer", None),
+        ("CYP2C19", "*2/*17", "Intermediate Metabolizer", None),
+        ("CYP2C19", "*9/*9", "Likely Intermediate Metabolizer", None),
+        ("CYP2C9", "*2/*3", "Poor Metabolizer", 0.5),
+        ("CYP2C9", "*1/*3", "Intermediate Metabolizer", 1.0),
+        ("CYP2B6", "*6/*18", "Poor Metabolizer", None),
+        ("CYP2B6", "*4/*18", "Intermediate Metabolizer", None),
+        ("cyp2d6", "*4/*4", "Poor Metabolizer", 0.0),
+        ("CYP2D6", "*1/?", "Indeterminate", None),
+        ("CYP2C19", "unknown/*1", "Indeterminate", None),
+        ("CYP3A5", "*1/unknown", "Indeterminate", None),
+        ("CYP3A5", "*1/*999", "Indeterminate", None),
+    ],
+)
+def test_guideline_rules_by_hand(gene: str, text: str, expected: str, score: float | None) -> None:
+    reading = phenotype(gene, text)
+    assert str(reading.phenotype) == expected
+    assert (None if reading.activity_score is None else float(reading.activity_score)) == score
+
+
+def test_contradictory_results_are_refused() -> None:
+    with pytest.raises(ValidationError, match="positive and as negative"):
+        genotype({"HLA-B": "*15:02 positive, *15:02 negative"})
+    with pytest.raises(ValidationError, match="given twice"):
+        genotype({"CYP2D6": "*1/*1", "cyp2d6 ": "*4/*4"})

@@ -142,7 +142,7 @@ def test_carriers_risks_and_exposure_scaled_effects() -> None:
     assert any("1.8-3.4 %" in s.risk for s in r["carbamazepine"].side_effects)
     qt = next(s for s in r["citalopram"].side_effects if "QTc" in s.effect)
     assert qt.adjusted is not None
-    assert qt.adjusted.startswith("18 ms")  # 8.5 ms times 2.07
+    assert qt.adjusted.startswith("14 ms")  # 8.5 ms + 5 ms for each further 20 mg, at 2.07 times the level
     assert any(s.effect == "therapy failure" for s in r["risperidone"].side_effects)
     negative = recommend(genotype({"HLA-B": "*15:02 negative"}), ("carbamazepine",))
     assert not negative["carbamazepine"].side_effects
@@ -224,3 +224,21 @@ def test_severities_are_ordered_in_the_answer() -> None:
     found = recommend({}, ("citalopram",), ("phenelzine", "ibuprofen", "haloperidol"))["citalopram"].interactions
     order = list(Severity)
     assert [order.index(c.severity) for c in found] == sorted(order.index(c.severity) for c in found)
+
+
+def test_unknown_genes_and_alleles_are_stated() -> None:
+    review = recommend(genotype({"CYP9Z9": "*1/*2", "cyp2c19": "*1/*999", "CYP2D6": "*4/?"}), ("escitalopram",))
+    said = " ".join(review.notes)
+    assert "CYP9Z9 is not in our gene tables" in said
+    assert "CYP2C19: no function is known for allele *999" in said
+    assert "CYP2D6: no function is known for allele unknown" in said
+    assert {a.action for a in review["escitalopram"].guidelines} == {"NO_RECOMMENDATION"}
+
+
+def test_unconfirmed_facts_are_marked() -> None:
+    review = recommend({}, ("pimozide", "citalopram"), ("citalopram",))
+    caution = next(c for c in review["pimozide"].interactions if c.severity == "contraindicated")
+    assert caution.source.evidence == "unverified"
+    assert "?]</a></sup>" in review.report_html()
+    assert "not confirmed at the source" in review.report_html()
+    assert '"evidence": "unverified"' in json.dumps(review.to_dict())

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from novamind.pharmacogenomics.alleles import allele_table
+from novamind.pharmacogenomics.matching import allele_table
 
 
 def vcf(

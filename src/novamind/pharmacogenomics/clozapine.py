@@ -119,5 +119,5 @@ def predict_level(
         math.exp(centre - spread),
         math.exp(centre + spread),
         basis,
-        sources()["clotop-2023"],
+        sources()["clotop-levels-2023"],
     )

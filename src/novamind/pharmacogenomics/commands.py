@@ -85,7 +85,7 @@ def table(review: "Review") -> str:
         after = change.after.label if change.converted else "unchanged"
         lines.append(f"  {change.gene:<9}{change.before.label:<59}{after}")
     if any(change.before.provisional for change in review.phenotypes):
-        lines.append("  provisional: some positions are not in the file, or CYP2D6 without its copy number")
+        lines.append("  provisional: positions missing or unclear in the file, or CYP2D6 without its copy number")
     lines += [textwrap.fill(f"Note: {note}", 100) for note in review.notes]
     lines.append(f"\n{'DRUG':<22}{'EXPOSURE':<19}ADVICE")
     verdict = ""
@@ -115,5 +115,9 @@ def _advice(found: "DrugReview") -> str:
                 f"{advice.source}{f' ({advice.audience})' if advice.audience else ''}"
             )
     parts = [f"{', '.join(dict.fromkeys(who))}: {text}" for text, who in said.items()]
-    parts += [f"[{c.severity}] {c.cause}: {c.text}" for c in found.interactions if c.severity != "information"]
+    parts += [
+        f"[{c.severity}{', unverified' if c.source.evidence == 'unverified' else ''}] {c.cause}: {c.text}"
+        for c in found.interactions
+        if c.severity != "information"
+    ]
     return " ".join(parts) if parts else found.standing

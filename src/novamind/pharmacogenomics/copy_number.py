@@ -8,8 +8,8 @@ import math
 from dataclasses import replace
 
 from novamind.errors import ValidationError
-from novamind.pharmacogenomics.alleles import natural_order, order_pair
 from novamind.pharmacogenomics.domain import Diplotype, DiplotypeCall
+from novamind.pharmacogenomics.matching import natural_order, order_pair
 
 
 def copies_from_depth(gene_depth: float, control_depth: float, relative_sd: float = 0.1) -> int | None:

@@ -115,6 +115,9 @@ class Diplotype:
         GRCh38 positions of the gene's definition that the data do not cover.
     not_excluded
         Alleles that could hide behind missing positions; a call beside them is provisional.
+    doubtful
+        Positions where a variant was seen in no usable genotype (half a call, a record that contradicts
+        another); a call beside them is provisional.
     warnings
         What the reader of the result has to know, one sentence each.
     """
@@ -126,12 +129,14 @@ class Diplotype:
     markers: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
     missing: tuple[int, ...] = ()
     not_excluded: tuple[str, ...] = ()
+    doubtful: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
     def provisional(self) -> bool:
         """Whether the call rests on unseen positions, or on variants alone where copies matter (CYP2D6)."""
-        return bool(self.calls) and (bool(self.not_excluded) or (self.gene == "CYP2D6" and self.origin == "variants"))
+        unseen = bool(self.not_excluded or self.doubtful)
+        return bool(self.calls) and (unseen or (self.gene == "CYP2D6" and self.origin == "variants"))
 
     @property
     def ambiguous(self) -> bool:
@@ -233,12 +238,39 @@ class Action(StrEnum):
     NO_RECOMMENDATION = "NO_RECOMMENDATION"
 
 
+class Evidence(StrEnum):
+    """How a fact was checked against the source that is named for it."""
+
+    READ = "read"
+    COPY = "copy"
+    ABSTRACT = "abstract"
+    SECONDARY = "secondary"
+    OWN = "own analysis"
+    UNVERIFIED = "unverified"
+
+    @property
+    def meaning(self) -> str:
+        """The same in plain words."""
+        return _EVIDENCE[self]
+
+
+_EVIDENCE = {
+    Evidence.READ: "read at the source",
+    Evidence.COPY: "read in a redistributed copy of the source (PharmCAT 3.1.1, PyPGx)",
+    Evidence.ABSTRACT: "only the abstract was read",
+    Evidence.SECONDARY: "read where somebody else quotes or compiles it",
+    Evidence.OWN: "our own analysis of released data",
+    Evidence.UNVERIFIED: "general knowledge, not confirmed at the source",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a fact was read."""
+    """Where a fact comes from, and how far we checked it there."""
 
     id: str
     year: int
+    evidence: Evidence
     title: str
     url: str
 

@@ -3,13 +3,15 @@
 import re
 
 from novamind.errors import ValidationError
-from novamind.pharmacogenomics.alleles import order_pair
 from novamind.pharmacogenomics.domain import ActivityScore, AlleleCopy, Diplotype, DiplotypeCall, Phenotype
+from novamind.pharmacogenomics.matching import order_pair
 
 HLA_GENES = ("HLA-A", "HLA-B")
 SCORED_GENES = ("CYP2D6", "CYP2C9")
 _STAR = re.compile(r"(\*\d+[A-WYZ]?)(?:\.\d+)?(?:\s*[x×]\s*(>=|≥)?\s*(\d+|N))?", re.IGNORECASE)
 _HLA = re.compile(r"\*?(\d{2,3}:\d{2,3})(?::\d{2,3})*[A-Z]?")
+# Name of a chromosome copy whose allele the laboratory does not know.
+UNKNOWN_ALLELE = "unknown"
 _UNKNOWN = {"", "?", "unknown", "no call", "not called", "n/a", "na", "none", ".", "no result"}
 
 
@@ -43,8 +45,9 @@ def parse_diplotype(gene: str, text: str) -> Diplotype:
     gene
         HGNC symbol.
     text
-        A diplotype (``*1/*4``), several joined by `` or ``; a phenotype (``Poor Metabolizer``); an activity
-        score (``0.5`` or ``>=3``); for HLA genes ``*15:02 positive`` or a typing ``*15:02/*40:01``.
+        A diplotype (``*1/*4``, or ``*1/?`` with one allele unknown), several joined by `` or ``; a phenotype
+        (``Poor Metabolizer``); an activity score (``0.5`` or ``>=3``); for HLA genes ``*15:02 positive`` or
+        a typing ``*15:02/*40:01``.
         An empty text, ``?`` or ``unknown`` leaves the gene not called.
 
     Raises
@@ -52,7 +55,7 @@ def parse_diplotype(gene: str, text: str) -> Diplotype:
     ValidationError
         The text follows none of these forms.
     """
-    text = text.strip()
+    gene, text = gene.strip().upper(), text.strip()
     if text.lower() in _UNKNOWN or all(half.strip().lower() in _UNKNOWN for half in text.split("/")):
         return Diplotype(gene, origin="outside", warnings=(f"{gene}: no result was reported; nothing is assumed.",))
     if gene in HLA_GENES:
@@ -82,8 +85,13 @@ def _pair(gene: str, text: str) -> DiplotypeCall:
     halves = text.split("/")
     if len(halves) != 2:
         raise ValidationError(f"{gene}: a diplotype names two chromosome copies joined by '/', for example *1/*4.")
-    names = [h.strip() if h.strip() in _NAMED.get(gene, ()) else str(parse_copy(h)) for h in halves]
-    return DiplotypeCall(*order_pair(*names))
+    return DiplotypeCall(*order_pair(*(_half(gene, half.strip()) for half in halves)))
+
+
+def _half(gene: str, text: str) -> str:
+    if text in _NAMED.get(gene, ()):
+        return text
+    return UNKNOWN_ALLELE if text.lower() in _UNKNOWN else str(parse_copy(text))
 
 
 # Genes whose alleles are named by rs number instead of a star, and star names that hold a '+'.
@@ -98,7 +106,10 @@ def _hla(gene: str, text: str) -> Diplotype:
     markers: dict[str, bool] = {}
     stated = re.findall(r"(\*?\d{2,3}:\d{2,3})(?::\d+)*\s+(positive|negative)", text, re.IGNORECASE)
     if stated:
-        markers = {f"*{a.lstrip('*')}": state.lower() == "positive" for a, state in stated}
+        for allele, state in stated:
+            name, carried = f"*{allele.lstrip('*')}", state.lower() == "positive"
+            if markers.setdefault(name, carried) != carried:
+                raise ValidationError(f"{gene}: one allele is given as positive and as negative; keep one.")
     else:
         halves = [_HLA.fullmatch(h.strip().removeprefix(gene).strip()) for h in text.split("/")]
         if len(halves) != 2 or None in halves:

@@ -1,6 +1,5 @@
 """Published efficacy and side effects, and how exposure shifts a side effect where a basis exists."""
 
-import re
 from collections.abc import Iterable
 from functools import cache
 
@@ -39,8 +38,8 @@ def side_effects(drug: str, readings: Iterable[GeneResult], exposure: Exposure) 
     readings
         Gene results; risks of carriers are listed only for carriers.
     exposure
-        Expected exposure; an effect with a published linear relation to concentration is scaled by it. All
-        others are left as published: a rate seen in trials does not scale with the level in a known way.
+        Expected exposure; an effect measured at two doses is scaled along the line through them. All others are
+        left as published: a rate seen in trials does not scale with the level in a known way.
     """
     carried = set()
     for reading in readings:
@@ -55,8 +54,9 @@ def side_effects(drug: str, readings: Iterable[GeneResult], exposure: Exposure) 
 
 
 def _scaled(row: dict[str, str], exposure: Exposure) -> str | None:
-    if row["exposure_basis"] != "linear ms" or exposure.low is None or exposure.high is None:
+    if not row["slope_ms"] or exposure.low is None or exposure.high is None:
         return None
-    at_one = float(re.match(r"[\d.]+", row["risk"])[0])  # type: ignore[index]
-    centre = f"{at_one * exposure.ratio:.0f} ms, " if exposure.ratio is not None else ""
-    return f"{centre}{at_one * exposure.low:.0f} to {at_one * exposure.high:.0f} ms at the same dose"
+    at_one, slope = float(row["risk"].removesuffix(" ms")), float(row["slope_ms"])
+    low, high = (at_one + slope * (ratio - 1) for ratio in (exposure.low, exposure.high))
+    centre = f"{at_one + slope * (exposure.ratio - 1):.0f} ms, " if exposure.ratio is not None else ""
+    return f"{centre}{low:.0f} to {high:.0f} ms at the same dose"

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
-from novamind.pharmacogenomics.domain import ActivityScore, GeneResult, Phenotype, PhenotypeChange, Source
+from novamind.pharmacogenomics.domain import ActivityScore, Evidence, GeneResult, Phenotype, PhenotypeChange, Source
 from novamind.pharmacogenomics.knowledge import rows, source, sources
 from novamind.pharmacogenomics.phenotypes import score_phenotype
 
@@ -27,14 +27,18 @@ _INDUCED = {"strong": (5.0, 5.0, 10.0), "moderate": (3.0, 2.0, 5.0), "weak": (1.
 
 @dataclass(frozen=True, slots=True)
 class Modulator:
-    """One drug acting on one enzyme; ``checked`` says that its class was read at a source."""
+    """One drug acting on one enzyme."""
 
     drug: str
     enzyme: str
     effect: str
     strength: str
-    checked: bool
     source: Source
+
+    @property
+    def checked(self) -> bool:
+        """Whether its class was read somewhere, and so may change a phenotype."""
+        return self.source.evidence is not Evidence.UNVERIFIED
 
     @property
     def sentence(self) -> str:
@@ -47,9 +51,7 @@ def modulators() -> dict[str, tuple[Modulator, ...]]:
     """All modulators by drug."""
     found: dict[str, list[Modulator]] = {}
     for r in rows("modulators"):
-        found.setdefault(r["drug"], []).append(
-            Modulator(r["drug"], r["enzyme"], r["effect"], r["strength"], r["checked"] == "yes", source(r))
-        )
+        found.setdefault(r["drug"], []).append(Modulator(r["drug"], r["enzyme"], r["effect"], r["strength"], source(r)))
     return {drug: tuple(of) for drug, of in found.items()}
 
 

@@ -23,7 +23,9 @@ from novamind.pharmacogenomics.domain import (
 )
 from novamind.pharmacogenomics.knowledge import rows, source, sources
 from novamind.pharmacogenomics.notation import (
+    HLA_GENES,
     SCORED_GENES,
+    UNKNOWN_ALLELE,
     parse_copy,
     parse_diplotype,
     parse_phenotype,
@@ -142,6 +144,8 @@ def allele_function(gene: str, allele: str | AlleleCopy) -> tuple[Function, Acti
     An allele that the tables do not know is of unknown function; it is never taken for ``*1``.
     """
     known = _functions().get(gene, {})
+    if allele == UNKNOWN_ALLELE:
+        return F.UNKNOWN, None
     if isinstance(allele, str) and allele in known:
         function, value, _ = known[allele]
         return function, None if value is None else ActivityScore(value)
@@ -155,6 +159,26 @@ def allele_function(gene: str, allele: str | AlleleCopy) -> tuple[Function, Acti
         return (functions[0], None) if len(set(functions)) == 1 else (F.UNKNOWN, None)
     total = ActivityScore(sum(values), copy.at_least)
     return (F.NO if total == 0 else F.DECREASED if total < 1 else F.NORMAL if total <= 1 else F.INCREASED), total
+
+
+@cache
+def known_genes() -> frozenset[str]:
+    """Genes whose results mean something here: those with allele tables, and HLA-A and HLA-B."""
+    return frozenset({*_functions(), *HLA_GENES})
+
+
+def unknown_alleles(diplotype: Diplotype) -> tuple[str, ...]:
+    """Alleles of a diplotype that the tables do not list."""
+    known = _functions().get(diplotype.gene, {})
+    return tuple(
+        dict.fromkeys(
+            name
+            for call in diplotype.calls
+            for name in (call.first, call.second)
+            if name not in known
+            and (name == UNKNOWN_ALLELE or any(part not in known for part, _ in parse_copy(name).parts))
+        )
+    )
 
 
 def score_phenotype(gene: str, score: ActivityScore | None) -> Phenotype:
@@ -179,7 +203,9 @@ def call_phenotype(gene: str, call: DiplotypeCall) -> GeneResult:
     known = [r for r in relative if r is not None]
     return GeneResult(
         gene,
-        pair.get(frozenset({f1, f2}), P.INDETERMINATE),
+        P.INDETERMINATE
+        if unknown_alleles(Diplotype(gene, (call,)))
+        else pair.get(frozenset({f1, f2}), P.INDETERMINATE),
         diplotype=call.name,
         activity=sum(known) / 2 if len(known) == 2 else None,
     )

@@ -7,7 +7,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from novamind.pharmacogenomics.domain import DISCLAIMER, Source
+from novamind.pharmacogenomics.domain import DISCLAIMER, Evidence, Source
 from novamind.pharmacogenomics.knowledge import sources
 from novamind.pharmacogenomics.phenotypes import RULE_SOURCES
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Citations:
-    """Numbers sources in the order of their first use."""
+    """Numbers sources in the order of their first use; a question mark goes with what was not confirmed."""
 
     def __init__(self) -> None:
         self.used: dict[Source, int] = {}
@@ -25,7 +25,8 @@ class _Citations:
         if source is None:
             return Markup("")
         number = self.used.setdefault(source, len(self.used) + 1)
-        return Markup('<sup><a href="#s{0}">[{0}]</a></sup>').format(number)
+        doubt = "?" if source.evidence is Evidence.UNVERIFIED else ""
+        return Markup('<sup><a href="#s{0}">[{0}{1}]</a></sup>').format(number, doubt)
 
 
 @cache

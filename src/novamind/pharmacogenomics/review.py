@@ -26,7 +26,7 @@ from novamind.pharmacogenomics.domain import (
 from novamind.pharmacogenomics.exposure import TherapeuticRange
 from novamind.pharmacogenomics.knowledge import sources
 from novamind.pharmacogenomics.phenoconversion import convert
-from novamind.pharmacogenomics.phenotypes import results
+from novamind.pharmacogenomics.phenotypes import known_genes, results, unknown_alleles
 
 if TYPE_CHECKING:
     import altair as alt
@@ -245,6 +245,13 @@ def recommend(
     notes = []
     if not any(results(d) for d in genotype.values()):
         notes.append("No gene result is known: guidelines that need one are not applied, other cautions are.")
+    for d in genotype.values():
+        if d.gene not in known_genes():
+            notes.append(f"{d.gene} is not in our gene tables; its result was not used.")
+        elif strange := unknown_alleles(d):
+            notes.append(
+                f"{d.gene}: no function is known for allele {', '.join(strange)}, so the genotype gives no phenotype."
+            )
     if strangers:
         notes.append(f"Not in the medication tables, interactions not checked: {', '.join(strangers)}.")
     if unheard:

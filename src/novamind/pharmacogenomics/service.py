@@ -29,9 +29,12 @@ def genotype(reported: Mapping[str, str]) -> dict[str, Diplotype]:
     Raises
     ------
     ValidationError
-        A result is malformed.
+        A result is malformed, or a gene is given twice.
     """
-    return {gene.strip(): parse_diplotype(gene.strip(), str(text)) for gene, text in reported.items()}
+    read = [parse_diplotype(gene, str(text)) for gene, text in reported.items()]
+    if len({d.gene for d in read}) < len(read):
+        raise ValidationError("One gene is given twice, in different spellings; keep one result.")
+    return {d.gene: d for d in read}
 
 
 def call_vcf_samples(

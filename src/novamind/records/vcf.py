@@ -34,16 +34,14 @@ _OTHER_BUILD = re.compile(r"grch37|hg19|hs37|\bb37\b|g1k_v37|hg18|ncbi36|\bb36\b
 class Genotype(NamedTuple):
     """One sample at one record: two indexes into (REF, ALT ...) and the phase block they belong to.
 
-    ``first`` and ``second`` are ``MISSING`` when the call is absent or not diploid. ``block`` is empty for
-    an unphased genotype; equal blocks mean that ``first`` lies on the same chromosome copy in both records.
+    ``first`` or ``second`` is ``MISSING`` when that half of the call is absent; of a call that is not diploid
+    only the highest index is kept, as ``second``. ``block`` is empty for an unphased genotype; equal blocks
+    mean that ``first`` lies on the same chromosome copy in both records.
     """
 
     first: int
     second: int
     block: str
-
-
-_NO_CALL = Genotype(MISSING, MISSING, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +219,7 @@ def _sample(text: str, keys: int, gt: int, ps: int | None, known: dict[str, Geno
 def _parse(text: str) -> Genotype:
     block = "|" if "|" in text else ""
     alleles = text.split("|") if block else text.split("/")
-    if len(alleles) != 2 or not all(a.isdecimal() for a in alleles):
-        return _NO_CALL
-    return Genotype(int(alleles[0]), int(alleles[1]), block)
+    indexes = [int(a) if a.isdecimal() else MISSING for a in alleles]
+    if len(indexes) != 2:
+        return Genotype(MISSING, max(indexes), "")
+    return Genotype(indexes[0], indexes[1], block)

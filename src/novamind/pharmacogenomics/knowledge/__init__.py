@@ -1,7 +1,8 @@
 """The packaged tables of facts and the one way to read them.
 
-Every row names its source by an id of ``sources.csv`` and that source's year. The tables hold facts and
-figures restated in our own form; texts of the guidelines are not copied.
+Every row names its source by an id of ``sources.csv`` and that source's year. The ``evidence`` column there
+says how far the facts were checked at the source; a fact known only second-hand has a source of its own that
+says so. The tables hold facts and figures restated in our own form; texts of the guidelines are not copied.
 """
 
 import csv
@@ -10,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 
 from novamind.errors import DataProcessingError
-from novamind.pharmacogenomics.domain import Source
+from novamind.pharmacogenomics.domain import Evidence, Source
 
 
 def rows(table: str) -> Iterator[dict[str, str]]:
@@ -21,7 +22,9 @@ def rows(table: str) -> Iterator[dict[str, str]]:
 @cache
 def sources() -> dict[str, Source]:
     """All sources by id."""
-    return {r["id"]: Source(r["id"], int(r["year"]), r["title"], r["url"]) for r in rows("sources")}
+    return {
+        r["id"]: Source(r["id"], int(r["year"]), Evidence(r["evidence"]), r["title"], r["url"]) for r in rows("sources")
+    }
 
 
 def source(row: dict[str, str]) -> Source:
