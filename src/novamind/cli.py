@@ -6,6 +6,7 @@ import typer
 from typer.exceptions import TyperException
 
 from novamind.errors import NovamindError, ValidationError
+from novamind.pharmacogenomics import commands as pharmacogenomics
 from novamind.symptoms import commands as symptoms
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ def root(context: typer.Context) -> None:
 train = typer.Typer(help="Make a room's models again, or fit them on your own data.")
 app.add_typer(train, name="train")
 symptoms.register(app, train)
+pharmacogenomics.register(app)
 
 
 def main() -> None:

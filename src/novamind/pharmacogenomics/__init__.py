@@ -1,0 +1,30 @@
+"""Pharmacogenomics: from a genotype to sourced advice, with co-medication taken into account."""
+
+from novamind.pharmacogenomics.clozapine import predict_level as predict_clozapine_level
+from novamind.pharmacogenomics.copy_number import apply_copies, copies_from_depth
+from novamind.pharmacogenomics.graph import medication_graph
+from novamind.pharmacogenomics.phenotypes import phenotype
+from novamind.pharmacogenomics.review import DrugReview, Review, recommend
+from novamind.pharmacogenomics.service import (
+    PharmacogenomicsService,
+    call_vcf,
+    call_vcf_samples,
+    genotype,
+    read_genotype,
+)
+
+__all__ = [
+    "DrugReview",
+    "PharmacogenomicsService",
+    "Review",
+    "apply_copies",
+    "call_vcf",
+    "call_vcf_samples",
+    "copies_from_depth",
+    "genotype",
+    "medication_graph",
+    "phenotype",
+    "predict_clozapine_level",
+    "read_genotype",
+    "recommend",
+]

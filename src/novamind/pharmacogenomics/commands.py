@@ -1,0 +1,123 @@
+"""Shell command: review medications for a genotype file."""
+
+import json
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from novamind.errors import DataProcessingError, ValidationError
+
+if TYPE_CHECKING:
+    from novamind.pharmacogenomics.review import DrugReview, Review
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command("medications")(medications)
+
+
+def medications(
+    file: Annotated[
+        Path,
+        typer.Argument(help="VCF (GRCh38), 23andMe or AncestryDNA text, FHIR JSON, or star-allele table."),
+    ],
+    with_: Annotated[
+        list[str] | None, typer.Option("--with", help="A drug the patient takes; repeat for more.")
+    ] = None,
+    condition: Annotated[list[str] | None, typer.Option(help="A condition such as 'long qt'; repeat for more.")] = None,
+    drug: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this drug; repeat for more. Default: all psychiatric drugs."),
+    ] = None,
+    outside: Annotated[
+        list[str] | None,
+        typer.Option(help="A laboratory result, GENE=RESULT, which replaces what the file shows."),
+    ] = None,
+    sample: Annotated[str | None, typer.Option(help="Whose genotype, when the file has several samples.")] = None,
+    report: Annotated[Path, typer.Option(help="Where the printable report goes.")] = Path("medications.html"),
+    json_: Annotated[bool, typer.Option("--json", help="Print the whole review as JSON; no table, no report.")] = False,
+) -> None:
+    """Show what a genotype and the co-medication mean for each psychiatric drug.
+
+    Example: novamind medications sample.vcf --with paroxetine --outside "CYP2D6=*1/*4"
+    """
+    from novamind.pharmacogenomics.review import recommend
+    from novamind.pharmacogenomics.service import genotype, read_genotype
+
+    if sys.stderr.isatty():
+        typer.echo("Reading the genotype ...", err=True)
+    replaced = dict(_split(text) for text in outside or ())
+    called = {**read_genotype(file, sample), **genotype(replaced)}
+    review = recommend(called, drug or None, tuple(with_ or ()), tuple(condition or ()))
+    if json_:
+        typer.echo(json.dumps(review.to_dict(), ensure_ascii=False))
+        return
+    typer.echo(table(review))
+    try:
+        report.write_text(review.report_html(), encoding="utf-8")
+    except OSError as error:
+        raise DataProcessingError(f"Cannot write the report: {error.strerror}.") from error
+    typer.echo(f"\nReport with sources: {report}")
+
+
+def _split(text: str) -> tuple[str, str]:
+    gene, equals, result = text.partition("=")
+    if not equals or not gene:
+        raise ValidationError('--outside needs GENE=RESULT, for example "CYP2D6=*1/*4".')
+    return gene, result
+
+
+def table(review: "Review") -> str:
+    """Genotype, phenotypes and drugs as text, 100 columns wide."""
+    from novamind.pharmacogenomics.domain import DISCLAIMER
+
+    lines = ["GENOTYPE"]
+    for gene, diplotype in review.genotype.items():
+        shown = diplotype.name if len(diplotype.calls) <= 4 else f"{len(diplotype.calls)} equally good pairs of alleles"
+        if diplotype.missing:
+            shown += f"  ({len(diplotype.missing)} positions missing)"
+        lines.append(f"  {gene:<9}{shown}")
+    lines.append("\nPHENOTYPE" + " " * 61 + "WITH " + (", ".join(review.comedications) or "no co-medication"))
+    for change in review.phenotypes:
+        after = change.after.label if change.converted else "unchanged"
+        lines.append(f"  {change.gene:<9}{change.before.label:<59}{after}")
+    if any(change.before.provisional for change in review.phenotypes):
+        lines.append("  provisional: positions missing or unclear in the file, or CYP2D6 without its copy number")
+    lines += [textwrap.fill(f"Note: {note}", 100) for note in review.notes]
+    lines.append(f"\n{'DRUG':<22}{'EXPOSURE':<19}ADVICE")
+    verdict = ""
+    for found in sorted(review.drugs.values(), key=lambda d: (-d.concern, d.verdict, d.drug)):
+        if found.verdict != verdict:
+            verdict = found.verdict
+            lines.append(f"-- {verdict} " + "-" * (96 - len(verdict)))
+        body = textwrap.wrap(_advice(found), 58) or [""]
+        lines.append(f"{found.drug:<22}{_exposure(found):<19}{body[0]}")
+        lines += [" " * 41 + rest for rest in body[1:]]
+    return "\n".join([*lines, "", textwrap.fill(DISCLAIMER, 100)])
+
+
+def _exposure(found: "DrugReview") -> str:
+    known = found.exposure
+    if known.low is None or known.high is None:
+        return "not known"
+    span = f"{known.low:.1f}-{known.high:.1f}"
+    return span if known.ratio is None else f"x{known.ratio:.1f} ({span})"
+
+
+def _advice(found: "DrugReview") -> str:
+    said: dict[str, list[str]] = {}
+    for advice in found.guidelines:
+        if advice.action != "NO_RECOMMENDATION":
+            said.setdefault(advice.text, []).append(
+                f"{advice.source}{f' ({advice.audience})' if advice.audience else ''}"
+            )
+    parts = [f"{', '.join(dict.fromkeys(who))}: {text}" for text, who in said.items()]
+    parts += [
+        f"[{c.severity}{', unverified' if c.source.evidence == 'unverified' else ''}] {c.cause}: {c.text}"
+        for c in found.interactions
+        if c.severity != "information"
+    ]
+    return " ".join(parts) if parts else found.standing

@@ -1,0 +1,171 @@
+"""The use cases: call a genotype, read a phenotype, recommend for a patient."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from novamind.errors import DataProcessingError, ValidationError
+from novamind.pharmacogenomics import alleles
+from novamind.pharmacogenomics.domain import Diplotype
+from novamind.pharmacogenomics.notation import parse_diplotype
+from novamind.pharmacogenomics.review import Review, recommend
+from novamind.records.consumer_arrays import read_consumer_array
+from novamind.records.fhir_genomics import read_fhir_genomics
+from novamind.records.star_alleles import read_star_alleles
+from novamind.records.vcf import read_vcf
+
+
+def genotype(reported: Mapping[str, str]) -> dict[str, Diplotype]:
+    """Read laboratory results.
+
+    Parameters
+    ----------
+    reported
+        gene -> result, for example ``{"CYP2D6": "*1/*4", "CYP2C19": "Poor Metabolizer", "HLA-B": "*15:02
+        positive"}``; see :func:`novamind.pharmacogenomics.notation.parse_diplotype`.
+
+    Raises
+    ------
+    ValidationError
+        A result is malformed, or a gene is given twice.
+    """
+    read = [parse_diplotype(gene, str(text)) for gene, text in reported.items()]
+    if len({d.gene for d in read}) < len(read):
+        raise ValidationError("One gene is given twice, in different spellings; keep one result.")
+    return {d.gene: d for d in read}
+
+
+def call_vcf_samples(
+    source: str | Path | bytes, outside_calls: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Diplotype]]:
+    """Call every sample of a VCF: sample -> gene -> Diplotype. Outside calls, if any, go to all samples."""
+    called = alleles.call_variants(read_vcf(source, alleles.wanted_positions()))
+    outside = genotype(outside_calls or {})
+    return {sample: {**of, **outside} for sample, of in called.items()}
+
+
+def call_vcf(
+    source: str | Path | bytes, outside_calls: Mapping[str, str] | None = None, sample: str | None = None
+) -> dict[str, Diplotype]:
+    """Call one person's genotype from a GRCh38 VCF.
+
+    Parameters
+    ----------
+    source
+        Path or content; plain, gzip or bgzip.
+    outside_calls
+        Laboratory results that replace or add to what variants show (CYP2D6 with copy number, HLA), in the
+        forms of :func:`genotype`.
+
+    sample
+        Whose genotype; needed only when the file has several samples.
+
+    Returns
+    -------
+    dict
+        gene -> Diplotype; what is not covered stays not called.
+
+    Raises
+    ------
+    ValidationError
+        Wrong build, no sample, several without saying which, malformed outside call.
+    DataProcessingError
+        Not a VCF, or damaged.
+    """
+    return _one_person(call_vcf_samples(source, outside_calls), sample)
+
+
+_Result = TypeVar("_Result")
+
+
+def _one_person(samples: Mapping[str, _Result], sample: str | None) -> _Result:
+    if sample is not None:
+        if sample not in samples:
+            raise ValidationError("The file has no sample of that name.")
+        return samples[sample]
+    if len(samples) != 1:
+        raise ValidationError(f"The file has {len(samples)} samples; name one of them.")
+    return next(iter(samples.values()))
+
+
+def read_genotype(source: str | Path | bytes, sample: str | None = None) -> dict[str, Diplotype]:
+    """Read one person's genotype from any file we know, by its content.
+
+    A VCF, the raw data of 23andMe or AncestryDNA, FHIR genomics observations (JSON), or a table of reported
+    star alleles. ``sample`` names the person in a file of several.
+
+    Raises
+    ------
+    ValidationError, DataProcessingError
+        As the reader of that kind does, and for several samples without saying which.
+    """
+    head = _head(source)
+    if head.startswith((b"\x1f\x8b", b"##fileformat=VCF", b"\xef\xbb\xbf##fileformat=VCF")):
+        return call_vcf(source, sample=sample)
+    if head.lstrip()[:1] in {b"{", b"["}:
+        return genotype(read_fhir_genomics(source))
+    if _ARRAY_LINE.search(head):
+        return alleles.call_rsids(read_consumer_array(source))
+    return genotype(_one_person(read_star_alleles(source), sample))
+
+
+# An rs number (or 23andMe's own i number), a chromosome, a position, a call.
+_ARRAY_LINE = re.compile(rb'^"?(rs|i)\d+"?[\t,]"?\w{1,2}"?[\t,]"?\d+"?[\t,]', re.MULTILINE)
+
+
+def _head(source: str | Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:65536]
+    try:
+        with Path(source).open("rb") as handle:
+            return handle.read(65536)
+    except OSError as error:
+        raise DataProcessingError(f"Cannot open the genotype file: {error.strerror}.") from error
+
+
+class PharmacogenomicsService:
+    """What the API serves."""
+
+    async def predict_medication_response(
+        self, patient_data: Mapping[str, Any], medication_name: str | None = None
+    ) -> Review:
+        """Review one drug, or all psychiatric drugs, for a patient.
+
+        Parameters
+        ----------
+        patient_data
+            ``genotype`` (gene -> reported result, or gene -> Diplotype) or ``vcf`` (path or bytes, with
+            ``outside_calls``); optional ``comedications`` and ``conditions``, lists of names. A patient
+            without any genotype gets the review without gene advice.
+        medication_name
+            Generic or brand name; all psychiatric drugs when None.
+
+        Raises
+        ------
+        ValidationError
+            A field has the wrong form.
+        """
+        reported = patient_data.get("genotype") or {}
+        if not isinstance(reported, Mapping):
+            raise ValidationError("'genotype' must map genes to results, for example {'CYP2D6': '*1/*4'}.")
+        vcf = patient_data.get("vcf")
+        called: dict[str, Diplotype] = {}
+        if vcf is not None:
+            called = await asyncio.to_thread(call_vcf, vcf, patient_data.get("outside_calls"))
+        known = {gene: d for gene, d in reported.items() if isinstance(d, Diplotype)}
+        called |= genotype({gene: text for gene, text in reported.items() if gene not in known}) | known
+        return recommend(
+            called,
+            None if medication_name is None else (medication_name,),
+            _names(patient_data, "comedications"),
+            _names(patient_data, "conditions"),
+        )
+
+
+def _names(patient_data: Mapping[str, Any], field: str) -> Sequence[str]:
+    names = patient_data.get(field) or ()
+    if isinstance(names, str) or not all(isinstance(n, str) for n in names):
+        raise ValidationError(f"'{field}' must be a list of names.")
+    return tuple(names)

@@ -1,0 +1,94 @@
+"""The shell command on good and bad files."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from novamind.cli import app, main
+
+from .vcf_text import vcf
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    path = tmp_path / "sample.vcf"
+    path.write_bytes(vcf("CYP2C19", {94781859: "0/1", 94775367: "0/1", 94842866: "1/1"}))
+    return path
+
+
+def test_table_and_report(sample: Path, tmp_path: Path) -> None:
+    report = tmp_path / "out.html"
+    result = CliRunner().invoke(
+        app,
+        [
+            "medications",
+            str(sample),
+            "--with",
+            "paroxetine",
+            "--outside",
+            "CYP2D6=*1/*4",
+            "--report",
+            str(report),
+        ],
+    )
+    assert result.exit_code == 0
+    assert "*1/*2" in result.output
+    assert "Poor Metabolizer (activity score 0.0)" in result.output
+    assert "escitalopram" in result.output
+    assert max(len(line) for line in result.output.splitlines() if "Report" not in line) <= 110
+    assert "Phenotypes before and after" in report.read_text(encoding="utf-8")
+
+
+def test_json(sample: Path) -> None:
+    result = CliRunner().invoke(app, ["medications", str(sample), "--json", "--drug", "citalopram"])
+    answer = json.loads(result.output)
+    assert set(answer["drugs"]) == {"citalopram"}
+    assert answer["genotype"]["CYP2C19"]["name"] == "*1/*2"
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (b"", "empty"),
+        (b"##fileformat=VCFv4.2\n", "#CHROM"),
+        (b"\x1f\x8bgarbage", "damaged"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (b'{"resourceType": "Patient"}', "no genotype"),
+        (b"gene,diplotype\nCYP2D6,four-four\n", "chromosome copies"),
+        (b"##fileformat=VCFv4.2\n##reference=hg19.fa\n#CHROM\n", "GRCh38"),
+    ],
+)
+def test_bad_files_end_in_one_line(
+    content: bytes,
+    hint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "bad"
+    path.write_bytes(content)
+    monkeypatch.setattr("sys.argv", ["novamind", "medications", str(path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    line = capsys.readouterr().err
+    assert hint in line
+    assert line.count("\n") == 1
+    assert "Traceback" not in line
+
+
+def test_missing_file_and_bad_outside_call(
+    sample: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in (["nowhere.vcf"], [str(sample), "--outside", "CYP2D6"]):
+        monkeypatch.setattr("sys.argv", ["novamind", "medications", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        assert capsys.readouterr().err.startswith("novamind: ")
+
+
+def test_help_has_an_example() -> None:
+    assert "novamind medications sample.vcf" in CliRunner().invoke(app, ["medications", "--help"]).output

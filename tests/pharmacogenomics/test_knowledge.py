@@ -1,0 +1,47 @@
+"""Every packaged row names a source that exists, and every source is used."""
+
+import json
+from importlib.resources import files
+
+import pytest
+
+from novamind.errors import DataProcessingError
+from novamind.pharmacogenomics.domain import Action
+from novamind.pharmacogenomics.knowledge import rows, source, sources
+from novamind.pharmacogenomics.medications import normalise
+from novamind.pharmacogenomics.phenotypes import RULE_SOURCES
+
+TABLES = sorted(
+    f.name.removesuffix(".csv")
+    for f in files("novamind.pharmacogenomics.knowledge").iterdir()
+    if f.name.endswith(".csv") and f.name != "sources.csv"
+)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_row_has_its_source_and_year(table: str) -> None:
+    assert all(source(row).year == int(row["year"]) for row in rows(table))
+
+
+def test_every_source_is_used() -> None:
+    used = {row["source"] for table in TABLES for row in rows(table)} | set(RULE_SOURCES.values())
+    used |= {"cpic-opioids-2021", "shah-smith-2015"}  # the two rules of phenoconversion.py
+    used.add("clotop-levels-2023")  # clozapine.json
+    assert used == set(sources())
+
+
+def test_a_row_without_a_source_is_a_broken_install() -> None:
+    with pytest.raises(DataProcessingError):
+        source({"source": "nowhere-1999", "year": "1999"})
+
+
+def test_rules_name_known_drugs_and_actions() -> None:
+    assert {Action(row["action"]) for row in rows("guidelines")} == set(Action)
+    for row in rows("interactions"):
+        for side in (row["a"], row["b"]):
+            assert ":" in side or normalise(side) == side
+
+
+def test_the_clozapine_fit_names_its_source() -> None:
+    stored = json.loads(files("novamind.pharmacogenomics.knowledge").joinpath("clozapine.json").read_text("utf-8"))
+    assert sources()[stored["source"]].year == stored["year"]
