@@ -189,9 +189,7 @@ class SymptomForecast:
         """Central interval that is stated to hold ``level`` of the outcomes; ``0 < level <= 0.95``."""
         if not 0 < level <= 0.95:
             raise ValidationError("interval level must be above 0 and at most 0.95, e.g. 0.8")
-        return Interval(
-            self.scale.snap(self._at((1 - level) / 2)), self.scale.snap(self._at((1 + level) / 2))
-        )
+        return Interval(self.scale.snap(self._at((1 - level) / 2)), self.scale.snap(self._at((1 + level) / 2)))
 
     def risk(self, threshold: float, alert_probability: float = 0.5) -> Risk:
         """Probability of reaching ``threshold`` or worse on each day.
@@ -210,9 +208,7 @@ class SymptomForecast:
         """
         scale = self.scale
         if not scale.low <= threshold <= scale.high:
-            raise ValidationError(
-                f"threshold must lie on the instrument's scale, {scale.low:g} to {scale.high:g}"
-            )
+            raise ValidationError(f"threshold must lie on the instrument's scale, {scale.low:g} to {scale.high:g}")
         if not 0 < alert_probability < 1:
             raise ValidationError("alert_probability must be between 0 and 1")
         half_step = (scale.step or 0.0) / 2

@@ -1,0 +1,112 @@
+"""The stack: how much each member counts, by horizon, by length of record, and by what it did for this person.
+
+Quantiles are averaged, not densities (Vincent averaging: Lichtendahl, Grushka-Cockayne & Winkler 2013, Manag Sci
+59:1594). The weights minimise the pinball loss on a validation cohort whose outcomes lie after the origins, by
+exponentiated gradient on the simplex (Kivinen & Warmuth 1997, Inf Comput 132:1). For a person with a record they are
+then updated by each member's loss on that person's own past (aggregation by exponential weights: Vovk 1990;
+Cesa-Bianchi & Lugosi 2006), so that the record decides whom to trust.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from novamind.symptoms.domain import LEVELS
+from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, horizon_group, report_group
+from novamind.symptoms.preprocessing import Array
+
+_PINBALL_LEVELS = LEVELS[1:-1].astype(np.float32)
+
+
+def crps(quantiles: Array, outcome: Array) -> Array:
+    """Continuous ranked probability score by twice the mean pinball loss over 0.05 .. 0.95.
+
+    Parameters
+    ----------
+    quantiles
+        ``(..., 21)`` at :data:`LEVELS`.
+    outcome
+        ``(...)``; ``NaN`` gives ``NaN``.
+
+    Notes
+    -----
+    Gneiting & Raftery 2007, J Am Stat Assoc 102:359; the average over levels as in Laio & Tamea 2007.
+    """
+    error = outcome[..., None] - quantiles[..., 1:-1]
+    score: Array = 2 * np.maximum(_PINBALL_LEVELS * error, (_PINBALL_LEVELS - 1) * error).mean(-1)
+    return score
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Weights of the members.
+
+    Attributes
+    ----------
+    weights
+        ``(horizon groups, report groups, members)``, each row on the simplex.
+    learning_rate
+        How fast a person's own record moves the weights: the exponent per day scored, per unit of loss relative to
+        the person's spread.
+    """
+
+    weights: Array
+    learning_rate: float
+
+    def member_weights(self, reports: Array, horizon: int, own_loss: Array, own_days: Array) -> Array:
+        """Weights of each member per series and day, ``(series, horizon, members)``.
+
+        Parameters
+        ----------
+        reports
+            ``(series,)`` number of reports of each history.
+        own_loss
+            ``(series, members)`` mean loss on the person's own past in units of the person's spread.
+        own_days
+            ``(series,)`` how many past days that mean rests on; 0 keeps the prior weights.
+        """
+        prior = self.weights[horizon_group(horizon)[None, :], report_group(reports)[:, None]]
+        evidence = self.learning_rate * own_days[:, None] * (own_loss - own_loss.min(1, keepdims=True))
+        posterior = prior * np.exp(-np.where(own_days[:, None] > 0, evidence, 0))[:, None, :]
+        out: Array = posterior / posterior.sum(-1, keepdims=True)
+        return out
+
+
+def combine(quantiles: Array, weights: Array) -> Array:
+    """Average members' quantiles: ``(members, series, horizon, 21)`` with ``(series, horizon, members)``."""
+    out: Array = np.einsum("mshl,shm->shl", quantiles, weights, optimize=True)
+    return out
+
+
+def fit_weights(quantiles: Array, outcome: Array, reports: Array, steps: int = 300) -> Array:
+    """Weights per horizon group and report group that minimise the pinball loss.
+
+    Parameters
+    ----------
+    quantiles
+        ``(members, series, horizon, 21)`` of a cohort that no member was trained on.
+    outcome
+        ``(series, horizon)``, ``NaN`` where nothing was reported; the horizon reaches the last group.
+    reports
+        ``(series,)``.
+    """
+    members = len(quantiles)
+    days, persons = horizon_group(outcome.shape[1]), report_group(reports)
+    weights = np.full((len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1, members), 1 / members, np.float32)
+    for d in range(weights.shape[0]):
+        for p in range(weights.shape[1]):
+            block = np.ix_(persons == p, days == d)
+            known = np.isfinite(outcome[block])
+            y = outcome[block][known]
+            q = np.stack([m[block][known][:, 1:-1] for m in quantiles], axis=-1)  # (rows, levels, members)
+            w = weights[d, p].astype(np.float64)
+            average = np.zeros_like(w)
+            for step in range(steps):
+                error = y[:, None] - q @ w
+                slope = np.where(error > 0, _PINBALL_LEVELS, _PINBALL_LEVELS - 1)
+                gradient = -2 * np.einsum("rl,rlm->m", slope, q) / slope.size
+                w = w * np.exp(-30 / np.sqrt(step + 1) * (gradient - gradient.min()))
+                w /= w.sum()
+                average += w * (step >= steps // 2)
+            weights[d, p] = average / average.sum()
+    return weights

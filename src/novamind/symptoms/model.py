@@ -1,0 +1,227 @@
+"""The forecaster as one piece: members, stack and calibration, loaded from a folder and run on a batch."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from novamind.errors import ModelInferenceError
+from novamind.symptoms.boosting import BoostedQuantiles
+from novamind.symptoms.conformal import Calibration, own_scale
+from novamind.symptoms.domain import LEVELS
+from novamind.symptoms.ensemble import Stack, combine, crps
+from novamind.symptoms.experts import Expert
+from novamind.symptoms.features import Summary, summarise
+from novamind.symptoms.ports import Forecaster
+from novamind.symptoms.preprocessing import Array, Histories
+
+#: Earlier origins, in days before the present one, from which the record is forecast to see who was right.
+BACKTEST_DAYS = (7, 14, 21, 35)
+_BACKTEST_HORIZON = 7
+_BACKTEST_REPORTS = 10  # reports that must lie before such an origin
+
+MANIFEST = "manifest.json"
+_BOOSTER = "boosting.ubj"
+_STACK = "stack.json"
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """How the members did on each person's own past.
+
+    Attributes
+    ----------
+    loss
+        ``(series, members)`` mean CRPS on the unit scale; 0 where there are no days.
+    days
+        ``(series,)`` number of past days scored.
+    ratio
+        ``(series,)`` size of the ensemble's errors beside what it forecast.
+    """
+
+    loss: Array
+    days: Array
+    ratio: Array
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of a batch.
+
+    Attributes
+    ----------
+    quantiles
+        ``(series, horizon, 21)`` on the unit scale, calibrated, not rounded to steps.
+    weights
+        ``(series, horizon, members)``.
+    """
+
+    summary: Summary
+    quantiles: Array
+    weights: Array
+    backtest: Backtest
+
+
+@dataclass(frozen=True)
+class SymptomModel:
+    """Members, stack and calibration.
+
+    Attributes
+    ----------
+    version
+        Identifies the weights: name and the first characters of their digest.
+    validation_error
+        CRPS of each member and of the ``ensemble`` on the validation cohort, in percent of the scale.
+    coverage
+        Measured coverage on the validation cohort by nominal level.
+    """
+
+    members: tuple[Forecaster, ...]
+    stack: Stack
+    calibration: Calibration
+    version: str
+    validation_error: dict[str, float]
+    coverage: dict[float, float]
+
+    def predict(self, histories: Histories, horizon: int) -> Prediction:
+        """Forecast a batch; every series needs at least one report within the lookback."""
+        summary = summarise(histories, LEVELS)
+        backtest = self.backtest(histories)
+        weights = self.stack.member_weights(
+            summary.reports, horizon, backtest.loss / summary.spread[:, None], backtest.days
+        )
+        combined = combine(self.member_quantiles(summary, horizon), weights)
+        quantiles = self.calibration.apply(combined, summary.reports, backtest.ratio, backtest.days)
+        return Prediction(summary, quantiles, weights, backtest)
+
+    def member_quantiles(self, summary: Summary, horizon: int) -> Array:
+        """Every member's quantiles, ``(members, series, horizon, 21)``."""
+        return np.stack([m.quantiles(summary, horizon) for m in self.members])
+
+    def backtest(self, histories: Histories) -> Backtest:
+        """Forecast each record from earlier origins, and score what came: nothing of the present origin is used."""
+        series, members = len(histories), len(self.members)
+        loss = np.zeros((series, members), np.float32)
+        days = np.zeros(series, np.float32)
+        ratio = np.ones(series, np.float32)
+        for back in BACKTEST_DAYS:
+            if back >= histories.values.shape[1]:
+                break
+            outcome = histories.values[:, -back:][:, :_BACKTEST_HORIZON]
+            earlier = histories.before(back)
+            rows = np.flatnonzero(
+                (np.isfinite(earlier.values).sum(1) >= _BACKTEST_REPORTS) & np.isfinite(outcome).any(1)
+            )
+            if not len(rows):
+                break
+            summary = summarise(earlier.rows(rows), LEVELS)
+            quantiles = self.member_quantiles(summary, _BACKTEST_HORIZON)
+            scored = outcome[rows]
+            weights = self.stack.member_weights(
+                summary.reports,
+                _BACKTEST_HORIZON,
+                np.zeros((len(rows), members), np.float32),
+                np.zeros(len(rows), np.float32),
+            )
+            combined = self.calibration.apply(
+                combine(quantiles, weights), summary.reports, ratio[rows] * 0 + 1, ratio[rows] * 0
+            )
+            ratio_here, days_here = own_scale(combined, scored)
+            total = days[rows] + days_here
+            share = np.divide(days_here, total, out=np.zeros_like(total), where=total > 0)
+            loss_here = np.nan_to_num(np.nanmean(crps(quantiles, scored[None]), axis=2)).T
+            loss[rows] += share[:, None] * (loss_here - loss[rows])
+            ratio[rows] += share * (ratio_here - ratio[rows])
+            days[rows] = total
+        return Backtest(loss, days, ratio)
+
+    def save(self, folder: Path, manifest: dict[str, Any]) -> None:
+        """Write the parts and a manifest that names each file's digest."""
+        folder.mkdir(parents=True, exist_ok=True)
+        parts: dict[str, Any] = {"experts": []}
+        for member in self.members:
+            if isinstance(member, BoostedQuantiles):
+                member.booster.save_model(folder / _BOOSTER)
+            elif isinstance(member, Expert):
+                parts["experts"].append(
+                    {
+                        "name": member.name,
+                        "signals": member.signals,
+                        "damping": _rounded(member.damping),
+                        "shape": _rounded(member.shape),
+                        "own_reports": member.empirical_reports if np.isfinite(member.empirical_reports) else None,
+                    }
+                )
+        parts["weights"] = _rounded(self.stack.weights)
+        parts["learning_rate"] = self.stack.learning_rate
+        parts["factors"] = _rounded(self.calibration.factors)
+        parts["own_days"] = self.calibration.own_days
+        (folder / _STACK).write_text(json.dumps(parts))
+        digests = {name: _digest(folder / name) for name in (_BOOSTER, _STACK)}
+        manifest = {
+            **manifest,
+            "files": digests,
+            "validation_error": self.validation_error,
+            "coverage": {str(k): v for k, v in self.coverage.items()},
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "SymptomModel":
+        """Read a model and check every file against its manifest.
+
+        Raises
+        ------
+        ModelInferenceError
+            If a file is missing, or is not the one that the manifest describes.
+        """
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text())
+            for name, digest in manifest["files"].items():
+                if _digest(folder / name) != digest:
+                    raise ModelInferenceError(
+                        f"{name} is not the file that {MANIFEST} describes; fit or install the model again"
+                    )
+            parts = json.loads((folder / _STACK).read_text())
+        except (OSError, KeyError, json.JSONDecodeError) as error:
+            raise ModelInferenceError(
+                "no complete symptom model in the model folder; fit one with 'novamind train symptoms' or unset "
+                "NOVAMIND_SYMPTOM_MODEL_PATH to use the shipped one"
+            ) from error
+        experts = [
+            Expert(
+                e["name"],
+                tuple(e["signals"]),
+                np.array(e["damping"], np.float32).reshape(*np.shape(e["shape"])[:2], len(e["signals"])),
+                np.array(e["shape"], np.float32),
+                float("inf") if e["own_reports"] is None else e["own_reports"],
+            )
+            for e in parts["experts"]
+        ]
+        whole = hashlib.sha256("".join(sorted(manifest["files"].values())).encode()).hexdigest()
+        return cls(
+            members=(*experts, BoostedQuantiles.load(folder / _BOOSTER)),
+            stack=Stack(np.array(parts["weights"], np.float32), parts["learning_rate"]),
+            calibration=Calibration(np.array(parts["factors"], np.float32), parts["own_days"]),
+            version=f"{manifest['name']}-{whole[:8]}",
+            validation_error=manifest["validation_error"],
+            coverage={float(k): v for k, v in manifest["coverage"].items()},
+        )
+
+    def without(self, members: Sequence[str]) -> "SymptomModel":
+        """The same model with some members' weights set to zero, for ablations."""
+        keep = np.array([m.name not in members for m in self.members], np.float32)
+        weights = self.stack.weights * keep
+        return replace(self, stack=replace(self.stack, weights=weights / weights.sum(-1, keepdims=True)))
+
+
+def _rounded(array: Array) -> Any:
+    return np.round(array.astype(np.float64), 5).tolist()
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,83 @@
+"""From one person's irregular reports of one symptom to the arrays that every model reads.
+
+Series are never pooled: each row is one symptom of one person, scaled by its own instrument. Nothing after the origin
+is ever in a row, so no model can see the future.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Longest history that is looked at, in days; older reports are not used.
+LOOKBACK_DAYS = 364
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Histories:
+    """A batch of histories, all ending on their origin day.
+
+    Attributes
+    ----------
+    values
+        ``(series, days)`` daily mean reports on the unit scale (0 best, 1 worst), right-aligned: the last column is
+        the origin day. ``NaN`` where there was no report or the record had not begun.
+    step
+        ``(series,)`` distance between possible values on the unit scale, 0 where continuous.
+    weekday
+        ``(series,)`` weekday of the first forecast day, Monday 0; -1 where dates mean nothing.
+    """
+
+    values: Array
+    step: Array
+    weekday: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def before(self, days: int) -> "Histories":
+        """The same histories as they stood ``days`` earlier."""
+        if days == 0:
+            return self
+        weekday = np.where(self.weekday >= 0, (self.weekday - days) % 7, -1)
+        return replace(self, values=self.values[:, :-days], weekday=weekday)
+
+    def rows(self, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "Histories":
+        """A subset of the series."""
+        return Histories(self.values[index], self.step[index], self.weekday[index])
+
+
+def stack_right(series: list[Array]) -> Array:
+    """Right-align ragged daily series in one array, ``NaN`` before a record begins; at most the lookback."""
+    width = min(max(len(s) for s in series), LOOKBACK_DAYS)
+    out = np.full((len(series), width), np.nan, dtype=np.float32)
+    for row, values in zip(out, series, strict=True):
+        kept = values[-width:]
+        row[width - len(kept) :] = kept
+    return out
+
+
+def windows(
+    reports: Array, weekday: NDArray[np.int64], step: Array, origin: int, horizon: int
+) -> tuple[Histories, Array]:
+    """Cut a cohort at one origin: the histories before it, and what really came in the ``horizon`` days after.
+
+    Parameters
+    ----------
+    reports
+        ``(series, days)``; ``weekday`` is that of the first column.
+    origin
+        Number of columns that are history, at least 1.
+
+    Returns
+    -------
+    Histories, ndarray (series, horizon)
+        Days beyond the end of ``reports`` are ``NaN``.
+    """
+    future = np.full((len(reports), horizon), np.nan, dtype=np.float32)
+    known = reports[:, origin : origin + horizon]
+    future[:, : known.shape[1]] = known
+    start = max(0, origin - LOOKBACK_DAYS)
+    return Histories(reports[:, start:origin], step, (weekday + origin) % 7), future

@@ -1,0 +1,218 @@
+"""Forecasts as people use them: the domain's forecast with frames and a picture, and many of them as one."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novamind.errors import NotFoundError
+from novamind.records.frames import SeriesKey, native_frame
+from novamind.symptoms.boosting import BoostedQuantiles
+from novamind.symptoms.domain import LEVELS, Days, Floats, Member, Scale, SymptomForecast
+from novamind.symptoms.features import FEATURES
+from novamind.symptoms.insights import insights
+from novamind.symptoms.instruments import Instrument
+from novamind.symptoms.model import Prediction, SymptomModel
+from novamind.symptoms.reliability import reliability
+from novamind.symptoms.trend import trend
+
+if TYPE_CHECKING:
+    import altair
+    import narwhals as nw
+
+
+@dataclass(frozen=True)
+class Forecast(SymptomForecast):
+    """One series' forecast, with its frame (of the kind that came in) and its picture."""
+
+    backend: Any = field(default=None, repr=False, kw_only=True)
+
+    @property
+    def frame(self) -> Any:
+        """One row a day: ``patient_id, symptom, timestamp, days_ahead, median`` and a column per quantile level."""
+        columns = _columns(
+            [SeriesKey(self.patient_id, self.symptom)],
+            self.days[None],
+            self.quantiles[None],
+            self.median[None],
+            self.quantile_levels,
+        )
+        return native_frame(columns, self.backend)
+
+    def plot(self, threshold: float | None = None) -> "altair.LayerChart":
+        """The fan chart; ``threshold`` in the instrument's units adds its line."""
+        from novamind.symptoms.plots import fan_chart
+
+        return fan_chart(self, threshold=threshold)
+
+
+@dataclass(frozen=True)
+class Series:
+    """What stays beside the arrays for each series of a batch."""
+
+    key: SeriesKey
+    scale: Scale
+    instrument: Instrument | None
+    days: Days
+    values: Floats
+    reports_per_day: float
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Forecasts of many series, computed in one batch; the details of one are worked out when it is asked for.
+
+    Attributes
+    ----------
+    series
+        One entry a forecast, in the order of patient and symptom.
+    skipped
+        Series that could not be forecast, with the reason.
+    """
+
+    series: tuple[Series, ...]
+    skipped: Mapping[SeriesKey, str]
+    prediction: Prediction = field(repr=False)
+    model: SymptomModel = field(repr=False)
+    quantile_levels: Floats
+    seed: int
+    backend: "nw.Implementation" = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def __iter__(self) -> Iterator[Forecast]:
+        return (self._assemble(i) for i in range(len(self)))
+
+    def __getitem__(self, key: int | tuple[str | None, str]) -> Forecast:
+        if isinstance(key, int):
+            return self._assemble(key)
+        for i, series in enumerate(self.series):
+            if series.key == key:
+                return self._assemble(i)
+        raise NotFoundError("no forecast of that patient and symptom; see .series and .skipped")
+
+    @property
+    def model_version(self) -> str:
+        """Identifies the weights that were used."""
+        return self.model.version
+
+    @cached_property
+    def continuous_quantiles(self) -> NDArray[np.float64]:
+        """``(series, horizon, 21)`` at :data:`LEVELS` in each instrument's units, not rounded to steps."""
+        unit = self.prediction.quantiles.astype(np.float64)
+        low, width = (np.array([x]).reshape(-1, 1, 1) for x in self._ends())
+        mirrored = np.array([s.scale.worse == "low" for s in self.series])[:, None, None]
+        out: NDArray[np.float64] = low + np.where(mirrored, 1 - unit[..., ::-1], unit) * width
+        return out
+
+    @property
+    def quantiles(self) -> Any:
+        """The frame: one row a series and day."""
+        return self.frame
+
+    @cached_property
+    def frame(self) -> Any:
+        """As :attr:`Forecast.frame`, for all series."""
+        levels = np.append(self.quantile_levels, 0.5)
+        values = self._snapped(_at_levels(self.continuous_quantiles, levels))
+        days = np.stack([_ahead(s.days, values.shape[1]) for s in self.series])
+        columns = _columns([s.key for s in self.series], days, values[..., :-1], values[..., -1], self.quantile_levels)
+        return native_frame(columns, self.backend)
+
+    def _ends(self) -> tuple[list[float], list[float]]:
+        return [s.scale.low for s in self.series], [s.scale.range for s in self.series]
+
+    def _snapped(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        low, width = (np.array([x]).reshape(-1, 1, 1) for x in self._ends())
+        step = np.array([s.scale.step or 0.0 for s in self.series])[:, None, None]
+        whole = low + np.round((values - low) / np.where(step > 0, step, 1)) * step
+        return np.clip(np.where(step > 0, whole, values), low, low + width)
+
+    def _assemble(self, i: int) -> Forecast:
+        series, backtest = self.series[i], self.prediction.backtest
+        scale, continuous = series.scale, self.continuous_quantiles[i]
+        own = backtest.loss[i] if backtest.days[i] > 0 else None
+        weights = self.prediction.weights[i].mean(0)
+        members = tuple(
+            Member(
+                m.name,
+                float(weights[k]),
+                None if own is None else 100 * float(own[k]),
+                self.model.validation_error[m.name],
+            )
+            for k, m in enumerate(self.model.members)
+        )
+        forecast = Forecast(
+            symptom=series.key.name,
+            patient_id=series.key.patient_id,
+            scale=scale,
+            history_days=series.days,
+            history=series.values,
+            days=_ahead(series.days, len(continuous)),
+            quantile_levels=self.quantile_levels,
+            quantiles=self._on_scale(scale, continuous),
+            continuous_quantiles=continuous,
+            trend=trend(series.values, scale),
+            reliability=reliability(
+                series.values, float(backtest.ratio[i]), int(backtest.days[i]), series.reports_per_day
+            ),
+            members=members,
+            importance=self._importance(i),
+            coverage=self.model.coverage,
+            model_version=self.model.version,
+            seed=self.seed,
+            backend=self.backend,
+        )
+        object.__setattr__(forecast, "insights", insights(forecast, series.instrument))
+        return forecast
+
+    def _on_scale(self, scale: Scale, continuous: Floats) -> Floats:
+        """The asked-for levels of one series on the scale's steps, ``(horizon, levels)``."""
+        return scale.snap(_at_levels(continuous[None], self.quantile_levels)[0])
+
+    def _importance(self, i: int) -> dict[str, float]:
+        """SHAP values of the boosted median a week ahead, in the instrument's units, largest first."""
+        scale = self.series[i].scale
+        booster = next(m for m in self.model.members if isinstance(m, BoostedQuantiles))
+        days_ahead = min(7, self.prediction.quantiles.shape[1])
+        unit = booster.contributions(self.prediction.summary.row(i), days_ahead)[0, :-1]
+        sign = 1 if scale.worse == "high" else -1
+        named = dict(zip(FEATURES, (sign * scale.range * unit).tolist(), strict=True))
+        return dict(sorted(named.items(), key=lambda item: -abs(item[1])))
+
+
+def _ahead(days: Days, horizon: int) -> Days:
+    out: Days = days[-1] + np.arange(1, horizon + 1)
+    return out
+
+
+def _at_levels(continuous: NDArray[np.float64], levels: Floats) -> NDArray[np.float64]:
+    """Interpolate ``(series, horizon, 21)`` to other levels; linear between the calibrated ones."""
+    position = np.interp(levels, LEVELS, np.arange(len(LEVELS)))
+    below = np.floor(position).astype(int)
+    above = np.minimum(below + 1, len(LEVELS) - 1)
+    share = position - below
+    out: NDArray[np.float64] = continuous[..., below] * (1 - share) + continuous[..., above] * share
+    return out
+
+
+def _columns(
+    keys: list[SeriesKey],
+    days: Days,
+    quantiles: NDArray[np.float64],
+    median: NDArray[np.float64],
+    levels: Floats,
+) -> dict[str, Any]:
+    horizon = days.shape[1]
+    return {
+        "patient_id": [key.patient_id for key in keys for _ in range(horizon)],
+        "symptom": [key.name for key in keys for _ in range(horizon)],
+        "timestamp": days.ravel().astype("datetime64[us]"),
+        "days_ahead": np.tile(np.arange(1, horizon + 1), len(keys)),
+        "median": median.ravel(),
+        **{f"q{level:g}": quantiles[..., i].ravel() for i, level in enumerate(levels)},
+    }

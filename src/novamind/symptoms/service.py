@@ -1,0 +1,214 @@
+"""The use cases of symptom forecasting: check what came in, run the model, hand back what explains itself."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from novamind.errors import InsufficientDataError, ValidationError
+from novamind.records.frames import LongFrame, SeriesKey, symptom_frame
+from novamind.settings import Settings
+from novamind.symptoms.domain import LEVELS, Floats, Scale
+from novamind.symptoms.instruments import Instrument, recognise
+from novamind.symptoms.model import SymptomModel
+from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Histories, stack_right
+from novamind.symptoms.results import Forecast, Forecasts, Series
+from novamind.timeline import daily_grid
+
+SHIPPED = Path(__file__).parent / "weights"
+MIN_REPORTS = 4
+#: Above this mean number of reports a day the day's mean is forecast, which has no steps.
+_SINGLE_REPORT = 1.3
+
+Scales = Scale | tuple[float, float] | Mapping[str, Scale | tuple[float, float]] | None
+
+
+class SymptomForecastingService:
+    """Forecasts of symptoms from irregular reports.
+
+    Parameters
+    ----------
+    model
+        The fitted model.
+    max_horizon
+        Longest forecast in days.
+    """
+
+    def __init__(self, model: SymptomModel, max_horizon: int = 30) -> None:
+        self.model = model
+        self.max_horizon = max_horizon
+
+    def forecast(
+        self,
+        data: Any,
+        horizon: int = 14,
+        *,
+        quantile_levels: tuple[float, ...] | Floats | None = None,
+        scale: Scales = None,
+        step: float | None = None,
+        worse: str = "high",
+        seed: int = 0,
+    ) -> Forecasts:
+        """Forecast every series of a long frame in one batch; see :func:`novamind.symptoms.forecast_many`."""
+        levels = _checked_levels(quantile_levels)
+        if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer):
+            raise ValidationError(f"horizon must be a whole number of days, 1 to {self.max_horizon}")
+        if not 1 <= horizon <= self.max_horizon:
+            raise ValidationError(f"horizon must be 1 to {self.max_horizon} days")
+        frame = symptom_frame(data)
+        series, skipped = prepare(frame, _scales(frame, scale, step, worse))
+        if not series:
+            reasons = sorted(set(skipped.values()))
+            raise InsufficientDataError(f"nothing to forecast: {'; '.join(reasons)}")
+        histories = Histories(
+            values=stack_right([s.scale.to_unit(s.values).astype(np.float32) for s in series]),
+            step=np.array([s.scale.unit_step for s in series], np.float32),
+            weekday=np.array([_weekday(s.days[-1] + 1) for s in series]),
+        )
+        return Forecasts(
+            series=tuple(series),
+            skipped=skipped,
+            prediction=self.model.predict(histories, int(horizon)),
+            model=self.model,
+            quantile_levels=levels,
+            seed=seed,
+            backend=frame.backend,
+        )
+
+    async def forecast_symptoms(
+        self,
+        patient_id: str,
+        data: Any,
+        horizon: int = 14,
+        *,
+        scale: Scales = None,
+        step: float | None = None,
+    ) -> Forecasts:
+        """Forecast every symptom of one patient; rows of other patients are refused."""
+        forecasts = await asyncio.to_thread(self.forecast, data, horizon, scale=scale, step=step)
+        others = {s.key.patient_id for s in forecasts.series} | {k.patient_id for k in forecasts.skipped}
+        if others - {patient_id, None}:
+            raise ValidationError("data holds rows of another patient than patient_id; filter it first")
+        return forecasts
+
+    async def generate_forecast(self, patient_data: Mapping[str, Any]) -> Forecasts:
+        """Forecast from one mapping: ``patient_id``, ``symptoms`` (frame) and any option of :meth:`forecast`."""
+        options = dict(patient_data)
+        try:
+            patient_id, data = options.pop("patient_id"), options.pop("symptoms")
+        except KeyError as error:
+            raise ValidationError("patient_data needs 'patient_id' and 'symptoms', a long frame") from error
+        unknown = set(options) - {"horizon", "scale", "step"}
+        if unknown:
+            raise ValidationError(f"patient_data has unknown entries: {', '.join(sorted(unknown))}")
+        return await self.forecast_symptoms(patient_id, data, **options)
+
+    async def preprocess_patient_data(self, patient_data: Mapping[str, Any]) -> LongFrame:
+        """Check and sort the reports as :meth:`generate_forecast` would, without forecasting."""
+        if "symptoms" not in patient_data:
+            raise ValidationError("patient_data needs 'symptoms', a long frame")
+        return await asyncio.to_thread(symptom_frame, patient_data["symptoms"])
+
+    async def extract_insights(self, forecast: Forecast | Forecasts) -> list[str]:
+        """What the forecast says, in sentences."""
+        each = [forecast] if isinstance(forecast, Forecast) else list(forecast)
+        return [sentence for one in each for sentence in one.insights]
+
+
+@lru_cache(maxsize=1)
+def default_service() -> SymptomForecastingService:
+    """The service with the configured model, loaded once per process."""
+    settings = Settings()
+    return SymptomForecastingService(
+        SymptomModel.load(settings.symptom_model_path or SHIPPED), settings.max_forecast_horizon
+    )
+
+
+def prepare(
+    frame: LongFrame, scales: Mapping[str, tuple[Scale, Instrument | None]]
+) -> tuple[list[Series], dict[SeriesKey, str]]:
+    """Daily series per patient and symptom, and those that cannot be forecast with the reason."""
+    days = frame.timestamps.astype("datetime64[D]")
+    grid = daily_grid(frame.series_index, days, frame.values, len(frame.series))
+    series: list[Series] = []
+    skipped: dict[SeriesKey, str] = {}
+    for i, key in enumerate(frame.series):
+        scale, known = scales[key.name]
+        rows, cells = frame.part(i), grid.part(i)
+        values, counts = grid.values[cells], grid.counts[cells]
+        mean_count = float(counts[counts > 0].mean()) if counts.any() else 0.0
+        reported = int((counts > 0).sum())
+        if reported < MIN_REPORTS:
+            skipped[key] = f"at least {MIN_REPORTS} days with reports are needed for a forecast, here are {reported}"
+            continue
+        # A row without a value on a later day says that the record runs on to that day.
+        origin = days[rows].max()
+        silent = int((origin - grid.first_day[i]).astype(int)) + 1 - len(values)
+        values = np.concatenate([values, np.full(silent, np.nan)])
+        if not np.isfinite(values[-LOOKBACK_DAYS:]).any():
+            skipped[key] = f"no report in the last {LOOKBACK_DAYS} days of the record"
+            continue
+        if mean_count > _SINGLE_REPORT:
+            scale = Scale(scale.low, scale.high, None, scale.worse)
+        calendar = grid.first_day[i] + np.arange(len(values))
+        series.append(Series(key, scale, known, calendar, values, mean_count))
+    return series, skipped
+
+
+def _weekday(day: np.datetime64) -> int:
+    return int((day.astype("datetime64[D]").astype(int) + 3) % 7)  # 1970-01-01 was a Thursday
+
+
+def _checked_levels(levels: tuple[float, ...] | Floats | None) -> Floats:
+    if levels is None:
+        return LEVELS
+    try:
+        checked = np.asarray(levels, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValidationError("quantile_levels must be numbers, e.g. (0.1, 0.5, 0.9)") from error
+    if checked.ndim != 1 or not len(checked) or not np.all(np.diff(checked) > 0):
+        raise ValidationError("quantile_levels must be rising numbers, e.g. (0.1, 0.5, 0.9)")
+    if not (checked[0] >= LEVELS[0] and checked[-1] <= LEVELS[-1]):
+        raise ValidationError(
+            f"quantile_levels must lie in {LEVELS[0]} to {LEVELS[-1]}: beyond them no coverage has been measured"
+        )
+    return checked
+
+
+def _scales(
+    frame: LongFrame, scale: Scales, step: float | None, worse: str
+) -> dict[str, tuple[Scale, Instrument | None]]:
+    """The scale of every symptom in the frame, given or that of a known instrument, checked against the values."""
+    found: dict[str, tuple[Scale, Instrument | None]] = {}
+    for name in dict.fromkeys(key.name for key in frame.series):
+        given = scale.get(name) if isinstance(scale, Mapping) else scale
+        known = recognise(name)
+        if given is None:
+            if known is None:
+                raise ValidationError(
+                    f"'{name}' is not a known instrument: give its range, e.g. scale=(0, 10), and step=1 if only whole "
+                    "steps can occur"
+                )
+            found[name] = (known.scale, known)
+            continue
+        if not isinstance(given, Scale):
+            try:
+                low, high = (float(x) for x in given)
+            except (TypeError, ValueError) as error:
+                raise ValidationError("scale must be (low, high) with two numbers, e.g. (0, 27)") from error
+            given = Scale(low, high, step, worse)  # type: ignore[arg-type]
+        same = known is not None and (known.scale.low, known.scale.high) == (given.low, given.high)
+        found[name] = (given, known if same else None)
+    for i, key in enumerate(frame.series):
+        values = frame.values[frame.part(i)]
+        low, high = found[key.name][0].low, found[key.name][0].high
+        off = int(((values < low) | (values > high)).sum())
+        if off:
+            raise ValidationError(
+                f"{off} values of '{key.name}' are off its scale, which runs from {low:g} to {high:g}; correct them or "
+                "give the right scale"
+            )
+    return found

@@ -1,0 +1,344 @@
+"""How the shipped weights were made, and how users fit their own: one seeded command.
+
+``novamind train symptoms`` draws simulated cohorts, tunes and fits the boosted trees, fits the experts, then finds the
+stack's weights, the calibration and the measured errors on three further cohorts of *another* population
+(:data:`novamind.cohorts.OTHER_POPULATION`), so that nothing is judged by what it was made from. With ``--data`` the
+user's own series join: their earlier part trains the trees, their later part weighs and calibrates.
+"""
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novamind.cohorts import OTHER_POPULATION, CohortSettings, simulate
+from novamind.errors import InsufficientDataError, ServiceUnavailableError
+from novamind.symptoms.boosting import KNOTS, BoostedQuantiles, fit_booster
+from novamind.symptoms.conformal import COARSE_STEP, Calibration, fit_factors
+from novamind.symptoms.domain import LEVELS
+from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights
+from novamind.symptoms.experts import EXPERTS, HORIZON_GROUPS, REPORT_GROUPS, fit_expert
+from novamind.symptoms.features import summarise
+from novamind.symptoms.model import SymptomModel
+from novamind.symptoms.ports import Forecaster
+from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Array, Histories, windows
+
+MAX_HORIZON = 30
+#: Days of history at the origins that a simulated cohort is cut at: short records are the normal case.
+_ORIGINS = (14, 17, 21, 28, 36, 50, 75, 120, 200)
+_MIN_REPORTS = 4
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much work a training run does.
+
+    Attributes
+    ----------
+    persons
+        Simulated persons that train the trees; a third as many validate, calibrate and measure each.
+    rounds, trials
+        Boosting rounds, and Optuna trials; without trials the shipped parameters are used.
+    """
+
+    persons: int
+    rounds: int
+    trials: int
+
+
+PRESETS = {
+    "compact": Preset(persons=90_000, rounds=120, trials=12),
+    "smoke": Preset(persons=3_000, rounds=15, trials=1),
+}
+
+#: Found by Optuna for the shipped model; the starting point of every search.
+PARAMETERS: dict[str, float | int] = {
+    "eta": 0.1,
+    "max_depth": 5,
+    "min_child_weight": 30,
+    "subsample": 0.7,
+    "colsample_bytree": 0.6,
+    "reg_lambda": 5.0,
+}
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Histories and what came after: ``future`` is ``(series, 30)`` with ``NaN`` where nothing was reported."""
+
+    histories: Histories
+    future: Array
+
+    def rows(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "Windows":
+        """A subset."""
+        return Windows(self.histories.rows(index), self.future[index])
+
+
+@dataclass(frozen=True)
+class Diary:
+    """One series of a user's own data: the unit scale, by day, from its first day."""
+
+    values: Array
+    step: float
+    weekday: int
+
+
+def simulated_windows(persons: int, seed: int, settings: CohortSettings | None = None, days: int = 230) -> Windows:
+    """Cut a simulated cohort at origins of every age, each person at one of them."""
+    cohort = simulate(persons, days, seed=seed, settings=settings)
+    rng = np.random.default_rng([seed, 1])
+    origin = rng.choice(_ORIGINS, persons)
+    parts = []
+    for day in _ORIGINS:
+        rows = np.flatnonzero(origin == day)
+        histories, future = windows(cohort.reports[rows], cohort.weekday[rows], cohort.step[rows], day, MAX_HORIZON)
+        parts.append(Windows(histories, future))
+    joined = _usable(_join(parts))
+    # Some data sets carry day counts instead of dates.
+    undated = rng.random(len(joined.histories)) < 0.15
+    weekday = np.where(undated, -1, joined.histories.weekday)
+    return replace(joined, histories=replace(joined.histories, weekday=weekday))
+
+
+def own_windows(diaries: Sequence[Diary], seed: int, per_series: int = 30) -> tuple[Windows, Windows]:
+    """Windows of the user's own series, split by time: the origins of the earlier and of the later part.
+
+    The outcomes of the earlier part end before the first origin of the later part begins.
+    """
+    rng = np.random.default_rng([seed, 2])
+    early: list[Windows] = []
+    late: list[Windows] = []
+    for diary in diaries:
+        length = len(diary.values)
+        cut = max(10, int(length * 0.7))
+        for part, first, last, end in ((early, 10, cut - 1, cut), (late, cut, length - 1, length)):
+            days = np.arange(first, last)
+            for day in np.sort(rng.permutation(days)[:per_series]):
+                histories, future = windows(
+                    diary.values[None, :end], np.array([diary.weekday]), np.array([diary.step], np.float32),
+                    int(day), MAX_HORIZON,
+                )  # fmt: skip
+                if diary.weekday < 0:
+                    histories = replace(histories, weekday=np.array([-1]))
+                part.append(Windows(histories, future))
+    usable = [_usable(_join(part)) if part else None for part in (early, late)]
+    if any(part is None or len(part.histories) < 200 for part in usable):
+        raise InsufficientDataError(
+            "too few windows to fit on: at least about 20 series of 30 days are needed; with fewer, use the shipped "
+            "model, which needs no fitting"
+        )
+    return usable[0], usable[1]  # type: ignore[return-value]
+
+
+def train(
+    preset: Preset,
+    *,
+    seed: int,
+    out: Path,
+    name: str = "symptoms-compact",
+    diaries: Sequence[Diary] = (),
+    progress: Progress = lambda _: None,
+) -> SymptomModel:
+    """Fit everything and write it to ``out``; the same seed and data give the same model.
+
+    Parameters
+    ----------
+    diaries
+        The user's own series, if any.
+    progress
+        Called with a line of text before each stage.
+    """
+    progress("simulating cohorts")
+    fit = simulated_windows(preset.persons, seed)
+    later = preset.persons // 3
+    weigh, calibrate, measure = (
+        simulated_windows(later, seed + offset, OTHER_POPULATION) for offset in (1001, 1002, 1003)
+    )
+    share_own = np.zeros(len(fit.histories), bool)
+    if diaries:
+        early, late = own_windows(diaries, seed)
+        fit = _join([fit, early])
+        share_own = np.arange(len(fit.histories)) >= len(fit.histories) - len(early.histories)
+        halves = np.random.default_rng([seed, 3]).permutation(len(late.histories)) % 3
+        weigh, calibrate, measure = (late.rows(halves == i) for i in range(3))
+
+    progress("fitting the experts")
+    summary = summarise(fit.histories, LEVELS)
+    experts = tuple(fit_expert(*expert, summary, fit.future) for expert in EXPERTS)
+
+    progress("preparing the trees' table")
+    table = _table(fit, share_own, seed)
+    parameters = _tuned(table, weigh, preset, seed, progress) if preset.trials else PARAMETERS
+    progress("fitting the boosted trees")
+    booster = BoostedQuantiles(fit_booster(*table, parameters=parameters, rounds=preset.rounds, seed=seed))
+
+    members: tuple[Forecaster, ...] = (*experts, booster)
+    groups = (len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1)
+    model = SymptomModel(
+        members=members,
+        stack=Stack(np.full((*groups, len(members)), 1 / len(members), np.float32), 0.0),
+        calibration=Calibration(np.ones((*groups, len(LEVELS)), np.float32), np.inf),
+        version=name,
+        validation_error={},
+        coverage={},
+    )
+    progress("weighing the members")
+    summary = summarise(weigh.histories, LEVELS)
+    weights = fit_weights(model.member_quantiles(summary, MAX_HORIZON), weigh.future, summary.reports)
+    model = replace(model, stack=Stack(weights, _learning_rate(replace(model, stack=Stack(weights, 0.0)), weigh)))
+    progress("calibrating the intervals")
+    prediction = model.predict(calibrate.histories, MAX_HORIZON)
+    fine = calibrate.histories.step < COARSE_STEP
+    factors = fit_factors(prediction.quantiles[fine], calibrate.future[fine], prediction.summary.reports[fine])
+    model = replace(model, calibration=Calibration(factors, np.inf))
+    progress("measuring on a cohort that nothing has seen")
+    model = _measured(model, measure)
+    model.save(
+        out,
+        {
+            "name": name,
+            "seed": seed,
+            "preset": vars(preset),
+            "parameters": parameters,
+            "data": "user's own series and simulated cohorts" if diaries else "simulated cohorts only",
+            "own_series": len(diaries),
+            "git_revision": _revision(),
+        },
+    )
+    return model
+
+
+def _join(parts: Sequence[Windows]) -> Windows:
+    width = min(max(p.histories.values.shape[1] for p in parts), LOOKBACK_DAYS)
+    values = np.full((sum(len(p.histories) for p in parts), width), np.nan, np.float32)
+    start = 0
+    for part in parts:
+        block = part.histories.values
+        values[start : start + len(block), width - block.shape[1] :] = block
+        start += len(block)
+    return Windows(
+        Histories(
+            values,
+            np.concatenate([p.histories.step for p in parts]),
+            np.concatenate([p.histories.weekday for p in parts]),
+        ),
+        np.concatenate([p.future for p in parts]),
+    )
+
+
+def _usable(w: Windows) -> Windows:
+    seen = np.isfinite(w.histories.values)
+    return w.rows((seen.sum(1) >= _MIN_REPORTS) & np.isfinite(w.future).any(1))
+
+
+def _table(w: Windows, own: NDArray[np.bool_], seed: int, days_each: int = 3) -> tuple[Array, Array, Array]:
+    """Rows for the trees: each window at some horizons; the user's own windows weigh as much as all simulated."""
+    rng = np.random.default_rng([seed, 4])
+    summary = summarise(w.histories, LEVELS)
+    rows = np.repeat(np.arange(len(w.histories)), days_each)
+    horizon = rng.choice(KNOTS, len(rows))
+    outcome = w.future[rows, horizon - 1]
+    known = np.isfinite(outcome)
+    rows, horizon, outcome = rows[known], horizon[known], outcome[known]
+    features = np.empty((len(rows), summary.table.shape[1] + 3), np.float32)
+    for day in KNOTS:
+        at = horizon == day
+        features[at] = summary.per_day(np.array([day]))[rows[at], 0]
+    spread = summary.spread[rows]
+    weight = spread.copy()
+    if own.any():
+        weight[own[rows]] *= weight[~own[rows]].sum() / weight[own[rows]].sum()
+    return features, (outcome - summary.level[rows]) / spread, weight / weight.mean()
+
+
+def _tuned(
+    table: tuple[Array, Array, Array], validation: Windows, preset: Preset, seed: int, progress: Progress
+) -> dict[str, float | int]:
+    """Bayesian search of the trees' parameters (tree-structured Parzen estimator) by CRPS on another population."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise ServiceUnavailableError("tuning needs Optuna: pip install 'novamind[train]'") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    subset = np.random.default_rng([seed, 5]).permutation(len(table[0]))[: len(table[0]) // 4]
+    small: tuple[Array, Array, Array] = (table[0][subset], table[1][subset], table[2][subset])
+    summary = summarise(validation.histories, LEVELS)
+    future = validation.future[:, KNOTS - 1]
+
+    def loss(trial: Any) -> float:
+        parameters: dict[str, float | int] = {
+            "eta": trial.suggest_float("eta", 0.05, 0.2, log=True),
+            "max_depth": trial.suggest_int("max_depth", 3, 7),
+            "min_child_weight": trial.suggest_float("min_child_weight", 5, 200, log=True),
+            "subsample": trial.suggest_float("subsample", 0.5, 1.0),
+            "colsample_bytree": trial.suggest_float("colsample_bytree", 0.4, 1.0),
+            "reg_lambda": trial.suggest_float("reg_lambda", 0.5, 50, log=True),
+        }
+        progress(f"tuning the trees, trial {trial.number + 1} of {preset.trials}")
+        member = BoostedQuantiles(fit_booster(*small, parameters=parameters, rounds=preset.rounds // 2, seed=seed))
+        quantiles = member.quantiles(summary, MAX_HORIZON)[:, KNOTS - 1]
+        return float(np.nanmean(crps(quantiles, future)))
+
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    study.enqueue_trial(PARAMETERS)
+    study.optimize(loss, n_trials=preset.trials)
+    best: dict[str, float | int] = study.best_params
+    return best
+
+
+def _learning_rate(model: SymptomModel, w: Windows) -> float:
+    """How fast a person's own record should move the weights: the rate with the least loss."""
+    summary = summarise(w.histories, LEVELS)
+    backtest = model.backtest(w.histories)
+    quantiles = model.member_quantiles(summary, MAX_HORIZON)
+    relative = backtest.loss / summary.spread[:, None]
+
+    def loss(rate: float) -> float:
+        weights = Stack(model.stack.weights, rate).member_weights(summary.reports, MAX_HORIZON, relative, backtest.days)
+        return float(np.nanmean(crps(combine(quantiles, weights), w.future)))
+
+    return min((0.0, 0.1, 0.3, 1.0, 2.0, 4.0), key=loss)
+
+
+def _measured(model: SymptomModel, w: Windows) -> SymptomModel:
+    """The model with its errors and its coverage on ``w``, days 1 to 14."""
+    horizon = 14
+    prediction = model.predict(w.histories, horizon)
+    outcome = w.future[:, :horizon]
+    quantiles = model.member_quantiles(prediction.summary, horizon)
+    error = {
+        m.name: round(100 * float(np.nanmean(crps(q, outcome))), 3)
+        for m, q in zip(model.members, quantiles, strict=True)
+    }
+    error["ensemble"] = round(100 * float(np.nanmean(crps(prediction.quantiles, outcome))), 3)
+    step = w.histories.step[:, None, None]
+    snapped = np.where(
+        step > 0, np.round(prediction.quantiles / np.where(step > 0, step, 1)) * step, prediction.quantiles
+    )
+    known = np.isfinite(outcome)
+    coverage = {}
+    for level in (0.5, 0.8, 0.95):
+        low, high = (int(np.argmin(np.abs(LEVELS - q))) for q in ((1 - level) / 2, (1 + level) / 2))
+        inside = (outcome >= snapped[..., low] - 1e-6) & (outcome <= snapped[..., high] + 1e-6)
+        coverage[level] = round(float(inside[known].mean()), 3)
+    return replace(model, validation_error=error, coverage=coverage)
+
+
+def _revision() -> str:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - wherever git is
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=Path(__file__).parent,
+        )
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"

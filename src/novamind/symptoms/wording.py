@@ -1,0 +1,98 @@
+"""A forecast in plain words and round numbers, the same in the picture, the report and the shell."""
+
+import numpy as np
+
+from novamind.symptoms.domain import Risk, Scale, SymptomForecast, Trend
+
+_DIRECTIONS = {
+    "worsening": "Getting worse",
+    "improving": "Getting better",
+    "stable": "Stable",
+    "uncertain": "No clear direction",
+}
+
+
+def number(scale: Scale, value: float, finer: int = 0) -> str:
+    """Write a value as exactly as its scale deserves: whole where steps are, else to about 1 % of the range.
+
+    ``finer`` adds decimals, for averages and slopes.
+    """
+    whole = scale.step is not None and float(scale.step).is_integer() and float(scale.low).is_integer()
+    decimals = finer + (0 if whole else max(0, 2 - int(np.floor(np.log10(scale.range)))))
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0 turns -0.0 into 0.0
+
+
+def percent(probability: float) -> str:
+    """Write a probability; never as impossible or certain."""
+    if probability < 0.01:
+        return "under 1 %"
+    if probability > 0.99:
+        return "over 99 %"
+    return f"{100 * probability:.0f} %"
+
+
+def date(day: np.datetime64) -> str:
+    """Write a day as ``14 Mar 2025``."""
+    moment = day.astype("datetime64[D]").item()
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def period(first: np.datetime64, last: np.datetime64) -> str:
+    """Write a span of days once, without repeating what both ends share."""
+    start, end = first.astype("datetime64[D]").item(), last.astype("datetime64[D]").item()
+    if start == end:
+        return date(last)
+    if start.year != end.year:
+        return f"{date(first)} to {date(last)}"
+    return f"{start.day}{'' if start.month == end.month else f' {start:%b}'} to {date(last)}"
+
+
+def days_in_words(count: int) -> str:
+    """``day`` or ``14 days``, to follow ``the next``."""
+    return "day" if count == 1 else f"{count} days"
+
+
+def beyond(scale: Scale, threshold: float) -> str:
+    """``15 or higher`` where high values are worse, ``50 or lower`` where low values are."""
+    return f"{number(scale, threshold)} or {'higher' if scale.worse == 'high' else 'lower'}"
+
+
+def headline(forecast: SymptomForecast) -> str:
+    """Say where the forecast ends up, how sure that is, and where the person comes from."""
+    scale = forecast.scale
+    low, high = (bound[-1] for bound in forecast.interval(0.8))
+    recent = forecast.history[-28:]
+    average = number(scale, float(np.nanmean(recent)), 1)
+    return (
+        f"{forecast.symptom} is expected around {number(scale, forecast.median[-1])} on "
+        f"{date(forecast.days[-1])}, 4 times in 5 between {number(scale, low)} and {number(scale, high)}. "
+        f"The last {days_in_words(len(recent))} of the record averaged {average}."
+    )
+
+
+def trend(scale: Scale, trend: Trend) -> str:
+    """Say the recent change per week with its uncertainty."""
+    slope, low, high = (signed(scale, value) for value in (trend.per_week, trend.low, trend.high))
+    return (
+        f"{_DIRECTIONS[trend.direction]}: {slope} points a week over the last {days_in_words(trend.days)} "
+        f"(95 % interval {low} to {high}); probability of worsening {percent(trend.probability_worsening)}."
+    )
+
+
+def risk(forecast: SymptomForecast, risk: Risk) -> str:
+    """Say when the threshold is likely to be reached, or how far it is from that."""
+    what, alert = beyond(forecast.scale, risk.threshold), percent(risk.alert_probability)
+    if risk.periods:
+        when = ", ".join(f"{period(p.start, p.end)} (up to {percent(p.peak_probability)})" for p in risk.periods)
+        return f"The probability of {what} is {alert} or more on {when}."
+    peak = int(np.argmax(risk.probability))
+    return (
+        f"The probability of {what} stays below {alert}; it is highest on {date(forecast.days[peak])}, "
+        f"with {percent(float(risk.probability[peak]))}."
+    )
+
+
+def signed(scale: Scale, value: float) -> str:
+    """Write a change with its sign."""
+    text = number(scale, value, 2)
+    return text if text.startswith("-") else f"+{text}"

@@ -1,0 +1,153 @@
+"""Logs tell what happened and never about whom: a canary planted anywhere does not come out."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novamind.errors import ValidationError
+from novamind.infrastructure.logs import FIELDS, configure, message, patient_hash
+from novamind.settings import Settings
+
+CANARY = "CANARY-Ada-Lovelace-27"
+DONE = message("work done")
+KEY = b"0123456789abcdef"
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    out = io.StringIO()
+    configure(Settings(log_level="DEBUG"), out)
+    yield out
+    structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+def only(out: io.StringIO) -> dict[str, object]:
+    (line,) = out.getvalue().splitlines()
+    return dict(json.loads(line))
+
+
+def test_a_line_is_json_with_the_fields_that_operators_need(lines: io.StringIO) -> None:
+    structlog.contextvars.bind_contextvars(
+        correlation_id="1f0e3dad-9990-4b1c-8d3f-0c6f3d4a2b11", request_id="abcdef0123456789"
+    )
+    who = patient_hash("P-1", KEY)
+    structlog.get_logger().info(DONE, duration_ms=12.5, patient_id_hash=who)
+    line = only(lines)
+    assert line.pop("timestamp", "").endswith("+00:00")
+    assert line == {
+        "level": "info",
+        "service": "novamind",
+        "message": "work done",
+        "correlation_id": "1f0e3dad-9990-4b1c-8d3f-0c6f3d4a2b11",
+        "request_id": "abcdef0123456789",
+        "duration_ms": 12.5,
+        "patient_id_hash": who,
+    }
+
+
+def test_a_message_built_from_data_is_withheld(lines: io.StringIO) -> None:
+    log = structlog.get_logger()
+    log.info(f"forecast for {CANARY}")
+    log.info("forecast for %s", CANARY)
+    log.info(DONE + CANARY)
+    log.info(f"{DONE}{CANARY}")
+    assert CANARY not in lines.getvalue()
+    assert [json.loads(line)["message"] for line in lines.getvalue().splitlines()] == ["withheld"] * 4
+
+
+def test_unlisted_fields_are_withheld_and_counted(lines: io.StringIO) -> None:
+    structlog.get_logger().bind(patient_id=CANARY).info(DONE, name=CANARY, value=27, frame={"note": CANARY})
+    assert CANARY not in lines.getvalue()
+    assert only(lines)["fields_withheld"] == 4
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize(
+    "value", [CANARY, {"a": CANARY}, [CANARY], f"1f0e3dad-9990\n{CANARY}", float("nan"), None]
+)
+def test_a_listed_field_with_the_wrong_form_is_withheld(
+    lines: io.StringIO, field: str, value: object
+) -> None:
+    structlog.get_logger().info(DONE, **{field: value})
+    assert CANARY not in lines.getvalue()
+    assert field not in only(lines)
+
+
+def test_an_exception_shows_type_and_place_only(lines: io.StringIO) -> None:
+    def fail() -> None:
+        try:
+            int(CANARY)
+        except ValueError as error:
+            raise ValidationError(CANARY) from error
+
+    try:
+        fail()
+    except ValidationError:
+        structlog.get_logger().exception(DONE)
+    line = only(lines)
+    assert CANARY not in lines.getvalue()
+    assert (line["error_type"], line["caused_by"]) == ("ValidationError", "ValueError")
+    assert [str(place).split(":")[0].rsplit(".", 1)[1] for place in line["error_at"]][-1] == "fail"  # type: ignore[attr-defined]
+
+
+def test_libraries_lines_lose_their_text_and_arguments(lines: io.StringIO) -> None:
+    configure(Settings(), lines)  # again, because the test runner has put its own handler in between
+    log = logging.getLogger("some.library")
+    log.warning("row of %s", CANARY)
+    log.warning(f"row of {CANARY}")
+    log.error("too few arguments %s %s", CANARY)  # formatting it would print the arguments to stderr
+    try:
+        int(CANARY)
+    except ValueError:
+        log.exception(CANARY, extra={"patient": CANARY})
+    assert CANARY not in lines.getvalue()
+    written = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [line["message"] for line in written] == ["withheld"] * 4
+    assert all(line["at"].startswith("some.library:") for line in written)
+    assert written[3]["error_type"] == "ValueError"
+
+
+def test_level_is_kept(lines: io.StringIO) -> None:
+    configure(Settings(log_level="ERROR"), lines)
+    structlog.get_logger().warning(DONE)
+    logging.getLogger("x").warning("y")
+    assert not lines.getvalue()
+
+
+def test_standard_error_is_the_default(lines: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(Settings(log_level="INFO"))
+    structlog.get_logger().info(DONE)
+    captured = capsys.readouterr()
+    assert not captured.out
+    assert json.loads(captured.err)["message"] == "work done"
+    assert not lines.getvalue()
+
+
+@given(st.text(), st.text())
+def test_patient_hash_is_a_keyed_pseudonym(one: str, other: str) -> None:
+    first = patient_hash(one, KEY)
+    assert FIELDS["patient_id_hash"](first)
+    assert (first == patient_hash(other, KEY)) == (one == other)
+    assert first != patient_hash(one, KEY + b"x")
+
+
+def test_patient_hash_matches_rfc_4231() -> None:
+    """Test case 1 of RFC 4231, section 4.2."""
+    key, data = b"\x0b" * 20, "Hi There"
+    assert patient_hash(data, key) == "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+
+
+def test_patient_hash_refuses_a_weak_key() -> None:
+    with pytest.raises(ValidationError, match="at least 16 bytes"):
+        patient_hash("P-1", b"short")
