@@ -303,9 +303,7 @@ def simulate_chemistry(
 
         around = ratio(system.nucleus)
         stimulation = np.maximum(around * (1.0 - blocked) + agonism, SIGNAL_FLOOR)
-        adapted = relax(
-            stimulation**-parameters.desensitisation_extent, 1.0, parameters.desensitisation_days, step_hours
-        )
+        adapted = _adapted(stimulation, parameters, step_hours)
         rate = firing_rate(around * (1.0 - blocked) * adapted * pull, agonism * adapted, parameters)
         released = (parameters.tonic_release + (1.0 - parameters.tonic_release) * rate) * pull
         firing[system.nucleus] = rate * pull
@@ -323,6 +321,12 @@ def simulate_chemistry(
                 )
             levels[system.transmitter][leaf] = shared[key]
     return Chemistry(firing, sensitivity, levels)
+
+
+def _adapted(stimulation: Floats, parameters: Parameters, step_hours: float) -> Floats:
+    """Autoreceptor sensitivity: its logarithm relaxes to minus a share of the logarithm of the stimulation."""
+    target = -parameters.desensitisation_extent * np.log(stimulation)
+    return np.exp(relax(target, 0.0, parameters.desensitisation_days, step_hours))
 
 
 def _coupling(
@@ -349,12 +353,8 @@ def _terminal_level(
 ) -> Floats:
     """Level at a terminal whose own autoreceptors divide release: the positive root of a quadratic."""
     strength = parameters.terminal_inhibition
-    adapted = relax(
-        np.maximum(ratio * (1.0 - blocked) + agonism, SIGNAL_FLOOR) ** -parameters.desensitisation_extent,
-        1.0,
-        parameters.desensitisation_days,
-        step_hours,
-    )
+    stimulation = np.maximum(ratio * (1.0 - blocked) + agonism, SIGNAL_FLOOR)
+    adapted = _adapted(stimulation, parameters, step_hours)
     squared = strength * adapted * (1.0 - blocked)
     linear = 1.0 + strength * adapted * agonism
     constant = ratio * released * (1.0 + strength)
