@@ -27,6 +27,7 @@ from functools import cache
 
 import numpy as np
 from scipy.signal import lfilter
+from scipy.special import expit
 
 from novamind.neurochemistry.domain import Floats, Neurotransmitter
 from novamind.neurochemistry.reference import LEAVES, table, transporter_density
@@ -36,6 +37,8 @@ from novamind.neurochemistry.reference import LEAVES, table, transporter_density
 FULL_AGONIST = 10.0
 #: Receptor blockade never takes a signal below this share of baseline (keeps the logarithm finite).
 SIGNAL_FLOOR = 0.05
+#: Newton steps on firing stop at a change below this; the next step would change it by about its square.
+FIRING_TOLERANCE = 1e-7
 MONOAMINES = (Neurotransmitter.SEROTONIN, Neurotransmitter.NOREPINEPHRINE, Neurotransmitter.DOPAMINE)
 HOURS_PER_DAY = 24.0
 
@@ -82,12 +85,7 @@ class Parameters:
     @classmethod
     def from_columns(cls, columns: Mapping[str, Floats]) -> "Parameters":
         """From one array of shape ``(patients,)`` per name."""
-        return cls(
-            **{
-                field.name: np.asarray(columns[field.name], dtype=np.float64)[:, None]
-                for field in fields(cls)
-            }
-        )
+        return cls(**{field.name: np.asarray(columns[field.name], dtype=np.float64)[:, None] for field in fields(cls)})
 
     def take(self, rows: "np.typing.NDArray[np.intp]") -> "Parameters":
         """The given patients' sets, repeats allowed."""
@@ -103,9 +101,7 @@ class Parameters:
 def ensemble() -> Parameters:
     """The shipped parameter sets, which fit the calibration checks equally well."""
     rows = table("ensemble")
-    return Parameters.from_columns(
-        {name: np.array([float(row[name]) for row in rows]) for name in PRIOR}
-    )
+    return Parameters.from_columns({name: np.array([float(row[name]) for row in rows]) for name in PRIOR})
 
 
 @cache
@@ -120,11 +116,14 @@ def typical() -> Parameters:
 
 def relax(target: Floats, start: float, days: Floats, step_hours: float) -> Floats:
     """Exact exponential approach to ``target``, which is constant within each step. Shape ``(patients, times)``."""
-    kept = np.exp(-step_hours / HOURS_PER_DAY / days)
+    kept = np.broadcast_to(np.exp(-step_hours / HOURS_PER_DAY / days)[:, 0], target.shape[:1])
     result = np.empty_like(target)
-    for row, share in enumerate(np.broadcast_to(kept[:, 0], target.shape[:1])):
-        result[row, 0] = start
-        result[row, 1:] = lfilter([1.0 - share], [1.0, -share], target[row, :-1], zi=[share * start])[0]
+    result[:, 0] = start
+    # Patients with the same time constant are filtered in one call.
+    for share in np.unique(kept):
+        rows = np.flatnonzero(kept == share)
+        initial = np.full((rows.size, 1), share * start)
+        result[rows, 1:] = lfilter([1.0 - share], [1.0, -share], target[rows, :-1], axis=1, zi=initial)[0]
     return result
 
 
@@ -155,21 +154,19 @@ def firing_rate(drive: Floats, agonism: Floats, parameters: Parameters) -> Float
     firing = np.ones_like(drive)
     for _ in range(60):
         stimulation = np.maximum(offset + slope * firing, 1e-12)
-        inhibition = 1.0 / (1.0 + np.exp(hill * (log_threshold - np.log(stimulation))))
+        inhibition = expit(hill * (np.log(stimulation) - log_threshold))
         error = firing - (1.0 - strength * inhibition) / at_rest
         low, high = np.where(error < 0, firing, low), np.where(error < 0, high, firing)
         steepness = strength * hill * inhibition * (1.0 - inhibition) / stimulation * slope / at_rest
         step = firing - error / (1.0 + steepness)
         following = np.where((step < low) | (step > high), 0.5 * (low + high), step)
-        if np.abs(following - firing).max() < 1e-12:
+        if np.abs(following - firing).max() < FIRING_TOLERANCE:
             return following
         firing = following
     return firing
 
 
-def _clearance_ratio(
-    free: Mapping[str, Floats], density: Mapping[str, float], other: Floats
-) -> Floats:
+def _clearance_ratio(free: Mapping[str, Floats], density: Mapping[str, float], other: Floats) -> Floats:
     """Level that baseline release sustains: total uptake at rest over uptake with ``free`` transporters."""
     total = sum(density.values()) + other
     return total / (sum(density[name] * free[name] for name in density) + other)
@@ -296,13 +293,11 @@ def simulate_chemistry(
         )
 
         def ratio(leaf: str, system: _System = system, other: Floats = other) -> Floats:
-            density = {
-                name: float(transporter_density(name)[LEAVES.index(leaf)]) for name in system.transporters
-            }
+            density = {name: float(transporter_density(name)[LEAVES.index(leaf)]) for name in system.transporters}
             return _clearance_ratio(free, density, other)
 
         around = ratio(system.nucleus)
-        stimulation = np.maximum(around * (1.0 - blocked) + agonism, SIGNAL_FLOOR)
+        stimulation = np.maximum(around * (1.0 - blocked) * pull + agonism, SIGNAL_FLOOR)
         adapted = _adapted(stimulation, parameters, step_hours)
         rate = firing_rate(around * (1.0 - blocked) * adapted * pull, agonism * adapted, parameters)
         released = (parameters.tonic_release + (1.0 - parameters.tonic_release) * rate) * pull
@@ -317,7 +312,7 @@ def simulate_chemistry(
             key = tuple(float(transporter_density(name)[LEAVES.index(leaf)]) for name in system.transporters)
             if key not in shared:
                 shared[key] = _terminal_level(
-                    ratio(leaf), released, blocked_terminal, terminal_agonism, parameters, step_hours
+                    ratio(leaf), pull, released, blocked_terminal, terminal_agonism, parameters, step_hours
                 )
             levels[system.transmitter][leaf] = shared[key]
     return Chemistry(firing, sensitivity, levels)
@@ -345,6 +340,7 @@ def _coupling(
 
 def _terminal_level(
     ratio: Floats,
+    pull: Floats,
     released: Floats,
     blocked: Floats,
     agonism: Floats,
@@ -353,7 +349,7 @@ def _terminal_level(
 ) -> Floats:
     """Level at a terminal whose own autoreceptors divide release: the positive root of a quadratic."""
     strength = parameters.terminal_inhibition
-    stimulation = np.maximum(ratio * (1.0 - blocked) + agonism, SIGNAL_FLOOR)
+    stimulation = np.maximum(ratio * (1.0 - blocked) * pull + agonism, SIGNAL_FLOOR)
     adapted = _adapted(stimulation, parameters, step_hours)
     squared = strength * adapted * (1.0 - blocked)
     linear = 1.0 + strength * adapted * agonism

@@ -67,16 +67,12 @@ def projection_weights(neurotransmitter: Neurotransmitter) -> Floats:
                 target, source = LEAVES.index(row["target_region"]), LEAVES.index(row["source_region"])
                 weights[target, source] = int(row["grade"]) / 3.0
     if not weights.any():
-        raise NotFoundError(
-            f"no projections of {neurotransmitter.value} are tabled, so its spread cannot be given"
-        )
+        raise NotFoundError(f"no projections of {neurotransmitter.value} are tabled, so its spread cannot be given")
     weights.setflags(write=False)
     return weights
 
 
-def generator(
-    neurotransmitter: Neurotransmitter, without: Collection[tuple[str, str]] = ()
-) -> Floats:
+def generator(neurotransmitter: Neurotransmitter, without: Collection[tuple[str, str]] = ()) -> Floats:
     """Rate matrix ``M`` over ``LEAVES``, per hour.
 
     Parameters

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-
 from novamind.errors import NotFoundError
 from novamind.neurochemistry.domain import Floats
 from novamind.neurochemistry.pharmacokinetics import DrugKinetics, kinetics, steady_state_average
@@ -128,9 +127,7 @@ def bindings(drug: str) -> tuple[Binding, ...]:
                     continue
                 ec50 = affinity.value * mass / 1e6 * parent.per_litre / unbound
                 basis, verified = "free_plasma", False
-            result.append(
-                Binding(compound, target, ec50, maximum, affinity.intrinsic_activity, basis, verified)
-            )
+            result.append(Binding(compound, target, ec50, maximum, affinity.intrinsic_activity, basis, verified))
     return tuple(result)
 
 

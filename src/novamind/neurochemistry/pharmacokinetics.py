@@ -84,9 +84,7 @@ def _drugs() -> Mapping[str, DrugKinetics]:
         name: DrugKinetics(
             name=name,
             fraction_by={
-                key.removeprefix(prefix): float(value)
-                for key, value in row.items()
-                if key.startswith(prefix)
+                key.removeprefix(prefix): float(value) for key, value in row.items() if key.startswith(prefix)
             },
             **{
                 key: value if key in text else float(value)  # type: ignore[arg-type]
@@ -163,9 +161,7 @@ class Schedule:
         largest = float(self.amounts_mg.max())
         limit = MAXIMUM_DOSE_MULTIPLE * drug.usual_dose
         if largest > limit:
-            raise ValidationError(
-                f"a single dose of {drug.name} above {limit:g} mg is refused; give the amount in mg"
-            )
+            raise ValidationError(f"a single dose of {drug.name} above {limit:g} mg is refused; give the amount in mg")
 
 
 def enzyme_activity(
@@ -291,9 +287,7 @@ def _modes(drug: DrugKinetics, patients: Physiology, enzyme_left: Floats | float
     matrix = np.zeros((intrinsic.size, 4, 4))
     leaving = elimination / volume
     # Equal rates have no eigenvector of their own; a relative nudge of 1e-6 keeps the decomposition regular.
-    absorption = drug.absorption_rate * np.where(
-        np.abs(leaving / drug.absorption_rate - 1.0) < 1e-6, 1.000001, 1.0
-    )
+    absorption = drug.absorption_rate * np.where(np.abs(leaving / drug.absorption_rate - 1.0) < 1e-6, 1.000001, 1.0)
     matrix[:, 0, 0] = -absorption
     matrix[:, 1, 0] = passed * absorption
     matrix[:, 3, 0] = (1.0 - passed) * formed * absorption

@@ -81,8 +81,10 @@ def minimum_dose_occupancy() -> CheckResult:
 def high_dose_occupancy() -> CheckResult:
     """Occupancy at high doses."""
     model = {f"{drug} {dose} mg": _steady_occupancy(drug, dose) for drug, dose in _HIGH_DOSES.items()}
-    above = all(value > _steady_occupancy(drug, _MINIMUM_DOSES[drug]) for drug, value in
-                zip(_HIGH_DOSES, model.values(), strict=True))
+    above = all(
+        value > _steady_occupancy(drug, _MINIMUM_DOSES[drug])
+        for drug, value in zip(_HIGH_DOSES, model.values(), strict=True)
+    )
     return CheckResult(
         2,
         "SERT occupancy at high doses",
@@ -181,9 +183,7 @@ def partial_agonist() -> CheckResult:
     """Aripiprazole fills D2 without the extrapyramidal effects of an antagonist."""
     concentration = 100.0
     antagonist = d2_outcomes(np.array(0.65), np.array(0.0))["extrapyramidal effects"]
-    activity = next(
-        binding.intrinsic_activity for binding in bindings("aripiprazole") if binding.target == "D2"
-    )
+    activity = next(binding.intrinsic_activity for binding in bindings("aripiprazole") if binding.target == "D2")
     agonist = d2_outcomes(np.array(0.95), np.array(0.95 * activity))["extrapyramidal effects"]
     model = {
         "D2 occupancy at 5 ng/mL": occupancy_at("D2", "aripiprazole", 5.0),
@@ -253,8 +253,10 @@ def _frontal_serotonin(parameters: Parameters) -> tuple[dict[str, Floats], Flags
 
 def _first_week(parameters: Parameters) -> tuple[dict[str, Floats], Flags]:
     levels = _sustained(parameters, 7).levels[Neurotransmitter.SEROTONIN]
-    values = {leaf: _on_day(levels[leaf], 3) for leaf in
-              ("prefrontal_cortex", "hippocampus", "nucleus_accumbens", "ventral_tegmental_area")}
+    values = {
+        leaf: _on_day(levels[leaf], 3)
+        for leaf in ("prefrontal_cortex", "hippocampus", "nucleus_accumbens", "ventral_tegmental_area")
+    }
     return values, values["prefrontal_cortex"] < 1.0
 
 
@@ -264,8 +266,9 @@ def _fluoxetine_frontal(parameters: Parameters) -> tuple[dict[str, Floats], Flag
     free = 100 * affinity["SERT"]
     held = {name: free / (free + value) for name, value in affinity.items() if name != "SERT"}
     levels = _sustained(parameters, 1, RAT_OCCUPANCY, **held).levels
-    values = {name.value: _on_day(levels[name]["prefrontal_cortex"], 0.5) for name in Neurotransmitter
-              if name in levels}
+    values = {
+        name.value: _on_day(levels[name]["prefrontal_cortex"], 0.5) for name in Neurotransmitter if name in levels
+    }
     passed = (values["serotonin"] >= 1.7) & (values["serotonin"] <= 3.3)
     for name in ("dopamine", "norepinephrine"):
         passed &= (values[name] >= 1.2) & (values[name] <= 1.8)
@@ -314,46 +317,80 @@ class _SetCheck:
 
 _SET_CHECKS = (
     _SetCheck(
-        5, "raphe firing on a sustained SSRI", "day 2 <= 0.6, day 7 0.5-0.9, day 14 >= 0.9 of baseline",
-        "Chaput 1986", "calibration", _firing,
+        5,
+        "raphe firing on a sustained SSRI",
+        "day 2 <= 0.6, day 7 0.5-0.9, day 14 >= 0.9 of baseline",
+        "Chaput 1986",
+        "calibration",
+        _firing,
     ),
     _SetCheck(
-        6, "recovery time of raphe firing does not depend on dose", "within 3 days between 5, 10, 20 mg/kg",
-        "Czachura & Rasmussen 2000", "structure", _recovery,
+        6,
+        "recovery time of raphe firing does not depend on dose",
+        "within 3 days between 5, 10, 20 mg/kg",
+        "Czachura & Rasmussen 2000",
+        "structure",
+        _recovery,
         "sensitivity relaxes in its logarithm because relaxing linearly missed this; the dose range is taken to "
         "hold 74, 85 and 92 % of SERT",
     ),
     _SetCheck(
-        7, "desensitised share of raphe neurons", "about 40 % on day 3, 60-80 % on day 21, within 10 points",
-        "Le Poul 1995", "calibration", _desensitised,
+        7,
+        "desensitised share of raphe neurons",
+        "about 40 % on day 3, 60-80 % on day 21, within 10 points",
+        "Le Poul 1995",
+        "calibration",
+        _desensitised,
     ),
     _SetCheck(
-        8, "frontal serotonin after three weeks of an SSRI", "up to 350 %, 280-420 % of baseline",
-        "Fritze 2017", "calibration", _frontal_serotonin,
+        8,
+        "frontal serotonin after three weeks of an SSRI",
+        "up to 350 %, 280-420 % of baseline",
+        "Fritze 2017",
+        "calibration",
+        _frontal_serotonin,
     ),
     _SetCheck(
-        9, "first week: frontal serotonin falls while other regions rise", "sign",
-        "Fritze 2017 (contested)", "prediction", _first_week,
+        9,
+        "first week: frontal serotonin falls while other regions rise",
+        "sign",
+        "Fritze 2017 (contested)",
+        "prediction",
+        _first_week,
         "not reproduced: one raphe supplies every region, so the sign is the same everywhere",
     ),
     _SetCheck(
-        10, "fluoxetine, frontal cortex: serotonin, dopamine, noradrenaline",
-        "5-HT 170-330 %, dopamine and noradrenaline 120-180 % of baseline", "PMC4061036", "prediction",
+        10,
+        "fluoxetine, frontal cortex: serotonin, dopamine, noradrenaline",
+        "5-HT 170-330 %, dopamine and noradrenaline 120-180 % of baseline",
+        "PMC4061036",
+        "prediction",
         _fluoxetine_frontal,
     ),
     _SetCheck(
-        11, "5-HT1A antagonist potentiates an SSRI and does nothing alone", "ratio 1.2-2.0; alone 0.95-1.05",
-        "Trillat 1998; Invernizzi 1996", "prediction", _potentiation,
+        11,
+        "5-HT1A antagonist potentiates an SSRI and does nothing alone",
+        "ratio 1.2-2.0; alone 0.95-1.05",
+        "Trillat 1998; Invernizzi 1996",
+        "prediction",
+        _potentiation,
         "that the antagonist alone does nothing was used for calibration, the potentiation was not",
     ),
     _SetCheck(
-        12, "8-OH-DPAT lowers forebrain serotonin", "by 50-65 %, within 45-70 %",
-        "Hjorth & Auerbach 1994 (contested)", "calibration", _agonist,
+        12,
+        "8-OH-DPAT lowers forebrain serotonin",
+        "by 50-65 %, within 45-70 %",
+        "Hjorth & Auerbach 1994 (contested)",
+        "calibration",
+        _agonist,
     ),
     _SetCheck(
-        16, "share of the six-week drug-placebo difference at week 1",
-        "about a third (25-42 %), diminishing increments", "Taylor 2006 Arch Gen Psychiatry 63:1217",
-        "calibration", _onset,
+        16,
+        "share of the six-week drug-placebo difference at week 1",
+        "about a third (25-42 %), diminishing increments",
+        "Taylor 2006 Arch Gen Psychiatry 63:1217",
+        "calibration",
+        _onset,
     ),
 )
 
@@ -371,16 +408,29 @@ def _evaluate(check: _SetCheck) -> CheckResult:
     values, passed = check.evaluate(typical())
     share = float(check.evaluate(ensemble())[1].mean())
     return CheckResult(
-        check.number, check.name, check.published, check.source, check.role, bool(passed[0]),
-        {name: float(value[0]) for name, value in values.items()}, share, check.note,
+        check.number,
+        check.name,
+        check.published,
+        check.source,
+        check.role,
+        bool(passed[0]),
+        {name: float(value[0]) for name, value in values.items()},
+        share,
+        check.note,
     )
 
 
 def run_checks() -> list[CheckResult]:
     """All literature checks in order of their number."""
     plain = [
-        minimum_dose_occupancy(), high_dose_occupancy(), single_dose_occupancy(), dose_plateau(),
-        d2_thresholds(), partial_agonist(), noradrenaline_transporter(), absolute_level(),
+        minimum_dose_occupancy(),
+        high_dose_occupancy(),
+        single_dose_occupancy(),
+        dose_plateau(),
+        d2_thresholds(),
+        partial_agonist(),
+        noradrenaline_transporter(),
+        absolute_level(),
     ]
     return sorted([*plain, *map(_evaluate, _SET_CHECKS)], key=lambda result: result.number)
 

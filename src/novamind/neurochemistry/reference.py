@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
+import numpy as np
+
 from novamind.errors import NotFoundError, ValidationError
 from novamind.neurochemistry.domain import (
     BrainRegion,
@@ -18,7 +20,6 @@ from novamind.neurochemistry.domain import (
     ReceptorSubtype,
     ReceptorType,
 )
-import numpy as np
 
 Row = Mapping[str, str]
 
@@ -76,19 +77,13 @@ def as_transmitter(neurotransmitter: Neurotransmitter | str) -> Neurotransmitter
     try:
         return Neurotransmitter(neurotransmitter)
     except ValueError:
-        raise ValidationError(
-            f"unknown neurotransmitter; choose one of {', '.join(Neurotransmitter)}"
-        ) from None
+        raise ValidationError(f"unknown neurotransmitter; choose one of {', '.join(Neurotransmitter)}") from None
 
 
 @cache
 def transporter_density(transporter: str) -> Floats:
     """Relative density over ``LEAVES``: 0 where absent, else doubling per published grade (1, 2, 4, 8)."""
-    grades = {
-        row["region"]: int(row["grade"])
-        for row in table("transporters")
-        if row["transporter"] == transporter
-    }
+    grades = {row["region"]: int(row["grade"]) for row in table("transporters") if row["transporter"] == transporter}
     return np.array([2.0 ** (grades[leaf] - 1) if grades[leaf] else 0.0 for leaf in LEAVES])
 
 

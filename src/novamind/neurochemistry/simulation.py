@@ -57,9 +57,7 @@ class Course:
     depression: Floats | None
 
 
-def run(
-    schedules: Mapping[str, Schedule], hours: int, patients: Physiology, parameters: Parameters
-) -> Course:
+def run(schedules: Mapping[str, Schedule], hours: int, patients: Physiology, parameters: Parameters) -> Course:
     """Simulate one or several drugs taken together, for a batch of patients.
 
     Parameters
@@ -100,12 +98,10 @@ def region_level(chemistry: Chemistry, transmitter: Neurotransmitter, region: Br
     parts = [LEAVES[i] for i in np.flatnonzero(weights)]
     if any(part not in levels for part in parts):
         raise NotFoundError(f"no {transmitter.value} terminals are mapped in {region.value}")
-    return np.asarray(
-        sum(weights[LEAVES.index(part)] * levels[part] for part in parts), dtype=np.float64
-    )
+    return np.asarray(sum(weights[LEAVES.index(part)] * levels[part] for part in parts), dtype=np.float64)
 
 
-def _bands(values: Floats) -> tuple[Floats, Floats, Floats]:
+def bands(values: Floats) -> tuple[Floats, Floats, Floats]:
     """Median and ``BAND`` over the first axis; without spread the one value and missing limits."""
     if values.shape[0] == 1:
         missing = np.full(values.shape[1:], np.nan)
@@ -154,9 +150,7 @@ class Simulation:
     def occupancy(self) -> pl.DataFrame:
         """``time_hours, target, value, low, high, basis``: hourly shares of each target; empty where none is known."""
         basis = {binding.target: binding.basis for binding in reversed(bindings(self.drug))}
-        return self._hourly(
-            self.course.occupancy.occupied, "target", lambda name: {"basis": basis[name]}, ("basis",)
-        )
+        return self._hourly(self.course.occupancy.occupied, "target", lambda name: {"basis": basis[name]}, ("basis",))
 
     @cached_property
     def transmitters(self) -> pl.DataFrame:
@@ -237,7 +231,7 @@ class Simulation:
     ) -> pl.DataFrame:
         parts = []
         for name, values in series.items():
-            middle, low, high = _bands(values)
+            middle, low, high = bands(values)
             hours = np.arange(middle.size) * STEP_HOURS
             parts.append(
                 pl.DataFrame({"time_hours": hours, "value": middle, "low": low, "high": high}).with_columns(
@@ -252,7 +246,7 @@ class Simulation:
 
     @staticmethod
     def _rows(daily: Floats, labels: Mapping[str, str]) -> pl.DataFrame:
-        middle, low, high = _bands(daily)
+        middle, low, high = bands(daily)
         frame = pl.DataFrame({"day": np.arange(middle.size) + 1, "value": middle, "low": low, "high": high})
         return frame.select(
             "day", *(pl.lit(value).alias(name) for name, value in labels.items()), "value", "low", "high"
@@ -316,13 +310,13 @@ def simulate(
     if schedule.amounts_mg.ndim != 1:
         raise ValidationError("simulate takes the schedule of one patient: one amount per dose time")
     activity = enzyme_activity(phenotypes, inhibitors)
-    sets, clearance = _members(ensemble, seed, parameters.clearance_cv)
+    sets, clearance = members(ensemble, seed, parameters.clearance_cv)
     patients = Physiology.typical(activity, clearance, creatinine_clearance)
     course = run({parameters.name: schedule}, hours, patients, sets)
     return Simulation(parameters.name, schedule, weeks, dict(phenotypes or {}), ensemble, seed, course)
 
 
-def _members(size: int, seed: int, clearance_cv: float) -> tuple[Parameters, Floats]:
+def members(size: int, seed: int, clearance_cv: float) -> tuple[Parameters, Floats]:
     """Parameter sets and clearance factors (log-normal) of the ensemble; the typical ones for size 0."""
     if size == 0:
         return typical(), np.ones(1)

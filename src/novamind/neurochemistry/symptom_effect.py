@@ -74,6 +74,4 @@ def d2_outcomes(occupied: Floats, activated: Floats) -> Mapping[str, Floats]:
     distances = {"response": occupied - threshold} | {
         outcome: occupied - activated - limit for outcome, limit in BLOCKADE_THRESHOLDS.items()
     }
-    return {
-        outcome: 1.0 / (1.0 + np.exp(-distance / D2_THRESHOLD_WIDTH)) for outcome, distance in distances.items()
-    }
+    return {outcome: 1.0 / (1.0 + np.exp(-distance / D2_THRESHOLD_WIDTH)) for outcome, distance in distances.items()}

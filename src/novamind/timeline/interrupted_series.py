@@ -197,9 +197,7 @@ class _Noise:
             projection=normal @ whitened.T,
             change_factor=float(np.sqrt(normal[1, 1])),
             within=float(np.trace(correlation) - np.trace(np.linalg.pinv(design) @ correlation @ design)),
-            log_determinants=float(
-                np.log(np.diag(factor)).sum() - 0.5 * np.linalg.slogdet(normal)[1]
-            ),
+            log_determinants=float(np.log(np.diag(factor)).sum() - 0.5 * np.linalg.slogdet(normal)[1]),
             log_prior=_log_prior(rho),
         )
 
