@@ -1,30 +1,50 @@
-"""The shell's front door: gathers each room's commands and turns our errors into one clear line."""
+"""The shell's front door: gathers each room's commands and turns every error of use into one clear line."""
 
 import sys
 
 import typer
+from typer.exceptions import TyperException
 
-from novamind.errors import NovamindError
+from novamind.errors import NovamindError, ValidationError
+from novamind.symptoms import commands as symptoms
 
 app = typer.Typer(
     name="novamind",
-    help="Digital twins for psychiatry.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 
-@app.callback()
-def root() -> None:
+@app.callback(invoke_without_command=True)
+def root(context: typer.Context) -> None:
     """Digital twins for psychiatry."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        return
+    import pydantic
+
+    from novamind.infrastructure.logs import configure
+    from novamind.settings import Settings
+
+    try:
+        configure(Settings())
+    except pydantic.ValidationError as error:
+        wrong = "; ".join(f"NOVAMIND_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise ValidationError(f"the configuration cannot be used: {wrong}") from error
+
+
+symptoms.register(app)
 
 
 def main() -> None:
     """Run the command line; exit code 2 and one line on stderr for anything the user can put right."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except NovamindError as error:
         print(f"novamind: {error}", file=sys.stderr)
         sys.exit(2)
+    except TyperException as error:
+        print(f"novamind: {error.format_message()}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    sys.exit(code)

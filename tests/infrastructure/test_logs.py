@@ -73,12 +73,8 @@ def test_unlisted_fields_are_withheld_and_counted(lines: io.StringIO) -> None:
 
 
 @pytest.mark.parametrize("field", FIELDS)
-@pytest.mark.parametrize(
-    "value", [CANARY, {"a": CANARY}, [CANARY], f"1f0e3dad-9990\n{CANARY}", float("nan"), None]
-)
-def test_a_listed_field_with_the_wrong_form_is_withheld(
-    lines: io.StringIO, field: str, value: object
-) -> None:
+@pytest.mark.parametrize("value", [CANARY, {"a": CANARY}, [CANARY], f"1f0e3dad-9990\n{CANARY}", float("nan"), None])
+def test_a_listed_field_with_the_wrong_form_is_withheld(lines: io.StringIO, field: str, value: object) -> None:
     structlog.get_logger().info(DONE, **{field: value})
     assert CANARY not in lines.getvalue()
     assert field not in only(lines)

@@ -1,11 +1,18 @@
-"""A forecast built by hand, so that pictures and reports are tested without a model."""
+"""A forecast built by hand, so that pictures and reports are tested without a model; and the shell."""
 
-from collections.abc import Callable
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
+import structlog
 from scipy.stats import norm
 
+from novamind.cli import main
 from novamind.symptoms.domain import LEVELS, Member, Reliability, Scale, SymptomForecast, Trend
 
 MakeForecast = Callable[..., SymptomForecast]
@@ -73,3 +80,47 @@ def make_forecast() -> MakeForecast:
 def phq9(make_forecast: MakeForecast) -> SymptomForecast:
     """Two weeks of PHQ-9 ahead of 120 days of record."""
     return make_forecast()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a shell command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Shell = Callable[..., Ran]
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Shell]:
+    """Run ``novamind ...`` in this process, in an empty folder, and put logging back afterwards."""
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["novamind", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        captured = capsys.readouterr()
+        code = left.value.code
+        return Ran(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    monkeypatch.chdir(tmp_path)
+    yield run
+    structlog.reset_defaults()
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def diary(tmp_path: Path) -> Path:
+    """Eight weeks of one person's PHQ-9 with gaps, as CSV."""
+    rng = np.random.default_rng(3)
+    days = [day for day in range(56) if rng.random() > 0.2]
+    rows = [f"{date(2025, 1, 6) + timedelta(day)},{rng.integers(8, 15)}" for day in days]
+    path = tmp_path / "diary.csv"
+    path.write_text("timestamp,value\n" + "\n".join(rows) + "\n")
+    return path

@@ -117,6 +117,11 @@ def test_each_observation_falls_into_its_own_local_hour(
         expected.setdefault((hour, shift), []).append(value)
     cells = list(zip(grid.hours.tolist(), grid.utc_offset.tolist(), strict=True))
     assert set(expected) <= set(cells)
+    assert grid.mask[0]
+    assert grid.mask[-1]
+    begins = grid.hours.astype("datetime64[s]") - grid.utc_offset
+    assert (np.diff(begins) >= np.timedelta64(30, "m")).all()
+    assert (np.diff(begins) <= np.timedelta64(1, "h")).all()
     for cell, mean, count in zip(cells, grid.values, grid.counts, strict=True):
         assert count == len(expected.get(cell, ()))
         if count:

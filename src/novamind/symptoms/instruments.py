@@ -209,16 +209,17 @@ INSTRUMENTS: tuple[Instrument, ...] = (
 )
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Reduce a name to its letters and digits, in lower case: ``PHQ-9`` and ``phq_9`` are one."""
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
-_BY_NAME = {_plain(name): known for known in INSTRUMENTS for name in (known.name, *known.aliases)}
+_BY_NAME = {plain(name): known for known in INSTRUMENTS for name in (known.name, *known.aliases)}
 
 
 def recognise(name: str) -> Instrument | None:
     """Look up an instrument whatever the case and punctuation of its name (``phq_9``), else ``None``."""
-    return _BY_NAME.get(_plain(name))
+    return _BY_NAME.get(plain(name))
 
 
 def find(name: str) -> Instrument:
@@ -232,7 +233,7 @@ def find(name: str) -> Instrument:
     known = recognise(name)
     if known is not None:
         return known
-    near = difflib.get_close_matches(_plain(name), list(_BY_NAME), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(plain(name), list(_BY_NAME), n=1, cutoff=0.5)
     hint = f"did you mean {_BY_NAME[near[0]].name}? " if near else ""
     raise NotFoundError(
         f"no such instrument; {hint}Known are {', '.join(known.name for known in INSTRUMENTS)}. "

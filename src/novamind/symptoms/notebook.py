@@ -17,6 +17,7 @@ def forecast(
     step: float | None = None,
     worse: Literal["high", "low"] = "high",
     seed: int = 0,
+    dated: bool = True,
 ) -> Forecast | Forecasts:
     """Forecast a symptom from a person's irregular reports.
 
@@ -39,6 +40,8 @@ def forecast(
         Which end of the scale means more suffering.
     seed
         Kept with the result. The shipped forecast has no randomness: same input, same bytes.
+    dated
+        ``False`` where the timestamps only count days (a study's day 1, 2, ...), so that their weekday means nothing.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def forecast(
     InsufficientDataError
         For fewer than 4 days with reports.
     """
-    forecasts = forecast_many(history, horizon, quantile_levels, scale, step, worse, seed)
+    forecasts = forecast_many(history, horizon, quantile_levels, scale, step, worse, seed, dated)
     if len(forecasts) + len(forecasts.skipped) == 1:
         return forecasts[0]
     return forecasts
@@ -66,11 +69,12 @@ def forecast_many(
     step: float | None = None,
     worse: Literal["high", "low"] = "high",
     seed: int = 0,
+    dated: bool = True,
 ) -> Forecasts:
     """Forecast many series in one batch: long frame ``patient_id, symptom, timestamp, value``.
 
     As :func:`forecast`; series that are too short are listed in ``.skipped`` with the reason.
     """
     return default_service().forecast(
-        frame, horizon, quantile_levels=quantile_levels, scale=scale, step=step, worse=worse, seed=seed
+        frame, horizon, quantile_levels=quantile_levels, scale=scale, step=step, worse=worse, seed=seed, dated=dated
     )

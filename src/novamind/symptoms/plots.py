@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from novamind.symptoms.domain import Days, Floats, SymptomForecast
 from novamind.symptoms.wording import beyond, days_in_words, number, period
 
-#: Days of record in the picture; what lies before them is left out.
-SHOWN_DAYS = 90
+#: Days of record in the picture, and up to twice as many to hold so many reports.
+SHOWN_DAYS, SHOWN_REPORTS = 90, 8
 
 #: Central intervals from the widest to the narrowest: colour, and what the band means in words.
 BANDS = {
@@ -41,7 +41,7 @@ def fan_chart(forecast: SymptomForecast, threshold: float | None = None, title: 
     Parameters
     ----------
     forecast
-        The forecast to draw, with the last :data:`SHOWN_DAYS` days of the record.
+        The forecast to draw, with the last :data:`SHOWN_DAYS` days of the record, more if reports are rare.
     threshold
         A value on the instrument's scale to draw as a line, e.g. 15 on PHQ-9.
     title
@@ -60,13 +60,14 @@ def fan_chart(forecast: SymptomForecast, threshold: float | None = None, title: 
         If ``threshold`` is off the instrument's scale.
     """
     scale, days, median = forecast.scale, forecast.days, forecast.median
-    shown, reports = forecast.history_days[-SHOWN_DAYS:], forecast.history[-SHOWN_DAYS:]
+    back = _days_back(forecast.history)
+    shown, reports = forecast.history_days[-back:], forecast.history[-back:]
     stretch, gaps = _stretches(shown, reports)
     fills = dict([*((meaning, colour) for colour, meaning in BANDS.values()), *([_GAP] if gaps else [])])
 
     x = _day_axis(shown[0], days[-1], origin=days[0])
     in_view = alt.Scale(domain=[scale.low, scale.high], nice=False, zero=False)
-    axis = alt.Axis(title=_value_title(forecast), values=_ticks(scale.low, scale.high))
+    axis = alt.Axis(title=_value_title(forecast), values=_ticks(scale.low, scale.high), format="~g")
     y = alt.Y("value:Q", scale=in_view, axis=axis)
     y_low = alt.Y("low:Q", scale=in_view, axis=axis)
     fill = alt.Fill(
@@ -184,6 +185,11 @@ def _plateaus(days: Days, *columns: Floats) -> Iterator[tuple[float, ...]]:
         yield _ms(edge), *row
 
 
+def _days_back(reports: Floats) -> int:
+    ago = len(reports) - np.flatnonzero(~np.isnan(reports))
+    return int(max(min(max(ago[-SHOWN_REPORTS:][0], SHOWN_DAYS), 2 * SHOWN_DAYS), ago[-1] + 7))
+
+
 def _stretches(days: Days, reports: Floats) -> tuple[NDArray[np.int64], list[Span]]:
     """Tell the unbroken stretches of the record and its long gaps by the person's own rhythm.
 
@@ -194,10 +200,11 @@ def _stretches(days: Days, reports: Floats) -> tuple[NDArray[np.int64], list[Spa
     usual = np.median(distance) if len(distance) else 1.0
     stretch = np.zeros(len(days), dtype=np.int64)
     stretch[seen[1:]] = np.cumsum(distance > 1.5 * usual)
-    long = distance > 2.5 * usual
+    ends = np.append(seen[1:], len(days))  # silence may also close the record
+    long = ends - seen > 2.5 * usual
     return stretch, [
-        (days[before] + _HALF_DAY, days[after] - _HALF_DAY)
-        for before, after in zip(seen[:-1][long], seen[1:][long], strict=True)
+        (days[before] + _HALF_DAY, days[after - 1] + _HALF_DAY)
+        for before, after in zip(seen[long], ends[long], strict=True)
     ]
 
 
@@ -281,8 +288,10 @@ def _finish(layers: list[alt.Chart], height: int, title: str, subtitle: str) -> 
         )
         .configure(font=_FONT, background="white", padding=14)
         .configure_view(stroke=None)
-        .configure_title(offset=24)
+        .configure_mark(aria=False)
+        .configure_title(offset=24, limit=_WIDTH)
         .configure_axis(
+            aria=False,
             gridColor=_GRID,
             domainColor=_LINK,
             tickColor=_LINK,
@@ -291,9 +300,12 @@ def _finish(layers: list[alt.Chart], height: int, title: str, subtitle: str) -> 
             titleColor=_MUTED,
             titleFontSize=12,
             titleFontWeight="normal",
+            titleLimit=height,
+            titlePadding=10,
         )
         .configure_axisX(grid=False)
         .configure_legend(
+            aria=False,
             orient="bottom",
             columnPadding=22,
             labelColor=_TEXT,

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
@@ -15,8 +14,18 @@ from novamind.symptoms.plots import fan_chart, risk_chart, to_svg
 _TEMPLATE = "report.html"
 _SHOWN_FEATURES = 8
 
+
+def _percent_kept_together(shown: object) -> object:
+    """Put a no-break space before each percent sign."""
+    return shown.replace(" %", "\N{NO-BREAK SPACE}%") if isinstance(shown, str) else shown
+
+
 _environment = Environment(
-    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    finalize=_percent_kept_together,
 )
 _environment.filters |= {"date": wording.date, "percent": wording.percent}
 
@@ -51,20 +60,22 @@ def render(forecast: SymptomForecast, threshold: float | None = None, instrument
 
     risk = None if threshold is None else forecast.risk(threshold)
     intervals = {level: forecast.interval(level) for level in (0.5, 0.8, 0.95)}
+    headline, trend = wording.headline(forecast), wording.trend(scale, forecast.trend)
     features = sorted(forecast.importance.items(), key=lambda item: -abs(item[1]))[:_SHOWN_FEATURES]
     return _environment.get_template(_TEMPLATE).render(
         forecast=forecast,
         instrument=instrument,
-        headline=wording.headline(forecast),
-        trend=wording.trend(scale, forecast.trend),
+        headline=headline,
+        trend=trend,
+        insights=[sentence for sentence in forecast.insights if sentence not in (headline, trend)],
         risk=None if risk is None else wording.risk(forecast, risk),
-        picture=Markup(to_svg(fan_chart(forecast, threshold))),  # noqa: S704 - vl-convert escapes the text in it
-        risk_picture=None if threshold is None else Markup(to_svg(risk_chart(forecast, threshold))),  # noqa: S704
+        picture=to_svg(fan_chart(forecast, threshold)),
+        risk_picture=None if threshold is None else to_svg(risk_chart(forecast, threshold)),
         days=[
             {
                 "date": day,
                 "median": shown(forecast.median[i]),
-                "intervals": [f"{shown(low[i])} to {shown(high[i])}" for low, high in intervals.values()],
+                "intervals": [wording.span(scale, low[i], high[i]) for low, high in intervals.values()],
                 "risk": None if risk is None else float(risk.probability[i]),
             }
             for i, day in enumerate(forecast.days)

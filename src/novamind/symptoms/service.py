@@ -51,6 +51,7 @@ class SymptomForecastingService:
         step: float | None = None,
         worse: str = "high",
         seed: int = 0,
+        dated: bool = True,
     ) -> Forecasts:
         """Forecast every series of a long frame in one batch; see :func:`novamind.symptoms.forecast_many`."""
         levels = _checked_levels(quantile_levels)
@@ -66,7 +67,7 @@ class SymptomForecastingService:
         histories = Histories(
             values=stack_right([s.scale.to_unit(s.values).astype(np.float32) for s in series]),
             step=np.array([s.scale.unit_step for s in series], np.float32),
-            weekday=np.array([_weekday(s.days[-1] + 1) for s in series]),
+            weekday=np.array([_weekday(s.days[-1] + 1) if dated else -1 for s in series]),
         )
         return Forecasts(
             series=tuple(series),

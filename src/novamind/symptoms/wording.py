@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from novamind.symptoms.domain import Risk, Scale, SymptomForecast, Trend
+from novamind.symptoms.domain import Member, Risk, Scale, SymptomForecast, Trend
 
 _DIRECTIONS = {
     "worsening": "Getting worse",
@@ -15,11 +15,17 @@ _DIRECTIONS = {
 def number(scale: Scale, value: float, finer: int = 0) -> str:
     """Write a value as exactly as its scale deserves: whole where steps are, else to about 1 % of the range.
 
-    ``finer`` adds decimals, for averages and slopes.
+    Averages, slopes and errors ask for at least ``finer`` decimals.
     """
     whole = scale.step is not None and float(scale.step).is_integer() and float(scale.low).is_integer()
-    decimals = finer + (0 if whole else max(0, 2 - int(np.floor(np.log10(scale.range)))))
+    decimals = max(finer, 0 if whole else 2 - int(np.floor(np.log10(scale.range))))
     return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0 turns -0.0 into 0.0
+
+
+def span(scale: Scale, low: float, high: float) -> str:
+    """Write an interval: ``8 to 21``, and ``8`` where both ends are the same."""
+    first, last = number(scale, low), number(scale, high)
+    return first if first == last else f"{first} to {last}"
 
 
 def percent(probability: float) -> str:
@@ -61,17 +67,25 @@ def headline(forecast: SymptomForecast) -> str:
     """Say where the forecast ends up, how sure that is, and where the person comes from."""
     scale = forecast.scale
     low, high = (bound[-1] for bound in forecast.interval(0.8))
+    bounds = number(scale, low), number(scale, high)
+    likely = f"exactly {bounds[0]}" if bounds[0] == bounds[1] else f"between {bounds[0]} and {bounds[1]}"
     recent = forecast.history[-28:]
-    average = number(scale, float(np.nanmean(recent)), 1)
+    if np.isfinite(recent).any():
+        average = number(scale, float(np.nanmean(recent)), 1)
+        before = f"The last {days_in_words(len(recent))} of the record averaged {average}."
+    else:
+        last = forecast.history_days[np.isfinite(forecast.history)][-1]
+        before = f"The last report is of {date(last)}."
     return (
         f"{forecast.symptom} is expected around {number(scale, forecast.median[-1])} on "
-        f"{date(forecast.days[-1])}, 4 times in 5 between {number(scale, low)} and {number(scale, high)}. "
-        f"The last {days_in_words(len(recent))} of the record averaged {average}."
+        f"{date(forecast.days[-1])}, 4 times in 5 {likely}. {before}"
     )
 
 
 def trend(scale: Scale, trend: Trend) -> str:
     """Say the recent change per week with its uncertainty."""
+    if trend.low <= -scale.range and trend.high >= scale.range:
+        return f"Unknown: too few reports in the last {days_in_words(trend.days)}."
     slope, low, high = (signed(scale, value) for value in (trend.per_week, trend.low, trend.high))
     return (
         f"{_DIRECTIONS[trend.direction]}: {slope} points a week over the last {days_in_words(trend.days)} "
@@ -90,6 +104,14 @@ def risk(forecast: SymptomForecast, risk: Risk) -> str:
         f"The probability of {what} stays below {alert}; it is highest on {date(forecast.days[peak])}, "
         f"with {percent(float(risk.probability[peak]))}."
     )
+
+
+def member(scale: Scale, member: Member) -> str:
+    """Name a model, its share, and its error on this record, else on the validation cohort, in points."""
+    error, where = member.own_error, "on this record"
+    if error is None:
+        error, where = member.validation_error, "on the validation cohort"
+    return f"{member.name} {percent(member.weight)} (error {number(scale, error * scale.range / 100, 2)} {where})"
 
 
 def signed(scale: Scale, value: float) -> str:

@@ -9,6 +9,7 @@ clocks change, both those of :pep:`495` with ``fold=0``:
 """
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -21,6 +22,8 @@ Offsets = NDArray[np.timedelta64]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400
+# Outside these years, which mistyped dates reach, the offset of the nearer end is used.
+_FIRST_SECOND, _LAST_SECOND = -70 * 365 * _DAY, 230 * 365 * _DAY
 
 
 def parse_instant(value: object, name: str) -> datetime:
@@ -33,9 +36,7 @@ def parse_instant(value: object, name: str) -> datetime:
     if not isinstance(value, datetime):
         raise ValidationError(f"{name} must be a datetime or its ISO 8601 text")
     if value.utcoffset() is None:
-        raise ValidationError(
-            f"{name} has no timezone: give one, e.g. datetime(..., tzinfo=ZoneInfo('Europe/Berlin'))"
-        )
+        raise ValidationError(f"{name} has no timezone: give one, e.g. datetime(..., tzinfo=ZoneInfo('Europe/Berlin'))")
     return value
 
 
@@ -95,11 +96,10 @@ def offset_periods(start: np.datetime64, end: np.datetime64, timezone: ZoneInfo)
         period starts at or before ``start``; the last holds ``end``. Two changes within one day that cancel
         each other are not seen.
     """
-    first = int(start.astype("datetime64[s]").astype(np.int64))
-    last = int(end.astype("datetime64[s]").astype(np.int64))
+    first, last = (int(instant.astype("datetime64[s]").astype(np.int64)) for instant in (start, end))
     starts, offsets = [first], [_offset_seconds(first, timezone)]
-    for second in range(first, last + _DAY, _DAY):
-        before, after = max(second - _DAY, first), second
+    begin, stop = _known(first), _known(last)
+    for before, after in pairwise([*range(begin, stop, _DAY), stop]):
         if _offset_seconds(after, timezone) == offsets[-1]:
             continue
         while after - before > 1:
@@ -114,5 +114,9 @@ def offset_periods(start: np.datetime64, end: np.datetime64, timezone: ZoneInfo)
 
 
 def _offset_seconds(utc_second: int, timezone: ZoneInfo) -> int:
-    offset = (_EPOCH + timedelta(seconds=utc_second)).astimezone(timezone).utcoffset()
+    offset = (_EPOCH + timedelta(seconds=_known(utc_second))).astimezone(timezone).utcoffset()
     return 0 if offset is None else round(offset.total_seconds())
+
+
+def _known(utc_second: int) -> int:
+    return min(max(utc_second, _FIRST_SECOND), _LAST_SECOND)

@@ -54,14 +54,10 @@ class CorrelatedEvent:
         object.__setattr__(self, "correlation_id", parse_identifier(self.correlation_id, "correlation_id"))
         object.__setattr__(self, "id", parse_identifier(self.id, "id"))
         if self.parent_event_id is not None:
-            object.__setattr__(
-                self, "parent_event_id", parse_identifier(self.parent_event_id, "parent_event_id")
-            )
+            object.__setattr__(self, "parent_event_id", parse_identifier(self.parent_event_id, "parent_event_id"))
         object.__setattr__(self, "timestamp", parse_instant(self.timestamp, "timestamp"))
         if self.parent_event_id == self.id:
-            raise ValidationError(
-                "an event cannot be its own parent: give the id of the event that caused it"
-            )
+            raise ValidationError("an event cannot be its own parent: give the id of the event that caused it")
 
     @classmethod
     def create_child_event(cls, parent_event: "CorrelatedEvent", event_type: str, **metadata: Any) -> Self:
@@ -203,8 +199,6 @@ class EventChain:
                 heapq.heappush(ready, position)
         if children:
             if children.keys() <= {event.id for event in events}:
-                raise ValidationError(
-                    "the events cause one another in a cycle: one of them must have no parent"
-                )
+                raise ValidationError("the events cause one another in a cycle: one of them must have no parent")
             raise ValidationError("an event's parent is not in the chain: include it among the events")
         return chain

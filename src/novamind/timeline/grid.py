@@ -94,9 +94,7 @@ class HourlyGrid:
         return self.counts > 0
 
 
-def daily_grid(
-    series_index: NDArray[np.integer], day: Times, value: Floats, n_series: int | None = None
-) -> DailyGrid:
+def daily_grid(series_index: NDArray[np.integer], day: Times, value: Floats, n_series: int | None = None) -> DailyGrid:
     """Grid many series by local day at once.
 
     Parameters

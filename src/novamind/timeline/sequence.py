@@ -97,9 +97,7 @@ class TemporalSequence:
         if missing not in ("refuse", "keep"):
             raise ValidationError("missing must be 'refuse' or 'keep'")
         names = _checked_names(feature_names)
-        moments = tuple(
-            parse_instant(moment, f"timestamp {step}") for step, moment in enumerate(timestamps, 1)
-        )
+        moments = tuple(parse_instant(moment, f"timestamp {step}") for step, moment in enumerate(timestamps, 1))
         checked = {
             "sequence_id": parse_identifier(sequence_id, "sequence_id"),
             "feature_names": names,
@@ -190,9 +188,7 @@ class TemporalSequence:
 
     def get_feature_statistics(self) -> dict[str, FeatureStatistics]:
         """Describe each feature over the values that are there."""
-        return {
-            name: _statistics(column) for name, column in zip(self.feature_names, self.values.T, strict=True)
-        }
+        return {name: _statistics(column) for name, column in zip(self.feature_names, self.values.T, strict=True)}
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, a missing one as ``None``; JSON-ready where the metadata are."""
@@ -211,9 +207,7 @@ class TemporalSequence:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Inverse of :meth:`to_dict`; each timestamp keeps its offset from UTC."""
-        lacking = [
-            name for name in ("sequence_id", "feature_names", "timestamps", "values") if name not in data
-        ]
+        lacking = [name for name in ("sequence_id", "feature_names", "timestamps", "values") if name not in data]
         if lacking:
             raise ValidationError(f"the sequence lacks {', '.join(lacking)}")
         return cls(
@@ -254,9 +248,7 @@ def _checked_values(values: ArrayLike, steps: int, names: tuple[str, ...], missi
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValidationError(
-            "values must be numbers, one row per timestamp and one column per feature"
-        ) from error
+        raise ValidationError("values must be numbers, one row per timestamp and one column per feature") from error
     if array.shape != (steps, len(names)):
         raise ValidationError(
             f"values must have the shape (timestamps, features) = ({steps}, {len(names)}), not {array.shape}"
@@ -265,9 +257,7 @@ def _checked_values(values: ArrayLike, steps: int, names: tuple[str, ...], missi
     if refused.any():
         step, column = np.argwhere(refused)[0]
         hint = "" if missing == "keep" else "; missing='keep' allows NaN"
-        raise ValidationError(
-            f"the value of '{names[column]}' at step {step + 1} is not a finite number{hint}"
-        )
+        raise ValidationError(f"the value of '{names[column]}' at step {step + 1} is not a finite number{hint}")
     array.flags.writeable = False
     return array
 

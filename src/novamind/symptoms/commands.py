@@ -1,0 +1,324 @@
+"""The room's shell commands: read a record, forecast, say it, write picture and report."""
+
+import difflib
+import json
+import re
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import typer
+
+from novamind.errors import DataProcessingError, NotFoundError, ValidationError
+from novamind.infrastructure.logs import message
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from novamind.records import LongFrame, SeriesKey
+    from novamind.symptoms.domain import Scale, SymptomForecast
+    from novamind.symptoms.instruments import Instrument
+
+FORECAST_MADE = message("forecast made")
+_LISTED_SYMPTOMS = 20
+_FORECAST_EXAMPLES = """\b
+Examples:
+  novamind forecast diary.csv --instrument PHQ-9 --threshold 15
+  novamind forecast diary.csv --symptom mood --scale 0,10 --step 1 --worse low --json
+"""
+
+Horizon = Annotated[int, typer.Option(help="Days ahead, 1 to 30.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands to the shell."""
+    app.command(epilog=_FORECAST_EXAMPLES)(forecast)
+    app.command(epilog="Example: novamind demo --out demo --seed 7")(demo)
+
+
+def forecast(
+    file: Annotated[Path, typer.Argument(help="CSV or Parquet file in long format, or a patient's directory.")],
+    symptom: Annotated[str | None, typer.Option(help="Which symptom, where the file holds several.")] = None,
+    patient: Annotated[str | None, typer.Option(help="Which patient, where the file holds several.")] = None,
+    horizon: Horizon = 14,
+    instrument: Annotated[str | None, typer.Option(help="A known questionnaire, e.g. PHQ-9.")] = None,
+    scale: Annotated[str | None, typer.Option(help="The range of any other, e.g. 0,10.")] = None,
+    step: Annotated[float | None, typer.Option(help="With --scale: 1 if only whole values occur.")] = None,
+    worse: Annotated[str, typer.Option(help="With --scale: which end is worse, high or low.")] = "high",
+    threshold: Annotated[float | None, typer.Option(help="A score whose risk is wanted, e.g. 15.")] = None,
+    levels: Annotated[str | None, typer.Option(help="Quantile levels of --json, e.g. 0.1,0.5,0.9.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for picture and report; default forecast, none with --json.")
+    ] = None,
+    undated: Annotated[
+        bool, typer.Option("--undated", help="Timestamps only count days: their weekday means nothing.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Kept with the result.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Forecast a symptom from a record: summary here, picture and report as files.
+
+    FILE has the columns timestamp and value, and patient_id and symptom where it holds several series. Days
+    without a report are fine.
+    """
+    started = time.perf_counter()
+    from novamind.symptoms.domain import LEVELS
+    from novamind.symptoms.notebook import forecast_many
+
+    frame = _read(file)
+    key = _choose(frame, patient, symptom)
+    named, its_scale, known = _measured_with(key.name, instrument, scale, step, worse)
+    result = forecast_many(
+        _rows_of(frame, key, named),
+        horizon,
+        quantile_levels=LEVELS if levels is None else _numbers(levels, "--levels", "0.1,0.5,0.9"),
+        scale=its_scale,
+        seed=seed,
+        dated=not undated,
+    )[0]
+    _log(result, started)
+    _present(result, threshold, known, out if out or as_json else Path("forecast"), as_json)
+
+
+def demo(
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for picture and report; default demo, none with --json.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, another patient.")] = 7,
+    horizon: Horizon = 14,
+    as_json: AsJson = False,
+) -> None:
+    """Forecast a simulated patient's PHQ-9: no data needed, nothing leaves the machine."""
+    started = time.perf_counter()
+    from novamind.symptoms.instruments import find
+    from novamind.symptoms.notebook import forecast_many
+
+    known = find("PHQ-9")
+    result = forecast_many(_simulated_record(known, seed), horizon, scale=known.scale, seed=seed)[0]
+    _log(result, started)
+    _present(result, 15, known, out if out or as_json else Path("demo"), as_json)
+
+
+def _read(path: Path) -> "LongFrame":
+    from novamind.records import read_patient_directory, read_table, symptom_frame
+
+    if not path.is_dir():
+        return symptom_frame(read_table(path))
+    record = read_patient_directory(path)
+    if record.symptoms is None:
+        raise NotFoundError("the patient's directory has no symptoms.csv or symptoms.parquet: add one")
+    return record.symptoms
+
+
+def _choose(frame: "LongFrame", patient: str | None, symptom: str | None) -> "SeriesKey":
+    """The one series that is meant. Symptoms are named in errors; patients only counted."""
+    from novamind.symptoms.instruments import plain
+
+    patients = {key.patient_id for key in frame.series}
+    if patient is None and len(patients) > 1:
+        raise ValidationError(f"the file holds {len(patients)} patients: choose one with --patient")
+    if patient is not None and patient not in patients:
+        raise NotFoundError(f"no such patient in the file, which holds {len(patients)}: check --patient")
+    keys = [key for key in frame.series if patient is None or key.patient_id == patient]
+    there = [key.name for key in keys]
+    listed = ", ".join(there[:_LISTED_SYMPTOMS])
+    if len(there) > _LISTED_SYMPTOMS:
+        listed += f" and {len(there) - _LISTED_SYMPTOMS} more"
+    if symptom is None:
+        if len(keys) > 1:
+            raise ValidationError(f"the file holds {len(keys)} symptoms: choose one with --symptom: {listed}")
+        return keys[0]
+    exact = [key for key in keys if key.name == symptom]
+    meant = exact or [key for key in keys if plain(key.name) == plain(symptom)]
+    if len(meant) == 1:
+        return meant[0]
+    near = difflib.get_close_matches(symptom.casefold(), [name.casefold() for name in there], n=1, cutoff=0.5)
+    hint = f"; did you mean {next(n for n in there if n.casefold() == near[0])}?" if near else ""
+    raise NotFoundError(f"no such symptom in the file, which holds {listed}{hint}")
+
+
+def _measured_with(
+    name: str, instrument: str | None, scale: str | None, step: float | None, worse: str
+) -> tuple[str, "Scale", "Instrument | None"]:
+    """What the series is called, its scale, and the instrument if it is a known one."""
+    from novamind.records.frames import UNNAMED_SYMPTOM
+    from novamind.symptoms.domain import Scale
+    from novamind.symptoms.instruments import find, recognise
+
+    if scale is None:
+        if step is not None or worse != "high":
+            raise ValidationError("--step and --worse describe a --scale: give it too, e.g. --scale 0,10")
+        known = recognise(name) if instrument is None else find(instrument)
+        if known is None:
+            raise ValidationError(
+                f"'{name}' is not a known instrument: give --instrument, or its range, e.g. --scale 0,10 --step 1"
+            )
+        return (known.name if name == UNNAMED_SYMPTOM else name), known.scale, known
+    if instrument is not None:
+        raise ValidationError("give --instrument or --scale, not both")
+    ends = _numbers(scale, "--scale", "0,10")
+    if len(ends) != 2:
+        raise ValidationError("--scale must be two numbers, e.g. --scale 0,10")
+    return name, Scale(*ends, step, cast(Literal["high", "low"], worse)), None
+
+
+def _numbers(text: str, option: str, example: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ValidationError(f"{option} must be numbers with commas between, e.g. {option} {example}") from error
+
+
+def _rows_of(frame: "LongFrame", key: "SeriesKey", name: str) -> "pl.DataFrame":
+    import polars as pl
+
+    rows = frame.part(frame.series.index(key))
+    columns: dict[str, Any] = {"timestamp": frame.timestamps[rows], "value": frame.values[rows]}
+    whose = {"symptom": name} if key.patient_id is None else {"symptom": name, "patient_id": key.patient_id}
+    return pl.DataFrame(columns).with_columns(**{column: pl.lit(text) for column, text in whose.items()})
+
+
+def _simulated_record(known: "Instrument", seed: int) -> "pl.DataFrame":
+    """120 days of a simulated person, neither well nor at the end of the scale, through an instrument."""
+    import numpy as np
+    import polars as pl
+
+    from novamind.cohorts import simulate
+
+    cohort = simulate(40, 120, seed=seed)
+    daily = np.isfinite(cohort.reports).mean(1) > 0.6
+    recently = np.clip(cohort.severity[:, -28:], 0, 1).mean(1)
+    plain = np.abs(recently - 0.45) + np.abs(cohort.spread - 0.14)
+    person = int(np.argmin(np.where(daily, plain, np.inf)))
+    values = known.scale.snap(known.scale.from_unit(cohort.severity[person].astype(np.float64)))
+    monday = np.datetime64("2025-01-06")
+    days = monday + cohort.weekday[person] + np.arange(values.size)
+    reported = np.isfinite(cohort.reports[person])
+    return pl.DataFrame({"timestamp": days[reported], "value": values[reported]}).with_columns(
+        symptom=pl.lit(known.name), patient_id=pl.lit(f"simulated-{seed}")
+    )
+
+
+def _log(forecast: "SymptomForecast", started: float) -> None:
+    import structlog
+
+    structlog.get_logger().info(
+        FORECAST_MADE,
+        duration_ms=round(1000 * (time.perf_counter() - started)),
+        horizon=forecast.horizon,
+        model_version=forecast.model_version,
+        seed=forecast.seed,
+    )
+
+
+def _present(
+    forecast: "SymptomForecast",
+    threshold: float | None,
+    instrument: "Instrument | None",
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    files = {} if out is None else _write(forecast, threshold, instrument, out)
+    if as_json:
+        print(json.dumps(_document(forecast, threshold, instrument, files), allow_nan=False))
+    else:
+        print(_summary(forecast, threshold))
+        for what, path in files.items():
+            print(f"{what:<12}{path}")
+
+
+def _write(
+    forecast: "SymptomForecast", threshold: float | None, instrument: "Instrument | None", out: Path
+) -> dict[str, Path]:
+    """Write picture and report; files are named after the symptom, never after the patient."""
+    from novamind.symptoms.plots import fan_chart, save
+    from novamind.symptoms.report import render
+
+    name = "-".join(re.findall(r"[a-z0-9]+", forecast.symptom.lower()))[:60] or "symptom"
+    files = {"Picture": out / f"{name}.png", "Report": out / f"{name}.html"}
+    picture, text = fan_chart(forecast, threshold), render(forecast, threshold, instrument)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        save(picture, files["Picture"])
+        files["Report"].write_text(text, "utf-8")
+    except OSError as error:
+        raise DataProcessingError(f"{out} cannot be written: {error.strerror}; give another --out") from error
+    return files
+
+
+def _summary(forecast: "SymptomForecast", threshold: float | None) -> str:
+    from novamind.symptoms import wording
+
+    scale = forecast.scale
+    middle, wide = forecast.interval(0.8), forecast.interval(0.95)
+    risk = None if threshold is None else forecast.risk(threshold)
+    table = [["", "median", "80 %", "95 %", *([wording.beyond(scale, risk.threshold)] if risk else [])]]
+    for i, day in enumerate(forecast.days):
+        bounds = [wording.span(scale, low[i], high[i]) for low, high in (middle, wide)]
+        chance = [wording.percent(risk.probability[i])] if risk else []
+        table.append([wording.date(day), wording.number(scale, forecast.median[i]), *bounds, *chance])
+    widths = [max(map(len, column)) + 2 for column in zip(*table, strict=True)]
+    facts = {"Trend": wording.trend(scale, forecast.trend)}
+    if risk:
+        facts["Risk"] = wording.risk(forecast, risk)
+    facts["Reliability"] = f"{forecast.reliability.level}: {'; '.join(forecast.reliability.reasons)}."
+    facts["Models"] = ", ".join(wording.member(scale, member) for member in forecast.members)
+    return "\n".join(
+        [
+            wording.headline(forecast),
+            "",
+            *("".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in table),
+            "",
+            *(f"{name:<12}{text}" for name, text in facts.items()),
+        ]
+    )
+
+
+def _document(
+    forecast: "SymptomForecast",
+    threshold: float | None,
+    instrument: "Instrument | None",
+    files: dict[str, Path],
+) -> dict[str, Any]:
+    risk = None if threshold is None else forecast.risk(threshold)
+    intervals = {f"{100 * level:g}": forecast.interval(level) for level in (0.5, 0.8, 0.95)}
+    return {
+        "symptom": forecast.symptom,
+        "patient_id": forecast.patient_id,
+        "instrument": instrument.name if instrument else None,
+        "scale": asdict(forecast.scale),
+        "record": {"first": str(forecast.history_days[0]), "last": str(forecast.history_days[-1])},
+        "days": [
+            {
+                "date": str(day),
+                "median": float(forecast.median[i]),
+                "intervals": {level: [float(b.low[i]), float(b.high[i])] for level, b in intervals.items()},
+                "quantiles": {
+                    f"{level:g}": float(value)
+                    for level, value in zip(forecast.quantile_levels, forecast.quantiles[i], strict=True)
+                },
+            }
+            for i, day in enumerate(forecast.days)
+        ],
+        "trend": asdict(forecast.trend),
+        "risk": None
+        if risk is None
+        else {
+            "threshold": risk.threshold,
+            "alert_probability": risk.alert_probability,
+            "probability": risk.probability.tolist(),
+            "periods": [
+                {"start": str(p.start), "end": str(p.end), "peak_probability": p.peak_probability} for p in risk.periods
+            ],
+        },
+        "reliability": asdict(forecast.reliability),
+        "members": [asdict(member) for member in forecast.members],
+        "importance": dict(forecast.importance),
+        "coverage": {f"{level:g}": share for level, share in forecast.coverage.items()},
+        "insights": list(forecast.insights),
+        "model_version": forecast.model_version,
+        "seed": forecast.seed,
+        "files": {what.lower(): str(path) for what, path in files.items()},
+    }

@@ -1,0 +1,199 @@
+"""The shell says what the Python API says, writes picture and report, and names no patient where it need not."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from conftest import Shell
+
+import novamind as nm
+from novamind.symptoms.commands import FORECAST_MADE
+
+
+@pytest.fixture
+def many(tmp_path: Path, diary: Path) -> Path:
+    """Two patients with two symptoms each, as Parquet."""
+    one = pl.read_csv(diary, try_parse_dates=True)
+    parts = [
+        one.with_columns(patient_id=pl.lit(patient), symptom=pl.lit(symptom))
+        for patient in ("CANARY-1", "CANARY-2")
+        for symptom in ("PHQ_9", "mood")
+    ]
+    path = tmp_path / "many.parquet"
+    pl.concat(parts).write_parquet(path)
+    return path
+
+
+def test_summary_picture_and_report(shell: Shell, diary: Path) -> None:
+    ran = shell("forecast", diary, "--instrument", "phq9", "--threshold", "15")
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("PHQ-9 is expected around ")
+    assert lines[2].split() == ["median", "80", "%", "95", "%", "15", "or", "higher"]
+    assert len([line for line in lines if line.endswith(" %") and " to " in line]) >= 14
+    for fact in ("Trend", "Risk", "Reliability", "Models"):
+        assert any(line.startswith(fact) for line in lines)
+    picture, report = (Path(line.split()[1]) for line in lines[-2:])
+    assert (str(picture), str(report)) == ("forecast/phq-9.png", "forecast/phq-9.html")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "Kroenke" in report.read_text()
+
+
+def test_json_is_one_document_that_equals_the_python_api(shell: Shell, diary: Path) -> None:
+    ran = shell(
+        "forecast", diary, "--scale", "0,27", "--step", "1", "--levels", "0.1,0.5,0.9", "--horizon", "3",
+        "--threshold", "12", "--json",
+    )  # fmt: skip
+    assert (ran.code, ran.err) == (0, "")
+    document = json.loads(ran.out)
+    same = nm.symptoms.forecast(pl.read_csv(diary), horizon=3, quantile_levels=(0.1, 0.5, 0.9), scale=(0, 27), step=1)
+    assert [day["date"] for day in document["days"]] == [str(day) for day in same.days]
+    assert [day["median"] for day in document["days"]] == same.median.tolist()
+    assert [list(day["quantiles"]) for day in document["days"]] == [["0.1", "0.5", "0.9"]] * 3
+    np.testing.assert_array_equal([list(day["quantiles"].values()) for day in document["days"]], same.quantiles)
+    np.testing.assert_array_equal(
+        [day["intervals"]["80"] for day in document["days"]], np.transpose(same.interval(0.8))
+    )
+    assert document["risk"]["probability"] == same.risk(12).probability.tolist()
+    assert document["trend"]["per_week"] == same.trend.per_week
+    assert document["model_version"] == same.model_version
+    assert document["scale"] == {"low": 0, "high": 27, "step": 1, "worse": "high"}
+    assert not document["files"]
+    assert {path.name for path in Path().iterdir()} == {"diary.csv"}
+
+
+def test_timestamps_that_only_count_days(shell: Shell, diary: Path) -> None:
+    document = json.loads(shell("forecast", diary, "--instrument", "PHQ-9", "--undated", "--json").out)
+    history = pl.read_csv(diary).with_columns(symptom=pl.lit("PHQ-9"))
+    undated, dated = (nm.symptoms.forecast(history, dated=dated) for dated in (False, True))
+    drawn = [list(day["quantiles"].values()) for day in document["days"]]
+    np.testing.assert_array_equal(drawn, undated.quantiles)
+    assert (undated.continuous_quantiles != dated.continuous_quantiles).any()
+
+
+def test_json_with_out_writes_the_files_it_names(shell: Shell, diary: Path) -> None:
+    ran = shell("forecast", diary, "--instrument", "PHQ-9", "--json", "--out", "there/deep")
+    files = json.loads(ran.out)["files"]
+    assert files == {"picture": "there/deep/phq-9.png", "report": "there/deep/phq-9.html"}
+    assert all(Path(path).stat().st_size > 10_000 for path in files.values())
+
+
+def test_same_seed_same_bytes(shell: Shell, diary: Path) -> None:
+    for folder in ("one", "two"):
+        assert shell("forecast", diary, "--instrument", "PHQ-9", "--out", folder).code == 0
+    for name in ("phq-9.png", "phq-9.html"):
+        assert (Path("one") / name).read_bytes() == (Path("two") / name).read_bytes()
+
+
+def test_one_of_several_series(shell: Shell, many: Path) -> None:
+    ran = shell("forecast", many, "--patient", "CANARY-2", "--symptom", "phq 9", "--json")
+    document = json.loads(ran.out)
+    assert (document["patient_id"], document["symptom"], document["instrument"]) == ("CANARY-2", "PHQ_9", "PHQ-9")
+
+
+@pytest.mark.parametrize(
+    ("choice", "answer"),
+    [
+        ((), "the file holds 2 patients: choose one with --patient"),
+        (("--symptom", "mood"), "the file holds 2 patients: choose one with --patient"),
+        (("--patient", "X"), "no such patient in the file, which holds 2: check --patient"),
+        (("--patient", "CANARY-1"), "the file holds 2 symptoms: choose one with --symptom: PHQ_9, mood"),
+        (
+            ("--patient", "CANARY-1", "--symptom", "moood"),
+            "no such symptom in the file, which holds PHQ_9, mood; did you mean mood?",
+        ),
+        (("--patient", "CANARY-1", "--symptom", "xyz"), "no such symptom in the file, which holds PHQ_9, mood"),
+    ],
+)
+def test_a_missing_choice_lists_symptoms_and_only_counts_patients(
+    shell: Shell, many: Path, choice: tuple[str, ...], answer: str
+) -> None:
+    ran = shell("forecast", many, *choice)
+    assert (ran.code, ran.out, ran.err) == (2, "", f"novamind: {answer}\n")
+
+
+def test_long_lists_of_symptoms_are_cut(shell: Shell, tmp_path: Path) -> None:
+    rows = [f"2025-01-0{1 + i % 9},3,item {i:02d}" for i in range(30)]
+    path = tmp_path / "items.csv"
+    path.write_text("timestamp,value,symptom\n" + "\n".join(rows))
+    assert shell("forecast", path).err.endswith("item 19 and 10 more\n")
+
+
+def test_files_are_named_after_the_symptom_never_the_patient(shell: Shell, many: Path) -> None:
+    shell("forecast", many, "--patient", "CANARY-1", "--symptom", "PHQ_9", "--out", "out")
+    assert {path.name for path in Path("out").iterdir()} == {"phq-9.png", "phq-9.html"}
+
+
+@pytest.mark.parametrize("symptom", ["../../etc/passwd", "a/b", "Müdigkeit", "心情", "..", "x" * 300])
+def test_any_symptom_gives_a_plain_file_name_inside_the_folder(
+    shell: Shell, many: Path, symptom: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.parquet"
+    pl.read_parquet(many).filter(patient_id="CANARY-1", symptom="PHQ_9").with_columns(
+        symptom=pl.lit(symptom)
+    ).write_parquet(path)
+    assert shell("forecast", path, "--scale", "0,27", "--out", "out").code == 0
+    assert len(list(Path("out").iterdir())) == 2
+    assert not {p.name for p in tmp_path.iterdir()} - {"out", "diary.csv", "many.parquet", "odd.parquet"}
+
+
+def test_a_patients_directory(shell: Shell, diary: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "patient"
+    folder.mkdir()
+    (folder / "patient.json").write_text('{"patient_id": "p-17", "timezone": "Europe/Berlin"}')
+    ran = shell("forecast", folder)
+    assert ran.code == 2
+    assert "no symptoms.csv" in ran.err
+    pl.read_csv(diary).with_columns(symptom=pl.lit("PHQ-9")).write_csv(folder / "symptoms.csv")
+    document = json.loads(shell("forecast", folder, "--json").out)
+    assert (document["patient_id"], document["symptom"]) == ("p-17", "PHQ-9")
+
+
+def test_a_scale_where_low_is_worse_and_negative_values(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "mood.csv"
+    path.write_text("timestamp,value\n" + "\n".join(f"2025-01-{day:02d},{(day % 5) - 2}" for day in range(1, 29)))
+    document = json.loads(shell("forecast", path, "--scale", "-3,3", "--step", "1", "--worse", "low", "--json").out)
+    assert document["scale"] == {"low": -3, "high": 3, "step": 1, "worse": "low"}
+
+
+def test_demo_needs_nothing_and_repeats_itself(shell: Shell) -> None:
+    first = shell("demo", "--out", "first", "--seed", "7")
+    shell("demo", "--out", "second", "--seed", "7")
+    assert (first.code, first.err) == (0, "")
+    assert first.out.splitlines()[-1].split() == ["Report", "first/phq-9.html"]
+    for name in ("phq-9.png", "phq-9.html"):
+        assert (Path("first") / name).read_bytes() == (Path("second") / name).read_bytes()
+    assert "simulated-7" in Path("first/phq-9.html").read_text()
+    other = json.loads(shell("demo", "--seed", "8", "--json").out)
+    assert other["patient_id"] == "simulated-8"
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_any_seed_has_a_patient_worth_showing(shell: Shell, seed: int) -> None:
+    document = json.loads(shell("demo", "--seed", seed, "--json").out)
+    assert 5 <= document["days"][0]["median"] <= 20
+
+
+@pytest.mark.parametrize("command", ["forecast", "demo"])
+def test_help_shows_an_example(shell: Shell, command: str) -> None:
+    ran = shell(command, "--help")
+    assert ran.code == 0
+    assert f"novamind {command} " in ran.out.split("Example", 1)[1]
+
+
+def test_without_a_command_the_shell_helps(shell: Shell) -> None:
+    ran = shell()
+    assert ran.code == 0
+    assert "forecast" in ran.out
+
+
+def test_a_forecast_is_logged_without_the_patient(shell: Shell, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOVAMIND_LOG_LEVEL", "INFO")
+    ran = shell("forecast", many, "--patient", "CANARY-1", "--symptom", "PHQ_9", "--json")
+    line = json.loads(ran.err)
+    assert (line["message"], line["horizon"], line["level"]) == (FORECAST_MADE, 14, "info")
+    assert line["duration_ms"] > 0
+    assert "CANARY" not in ran.err
+    assert json.loads(ran.out)["patient_id"] == "CANARY-1"

@@ -1,0 +1,54 @@
+"""What the README promises runs as it stands there."""
+
+import logging
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+import structlog
+
+from novamind.cli import main
+
+README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text()
+
+
+@pytest.fixture
+def diary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with the diary.csv that the README speaks of."""
+    rows = [f"2025-01-{day:02d},{8 + day * day % 7}" for day in range(1, 29) if day % 6]
+    (tmp_path / "diary.csv").write_text("timestamp,value\n" + "\n".join(rows) + "\n")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", TEXT, re.S))
+@pytest.mark.usefixtures("diary")
+def test_python_runs(block: str) -> None:
+    exec(compile(block, "README.md", "exec"), {})  # noqa: S102 - our own text
+
+
+@pytest.mark.parametrize("line", re.findall(r"^\$ (novamind .*?)(?: +#.*)?$", TEXT, re.M))
+@pytest.mark.usefixtures("diary")
+def test_shell_runs(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", root.handlers)
+    monkeypatch.setattr(sys, "argv", shlex.split(line))
+    with pytest.raises(SystemExit) as left:
+        main()
+    structlog.reset_defaults()
+    assert not left.value.code
+
+
+def test_links_lead_somewhere() -> None:
+    pages = [README, *sorted((README.parent / "docs").glob("*.md"))]
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_settings_table_is_complete() -> None:
+    from novamind.settings import Settings
+
+    assert set(re.findall(r"`NOVAMIND_(\w+)`", TEXT)) == {name.upper() for name in Settings.model_fields}
