@@ -6,6 +6,7 @@ import typer
 from typer.exceptions import TyperException
 
 from novamind.errors import NovamindError, ValidationError
+from novamind.neurochemistry import commands as neurochemistry
 from novamind.symptoms import commands as symptoms
 
 app = typer.Typer(
@@ -34,7 +35,11 @@ def root(context: typer.Context) -> None:
         raise ValidationError(f"the configuration cannot be used: {wrong}") from error
 
 
+train = typer.Typer(help="Make shipped weights and figures again.", no_args_is_help=True, rich_markup_mode=None)
+
 symptoms.register(app)
+neurochemistry.register(app, train)
+app.add_typer(train, name="train")
 
 
 def main() -> None:

@@ -18,17 +18,31 @@ from novamind.neurochemistry.domain import (
 )
 from novamind.neurochemistry.pharmacokinetics import Schedule, drug_names
 from novamind.neurochemistry.simulation import Simulation, simulate
+from novamind.neurochemistry.surrogate import EnhancedXGBoostService
+from novamind.neurochemistry.temporal_mapping import (
+    NeurotransmitterMapping,
+    TemporalNeurotransmitterMapping,
+    extend_neurotransmitter_mapping,
+)
+from novamind.neurochemistry.treatment import Outcome, Treatment, interaction
 
 __all__ = [
     "BrainRegion",
     "ClinicalSignificance",
+    "EnhancedXGBoostService",
     "Neurotransmitter",
     "NeurotransmitterEffect",
+    "NeurotransmitterMapping",
+    "Outcome",
     "ReceptorProfile",
     "ReceptorSubtype",
     "ReceptorType",
     "Schedule",
     "Simulation",
+    "TemporalNeurotransmitterMapping",
+    "Treatment",
     "drug_names",
+    "extend_neurotransmitter_mapping",
+    "interaction",
     "simulate",
 ]

@@ -225,7 +225,7 @@ def terminals(transmitter: Neurotransmitter) -> Mapping[str, str]:
     for row in table("nuclei"):
         if row["transmitter"] != transmitter:
             continue
-        density = sum(transporter_density(name) for name in row["weighted_by"].split())
+        density = np.sum([transporter_density(name) for name in row["weighted_by"].split()], axis=0)
         for leaf, value in zip(LEAVES, density, strict=True):
             named = row["targets"].split()
             if value > 0 and (leaf in named or named == ["*"] or leaf == row["nucleus"]):
@@ -265,7 +265,8 @@ def simulate_chemistry(
     step_hours
         Distance of the times, starting at the first dose.
     release
-        Transmitter to a factor on release and firing drive (1 = baseline), for treatments that are no drug of the tables.
+        Transmitter to a factor on release and firing drive (1 = baseline), for treatments that are no drug of
+        the tables.
     """
     release = release or {}
     shape = np.broadcast_shapes(

@@ -1,11 +1,11 @@
 """How a change of one transmitter in one region reaches others: a compartment model on the projection graph.
 
 The deviation ``x`` from baseline obeys ``dx/dt = M x``. A region passes a share of its deviation along the
-transmitter's own axons (raphe for serotonin, locus coeruleus for noradrenaline, midbrain for dopamine, weighted by terminal
-transporter density), and along its glutamatergic efferents, by which any local change is relayed; every region clears its share. Columns
-of ``M`` sum to minus the clearance, so what is not in a region has been cleared (mass balance); off-diagonal entries are not
-negative, so a rise never becomes a fall elsewhere. Sizes are relative: published data fix the order of weights,
-not the fraction of a change that is relayed.
+transmitter's own axons (raphe for serotonin, locus coeruleus for noradrenaline, midbrain for dopamine, weighted
+by terminal transporter density), and along its glutamatergic efferents, by which any local change is relayed;
+every region clears its share. Columns of ``M`` sum to minus the clearance, so what is not in a region has been
+cleared (mass balance); off-diagonal entries are not negative, so a rise never becomes a fall elsewhere. Sizes
+are relative: published data fix the order of weights, not the fraction of a change that is relayed.
 """
 
 from collections.abc import Collection
@@ -54,7 +54,7 @@ def projection_weights(neurotransmitter: Neurotransmitter) -> Floats:
         for row in table("nuclei"):
             if row["transmitter"] != neurotransmitter:
                 continue
-            density = sum(transporter_density(name) for name in row["weighted_by"].split())
+            density = np.sum([transporter_density(name) for name in row["weighted_by"].split()], axis=0)
             named = row["targets"].split()
             targets = np.array([leaf in named or (named == ["*"]) for leaf in LEAVES]) & ~taken
             taken |= targets

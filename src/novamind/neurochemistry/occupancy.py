@@ -1,9 +1,9 @@
 """Plasma to target: the share of transporters and receptors that a drug and its metabolite hold.
 
 Where a human in-vivo EC50 has been published it sets the scale (``in_vivo``); other targets of the same drug
-follow from it by the ratio of their affinities (``affinity_ratio``). Drugs without any in-vivo value are placed by unbound
-plasma concentration over Ki (``free_plasma``), which assumes free passage into the brain and is the weakest of
-the three. Compounds compete for a target: their concentrations over EC50 add up.
+follow from it by the ratio of their affinities (``affinity_ratio``). Drugs without any in-vivo value are placed
+by unbound plasma concentration over Ki (``free_plasma``), which assumes free passage into the brain and is the
+weakest of the three. Compounds compete for a target: their concentrations over EC50 add up.
 """
 
 from collections.abc import Mapping

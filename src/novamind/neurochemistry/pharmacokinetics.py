@@ -1,10 +1,11 @@
 """Dose to plasma: one- and two-compartment oral models with active metabolites, solved in closed form.
 
 Between two doses the model is linear, so its state (gut, plasma, periphery, metabolite) is a sum of
-exponentials whose rates and amplitudes follow from the eigenvectors of the rate matrix; a dose adds to the
-gut. Missed doses, titration and stopping are amounts in the schedule. The liver is well stirred (Pang & Rowland 1977): oral
-AUC is dose over intrinsic clearance, and first pass and half-life follow from it. A drug that destroys its own enzyme
-(paroxetine, CYP2D6) has its clearance updated at every dose from the exact solution of enzyme turnover.
+exponentials whose rates and amplitudes follow from the eigenvectors of the rate matrix; a dose adds to the gut.
+Missed doses, titration and stopping are amounts in the schedule. The liver is well stirred (Pang & Rowland
+1977): oral AUC is dose over intrinsic clearance, and first pass and half-life follow from it. A drug that
+destroys its own enzyme (paroxetine, CYP2D6) has its clearance updated at every dose from the exact solution of
+enzyme turnover.
 """
 
 import math
@@ -268,10 +269,10 @@ class _Modes:
     inverse: Floats
 
     def amplitudes(self, state: Floats) -> Floats:
-        return np.einsum("pij,pj->pi", self.inverse, state)
+        return np.asarray(np.einsum("pij,pj->pi", self.inverse, state))
 
     def advance(self, state: Floats, hours: float) -> Floats:
-        return np.einsum("pij,pj->pi", self.vectors, np.exp(self.rates * hours) * self.amplitudes(state))
+        return np.asarray(np.einsum("pij,pj->pi", self.vectors, np.exp(self.rates * hours) * self.amplitudes(state)))
 
 
 def _modes(drug: DrugKinetics, patients: Physiology, enzyme_left: Floats | float = 1.0) -> _Modes:

@@ -8,6 +8,7 @@ used for anything; passing is evidence.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -55,7 +56,7 @@ def _occupied(drug: str, dose_mg: float, target: str, hours: Floats, doses: int)
     parameters = kinetics(drug)
     schedule = Schedule.regular(dose_mg, 24.0, 24.0 * doses)
     levels = concentrations(parameters, schedule, hours)
-    return occupancy({parameters.name: levels}).occupied[target][0]
+    return np.asarray(occupancy({parameters.name: levels}).occupied[target][0])
 
 
 def _steady_occupancy(drug: str, dose_mg: float, target: str = "SERT") -> float:
@@ -105,7 +106,8 @@ def single_dose_occupancy() -> CheckResult:
         "sertraline 50 mg": (0.691, 0.779, 0.528, 0.578),
         "paroxetine 20 mg": (0.446, 0.446, 0.103, 0.103),
     }
-    model, passed = {}, True
+    model: dict[str, float] = {}
+    passed = True
     for name, (low_4, high_4, low_48, high_48) in published.items():
         drug, dose, _ = name.split()
         early, late = _occupied(drug, float(dose), "SERT", np.array([4.0, 48.0]), 1)
@@ -300,7 +302,7 @@ def _onset(parameters: Parameters) -> tuple[dict[str, Floats], Flags]:
     effect = depression_effect(_sustained(parameters, 42, 0.8), parameters, _STEP_HOURS)
     share = _on_day(effect, 7) / _on_day(effect, 42)
     steps = [_on_day(effect, 7 * week) - _on_day(effect, 7 * (week - 1)) for week in range(1, 7)]
-    diminishing = np.all([after <= before for before, after in zip(steps, steps[1:], strict=False)], axis=0)
+    diminishing = np.all([after <= before for before, after in pairwise(steps)], axis=0)
     return {"share at week 1": share}, (share >= 0.25) & (share <= 0.42) & diminishing
 
 

@@ -1,7 +1,8 @@
 """The room's tables: every figure with unit, source, licence and whether its source was re-read.
 
-``status`` is ``read`` (checked at the source), ``derived`` (computed from read figures as the row says), ``recalled`` (carried from
-memory of the source, not re-read), ``secondary`` (seen only in a work that cites it) or ``assumed``.
+``status`` is ``read`` (checked at the source), ``derived`` (computed from read figures as the row says),
+``recalled`` (carried from memory of the source, not re-read), ``secondary`` (seen only in a work that cites it)
+or ``assumed``.
 """
 
 import csv
@@ -53,7 +54,7 @@ def region_weights(region: BrainRegion) -> Floats:
     weights = np.zeros(len(LEAVES))
     for part in parts:
         weights[LEAVES.index(part)] = float(rows[part]["volume"]) if len(parts) > 1 else 1.0
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 #: Regions with a value: leaves that can be named, and composites.

@@ -105,7 +105,7 @@ def bands(values: Floats) -> tuple[Floats, Floats, Floats]:
     """Median and ``BAND`` over the first axis; without spread the one value and missing limits."""
     if values.shape[0] == 1:
         missing = np.full(values.shape[1:], np.nan)
-        return values[0], missing, missing
+        return np.asarray(values[0]), missing, missing
     low, middle, high = np.quantile(values, (BAND[0], 0.5, BAND[1]), axis=0)
     return middle, low, high
 
@@ -114,7 +114,7 @@ def _daily(values: Floats) -> Floats:
     """Means over days, ``(patients, days)``."""
     per_day = int(HOURS_PER_DAY / STEP_HOURS)
     days = values.shape[1] // per_day
-    return values[:, : days * per_day].reshape(values.shape[0], days, per_day).mean(axis=2)
+    return np.asarray(values[:, : days * per_day].reshape(values.shape[0], days, per_day).mean(axis=2))
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ class Simulation:
     """One regimen's course. Frames are Polars; ``low`` and ``high`` are the 90 % band, null without ensemble.
 
     The band joins what is uncertain in the model (parameter sets that fit published checks equally well) and
-    how much patients differ in clearance. It leaves out what the model does not know: whether its structure is right, and how
-    one person's symptoms answer.
+    how much patients differ in clearance. It leaves out what the model does not know: whether its structure is
+    right, and how one person's symptoms answer.
 
     Attributes
     ----------

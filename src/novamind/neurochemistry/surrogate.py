@@ -1,8 +1,8 @@
 """A fast emulator of the twin: gradient-boosted trees trained on simulated patients, with exact contributions.
 
-It answers one question, what a sustained change of one monoamine's release does to the level of each monoamine in a region on
-a given day, for any parameter set. It knows nothing that the twin does not know: it is faster, and its SHAP
-contributions (Lundberg 2020 Nat Mach Intell 2:56) say which input moved the answer. Trained by
+It answers one question, what a sustained change of one monoamine's release does to the level of each monoamine
+in a region on a given day, for any parameter set. It knows nothing that the twin does not know: it is faster,
+and its SHAP contributions (Lundberg 2020 Nat Mach Intell 2:56) say which input moved the answer. Trained by
 ``novamind train neurochemistry``; the manifest beside the weights holds seed, hash and held-out agreement.
 """
 

@@ -172,8 +172,9 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
             raise ValidationError(f"time_steps must be a whole number from 1 to {MAXIMUM_CASCADE_STEPS}")
         if not (math.isfinite(step_hours) and 0 < step_hours <= 24 * 7):
             raise ValidationError("step_hours must be above 0 and at most one week")
-        initial = np.where(region_weights(region) > 0, initial_level, 0.0)
-        spread = cascade(generator(transmitter, self.cut), initial, np.arange(time_steps) * step_hours)
+        initial = np.asarray((region_weights(region) > 0) * float(initial_level), dtype=np.float64)
+        times = np.asarray(np.arange(time_steps) * step_hours, dtype=np.float64)
+        spread = cascade(generator(transmitter, self.cut), initial, times)
         return {name: spread @ region_weights(name) for name in MAPPED_REGIONS}
 
     def analyze_temporal_response(
@@ -186,7 +187,7 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
         trend: bool = False,
         onset_days: float = 0.0,
     ) -> NeurotransmitterEffect:
-        """Did one person's series change after the baseline period?
+        """Test whether one person's series changed after the baseline period.
 
         Interrupted time series with autocorrelated noise: see :mod:`novamind.timeline.interrupted_series`.
 

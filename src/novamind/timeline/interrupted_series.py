@@ -1,11 +1,11 @@
 """Did something change in one person's series when something was started? An interrupted time series.
 
-Measurements of one person resemble their neighbours, so a test that takes them as independent finds changes that are not
-there. Here the deviation from the regression is a first-order autoregressive process plus white noise (a
-"nugget": measurement error), the regression is generalised least squares, and the two unknowns of the noise (the
-autocorrelation at the typical spacing and the nugget's share) are integrated out on a grid instead of being estimated:
-with 20 points a phase an estimate is far too small too often. Under the flat priors on the coefficients and on
-log variance each grid point gives a Student t, and the answer is their mixture.
+Measurements of one person resemble their neighbours, so a test that takes them as independent finds changes
+that are not there. Here the deviation from the regression is a first-order autoregressive process plus white
+noise (a "nugget": measurement error), the regression is generalised least squares, and the two unknowns of the
+noise (the autocorrelation at the typical spacing and the nugget's share) are integrated out on a grid instead
+of being estimated: with 20 points a phase an estimate is far too small too often. Under the flat priors on the
+coefficients and on log variance each grid point gives a Student t, and the answer is their mixture.
 
 Method: restricted likelihood (Harville 1974 Biometrika 61:383) as integrated likelihood of the noise (Berger, De
 Oliveira & Sanso 2001 J Am Stat Assoc 96:1361), segmented regression (Wagner 2002 J Clin Pharm Ther 27:299).
@@ -238,6 +238,6 @@ def _quantile(level: float, weight: Floats, change: Floats, error: Floats, freed
         step = middle - excess / density
         following = np.where((step <= low) | (step >= high), 0.5 * (low + high), step)
         if (np.abs(following - middle) <= 1e-9 * (high - low + np.abs(middle))).all():
-            return following
+            break
         middle = following
-    return middle
+    return np.asarray(following)
