@@ -224,7 +224,8 @@ class NeurotransmitterEffect:
             spread = math.sqrt(total / (after.size * before.size) + effect**2 / (2 * (total - 2)))
             margin = float(stats.t.ppf(0.975, total - 2)) * spread
             interval = (effect - margin, effect + margin)
-            p_value = float(stats.ttest_ind(after, before, equal_var=False).pvalue)
+            groups = ((sample.mean(), sample.std(ddof=1), sample.size) for sample in (after, before))
+            p_value = float(stats.ttest_ind_from_stats(*next(groups), *next(groups), equal_var=False).pvalue)
         return cls(
             neurotransmitter,
             effect,

@@ -93,7 +93,7 @@ class Treatment:
             mine = occupied.get(target, 0.0)
             pressures = np.array([mine / (1.0 - mine), share / (1.0 - share)])
             total = pressures.sum()
-            if total > 0:
+            if total > 0 and target in RECEPTORS:
                 activities = (activity.get(target, 0.0), other.intrinsic_activity.get(target, 0.0))
                 activity[target] = float(pressures @ activities / total)
             occupied[target] = float(total / (1.0 + total))
