@@ -35,11 +35,10 @@ def root(context: typer.Context) -> None:
         raise ValidationError(f"the configuration cannot be used: {wrong}") from error
 
 
-train = typer.Typer(help="Make shipped weights and figures again.", no_args_is_help=True, rich_markup_mode=None)
-
-symptoms.register(app)
-neurochemistry.register(app, train)
+train = typer.Typer(help="Make a room's models again, or fit them on your own data.")
 app.add_typer(train, name="train")
+symptoms.register(app, train)
+neurochemistry.register(app, train)
 
 
 def main() -> None:

@@ -328,8 +328,8 @@ def _level_path(
 def _answer(rng: np.random.Generator, severity: Floats, person: _Person, p: CohortSettings) -> tuple[Floats, Floats]:
     """Severity through an instrument: items in steps, averaged, with first-days elevation and sticky answers."""
     n, days = severity.shape
-    elevation: Floats = (rng.normal(0.25, 1.0, n) * p.elevation_sd).astype(np.float32) * person.spread
-    fade = rng.uniform(1.5, 6, n)
+    elevation: Floats = (rng.normal(0.25, 1.0, (n,)) * p.elevation_sd).astype(np.float32) * person.spread
+    fade = rng.uniform(1.5, 6, (n,))
     seen = severity + (elevation[:, None] * np.exp(-np.arange(days) / fade[:, None])).astype(np.float32)
 
     categories = rng.choice([1, 2, 3, 4, 5, 6, 10, 20, 100], n, p=[0.01, 0.03, 0.2, 0.2, 0.06, 0.15, 0.1, 0.05, 0.2])

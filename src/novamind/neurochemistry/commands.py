@@ -72,8 +72,8 @@ def simulate(
 
 def train_room(
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
-    folder: Annotated[
-        Path | None, typer.Option(help="The room's folder to write to; the installed package when not given.")
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for reference/ and weights/; the installed room when not given.")
     ] = None,
 ) -> None:
     """Draw the ensemble of parameter sets and train the surrogate; minutes on two cores."""
@@ -82,7 +82,7 @@ def train_room(
     def progress(message: str) -> None:
         print(message, file=sys.stderr)
 
-    metrics = train(folder or Path(__file__).parent, seed, progress)
+    metrics = train(out or Path(__file__).parent, seed, progress)
     print(json.dumps(metrics))
 
 

@@ -7,6 +7,7 @@ Econometrica 46:33; XGBoost's ``reg:quantileerror``, Chen & Guestrin 2016, KDD).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.features import Summary
+from novamind.symptoms.origins import Origins
 from novamind.symptoms.preprocessing import Array
 
 if TYPE_CHECKING:
@@ -42,8 +44,11 @@ class BoostedQuantiles:
         booster.load_model(path)
         return cls(booster)
 
-    def quantiles(self, summary: Summary, horizon: int) -> Array:
-        """Quantiles at :data:`LEVELS` on the unit scale, ``(series, horizon, 21)``."""
+    def quantiles(self, origins: Origins, horizons: Sequence[int]) -> tuple[Array, ...]:
+        """See :class:`novamind.symptoms.ports.Forecaster`."""
+        return tuple(self._from(s, h) for s, h in zip(origins.summaries, horizons, strict=True))
+
+    def _from(self, summary: Summary, horizon: int) -> Array:
         knots = KNOTS[: np.searchsorted(KNOTS, horizon) + 1]
         rows = summary.per_day(knots)
         z = self.booster.inplace_predict(rows.reshape(-1, rows.shape[-1])).reshape(len(rows), len(knots), len(LEVELS))

@@ -3,6 +3,7 @@
 import difflib
 import json
 import re
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -27,13 +28,20 @@ Examples:
   novamind forecast diary.csv --instrument PHQ-9 --threshold 15
   novamind forecast diary.csv --symptom mood --scale 0,10 --step 1 --worse low --json
 """
+_TRAIN_EXAMPLES = """\b
+Examples:
+  novamind train symptoms --preset compact --seed 0 --out model
+  novamind train symptoms --data diaries.parquet --scales scales.json --out ours
+  NOVAMIND_SYMPTOM_MODEL_PATH=ours novamind forecast diary.csv --scale 0,10
+"""
 
 Horizon = Annotated[int, typer.Option(help="Days ahead, 1 to 30.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this room's commands to the shell."""
+def register(app: typer.Typer, train: typer.Typer) -> None:
+    """Add this room's commands to the shell, and its models to ``novamind train``."""
+    train.command("symptoms", epilog=_TRAIN_EXAMPLES)(train_symptoms)
     app.command(epilog=_FORECAST_EXAMPLES)(forecast)
     app.command(epilog="Example: novamind demo --out demo --seed 7")(demo)
 
@@ -99,6 +107,61 @@ def demo(
     result = forecast_many(_simulated_record(known, seed), horizon, scale=known.scale, seed=seed)[0]
     _log(result, started)
     _present(result, 15, known, out if out or as_json else Path("demo"), as_json)
+
+
+def train_symptoms(
+    out: Annotated[Path, typer.Option(help="Folder for the model; an interrupted run goes on from there.")],
+    preset: Annotated[
+        str, typer.Option(help="compact (2 cores), full (a GPU) or smoke (seconds, a test).")
+    ] = "compact",
+    seed: Annotated[int, typer.Option(help="Same seed and data, same model.")] = 0,
+    data: Annotated[
+        Path | None, typer.Option(help="Your own diaries, long format with patient_id and symptom, to fit on as well.")
+    ] = None,
+    scales: Annotated[
+        Path | None,
+        typer.Option(help='With --data: JSON of symptom to {"low": 0, "high": 10, "step": 1, "worse": "high"}.'),
+    ] = None,
+    undated: Annotated[bool, typer.Option("--undated", help="With --data: its weekdays mean nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the symptom model on simulated persons, and on your own diaries if you give them.
+
+    Needs the extra: pip install 'novamind[train]'.
+    """
+    from novamind.symptoms.training import PRESETS, diaries, train
+
+    if preset not in PRESETS:
+        raise ValidationError(f"no preset of that name: choose {', '.join(PRESETS)}")
+    own = [] if data is None else diaries(_read(data), _scales(scales), dated=not undated)
+    started = time.perf_counter()
+
+    def progress(stage: str) -> None:
+        print(f"{time.perf_counter() - started:7.0f} s  {stage}", file=sys.stderr, flush=True)
+
+    name = f"symptoms-{preset}" if data is None else f"symptoms-{preset}-own"
+    model = train(PRESETS[preset], seed=seed, out=out, name=name, diaries=own, progress=progress)
+    if as_json:
+        print(json.dumps({"version": model.version, "error": model.validation_error, "coverage": model.coverage}))
+        return
+    print(f"Model       {model.version} in {out}")
+    print("CRPS        " + ", ".join(f"{member} {error:.2f} %" for member, error in model.validation_error.items()))
+    print("Coverage    " + ", ".join(f"{100 * level:g} %: {share:.3f}" for level, share in model.coverage.items()))
+
+
+def _scales(path: Path | None) -> dict[str, "Scale"] | None:
+    from novamind.symptoms.domain import Scale
+
+    if path is None:
+        return None
+    try:
+        return {symptom: Scale(**scale) for symptom, scale in json.loads(path.read_text()).items()}
+    except OSError as error:
+        raise DataProcessingError(f"{path} cannot be read: {error.strerror}") from error
+    except (json.JSONDecodeError, TypeError, AttributeError) as error:
+        raise ValidationError(
+            '--scales must be JSON such as {"mood": {"low": 0, "high": 10, "step": 1, "worse": "low"}}'
+        ) from error
 
 
 def _read(path: Path) -> "LongFrame":

@@ -5,6 +5,7 @@ are, less so with every day; people have weekdays. What they take from the simul
 the idea at each horizon (a damping coefficient) and the shape of the errors (quantiles of standardised residuals).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.features import FEATURES, Summary
+from novamind.symptoms.origins import Origins
 from novamind.symptoms.preprocessing import Array
 
 #: Upper ends of the groups of horizons (days) and of record lengths (reports) that share what was learned.
@@ -57,8 +59,11 @@ class Expert:
     shape: Array
     empirical_reports: float
 
-    def quantiles(self, summary: Summary, horizon: int) -> Array:
-        """Quantiles at :data:`LEVELS` on the unit scale, ``(series, horizon, 21)``."""
+    def quantiles(self, origins: Origins, horizons: Sequence[int]) -> tuple[Array, ...]:
+        """See :class:`novamind.symptoms.ports.Forecaster`."""
+        return tuple(self._from(s, h) for s, h in zip(origins.summaries, horizons, strict=True))
+
+    def _from(self, summary: Summary, horizon: int) -> Array:
         day, person = horizon_group(horizon), report_group(summary.reports)
         shape = self.shape[day[None, :], person[:, None]]
         out = summary.level[:, None, None] + summary.spread[:, None, None] * shape

@@ -149,7 +149,7 @@ def summarise(histories: Histories, levels: NDArray[np.float64]) -> Summary:
     spread: Array = np.sqrt(variance).astype(np.float32)
 
     def standard(x: Array) -> Array:
-        out: Array = (x - level) / spread
+        out: Array = ((x - level) / spread).astype(np.float32)
         return out
 
     def last_reports(k: int) -> Array:

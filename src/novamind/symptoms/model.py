@@ -12,12 +12,13 @@ import numpy as np
 from novamind.errors import ModelInferenceError
 from novamind.symptoms.boosting import BoostedQuantiles
 from novamind.symptoms.conformal import Calibration, own_scale
-from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import Stack, combine, crps
 from novamind.symptoms.experts import Expert
-from novamind.symptoms.features import Summary, summarise
+from novamind.symptoms.features import Summary
+from novamind.symptoms.origins import Origins
 from novamind.symptoms.ports import Forecaster
 from novamind.symptoms.preprocessing import Array, Histories
+from novamind.symptoms.transformer import TransformerQuantiles
 
 #: Earlier origins, in days before the present one, from which the record is forecast to see who was right.
 BACKTEST_DAYS = (7, 14, 21, 35)
@@ -26,6 +27,7 @@ _BACKTEST_REPORTS = 10  # reports that must lie before such an origin
 
 MANIFEST = "manifest.json"
 _BOOSTER = "boosting.ubj"
+TRANSFORMER_FILE = "transformer.onnx"
 _STACK = "stack.json"
 
 
@@ -54,13 +56,19 @@ class Prediction:
 
     Attributes
     ----------
+    members
+        Each member's own quantiles, ``(members, series, horizon, 21)`` on the unit scale.
+    combined
+        The members' weighted average before calibration, ``(series, horizon, 21)``.
     quantiles
-        ``(series, horizon, 21)`` on the unit scale, calibrated, not rounded to steps.
+        The same calibrated, not rounded to steps.
     weights
         ``(series, horizon, members)``.
     """
 
     summary: Summary
+    members: Array
+    combined: Array
     quantiles: Array
     weights: Array
     backtest: Backtest
@@ -88,59 +96,51 @@ class SymptomModel:
     coverage: dict[float, float]
 
     def predict(self, histories: Histories, horizon: int) -> Prediction:
-        """Forecast a batch; every series needs at least one report within the lookback."""
-        summary = summarise(histories, LEVELS)
-        backtest = self.backtest(histories)
+        """Forecast a batch; every series needs at least one report within the lookback.
+
+        The same pass forecasts each record from earlier origins, and scores what came there: nothing of the present
+        origin is used for that.
+        """
+        origins = Origins.present(histories).and_earlier(BACKTEST_DAYS, _BACKTEST_REPORTS, _BACKTEST_HORIZON)
+        horizons = [horizon] + [_BACKTEST_HORIZON] * (len(origins.back) - 1)
+        quantiles = [np.stack(members) for members in zip(*self.member_quantiles(origins, horizons), strict=True)]
+        backtest = self._backtest(origins, quantiles[1:])
+        summary = origins.summaries[0]
         weights = self.stack.member_weights(
             summary.reports, horizon, backtest.loss / summary.spread[:, None], backtest.days
         )
-        combined = combine(self.member_quantiles(summary, horizon), weights)
-        quantiles = self.calibration.apply(combined, summary.reports, backtest.ratio, backtest.days)
-        return Prediction(summary, quantiles, weights, backtest)
+        combined = combine(quantiles[0], weights)
+        calibrated = self.calibration.apply(combined, summary.reports, backtest.ratio, backtest.days)
+        return Prediction(summary, quantiles[0], combined, calibrated, weights, backtest)
 
-    def member_quantiles(self, summary: Summary, horizon: int) -> Array:
-        """Every member's quantiles, ``(members, series, horizon, 21)``."""
-        return np.stack([m.quantiles(summary, horizon) for m in self.members])
+    def member_quantiles(self, origins: Origins, horizons: Sequence[int]) -> list[tuple[Array, ...]]:
+        """Every member's quantiles from every origin."""
+        return [member.quantiles(origins, horizons) for member in self.members]
 
-    def backtest(self, histories: Histories) -> Backtest:
-        """Forecast each record from earlier origins, and score what came: nothing of the present origin is used."""
-        series, members = len(histories), len(self.members)
-        loss = np.zeros((series, members), np.float32)
+    def _backtest(self, origins: Origins, quantiles: Sequence[Array]) -> Backtest:
+        values = origins.histories.values
+        series = len(values)
+        loss = np.zeros((series, len(self.members)), np.float32)
         days = np.zeros(series, np.float32)
         ratio = np.ones(series, np.float32)
-        for back in BACKTEST_DAYS:
-            if back >= histories.values.shape[1]:
-                break
-            outcome = histories.values[:, -back:][:, :_BACKTEST_HORIZON]
-            earlier = histories.before(back)
-            rows = np.flatnonzero(
-                (np.isfinite(earlier.values).sum(1) >= _BACKTEST_REPORTS) & np.isfinite(outcome).any(1)
-            )
-            if not len(rows):
-                break
-            summary = summarise(earlier.rows(rows), LEVELS)
-            quantiles = self.member_quantiles(summary, _BACKTEST_HORIZON)
-            scored = outcome[rows]
+        earlier = zip(origins.back[1:], origins.rows[1:], origins.summaries[1:], quantiles, strict=True)
+        for back, rows, summary, members in earlier:
+            outcome = values[rows, -back:][:, :_BACKTEST_HORIZON]
+            none = np.zeros(len(rows), np.float32)
             weights = self.stack.member_weights(
-                summary.reports,
-                _BACKTEST_HORIZON,
-                np.zeros((len(rows), members), np.float32),
-                np.zeros(len(rows), np.float32),
+                summary.reports, _BACKTEST_HORIZON, np.zeros((len(rows), len(self.members)), np.float32), none
             )
-            combined = self.calibration.apply(
-                combine(quantiles, weights), summary.reports, ratio[rows] * 0 + 1, ratio[rows] * 0
-            )
-            ratio_here, days_here = own_scale(combined, scored)
+            combined = self.calibration.apply(combine(members, weights), summary.reports, none + 1, none)
+            ratio_here, days_here = own_scale(combined, outcome)
             total = days[rows] + days_here
-            share = np.divide(days_here, total, out=np.zeros_like(total), where=total > 0)
-            loss_here = np.nan_to_num(np.nanmean(crps(quantiles, scored[None]), axis=2)).T
-            loss[rows] += share[:, None] * (loss_here - loss[rows])
+            share = days_here / total
+            loss[rows] += share[:, None] * (np.nanmean(crps(members, outcome[None]), axis=2).T - loss[rows])
             ratio[rows] += share * (ratio_here - ratio[rows])
             days[rows] = total
         return Backtest(loss, days, ratio)
 
     def save(self, folder: Path, manifest: dict[str, Any]) -> None:
-        """Write the parts and a manifest that names each file's digest."""
+        """Write the parts and a manifest that names each file's digest; the network's file is there already."""
         folder.mkdir(parents=True, exist_ok=True)
         parts: dict[str, Any] = {"experts": []}
         for member in self.members:
@@ -161,7 +161,8 @@ class SymptomModel:
         parts["factors"] = _rounded(self.calibration.factors)
         parts["own_days"] = self.calibration.own_days
         (folder / _STACK).write_text(json.dumps(parts))
-        digests = {name: _digest(folder / name) for name in (_BOOSTER, _STACK)}
+        files = (_BOOSTER, TRANSFORMER_FILE, _STACK)
+        digests = {name: _digest(folder / name) for name in files if (folder / name).exists()}
         manifest = {
             **manifest,
             "files": digests,
@@ -202,9 +203,12 @@ class SymptomModel:
             )
             for e in parts["experts"]
         ]
+        loaded: list[Forecaster] = [BoostedQuantiles.load(folder / _BOOSTER)]
+        if TRANSFORMER_FILE in manifest["files"]:
+            loaded.append(TransformerQuantiles.load(folder / TRANSFORMER_FILE))
         whole = hashlib.sha256("".join(sorted(manifest["files"].values())).encode()).hexdigest()
         return cls(
-            members=(*experts, BoostedQuantiles.load(folder / _BOOSTER)),
+            members=(*experts, *loaded),
             stack=Stack(np.array(parts["weights"], np.float32), parts["learning_rate"]),
             calibration=Calibration(np.array(parts["factors"], np.float32), parts["own_days"]),
             version=f"{manifest['name']}-{whole[:8]}",

@@ -39,9 +39,9 @@ def reliability(history: Floats, ratio: float, scored_days: int, reports_per_day
     elif gap > 4:
         minor.append(f"no report in the last {gap} days")
     if recent < 0.25:
-        grave.append(f"reports on {recent:.0%} of the last {min(28, len(history))} days")
+        grave.append(f"reports on {100 * recent:.0f} % of the last {min(28, len(history))} days")
     elif recent < 0.6:
-        minor.append(f"reports on {recent:.0%} of the last {min(28, len(history))} days")
+        minor.append(f"reports on {100 * recent:.0f} % of the last {min(28, len(history))} days")
     if reports >= 8 and np.ptp(history[known]) == 0:
         minor.append("every report is the same, so the person's variation is not known")
     if scored_days >= 7 and ratio > 1.8:
@@ -52,7 +52,7 @@ def reliability(history: Floats, ratio: float, scored_days: int, reports_per_day
         return Reliability("low", (*grave, *minor))
     if minor:
         return Reliability("medium", tuple(minor))
-    rests = [f"{reports} days with reports, {recent:.0%} of the last {min(28, len(history))} days"]
+    rests = [f"{reports} days with reports, {100 * recent:.0f} % of the last {min(28, len(history))} days"]
     if scored_days >= 7:
         rests.append(f"earlier forecasts of this record erred {ratio:.1f} times as far as stated")
     if reports_per_day > 1.3:

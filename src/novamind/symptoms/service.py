@@ -60,14 +60,14 @@ class SymptomForecastingService:
         if not 1 <= horizon <= self.max_horizon:
             raise ValidationError(f"horizon must be 1 to {self.max_horizon} days")
         frame = symptom_frame(data)
-        series, skipped = prepare(frame, _scales(frame, scale, step, worse))
+        series, skipped = prepare(frame, scales_of(frame, scale, step, worse))
         if not series:
             reasons = sorted(set(skipped.values()))
             raise InsufficientDataError(f"nothing to forecast: {'; '.join(reasons)}")
         histories = Histories(
             values=stack_right([s.scale.to_unit(s.values).astype(np.float32) for s in series]),
             step=np.array([s.scale.unit_step for s in series], np.float32),
-            weekday=np.array([_weekday(s.days[-1] + 1) if dated else -1 for s in series]),
+            weekday=np.array([weekday_of(s.days[-1] + 1) if dated else -1 for s in series]),
         )
         return Forecasts(
             series=tuple(series),
@@ -159,7 +159,8 @@ def prepare(
     return series, skipped
 
 
-def _weekday(day: np.datetime64) -> int:
+def weekday_of(day: np.datetime64) -> int:
+    """Monday 0."""
     return int((day.astype("datetime64[D]").astype(int) + 3) % 7)  # 1970-01-01 was a Thursday
 
 
@@ -179,7 +180,7 @@ def _checked_levels(levels: tuple[float, ...] | Floats | None) -> Floats:
     return checked
 
 
-def _scales(
+def scales_of(
     frame: LongFrame, scale: Scales, step: float | None, worse: str
 ) -> dict[str, tuple[Scale, Instrument | None]]:
     """The scale of every symptom in the frame, given or that of a known instrument, checked against the values."""

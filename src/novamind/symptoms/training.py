@@ -1,9 +1,10 @@
 """How the shipped weights were made, and how users fit their own: one seeded command.
 
-``novamind train symptoms`` draws simulated cohorts, tunes and fits the boosted trees, fits the experts, then finds the
-stack's weights, the calibration and the measured errors on three further cohorts of *another* population
-(:data:`novamind.cohorts.OTHER_POPULATION`), so that nothing is judged by what it was made from. With ``--data`` the
-user's own series join: their earlier part trains the trees, their later part weighs and calibrates.
+``novamind train symptoms`` raises the transformer on a stream of simulated persons, none seen twice, tunes and fits
+the boosted trees on a cohort, fits the experts, then finds the stack's weights, the calibration and the measured errors
+on three further cohorts of *another* population (:data:`novamind.cohorts.OTHER_POPULATION`), so that nothing is judged
+by what it was made from. With ``--data`` the user's own series join: their earlier part trains the trees, their later
+part weighs, calibrates and measures.
 """
 
 import subprocess
@@ -17,15 +18,19 @@ from numpy.typing import NDArray
 
 from novamind.cohorts import OTHER_POPULATION, CohortSettings, simulate
 from novamind.errors import InsufficientDataError, ServiceUnavailableError
+from novamind.records.frames import LongFrame
 from novamind.symptoms.boosting import KNOTS, BoostedQuantiles, fit_booster
 from novamind.symptoms.conformal import COARSE_STEP, Calibration, fit_factors
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights
 from novamind.symptoms.experts import EXPERTS, HORIZON_GROUPS, REPORT_GROUPS, fit_expert
 from novamind.symptoms.features import summarise
-from novamind.symptoms.model import SymptomModel
+from novamind.symptoms.model import TRANSFORMER_FILE, Prediction, SymptomModel
+from novamind.symptoms.origins import Origins
 from novamind.symptoms.ports import Forecaster
 from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Array, Histories, windows
+from novamind.symptoms.service import Scales, prepare, scales_of, weekday_of
+from novamind.symptoms.transformer import TransformerQuantiles
 
 MAX_HORIZON = 30
 #: Days of history at the origins that a simulated cohort is cut at: short records are the normal case.
@@ -45,16 +50,32 @@ class Preset:
         Simulated persons that train the trees; a third as many validate, calibrate and measure each.
     rounds, trials
         Boosting rounds, and Optuna trials; without trials the shipped parameters are used.
+    width, layers, heads, feed_forward, dropout
+        Sizes of the transformer.
+    trajectories
+        Simulated persons that raise the transformer.
     """
 
     persons: int
     rounds: int
     trials: int
+    width: int
+    layers: int
+    heads: int
+    feed_forward: int
+    dropout: float
+    trajectories: int
 
 
 PRESETS = {
-    "compact": Preset(persons=90_000, rounds=120, trials=12),
-    "smoke": Preset(persons=3_000, rounds=15, trials=1),
+    "compact": Preset(
+        90_000, 120, 12, width=64, layers=4, heads=4, feed_forward=192, dropout=0.0, trajectories=800_000
+    ),
+    # For a GPU. An encoder and a decoder of 6 layers each become 12 causal ones: every day is an origin of its own.
+    "full": Preset(
+        300_000, 300, 30, width=512, layers=12, heads=8, feed_forward=2048, dropout=0.1, trajectories=20_000_000
+    ),
+    "smoke": Preset(3_000, 15, 1, width=16, layers=1, heads=2, feed_forward=32, dropout=0.0, trajectories=4_096),
 }
 
 #: Found by Optuna for the shipped model; the starting point of every search.
@@ -87,6 +108,19 @@ class Diary:
     values: Array
     step: float
     weekday: int
+
+
+def diaries(frame: LongFrame, scale: Scales, *, dated: bool = True) -> list[Diary]:
+    """The series of a long frame that are long enough to learn from; ``scale`` as in ``forecast_many``."""
+    series, _ = prepare(frame, scales_of(frame, scale, None, "high"))
+    return [
+        Diary(
+            s.scale.to_unit(s.values).astype(np.float32),
+            s.scale.unit_step,
+            weekday_of(s.days[0]) if dated else -1,
+        )
+        for s in series
+    ]
 
 
 def simulated_windows(persons: int, seed: int, settings: CohortSettings | None = None, days: int = 230) -> Windows:
@@ -178,7 +212,7 @@ def train(
     progress("fitting the boosted trees")
     booster = BoostedQuantiles(fit_booster(*table, parameters=parameters, rounds=preset.rounds, seed=seed))
 
-    members: tuple[Forecaster, ...] = (*experts, booster)
+    members: tuple[Forecaster, ...] = (*experts, booster, _transformer(preset, seed, out, progress))
     groups = (len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1)
     model = SymptomModel(
         members=members,
@@ -189,9 +223,9 @@ def train(
         coverage={},
     )
     progress("weighing the members")
-    summary = summarise(weigh.histories, LEVELS)
-    weights = fit_weights(model.member_quantiles(summary, MAX_HORIZON), weigh.future, summary.reports)
-    model = replace(model, stack=Stack(weights, _learning_rate(replace(model, stack=Stack(weights, 0.0)), weigh)))
+    prediction = model.predict(weigh.histories, MAX_HORIZON)
+    weights = fit_weights(prediction.members, weigh.future, prediction.summary.reports)
+    model = replace(model, stack=Stack(weights, _learning_rate(weights, prediction, weigh.future)))
     progress("calibrating the intervals")
     prediction = model.predict(calibrate.histories, MAX_HORIZON)
     fine = calibrate.histories.step < COARSE_STEP
@@ -212,6 +246,21 @@ def train(
         },
     )
     return model
+
+
+def _transformer(preset: Preset, seed: int, out: Path, progress: Progress) -> TransformerQuantiles:
+    """Raise the network, or go on where an interrupted run stopped, and write it as ONNX."""
+    try:
+        from novamind.symptoms.network import Architecture, Schedule, export, train_network
+    except ImportError as error:
+        raise ServiceUnavailableError("training needs PyTorch: pip install 'novamind[train]'") from error
+    size = Architecture(preset.width, preset.layers, preset.heads, preset.feed_forward, preset.dropout)
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = out / "transformer.checkpoint"
+    network = train_network(size, Schedule(preset.trajectories), seed=seed, checkpoint=checkpoint, progress=progress)
+    export(network, out / TRANSFORMER_FILE)
+    checkpoint.unlink(missing_ok=True)
+    return TransformerQuantiles.load(out / TRANSFORMER_FILE)
 
 
 def _join(parts: Sequence[Windows]) -> Windows:
@@ -268,7 +317,7 @@ def _tuned(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     subset = np.random.default_rng([seed, 5]).permutation(len(table[0]))[: len(table[0]) // 4]
     small: tuple[Array, Array, Array] = (table[0][subset], table[1][subset], table[2][subset])
-    summary = summarise(validation.histories, LEVELS)
+    origins = Origins.present(validation.histories)
     future = validation.future[:, KNOTS - 1]
 
     def loss(trial: Any) -> float:
@@ -282,8 +331,8 @@ def _tuned(
         }
         progress(f"tuning the trees, trial {trial.number + 1} of {preset.trials}")
         member = BoostedQuantiles(fit_booster(*small, parameters=parameters, rounds=preset.rounds // 2, seed=seed))
-        quantiles = member.quantiles(summary, MAX_HORIZON)[:, KNOTS - 1]
-        return float(np.nanmean(crps(quantiles, future)))
+        (quantiles,) = member.quantiles(origins, [MAX_HORIZON])
+        return float(np.nanmean(crps(quantiles[:, KNOTS - 1], future)))
 
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
     study.enqueue_trial(PARAMETERS)
@@ -292,16 +341,14 @@ def _tuned(
     return best
 
 
-def _learning_rate(model: SymptomModel, w: Windows) -> float:
+def _learning_rate(weights: Array, prediction: Prediction, future: Array) -> float:
     """How fast a person's own record should move the weights: the rate with the least loss."""
-    summary = summarise(w.histories, LEVELS)
-    backtest = model.backtest(w.histories)
-    quantiles = model.member_quantiles(summary, MAX_HORIZON)
+    summary, backtest = prediction.summary, prediction.backtest
     relative = backtest.loss / summary.spread[:, None]
 
     def loss(rate: float) -> float:
-        weights = Stack(model.stack.weights, rate).member_weights(summary.reports, MAX_HORIZON, relative, backtest.days)
-        return float(np.nanmean(crps(combine(quantiles, weights), w.future)))
+        own = Stack(weights, rate).member_weights(summary.reports, MAX_HORIZON, relative, backtest.days)
+        return float(np.nanmean(crps(combine(prediction.members, own), future)))
 
     return min((0.0, 0.1, 0.3, 1.0, 2.0, 4.0), key=loss)
 
@@ -311,10 +358,9 @@ def _measured(model: SymptomModel, w: Windows) -> SymptomModel:
     horizon = 14
     prediction = model.predict(w.histories, horizon)
     outcome = w.future[:, :horizon]
-    quantiles = model.member_quantiles(prediction.summary, horizon)
     error = {
         m.name: round(100 * float(np.nanmean(crps(q, outcome))), 3)
-        for m, q in zip(model.members, quantiles, strict=True)
+        for m, q in zip(model.members, prediction.members, strict=True)
     }
     error["ensemble"] = round(100 * float(np.nanmean(crps(prediction.quantiles, outcome))), 3)
     step = w.histories.step[:, None, None]

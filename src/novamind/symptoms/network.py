@@ -1,0 +1,326 @@
+"""The transformer as it is trained: PyTorch module, loss, loop and export. Nothing here is needed to forecast.
+
+A causal encoder over daily tokens (Vaswani et al. 2017, NeurIPS 30; rotary positions: Su et al. 2024, Neurocomputing
+568:127063) with a multi-horizon quantile head (Wen et al. 2017, arXiv:1711.11053). Because attention looks back only,
+every day of a simulated record is an origin of its own: one trajectory teaches some hundred forecasts.
+"""
+
+import copy
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from novamind.cohorts import OTHER_POPULATION, CohortSettings, simulate
+from novamind.errors import ModelInferenceError
+from novamind.symptoms.domain import LEVELS
+from novamind.symptoms.preprocessing import Histories
+from novamind.symptoms.tokens import CHANNELS, CONTEXT_DAYS, HORIZONS, tokenise
+
+_MEDIAN = len(LEVELS) // 2
+#: Decay per step of the moving average of the weights, which is what is validated and kept.
+_AVERAGING = 0.998
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of the network."""
+
+    width: int
+    layers: int
+    heads: int
+    feed_forward: int
+    dropout: float = 0.0
+
+
+class Attention(nn.Module):
+    """Causal multi-head self-attention with rotary positions."""
+
+    def __init__(self, size: Architecture) -> None:
+        super().__init__()
+        self.heads, self.head_width = size.heads, size.width // size.heads
+        self.project = nn.Linear(size.width, 3 * size.width)
+        self.out = nn.Linear(size.width, size.width)
+        # Periods from two days to about a year and a half.
+        exponent = torch.arange(self.head_width // 2) / (self.head_width // 2)
+        self.frequency: Tensor
+        self.register_buffer("frequency", math.pi * (2 / 512) ** exponent, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, days, width)`` to the same."""
+        batch, days, width = x.shape
+        q, k, v = self.project(x).reshape(batch, days, 3, self.heads, self.head_width).permute(2, 0, 3, 1, 4)
+        angle = torch.arange(days, device=x.device)[:, None] * self.frequency[None, :]
+        cos, sin = torch.cos(angle).to(x.dtype), torch.sin(angle).to(x.dtype)
+        mixed = functional.scaled_dot_product_attention(_rotate(q, cos, sin), _rotate(k, cos, sin), v, is_causal=True)
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, days, width))
+        return out
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block."""
+
+    def __init__(self, size: Architecture) -> None:
+        super().__init__()
+        self.norm_attention, self.norm_forward = nn.LayerNorm(size.width), nn.LayerNorm(size.width)
+        self.attention = Attention(size)
+        self.forward_in, self.forward_out = (
+            nn.Linear(size.width, size.feed_forward),
+            nn.Linear(size.feed_forward, size.width),
+        )
+        self.dropout = nn.Dropout(size.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, days, width)`` to the same."""
+        x = x + self.dropout(self.attention(self.norm_attention(x)))
+        out: Tensor = x + self.dropout(self.forward_out(functional.gelu(self.forward_in(self.norm_forward(x)))))
+        return out
+
+
+class QuantileTransformer(nn.Module):
+    """Tokens in, quantiles of the coming days out, from every day at once.
+
+    Outputs are in units of the person's running spread around the running level. Quantiles cannot cross: the head
+    gives the median and positive distances from each level to the next.
+    """
+
+    def __init__(self, size: Architecture) -> None:
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(CHANNELS, size.width), nn.GELU(), nn.Linear(size.width, size.width))
+        self.blocks = nn.ModuleList(Block(size) for _ in range(size.layers))
+        self.norm = nn.LayerNorm(size.width)
+        self.levels: Tensor
+        self.register_buffer("levels", torch.tensor(LEVELS, dtype=torch.float32), persistent=False)
+        self.head = nn.Linear(size.width, len(HORIZONS) * len(LEVELS))
+        nn.init.zeros_(self.head.weight)
+        with torch.no_grad():
+            # At the start: a normal distribution around the person's level.
+            gaps = torch.special.ndtri(self.levels).diff()
+            start = torch.cat([torch.zeros(1), torch.log(torch.expm1(gaps))])
+            self.head.bias.copy_(start.repeat(len(HORIZONS)))
+
+    def forward(self, channels: Tensor) -> Tensor:
+        """``(batch, days, CHANNELS)`` to ``(batch, days, horizons, 21)``."""
+        return self.quantiles(self.encode(channels))
+
+    def encode(self, channels: Tensor) -> Tensor:
+        """``(batch, days, CHANNELS)`` to ``(batch, days, width)``."""
+        x = self.embed(channels)
+        for block in self.blocks:
+            x = block(x)
+        out: Tensor = self.norm(x)
+        return out
+
+    def quantiles(self, encoded: Tensor) -> Tensor:
+        """``(..., width)`` to ``(..., horizons, 21)``."""
+        raw = self.head(encoded).reshape(*encoded.shape[:-1], len(HORIZONS), len(LEVELS))
+        median, gaps = raw[..., :1], functional.softplus(raw[..., 1:])
+        below = -torch.flip(torch.cumsum(torch.flip(gaps[..., :_MEDIAN], [-1]), -1), [-1])
+        above = torch.cumsum(gaps[..., _MEDIAN:], -1)
+        return torch.cat([median + below, median, median + above], -1)
+
+
+def pinball(quantiles: Tensor, outcome: Tensor, levels: Tensor) -> Tensor:
+    """Twice the pinball loss per outcome, ``NaN`` outcomes as 0: ``(..., 21)`` and ``(...)`` to ``(...)``."""
+    error = torch.nan_to_num(outcome)[..., None] - quantiles
+    loss = 2 * torch.maximum(levels * error, (levels - 1) * error).mean(-1)
+    return torch.where(torch.isfinite(outcome), loss, 0.0)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Simulated records as the network is taught: ``(batch, days, ...)`` tensors, outcomes per horizon."""
+
+    channels: Tensor
+    level: Tensor
+    spread: Tensor
+    outcome: Tensor
+
+    def at(self, rows: slice, origins: Tensor, device: torch.device) -> "Batch":
+        """Some rows; level, spread and outcome at the chosen origins only."""
+        near = {name: getattr(self, name)[rows].to(device) for name in ("level", "spread", "outcome")}
+        return Batch(
+            self.channels[rows].to(device),
+            torch.gather(near["level"], 1, origins),
+            torch.gather(near["spread"], 1, origins),
+            torch.gather(near["outcome"], 1, origins[..., None].expand(-1, -1, len(HORIZONS))),
+        )
+
+
+def simulated_batch(persons: int, seed: int, settings: CohortSettings | None = None) -> Batch:
+    """Tokens and outcomes of a fresh cohort: whole records from their first day, or a stretch of longer ones."""
+    rng = np.random.default_rng([seed, 6])
+    longest = int(HORIZONS[-1])
+    days = int(rng.choice([CONTEXT_DAYS + longest, 240, 364], p=[0.6, 0.25, 0.15]))
+    cohort = simulate(persons, days, seed=seed, settings=settings)
+    start = int(rng.integers(0, days - CONTEXT_DAYS - longest + 1))
+    weekday = np.where(rng.random(persons) < 0.15, -1, (cohort.weekday + days) % 7)
+    tokens = tokenise(Histories(cohort.reports, cohort.step, weekday), context=days)
+    seen = np.isfinite(cohort.reports)
+    outcome = cohort.reports[:, (start + np.arange(CONTEXT_DAYS))[:, None] + HORIZONS]
+    part = slice(start, start + CONTEXT_DAYS)
+    # An origin counts from the third report on.
+    outcome = np.where((np.cumsum(seen, 1)[:, part] >= 3)[..., None], outcome, np.nan)
+    arrays = (tokens.channels[:, part], tokens.level[:, part], tokens.spread[:, part], outcome)
+    return Batch(*(torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in arrays))
+
+
+def loss(model: QuantileTransformer, batch: Batch, origins: Tensor) -> Tensor:
+    """Mean pinball loss on the unit scale at the chosen origins, ``(batch, origins)``."""
+    encoded = model.encode(batch.channels).float()
+    encoded = torch.gather(encoded, 1, origins[..., None].expand(-1, -1, encoded.shape[-1]))
+    spread = batch.spread[..., None]
+    target = (batch.outcome - batch.level[..., None]) / spread
+    each = pinball(model.quantiles(encoded), target, model.levels) * spread
+    return each.sum() / torch.isfinite(batch.outcome).sum()
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how hard to train.
+
+    ``trajectories`` simulated persons in all, none twice; learning rate on a cosine after a short warm-up.
+    """
+
+    trajectories: int
+    batch: int = 128
+    origins: int = 20
+    rate: float = 2e-3
+    weight_decay: float = 1e-2
+    validate_every: int = 25_000
+    patience: int = 6
+
+
+def train_network(
+    size: Architecture,
+    schedule: Schedule,
+    *,
+    seed: int,
+    checkpoint: Path,
+    settings: CohortSettings | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> QuantileTransformer:
+    """Raise a network on simulated cohorts; stops early when another population's loss no longer falls.
+
+    Runs on a GPU in mixed precision where there is one. Interrupted, it goes on from ``checkpoint``; the data of every
+    step follow from the seed, so that the result is the same.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(seed)
+    model = QuantileTransformer(size).to(device)
+    average = copy.deepcopy(model)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=schedule.rate, weight_decay=schedule.weight_decay, betas=(0.9, 0.98)
+    )
+    cohort_size = 16 * schedule.batch
+    cohorts = math.ceil(schedule.trajectories / cohort_size)
+    start, best, best_loss, stale = 0, None, math.inf, 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True, map_location=device)
+        model.load_state_dict(saved["model"])
+        average.load_state_dict(saved["average"])
+        optimiser.load_state_dict(saved["optimiser"])
+        start, best, best_loss, stale = saved["cohort"], saved["best"], saved["best_loss"], saved["stale"]
+    validation = simulated_batch(2048, seed + 900_000_000, OTHER_POPULATION)
+    # Compiling takes most of a minute and makes each step several times faster; it needs a C++ compiler.
+    compiled = schedule.trajectories > 50_000 and shutil.which("c++") is not None
+    step_loss = torch.compile(loss) if compiled else loss
+    every = max(1, schedule.validate_every // cohort_size)
+    for cohort in range(start, cohorts):
+        data = simulated_batch(cohort_size, seed + 1_000_000 * (1 + seed) + cohort, settings)
+        share = cohort / cohorts
+        rate = schedule.rate * min(1.0, (cohort + 1) / 8) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + cohort)
+        for rows in _slices(cohort_size, schedule.batch):
+            origins = torch.randint(3, CONTEXT_DAYS, (schedule.batch, schedule.origins), generator=generator).to(device)
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+                value = step_loss(model, data.at(rows, origins, device), origins)
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(value)
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            with torch.no_grad():
+                for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
+                    slow.lerp_(fast, 1 - _AVERAGING)
+        if (cohort + 1) % every and cohort + 1 < cohorts:
+            continue
+        now = _validate(average, validation, device)
+        progress(f"transformer: {(cohort + 1) * cohort_size:,} trajectories, validation CRPS {100 * now:.3f} %")
+        stale = 0 if now < best_loss else stale + 1
+        if now < best_loss:
+            best_loss = now
+            best = {k: v.detach().clone() for k, v in average.state_dict().items()}
+        torch.save(
+            {
+                "model": model.state_dict(),
+                "average": average.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "cohort": cohort + 1,
+                "best": best,
+                "best_loss": best_loss,
+                "stale": stale,
+            },
+            checkpoint,
+        )
+        if stale >= schedule.patience:
+            break
+    if best is not None:
+        model.load_state_dict(best)
+    return model.cpu().eval()
+
+
+@torch.no_grad()
+def _validate(model: QuantileTransformer, batch: Batch, device: torch.device) -> float:
+    days = torch.arange(12, CONTEXT_DAYS, 7, device=device)
+    total = 0.0
+    for rows in _slices(len(batch.channels), 256):
+        origins = days.expand(len(batch.channels[rows]), -1)
+        total += float(loss(model, batch.at(rows, origins, device), origins)) * len(batch.channels[rows])
+    return total / len(batch.channels)
+
+
+def _slices(length: int, size: int) -> Iterator[slice]:
+    return (slice(i, min(i + size, length)) for i in range(0, length, size))
+
+
+class _Deployed(nn.Module):
+    """What is exported: tokens and the positions to forecast from, in; quantiles out."""
+
+    def __init__(self, model: QuantileTransformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, channels: Tensor, positions: Tensor) -> Tensor:
+        out: Tensor = self.model.quantiles(self.model.encode(channels)[:, positions])
+        return out
+
+
+def export(model: QuantileTransformer, path: Path) -> None:
+    """Write the network as ONNX (opset 18 or later), weights inside the file, any batch, length and positions."""
+    example = (torch.zeros(2, CONTEXT_DAYS, CHANNELS), torch.tensor([CONTEXT_DAYS - 1, 3]))
+    dynamic = torch.export.Dim
+    program = torch.onnx.export(
+        _Deployed(model).eval(),
+        example,
+        dynamo=True,
+        input_names=["channels", "positions"],
+        output_names=["quantiles"],
+        dynamic_shapes=({0: dynamic("series"), 1: dynamic("days")}, {0: dynamic("origins")}),
+        verbose=False,
+    )
+    if program is None:
+        raise ModelInferenceError("the network could not be exported; check the installed torch and onnxscript")
+    program.save(path, external_data=False)
