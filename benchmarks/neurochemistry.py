@@ -1,4 +1,4 @@
-"""What the neurochemistry room claims, measured: writes ``results/neurochemistry.json``.
+"""What the neurochemistry room claims, measured: ``results/neurochemistry.json`` and the tables of its page.
 
 ``python benchmarks/neurochemistry.py`` takes a few minutes on one core. The exposure table and the maps for checking
 are read from ``../shared/data`` where they are there; without them those parts are left out and the file says so.
@@ -37,6 +37,7 @@ from novamind.timeline.interrupted_series import InterruptedSeries
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = Path(__file__).parent / "results" / "neurochemistry.json"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "neurochemistry.md"
 SEED = 20261121
 Floats = NDArray[np.float64]
 
@@ -315,6 +316,90 @@ def maps() -> dict[str, Any] | str:
     return result
 
 
+def check_table(checks: dict[str, Any]) -> str:
+    lines = ["| # | finding | published | twin | role | met |", "|---|---|---|---|---|---|"]
+    for check in checks["checks"]:
+        value = "; ".join(f"{name} {number:.2f}" for name, number in check["model"].items()) or "not given"
+        share = "" if check["ensemble_share"] is None else f" ({check['ensemble_share']:.0%} of sets)"
+        lines.append(
+            f"| {check['number']} | {check['name']} | {check['published']} ({check['source']}) | {value} "
+            f"| {check['role']} | {'yes' if check['passed'] else '**no**'}{share} |"
+        )
+    roles = "; ".join(f"{role} {count}" for role, count in checks["passed_by_role"].items())
+    return "\n".join([*lines, "", f"{checks['passed']} of {checks['of']} met: {roles}."])
+
+
+def measured_table(results: dict[str, Any]) -> str:
+    numbers, series, emulator = results["numerics"], results["interrupted_series"], results["surrogate"]
+    rates, meet = results["speed"], results["interactions"]
+    rows = [
+        (
+            "cascade against the matrix exponential, largest error",
+            f"{numbers['cascade_against_matrix_exponential']:.0e}",
+        ),
+        ("mass balance, largest error", f"{numbers['mass_balance_error']:.0e}"),
+        ("analytic steady state, largest error", f"{numbers['steady_state_error']:.0e}"),
+        ("after cutting every connection into a region", f"{numbers['after_cutting_every_edge_in']:g}"),
+        ("drift without drugs", f"{numbers['drug_free_drift']:.0e}"),
+        (
+            "interrupted series, worst false-positive rate at nominal 0.05 (24 noises, 2,000 series each)",
+            f"{series['worst_false_positives']:.3f}",
+        ),
+        (
+            "the same series under a Welch test, worst",
+            f"{max(row['false_positives_welch'] for row in series['false_positives']):.2f}",
+        ),
+        ("power for a 2-SD step, autocorrelation 0.8", f"{series['power_for_a_step_of_2_sd']['0.8']:.3f}"),
+        ("emulator: R2 on held-out patients", f"{emulator['r2_held_out_patients_manifest']:.4f}"),
+        ("emulator: largest error of summed contributions", f"{emulator['largest_contribution_error']:.0e}"),
+        ("emulator: predictions per second", f"{emulator['predictions_per_cpu_second']:,.0f}"),
+        ("interaction of SSRI and H1 antagonist, largest", f"{abs(meet['SSRI and H1 antagonist, highest']):.0e}"),
+        (
+            "interaction of D2 agonist and D2 antagonist, over the ensemble",
+            f"{meet['D2 agonist and D2 antagonist, lowest']:.2f} to "
+            f"{meet['D2 agonist and D2 antagonist, highest']:.2f}",
+        ),
+        (
+            "interaction of SSRI and 5-HT1A antagonist, over the ensemble",
+            f"{meet['SSRI and 5-HT1A antagonist, lowest']:.2f} to {meet['SSRI and 5-HT1A antagonist, highest']:.2f}",
+        ),
+        (
+            "patients per second (12 weeks, hourly, batch of 128), each with own parameters",
+            f"{rates['patients_per_cpu_second_own_parameter_sets']:.0f}",
+        ),
+        ("one `simulate` call, 95th percentile (wall, warm, no ensemble)", f"{rates['simulate_ms_p95_wall']:.0f} ms"),
+    ]
+    exposures, atlas = results["exposure_by_phenotype"], results["maps"]
+    if isinstance(exposures, dict):
+        rows += [
+            (
+                "steady-state ratios by phenotype inside the published interval, range or 0.80-1.25 of the ratio",
+                f"{exposures['inside']} of {exposures['covered']}",
+            ),
+            (
+                "of these with a published interval",
+                f"{exposures['inside_published_interval']} of {exposures['with_published_interval']}",
+            ),
+        ]
+    if isinstance(atlas, dict):
+        rows += [
+            (name.replace("_", " "), f"{value:.2f}") for name, value in atlas.items() if "rank_correlation" in name
+        ]
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def write_tables(results: dict[str, Any]) -> None:
+    """Put the figures between their marks in the documentation."""
+    text = PAGE.read_text(encoding="utf-8")
+    for mark, table in {
+        "checks": check_table(results["published_checks"]),
+        "measured": measured_table(results),
+    }.items():
+        head, rest = text.split(f"<!-- {mark} -->")
+        text = f"{head}<!-- {mark} -->\n{table}\n<!-- /{mark} -->{rest.split(f'<!-- /{mark} -->')[1]}"
+    PAGE.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     parts: dict[str, Callable[[], Any]] = {
         "published_checks": published_checks,
@@ -332,6 +417,7 @@ def main() -> None:
         print(name, "done", flush=True)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2, default=float) + "\n", encoding="utf-8")
+    write_tables(results)
 
 
 if __name__ == "__main__":

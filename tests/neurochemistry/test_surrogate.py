@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 
 from novamind.errors import InsufficientDataError, ModelInferenceError, NotFoundError, ValidationError
-from novamind.neurochemistry import BrainRegion, EnhancedXGBoostService, Neurotransmitter, surrogate
-from novamind.neurochemistry.dynamics import MONOAMINES, ensemble
+from novamind.neurochemistry import BrainRegion, EnhancedXGBoostService, Neurotransmitter, surrogate, training
+from novamind.neurochemistry.dynamics import MONOAMINES, PRIOR, ensemble
 from novamind.neurochemistry.simulation import region_level
 from novamind.neurochemistry.surrogate import contributions, features, manifest, predict
-from novamind.neurochemistry.training import draw_patients, r_squared, simulate_examples, train_surrogate
+from novamind.neurochemistry.training import (
+    draw_ensemble,
+    draw_patients,
+    r_squared,
+    simulate_examples,
+    train_surrogate,
+    write_ensemble,
+)
 from novamind.neurochemistry.treatment import Treatment
 
 SERVICE = EnhancedXGBoostService()
@@ -111,3 +118,18 @@ def test_every_monoamine_and_region_pair_has_features_of_one_width():
         features(ensemble(), BrainRegion.STRIATUM, t, o, 0.1, 1.0).shape[1] for t in MONOAMINES for o in MONOAMINES
     }
     assert widths == {len(surrogate.FEATURE_NAMES)}
+
+
+def test_the_ensemble_is_drawn_again_as_shipped(tmp_path):
+    shipped = {name: getattr(ensemble(), name)[:5, 0] for name in PRIOR}
+    drawn = draw_ensemble(seed=0, size=5, progress=lambda _: None)
+    for name, values in shipped.items():
+        np.testing.assert_array_equal(drawn[name], values)
+    write_ensemble(drawn, tmp_path / "ensemble.csv")
+    assert len((tmp_path / "ensemble.csv").read_text().splitlines()) == 6
+
+
+def test_checks_that_nothing_meets_are_an_error(monkeypatch):
+    monkeypatch.setattr(training, "fits_calibration", lambda sets: np.zeros(sets.count, dtype=bool))
+    with pytest.raises(ModelInferenceError, match="too few"):
+        draw_ensemble(seed=0, size=1, progress=lambda _: None)
