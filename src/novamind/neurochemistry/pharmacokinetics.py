@@ -23,7 +23,7 @@ from novamind.neurochemistry.reference import table
 HEPATIC_FLOW = 90.0
 #: Creatinine clearance at which the renal clearances of the table hold, mL/min.
 REFERENCE_CREATININE_CLEARANCE = 100.0
-#: Doses beyond this multiple of the drug's usual daily dose are refused as slips of the pen.
+#: A single dose beyond this multiple of the drug's usual daily dose is refused as a slip of the pen.
 MAXIMUM_DOSE_MULTIPLE = 20.0
 _ENZYMES = ("CYP1A2", "CYP2B6", "CYP2C19", "CYP2D6", "CYP3A4")
 
@@ -158,7 +158,7 @@ class Schedule:
         return cls(times, amounts)
 
     def check(self, drug: DrugKinetics) -> None:
-        """Refuse daily amounts far beyond any use of the drug."""
+        """Refuse single amounts far beyond any use of the drug."""
         largest = float(self.amounts_mg.max())
         limit = MAXIMUM_DOSE_MULTIPLE * drug.usual_dose
         if largest > limit:

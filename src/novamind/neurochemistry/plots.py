@@ -20,6 +20,9 @@ _PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#
 _RANGE_COLOUR = "#efeeea"
 #: Targets held less than this at their peak are left out of the picture.
 _SMALLEST_OCCUPANCY = 0.05
+#: Occupancies to compare with: response to extrapyramidal effects (Kapur 2000); five drugs (Meyer 2004).
+_D2_RANGE = (0.65, 0.78, "D2 65-78 %, response to extrapyramidal effects")
+_SERT_RANGE = (0.76, 0.85, "SERT 76-85 %, held at minimum therapeutic doses")
 #: Where each region stands in the graph: a side view with the forehead to the left (x, y in tenths of the brain).
 _PLACES = {
     "prefrontal_cortex": (0.6, 6.8),
@@ -67,11 +70,9 @@ def plot_occupancy(course: "Simulation") -> alt.LayerChart:
     frame = course.occupancy.with_columns(day=pl.col("time_hours") / 24)
     touched = frame.group_by("target").agg(pl.col("value").max()).filter(pl.col("value") >= _SMALLEST_OCCUPANCY)
     shown = frame.filter(pl.col("target").is_in(touched["target"].to_list()))
-    bands = pl.DataFrame({"low": [0.65 if "D2" in touched["target"] else 0.8]}).with_columns(
-        high=pl.lit(0.78 if "D2" in touched["target"] else 0.9)
-    )
-    band = alt.Chart(bands).mark_rect(color=_RANGE_COLOUR).encode(y="low:Q", y2="high:Q")
-    meaning = "D2 65-78 %" if "D2" in touched["target"] else "SERT 80-90 %, reached at usual doses"
+    low, high, meaning = _D2_RANGE if "D2" in touched["target"] else _SERT_RANGE
+    band = alt.Chart(pl.DataFrame({"low": [low], "high": [high]})).mark_rect(color=_RANGE_COLOUR)
+    band = band.encode(y="low:Q", y2="high:Q")
     return _layers(band, *_lines(shown, "target", "share held", (0.0, 1.0))).properties(
         width=_WIDTH, height=_HEIGHT, title=f"Occupancy; shaded: {meaning}"
     )
@@ -83,6 +84,7 @@ def plot_regions(course: "Simulation", transmitter: Neurotransmitter | str = Neu
     frame = course.transmitters.filter(pl.col("transmitter") == name.value).with_columns(
         region=pl.col("region").str.replace_all("_", " ")
     )
+    highest = max([2.0, *frame["level"]])
     return cast(
         alt.Chart,
         alt.Chart(frame.select("day", "region", "level"))
@@ -93,7 +95,7 @@ def plot_regions(course: "Simulation", transmitter: Neurotransmitter | str = Neu
             color=alt.Color(
                 "level:Q",
                 title="times baseline",
-                scale=alt.Scale(scheme="blueorange", domainMid=1.0),
+                scale=alt.Scale(scheme="blueorange", domain=[0.0, 1.0, highest]),
             ),
         )
         .properties(width=_WIDTH, height=18 * frame["region"].n_unique(), title=f"{name.value}, relative to baseline"),
@@ -183,18 +185,18 @@ def plot_graph(
         )
     )
     points = alt.Chart(alt.InlineData(values=nodes)).encode(x=x, y=y)
-    dots = points.mark_circle(size=220, stroke="#3a3a3a", strokeWidth=0.8, opacity=1).encode(
-        color=alt.Color(
-            "deviation:Q",
-            title="deviation",
-            scale=alt.Scale(scheme="blueorange", domain=[-limit, limit]),
-            legend=alt.Legend() if values else None,
+    # Regions without a value of their own stay grey.
+    rings = points.mark_circle(size=220, stroke="#3a3a3a", strokeWidth=0.8, opacity=1, color="#e8e8e8")
+    layers = [lines, rings]
+    if values:
+        colour = alt.Scale(scheme="blueorange", domain=[-limit, limit])
+        layers.append(
+            points.transform_filter("isValid(datum.deviation)")
+            .mark_circle(size=200, opacity=1)
+            .encode(color=alt.Color("deviation:Q", title="deviation", scale=colour))
         )
-        if values
-        else alt.value("#e8e8e8"),
-    )
     labels = points.mark_text(dy=-14, fontSize=10).encode(text="region:N")
-    return _layers(lines, dots, labels).properties(
+    return _layers(*layers, labels).properties(
         width=720, height=480, title=f"Projections of {name.value}; darker lines are denser"
     )
 
