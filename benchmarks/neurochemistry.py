@@ -101,8 +101,10 @@ def numerics() -> dict[str, float]:
         balance = max(balance, float(np.abs(spread.sum(axis=1) + 0.8 * np.exp(-rate[0] * np.arange(25.0))).max()))
         negative = max(negative, float(spread.max()))
         drive = np.abs(start)
-        final = steady_state(matrix, drive)
-        steady = max(steady, float(np.abs(final - cascade(matrix, final, np.array([500.0]))[0] - final).max()))
+        joined = np.zeros((len(LEAVES) + 1, len(LEAVES) + 1))
+        joined[:-1, :-1], joined[:-1, -1] = matrix, drive
+        late = expm(500 * joined)[:-1, -1]
+        steady = max(steady, float(np.abs(steady_state(matrix, drive) - late).max()))
         answers.append(spread[5])
     pairs = [np.abs(one - other).max() for i, one in enumerate(answers) for other in answers[i + 1 :]]
     cuts = {(leaf, "cerebellum") for leaf in LEAVES}
