@@ -21,6 +21,8 @@ class Settings(BaseSettings):
         default=None, description="Folder of a fitted symptom model; the shipped one when unset."
     )
     max_forecast_horizon: int = Field(default=30, ge=1, le=30, description="Longest forecast, in days.")
+    cache_entries: int = Field(default=256, ge=1, description="Forecast batches kept in memory.")
+    cache_ttl: float = Field(default=900, gt=0, description="Seconds for which a forecast is kept in memory.")
     max_file_bytes: int = Field(
         default=256 * 1024 * 1024, gt=0, description="Largest file that is read; larger ones are refused."
     )

@@ -1,19 +1,22 @@
 """The use cases of symptom forecasting: check what came in, run the model, hand back what explains itself."""
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
+from cachetools import TTLCache
 
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.records.frames import LongFrame, SeriesKey, symptom_frame
 from novamind.settings import Settings
 from novamind.symptoms.domain import LEVELS, Floats, Scale
 from novamind.symptoms.instruments import Instrument, recognise
-from novamind.symptoms.model import SymptomModel
+from novamind.symptoms.model import Prediction, SymptomModel
 from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Histories, stack_right
 from novamind.symptoms.results import Forecast, Forecasts, Series
 from novamind.timeline import daily_grid
@@ -35,11 +38,18 @@ class SymptomForecastingService:
         The fitted model.
     max_horizon
         Longest forecast in days.
+    cache_entries, cache_seconds
+        How many batches are remembered, least recently used out first, and for how long. Nothing of a person but the
+        arrays of the forecast is kept, under a digest of the records and the model's version.
     """
 
-    def __init__(self, model: SymptomModel, max_horizon: int = 30) -> None:
+    def __init__(
+        self, model: SymptomModel, max_horizon: int = 30, cache_entries: int = 256, cache_seconds: float = 900
+    ) -> None:
         self.model = model
         self.max_horizon = max_horizon
+        self._predictions: TTLCache[bytes, Prediction] = TTLCache(cache_entries, cache_seconds)
+        self._lock = Lock()
 
     def forecast(
         self,
@@ -64,7 +74,7 @@ class SymptomForecastingService:
         if not series:
             reasons = sorted(set(skipped.values()))
             raise InsufficientDataError(f"nothing to forecast: {'; '.join(reasons)}")
-        histories = Histories(
+        records = Histories(
             values=stack_right([s.scale.to_unit(s.values).astype(np.float32) for s in series]),
             step=np.array([s.scale.unit_step for s in series], np.float32),
             weekday=np.array([weekday_of(s.days[-1] + 1) if dated else -1 for s in series]),
@@ -72,12 +82,26 @@ class SymptomForecastingService:
         return Forecasts(
             series=tuple(series),
             skipped=skipped,
-            prediction=self.model.predict(histories, int(horizon)),
+            prediction=self._predict(records, int(horizon)),
             model=self.model,
             quantile_levels=levels,
             seed=seed,
             backend=frame.backend,
         )
+
+    def _predict(self, records: Histories, horizon: int) -> Prediction:
+        """Run the model, or give back what it said of the very same records a short while ago."""
+        digest = hashlib.sha256(f"{self.model.version} {horizon} {records.values.shape}".encode())
+        for part in (records.values, records.step, records.weekday):
+            digest.update(part.tobytes())
+        key = digest.digest()
+        with self._lock:
+            known = self._predictions.get(key)
+        if known is None:
+            known = self.model.predict(records, horizon)
+            with self._lock:
+                self._predictions[key] = known
+        return known
 
     async def forecast_symptoms(
         self,
@@ -124,7 +148,10 @@ def default_service() -> SymptomForecastingService:
     """The service with the configured model, loaded once per process."""
     settings = Settings()
     return SymptomForecastingService(
-        SymptomModel.load(settings.symptom_model_path or SHIPPED), settings.max_forecast_horizon
+        SymptomModel.load(settings.symptom_model_path or SHIPPED),
+        settings.max_forecast_horizon,
+        settings.cache_entries,
+        settings.cache_ttl,
     )
 
 
