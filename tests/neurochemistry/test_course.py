@@ -82,6 +82,13 @@ def test_effects_without_a_published_link_are_not_given(drug):
     assert course.symptom_note.startswith("Not given")
 
 
+def test_drugs_without_known_targets_leave_transmitters_open():
+    course = simulate("lamotrigine", dose_mg=200, weeks=1)
+    assert course.transmitters.is_empty()
+    assert course.transmitters.columns == ["day", "region", "transmitter", "level", "low", "high"]
+    assert course.occupancy.is_empty()
+
+
 def test_titration_and_stopping_are_schedules():
     schedule = Schedule(np.arange(0, 24 * 28, 24.0), np.repeat([5.0, 10.0, 20.0, 0.0], 7))
     level = simulate("escitalopram", schedule=schedule, weeks=4).concentration["value"].to_numpy()

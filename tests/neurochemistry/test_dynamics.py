@@ -10,7 +10,6 @@ from novamind.neurochemistry.dynamics import (
     firing_rate,
     relax,
     simulate_chemistry,
-    terminals,
     typical,
 )
 
@@ -113,10 +112,3 @@ def test_the_ensemble_stays_inside_its_ranges():
         values = getattr(sets, name)
         assert low <= values.min()
         assert values.max() <= high
-
-
-def test_terminals_are_where_transporters_are():
-    assert "cerebellum" not in terminals(SEROTONIN)
-    assert terminals(Neurotransmitter.DOPAMINE)["caudate"] == "substantia_nigra"
-    assert terminals(Neurotransmitter.DOPAMINE)["prefrontal_cortex"] == "ventral_tegmental_area"
-    assert "caudate" not in terminals(Neurotransmitter.NOREPINEPHRINE)

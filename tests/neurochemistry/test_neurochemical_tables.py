@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 
 from novamind.errors import NotFoundError, ValidationError
-from novamind.neurochemistry.domain import BrainRegion
+from novamind.neurochemistry.domain import BrainRegion, Neurotransmitter
 from novamind.neurochemistry.reference import (
     LEAVES,
     MAPPED_REGIONS,
     as_region,
     as_transmitter,
+    innervation,
     receptor_profiles,
     region_weights,
     table,
@@ -69,3 +70,12 @@ def test_receptor_densities_are_positive_and_unique():
     profiles = receptor_profiles()
     assert all(profile.density > 0 for profile in profiles)
     assert len({(p.brain_region, p.receptor_subtype) for p in profiles}) == len(profiles)
+
+
+def test_terminals_are_where_transporters_are():
+    dopamine = innervation(Neurotransmitter.DOPAMINE)
+    assert "cerebellum" not in innervation(Neurotransmitter.SEROTONIN)
+    assert "caudate" not in innervation(Neurotransmitter.NOREPINEPHRINE)
+    assert dopamine["caudate"] == ("substantia_nigra", 8.0)
+    assert dopamine["prefrontal_cortex"] == ("ventral_tegmental_area", 1.0)
+    assert not innervation(Neurotransmitter.GABA)

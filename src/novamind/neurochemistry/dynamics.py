@@ -30,7 +30,7 @@ from scipy.signal import lfilter
 from scipy.special import expit
 
 from novamind.neurochemistry.domain import Floats, Neurotransmitter
-from novamind.neurochemistry.reference import LEAVES, table, transporter_density
+from novamind.neurochemistry.reference import LEAVES, innervation, table, transporter_density
 
 #: Stimulation by a full agonist on all autoreceptors, in multiples of the baseline level. A modelling choice:
 #: any value far above ``autoreceptor_threshold`` gives the same.
@@ -218,21 +218,6 @@ _SYSTEMS = (
 )
 
 
-@cache
-def terminals(transmitter: Neurotransmitter) -> Mapping[str, str]:
-    """Leaf to the nucleus that supplies it, for leaves where a clearing transporter has been found."""
-    supplied: dict[str, str] = {}
-    for row in table("nuclei"):
-        if row["transmitter"] != transmitter:
-            continue
-        density = np.sum([transporter_density(name) for name in row["weighted_by"].split()], axis=0)
-        for leaf, value in zip(LEAVES, density, strict=True):
-            named = row["targets"].split()
-            if value > 0 and (leaf in named or named == ["*"] or leaf == row["nucleus"]):
-                supplied.setdefault(leaf, row["nucleus"])
-    return supplied
-
-
 @dataclass(frozen=True, slots=True)
 class Chemistry:
     """What the three systems do over time; every array ``(patients, times)``, relative to baseline.
@@ -307,7 +292,7 @@ def simulate_chemistry(
         terminal_agonism = FULL_AGONIST * agonist.get(system.terminal_autoreceptor, zero)
         sensitivity[system.nucleus] = adapted
         shared: dict[tuple[float, ...], Floats] = {}
-        for leaf, nucleus in terminals(system.transmitter).items():
+        for leaf, (nucleus, _) in innervation(system.transmitter).items():
             if nucleus != system.nucleus:
                 continue
             key = tuple(float(transporter_density(name)[LEAVES.index(leaf)]) for name in system.transporters)

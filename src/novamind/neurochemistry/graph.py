@@ -16,7 +16,7 @@ from scipy.linalg import expm
 
 from novamind.errors import NotFoundError
 from novamind.neurochemistry.domain import Floats, Neurotransmitter
-from novamind.neurochemistry.reference import LEAVES, table, transporter_density
+from novamind.neurochemistry.reference import LEAVES, innervation, table
 
 #: Rate at which a region hands on its deviation at a total efferent weight of 1, per hour. A modelling choice.
 RELAY_RATE = 0.25
@@ -36,7 +36,6 @@ CLEARANCE_RATE = {
     Neurotransmitter.OXYTOCIN: 0.15,
     Neurotransmitter.HISTAMINE: 0.50,
 }
-_MONOAMINES = {row["transmitter"] for row in table("nuclei")}
 
 
 @cache
@@ -49,18 +48,14 @@ def projection_weights(neurotransmitter: Neurotransmitter) -> Floats:
         No projections of this transmitter are tabled.
     """
     weights = np.zeros((len(LEAVES), len(LEAVES)))
-    if neurotransmitter in _MONOAMINES:
-        taken = np.zeros(len(LEAVES), dtype=bool)
-        for row in table("nuclei"):
-            if row["transmitter"] != neurotransmitter:
-                continue
-            density = np.sum([transporter_density(name) for name in row["weighted_by"].split()], axis=0)
-            named = row["targets"].split()
-            targets = np.array([leaf in named or (named == ["*"]) for leaf in LEAVES]) & ~taken
-            taken |= targets
-            source = LEAVES.index(row["nucleus"])
-            targets[source] = False
-            weights[targets, source] = density[targets] / density.max()
+    supplied = innervation(neurotransmitter)
+    if supplied:
+        densest: dict[str, float] = {}
+        for nucleus, density in supplied.values():
+            densest[nucleus] = max(density, densest.get(nucleus, 0.0))
+        for leaf, (nucleus, density) in supplied.items():
+            if leaf != nucleus:
+                weights[LEAVES.index(leaf), LEAVES.index(nucleus)] = density / densest[nucleus]
     else:
         for row in table("projections"):
             if row["transmitter"] == neurotransmitter:

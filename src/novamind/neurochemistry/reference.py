@@ -89,6 +89,24 @@ def transporter_density(transporter: str) -> Floats:
 
 
 @cache
+def innervation(transmitter: Neurotransmitter) -> Mapping[str, tuple[str, float]]:
+    """Leaf to the nucleus that supplies it and the density of its terminals, the nucleus itself included.
+
+    Empty for transmitters other than the monoamines; leaves without a clearing transporter are left out.
+    """
+    supplied: dict[str, tuple[str, float]] = {}
+    for row in table("nuclei"):
+        if row["transmitter"] != transmitter:
+            continue
+        density = np.sum([transporter_density(name) for name in row["weighted_by"].split()], axis=0)
+        named = {*row["targets"].split(), row["nucleus"]}
+        for leaf, value in zip(LEAVES, density, strict=True):
+            if value > 0 and (leaf in named or "*" in named):
+                supplied.setdefault(leaf, (row["nucleus"], float(value)))
+    return supplied
+
+
+@cache
 def receptor_profiles() -> tuple[ReceptorProfile, ...]:
     """Every published receptor density that may be shipped; regions not listed have none."""
     return tuple(

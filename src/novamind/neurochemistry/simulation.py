@@ -156,10 +156,12 @@ class Simulation:
     def transmitters(self) -> pl.DataFrame:
         """``day, region, transmitter, level, low, high``: daily means relative to baseline (1), by region.
 
-        Regions without terminals of a transmitter and transmitters without a published model have no rows.
+        Regions without terminals of a transmitter and transmitters without a published model have no rows, nor
+        has a drug that holds none of the known targets: what it does to transmitters is not given.
         """
-        parts = []
-        for transmitter in MONOAMINES:
+        columns = ("day", pl.Int64), ("region", pl.String), ("transmitter", pl.String)
+        parts = [pl.DataFrame(schema=dict(columns) | dict.fromkeys(("value", "low", "high"), pl.Float64))]
+        for transmitter in MONOAMINES if bindings(self.drug) else ():
             for region in MAPPED_REGIONS:
                 try:
                     daily = _daily(region_level(self.course.chemistry, transmitter, region))

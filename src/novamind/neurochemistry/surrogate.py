@@ -20,8 +20,8 @@ import numpy as np
 
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
 from novamind.neurochemistry.domain import BrainRegion, Floats, Neurotransmitter
-from novamind.neurochemistry.dynamics import MONOAMINES, Parameters, ensemble, terminals, typical
-from novamind.neurochemistry.reference import LEAVES, as_region, region_weights, transporter_density
+from novamind.neurochemistry.dynamics import MONOAMINES, Parameters, ensemble, typical
+from novamind.neurochemistry.reference import LEAVES, as_region, innervation, region_weights, transporter_density
 from novamind.neurochemistry.treatment import Outcome, Treatment, as_monoamine, check_effect, interaction
 
 #: Parameters that move transmitter levels, in the order of the model's inputs.
@@ -48,7 +48,7 @@ MANIFEST_FILE = "surrogate.json"
 
 def has_terminals(region: BrainRegion, transmitter: Neurotransmitter) -> bool:
     """Whether every part of the region is supplied with the transmitter."""
-    return all(LEAVES[i] in terminals(transmitter) for i in np.flatnonzero(region_weights(region)))
+    return all(LEAVES[i] in innervation(transmitter) for i in np.flatnonzero(region_weights(region)))
 
 
 def features(
@@ -62,8 +62,8 @@ def features(
     """Inputs of the model, shape ``(sets, len(FEATURE_NAMES))``; ``effect`` and ``day`` broadcast over sets."""
     count = parameters.count
     weights = region_weights(region)
-    supply = terminals(Neurotransmitter.DOPAMINE)
-    nigral = np.array([supply.get(leaf) == "substantia_nigra" for leaf in LEAVES])
+    supply = innervation(Neurotransmitter.DOPAMINE)
+    nigral = np.array([supply.get(leaf, ("", 0.0))[0] == "substantia_nigra" for leaf in LEAVES])
     constant = [
         *(float(weights @ transporter_density(name)) for name in ("SERT", "NET", "DAT")),
         float(weights @ nigral),
