@@ -6,6 +6,7 @@ are read from ``../shared/data`` where they are there; without them those parts 
 
 import csv
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -34,6 +35,7 @@ from novamind.neurochemistry.simulation import run
 from novamind.neurochemistry.surrogate import contributions, features, manifest, predict
 from novamind.neurochemistry.training import draw_patients, r_squared, simulate_examples
 from novamind.timeline.interrupted_series import InterruptedSeries
+from tables import fill, markdown
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = Path(__file__).parent / "results" / "neurochemistry.json"
@@ -387,39 +389,37 @@ def measured_table(results: dict[str, Any]) -> str:
         rows += [
             (name.replace("_", " "), f"{value:.2f}") for name, value in atlas.items() if "rank_correlation" in name
         ]
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+    return markdown(["what", "figure"], rows)
 
 
-def write_tables(results: dict[str, Any]) -> None:
-    """Put the figures between their marks in the documentation."""
-    text = PAGE.read_text(encoding="utf-8")
-    for mark, table in {
-        "checks": check_table(results["published_checks"]),
-        "measured": measured_table(results),
-    }.items():
-        head, rest = text.split(f"<!-- {mark} -->")
-        text = f"{head}<!-- {mark} -->\n{table}\n<!-- /{mark} -->{rest.split(f'<!-- /{mark} -->')[1]}"
-    PAGE.write_text(text, encoding="utf-8")
+def tables(results: dict[str, Any]) -> dict[str, str]:
+    """Tables of the page, by the names under which it marks their places."""
+    return {"checks": check_table(results["published_checks"]), "measured": measured_table(results)}
+
+
+PARTS: dict[str, Callable[[], Any]] = {
+    "published_checks": published_checks,
+    "numerics": numerics,
+    "interrupted_series": interrupted_series,
+    "surrogate": surrogate,
+    "interactions": interactions,
+    "speed": speed,
+    "exposure_by_phenotype": exposure,
+    "maps": maps,
+}
 
 
 def main() -> None:
-    parts: dict[str, Callable[[], Any]] = {
-        "published_checks": published_checks,
-        "numerics": numerics,
-        "interrupted_series": interrupted_series,
-        "surrogate": surrogate,
-        "interactions": interactions,
-        "speed": speed,
-        "exposure_by_phenotype": exposure,
-        "maps": maps,
-    }
-    results: dict[str, Any] = {"seed": SEED}
-    for name, part in parts.items():
-        results[name] = part()
-        print(name, "done", flush=True)
-    RESULTS.parent.mkdir(exist_ok=True)
+    """Measure the parts named on the command line, or all; ``docs`` fills the tables alone."""
+    wanted = sys.argv[1:] or list(PARTS)
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    for name in wanted:
+        if name != "docs":
+            results[name] = PARTS[name]()
+            print(name, "done", flush=True)
+    results = {"seed": SEED} | {name: results[name] for name in PARTS if name in results}
     RESULTS.write_text(json.dumps(results, indent=2, default=float) + "\n", encoding="utf-8")
-    write_tables(results)
+    fill(PAGE, tables(results))
 
 
 if __name__ == "__main__":
