@@ -29,7 +29,7 @@ from novamind.neurochemistry.pharmacokinetics import (
     kinetics,
     steady_state_average,
 )
-from novamind.neurochemistry.published_checks import run_checks
+from novamind.neurochemistry.published_checks import run_checks, share_met
 from novamind.neurochemistry.reference import LEAVES, transporter_density
 from novamind.neurochemistry.simulation import run
 from novamind.neurochemistry.surrogate import contributions, features, manifest, predict
@@ -75,6 +75,7 @@ def cpu_seconds(work: Callable[[], Any]) -> float:
 
 def published_checks() -> dict[str, Any]:
     results = run_checks()
+    random_sets = draw_patients(np.random.default_rng(SEED), 2000)
     return {
         "passed": sum(result.passed for result in results),
         "of": len(results),
@@ -83,6 +84,7 @@ def published_checks() -> dict[str, Any]:
             for role in ("input", "calibration", "structure", "prediction")
         },
         "missed": [result.name for result in results if not result.passed],
+        "share_of_unselected_sets": share_met(random_sets),
         "checks": [asdict(result) for result in results],
     }
 
@@ -321,13 +323,15 @@ def maps() -> dict[str, Any] | str:
 
 
 def check_table(checks: dict[str, Any]) -> str:
-    lines = ["| # | finding | published | twin | role | met |", "|---|---|---|---|---|---|"]
+    lines = ["| # | finding | published | twin | role | met | unselected sets |", "|---|---|---|---|---|---|---|"]
+    unselected = {int(number): share for number, share in checks["share_of_unselected_sets"].items()}
     for check in checks["checks"]:
-        value = "; ".join(f"{name} {number:.2f}" for name, number in check["model"].items()) or "not given"
+        value = "; ".join(f"{name} {number:.3g}" for name, number in check["model"].items()) or "not given"
+        chance = f"{unselected[check['number']]:.0%}" if check["number"] in unselected else ""
         share = "" if check["ensemble_share"] is None else f" ({check['ensemble_share']:.0%} of sets)"
         lines.append(
             f"| {check['number']} | {check['name']} | {check['published']} ({check['source']}) | {value} "
-            f"| {check['role']} | {'yes' if check['passed'] else '**no**'}{share} |"
+            f"| {check['role']} | {'yes' if check['passed'] else '**no**'}{share} | {chance} |"
         )
     roles = "; ".join(f"{role} {count}" for role, count in checks["passed_by_role"].items())
     return "\n".join([*lines, "", f"{checks['passed']} of {checks['of']} met: {roles}."])

@@ -45,6 +45,15 @@ def test_equal_absorption_and_elimination_rates_give_the_limit_of_the_bateman_fu
     np.testing.assert_allclose(concentrations(equal, SINGLE, hours)["citalopram"][0], exact, rtol=1e-5, atol=1e-9)
 
 
+def test_a_metabolite_cleared_at_the_rate_of_its_parent_has_a_level():
+    drug = dataclasses.replace(kinetics("citalopram"), metabolite="copy", metabolite_volume=1000.0)
+    levels = []
+    for apart in (1.0, 1.001):
+        equal = dataclasses.replace(drug, metabolite_clearance=1000.0 * drug.clearance / drug.volume * apart)
+        levels.append(concentrations(equal, SINGLE, np.array([24.0, 48.0]))["copy"])
+    np.testing.assert_allclose(levels[0], levels[1], rtol=0.01)
+
+
 @pytest.mark.parametrize("name", ["lithium", "venlafaxine", "risperidone"])
 def test_two_compartments_and_metabolites_match_a_numerical_solution(name):
     drug, dose, hours = kinetics(name), 50.0, np.array([1.0, 5.0, 24.0, 60.0])
@@ -107,6 +116,16 @@ def test_phenotype_scales_the_enzyme_share_of_clearance():
         assert ratio == pytest.approx(1 / (1 - share + share * activity))
 
 
+def test_a_state_without_a_tabled_activity_is_refused_and_inhibitors_are_no_phenotypes():
+    for state in ({"CYP2D6": "Indeterminate"}, {"CYP2D6": "Rapid Metabolizer"}, {"CYP1A2": "Normal Metabolizer"}):
+        with pytest.raises(ValidationError, match="Leave CYP"):
+            enzyme_activity(state)
+    with pytest.raises(ValidationError):
+        enzyme_activity({"CYP2D6": "strong inhibitor"})
+    with pytest.raises(ValidationError):
+        enzyme_activity(inhibitors={"CYP2D6": "Poor Metabolizer"})
+
+
 def test_an_inhibitor_turns_a_normal_metaboliser_into_a_poor_one():
     strong = enzyme_activity(inhibitors={"CYP2D6": "strong"})
     assert strong["CYP2D6"] == pytest.approx(0.05)
@@ -138,14 +157,16 @@ def test_bad_schedules_and_doses_are_refused():
         concentrations(kinetics("sertraline"), SINGLE, np.array([3.0, 1.0]))
     with pytest.raises(ValidationError, match="refused"):
         concentrations(kinetics("sertraline"), Schedule.regular(1e9, 24, 48), np.array([1.0]))
-    for dose in (0.0, -5.0, float("nan"), float("inf")):
+    for dose in (0.0, -5.0, float("nan"), float("inf"), "ten", True):
         with pytest.raises(ValidationError, match="dose_mg"):
             Schedule.regular(dose, 24, 48)
     with pytest.raises(ValidationError, match="missed"):
         Schedule.regular(10, 24, 48, missed=[9])
+    with pytest.raises(ValidationError, match="missed"):
+        Schedule.regular(10, 24, 48, missed=[-1])
     with pytest.raises(NotFoundError, match="choose one of"):
         kinetics("placebotine")
-    for bad in ({"CYP9Z9": 1.0}, {"CYP2D6": "fast"}, {"CYP2D6": -1.0}):
+    for bad in ({"CYP9Z9": 1.0}, {"CYP2D6": "fast"}, {"CYP2D6": -1.0}, {"CYP2D6": None}, "CYP2D6"):
         with pytest.raises(ValidationError):
             enzyme_activity(bad)
     with pytest.raises(ValidationError):

@@ -26,13 +26,18 @@ def test_what_is_missed_is_listed_with_a_value_or_a_reason(results):
 def test_every_shipped_set_meets_every_calibration_check(results):
     assert fits_calibration(ensemble()).all()
     for result in results.values():
-        if result.role == "calibration":
+        if result.role == "calibration" and result.ensemble_share is not None:
             assert result.ensemble_share == 1.0
 
 
 def test_the_potentiation_was_predicted_not_fitted(results):
     assert results[11].role == "prediction"
     assert results[11].ensemble_share > 0.9
+
+
+def test_what_follows_from_the_tables_or_was_chosen_for_a_check_is_no_prediction(results):
+    assert results[4].role == "input"
+    assert results[14].role == "calibration"
 
 
 def test_values_are_plain_and_finite(results):

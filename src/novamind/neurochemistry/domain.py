@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +14,16 @@ from scipy import stats
 from novamind.errors import InsufficientDataError, ValidationError
 
 Floats = NDArray[np.float64]
+
+
+def is_number(value: object, low: float = -math.inf, high: float = math.inf) -> bool:
+    """Whether a value is a finite number (a bool is none) from ``low`` to ``high``."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and low <= float(value) <= high
+
+
+def is_whole(value: object, low: int, high: int) -> bool:
+    """Whether a value is a whole number (a bool is none) from ``low`` to ``high``."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and low <= int(value) <= high
 
 
 class BrainRegion(StrEnum):
@@ -165,6 +176,10 @@ class NeurotransmitterEffect:
     clinical_significance: ClinicalSignificance
 
     def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "neurotransmitter", Neurotransmitter(self.neurotransmitter))
+        except ValueError:
+            raise ValidationError(f"unknown neurotransmitter; choose one of {', '.join(Neurotransmitter)}") from None
         low, high = (float(bound) for bound in self.confidence_interval)
         object.__setattr__(self, "effect_size", float(self.effect_size))
         object.__setattr__(self, "confidence_interval", (low, high))
@@ -202,11 +217,11 @@ class NeurotransmitterEffect:
         ValidationError
             A measurement is not a finite number.
         """
-        after, before = (np.asarray(sample, dtype=np.float64) for sample in (raw_data, baseline_data))
-        if after.ndim != 1 or before.ndim != 1 or min(after.size, before.size) < 2:
+        if min(len(raw_data), len(baseline_data)) < 2:
             raise InsufficientDataError("raw_data and baseline_data need at least two measurements each")
-        if not (np.isfinite(after).all() and np.isfinite(before).all()):
+        if not all(map(is_number, (*raw_data, *baseline_data))):
             raise ValidationError("raw_data and baseline_data must hold finite numbers only")
+        after, before = (np.asarray(sample, dtype=np.float64) for sample in (raw_data, baseline_data))
         difference = float(after.mean() - before.mean())
         total = after.size + before.size
         pooled = math.sqrt(

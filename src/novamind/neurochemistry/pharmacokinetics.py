@@ -8,7 +8,6 @@ destroys its own enzyme (paroxetine, CYP2D6) has its clearance updated at every 
 enzyme turnover.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +15,7 @@ from functools import cache
 import numpy as np
 
 from novamind.errors import NotFoundError, ValidationError
-from novamind.neurochemistry.domain import Floats
+from novamind.neurochemistry.domain import Floats, is_number
 from novamind.neurochemistry.reference import table
 
 #: Liver blood flow of an adult, L/h (Davies & Morris 1993 Pharm Res 10:1093).
@@ -110,10 +109,10 @@ def kinetics(drug: str) -> DrugKinetics:
     NotFoundError
         No kinetics are tabled for the drug.
     """
-    try:
-        return _drugs()[drug.strip().lower()]
-    except KeyError:
-        raise NotFoundError(f"no kinetics for this drug; choose one of {', '.join(drug_names())}") from None
+    found = _drugs().get(drug.strip().lower()) if isinstance(drug, str) else None
+    if found is None:
+        raise NotFoundError(f"no kinetics for this drug; choose one of {', '.join(drug_names())}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +144,15 @@ class Schedule:
         cls, dose_mg: float, interval_hours: float, duration_hours: float, missed: Sequence[int] = ()
     ) -> "Schedule":
         """The same dose every ``interval_hours`` up to ``duration_hours``; ``missed`` numbers doses from 0."""
-        if not (math.isfinite(dose_mg) and dose_mg > 0):
+        if not (is_number(dose_mg) and dose_mg > 0):
             raise ValidationError("dose_mg must be a positive number")
-        if not (math.isfinite(interval_hours) and 1 <= interval_hours <= 24 * 14):
+        if not is_number(interval_hours, 1, 24 * 14):
             raise ValidationError("interval_hours must lie between 1 hour and 14 days")
         times = np.arange(0.0, duration_hours, interval_hours)
         amounts = np.full(times.size, float(dose_mg))
-        try:
-            amounts[list(missed)] = 0.0
-        except IndexError:
-            raise ValidationError(f"missed doses must be numbered from 0 to {times.size - 1}") from None
+        if not set(missed) <= set(range(times.size)):
+            raise ValidationError(f"missed doses must be numbered from 0 to {times.size - 1}")
+        amounts[list(missed)] = 0.0
         return cls(times, amounts)
 
     def check(self, drug: DrugKinetics) -> None:
@@ -182,31 +180,35 @@ def enzyme_activity(
     Raises
     ------
     ValidationError
-        Unknown enzyme, term or number out of range.
+        Unknown enzyme, a term without a tabled activity (``"Indeterminate"`` has none) or a number out of range.
     """
-    terms = {(row["enzyme"], row["term"].lower()): float(row["activity"]) for row in table("enzymes")}
-
-    def look_up(enzyme: str, value: str | float, suffix: str, scale: float) -> float:
-        if enzyme not in _ENZYMES:
-            raise ValidationError(f"unknown enzyme {enzyme!r}; choose one of {', '.join(_ENZYMES)}")
-        if isinstance(value, str):
-            word = value.strip().lower().removeprefix("likely ")
-            for term in (word, f"{word} {suffix}"):
-                if (enzyme, term) in terms:
-                    return terms[enzyme, term]
-            known = ", ".join(term for name, term in terms if name == enzyme)
-            raise ValidationError(f"unknown state of {enzyme}; choose one of: {known}, or a number")
-        if not (math.isfinite(value) and 0 <= value <= 8 * scale):
-            raise ValidationError(f"the number given for {enzyme} must lie between 0 and {8 * scale:g}")
-        return float(value) / scale
-
     activity = dict.fromkeys(_ENZYMES, 1.0)
-    for enzyme, value in (phenotypes or {}).items():
-        activity[enzyme] = look_up(enzyme, value, "metabolizer", 2.0)
-    for enzyme, value in (inhibitors or {}).items():
-        if not isinstance(value, str) and not 0 <= value <= 1:
-            raise ValidationError(f"the activity of {enzyme} left by an inhibitor must lie between 0 and 1")
-        activity[enzyme] *= look_up(enzyme, value, "inhibitor", 1.0)
+    for given, kinds, suffix, full, highest in (
+        (phenotypes, ("phenotype",), "metabolizer", 2.0, 16.0),
+        (inhibitors, ("inhibitor", "inducer"), "inhibitor", 1.0, 1.0),
+    ):
+        if not isinstance(given, Mapping | None):
+            raise ValidationError("phenotypes and inhibitors map an enzyme to its state, e.g. {'CYP2D6': ...}")
+        for enzyme, value in (given or {}).items():
+            if enzyme not in _ENZYMES:
+                raise ValidationError(f"unknown enzyme; choose one of {', '.join(_ENZYMES)}")
+            if is_number(value, 0, highest):
+                activity[enzyme] *= float(value) / full
+                continue
+            terms = {
+                row["term"].lower(): float(row["activity"])
+                for row in table("enzymes")
+                if row["enzyme"] == enzyme and row["kind"] in kinds
+            }
+            word = value.strip().lower().removeprefix("likely ") if isinstance(value, str) else ""
+            term = word if word in terms else f"{word} {suffix}"
+            if term not in terms:
+                known = ", ".join([*terms, f"a number from 0 to {highest:g}"])
+                raise ValidationError(
+                    f"no activity is tabled for this state of {enzyme}; known are: {known}. "
+                    f"Leave {enzyme} out where its state is not known"
+                )
+            activity[enzyme] *= terms[term]
     return activity
 
 
@@ -229,7 +231,7 @@ class Physiology:
         creatinine_clearance: float = REFERENCE_CREATININE_CLEARANCE,
     ) -> "Physiology":
         """Patients that differ in ``clearance_factor`` only; one typical patient without it."""
-        if not (math.isfinite(creatinine_clearance) and 5 <= creatinine_clearance <= 250):
+        if not is_number(creatinine_clearance, 5, 250):
             raise ValidationError("creatinine clearance must lie between 5 and 250 mL/min")
         factor = np.ones(1) if clearance_factor is None else np.asarray(clearance_factor, dtype=np.float64)
         ones = np.ones(factor.size)
@@ -288,7 +290,7 @@ def _modes(drug: DrugKinetics, patients: Physiology, enzyme_left: Floats | float
     matrix = np.zeros((intrinsic.size, 4, 4))
     leaving = elimination / volume
     # Equal rates have no eigenvector of their own; a relative nudge of 1e-6 keeps the decomposition regular.
-    absorption = drug.absorption_rate * np.where(np.abs(leaving / drug.absorption_rate - 1.0) < 1e-6, 1.000001, 1.0)
+    absorption = drug.absorption_rate * _nudge(drug.absorption_rate, leaving)
     matrix[:, 0, 0] = -absorption
     matrix[:, 1, 0] = passed * absorption
     matrix[:, 3, 0] = (1.0 - passed) * formed * absorption
@@ -303,9 +305,14 @@ def _modes(drug: DrugKinetics, patients: Physiology, enzyme_left: Floats | float
         matrix[:, 2, 2] = -back
     else:
         matrix[:, 2, 2] = -1.0
-    matrix[:, 3, 3] = -drug.metabolite_clearance / drug.metabolite_volume if drug.metabolite else -2.0
+    clearing = drug.metabolite_clearance / drug.metabolite_volume if drug.metabolite else 2.0
+    matrix[:, 3, 3] = -clearing / _nudge(clearing, leaving) / _nudge(clearing, absorption)
     rates, vectors = np.linalg.eig(matrix)
     return _Modes(rates.real, vectors.real, np.linalg.inv(vectors.real))
+
+
+def _nudge(rate: float, others: Floats) -> Floats:
+    return np.where(np.abs(others / rate - 1.0) < 2e-6, 1.000003, 1.0)
 
 
 def concentrations(

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from novamind.errors import NotFoundError, ValidationError
-from novamind.neurochemistry.domain import BrainRegion, Floats, Neurotransmitter
+from novamind.neurochemistry.domain import BrainRegion, Floats, Neurotransmitter, is_whole
 from novamind.neurochemistry.dynamics import (
     HOURS_PER_DAY,
     MONOAMINES,
@@ -300,15 +300,13 @@ def simulate(
         A dose, interval, length, phenotype or size out of range.
     """
     parameters = kinetics(drug)
-    if not (isinstance(weeks, int) and 1 <= weeks <= MAXIMUM_WEEKS):
+    if not is_whole(weeks, 1, MAXIMUM_WEEKS):
         raise ValidationError(f"weeks must be a whole number from 1 to {MAXIMUM_WEEKS}")
-    if not (isinstance(ensemble, int) and (ensemble == 0 or 2 <= ensemble <= MAXIMUM_ENSEMBLE)):
-        raise ValidationError(f"ensemble must be 0 or a whole number from 2 to {MAXIMUM_ENSEMBLE}")
     hours = weeks * 7 * int(HOURS_PER_DAY)
     if (dose_mg is None) == (schedule is None):
         raise ValidationError("give either dose_mg or schedule")
     if schedule is None:
-        schedule = Schedule.regular(float(dose_mg or 0.0), interval_hours, hours)
+        schedule = Schedule.regular(dose_mg or 0.0, interval_hours, hours)
     if schedule.amounts_mg.ndim != 1:
         raise ValidationError("simulate takes the schedule of one patient: one amount per dose time")
     activity = enzyme_activity(phenotypes, inhibitors)
@@ -319,7 +317,17 @@ def simulate(
 
 
 def members(size: int, seed: int, clearance_cv: float) -> tuple[Parameters, Floats]:
-    """Parameter sets and clearance factors (log-normal) of the ensemble; the typical ones for size 0."""
+    """Parameter sets and clearance factors (log-normal) of the ensemble; the typical ones for size 0.
+
+    Raises
+    ------
+    ValidationError
+        A size of 1 or beyond ``MAXIMUM_ENSEMBLE``, or a seed that is no whole number.
+    """
+    if not is_whole(size, 0, MAXIMUM_ENSEMBLE) or size == 1:
+        raise ValidationError(f"ensemble must be 0 or a whole number from 2 to {MAXIMUM_ENSEMBLE}")
+    if not is_whole(seed, 0, 2**63):
+        raise ValidationError("seed must be a whole number of at least 0")
     if size == 0:
         return typical(), np.ones(1)
     rng = np.random.default_rng(seed)

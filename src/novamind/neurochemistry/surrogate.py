@@ -19,7 +19,7 @@ from uuid import UUID
 import numpy as np
 
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
-from novamind.neurochemistry.domain import BrainRegion, Floats, Neurotransmitter
+from novamind.neurochemistry.domain import BrainRegion, Floats, Neurotransmitter, is_number
 from novamind.neurochemistry.dynamics import MONOAMINES, Parameters, ensemble, typical
 from novamind.neurochemistry.reference import LEAVES, as_region, innervation, region_weights, transporter_density
 from novamind.neurochemistry.treatment import Outcome, Treatment, as_monoamine, check_effect, interaction
@@ -221,8 +221,8 @@ class EnhancedXGBoostService:
         takes all secondary changes together, so that synergy and antagonism can cancel.
         """
         region, primary = as_region(brain_region), as_monoamine(primary_neurotransmitter)
-        if not secondary_neurotransmitters:
-            raise ValidationError("secondary_neurotransmitters must name at least one transmitter")
+        if not (isinstance(secondary_neurotransmitters, Mapping) and secondary_neurotransmitters):
+            raise ValidationError("secondary_neurotransmitters must map at least one transmitter to its effect")
         first = Treatment({primary: primary_effect})
         seconds = {
             as_monoamine(name): Treatment({as_monoamine(name): effect})
@@ -265,7 +265,7 @@ class EnhancedXGBoostService:
     ) -> Floats:
         misfit = np.zeros(sets.count)
         for day, level in measured.items():
-            if not (DAY_RANGE[0] <= day <= DAY_RANGE[1] and math.isfinite(level) and level > 0):
+            if not (is_number(day, *DAY_RANGE) and is_number(level) and level > 0):
                 raise ValidationError("baseline_data maps days from 0.5 to 84 to positive levels relative to baseline")
             expected = np.exp(predict(features(sets, region, treated, treated, effect, day)))
             misfit += ((level - expected) / MEASUREMENT_SD) ** 2

@@ -17,6 +17,8 @@ from novamind.neurochemistry.domain import (
     Neurotransmitter,
     NeurotransmitterEffect,
     ReceptorProfile,
+    is_number,
+    is_whole,
 )
 from novamind.neurochemistry.dynamics import MONOAMINES, typical
 from novamind.neurochemistry.graph import cascade, generator, steady_state
@@ -166,11 +168,11 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
             A level, number or length of steps out of range.
         """
         region, transmitter = as_region(starting_region), as_transmitter(neurotransmitter)
-        if not (math.isfinite(initial_level) and abs(initial_level) <= 1e6):
+        if not is_number(initial_level, -1e6, 1e6):
             raise ValidationError("initial_level must be a finite number between -1e6 and 1e6")
-        if not (isinstance(time_steps, int) and 1 <= time_steps <= MAXIMUM_CASCADE_STEPS):
+        if not is_whole(time_steps, 1, MAXIMUM_CASCADE_STEPS):
             raise ValidationError(f"time_steps must be a whole number from 1 to {MAXIMUM_CASCADE_STEPS}")
-        if not (math.isfinite(step_hours) and 0 < step_hours <= 24 * 7):
+        if not (is_number(step_hours, 0, 24 * 7) and step_hours > 0):
             raise ValidationError("step_hours must be above 0 and at most one week")
         initial = np.asarray((region_weights(region) > 0) * float(initial_level), dtype=np.float64)
         times = np.asarray(np.arange(time_steps) * step_hours, dtype=np.float64)
@@ -212,9 +214,12 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
         if self.patient_id is not None and str(self.patient_id) != str(patient_id):
             raise ValidationError("this mapping belongs to another patient; use that patient's own")
         region_weights(as_region(brain_region))
-        start, end = (parse_instant(moment, "baseline_period") for moment in baseline_period)
-        if end <= start:
+        period = [parse_instant(moment, "baseline_period") for moment in baseline_period]
+        if len(period) != 2 or period[1] <= period[0]:
             raise ValidationError("baseline_period must be (first, last) with last after first")
+        start, end = period
+        if not all(len(point) == 2 and is_number(point[1]) for point in time_series_data):
+            raise ValidationError("time_series_data must hold pairs of a moment and a finite number")
         moments = [parse_instant(moment, f"point {row}") for row, (moment, _) in enumerate(time_series_data, 1)]
         days = np.array([(moment - end).total_seconds() / 86400.0 for moment in moments])
         values = np.array([value for _, value in time_series_data], dtype=np.float64)

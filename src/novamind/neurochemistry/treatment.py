@@ -5,14 +5,13 @@ factorial simulation, ``E(AB) - E(A) - E(B) + E(0)``, on the linear scale relati
 meet, negative where one takes away from the other, positive where one lets the other do more.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from novamind.errors import NotFoundError, ValidationError
-from novamind.neurochemistry.domain import BrainRegion, Floats, Neurotransmitter
+from novamind.neurochemistry.domain import BrainRegion, Floats, Neurotransmitter, is_number
 from novamind.neurochemistry.dynamics import (
     FULL_AGONIST,
     MONOAMINES,
@@ -39,7 +38,7 @@ _RECEPTOR_TRANSMITTER = {
 def check_effect(effect: float) -> float:
     """Return the effect, or raise ``ValidationError`` outside ``EFFECT_RANGE``."""
     low, high = EFFECT_RANGE
-    if not (math.isfinite(effect) and low <= effect <= high):
+    if not is_number(effect, low, high):
         raise ValidationError(f"a treatment effect must lie between {low} and {high} (relative change of release)")
     return float(effect)
 
@@ -77,10 +76,10 @@ class Treatment:
         for target, share in self.occupied.items():
             if target not in TARGETS:
                 raise ValidationError(f"unknown target {target!r}; choose one of {', '.join(TARGETS)}")
-            if not 0.0 <= share < 1.0:
+            if not is_number(share, 0, 1) or share == 1:
                 raise ValidationError("an occupied share must be at least 0 and below 1")
         for target, activity in self.intrinsic_activity.items():
-            if target not in RECEPTORS or not 0.0 <= activity <= 1.0:
+            if target not in RECEPTORS or not is_number(activity, 0, 1):
                 raise ValidationError("intrinsic activity is a number from 0 to 1 for a receptor")
 
     def __add__(self, other: "Treatment") -> "Treatment":
@@ -131,7 +130,7 @@ class Outcome:
     def __post_init__(self) -> None:
         object.__setattr__(self, "transmitter", as_monoamine(self.transmitter))
         object.__setattr__(self, "region", as_region(self.region))
-        if not (math.isfinite(self.days) and 0.5 <= self.days <= 730):
+        if not is_number(self.days, 0.5, 730):
             raise ValidationError("days must lie between 0.5 and 730")
         if self.receptor is not None and _RECEPTOR_TRANSMITTER.get(self.receptor) != self.transmitter:
             raise ValidationError(f"receptor must be one that {self.transmitter.value} acts on")

@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 
 #: Fewest measurements before and after; below it the autocorrelation cannot be told from a change.
 MINIMUM_PER_PHASE = 7
+#: Values beyond it would overflow when squared.
+_LARGEST = 1e100
 _AUTOCORRELATION = np.concatenate([np.arange(0.0, 0.95, 0.05), [0.95, 0.97, 0.985, 0.994, 0.998]])
 #: Mostly small shares: strong autocorrelation under a little white noise looks like weak autocorrelation, and is
 #: where false positives are worst. Chosen among a few grids by simulated false-positive rates.
@@ -94,7 +96,7 @@ class InterruptedSeries:
         object.__setattr__(self, "times", times)
         if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
             raise ValidationError("times must be finite and increase; sort them and merge repeated ones")
-        if not (np.isfinite(self.onset) and self.onset >= 0):
+        if not (isinstance(self.onset, int | float) and 0 <= self.onset < np.inf):
             raise ValidationError("onset must be a time constant of at least 0")
         before = int((times < self.start).sum())
         if min(before, times.size - before) < MINIMUM_PER_PHASE:
@@ -140,7 +142,7 @@ class InterruptedSeries:
             A series is exactly described by the regression, so that it has no noise to compare a change with.
         """
         table = np.atleast_2d(np.asarray(values, dtype=np.float64))
-        if table.shape[1] != self.times.size or not np.isfinite(table).all():
+        if table.shape[1] != self.times.size or not (np.abs(table) < _LARGEST).all():
             raise ValidationError("values must be finite numbers, one per time")
         scale = np.maximum(table.std(axis=1), 1e-300)
         table = table - table.mean(axis=1, keepdims=True)
