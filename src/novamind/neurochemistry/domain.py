@@ -18,7 +18,9 @@ Floats = NDArray[np.float64]
 
 def is_number(value: object, low: float = -math.inf, high: float = math.inf) -> bool:
     """Whether a value is a finite number (a bool is none) from ``low`` to ``high``."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and low <= float(value) <= high
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) and low <= float(value) <= high
 
 
 def is_whole(value: object, low: int, high: int) -> bool:
