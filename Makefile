@@ -45,6 +45,7 @@ lint: .venv/dev.stamp
 bench: .venv/bench.stamp
 	$(BIN)/python benchmarks/forecast.py
 	$(BIN)/python benchmarks/pharmacogenomics.py
+	$(BIN)/python benchmarks/neurochemistry.py
 
 lock: .venv/base.stamp
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate --generate-hashes pyproject.toml -o requirements/base.lock

@@ -6,6 +6,7 @@ import typer
 from typer.exceptions import TyperException
 
 from novamind.errors import NovamindError, ValidationError
+from novamind.neurochemistry import commands as neurochemistry
 from novamind.pharmacogenomics import commands as pharmacogenomics
 from novamind.symptoms import commands as symptoms
 
@@ -39,6 +40,7 @@ train = typer.Typer(help="Make a room's models again, or fit them on your own da
 app.add_typer(train, name="train")
 symptoms.register(app, train)
 pharmacogenomics.register(app)
+neurochemistry.register(app, train)
 
 
 def main() -> None:

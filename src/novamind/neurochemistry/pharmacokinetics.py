@@ -1,0 +1,408 @@
+"""Dose to plasma: one- and two-compartment oral models with active metabolites, solved in closed form.
+
+Between two doses the model is linear, so its state (gut, plasma, periphery, metabolite) is a sum of
+exponentials whose rates and amplitudes follow from the eigenvectors of the rate matrix; a dose adds to the gut.
+Missed doses, titration and stopping are amounts in the schedule. The liver is well stirred (Pang & Rowland
+1977): oral AUC is dose over intrinsic clearance, and first pass and half-life follow from it. A drug that
+destroys its own enzyme (paroxetine, CYP2D6) has its clearance updated at every dose from the exact solution of
+enzyme turnover.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from novamind.errors import NotFoundError, ValidationError
+from novamind.neurochemistry.domain import Floats, is_number
+from novamind.neurochemistry.reference import table
+
+#: Liver blood flow of an adult, L/h (Davies & Morris 1993 Pharm Res 10:1093).
+HEPATIC_FLOW = 90.0
+#: Creatinine clearance at which the renal clearances of the table hold, mL/min.
+REFERENCE_CREATININE_CLEARANCE = 100.0
+#: A single dose beyond this multiple of the drug's usual daily dose is refused as a slip of the pen.
+MAXIMUM_DOSE_MULTIPLE = 20.0
+_ENZYMES = ("CYP1A2", "CYP2B6", "CYP2C19", "CYP2D6", "CYP3A4")
+
+
+@dataclass(frozen=True, slots=True)
+class DrugKinetics:
+    """One drug's parameters as tabled, for a 70 kg adult with normal enzymes. Rates per hour, volumes in litres.
+
+    ``fraction_by`` holds the share of clearance by each enzyme (or ``renal``); what is left is not changed by
+    phenotype. ``metabolite_clearance`` and ``metabolite_volume`` are per formed fraction of the parent's dose.
+    """
+
+    name: str
+    molar_mass: float
+    concentration_unit: str
+    clearance: float
+    clearance_cv: float
+    volume: float
+    absorption_rate: float
+    usual_dose: float
+    range_low: float
+    range_high: float
+    fraction_by: Mapping[str, float]
+    unbound_fraction: float | None = None
+    peripheral_volume: float | None = None
+    intercompartmental_clearance: float | None = None
+    metabolite: str | None = None
+    metabolite_clearance: float = 1.0
+    metabolite_volume: float = 1.0
+    metabolite_formed_by: str = "all"
+    metabolite_unbound_fraction: float | None = None
+    metabolite_molar_mass: float | None = None
+    inactivated_enzyme: str | None = None
+    inactivation_rate: float = 0.0
+    inactivation_constant: float = 1.0
+    enzyme_turnover: float = 0.0
+    symptom_domain: str | None = None
+
+    @property
+    def per_litre(self) -> float:
+        """Factor from mg/L to the drug's concentration unit."""
+        return {"ng/mL": 1000.0, "mg/L": 1.0, "mmol/L": 1.0 / self.molar_mass}[self.concentration_unit]
+
+
+@cache
+def _drugs() -> Mapping[str, DrugKinetics]:
+    figures: dict[str, dict[str, str]] = {}
+    for row in table("pharmacokinetics"):
+        figures.setdefault(row["drug"], {})[row["parameter"]] = row["value"]
+    text = {
+        "concentration_unit",
+        "metabolite",
+        "metabolite_formed_by",
+        "inactivated_enzyme",
+        "symptom_domain",
+    }
+    prefix = "fraction_by_"
+    return {
+        name: DrugKinetics(
+            name=name,
+            fraction_by={
+                key.removeprefix(prefix): float(value) for key, value in row.items() if key.startswith(prefix)
+            },
+            **{
+                key: value if key in text else float(value)  # type: ignore[arg-type]
+                for key, value in row.items()
+                if not key.startswith(prefix)
+            },
+        )
+        for name, row in figures.items()
+    }
+
+
+def drug_names() -> tuple[str, ...]:
+    """Drugs with tabled kinetics."""
+    return tuple(sorted(_drugs()))
+
+
+def kinetics(drug: str) -> DrugKinetics:
+    """The drug's parameters.
+
+    Raises
+    ------
+    NotFoundError
+        No kinetics are tabled for the drug.
+    """
+    found = _drugs().get(drug.strip().lower()) if isinstance(drug, str) else None
+    if found is None:
+        raise NotFoundError(f"no kinetics for this drug; choose one of {', '.join(drug_names())}")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Doses taken: times in hours (increasing) and amounts in mg, shape ``(doses,)`` or ``(patients, doses)``.
+
+    A missed dose is an amount of 0.
+    """
+
+    times_hours: Floats
+    amounts_mg: Floats
+
+    def __post_init__(self) -> None:
+        times = np.asarray(self.times_hours, dtype=np.float64)
+        amounts = np.asarray(self.amounts_mg, dtype=np.float64)
+        object.__setattr__(self, "times_hours", times)
+        object.__setattr__(self, "amounts_mg", amounts)
+        if times.ndim != 1 or times.size == 0 or amounts.shape[-1:] != times.shape or amounts.ndim > 2:
+            raise ValidationError("a schedule needs one amount per dose time, and at least one dose")
+        if not (np.isfinite(times).all() and np.isfinite(amounts).all()):
+            raise ValidationError("dose times and amounts must be finite numbers")
+        if times[0] < 0 or (np.diff(times) <= 0).any():
+            raise ValidationError("dose times must start at 0 or later and increase")
+        if (amounts < 0).any() or not (amounts > 0).any():
+            raise ValidationError("dose amounts must be at least 0 mg, and one of them above 0")
+
+    @classmethod
+    def regular(
+        cls, dose_mg: float, interval_hours: float, duration_hours: float, missed: Sequence[int] = ()
+    ) -> "Schedule":
+        """The same dose every ``interval_hours`` up to ``duration_hours``; ``missed`` numbers doses from 0."""
+        if not (is_number(dose_mg) and dose_mg > 0):
+            raise ValidationError("dose_mg must be a positive number")
+        if not is_number(interval_hours, 1, 24 * 14):
+            raise ValidationError("interval_hours must lie between 1 hour and 14 days")
+        times = np.arange(0.0, duration_hours, interval_hours)
+        amounts = np.full(times.size, float(dose_mg))
+        if not set(missed) <= set(range(times.size)):
+            raise ValidationError(f"missed doses must be numbered from 0 to {times.size - 1}")
+        amounts[list(missed)] = 0.0
+        return cls(times, amounts)
+
+    def check(self, drug: DrugKinetics) -> None:
+        """Refuse single amounts far beyond any use of the drug."""
+        largest = float(self.amounts_mg.max())
+        limit = MAXIMUM_DOSE_MULTIPLE * drug.usual_dose
+        if largest > limit:
+            raise ValidationError(f"a single dose of {drug.name} above {limit:g} mg is refused; give the amount in mg")
+
+
+def enzyme_activity(
+    phenotypes: Mapping[str, str | float] | None = None, inhibitors: Mapping[str, str | float] | None = None
+) -> dict[str, float]:
+    """Activity of each enzyme relative to normal.
+
+    Parameters
+    ----------
+    phenotypes
+        Per enzyme a CPIC term (``"Poor Metabolizer"``) or an activity score on the scale where two normal
+        alleles make 2.
+    inhibitors
+        Per enzyme ``"strong"``, ``"moderate"``, ``"weak"`` or the share of activity that is left (0 to 1);
+        ``"smoker"`` for CYP1A2.
+
+    Raises
+    ------
+    ValidationError
+        Unknown enzyme, a term without a tabled activity (``"Indeterminate"`` has none) or a number out of range.
+    """
+    activity = dict.fromkeys(_ENZYMES, 1.0)
+    for given, kinds, suffix, full, highest in (
+        (phenotypes, ("phenotype",), "metabolizer", 2.0, 16.0),
+        (inhibitors, ("inhibitor", "inducer"), "inhibitor", 1.0, 1.0),
+    ):
+        if not isinstance(given, Mapping | None):
+            raise ValidationError("phenotypes and inhibitors map an enzyme to its state, e.g. {'CYP2D6': ...}")
+        for enzyme, value in (given or {}).items():
+            if enzyme not in _ENZYMES:
+                raise ValidationError(f"unknown enzyme; choose one of {', '.join(_ENZYMES)}")
+            if is_number(value, 0, highest):
+                activity[enzyme] *= float(value) / full
+                continue
+            terms = {
+                row["term"].lower(): float(row["activity"])
+                for row in table("enzymes")
+                if row["enzyme"] == enzyme and row["kind"] in kinds
+            }
+            word = value.strip().lower().removeprefix("likely ") if isinstance(value, str) else ""
+            term = word if word in terms else f"{word} {suffix}"
+            if term not in terms:
+                known = ", ".join([*terms, f"a number from 0 to {highest:g}"])
+                raise ValidationError(
+                    f"no activity is tabled for this state of {enzyme}; known are: {known}. "
+                    f"Leave {enzyme} out where its state is not known"
+                )
+            activity[enzyme] *= terms[term]
+    return activity
+
+
+@dataclass(frozen=True, slots=True)
+class Physiology:
+    """What a batch of patients brings to a drug. Every array has shape ``(patients,)``.
+
+    ``clearance_factor`` is the patients' own deviation from the typical clearance (1 = typical).
+    """
+
+    activity: Mapping[str, Floats]
+    clearance_factor: Floats
+    creatinine_clearance: Floats
+
+    @classmethod
+    def typical(
+        cls,
+        activity: Mapping[str, float] | None = None,
+        clearance_factor: Floats | None = None,
+        creatinine_clearance: float = REFERENCE_CREATININE_CLEARANCE,
+    ) -> "Physiology":
+        """Patients that differ in ``clearance_factor`` only; one typical patient without it."""
+        if not is_number(creatinine_clearance, 5, 250):
+            raise ValidationError("creatinine clearance must lie between 5 and 250 mL/min")
+        factor = np.ones(1) if clearance_factor is None else np.asarray(clearance_factor, dtype=np.float64)
+        ones = np.ones(factor.size)
+        return cls(
+            {enzyme: value * ones for enzyme, value in (activity or enzyme_activity()).items()},
+            factor,
+            creatinine_clearance * ones,
+        )
+
+    def relative_clearance(self, drug: DrugKinetics, enzyme_left: Floats | float = 1.0) -> Floats:
+        """Intrinsic clearance relative to the typical patient; ``enzyme_left`` scales the self-inactivated one."""
+        total = np.full(self.clearance_factor.size, 1.0 - sum(drug.fraction_by.values()))
+        for enzyme, share in drug.fraction_by.items():
+            total = total + share * self._activity(drug, enzyme, enzyme_left)
+        return total * self.clearance_factor
+
+    def formed_fraction(self, drug: DrugKinetics, enzyme_left: Floats | float = 1.0) -> Floats:
+        """Share of the dose that becomes the active metabolite, relative to the typical patient's share."""
+        if drug.metabolite_formed_by == "all":
+            return np.ones(self.clearance_factor.size)
+        route = self._activity(drug, drug.metabolite_formed_by, enzyme_left) * self.clearance_factor
+        return route / self.relative_clearance(drug, enzyme_left)
+
+    def _activity(self, drug: DrugKinetics, enzyme: str, enzyme_left: Floats | float) -> Floats:
+        if enzyme == "renal":
+            return self.creatinine_clearance / REFERENCE_CREATININE_CLEARANCE
+        left = enzyme_left if enzyme == drug.inactivated_enzyme else 1.0
+        return self.activity[enzyme] * left
+
+
+@dataclass(frozen=True, slots=True)
+class _Modes:
+    """Eigendecomposition of the rate matrix: ``state(t) = vectors @ (exp(rates t) * (inverse @ state(0)))``."""
+
+    rates: Floats
+    vectors: Floats
+    inverse: Floats
+
+    def amplitudes(self, state: Floats) -> Floats:
+        return np.asarray(np.einsum("pij,pj->pi", self.inverse, state))
+
+    def advance(self, state: Floats, hours: float) -> Floats:
+        return np.asarray(np.einsum("pij,pj->pi", self.vectors, np.exp(self.rates * hours) * self.amplitudes(state)))
+
+
+def _modes(drug: DrugKinetics, patients: Physiology, enzyme_left: Floats | float = 1.0) -> _Modes:
+    """Rates between (gut, plasma, periphery, metabolite); amounts in mg of parent."""
+    intrinsic = drug.clearance * patients.relative_clearance(drug, enzyme_left)
+    formed = patients.formed_fraction(drug, enzyme_left)
+    if "renal" in drug.fraction_by:
+        passed, elimination, volume = np.ones_like(intrinsic), intrinsic, drug.volume
+    else:
+        passed = HEPATIC_FLOW / (HEPATIC_FLOW + intrinsic)
+        elimination = intrinsic * passed
+        volume = drug.volume * HEPATIC_FLOW / (HEPATIC_FLOW + drug.clearance)
+    matrix = np.zeros((intrinsic.size, 4, 4))
+    leaving = elimination / volume
+    # Equal rates have no eigenvector of their own; a relative nudge of 1e-6 keeps the decomposition regular.
+    absorption = drug.absorption_rate * _nudge(drug.absorption_rate, leaving)
+    matrix[:, 0, 0] = -absorption
+    matrix[:, 1, 0] = passed * absorption
+    matrix[:, 3, 0] = (1.0 - passed) * formed * absorption
+    matrix[:, 1, 1] = -leaving
+    matrix[:, 3, 1] = formed * leaving
+    if drug.peripheral_volume is not None and drug.intercompartmental_clearance is not None:
+        out = drug.intercompartmental_clearance / volume
+        back = drug.intercompartmental_clearance / drug.peripheral_volume
+        matrix[:, 1, 1] -= out
+        matrix[:, 2, 1] = out
+        matrix[:, 1, 2] = back
+        matrix[:, 2, 2] = -back
+    else:
+        matrix[:, 2, 2] = -1.0
+    clearing = drug.metabolite_clearance / drug.metabolite_volume if drug.metabolite else 2.0
+    matrix[:, 3, 3] = -clearing / _nudge(clearing, leaving) / _nudge(clearing, absorption)
+    rates, vectors = np.linalg.eig(matrix)
+    return _Modes(rates.real, vectors.real, np.linalg.inv(vectors.real))
+
+
+def _nudge(rate: float, others: Floats) -> Floats:
+    return np.where(np.abs(others / rate - 1.0) < 2e-6, 1.000003, 1.0)
+
+
+def concentrations(
+    drug: DrugKinetics, schedule: Schedule, times_hours: Floats, patients: Physiology | None = None
+) -> dict[str, Floats]:
+    """Plasma concentration of the drug, and of its active metabolite where it has one.
+
+    Parameters
+    ----------
+    times_hours
+        Increasing times, hours since the schedule's zero, shape ``(times,)``.
+
+    Returns
+    -------
+    dict
+        Compound to array ``(patients, times)`` in ``drug.concentration_unit``.
+
+    Raises
+    ------
+    ValidationError
+        Times that do not increase, or a dose far beyond any use of the drug.
+    """
+    schedule.check(drug)
+    times = np.asarray(times_hours, dtype=np.float64)
+    if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+        raise ValidationError("times must be finite and increase")
+    patients = patients or Physiology.typical()
+    count = patients.clearance_factor.size
+    amounts = np.broadcast_to(schedule.amounts_mg, (count, schedule.times_hours.size))
+    volume = drug.volume
+    if "renal" not in drug.fraction_by:
+        volume *= HEPATIC_FLOW / (HEPATIC_FLOW + drug.clearance)
+    parent = np.zeros((count, times.size))
+    metabolite = np.zeros((count, times.size))
+    state = np.zeros((count, 4))
+    enzyme = np.ones(count)
+    modes = _modes(drug, patients)
+    starts = schedule.times_hours
+    ends = np.append(starts[1:], np.inf)
+    edges = np.searchsorted(times, np.append(starts, np.inf), side="left")
+    for dose, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        state[:, 0] += amounts[:, dose]
+        amplitude = modes.amplitudes(state)
+        window = slice(edges[dose], edges[dose + 1])
+        if window.stop > window.start:
+            decay = np.exp(modes.rates[:, :, None] * (times[window] - start)) * amplitude[:, :, None]
+            parent[:, window] = np.einsum("pk,pkt->pt", modes.vectors[:, 1], decay)
+            metabolite[:, window] = np.einsum("pk,pkt->pt", modes.vectors[:, 3], decay)
+        if np.isinf(end):
+            break
+        hours = float(end - start)
+        state = modes.advance(state, hours)
+        if drug.inactivated_enzyme:
+            integral = (1.0 - np.exp(modes.rates * hours)) / -modes.rates * amplitude
+            average = np.einsum("pk,pk->p", modes.vectors[:, 1], integral) / hours / volume * drug.per_litre
+            loss = drug.inactivation_rate * average / (drug.inactivation_constant + average)
+            level = drug.enzyme_turnover / (drug.enzyme_turnover + loss)
+            enzyme = level + (enzyme - level) * np.exp(-(drug.enzyme_turnover + loss) * hours)
+            modes = _modes(drug, patients, enzyme)
+    # Eigenvector round-off can leave -1e-17 where the exact value is 0.
+    result = {drug.name: np.maximum(parent, 0.0) / volume * drug.per_litre}
+    if drug.metabolite:
+        result[drug.metabolite] = np.maximum(metabolite, 0.0) / drug.metabolite_volume * drug.per_litre
+    return result
+
+
+def steady_state_average(
+    drug: DrugKinetics, dose_mg: float, interval_hours: float = 24.0, patients: Physiology | None = None
+) -> dict[str, Floats]:
+    """Average concentration once accumulation is complete, per compound, shape ``(patients,)``.
+
+    For linear drugs this is dose / (interval x intrinsic clearance). For a drug that inactivates its enzyme the
+    clearance is solved for the level that it produces itself, by bisection on the enzyme that is left.
+    """
+    patients = patients or Physiology.typical()
+    rate = dose_mg / interval_hours * drug.per_litre
+
+    def parent(enzyme_left: Floats | float) -> Floats:
+        return rate / (drug.clearance * patients.relative_clearance(drug, enzyme_left))
+
+    left: Floats | float = 1.0
+    if drug.inactivated_enzyme:
+        low, high = np.zeros(patients.clearance_factor.size), np.ones(patients.clearance_factor.size)
+        for _ in range(60):
+            left = 0.5 * (low + high)
+            level = parent(left)
+            loss = drug.inactivation_rate * level / (drug.inactivation_constant + level)
+            above = drug.enzyme_turnover / (drug.enzyme_turnover + loss) > left
+            low, high = np.where(above, left, low), np.where(above, high, left)
+    result = {drug.name: parent(left)}
+    if drug.metabolite:
+        result[drug.metabolite] = rate * patients.formed_fraction(drug, left) / drug.metabolite_clearance
+    return result

@@ -1,0 +1,229 @@
+"""Pictures of a course: one function, one picture."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+import altair as alt
+import polars as pl
+
+from novamind.neurochemistry.domain import BrainRegion, Neurotransmitter
+from novamind.neurochemistry.graph import projection_weights
+from novamind.neurochemistry.pharmacokinetics import kinetics
+from novamind.neurochemistry.reference import LEAVES, as_transmitter
+
+if TYPE_CHECKING:
+    from novamind.neurochemistry.simulation import Simulation
+
+_WIDTH, _HEIGHT = 620, 200
+#: Told apart with any colour vision (Okabe & Ito 2008).
+_PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_RANGE_COLOUR = "#efeeea"
+#: Targets held less than this at their peak are left out of the picture.
+_SMALLEST_OCCUPANCY = 0.05
+#: Occupancies to compare with: response to extrapyramidal effects (Kapur 2000); five drugs (Meyer 2004).
+_D2_RANGE = (0.65, 0.78, "D2 65-78 %, response to extrapyramidal effects")
+_SERT_RANGE = (0.76, 0.85, "SERT 76-85 %, held at minimum therapeutic doses")
+#: Where each region stands in the graph: a side view with the forehead to the left (x, y in tenths of the brain).
+_PLACES = {
+    "prefrontal_cortex": (0.6, 6.8),
+    "orbitofrontal_cortex": (1.0, 4.8),
+    "anterior_cingulate_cortex": (2.6, 7.2),
+    "insula": (2.4, 4.2),
+    "parietal_cortex": (6.6, 8.4),
+    "temporal_cortex": (3.2, 1.6),
+    "occipital_cortex": (9.2, 5.8),
+    "thalamus": (5.4, 5.6),
+    "hippocampus": (5.2, 2.4),
+    "amygdala": (3.8, 2.9),
+    "nucleus_accumbens": (2.6, 5.4),
+    "caudate": (3.6, 6.4),
+    "putamen": (3.5, 5.0),
+    "pallidum": (4.3, 4.4),
+    "hypothalamus": (4.6, 3.6),
+    "cerebellum": (8.6, 2.2),
+    "brain_stem": (7.0, 1.2),
+    "raphe_nuclei": (6.8, 3.2),
+    "locus_coeruleus": (7.6, 3.9),
+    "ventral_tegmental_area": (5.8, 3.9),
+    "substantia_nigra": (6.1, 4.7),
+}
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def plot_concentration(course: "Simulation") -> alt.LayerChart:
+    """Draw plasma concentrations over the therapeutic reference range, with the 90 % band where there is one."""
+    drug = kinetics(course.drug)
+    frame = course.concentration.with_columns(day=pl.col("time_hours") / 24)
+    reference = pl.DataFrame({"low": [drug.range_low], "high": [drug.range_high]})
+    therapeutic = alt.Chart(reference).mark_rect(color=_RANGE_COLOUR).encode(y=alt.Y("low:Q"), y2="high:Q")
+    title = f"{drug.name} in plasma ({drug.concentration_unit}); shaded: therapeutic reference range"
+    return _layers(therapeutic, *_lines(frame, "compound", drug.concentration_unit)).properties(
+        width=_WIDTH, height=_HEIGHT, title=title
+    )
+
+
+def plot_occupancy(course: "Simulation") -> alt.LayerChart:
+    """Draw the share of each target that is held; targets that are hardly touched are left out."""
+    frame = course.occupancy.with_columns(day=pl.col("time_hours") / 24)
+    touched = frame.group_by("target").agg(pl.col("value").max()).filter(pl.col("value") >= _SMALLEST_OCCUPANCY)
+    shown = frame.filter(pl.col("target").is_in(touched["target"].to_list()))
+    low, high, meaning = _D2_RANGE if "D2" in touched["target"] else _SERT_RANGE
+    band = alt.Chart(pl.DataFrame({"low": [low], "high": [high]})).mark_rect(color=_RANGE_COLOUR)
+    band = band.encode(y="low:Q", y2="high:Q")
+    return _layers(band, *_lines(shown, "target", "share held", (0.0, 1.0))).properties(
+        width=_WIDTH, height=_HEIGHT, title=f"Occupancy; shaded: {meaning}"
+    )
+
+
+def plot_regions(course: "Simulation", transmitter: Neurotransmitter | str = Neurotransmitter.SEROTONIN) -> alt.Chart:
+    """Draw a region x time heat map of one transmitter."""
+    name = as_transmitter(transmitter)
+    frame = course.transmitters.filter(pl.col("transmitter") == name.value).with_columns(
+        region=pl.col("region").str.replace_all("_", " ")
+    )
+    highest = max([2.0, *frame["level"]])
+    return cast(
+        alt.Chart,
+        alt.Chart(frame.select("day", "region", "level"))
+        .mark_rect()
+        .encode(
+            x=alt.X("day:O", axis=alt.Axis(title="day", values=list(range(7, course.weeks * 7 + 1, 7)), labelAngle=0)),
+            y=alt.Y("region:N", title=None, sort="-color"),
+            color=alt.Color(
+                "level:Q",
+                title="times baseline",
+                scale=alt.Scale(scheme="blueorange", domain=[0.0, 1.0, highest]),
+            ),
+        )
+        .properties(width=_WIDTH, height=18 * frame["region"].n_unique(), title=f"{name.value}, relative to baseline"),
+    )
+
+
+def plot_symptom_effect(course: "Simulation") -> alt.LayerChart:
+    """Draw the symptom effect with what it is worth underneath the title."""
+    label = "standardised mean difference" if course.course.depression is not None else "position in range"
+    return _layers(*_lines(course.symptom_effect, "outcome", label)).properties(
+        width=_WIDTH,
+        height=_HEIGHT,
+        title=alt.TitleParams("Symptom effect", subtitle=course.symptom_note),
+    )
+
+
+def plot_course(course: "Simulation") -> alt.VConcatChart:
+    """Draw one regimen: concentration, occupancy, serotonin by region and symptom effect where they are given."""
+    parts: list[alt.Chart | alt.LayerChart] = [plot_concentration(course)]
+    if not course.occupancy.is_empty():
+        parts += [plot_occupancy(course), plot_regions(course)]
+    if not course.symptom_effect.is_empty():
+        parts.append(plot_symptom_effect(course))
+    return _stack(parts)
+
+
+def plot_comparison(courses: Mapping[str, "Simulation"]) -> alt.VConcatChart:
+    """Draw several regimens over one another: their drug in plasma and the target they hold most."""
+    plasma, held = [], []
+    for name, course in courses.items():
+        label = pl.lit(name).alias("regimen")
+        day = (pl.col("time_hours") / 24).alias("day")
+        plasma.append(course.concentration.filter(pl.col("compound") == course.drug).with_columns(label, day))
+        if not course.occupancy.is_empty():
+            main = course.occupancy.group_by("target").agg(pl.col("value").mean()).sort("value")["target"][-1]
+            held.append(
+                course.occupancy.filter(pl.col("target") == main).with_columns(
+                    pl.lit(f"{name}: {main}").alias("regimen"), day
+                )
+            )
+    units = sorted({kinetics(course.drug).concentration_unit for course in courses.values()})
+    unit_label = f"in plasma ({' or '.join(units)})"
+    charts = [_layers(*_lines(pl.concat(plasma), "regimen", unit_label)).properties(width=_WIDTH, height=_HEIGHT)]
+    if held:
+        charts.append(
+            _layers(*_lines(pl.concat(held), "regimen", "share held", (0.0, 1.0))).properties(
+                width=_WIDTH, height=_HEIGHT
+            )
+        )
+    return _stack(charts)
+
+
+def plot_graph(
+    transmitter: Neurotransmitter | str, deviations: Mapping[BrainRegion, float] | None = None
+) -> alt.LayerChart:
+    """Draw the projections of one transmitter, and deviations from baseline where given."""
+    name = as_transmitter(transmitter)
+    weights = projection_weights(name)
+    edges = [
+        {
+            "x": _PLACES[source][0],
+            "y": _PLACES[source][1],
+            "x2": _PLACES[target][0],
+            "y2": _PLACES[target][1],
+            "weight": float(weights[i, j]),
+        }
+        for j, source in enumerate(LEAVES)
+        for i, target in enumerate(LEAVES)
+        if weights[i, j] > 0
+    ]
+    values = {region.value: value for region, value in (deviations or {}).items()}
+    nodes = [
+        {"x": x, "y": y, "region": _words(leaf), "deviation": values.get(leaf)} for leaf, (x, y) in _PLACES.items()
+    ]
+    x, y = (alt.X("x:Q", axis=None), alt.Y("y:Q", axis=None))
+    limit = max((abs(value) for value in values.values()), default=0.0) or 1.0
+    lines = (
+        alt.Chart(alt.InlineData(values=edges))
+        .mark_rule(color="#9a9a9a")
+        .encode(
+            x=x,
+            y=y,
+            x2="x2:Q",
+            y2="y2:Q",
+            opacity=alt.Opacity("weight:Q", scale=alt.Scale(range=[0.25, 1]), legend=None),
+            size=alt.value(1.5),
+        )
+    )
+    points = alt.Chart(alt.InlineData(values=nodes)).encode(x=x, y=y)
+    # Regions without a value of their own stay grey.
+    rings = points.mark_circle(size=220, stroke="#3a3a3a", strokeWidth=0.8, opacity=1, color="#e8e8e8")
+    layers = [lines, rings]
+    if values:
+        colour = alt.Scale(scheme="blueorange", domain=[-limit, limit])
+        layers.append(
+            points.transform_filter("isValid(datum.deviation)")
+            .mark_circle(size=200, opacity=1)
+            .encode(color=alt.Color("deviation:Q", title="deviation", scale=colour))
+        )
+    labels = points.mark_text(dy=-14, fontSize=10).encode(text="region:N")
+    return _layers(*layers, labels).properties(
+        width=720, height=480, title=f"Projections of {name.value}; darker lines are denser"
+    )
+
+
+def _layers(*charts: alt.Chart) -> alt.LayerChart:
+    # The stubs let every layer be a facet too; charts without facets layer to one chart.
+    return cast(alt.LayerChart, alt.layer(*charts))
+
+
+def _stack(charts: Sequence[alt.Chart | alt.LayerChart]) -> alt.VConcatChart:
+    return cast(
+        alt.VConcatChart,
+        alt.vconcat(*charts).resolve_scale(color="independent").configure_view(stroke=None),
+    )
+
+
+def _lines(frame: pl.DataFrame, label: str, title: str, domain: Sequence[float] | None = None) -> list[alt.Chart]:
+    """Lines by ``label`` over days, under them their bands if the frame has any."""
+    scale = alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=True)
+    colour = alt.Color(f"{label}:N", title=None, scale=alt.Scale(range=list(_PALETTE)))
+    base = alt.Chart(frame.select("day", label, "value", "low", "high")).encode(
+        x=alt.X("day:Q", title="day", scale=alt.Scale(nice=False))
+    )
+    parts = []
+    if frame["low"].is_not_null().any():
+        parts.append(
+            base.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q", color=colour)
+        )
+    parts.append(base.mark_line(strokeWidth=1.5).encode(y=alt.Y("value:Q", title=title, scale=scale), color=colour))
+    return parts
