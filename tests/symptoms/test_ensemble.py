@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights
+from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights, share_evenly
 from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, horizon_group, report_group
 
 HORIZON = 30
@@ -170,3 +170,8 @@ class TestOnlineWeights:
         weights = self.weights((1e4, 0.5), days=28)
         np.testing.assert_allclose(weights.sum(-1), 1)
         assert (weights >= 0).all()
+
+
+def test_a_fifth_of_the_weight_is_shared_evenly() -> None:
+    shared = share_evenly(np.array([[[1.0, 0.0, 0.0, 0.0]]], np.float32))
+    np.testing.assert_allclose(shared, [[[0.85, 0.05, 0.05, 0.05]]], atol=1e-6)

@@ -18,8 +18,6 @@ from novamind.symptoms.preprocessing import Array
 #: Outcomes per group that the weights are found on, and the step of the exponentiated gradient.
 _ROWS = 6000
 _RATE = 200
-#: Share of the weight that all members divide evenly: the validation cohort is simulated, and on people unlike it the
-#: simple experts lose less (an average is hard to beat: Smith & Wallis 2009, Oxf Bull Econ Stat 71:331).
 _EVEN_SHARE = 0.2
 _PINBALL_LEVELS = LEVELS[1:-1].astype(np.float32)
 
@@ -116,5 +114,15 @@ def fit_weights(quantiles: Array, outcome: Array, reports: Array, steps: int = 6
                 w = w * np.exp(-_RATE / np.sqrt(step + 1) * (gradient - gradient.min()))
                 w /= w.sum()
                 average += w * (step >= steps // 2)
-            weights[d, p] = (1 - _EVEN_SHARE) * average / average.sum() + _EVEN_SHARE / members
+            weights[d, p] = average / average.sum()
     return weights
+
+
+def share_evenly(weights: Array) -> Array:
+    """Give every member a part of a fifth of the weight.
+
+    The weights were found on simulated people; on people unlike them the simple experts lose less, and an even average
+    is hard to beat (Smith & Wallis 2009, Oxf Bull Econ Stat 71:331).
+    """
+    out: Array = (1 - _EVEN_SHARE) * weights + _EVEN_SHARE / weights.shape[-1]
+    return out

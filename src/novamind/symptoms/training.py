@@ -22,7 +22,7 @@ from novamind.records.frames import LongFrame
 from novamind.symptoms.boosting import KNOTS, BoostedQuantiles, fit_booster
 from novamind.symptoms.conformal import Calibration, fit_factors
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights
+from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights, share_evenly
 from novamind.symptoms.experts import EXPERTS, HORIZON_GROUPS, REPORT_GROUPS, fit_expert
 from novamind.symptoms.features import summarise
 from novamind.symptoms.model import TRANSFORMER_FILE, Prediction, SymptomModel
@@ -247,7 +247,7 @@ def assembled(
     )
     progress("weighing the members")
     prediction = model.predict(weigh.histories, MAX_HORIZON)
-    weights = fit_weights(prediction.members, weigh.future, prediction.summary.reports)
+    weights = share_evenly(fit_weights(prediction.members, weigh.future, prediction.summary.reports))
     model = replace(model, stack=Stack(weights, _learning_rate(weights, prediction, weigh.future)))
     progress("calibrating the intervals")
     prediction = model.predict(calibrate.histories, MAX_HORIZON)
