@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novamind.errors import ValidationError
-from novamind.populations.table import Arrays, Table
+from novamind.populations.table import DISCRETE_LEVELS, Arrays, Table
 
-DISCRETE_LEVELS = 30
-"""A number with at most this many different values can carry a range rule for another column."""
+
 _TOLERANCE = 1e-6
 _SCREEN_ROWS = 20_000
 _CHANCE = 1e-6

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from novamind.errors import ModelInferenceError
 from novamind.populations.filters import Condition, inside
-from novamind.populations.rules import DISCRETE_LEVELS, Rules
-from novamind.populations.table import MAX_LEVELS, Arrays, Column, Table
+from novamind.populations.rules import Rules
+from novamind.populations.table import DISCRETE_LEVELS, MAX_LEVELS, Arrays, Column, Table
 
 HINT = "predicted"
 TREES = 2

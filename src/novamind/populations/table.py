@@ -13,6 +13,9 @@ from novamind.errors import ValidationError
 MAX_LEVELS = 1_000
 """More levels than this is an identifier or free text, and a twin of it would be a copy of a person."""
 
+DISCRETE_LEVELS = 30
+"""A number with at most this many different values is treated as discrete."""
+
 Arrays = dict[str, NDArray[Any]]
 Kind = Literal["category", "number"]
 

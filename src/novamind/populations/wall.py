@@ -7,7 +7,25 @@ from novamind.errors import ValidationError
 from novamind.populations.table import Table
 
 _IDENTITY: Final = frozenset(
-    ["ssn", "npi", "mrn", "dob", "email", "phone", "telephone", "fax", "passport", "birthdate", "birthday", "firstname", "lastname", "surname", "fullname", "streetaddress", "ipaddress"]
+    [
+        "ssn",
+        "npi",
+        "mrn",
+        "dob",
+        "email",
+        "phone",
+        "telephone",
+        "fax",
+        "passport",
+        "birthdate",
+        "birthday",
+        "firstname",
+        "lastname",
+        "surname",
+        "fullname",
+        "streetaddress",
+        "ipaddress",
+    ]
 )
 _IDENTITY_PAIRS: Final = re.compile(
     r"(first|last|full|patient|physician|doctor|hcp|middle|maiden)_?name$|^name$|date_of_birth|birth_date"
