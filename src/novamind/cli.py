@@ -5,6 +5,7 @@ import sys
 import typer
 
 from novamind.errors import NovamindError
+from novamind.populations import commands as populations
 
 app = typer.Typer(
     name="novamind",
@@ -19,6 +20,9 @@ app = typer.Typer(
 @app.callback()
 def root() -> None:
     """Digital twins for psychiatry."""
+
+
+populations.register(app)
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 Outcome = m(x) + (treated - share treated) * effect(x) + noise, where m and effect are each a sum of a linear
 part, a piecewise part (hinges and steps at quantiles) and a Gaussian-process part (radial kernel on landmark
 rows: Williams and Seeger 2001). Each part has its own prior variance, set by the evidence procedure of
-MacKay (1992, "Bayesian interpolation"), so that an effect which does not vary is estimated as constant. The
+MacKay (1992, "Bayesian interpolation"), so that an effect which does not vary is estimated as constant. Small evidence (at most 800 rows an arm) is also given to
+one Gaussian process per arm, and the individual effects come from whichever has the higher evidence. The
 average effect is doubly robust (augmented inverse propensity weighting, cross-fitted; Robins, Rotnitzky and
 Zhao 1994; Chernozhukov et al. 2018), with a variance that does not trust the model.
 """
@@ -15,11 +16,11 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from novamind.errors import InsufficientDataError, ModelInferenceError
+from novamind.populations.gaussian_process import MAX_ROWS, ArmSurface
 
 MIN_PER_ARM: Final = 30
 CLIP: Final = 0.01
 _LARGE: Final = 20_000
-_SMALL: Final = 2_000
 _SWEEPS: Final = 20
 _FOLDS: Final = 5
 _PRUNED: Final = 1e5
@@ -31,14 +32,14 @@ Floats = NDArray[np.float64]
 class Basis:
     """Linear, piecewise and kernel features of a matrix of covariates, shape (rows, covariates)."""
 
-    def __init__(self, X: Floats, reach: float, seed: int) -> None:
+    def __init__(self, X: Floats, seed: int) -> None:
         rng = np.random.default_rng(seed)
         self.mean, spread = X.mean(axis=0), X.std(axis=0)
         self.kept = spread > 1e-12
         if not self.kept.any():
             raise InsufficientDataError("No covariate varies; give at least one that does.")
         self.spread = spread[self.kept]
-        Z = self._standard(X)
+        Z = self.standard(X)
         count = 9 if len(X) > _LARGE else 5
         self.knots = [
             np.unique(np.quantile(z, np.linspace(0, 1, count + 2)[1:-1]))
@@ -46,17 +47,16 @@ class Basis:
             else np.zeros(0)
             for z in Z.T
         ]
-        self.landmarks = Z[
-            rng.permutation(len(Z))[: 300 if len(X) < _SMALL else 150 if len(X) <= _LARGE else 100]
-        ]
+        self.landmarks = Z[rng.permutation(len(Z))[: 100 if len(X) > _LARGE else 150]]
         sample = Z[rng.permutation(len(Z))[:500]]
         distance = _squared_distances(sample, sample)
-        self.scale = reach**2 * float(np.median(distance[distance > 0]))
+        self.scale = float(np.median(distance[distance > 0]))
         value, vector = np.linalg.eigh(self._kernel(self.landmarks))
         strong = value > 1e-8 * value[-1]
         self.whiten = vector[:, strong] / np.sqrt(value[strong])
 
-    def _standard(self, X: Floats) -> Floats:
+    def standard(self, X: Floats) -> Floats:
+        """Covariates that vary, at mean 0 and standard deviation 1."""
         return np.asarray((X - self.mean)[:, self.kept] / self.spread)
 
     def _kernel(self, Z: Floats) -> Floats:
@@ -64,7 +64,7 @@ class Basis:
 
     def parts(self, X: Floats) -> list[Floats]:
         """Feature blocks, each of shape (rows, features of the block)."""
-        Z = self._standard(X)
+        Z = self.standard(X)
         pieces = [
             f
             for z, knots in zip(Z.T, self.knots, strict=True)
@@ -79,7 +79,7 @@ class Basis:
 
     def combine(self, X: Floats, weights: Floats) -> Floats:
         """``[1, parts(X)] @ weights`` without building the whitened kernel."""
-        Z = self._standard(X)
+        Z = self.standard(X)
         d, last = Z.shape[1], len(weights) - self.whiten.shape[1]
         total = weights[0] + Z @ weights[1 : 1 + d]
         at = 1 + d
@@ -149,16 +149,25 @@ class EffectModel:
             raise InsufficientDataError("The outcome is the same in every row; no effect can be estimated.")
         self.share = float(treated.mean())
         self.centre, self.unit = float(y.mean()), float(y.std())
-        best = -np.inf
-        for reach in (0.5, 1.0, 2.0) if len(X) <= _SMALL else (1.0,):
-            basis = Basis(X, reach, self.seed)
-            fitted = self._evidence_procedure(basis, X, treated, (y - self.centre) / self.unit)
-            if fitted[0] > best:
-                best, self.precision, self.beta, self.block, gram, moment, Phi = *fitted, *self._sums
-                self.basis = basis
+        basis = Basis(X, self.seed)
+        evidence, self.precision, self.beta, self.block = self._evidence_procedure(
+            basis, X, treated, (y - self.centre) / self.unit
+        )
+        self.basis, (gram, moment, Phi) = basis, self._sums
         self.weights, self.covariance, _ = _posterior(gram, moment, self.precision[self.block], self.beta)
         self._average(X, treated, y, Phi, gram, randomised)
+        self.arms = self._arms(X, treated, y, evidence - len(y) * np.log(self.unit))
         return self
+
+    def _arms(
+        self, X: Floats, treated: NDArray[np.int64], y: Floats, evidence: float
+    ) -> tuple[ArmSurface, ArmSurface] | None:
+        """Gaussian processes per arm where the arms are small and the evidence prefers them."""
+        if max(int(treated.sum()), int((1 - treated).sum())) > MAX_ROWS:
+            return None
+        Z = self.basis.standard(X)
+        arms = ArmSurface(Z[treated == 0], y[treated == 0]), ArmSurface(Z[treated == 1], y[treated == 1])
+        return arms if arms[0].log_evidence + arms[1].log_evidence > evidence else None
 
     def _design(self, basis: Basis, X: Floats, contrast: Floats) -> tuple[Floats, NDArray[np.int64]]:
         parts = [np.ones((len(X), 1)), *basis.parts(X)]
@@ -227,12 +236,18 @@ class EffectModel:
 
     def effect(self, X: Floats) -> Floats:
         """Individual effect, shape (rows,)."""
+        if self.arms is not None:
+            Z = self.basis.standard(X)
+            return self.arms[1].mean(Z) - self.arms[0].mean(Z)
         half = len(self.weights) // 2
         shift = self.average_effect - self.unit * float(self.anchor @ self.weights[half:])
         return np.asarray(self.unit * self.basis.combine(X, self.weights[half:]) + shift)
 
     def spread(self, X: Floats) -> Floats:
         """Posterior standard deviation of the individual effect, shape (rows,)."""
+        if self.arms is not None:
+            Z = self.basis.standard(X)
+            return np.asarray(np.sqrt(self.arms[0].variance(Z) + self.arms[1].variance(Z)))
         half = len(self.weights) // 2
         rows = self._rows(X)
         variance = ((rows @ self.covariance[half:, half:]) * rows).sum(axis=1)
@@ -254,7 +269,7 @@ def propensity(X: Floats, treated: NDArray[np.int64], seed: int = 0) -> Floats:
     """Cross-fitted chance of treatment by logistic regression on covariates and their hinges."""
     from sklearn.linear_model import LogisticRegression
 
-    basis = Basis(X, 1.0, seed)
+    basis = Basis(X, seed)
     features = np.hstack(basis.parts(X)[:2])
     fold = np.random.default_rng(seed + 1).permutation(len(X)) % _FOLDS
     chance = np.empty(len(X))

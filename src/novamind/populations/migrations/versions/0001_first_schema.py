@@ -117,8 +117,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_fidelity_snapshots_model_id", "fidelity_snapshots", ["model_id"])
     op.create_index("ix_fidelity_snapshots_population_id", "fidelity_snapshots", ["population_id"])
-    op.create_index("ix_fidelity_snapshots_model_id", "fidelity_snapshots", ["model_id"])
-    op.create_index("ix_fidelity_snapshots_population_id", "fidelity_snapshots", ["population_id"])
 
 
 def downgrade() -> None:
