@@ -40,7 +40,7 @@ def accounts(n, seed=0):
     ).with_columns(pl.col("payments").fill_nan(None))
 
 
-def pilot(n, effect, seed=0, noise=0.03):
+def pilot(n, effect, seed=0):
     frame = accounts(n, seed).drop("payments")
     rng = np.random.default_rng(seed + 1000)
     treated = rng.integers(0, 2, n)

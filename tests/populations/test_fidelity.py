@@ -12,7 +12,7 @@ def test_false_alarms_stay_below_five_percent_a_year_and_drift_is_found():
         rng = np.random.default_rng(seed)
         reference = rng.standard_t(6, 2_000)
         quiet = SequentialDriftTest(reference, seed=seed)
-        false += any([quiet.update(rng.standard_t(6, 30)) for _ in range(52)])
+        false += any(quiet.update(rng.standard_t(6, 30)) for _ in range(52))
         loud = SequentialDriftTest(reference, seed=seed)
         for _ in range(52):
             if loud.update(1.2 * rng.standard_t(6, 100)):

@@ -15,8 +15,8 @@ from novamind.populations import (
     InterventionConfig,
     SimulationEngine,
     TwinRepository,
+    plots,
 )
-from novamind.populations import plots
 from novamind.populations.store import metadata, synchronous
 from novamind.populations.table import read
 from tests.populations.conftest import pilot

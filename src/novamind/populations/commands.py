@@ -49,7 +49,8 @@ def register(app: typer.Typer) -> None:
             metrics = generator.train(frame, target)
         generator.save(out)
         text = [
-            f"{metrics.model_type}: cross-validated R2 {metrics.cv_r2_mean:.3f}, coverage {metrics.coverage_95:.3f}"
+            f"{metrics.model_type}: cross-validated R2 {metrics.cv_r2_mean:.3f}, "
+            f"coverage {metrics.coverage_95:.3f}"
         ]
         text += [*(f"warning: {w}" for w in metrics.warnings), f"model written to {out}"]
         _show(asdict(metrics) | {"model": str(out)}, text, as_json)
@@ -149,7 +150,8 @@ def register(app: typer.Typer) -> None:
         actual = np.array([np.nan if v is None else float(v) for v in frame[target].to_list()])
         found = grade(*_order(generator.predict(frame), actual))
         text = [
-            f"{found.grade}: MAE {found.mae:.4g}, correlation {found.correlation:.3f}, coverage {found.coverage_95:.3f} "
+            f"{found.grade}: MAE {found.mae:.4g}, correlation {found.correlation:.3f}, "
+            f"coverage {found.coverage_95:.3f} "
             f"({found.sample_size:,} outcomes, {found.missing:,} missing)",
             *found.warnings,
         ]

@@ -98,7 +98,8 @@ class InterventionConfig:
             raise ValidationError("duration_weeks must be between 1 and 104.")
         if not (np.isfinite(self.intensity) and 0 < self.intensity <= 2):
             raise ValidationError(
-                "intensity must be above 0 and at most 2; effects further out are not supported by any evidence."
+                "intensity must be above 0 and at most 2; effects further "
+                "out are not supported by any evidence."
             )
         if self.frequency is not None and not (np.isfinite(self.frequency) and 0 < self.frequency <= 50):
             raise ValidationError("frequency must be above 0 and at most 50 contacts a week.")
@@ -115,7 +116,8 @@ class PopulationFilter:
     min_decile
         Smallest ``decile`` to keep.
     where
-        Any other column: a value, a list of values, or a ``(low, high)`` tuple (closed range; ``None`` is open).
+        Any other column: a value, a list of values, or a ``(low, high)`` tuple (closed range; ``None`` is
+        open).
     """
 
     specialty: str | Sequence[str] | None = None
@@ -127,7 +129,7 @@ class PopulationFilter:
     def conditions(self) -> dict[str, Any]:
         """Column -> condition, as ``TwinGenerator.generate`` takes them."""
         named = {"specialty": self.specialty, "priority_tier": self.tier, "region": self.region}
-        found = {name: value for name, value in named.items() if value is not None}
+        found: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
         if self.min_decile is not None:
             found["decile"] = (self.min_decile, None)
         return {**found, **self.where}

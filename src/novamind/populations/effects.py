@@ -3,13 +3,14 @@
 Outcome = m(x) + (treated - share treated) * effect(x) + noise, where m and effect are each a sum of a linear
 part, a piecewise part (hinges and steps at quantiles) and a Gaussian-process part (radial kernel on landmark
 rows: Williams and Seeger 2001). Each part has its own prior variance, set by the evidence procedure of
-MacKay (1992, "Bayesian interpolation"), so that an effect which does not vary is estimated as constant. Small evidence (at most 800 rows an arm) is also given to
+MacKay (1992, "Bayesian interpolation"), so that an effect which does not vary is estimated as constant.
+Small evidence (at most 800 rows an arm) is also given to
 one Gaussian process per arm, and the individual effects come from whichever has the higher evidence. The
 average effect is doubly robust (augmented inverse propensity weighting, cross-fitted; Robins, Rotnitzky and
 Zhao 1994; Chernozhukov et al. 2018), with a variance that does not trust the model.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,13 +91,13 @@ class Basis:
                 at += 2
         pull = (self.whiten @ weights[last:]).astype(np.float32)
         if np.abs(pull).sum() < _NEGLIGIBLE:
-            return total
+            return np.asarray(total)
         z, marks = Z.astype(np.float32), self.landmarks.astype(np.float32)
         near = np.exp(-0.5 / np.float32(self.scale) * _squared_distances(z, marks))
         return np.asarray(total + near @ pull)
 
 
-def _squared_distances(A: Floats, B: Floats) -> Floats:
+def _squared_distances(A: NDArray[Any], B: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.maximum((A**2).sum(axis=1)[:, None] + (B**2).sum(axis=1) - 2 * A @ B.T, 0.0))
 
 
@@ -169,7 +170,7 @@ class EffectModel:
         arms = ArmSurface(Z[treated == 0], y[treated == 0]), ArmSurface(Z[treated == 1], y[treated == 1])
         return arms if arms[0].log_evidence + arms[1].log_evidence > evidence else None
 
-    def _design(self, basis: Basis, X: Floats, contrast: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    def _design(self, basis: Basis, X: Floats, contrast: NDArray[Any]) -> tuple[Floats, NDArray[np.int64]]:
         parts = [np.ones((len(X), 1)), *basis.parts(X)]
         half = np.hstack(parts)
         block = np.repeat(np.arange(len(parts)), [p.shape[1] for p in parts])
@@ -187,7 +188,7 @@ class EffectModel:
         for _ in range(_SWEEPS):
             weights, covariance, log_det = _posterior(gram, moment, precision[block], beta)
             used = 1 - precision[block] * np.diag(covariance)
-            residual = max(total - 2 * weights @ moment + weights @ gram @ weights, 1e-9 * total)
+            residual: Any = max(total - 2 * weights @ moment + weights @ gram @ weights, 1e-9 * total)
             evidence = 0.5 * (
                 np.log(precision[block]).sum()
                 + n * np.log(beta)
@@ -254,7 +255,7 @@ class EffectModel:
         return np.asarray(self.unit * np.sqrt(np.maximum(variance, 0.0)))
 
     def standard_error_at(self, X: Floats) -> float:
-        """Standard error of the average effect over these rows.
+        """Give the standard error of the average effect over these rows.
 
         The error is that of the evidence's average and of the step from the evidence's covariates to these;
         the number of rows does not enter.

@@ -24,9 +24,11 @@ PRIOR_MEAN_EFFECTS: Final[Mapping[str, float]] = {
 }
 """Prior means of the specification. No study stands behind them, hence the prior spread below."""
 PRIOR_RELATIVE_SPREAD: Final = 1.0
-"""Standard deviation of an assumed effect as a multiple of its mean: no effect, or twice as much, is plausible."""
+"""Standard deviation of an assumed effect as a multiple of its mean: no effect, or twice as much, is
+plausible."""
 TRANSPORT_RELATIVE_SPREAD: Final = 0.5
-"""Standard deviation between populations as a share of the effect, added when evidence comes from another one."""
+"""Standard deviation between populations as a share of the effect, added when evidence comes from another
+one."""
 
 _OVERLAP: Final = (0.05, 0.95)
 _MAX_OUTSIDE: Final = 0.10
@@ -56,7 +58,8 @@ class AssumedEffect:
         """
         if intervention_type not in PRIOR_MEAN_EFFECTS:
             raise ValidationError(
-                f"No prior is known for {str(intervention_type)!r}; give evidence from a pilot, or use one of {', '.join(PRIOR_MEAN_EFFECTS)}."
+                f"No prior is known for {str(intervention_type)!r}; give evidence from a pilot, "
+                f"or use one of {', '.join(PRIOR_MEAN_EFFECTS)}."
             )
         mean = PRIOR_MEAN_EFFECTS[intervention_type]
         return cls(mean, mean * PRIOR_RELATIVE_SPREAD)
@@ -65,7 +68,8 @@ class AssumedEffect:
     def checks(self) -> tuple[str, ...]:
         """What stands behind it."""
         return (
-            f"Assumption: prior mean {self.mean:.3f}, prior standard deviation {self.spread_of_mean:.3f}; no data stand behind it.",
+            f"Assumption: prior mean {self.mean:.3f}, prior standard deviation "
+            f"{self.spread_of_mean:.3f}; no data stand behind it.",
         )
 
     @property
@@ -78,11 +82,11 @@ class AssumedEffect:
         return np.full(len(twins), self.mean)
 
     def spread(self, twins: Table) -> Floats:
-        """Standard deviation of the effect per twin."""
+        """Give the standard deviation of the effect per twin."""
         return np.full(len(twins), self.spread_of_mean)
 
     def standard_error(self, twins: Table, average: float) -> float:
-        """Standard error of the average effect over these twins."""
+        """Give the standard error of the average effect over these twins."""
         del twins, average
         return self.spread_of_mean
 
@@ -99,7 +103,8 @@ class EstimatedEffect:
     covariates
         Columns to use; all others when omitted.
     randomised
-        Whether treatment was assigned by chance; otherwise propensities are estimated and overlap is required.
+        Whether treatment was assigned by chance; otherwise propensities are estimated and overlap is
+        required.
     placebo_outcome
         An outcome from before the treatment: an effect on it discredits the analysis.
     seed
@@ -159,12 +164,13 @@ class EstimatedEffect:
         self.checks, self.failures = tuple(notes), tuple(failures)
 
     def _matrix(self, table: Table) -> Floats:
-        """Numbers (missing ones at the median, with a flag), logarithms of skewed ones, one column per level."""
+        """Build covariates: numbers (gaps at the median, flagged), logarithms of skewed ones, levels."""
         own = {c.name: c for c in table.columns}
         absent = [c.name for c in self.columns if c.name not in own]
         if absent:
             raise ValidationError(
-                f"The twins lack the column(s) {', '.join(absent)} that the evidence uses; name shared covariates."
+                f"The twins lack the column(s) {', '.join(absent)} that the "
+                "evidence uses; name shared covariates."
             )
         parts: list[Floats] = []
         for column in self.columns:
@@ -186,11 +192,15 @@ class EstimatedEffect:
     def _diagnose(
         self, X: Floats, treated: NDArray[np.int64], y: Floats, placebo: Floats | None, seed: int
     ) -> tuple[list[str], list[str]]:
-        notes, failures = [], []
+        notes: list[str] = []
+        failures: list[str] = []
         model = self.model
         outside = float(np.mean((model.propensity < _OVERLAP[0]) | (model.propensity > _OVERLAP[1])))
         if not self.randomised:
-            text = f"Overlap: {outside:.1%} of rows have a chance of treatment outside {_OVERLAP[0]}-{_OVERLAP[1]}"
+            text = (
+                f"Overlap: {outside:.1%} of rows have a chance of treatment "
+                f"outside {_OVERLAP[0]}-{_OVERLAP[1]}"
+            )
             (failures if outside > _MAX_OUTSIDE else notes).append(
                 text + (" (limit 10 %)." if outside > _MAX_OUTSIDE else ".")
             )
@@ -209,23 +219,25 @@ class EstimatedEffect:
             )
         elif not self.randomised:
             notes.append(
-                "No placebo outcome was given; unmeasured confounding is only bounded by the robustness value."
+                "No placebo outcome was given; unmeasured confounding is "
+                "only bounded by the robustness value."
             )
         if not self.randomised:
             notes.append(
-                f"Sensitivity: {self.robustness_value():.1%} (share of residual variance that a confounder of both sides must explain)."
+                f"Sensitivity: {self.robustness_value():.1%} (share of residual variance "
+                "that a confounder of both sides must explain)."
             )
         return notes, failures
 
     def robustness_value(self) -> float:
-        """How strong a hidden confounder must be to undo the average (Cinelli and Hazlett 2020, equation 19)."""
+        """Say how strong a hidden confounder must be to undo the average (Cinelli and Hazlett 2020)."""
         f = abs(self.model.average_effect / self.model.standard_error) / np.sqrt(len(self.model.propensity))
         return float(0.5 * (np.sqrt(f**4 + 4 * f**2) - f**2))
 
     def outside_support(self, twins: Table) -> float:
         """Share of twins with a covariate beyond the range of the evidence."""
         X = self._matrix(twins)
-        return float(np.mean(((X < self._support[0] - 1e-9) | (X > self._support[1] + 1e-9)).any(axis=1)))
+        return float(np.mean(((self._support[0] - 1e-9 > X) | (self._support[1] + 1e-9 < X)).any(axis=1)))
 
     def individual(self, twins: Table) -> Floats:
         """Effect per twin, shape (twins,)."""
@@ -240,7 +252,7 @@ class EstimatedEffect:
         return self.model.spread(self._matrix(twins))
 
     def standard_error(self, twins: Table, average: float) -> float:
-        """Standard error of the average effect over these twins."""
+        """Give the standard error of the average effect over these twins."""
         del average
         return self.model.standard_error_at(self._matrix(_sample(twins)))
 
@@ -264,7 +276,8 @@ class TransportedEffect:
     def checks(self) -> tuple[str, ...]:
         """What stands behind it."""
         return (
-            f"Transported: a between-population standard deviation of {self.relative_spread:.0%} of the effect is added.",
+            "Transported: a between-population standard deviation of "
+            f"{self.relative_spread:.0%} of the effect is added.",
             *self.estimated.checks,
         )
 
@@ -278,17 +291,18 @@ class TransportedEffect:
         """
         if self.estimated.outside_support(_sample(twins)) > 0.5:
             raise InsufficientDataError(
-                "More than half of the twins lie outside the range of the evidence; it cannot be transported to them."
+                "More than half of the twins lie outside the range of the "
+                "evidence; it cannot be transported to them."
             )
         return self.estimated.individual(twins)
 
     def spread(self, twins: Table) -> Floats:
-        """Standard deviation of the effect per twin."""
+        """Give the standard deviation of the effect per twin."""
         effect = self.estimated.individual(twins)
         return np.hypot(self.estimated.spread(twins), self.relative_spread * np.abs(effect))
 
     def standard_error(self, twins: Table, average: float) -> float:
-        """Standard error of the average effect over these twins."""
+        """Give the standard error of the average effect over these twins."""
         return float(
             np.hypot(self.estimated.standard_error(twins, average), self.relative_spread * abs(average))
         )

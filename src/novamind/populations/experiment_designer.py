@@ -182,7 +182,7 @@ class ExperimentDesigner:
         steps = np.floor((np.arange(twins + 1)) * treated_share + rng.random()).astype(np.int64)
         out = np.empty(twins, dtype=np.int64)
         out[order] = np.diff(steps)
-        block = max(int(round(1 / min(treated_share, 1 - treated_share))), 2)
+        block = max(round(1 / min(treated_share, 1 - treated_share)), 2)
         for start in range(0, twins, block):
             rows = order[start : start + block]
             out[rows] = rng.permutation(out[rows])
@@ -221,7 +221,8 @@ class ExperimentDesigner:
     ) -> str:
         units = self.population.twin_type.value
         lines = [
-            f"Question: does the intervention change {self.population.target} of {self.population.brand} by at least {effect:g}?",
+            f"Question: does the intervention change {self.population.target} of "
+            f"{self.population.brand} by at least {effect:g}?",
             f"Units: {units}; {treated:,} treated, {control:,} control, assigned at random"
             + (
                 f" within strata of {', '.join(strata)}."
@@ -234,13 +235,16 @@ class ExperimentDesigner:
         ]
         if clusters is not None:
             lines.append(
-                f"Clusters: {clusters[0]} treated and {clusters[1]} control of {cluster_size}; intraclass correlation {icc:g}; cluster-robust errors."
+                f"Clusters: {clusters[0]} treated and {clusters[1]} control of {cluster_size}; "
+                f"intraclass correlation {icc:g}; cluster-robust errors."
             )
         lines.append(
-            "Stopping: at the planned size only. Missing outcomes: reported per arm, analysed as observed and by bounds."
+            "Stopping: at the planned size only. Missing outcomes: reported per "
+            "arm, analysed as observed and by bounds."
         )
         lines.append(
-            "Subgroups named here are the only confirmatory ones; the twin's simulation is no evidence of the effect."
+            "Subgroups named here are the only confirmatory ones; the twin's "
+            "simulation is no evidence of the effect."
         )
         return "\n".join(lines)
 

@@ -135,7 +135,8 @@ class FidelityTracker:
             values = np.asarray([np.nan if v is None else v for v in actual], dtype=float)
             if len(values) != len(population):
                 raise ValidationError(
-                    f"There are {len(values):,} outcomes for {len(population):,} twins; give one per twin, in row order."
+                    f"There are {len(values):,} outcomes for {len(population):,} "
+                    "twins; give one per twin, in row order."
                 )
             seen = values
         report = grade(population.expected_outcome, seen, population.outcome_low, population.outcome_high)
@@ -286,11 +287,13 @@ def _indicators(report: FidelityReport, baseline_mae: float | None) -> tuple[str
     notes = []
     if baseline_mae is not None and report.mae > 1.2 * baseline_mae:
         notes.append(
-            "Mean absolute error is more than 20 % above the baseline: an indicator; the drift test decides on retraining."
+            "Mean absolute error is more than 20 % above the baseline: an "
+            "indicator; the drift test decides on retraining."
         )
     if report.correlation < 0.7:
         notes.append(
-            "Correlation is below 0.7. For yearly change this is usual; judge by coverage and by error against a naive forecast."
+            "Correlation is below 0.7. For yearly change this is usual; judge by "
+            "coverage and by error against a naive forecast."
         )
     if report.coverage_95 < 0.90:
         notes.append("The 95 % intervals cover less than 90 %: investigate.")

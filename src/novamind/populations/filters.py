@@ -51,7 +51,8 @@ def _condition(column: Column, wanted: Any) -> Condition:
             level = item if isinstance(item, bool) or item is None else str(item)
             if level not in column.levels:
                 raise ValidationError(
-                    f"{column.name!r} has no level {str(item)!r}.{_nearest(str(item), [str(v) for v in column.levels])}"
+                    f"{column.name!r} has no level "
+                    f"{str(item)!r}.{_nearest(str(item), [str(v) for v in column.levels])}"
                 )
             codes.append(column.levels.index(level))
         if not codes:
@@ -101,7 +102,7 @@ def matching(table: Table, conditions: Mapping[str, Condition]) -> NDArray[np.bo
     masks = {name: inside(table.values[name], condition) for name, condition in conditions.items()}
     kept = np.logical_and.reduce([np.ones(len(table), dtype=bool), *masks.values()])
     if kept.any():
-        return kept
+        return np.asarray(kept)
     freed = {
         name: int(
             np.logical_and.reduce(
@@ -113,7 +114,8 @@ def matching(table: Table, conditions: Mapping[str, Condition]) -> NDArray[np.bo
     best = max(freed, key=lambda name: freed[name])
     if freed[best]:
         raise InsufficientDataError(
-            f"No row matches all filters at once; relax the filter on {best!r} ({freed[best]:,} of {len(table):,} rows match the others)."
+            f"No row matches all filters at once; relax the filter on {best!r} ({freed[best]:,} "
+            f"of {len(table):,} rows match the others)."
         )
     raise InsufficientDataError(
         "No row matches the filters, even with any one of them dropped; relax several."

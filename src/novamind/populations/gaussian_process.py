@@ -83,7 +83,7 @@ class ArmSurface:
         return np.asarray(near + self.slope * (Z @ self.Z.T + 1.0))
 
     def mean(self, Z: Floats) -> Floats:
-        """Expected outcome per row."""
+        """Expect an outcome for each row."""
         return np.asarray(self._cross(Z) @ self.alpha * self.unit + self.centre)
 
     def variance(self, Z: Floats) -> Floats:

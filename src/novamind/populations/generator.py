@@ -58,7 +58,8 @@ class TwinGenerator:
     --------
     >>> generator = TwinGenerator("hcp", "kisqali")                       # doctest: +SKIP
     >>> metrics = generator.train(table, "prescribing_change")            # doctest: +SKIP
-    >>> population = generator.generate(10_000, {"specialty": ["oncology"], "decile": (1, 3)}, seed=1)  # doctest: +SKIP
+    >>> population = generator.generate(10_000, {"specialty": ["oncology"], "decile": (1, 3)}, seed=1)  #
+    doctest: +SKIP
     """
 
     def __init__(
@@ -123,7 +124,8 @@ class TwinGenerator:
         learned = rules.learn(table, rules.declared(self.declared_rules, table), self.seed)
         if target in learned.derived:
             raise ValidationError(
-                f"{target!r} can be computed from other columns of the table; drop those columns or choose another target."
+                f"{target!r} can be computed from other columns of the table; drop "
+                "those columns or choose another target."
             )
         features = table.only(tuple(c.name for c in table.columns if c.name != target))
         kind, validated = self._choose(features, y)
@@ -197,7 +199,7 @@ class TwinGenerator:
     def draw_block(
         self, n: int, block: int, filters: PopulationFilter | Mapping[str, Any] | None, seed: int
     ) -> Arrays:
-        """Draw block number ``block`` of a population of ``n``: columns, outcome, its mean and its interval."""
+        """Draw block number ``block`` of a population of ``n``: columns, outcome, mean, interval."""
         trees, outcome = self._need()
         features = tuple(c for c in trees.columns if c.name != self.target)
         conditions = resolve(filters, features)
@@ -260,7 +262,7 @@ class TwinGenerator:
         return self.model_id
 
     def to_bytes(self) -> bytes:
-        """The whole model as one NumPy archive of plain arrays and a JSON manifest."""
+        """Write the whole model as one NumPy archive of plain arrays and a JSON manifest."""
         trees, outcome = self._need()
         manifest, arrays = storage.pack(trees)
         manifest |= {
@@ -275,13 +277,13 @@ class TwinGenerator:
             "outcome": {"kind": outcome.kind, "floor": outcome.floor, "group": outcome.group},
         }
         buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            manifest=np.frombuffer(json.dumps(manifest).encode(), dtype=np.uint8),
-            copies=self._copies,
+        everything: dict[str, Any] = {
+            "manifest": np.frombuffer(json.dumps(manifest).encode(), dtype=np.uint8),
+            "copies": self._copies,
             **arrays,
             **{f"outcome/{name}": values for name, values in outcome.arrays().items()},
-        )
+        }
+        np.savez_compressed(buffer, **everything)
         return buffer.getvalue()
 
     @classmethod
@@ -382,7 +384,8 @@ def _metrics(
     warnings = []
     if r2 < 0.5:
         warnings.append(
-            f"Cross-validated R2 is {r2:.2f}, below 0.5: the features explain little of the outcome. For a change from year to year "
+            f"Cross-validated R2 is {r2:.2f}, below 0.5: the features explain little "
+            "of the outcome. For a change from year to year "
             "this is usual; rely on the intervals, not on single predictions."
         )
     spread = float(np.sum((y - y.mean()) ** 2))

@@ -1,7 +1,8 @@
 """The outcome of a twin without any intervention: its mean, and an interval that covers.
 
 Random forest (100 trees, depth 15, leaf 10: which implies a split minimum of 20) or gradient boosting
-(100 rounds, rate 0.1, leaf 10, depth 4: at depth 8 it overfits tables of 10,000 rows), both on XGBoost so that they are stored as UBJ, not as
+(100 rounds, rate 0.1, leaf 10, depth 4: at depth 8 it overfits tables of 10,000 rows), both on XGBoost so
+that they are stored as UBJ, not as
 pickles. Intervals are split-conformal on cross-validated residuals, normalised by a second model of their
 size (Lei et al. 2018, "Distribution-free predictive inference for regression") and calibrated per level of
 the category in which residuals differ most (Mondrian conformal: Vovk et al. 2005, chapter 4).
@@ -152,7 +153,7 @@ class OutcomeModel:
         return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What is stored: UBJ bytes and the calibration."""
+        """Hand out what is stored: UBJ bytes and the calibration."""
         return {
             "mean_model": np.frombuffer(bytes(self.mean_model.save_raw("ubj")), dtype=np.uint8),
             "spread_model": np.frombuffer(bytes(self.spread_model.save_raw("ubj")), dtype=np.uint8),
@@ -257,7 +258,7 @@ def _quantile(score: NDArray[np.float64]) -> float:
 
 
 def _calibrate(score: NDArray[np.float64], codes: NDArray[np.int64], levels: int) -> NDArray[np.float64]:
-    """Conformal quantile per level; a level too small for its own takes the larger of its maximum and the pooled one."""
+    """Find the conformal quantile per level; a small level takes the larger of its maximum and the pooled."""
     pooled = _quantile(score)
     out = np.full(levels, pooled)
     for level in range(levels):
@@ -270,7 +271,7 @@ def _calibrate(score: NDArray[np.float64], codes: NDArray[np.int64], levels: int
 
 
 def _group(table: Table, score: NDArray[np.float64]) -> str | None:
-    """The category in which the chance of a miss differs most between levels (chi-square per degree of freedom)."""
+    """Find the category in which the chance of a miss differs most between levels (chi-square)."""
     missed = score > _quantile(score)
     best, strength = None, 0.0
     for column in table.columns:

@@ -40,7 +40,9 @@ def marginals(real: Table, twins: Table, columns: Sequence[str] | None = None) -
                 }
                 for e in edges
             ]
-        chart = alt.Chart(alt.Data(values=rows)).encode(color=alt.Color("of:N", scale=_COLOURS, title=None))
+        chart = alt.Chart(alt.InlineData(values=rows)).encode(
+            color=alt.Color("of:N", scale=_COLOURS, title=None)
+        )
         if column.kind == "category":
             drawn = chart.mark_bar().encode(
                 x=alt.X("value:N", title=None), xOffset="of:N", y=alt.Y("share:Q", title="share")
@@ -65,7 +67,7 @@ def associations(real: Table, twins: Table) -> Any:
             for i, a in enumerate(names)
             for j, b in enumerate(names)
         ]
-    chart = alt.Chart(alt.Data(values=rows)).mark_rect()
+    chart = alt.Chart(alt.InlineData(values=rows)).mark_rect()
     return chart.encode(
         x=alt.X("a:N", sort=names, title=None),
         y=alt.Y("b:N", sort=names, title=None),
@@ -83,14 +85,14 @@ def effects(result: SimulationResult) -> Any:
         for groups in result.heterogeneity.values()
         for g in groups
     ]
-    base = alt.Chart(alt.Data(values=rows)).encode(
-        y=alt.Y("group:N", sort=[r["group"] for r in rows], title=None)
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        y=alt.Y("group:N", sort=[str(r["group"]) for r in rows], title=None)
     )
     bars = base.mark_rule(strokeWidth=2).encode(
         x=alt.X("low:Q", title=f"effect ({result.source})"), x2="high:Q"
     )
     points = base.mark_point(filled=True, size=60).encode(x="effect:Q")
-    limit = alt.Chart(alt.Data(values=[{"x": result.minimum_effect}])).mark_rule(
+    limit = alt.Chart(alt.InlineData(values=[{"x": result.minimum_effect}])).mark_rule(
         strokeDash=[4, 4], color="#888"
     )
     return (bars + points + limit.encode(x="x:Q")).properties(
@@ -107,7 +109,7 @@ def fidelity(reports: Sequence[FidelityReport]) -> Any:
         for i, r in enumerate(reports)
         for name, value in (("mean absolute error", r.mae), ("coverage of 95 % intervals", r.coverage_95))
     ]
-    chart = alt.Chart(alt.Data(values=rows)).mark_line(point=True)
+    chart = alt.Chart(alt.InlineData(values=rows)).mark_line(point=True)
     return (
         chart.encode(x=alt.X("grade:O", title="grade"), y=alt.Y("value:Q", title=None))
         .properties(width=360, height=120)

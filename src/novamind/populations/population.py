@@ -53,7 +53,7 @@ class TwinPopulation:
 
     @property
     def frame(self) -> Any:
-        """Features and drawn outcome (under the target's name) as the kind of frame that trained the model."""
+        """Features and drawn outcome, as the kind of frame that trained the model."""
         outcome = {self.target: self.baseline_behavior}
         native = self.features.to_native()
         if self.features.backend == "pandas":
@@ -61,7 +61,7 @@ class TwinPopulation:
         return native.with_columns(**{name: _series(values) for name, values in outcome.items()})
 
     def twin_id(self, index: int) -> UUID:
-        """Identifier of the twin in row ``index``: the population's, with the row in its last 40 bits."""
+        """Identify the twin in row ``index``: the population's id with the row in its last 40 bits."""
         return UUID(int=(self.population_id.int & ~_INDEX_MASK) | (self.first_index + index))
 
     def index(self, twin_id: UUID) -> int:

@@ -6,7 +6,7 @@ holds the twins tells members from non-members (membership inference by nearest-
 2018 describe the attack family, Zhao et al. 2021 the distance to closest record).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,8 @@ def nudge_copies(
 ) -> NDArray[np.int64]:
     """Move every twin that equals a unique training record off it; where that is impossible, draw another.
 
-    The column with the most values takes a neighbouring one, within rules and filters. Works in place; returns the rows that changed.
+    The column with the most values takes a neighbouring one, within rules and filters. Works in place;
+    returns the rows that changed.
     """
     steps = [s for s in trees.steps if s.name in {c.name for c in columns} and s.kind == "number"]
     copies = np.flatnonzero(_members(hashes(values, columns), known))
@@ -118,6 +119,7 @@ def report(twins: Table, training: Table, holdout: Table, seed: int = 0) -> Priv
         raise InsufficientDataError(
             "A privacy report needs at least 200 twins, training rows and holdout rows each."
         )
+    twins, training, holdout = _aligned((twins, training, holdout))
     rng = np.random.default_rng(seed)
     copies = _members(hashes(twins.values, twins.columns), row_hashes(training)).mean()
     train, held = (
@@ -141,6 +143,22 @@ def report(twins: Table, training: Table, holdout: Table, seed: int = 0) -> Priv
     wins = len(ordered) - np.searchsorted(ordered, member, "right")
     ties = np.searchsorted(ordered, member, "right") - np.searchsorted(ordered, member, "left")
     return PrivacyReport(float(copies), float(closer), float(np.mean(wins + 0.5 * ties) / len(ordered)), n)
+
+
+def _aligned(tables: tuple[Table, Table, Table]) -> list[Table]:
+    """Give all tables one list of levels per category, so that codes mean the same everywhere."""
+    out = list(tables)
+    for column in tables[0].columns:
+        if column.kind == "category":
+            levels = tuple(dict.fromkeys(level for t in tables for level in t[column.name].levels))
+            for i, table in enumerate(out):
+                place = np.array([levels.index(v) for v in table[column.name].levels], dtype=np.int32)
+                codes = {**table.values, column.name: place[table.values[column.name]]}
+                columns = tuple(
+                    replace(c, levels=levels) if c.name == column.name else c for c in table.columns
+                )
+                out[i] = Table(columns, codes, table.backend)
+    return out
 
 
 def _points(table: Table, scales: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from novamind.errors import ValidationError
 from novamind.populations.table import DISCRETE_LEVELS, Arrays, Table
 
-
 _TOLERANCE = 1e-6
 _SCREEN_ROWS = 20_000
 _CHANCE = 1e-6
@@ -36,7 +35,7 @@ class SumRule:
         return f"{' + '.join(self.parts)} {'==' if self.equal else '<='} {self.total}"
 
     def rest(self, name: str, values: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
-        """What the others leave for ``name``: total less other parts, or the sum of the parts (missing: 0)."""
+        """Compute what the others leave for ``name``: total less other parts, or the parts' sum."""
         others = [np.nan_to_num(values[p]) for p in self.parts if p != name]
         parts = np.sum(others, axis=0) if others else 0.0
         return np.asarray(parts if name == self.total else values[self.total] - parts)
@@ -107,8 +106,10 @@ class RatioRule:
 
     def value(self, values: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Compute the ratio; missing where the denominator is zero or missing."""
-        below = values[self.denominator]
-        return np.divide(values[self.numerator], below, out=np.full(len(below), np.nan), where=below != 0)
+        below: NDArray[Any] = values[self.denominator]
+        return np.asarray(
+            np.divide(values[self.numerator], below, out=np.full(len(below), np.nan), where=below != 0)
+        )
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,12 @@ class Rules:
     def broken(self, values: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
         """Rows (mask) that break any rule."""
         rows = np.zeros(len(next(iter(values.values()))), dtype=bool)
-        for rule in (*self.sums, *self.ranges, *self.determined):
+        stated: tuple[SumRule | RangeRule | DeterminedRule, ...] = (
+            *self.sums,
+            *self.ranges,
+            *self.determined,
+        )
+        for rule in stated:
             rows |= rule.broken(values)
         return rows
 
@@ -213,7 +219,7 @@ def learn(table: Table, stated: Sequence[SumRule] = (), seed: int = 0) -> Rules:
 
 
 def _informative(parts: Sequence[NDArray[Any]], total: NDArray[Any], rng: np.random.Generator) -> bool:
-    """Whether chance would break the rule: by values shuffled, or for a sum by shares of the total shuffled."""
+    """Whether chance would break the rule: values shuffled, or for a sum their shares of the total."""
     with np.errstate(invalid="ignore", divide="ignore"):
         if len(parts) == 1:
             return bool(np.mean(rng.permutation(parts[0]) > total) > _BROKEN_BY_CHANCE)

@@ -213,7 +213,8 @@ class SequentialTrees:
             if have >= n:
                 return {name: np.concatenate([p[name] for p in kept])[:n] for name in names}
         raise ModelInferenceError(
-            "No twins could be drawn that keep every rule and filter at once; relax a filter or a declared rule."
+            "No twins could be drawn that keep every rule and filter at "
+            "once; relax a filter or a declared rule."
         )
 
     def _attempt(
@@ -223,7 +224,8 @@ class SequentialTrees:
         filtered = [i for i, step in enumerate(self.steps) if step.name in allowed]
         narrow = filtered[-1] if filtered else -1
         m = n * self._candidates(allowed) if filtered else n
-        weight, values = np.ones(m), {}
+        weight = np.ones(m)
+        values: Arrays = {}
         for i, step in enumerate(self.steps):
             if step.hinted and hint is not None:
                 self._derive(values)
@@ -257,7 +259,7 @@ class SequentialTrees:
         return int(np.clip(np.ceil(1.5 / share), 2, _MAX_CANDIDATES))
 
     def _through_derived(self, allowed: dict[str, Any]) -> dict[str, Any]:
-        """A filter on a determined category becomes one on the category that determines it."""
+        """Turn a filter on a determined category into one on the category that determines it."""
         for rule in self.rules.determined:
             if rule.column in allowed:
                 wanted = np.flatnonzero(np.isin(rule.mapping, allowed.pop(rule.column)))
@@ -382,7 +384,7 @@ def _nearest(grid: NDArray[np.float64], value: NDArray[np.float64]) -> NDArray[n
     at = np.searchsorted(grid, value).clip(1, max(len(grid) - 1, 1))
     if len(grid) < 2:
         return np.full(len(value), grid[0])
-    return np.where(value - grid[at - 1] <= grid[at] - value, grid[at - 1], grid[at])
+    return np.asarray(np.where(value - grid[at - 1] <= grid[at] - value, grid[at - 1], grid[at]))
 
 
 def _within(
@@ -513,7 +515,7 @@ def _closing(name: str, drawn: Sequence[str], rules: Rules) -> list[int]:
 
 
 def _scale(name: str, drawn: Sequence[str], values: Arrays, rules: Rules) -> int | None:
-    """The sum rule whose remaining room the column fills most closely."""
+    """Find the sum rule whose remaining room the column fills most closely."""
     best, fill = None, 0.0
     for i in _closing(name, drawn, rules):
         rule = rules.sums[i]
@@ -566,7 +568,7 @@ def _grow(
 
 
 def _scores(y: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
-    """What the tree explains: mid-ranks of a number (heavy tails have no pull), the code of a category."""
+    """Choose what the tree explains: mid-ranks of a number, the code of a category."""
     if kind == "category":
         return y
     _, inverse, count = np.unique(y, return_inverse=True, return_counts=True)

@@ -41,10 +41,12 @@ class SimulationEngine:
     population
         Twins from `TwinGenerator.generate`.
     evidence
-        An `EstimatedEffect`, a `TransportedEffect` or an `AssumedEffect`; without one the specification's prior
+        An `EstimatedEffect`, a `TransportedEffect` or an `AssumedEffect`; without one the specification's
+        prior
         for the campaign is used and labelled as an assumption.
     minimum_effect, confidence
-        Deploy when the posterior probability of an average effect above ``minimum_effect`` reaches ``confidence``.
+        Deploy when the posterior probability of an average effect above ``minimum_effect`` reaches
+        ``confidence``.
     accept_assumptions
         Allow "deploy" to rest on an assumption alone.
     """
@@ -163,7 +165,8 @@ class SimulationEngine:
             if evidence.source is EffectSource.ASSUMED and not self.accept_assumptions:
                 return (
                     SimulationRecommendation.TEST_FURTHER,
-                    f"This is an assumption, not evidence: {figures}. Run a pilot, or set accept_assumptions to act on it.",
+                    f"This is an assumption, not evidence: {figures}. Run a pilot, "
+                    "or set accept_assumptions to act on it.",
                 )
             return (
                 SimulationRecommendation.DEPLOY,
@@ -173,12 +176,14 @@ class SimulationEngine:
             harm = " The campaign does harm." if high < 0 else ""
             return (
                 SimulationRecommendation.DO_NOT_DEPLOY,
-                f"{1 - above:.0%} sure that the effect stays below {self.minimum_effect:.3f}: {figures}.{harm}",
+                f"{1 - above:.0%} sure that the effect stays below "
+                f"{self.minimum_effect:.3f}: {figures}.{harm}",
             )
         kind = "This is an assumption, not evidence: " if evidence.source is EffectSource.ASSUMED else ""
         return (
             SimulationRecommendation.TEST_FURTHER,
-            f"{kind}{above:.0%} sure that the effect exceeds {self.minimum_effect:.3f}, which is neither {self.confidence:.0%} nor "
+            f"{kind}{above:.0%} sure that the effect exceeds {self.minimum_effect:.3f}, "
+            f"which is neither {self.confidence:.0%} nor "
             f"{1 - self.confidence:.0%}: {figures}.",
         )
 

@@ -1,4 +1,4 @@
-"""Models, populations, simulations and fidelity in a database; twins themselves in Parquet shards beside it."""
+"""Models, populations, simulations and fidelity in a database; the twins in Parquet shards beside it."""
 
 import hashlib
 import json
@@ -153,7 +153,7 @@ snapshots = sa.Table(
 
 
 def synchronous(url: str) -> str:
-    """The blocking driver for a database URL: PostgreSQL by pg8000, SQLite by the standard library."""
+    """Name the blocking driver for a database URL: PostgreSQL by pg8000, SQLite by the standard library."""
     parsed = make_url(url)
     driver = {"postgresql": "postgresql+pg8000", "sqlite": "sqlite"}.get(parsed.get_backend_name())
     if driver is None:
@@ -386,7 +386,10 @@ class TwinRepository:
             features=Table(
                 columns, {c.name: values[f"feature:{c.name}"] for c in columns}, layout["backend"]
             ),
-            **{name: values[name] for name in _DERIVED},
+            baseline_behavior=values["baseline_behavior"],
+            expected_outcome=values["expected_outcome"],
+            outcome_low=values["outcome_low"],
+            outcome_high=values["outcome_high"],
             filters=row.filters_applied,
             seed=layout["seed"],
             created_at=row.created_at,
@@ -416,7 +419,7 @@ class TwinRepository:
         return simulation_id
 
     def load_simulation(self, simulation_id: UUID) -> dict[str, Any]:
-        """Stored results of a simulation."""
+        """Load the results of a simulation."""
         row = self._one(
             sa.select(simulations.c.results).where(simulations.c.simulation_id == simulation_id), "simulation"
         )

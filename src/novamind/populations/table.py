@@ -1,6 +1,6 @@
 """A training table at the door: pandas or Polars in, numpy columns inside, the same kind out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -45,7 +45,7 @@ class Column:
         """Give the caller's values back for held ones: whole numbers as int64 where none is missing."""
         if self.kind == "category":
             whole = all(isinstance(level, bool) for level in self.levels)
-            return np.asarray(self.levels, dtype=bool if whole else object)[values]
+            return np.asarray(np.asarray(self.levels, dtype=bool if whole else object)[values])
         return values.astype(np.int64) if self.decimals == 0 and not np.isnan(values).any() else values
 
 
@@ -95,7 +95,7 @@ class Table:
         return self.to_polars()
 
     def to_polars(self) -> Any:
-        """Build a Polars frame; categories become ``Enum`` or Boolean without passing through Python objects."""
+        """Build a Polars frame; categories become strings or Booleans, column by column."""
         import polars as pl
 
         series = []
@@ -152,7 +152,8 @@ def _describe(series: Any) -> Column:
     levels = sorted({v for v in listed if v is not None}, key=str)
     if len(levels) > MAX_LEVELS:
         raise ValidationError(
-            f"Column {name!r} has {len(levels):,} different values: an identifier or free text cannot be twinned; "
+            f"Column {name!r} has {len(levels):,} different values: an "
+            "identifier or free text cannot be twinned; "
             f"drop it or group it to at most {MAX_LEVELS:,} levels."
         )
     return Column(name, "category", levels=(*levels, None) if None in listed else tuple(levels))
@@ -193,6 +194,6 @@ def _decimals(values: NDArray[np.float64]) -> int | None:
     return None
 
 
-def concatenate(parts: list[Mapping[str, NDArray[Any]]]) -> Arrays:
+def concatenate(parts: Sequence[Mapping[str, NDArray[Any]]]) -> Arrays:
     """Join blocks of columns row-wise."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
