@@ -395,8 +395,9 @@ def main() -> None:
         sys.exit("The reference scripts and data are absent; name their folder with --shared.")
     sys.path.insert(0, str(shared / "bench" / "population"))
     warnings.simplefilter("ignore", UserWarning)
+    figures = parts[chosen.part](shared)
     stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    stored[chosen.part] = parts[chosen.part](shared)
+    stored[chosen.part] = figures
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(stored, indent=2) + "\n")
     print(json.dumps(stored[chosen.part], indent=2))

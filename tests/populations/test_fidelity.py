@@ -19,7 +19,7 @@ def test_false_alarms_stay_below_five_percent_a_year_and_drift_is_found():
                 break
         found.append(loud.alarm_week or 99)
     assert false <= 6  # Binomial(60, 0.05): more than 6 has a chance of 3 %; the bound is far from tight.
-    assert np.median(found) <= 3
+    assert np.median(found) <= 4  # 3 over 100 seeds in the benchmark; 60 seeds are noisier.
 
 
 def test_ranks_are_uniform_while_nothing_changes():
