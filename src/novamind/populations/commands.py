@@ -75,7 +75,7 @@ def register(app: typer.Typer) -> None:
         import polars as pl
 
         frame = population.features.to_polars().with_columns(
-            pl.Series(population.target, population.baseline_behavior)
+            pl.Series(population.target.name, population.target.decode(population.baseline_behavior))
         )
         if out.suffix == ".csv":
             frame.write_csv(out)

@@ -221,7 +221,7 @@ class ExperimentDesigner:
     ) -> str:
         units = self.population.twin_type.value
         lines = [
-            f"Question: does the intervention change {self.population.target} of "
+            f"Question: does the intervention change {self.population.target.name} of "
             f"{self.population.brand} by at least {effect:g}?",
             f"Units: {units}; {treated:,} treated, {control:,} control, assigned at random"
             + (
@@ -229,7 +229,7 @@ class ExperimentDesigner:
                 if strata
                 else " within blocks of the twins' expected outcome."
             ),
-            f"Primary analysis: difference in means of {self.population.target}"
+            f"Primary analysis: difference in means of {self.population.target.name}"
             + (", adjusted for the twin's expected outcome, fixed before the start" if adjust else "")
             + f"; two-sided test at {alpha:g}, power {power:g}.",
         ]

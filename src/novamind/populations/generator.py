@@ -210,7 +210,7 @@ class TwinGenerator:
         except ModelInferenceError:
             self._explain(conditions, seed)
             raise
-        mean = part.pop(HINT)
+        mean = part.pop(HINT) if HINT in part else outcome.predict(part)
         moved = nudge_copies(part, features, self._copies, trees, conditions, rng)
         if moved.size:
             mean[moved] = outcome.predict({name: v[moved] for name, v in part.items()})
@@ -235,7 +235,7 @@ class TwinGenerator:
             model_id=self.model_id,
             twin_type=self.twin_type,
             brand=self.brand,
-            target=str(self.target),
+            target=next(c for c in trees.columns if c.name == self.target),
             features=Table(columns, {c.name: values[c.name] for c in columns}, self._backend),
             baseline_behavior=values[str(self.target)],
             expected_outcome=values["expected outcome"],

@@ -49,15 +49,17 @@ def marginals(real: Table, twins: Table, columns: Sequence[str] | None = None) -
             )
         else:
             drawn = chart.mark_line(interpolate="step-after").encode(
-                x=alt.X("value:Q", title=None), y=alt.Y("share:Q", title="cumulative share")
+                x=alt.X("value:Q", title=None),
+                y=alt.Y("share:Q", title="cumulative share"),
+                strokeDash=alt.StrokeDash("of:N", title=None),
             )
         charts.append(drawn.properties(width=220, height=140, title=name))
     return alt.concat(*charts, columns=3)
 
 
 def associations(real: Table, twins: Table) -> Any:
-    """Rank correlations of all columns, real and twins side by side."""
-    names = [c.name for c in real.columns]
+    """Rank correlations of the number columns, real and twins side by side."""
+    names = [c.name for c in real.columns if c.kind == "number"]
     rows = []
     for label, table in (("real", real), ("twins", twins)):
         ranks = np.column_stack([_ranks(table.values[n].astype(float)) for n in names])

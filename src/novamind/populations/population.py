@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from novamind.errors import NotFoundError
 from novamind.populations.domain import DigitalTwin, PopulationFilter, TwinType
 from novamind.populations.filters import matching, resolve
-from novamind.populations.table import Table
+from novamind.populations.table import Column, Table
 
 _INDEX_BITS = 40
 _INDEX_MASK = (1 << _INDEX_BITS) - 1
@@ -26,6 +26,8 @@ class TwinPopulation:
     ----------
     features
         Feature table, shape (twins, features).
+    target
+        The outcome's column.
     baseline_behavior
         Drawn outcome without any intervention (mean and residual noise), shape (twins,).
     expected_outcome, outcome_low, outcome_high
@@ -36,7 +38,7 @@ class TwinPopulation:
     model_id: UUID | None
     twin_type: TwinType
     brand: str
-    target: str
+    target: Column
     features: Table
     baseline_behavior: NDArray[np.float64]
     expected_outcome: NDArray[np.float64]
@@ -54,7 +56,7 @@ class TwinPopulation:
     @property
     def frame(self) -> Any:
         """Features and drawn outcome, as the kind of frame that trained the model."""
-        outcome = {self.target: self.baseline_behavior}
+        outcome = {self.target.name: self.target.decode(self.baseline_behavior)}
         native = self.features.to_native()
         if self.features.backend == "pandas":
             return native.assign(**outcome)

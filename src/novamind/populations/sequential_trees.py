@@ -165,7 +165,13 @@ class SequentialTrees:
         hint: NDArray[np.float64] | None = None,
         seed: int = 0,
     ) -> "SequentialTrees":
-        """Fit one step per column; ``last`` is drawn at the end, with ``hint`` as one more predictor."""
+        """Fit one step per column.
+
+        The outcome ``last`` is drawn at the end, around its ``hint``, if it is continuous and in no sum rule. Otherwise it is drawn in its place among the others: a total must come before its parts,
+        and donors keep weak effects on a yes/no outcome that a smoothed prediction would weaken.
+        """
+        if last is None or hint is None or np.ptp(hint) == 0 or not _stands_alone(table, rules, last):
+            last = hint = None
         seeds = np.random.SeedSequence(seed)
         values = dict(table.values)
         order = _order(table, rules, last)
@@ -193,7 +199,7 @@ class SequentialTrees:
     ) -> Arrays:
         """Draw ``n`` rows that keep every rule and every filter.
 
-        With a ``hint``, computed from the columns drawn before the last, its values come back as `HINT`.
+        Where the outcome is drawn around its hint, the hint's values come back as `HINT`.
 
         Raises
         ------
@@ -202,7 +208,10 @@ class SequentialTrees:
         """
         kept: list[Arrays] = []
         have = 0
-        names = [*(c.name for c in self.columns), *([HINT] if hint is not None else [])]
+        names = [
+            *(c.name for c in self.columns),
+            *([HINT] if any(step.hinted for step in self.steps) else []),
+        ]
         for _ in range(_ATTEMPTS):
             part = self._attempt(max(n - have, min(n, 64)), rng, dict(allowed or {}), hint)
             good = ~self.rules.broken(part)
@@ -409,6 +418,12 @@ def _stratified(leaf: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np
     return out
 
 
+def _stands_alone(table: Table, rules: Rules, name: str) -> bool:
+    y = table.values[name]
+    ruled = any(name in (*rule.parts, rule.total) for rule in rules.sums)
+    return not ruled and table[name].decimals != 0 and len(np.unique(y)) > len(y) / 2
+
+
 def _order(table: Table, rules: Rules, last: str | None) -> list[str]:
     """Categories first, then numbers of few values, then the rest; a total comes before its parts."""
     totals: dict[str, set[str]] = {}
@@ -467,7 +482,7 @@ def _fit_step(
         grid = np.unique(y[rows]) if column.decimals == 0 else None
         y = _share(y, rules.sums[scale].rest(column.name, values))
     line = None
-    if hint is not None and column.decimals != 0 and len(np.unique(y)) > len(y) / 2 and np.ptp(hint) > 0:
+    if hint is not None:
         slope, intercept = np.polyfit(hint[rows], y[rows], 1)
         line = (float(intercept), float(slope))
         y = y - intercept - slope * hint

@@ -324,7 +324,7 @@ class TwinRepository:
             "seed": population.seed,
             "twin_type": str(population.twin_type),
             "brand": population.brand,
-            "target": population.target,
+            "target": vars(population.target),
         }
         with self._engine.begin() as connection:
             connection.execute(members.delete().where(members.c.population_id == population.population_id))
@@ -374,15 +374,13 @@ class TwinRepository:
             frame = pl.read_parquet(path)
             parts.append({name: frame[name].to_numpy() for name in frame.columns})
         values, layout = concatenate(parts), row.layout
-        columns = tuple(
-            Column(c["name"], c["kind"], tuple(c["levels"]), c["decimals"]) for c in layout["columns"]
-        )
+        columns = tuple(_column(c) for c in layout["columns"])
         return TwinPopulation(
             population_id=population_id,
             model_id=row.model_id,
             twin_type=TwinType(layout["twin_type"]),
             brand=layout["brand"],
-            target=layout["target"],
+            target=_column(layout["target"]),
             features=Table(
                 columns, {c.name: values[f"feature:{c.name}"] for c in columns}, layout["backend"]
             ),
@@ -467,6 +465,10 @@ class TwinRepository:
         if row is None:
             raise NotFoundError(f"There is no {what} of this id.")
         return row
+
+
+def _column(stated: dict[str, Any]) -> Column:
+    return Column(stated["name"], stated["kind"], tuple(stated["levels"]), stated["decimals"])
 
 
 def _twin(row: Any) -> DigitalTwin:
