@@ -167,8 +167,9 @@ class SequentialTrees:
     ) -> "SequentialTrees":
         """Fit one step per column.
 
-        The outcome ``last`` is drawn at the end, around its ``hint``, if it is continuous and in no sum rule. Otherwise it is drawn in its place among the others: a total must come before its parts,
-        and donors keep weak effects on a yes/no outcome that a smoothed prediction would weaken.
+        The outcome ``last`` is drawn at the end, around its ``hint``, if it is continuous and in no sum rule.
+        Otherwise it is drawn in its place among the others: a total must come before its parts, and donors
+        keep weak effects on a yes/no outcome that a smoothed prediction would weaken.
         """
         if last is None or hint is None or np.ptp(hint) == 0 or not _stands_alone(table, rules, last):
             last = hint = None
