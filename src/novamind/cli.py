@@ -8,6 +8,7 @@ from typer.exceptions import TyperException
 from novamind.errors import NovamindError, ValidationError
 from novamind.neurochemistry import commands as neurochemistry
 from novamind.pharmacogenomics import commands as pharmacogenomics
+from novamind.populations import commands as populations
 from novamind.symptoms import commands as symptoms
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ app.add_typer(train, name="train")
 symptoms.register(app, train)
 pharmacogenomics.register(app)
 neurochemistry.register(app, train)
+populations.register(app)
 
 
 def main() -> None:

@@ -26,3 +26,10 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(
         default=256 * 1024 * 1024, gt=0, description="Largest file that is read; larger ones are refused."
     )
+    population_database_url: str = Field(
+        default="sqlite:///novamind_populations.db",
+        description="Database of the population twins (SQLite or PostgreSQL).",
+    )
+    population_dir: Path = Field(
+        default=Path("novamind_populations"), description="Folder of the population shards (Parquet)."
+    )

@@ -1,0 +1,405 @@
+"""Population twins against references of the same run, in six parts.
+
+    python benchmarks/population.py quality --shared ../shared
+
+Each part is written into ``benchmarks/results/population.json`` under its own name.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from novamind.populations import (
+    EstimatedEffect,
+    FidelityTracker,
+    InterventionConfig,
+    SimulationEngine,
+    TwinGenerator,
+)
+from novamind.populations.drift import SequentialDriftTest
+from novamind.populations.effects import EffectModel
+from novamind.populations.privacy import report
+from novamind.populations.store import TwinRepository
+from novamind.populations.table import read
+
+RESULTS = Path(__file__).with_name("results") / "population.json"
+EMAIL = InterventionConfig("email_campaign")
+
+
+def quality(_: Path) -> dict[str, Any]:
+    """Measure the simulated account world, three seeds, beside the reference generators."""
+    import hcp_world as world
+    import quality as metrics
+
+    keep = (
+        "mean_abs_association_diff_all_105_pairs",
+        "mean_abs_diff_on_strong_pairs",
+        "detection_auc_rf",
+        "frac_target_gt_total",
+        "frac_noninteger_in_integer_columns",
+        "ks_mean",
+        "frac_exact_copies_of_training_rows",
+        "frac_tier_decile_conflict",
+    )
+    rows: dict[str, list[dict[str, float]]] = {"novamind": [], "sequential CART": [], "Gaussian copula": []}
+    for seed in (1, 11, 21):
+        train, hold = world.make_hcps(10_000, seed), world.make_hcps(5_000, seed + 1)
+        generator = TwinGenerator("hcp", "benchmark")
+        generator.train(train, world.TARGET)
+        on_real = metrics.report(train, hold, None, outcome_synth=train[world.TARGET])["baseline_outcome"]
+        for name, twins in (
+            ("novamind", generator.generate(10_000, seed=seed).frame),
+            ("sequential CART", metrics.ref_sequential_cart(train, 10_000, seed)),
+            ("Gaussian copula", metrics.ref_gaussian_copula(train, 10_000, seed)),
+        ):
+            found = metrics.report(twins, hold, train, outcome_synth=twins[world.TARGET])
+            outcome = found["baseline_outcome"]
+            r2 = "train_on_twins_test_on_real_r2"
+            rows[name].append(
+                {
+                    **{k: float(found[k]) for k in keep},
+                    "outcome_sd_ratio": outcome["twin_sd"] / float(train[world.TARGET].std()),
+                    "tstr_over_trtr": outcome[r2] / on_real[r2],
+                }
+            )
+    return {name: _mean(found) for name, found in rows.items()}
+
+
+def effects(_: Path) -> dict[str, Any]:
+    """Measure simulated worlds: individual effects, coverage over fresh pilots, advice."""
+    import hcp_world as world
+
+    generator = TwinGenerator("hcp", "benchmark")
+    generator.train(world.make_hcps(10_000, 1), world.TARGET)
+    few, many = generator.generate(2_000, seed=1), generator.generate(100_000, seed=1)
+    test = world.make_hcps(20_000, 900)
+    out = {}
+    for name in world.WORLDS:
+        truth = world.tau(test, name)
+        errors, fits, covered, advice, ratio = [], [], [], [], []
+        for seed in range(60):
+            pilot = world.make_trial(4_000, name, 100 + seed)[[*world.HCP_FEATURES, "treated", "y"]]
+            evidence = EstimatedEffect(pilot, randomised=True, seed=seed)
+            result = SimulationEngine(few, evidence).simulate(EMAIL)
+            if seed < 5:
+                own = evidence.individual(read(test[world.HCP_FEATURES]))
+                errors.append(float(np.sqrt(np.mean((own - truth) ** 2))))
+                fits.append(float(np.corrcoef(own, truth)[0, 1]) if truth.std() > 0 else 0.0)
+                ratio.append(SimulationEngine(many, evidence).simulate(EMAIL).standard_error / result.standard_error)
+            error = evidence.model.standard_error
+            covered.append(abs(evidence.model.average_effect - truth.mean()) < 1.96 * error)
+            advice.append(str(result.recommendation))
+        out[name] = {
+            "cate_rmse": float(np.mean(errors)),
+            "cate_correlation": float(np.mean(fits)),
+            "coverage_95": float(np.mean(covered)),
+            "pilots": 60,
+            "deploy": advice.count("deploy"),
+            "do_not_deploy": advice.count("do_not_deploy"),
+            "width_100k_over_2k": float(np.mean(ratio)),
+        }
+    return out
+
+
+def real(shared: Path) -> dict[str, Any]:
+    """Measure twins of two real tables beside a bootstrap of rows."""
+    import polars as pl
+
+    folder = shared / "data" / "population"
+    out: dict[str, Any] = {}
+    for name, file, target in (
+        ("Part D profiles", "hcp_partd_profile", "total_claims"),
+        ("Hillstrom", "hillstrom_email_rct", "visit"),
+    ):
+        frame = pl.read_parquet(folder / f"{file}.parquet").drop("hcp_id", strict=False)
+        rows = np.random.default_rng(0).permutation(len(frame))
+        train, hold = frame[rows[:20_000]], frame[rows[20_000:40_000]]
+        generator = TwinGenerator("hcp", "benchmark")
+        start = time.process_time()
+        generator.train(train, target)
+        spent = time.process_time() - start
+        population = generator.generate(20_000, seed=1)
+        twins = population.frame.select(train.columns)
+        names = tuple(c.name for c in population.features.columns)
+        private = report(population.features, read(train).only(names), read(hold).only(names))
+        out[name] = {
+            "shapes": _shapes(twins, hold),
+            "shapes_row_bootstrap": _shapes(train.sample(20_000, with_replacement=True, seed=1), hold),
+            "detection_auc_5000": _detection(twins, hold, 5_000),
+            "detection_auc_20000": _detection(twins, hold, 20_000),
+            "detection_auc_5000_row_bootstrap": _detection(
+                train.sample(20_000, with_replacement=True, seed=1), hold, 5_000
+            ),
+            "share_closer_to_train": private.share_closer_to_train,
+            "membership_auc": private.membership_auc,
+            "copies_of_unique_records": private.exact_copies,
+            "train_cpu_seconds": spent,
+            "rules": len(generator.metrics.rules) if generator.metrics else 0,
+        }
+        if "brand_claims" in twins.columns:
+            broken = (twins["brand_claims"] + twins["generic_claims"] > twins["total_claims"]).fill_null(False)
+            out[name]["sum_rule_violations"] = float(np.mean(broken.to_numpy()))
+        else:
+            out[name]["uplift_points"] = {
+                arm: [_uplift(t, arm) for t in (twins, train)] for arm in ("Womens E-Mail", "Mens E-Mail")
+            }
+    return out
+
+
+def trials(shared: Path) -> dict[str, Any]:
+    """Estimate effects where the answer is known or held out, and on the prescriber panel."""
+    import effect_data as data
+
+    out: dict[str, Any] = {"Hillstrom effects": {}}
+    for arm in ("Womens E-Mail", "Mens E-Mail"):
+        found = []
+        for seed in range(3):
+            X, t, y = data.hillstrom(arm)
+            rows = np.random.default_rng(seed).permutation(len(y))
+            a, b = rows[: len(y) // 2], rows[len(y) // 2 :]
+            model = EffectModel().fit(X[a], t[a], y[a], randomised=True)
+            own = model.effect(X[b])
+            other = y[b][t[b] == 1].mean() - y[b][t[b] == 0].mean()
+            inside = abs(other - model.average_effect) < 1.96 * np.sqrt(2) * model.standard_error
+            found.append(
+                {
+                    "qini": data.qini(y[b], t[b], own),
+                    "calibration": data.calibration(y[b], t[b], own),
+                    "other_half_inside": float(inside),
+                }
+            )
+        out["Hillstrom effects"][arm] = _mean(found)
+    found = []
+    for k in range(1, 26):
+        X, t, y, mu0, mu1 = data.ihdp(k)
+        rows = np.random.default_rng(k).permutation(len(y))
+        a, b = rows[:672], rows[672:]
+        model = EffectModel().fit(X[a], t[a], y[a])
+        own, spread, truth = model.effect(X[b]), model.spread(X[b]), (mu1 - mu0)[b]
+        found.append(
+            {
+                "pehe": float(np.sqrt(np.mean((own - truth) ** 2))),
+                "ate_error": float(abs(own.mean() - truth.mean())),
+                "coverage": float(np.mean(np.abs(own - truth) < 1.96 * spread)),
+            }
+        )
+    out["IHDP, 25 realisations, held-out tenth"] = _mean(found)
+    found = []
+    for seed in range(3):
+        X, t, y, truth, _ = data.prescribers(100_000, seed)
+        start = time.process_time()
+        model = EffectModel().fit(X, t, y)
+        own = model.effect(X)
+        found.append(
+            {
+                "pehe": float(np.sqrt(np.mean((own - truth) ** 2))),
+                "correlation": float(np.corrcoef(own, truth)[0, 1]),
+                "cpu_seconds": time.process_time() - start,
+            }
+        )
+    out["semi-synthetic prescribers, 100,000"] = _mean(found)
+    return out | _panel(shared / "data" / "population")
+
+
+def _panel(folder: Path) -> dict[str, Any]:
+    """Conformal coverage on fresh prescribers, and the first sponsored meal with its checks."""
+    import polars as pl
+
+    frame = pl.read_parquet(folder / "hcp_partd_panel_2013_2014.parquet")
+    known = [
+        "drug_class",
+        "specialty",
+        "gender",
+        "region",
+        "grad_year",
+        "group_size",
+        "bene_count",
+        "total_claims",
+        "total_cost",
+        "class_claims",
+        "class_cost",
+        "target_claims",
+        "target_cost",
+        "in_open_payments",
+    ]
+    rows = np.random.default_rng(0).permutation(len(frame))
+    generator = TwinGenerator("hcp", "benchmark")
+    shown = frame.select([*known, "target_share_2014"])
+    generator.train(shown[rows[:20_000]], "target_share_2014")
+    test = shown[rows[20_000:50_000]].filter(
+        pl.col("specialty").is_in(shown[rows[:20_000]]["specialty"].unique().implode())
+    )
+    _, low, high = generator.predict(test)
+    y = test["target_share_2014"].to_numpy()
+    hit = (y >= low) & (y <= high)
+    by = (
+        test.with_columns(hit=pl.Series(hit))
+        .group_by("specialty")
+        .agg(pl.len(), pl.col("hit").mean())
+        .filter(pl.col("len") >= 100)
+    )
+    some = frame.filter((pl.col("target_meal_count") == 0) & (pl.col("target_claims") == 0))[:40_000]
+    meal = EstimatedEffect(
+        some.select(
+            [k for k in known if k not in ("target_claims", "target_cost")]
+            + ["new_meal_2014", "target_share_2014", "class_day_supply"]
+        ),
+        treatment="new_meal_2014",
+        outcome="target_share_2014",
+        covariates=[k for k in known if k not in ("target_claims", "target_cost")],
+        placebo_outcome="class_day_supply",
+        randomised=False,
+    )
+    return {
+        "panel intervals": {
+            "coverage_95": float(hit.mean()),
+            "worst_specialty": float(np.min(by["hit"].to_numpy())),
+            "specialties": len(by),
+        },
+        "first sponsored meal": {
+            "average_effect": meal.model.average_effect,
+            "standard_error": meal.model.standard_error,
+            "checks": list(meal.checks),
+            "failures": list(meal.failures),
+        },
+    }
+
+
+def drift(_: Path) -> dict[str, Any]:
+    """Count false alarms in 52 quiet weeks, and weeks until errors times 1.2 are found; from 2,000 errors."""
+    out = {}
+    for n in (30, 100, 500):
+        false, found = 0, []
+        for seed in range(100):
+            rng = np.random.default_rng(seed)
+            reference = rng.standard_t(6, 2_000)
+            quiet, loud = SequentialDriftTest(reference, seed=seed), SequentialDriftTest(reference, seed=seed)
+            false += any(quiet.update(rng.standard_t(6, n)) for _ in range(52))
+            while loud.week < 52 and not loud.update(1.2 * rng.standard_t(6, n)):
+                pass
+            found.append(loud.alarm_week or 99)
+        out[f"{n} a week"] = {"false_alarms_a_year": false / 100, "median_weeks": float(np.median(found))}
+    return out
+
+
+def speed(_: Path) -> dict[str, Any]:
+    """Wall seconds on this machine beside the reference generator's fit and draw of 10,000."""
+    import hcp_world as world
+    import quality as metrics
+
+    train = world.make_hcps(10_000, 1)
+    generator = TwinGenerator("hcp", "benchmark")
+    out: dict[str, Any] = {
+        "reference: sequential CART, fit and 10k": _timed(lambda: metrics.ref_sequential_cart(train, 10_000))[1]
+    }
+    out["train 10k"] = _timed(lambda: generator.train(train, world.TARGET))[1]
+    population, out["generate 10k"] = _timed(lambda: generator.generate(10_000, seed=1))
+    tracker = FidelityTracker()
+    tracker.register(population)
+    out["track 10k"] = _timed(
+        lambda: tracker.calculate_fidelity(population.population_id, population.baseline_behavior)
+    )[1]
+    many, out["generate 1M"] = _timed(lambda: generator.generate(1_000_000, seed=1))
+    pilot = world.make_trial(4_000, "moderate", 1)[[*world.HCP_FEATURES, "treated", "y"]]
+    evidence = EstimatedEffect(pilot, randomised=True)
+    out["simulate 1M"] = _timed(lambda: SimulationEngine(many, evidence).simulate(EMAIL))[1]
+    with tempfile.TemporaryDirectory() as folder:
+        repository = TwinRepository(f"sqlite:///{folder}/t.db", folder)
+        out["save and load 1M"] = _timed(lambda: repository.load_population(repository.save_population(many)))[1]
+        repository.close()
+    out["peak GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return out
+
+
+def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.perf_counter()
+    result = call()
+    return result, round(time.perf_counter() - start, 2)
+
+
+def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {k: float(np.mean([r[k] for r in rows])) for k in rows[0]}
+
+
+def _shapes(twins: Any, hold: Any) -> float:
+    """Mean of 1 - KS (numbers) and 1 - total variation distance (categories)."""
+    from scipy import stats
+
+    scores = []
+    for name in hold.columns:
+        a, b = twins[name].drop_nulls(), hold[name].drop_nulls()
+        if hold[name].dtype.is_numeric() and hold[name].n_unique() > 2:
+            scores.append(1 - stats.ks_2samp(a.to_numpy(), b.to_numpy(), method="asymp").statistic)
+        else:
+            x, y = (dict(s.cast(str).value_counts(normalize=True).iter_rows()) for s in (a, b))
+            scores.append(1 - 0.5 * sum(abs(x.get(k, 0) - y.get(k, 0)) for k in {*x, *y}))
+    return float(np.mean(scores))
+
+
+def _detection(twins: Any, hold: Any, n: int) -> float:
+    """Cross-validated AUC of boosted trees that tell twins from real rows."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    parts = []
+    for name in hold.columns:
+        levels = {v: i for i, v in enumerate(sorted({str(v) for v in hold[name].unique()}))}
+        numeric = hold[name].dtype.is_numeric()
+        parts.append(
+            np.concatenate(
+                [
+                    f[name][:n].cast(float).fill_null(float("nan")).to_numpy()
+                    if numeric
+                    else [levels.get(str(v), -1) for v in f[name][:n]]
+                    for f in (twins, hold)
+                ]
+            ).astype(float)
+        )
+    y = np.r_[np.ones(n), np.zeros(n)]
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    chance = cross_val_predict(
+        HistGradientBoostingClassifier(random_state=0),
+        np.column_stack(parts),
+        y,
+        cv=folds,
+        method="predict_proba",
+    )
+    return float(roc_auc_score(y, chance[:, 1]))
+
+
+def _uplift(frame: Any, arm: str) -> float:
+    rate = {name[0]: float(group["visit"].mean()) for name, group in frame.group_by("segment")}
+    return float(100 * (rate[arm] - rate["No E-Mail"]))
+
+
+def main() -> None:
+    parts = {f.__name__: f for f in (quality, effects, real, trials, drift, speed)}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=parts)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    chosen = parser.parse_args()
+    shared = chosen.shared.resolve()
+    if not (shared / "bench" / "population").is_dir():
+        sys.exit("The reference scripts and data are absent; name their folder with --shared.")
+    sys.path.insert(0, str(shared / "bench" / "population"))
+    warnings.simplefilter("ignore", UserWarning)
+    figures = parts[chosen.part](shared)
+    stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    stored[chosen.part] = figures
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(stored, indent=2) + "\n")
+    print(json.dumps(stored[chosen.part], indent=2))
+
+
+if __name__ == "__main__":
+    main()

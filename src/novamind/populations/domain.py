@@ -1,0 +1,272 @@
+"""What population twins are made of: types, configurations, results. No framework, no I/O."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novamind.errors import ValidationError
+
+
+class TwinType(StrEnum):
+    """Who is twinned."""
+
+    HCP = "hcp"
+    PATIENT = "patient"
+    TERRITORY = "territory"
+
+
+class Brand(StrEnum):
+    """Brands known by name; ``TwinGenerator`` takes any other brand as a plain string."""
+
+    REMIBRUTINIB = "remibrutinib"
+    FABHALTA = "fabhalta"
+    KISQALI = "kisqali"
+
+
+class InterventionType(StrEnum):
+    """Campaigns with a prior mean effect (``evidence.PRIOR_MEAN_EFFECTS``)."""
+
+    EMAIL_CAMPAIGN = "email_campaign"
+    CALL_FREQUENCY_INCREASE = "call_frequency_increase"
+    SPEAKER_PROGRAM_INVITATION = "speaker_program_invitation"
+    EDUCATIONAL_CONTENT_SHARE = "educational_content_share"
+    PEER_TO_PEER_REFERRAL = "peer_to_peer_referral"
+
+
+class SimulationRecommendation(StrEnum):
+    """What a simulation advises."""
+
+    DEPLOY = "deploy"
+    TEST_FURTHER = "test_further"
+    DO_NOT_DEPLOY = "do_not_deploy"
+
+
+class EffectSource(StrEnum):
+    """Where an effect comes from; a reader must never have to guess."""
+
+    ESTIMATED = "estimated"
+    TRANSPORTED = "transported"
+    ASSUMED = "assumed"
+
+
+DEFAULT_TARGET = {
+    TwinType.HCP: "prescribing_change",
+    TwinType.PATIENT: "journey_progression_days",
+    TwinType.TERRITORY: "market_share_change",
+}
+
+
+@dataclass(frozen=True)
+class InterventionConfig:
+    """One campaign to try.
+
+    Parameters
+    ----------
+    intervention_type
+        One of `InterventionType`, or any other name where the effect is estimated from data.
+    channel
+        Channel it goes through, for the record.
+    frequency
+        Contacts per week, for the record.
+    duration_weeks
+        Length in weeks, 1 to 104.
+    intensity
+        Dose relative to the one that the evidence is about; effects are scaled linearly, 0 < intensity <= 2.
+
+    Raises
+    ------
+    ValidationError
+        If a value is outside its range.
+    """
+
+    intervention_type: InterventionType | str
+    channel: str | None = None
+    frequency: float | None = None
+    duration_weeks: int = 8
+    intensity: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not str(self.intervention_type).strip():
+            raise ValidationError("Name the intervention_type, for example 'email_campaign'.")
+        if not 1 <= self.duration_weeks <= 104:
+            raise ValidationError("duration_weeks must be between 1 and 104.")
+        if not (np.isfinite(self.intensity) and 0 < self.intensity <= 2):
+            raise ValidationError(
+                "intensity must be above 0 and at most 2; effects further out are not supported by any evidence."
+            )
+        if self.frequency is not None and not (np.isfinite(self.frequency) and 0 < self.frequency <= 50):
+            raise ValidationError("frequency must be above 0 and at most 50 contacts a week.")
+
+
+@dataclass(frozen=True)
+class PopulationFilter:
+    """Which twins are meant.
+
+    Parameters
+    ----------
+    specialty, tier, region
+        One value or several.
+    min_decile
+        Smallest ``decile`` to keep.
+    where
+        Any other column: a value, a list of values, or a ``(low, high)`` tuple (closed range; ``None`` is
+        open).
+    """
+
+    specialty: str | Sequence[str] | None = None
+    tier: int | Sequence[int] | None = None
+    region: str | Sequence[str] | None = None
+    min_decile: int | None = None
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    def conditions(self) -> dict[str, Any]:
+        """Column -> condition, as ``TwinGenerator.generate`` takes them."""
+        named = {"specialty": self.specialty, "priority_tier": self.tier, "region": self.region}
+        found: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+        if self.min_decile is not None:
+            found["decile"] = (self.min_decile, None)
+        return {**found, **self.where}
+
+
+@dataclass(frozen=True)
+class TwinModelMetrics:
+    """How well a twin model fits; every figure from rows the model had not seen, unless named ``train_``.
+
+    Parameters
+    ----------
+    model_type
+        ``random_forest`` or ``gradient_boosting``, whichever predicted better.
+    twin_fidelity
+        Correlation of cross-validated predictions with the outcome; below 0.75 both models are tried.
+    coverage_95, worst_group_coverage, group
+        Cross-validated coverage of the 95 % intervals, overall and in the worst level of ``group``
+        with at least 50 rows.
+    warnings
+        Sentences a user must read.
+    """
+
+    model_type: str
+    training_samples: int
+    train_r2: float
+    train_mae: float
+    train_rmse: float
+    cv_r2_mean: float
+    cv_r2_std: float
+    cv_mae: float
+    cv_rmse: float
+    twin_fidelity: float
+    coverage_95: float
+    worst_group_coverage: float
+    group: str | None
+    feature_importance: Mapping[str, float]
+    rules: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DigitalTwin:
+    """One twin: its features, its drawn outcome without any intervention, and that outcome's mean."""
+
+    twin_id: UUID
+    features: Mapping[str, Any]
+    baseline_behavior: float
+    expected_outcome: float
+    model_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class GroupEffect:
+    """Average effect in one level of one grouping column, with its 95 % interval."""
+
+    group: str
+    level: str
+    twins: int
+    effect: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What an intervention would do in a population, and how sure the evidence lets us be.
+
+    Parameters
+    ----------
+    average_treatment_effect, standard_error, interval
+        Mean effect, its standard error and 95 % interval. They come from the evidence, so more twins do
+        not narrow them.
+    source
+        Estimated, transported or assumed.
+    individual_effects
+        Effect per twin, shape (twins,).
+    heterogeneity
+        Group effects per grouping column.
+    probability_above_minimum
+        Posterior probability that the mean effect exceeds ``minimum_effect``.
+    recommendation, reason
+        Advice, and why, in words.
+    checks
+        What was checked about the evidence (overlap, placebo, numbers), as sentences.
+    """
+
+    intervention: InterventionConfig
+    source: EffectSource
+    average_treatment_effect: float
+    standard_error: float
+    interval: tuple[float, float]
+    individual_effects: NDArray[np.float64]
+    heterogeneity: Mapping[str, tuple[GroupEffect, ...]]
+    minimum_effect: float
+    confidence: float
+    probability_above_minimum: float
+    recommendation: SimulationRecommendation
+    reason: str
+    checks: tuple[str, ...]
+    twins: int
+    population_id: UUID | None
+    model_version: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the individual effects, ready for JSON."""
+        return {
+            "intervention_type": str(self.intervention.intervention_type),
+            "source": str(self.source),
+            "average_treatment_effect": self.average_treatment_effect,
+            "standard_error": self.standard_error,
+            "interval": list(self.interval),
+            "minimum_effect": self.minimum_effect,
+            "confidence": self.confidence,
+            "probability_above_minimum": self.probability_above_minimum,
+            "recommendation": str(self.recommendation),
+            "reason": self.reason,
+            "checks": list(self.checks),
+            "twins": self.twins,
+            "heterogeneity": {name: [vars(group) for group in groups] for name, groups in self.heterogeneity.items()},
+            "model_version": self.model_version,
+        }
+
+
+@dataclass(frozen=True)
+class FidelityReport:
+    """How right twins were, over the pairs whose outcome is known."""
+
+    mae: float
+    rmse: float
+    correlation: float
+    coverage_95: float
+    sample_size: int
+    missing: int
+    outliers: int
+    calibration_slope: float
+    bias: float
+    grade: str
+    warnings: tuple[str, ...]
+    model_id: UUID | None = None
+    population_id: UUID | None = None
+    measured_at: datetime | None = None

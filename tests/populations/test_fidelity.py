@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from novamind.errors import InsufficientDataError, NotFoundError, ValidationError
+from novamind.populations import FidelityTracker
+from novamind.populations.drift import SequentialDriftTest
+
+
+def test_false_alarms_stay_below_five_percent_a_year_and_drift_is_found():
+    false, found = 0, []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        reference = rng.standard_t(6, 2_000)
+        quiet = SequentialDriftTest(reference, seed=seed)
+        false += any(quiet.update(rng.standard_t(6, 30)) for _ in range(52))
+        loud = SequentialDriftTest(reference, seed=seed)
+        for _ in range(52):
+            if loud.update(1.2 * rng.standard_t(6, 100)):
+                break
+        found.append(loud.alarm_week or 99)
+    assert false <= 6  # Binomial(60, 0.05): more than 6 has a chance of 3 %; the bound is far from tight.
+    assert np.median(found) <= 4  # 3 over 100 seeds in the benchmark; 60 seeds are noisier.
+
+
+def test_ranks_are_uniform_while_nothing_changes():
+    rng = np.random.default_rng(1)
+    test = SequentialDriftTest(rng.normal(size=100))
+    ranks, _ = test._rank(test._signed, rng.normal(size=4_000))
+    assert np.abs(np.histogram(ranks, 10, (0, 1))[0] - 400).max() < 90
+
+
+def test_a_perfect_prediction_is_graded_perfect_and_missing_outcomes_are_counted(population):
+    tracker = FidelityTracker()
+    tracker.register(population)
+    actual = population.expected_outcome.copy()
+    actual[:7] = np.nan
+    report = tracker.calculate_fidelity(population.population_id, actual)
+    assert (report.grade, report.mae, report.correlation, report.missing) == ("perfect", 0.0, 1.0, 7)
+
+
+def test_coverage_calibration_and_history(population):
+    tracker = FidelityTracker()
+    tracker.register(population)
+    report = tracker.calculate_fidelity(population.population_id, population.baseline_behavior)
+    assert report.coverage_95 == pytest.approx(0.95, abs=0.02)
+    assert report.calibration_slope == pytest.approx(1.0, abs=0.1)
+    by_id = {population.twin_id(i): float(population.baseline_behavior[i]) for i in range(50)}
+    assert tracker.calculate_fidelity(population.population_id, by_id).sample_size == 50
+    assert len(tracker.snapshots(population.population_id)) == 2
+    record = tracker.track(population.twin_id(3), 1.0, 1.5)
+    assert record.error == 0.5
+    assert tracker.track(population.twin_id(3), 1.0, None) is None
+    assert tracker.history(population.twin_id(3)) == (record,)
+
+
+def test_drift_triggers_retraining_and_only_the_test_does():
+    rng = np.random.default_rng(0)
+    called = []
+    sound = rng.normal(size=500)
+    report = FidelityTracker().check_drift(
+        [2 * rng.normal(size=100) for _ in range(3)], sound, retrain=lambda: called.append(1)
+    )
+    assert report.retrain
+    assert called == [1]
+    assert "20 %" in report.indicators[0]
+    assert not FidelityTracker().check_drift(rng.normal(size=30), sound).retrain
+
+
+def test_bad_input_is_refused(population):
+    tracker = FidelityTracker()
+    with pytest.raises(NotFoundError, match="register"):
+        tracker.calculate_fidelity(population.population_id, [1.0])
+    tracker.register(population)
+    with pytest.raises(ValidationError, match="one per twin"):
+        tracker.calculate_fidelity(population.population_id, [1.0])
+    with pytest.raises(InsufficientDataError, match="at least 10"):
+        tracker.calculate_fidelity(population.population_id, np.full(len(population), np.nan))
+    with pytest.raises(InsufficientDataError, match="50"):
+        SequentialDriftTest(np.zeros(3))
