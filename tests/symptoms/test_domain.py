@@ -126,3 +126,10 @@ def test_risk_periods_are_the_runs_of_days_at_alert(alert: list[bool], at: float
     for period in risk.periods:
         inside = (forecast.days >= period.start) & (forecast.days <= period.end)
         assert period.peak_probability == risk.probability[inside].max()
+
+
+def test_a_day_at_the_alert_probability_is_at_alert(make_forecast: MakeForecast) -> None:
+    forecast = make_forecast(centre=0.5, horizon=14)  # slowly worsening
+    probability = forecast.risk(15).probability
+    (period,) = forecast.risk(15, alert_probability=float(probability[6])).periods
+    assert (period.start, period.end) == (forecast.days[6], forecast.days[-1])

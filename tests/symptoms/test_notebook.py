@@ -280,6 +280,13 @@ class TestWhatComesBack:
             "p00001": "at least 4 days with reports are needed for a forecast, here are 3"
         }
 
+    def test_a_row_without_a_value_says_that_the_record_runs_on(self) -> None:
+        silent = one()[:1].with_columns(timestamp=START + 90, value=None).cast(one().schema)
+        forecast = nm.symptoms.forecast(pl.concat([one(), silent]), scale=(0, 16), step=1)
+        assert forecast.days[0] == START + 91
+        assert np.isnan(forecast.history[-11:]).all()
+        assert "no report in the last 11 days" in forecast.reliability.reasons
+
     def test_reports_beyond_the_lookback_are_too_old(self) -> None:
         late = one()[:1].with_columns(timestamp=pl.col("timestamp") + pl.duration(days=480), value=None)
         rows = pl.concat([one(), late.cast(one().schema)])

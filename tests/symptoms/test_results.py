@@ -58,6 +58,21 @@ def test_weights_of_the_members_add_up() -> None:
         assert all(0 < m.validation_error < 20 for m in forecast.members)
 
 
+def test_the_own_record_decides_whom_to_trust() -> None:
+    """People with a strong week lean on the expert of weekdays, the same reports in any order do not."""
+    rng = np.random.default_rng(0)
+    rhythm = np.tile([3.0, 3, 3, 3, 3, 13, 13], (20, 12)) + rng.integers(-1, 2, (20, 84))
+    members = [
+        {m.name: m for m in ahead(reports)[i].members}
+        for reports in (rhythm, rng.permuted(rhythm, axis=1))
+        for i in range(20)
+    ]
+    week, other = ([m["last week"] for m in half] for half in (members[:20], members[20:]))
+    assert np.mean([m.weight for m in week]) > np.mean([m.weight for m in other])
+    better = [m["last week"].own_error < m["own mean"].own_error for m in members[:20]]  # type: ignore[operator]
+    assert all(better)
+
+
 def test_own_errors_need_an_own_record() -> None:
     long, short = ahead(cohort(4, 40)), ahead(cohort(4, 40)[:, -9:])
     assert [f.patient_id for f in long] == names(4)
