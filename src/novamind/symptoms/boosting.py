@@ -71,7 +71,7 @@ class BoostedQuantiles:
         import xgboost
 
         rows = summary.per_day(np.array([horizon]))[:, 0]
-        values: Any = self.booster.predict(xgboost.DMatrix(rows), pred_contribs=True)
+        values: Any = self.booster.predict(xgboost.DMatrix(rows, nthread=1), pred_contribs=True)
         middle = len(LEVELS) // 2
         scaled: NDArray[np.float64] = values[:, middle].astype(np.float64) * summary.spread[:, None]
         return scaled
