@@ -133,3 +133,18 @@ def test_a_day_at_the_alert_probability_is_at_alert(make_forecast: MakeForecast)
     probability = forecast.risk(15).probability
     (period,) = forecast.risk(15, alert_probability=float(probability[6])).periods
     assert (period.start, period.end) == (forecast.days[6], forecast.days[-1])
+
+
+@pytest.mark.parametrize("centre", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize("step", [None, 1])
+def test_a_mirrored_scale_has_the_same_risk(centre: float, step: float | None) -> None:
+    high = build_forecast(scale=Scale(0, 16, step), centre=centre, spread=0.4)
+    low = build_forecast(scale=Scale(0, 16, step, worse="low"), centre=centre, spread=0.4)
+    np.testing.assert_allclose(16 - low.continuous_quantiles[:, ::-1], high.continuous_quantiles, atol=1e-9)
+    for threshold in (0, 0.001, 4, 8, 15, 15.999, 16):
+        np.testing.assert_allclose(low.risk(16 - threshold).probability, high.risk(threshold).probability, atol=1e-5)
+
+
+def test_a_step_may_be_the_whole_range_wherever_the_scale_starts() -> None:
+    for low, high, step in ((0.1, 0.3, 0.2), (-3, -2.99, 0.01), (1.1, 1.2, 0.1)):
+        Scale(low, high, step)

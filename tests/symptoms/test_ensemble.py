@@ -169,3 +169,12 @@ class TestOnlineWeights:
 def test_a_fifth_of_the_weight_is_shared_evenly() -> None:
     shared = share_evenly(np.array([[[1.0, 0.0, 0.0, 0.0]]], np.float32))
     np.testing.assert_allclose(shared, [[[0.85, 0.05, 0.05, 0.05]]], atol=1e-6)
+
+
+def test_a_group_without_outcomes_gets_usable_weights() -> None:
+    rng = np.random.default_rng(0)
+    members = np.sort(rng.random((3, 50, 30, 21)), axis=-1).astype(np.float32)
+    outcome = rng.random((50, 30)).astype(np.float32)
+    outcome[:, 14:] = np.nan
+    weights = fit_weights(members, outcome, np.full(50, 15.0), steps=20)
+    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)

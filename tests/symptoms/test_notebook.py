@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import novamind as nm
+from novamind.cohorts import OTHER_POPULATION, simulate
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.symptoms import Forecast, Forecasts, Scale, SymptomForecastingService
 from novamind.symptoms.domain import LEVELS
@@ -333,3 +334,25 @@ class TestWhatComesBack:
     def test_horizons_out_of_range_are_refused(self, horizon: Any) -> None:
         with pytest.raises(ValidationError, match="horizon must be"):
             nm.symptoms.forecast(one(), horizon, scale=(0, 16))
+
+
+@pytest.mark.parametrize("width", [40, 79, 300])
+def test_other_patients_in_the_batch(width: int) -> None:
+    """Records that are longer, shorter or more than one's own change nothing beyond single precision."""
+    short = cohort()[:, -30:].copy()
+    short = short[np.isfinite(short).sum(1) >= 6]
+    alone = nm.symptoms.forecast_many(long_frame(short, start=START + 70), scale=(0, 16)).continuous_quantiles
+    others = simulate(30, width, seed=3, settings=OTHER_POPULATION).reports.astype(float) * 16
+    others = others[np.isfinite(others).sum(1) >= 8]
+
+    rows = pl.concat(
+        [long_frame(short, start=START + 70), long_frame(others, ids=[f"z{i}" for i in range(len(others))])]
+    )
+    together = nm.symptoms.forecast_many(rows, scale=(0, 16)).continuous_quantiles[: len(short)]
+    np.testing.assert_allclose(together, alone, atol=16e-5)
+
+
+@pytest.mark.parametrize("person", range(0, 60, 20))
+def test_one_alone_is_one_among_many(person: int) -> None:
+    one = nm.symptoms.forecast(long_frame(cohort()[person : person + 1]), scale=(0, 16), step=1)
+    np.testing.assert_allclose(one.continuous_quantiles, usual().continuous_quantiles[person], atol=16e-5)

@@ -97,3 +97,7 @@ def test_coverage_is_what_was_measured() -> None:
 def test_a_forecast_draws_itself() -> None:
     spec = usual()[0].plot(threshold=12).to_dict()
     assert spec["layer"] or spec["vconcat"]
+
+
+def test_the_last_forecast_counts_from_the_end() -> None:
+    assert usual()[-1].patient_id == "p00059"

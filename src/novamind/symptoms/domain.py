@@ -40,7 +40,7 @@ class Scale:
     def __post_init__(self) -> None:
         if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low < self.high):
             raise ValidationError("scale must be (low, high) with two finite numbers and low < high")
-        if self.step is not None and not (0 < self.step <= self.high - self.low):
+        if self.step is not None and not (0 < self.step <= (self.high - self.low) * (1 + 1e-9)):
             raise ValidationError("step must be positive and no larger than the scale's range, or None")
         if self.worse not in ("high", "low"):
             raise ValidationError("worse must be 'high' or 'low'")
@@ -217,8 +217,9 @@ class SymptomForecast:
         levels = np.concatenate([[0.0], LEVELS, [1.0]])
         for day, row in enumerate(self.continuous_quantiles):
             ends = np.concatenate([[scale.low - half_step], row, [scale.high + half_step]])
-            # A strictly rising grid keeps the interpolation defined where quantiles tie.
-            below = float(np.interp(cut, ends + np.arange(len(ends)) * 1e-9 * scale.range, levels))
+            # A strictly rising grid keeps the interpolation defined where quantiles tie; ties at the cut reach it.
+            order = np.arange(len(ends)) - (0 if scale.worse == "high" else len(ends) - 1)
+            below = float(np.interp(cut, ends + order * 1e-9 * scale.range, levels))
             probability[day] = 1 - below if scale.worse == "high" else below
         return Risk(
             threshold, probability, alert_probability, self._periods(probability >= alert_probability, probability)

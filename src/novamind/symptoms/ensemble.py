@@ -101,6 +101,8 @@ def fit_weights(quantiles: Array, outcome: Array, reports: Array, steps: int = 6
         for p in range(weights.shape[1]):
             block = np.ix_(persons == p, days == d)
             known = np.flatnonzero(np.isfinite(outcome[block]))
+            if not len(known):
+                continue
             known = known[:: max(1, len(known) // _ROWS)]
             y = outcome[block].ravel()[known]
             # (rows, levels, members)

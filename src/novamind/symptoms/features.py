@@ -98,9 +98,9 @@ class Summary:
 def _mean(filled: Array, seen: Array, weight: Array | None = None) -> tuple[Array, Array]:
     """Weighted mean over days and its weight; 0 where nothing was seen."""
     if weight is None:
-        total, count = filled.sum(1), seen.sum(1)
+        total, count = filled.sum(1, dtype=np.float64), seen.sum(1, dtype=np.float64)
     else:
-        total, count = filled @ weight, seen @ weight
+        total, count = (filled * weight).sum(1, dtype=np.float64), (seen * weight).sum(1, dtype=np.float64)
     return np.divide(total, count, out=np.zeros_like(total), where=count > 0), count
 
 
@@ -161,8 +161,8 @@ def summarise(histories: Histories, levels: NDArray[np.float64]) -> Summary:
         out: Array = np.where(count > 0, mean, level).astype(np.float32)
         return out
 
-    fast, fast_weight = _mean(filled, seen, np.float32(0.7) ** age)
-    slow, _ = _mean(filled, seen, np.float32(0.93) ** age)
+    fast, fast_weight = _mean(filled, seen, (0.7 ** age.astype(np.float64)).astype(np.float32))
+    slow, _ = _mean(filled, seen, (0.93 ** age.astype(np.float64)).astype(np.float32))
     fast = (fast * fast_weight + level * 0.3) / (fast_weight + 0.3)
     latest, first = _mean(filled * (from_last == 1), seen * (from_last == 1))[0], last_reports(2)
     previous = np.where(reports > 1, 2 * first - latest, latest)
@@ -177,15 +177,15 @@ def summarise(histories: Histories, levels: NDArray[np.float64]) -> Summary:
     change, pairs = _mean(both * np.abs(np.diff(filled, axis=1)), both)
     repeats, _ = _mean(both * (np.abs(np.diff(filled, axis=1)) < 1e-6), both)
     centred = np.where(mask, filled - all_mean[:, None], 0)
-    product = (centred[:, 1:] * centred[:, :-1]).sum(1)
+    product = (centred[:, 1:] * centred[:, :-1]).sum(1, dtype=np.float64)
     inertia = product / ((all_var + 0.003) * (pairs + 5))
 
     recent_age = np.where(recent & (age < RECENT_DAYS)[None, :], age[None, :], np.nan)
     usable = np.isfinite(recent_age)
     count = np.maximum(usable.sum(1), 1)
-    age_mean = np.where(usable, recent_age, 0).sum(1) / count
+    age_mean = np.where(usable, recent_age, 0).sum(1, dtype=np.float64) / count
     deviation = np.where(usable, recent_age - age_mean[:, None], 0)
-    slope = -(deviation * filled).sum(1) / ((deviation**2).sum(1) + 200) * 7
+    slope = -(deviation * centred).sum(1, dtype=np.float64) / ((deviation**2).sum(1, dtype=np.float64) + 200) * 7
 
     close = mask & (np.abs(filled - ends[:, 1:2]) < 1e-6)
     # Usual deviation per weekday, shrunk by how often that weekday was seen in the last eight weeks.
@@ -195,7 +195,7 @@ def summarise(histories: Histories, levels: NDArray[np.float64]) -> Summary:
         ages = np.arange(6 - ahead, span, 7)  # ages of the days that share the weekday of origin + 1 + ahead
         columns = days - 1 - ages
         hits = seen[:, columns].sum(1)
-        total = (filled[:, columns] - level[:, None] * seen[:, columns]).sum(1)
+        total = (filled[:, columns] - level[:, None] * seen[:, columns]).sum(1, dtype=np.float64)
         weekday_means[:, ahead] = total / (hits + 4) / spread
     # Column = calendar weekday.
     shift = (np.arange(7)[None, :] - np.maximum(histories.weekday, 0)[:, None]) % 7
@@ -234,7 +234,7 @@ def summarise(histories: Histories, levels: NDArray[np.float64]) -> Summary:
         "record_days": np.minimum(record, 200),
         "step": histories.step,
     }
-    table = np.column_stack([columns_of[name] for name in list(FEATURES)[:-_PER_DAY]]).astype(np.float32)
+    table = np.column_stack([columns_of[name] for name in list(FEATURES)[:-_PER_DAY]]).round(5).astype(np.float32)
     return Summary(
         histories=histories,
         level=level.astype(np.float32),

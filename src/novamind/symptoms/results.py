@@ -89,7 +89,7 @@ class Forecasts:
 
     def __getitem__(self, key: int | tuple[str | None, str]) -> Forecast:
         if isinstance(key, int):
-            return self._assemble(key)
+            return self._assemble(range(len(self))[key])
         for i, series in enumerate(self.series):
             if series.key == key:
                 return self._assemble(i)

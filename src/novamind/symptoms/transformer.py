@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.origins import Origins
 from novamind.symptoms.preprocessing import Array
 from novamind.symptoms.tokens import HORIZONS, tokenise
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 NAME = "transformer"
 #: Series per run of the network: large enough to fill the cores, small enough to stay in their caches.
 _BATCH = 64
+_BEGUN = 1  # the channel that says the record has begun
 
 
 class TransformerQuantiles:
@@ -45,17 +47,23 @@ class TransformerQuantiles:
         """See :class:`novamind.symptoms.ports.Forecaster`."""
         tokens = tokenise(origins.histories)
         length = tokens.channels.shape[1]
-        inside = [back for back in origins.back if back < length]
-        positions = np.array([length - 1 - back for back in inside], np.int64)
-        z = np.concatenate(
-            [
-                self.session.run(None, {"channels": tokens.channels[i : i + _BATCH], "positions": positions})[0]
-                for i in range(0, len(tokens.channels), _BATCH)
-            ]
-        )
+        back = np.array([b for b in origins.back if b < length])
+        # Every record is read from its own first day, as in training: what stands before it in the batch, and how
+        # long the other records are, must not matter. Attention looks back only, so what follows is not seen.
+        lead = tokens.channels[..., _BEGUN].argmax(1)
+        place = np.maximum(length - 1 - lead[:, None] - back[None, :], 0)
+        z = np.empty((len(lead), len(back), len(HORIZONS), len(LEVELS)), np.float32)
+        order = np.argsort(lead, kind="stable")
+        for rows in np.split(order, range(_BATCH, len(order), _BATCH)):
+            day = np.minimum(lead[rows, None] + np.arange(length - lead[rows].min()), length - 1)
+            wanted, which = np.unique(place[rows], return_inverse=True)
+            said = self.session.run(
+                None, {"channels": tokens.channels[rows[:, None], day], "positions": wanted.astype(np.int64)}
+            )[0]
+            z[rows] = said[np.arange(len(rows))[:, None], which.reshape(len(rows), -1)]
         out = []
         for k, (rows, horizon) in enumerate(zip(origins.rows, horizons, strict=True)):
-            position = positions[k]
+            position = length - 1 - back[k]
             level, spread = tokens.level[rows, position], tokens.spread[rows, position]
             unit = level[:, None, None] + spread[:, None, None] * _daily(z[rows, k], horizon)
             out.append(np.clip(unit, 0, 1).astype(np.float32))
