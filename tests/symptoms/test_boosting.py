@@ -17,7 +17,7 @@ def summary() -> Summary:
     """400 diaries of 60 days."""
     rng = np.random.default_rng(0)
     values = np.clip(0.5 + 0.15 * rng.standard_normal((400, 60)), 0, 1).astype(np.float32)
-    return summarise(Histories(values, np.zeros(400, np.float32), rng.integers(0, 7, 400)), LEVELS)
+    return summarise(Histories.untreated(values, np.zeros(400, np.float32), rng.integers(0, 7, 400)), LEVELS)
 
 
 @pytest.fixture(scope="module")

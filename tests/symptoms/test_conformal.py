@@ -19,7 +19,9 @@ FINE, COARSE = 0.0, 0.25
 def people(reports: np.ndarray, step: float = FINE) -> Summary:
     """Records of so many reports each."""
     values = np.where(np.arange(100) >= 100 - reports[:, None], 0.5, np.nan).astype(np.float32)
-    return summarise(Histories(values, np.full(len(reports), step, np.float32), np.zeros(len(reports), int)), LEVELS)
+    return summarise(
+        Histories.untreated(values, np.full(len(reports), step, np.float32), np.zeros(len(reports), int)), LEVELS
+    )
 
 
 def cohort(persons: int, stated: float | np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, Summary]:

@@ -101,7 +101,9 @@ def histories(rows: list[Row], width: int = 150) -> Histories:
     values = np.full((len(rows), width), np.nan, np.float32)
     for row, (record, _) in zip(values, rows, strict=True):
         row[width - len(record) :] = record
-    return Histories(values, np.full(len(rows), 1 / 8, np.float32), np.array([weekday for _, weekday in rows]))
+    return Histories.untreated(
+        values, np.full(len(rows), 1 / 8, np.float32), np.array([weekday for _, weekday in rows])
+    )
 
 
 def columns(summary: Summary) -> dict[str, np.ndarray]:

@@ -46,12 +46,14 @@ def test_before_is_the_history_as_it_stood(back: int) -> None:
 
 
 def test_unknown_dates_stay_unknown() -> None:
-    undated = Histories(np.zeros((1, 10), np.float32), np.zeros(1, np.float32), np.array([-1]))
+    undated = Histories.untreated(np.zeros((1, 10), np.float32), np.zeros(1, np.float32), np.array([-1]))
     assert undated.before(3).weekday == [-1]
 
 
 def test_rows_are_a_subset() -> None:
-    three = Histories(np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 0.5, 1], np.float32), np.arange(3))
+    three = Histories.untreated(
+        np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 0.5, 1], np.float32), np.arange(3)
+    )
     chosen = three.rows(np.array([True, False, True]))
     assert len(chosen) == 2
     np.testing.assert_array_equal(chosen.values, [[0, 1], [4, 5]])

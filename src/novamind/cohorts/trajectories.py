@@ -38,28 +38,36 @@ class CohortSettings:
         Beta distribution of the autoregression from day to day.
     noise_a, noise_b, drift_a, drift_b
         Beta distributions of the share of day-to-day noise in the fast variance, and of slow drift in all variance.
-    weekly_sd, episode_probability, shift_rate, treatment_probability, relapse_probability
-        Strength or frequency of the things that move the level (``shift_rate`` per 120 days).
+    skew_probability, storm_probability
+        Persons whose bad days lie further out than their good ones, and whose volatility itself wanders.
+    weekly_sd, episode_probability, shift_rate, treatment_probability, response_probability, relapse_probability
+        Strength or frequency of the things that move the level (``shift_rate`` per 120 days; response and relapse of
+        those treated).
     spike_rate, elevation_sd, sticky_probability
         Single extreme days (per day), first-days elevation, and persons who repeat yesterday's answer.
     sparse_probability, sparse_every
         Persons who report on a schedule of every so many days rather than daily.
     compliance_a, compliance_b, burst_probability, habit_probability
         Beta distribution of the reporting rate, persons with gaps in bursts, and with a change of habit.
+    tiring_probability, weekend_rest_probability, avoidance_probability
+        Persons who report less and less, less at weekends, and less on bad days.
     """
 
-    spread_median: float = 0.13
-    spread_log_sd: float = 0.50
+    spread_median: float = 0.155
+    spread_log_sd: float = 0.47
     inertia_a: float = 1.3
     inertia_b: float = 2.4
     noise_a: float = 1.5
     noise_b: float = 1.5
     drift_a: float = 1.0
     drift_b: float = 4.0
+    skew_probability: float = 0.6
+    storm_probability: float = 0.35
     weekly_sd: float = 0.18
     episode_probability: float = 0.20
     shift_rate: float = 0.25
-    treatment_probability: float = 0.15
+    treatment_probability: float = 0.22
+    response_probability: float = 0.65
     relapse_probability: float = 0.3
     spike_rate: float = 0.015
     elevation_sd: float = 0.35
@@ -70,13 +78,30 @@ class CohortSettings:
     compliance_b: float = 1.2
     burst_probability: float = 0.35
     habit_probability: float = 0.15
+    tiring_probability: float = 0.3
+    weekend_rest_probability: float = 0.15
+    avoidance_probability: float = 0.15
+
+    def __post_init__(self) -> None:
+        for field, value in vars(self).items():
+            numbers = value if isinstance(value, tuple) else (value,)
+            shape = field.rpartition("_")[2] in ("a", "b")
+            top = 1.0 if field.endswith("_probability") or field == "spike_rate" else np.inf
+            if not all(np.isfinite(x) and 0 <= x <= top for x in numbers) or (shape and value <= 0):
+                raise ValidationError(f"{field} of a simulated population must be {_allowed(shape, top)}")
+        if not self.sparse_every or min(self.sparse_every) < 1:
+            raise ValidationError("sparse_every of a simulated population must be whole numbers of 1 or more")
+
+
+def _allowed(shape: bool, top: float) -> str:
+    return "positive" if shape else "between 0 and 1" if top == 1 else "a finite number of 0 or more"
 
 
 #: A population that differs from the default in every respect that a forecaster could lean on: early stopping,
 #: stacking and calibration look at this one, so that nothing rests on the training population being right.
 OTHER_POPULATION = CohortSettings(
-    spread_median=0.12,
-    spread_log_sd=0.60,
+    spread_median=0.145,
+    spread_log_sd=0.55,
     inertia_a=1.6,
     inertia_b=2.2,
     noise_a=1.2,
@@ -86,7 +111,8 @@ OTHER_POPULATION = CohortSettings(
     weekly_sd=0.14,
     episode_probability=0.25,
     shift_rate=0.35,
-    treatment_probability=0.12,
+    treatment_probability=0.18,
+    response_probability=0.55,
     spike_rate=0.022,
     elevation_sd=0.25,
     sticky_probability=0.16,
@@ -105,9 +131,14 @@ PLAIN_AUTOREGRESSION = CohortSettings(
     elevation_sd=0.0,
     sticky_probability=0.0,
     sparse_probability=0.0,
-    compliance_a=1e6,
+    compliance_a=1e9,
     burst_probability=0.0,
     habit_probability=0.0,
+    tiring_probability=0.0,
+    weekend_rest_probability=0.0,
+    avoidance_probability=0.0,
+    skew_probability=0.0,
+    storm_probability=0.0,
 )
 
 
@@ -130,7 +161,8 @@ class Trajectories:
     level, spread, inertia, drift_share, noise_share
         ``(persons,)`` the person's parameters.
     treatment_day, shift_day
-        ``(persons,)`` day of treatment start and of the last abrupt shift; -1 where there was none.
+        ``(persons,)`` day of treatment start, whether it helps or not, and of the last abrupt shift; -1 where there
+        was none.
     """
 
     reports: Floats
@@ -209,7 +241,7 @@ class _Person:
     @classmethod
     def draw(cls, rng: np.random.Generator, n: int, p: CohortSettings) -> "_Person":
         # Three kinds of people and items: mostly low with a floor, around the middle, anywhere.
-        kind = rng.choice(3, n, p=[0.5, 0.3, 0.2])
+        kind = rng.choice(3, n, p=[0.6, 0.2, 0.2])
         level = np.where(
             kind == 0,
             1.15 * rng.beta(1.1, 4.0, n) - 0.07,
@@ -226,7 +258,7 @@ class _Person:
             noise_share=rng.beta(p.noise_a, p.noise_b, n).astype(np.float32),
             drift_share=rng.beta(p.drift_a, p.drift_b, n).astype(np.float32),
             drift_days=np.exp(rng.uniform(np.log(15), np.log(200), n)).astype(np.float32),
-            skew=np.where(rng.random(n) < 0.5, rng.gamma(1.2, 0.5, n), 0.0).astype(np.float32),
+            skew=np.where(rng.random(n) < p.skew_probability, rng.gamma(1.4, 0.5, n), 0.0).astype(np.float32),
         )
 
 
@@ -255,7 +287,7 @@ def _fluctuation(rng: np.random.Generator, person: _Person, days: int, p: Cohort
     inert = _autoregress(rng, person.inertia, _skewed(rng, person.skew, days))
     noise = _skewed(rng, person.skew, days)
     # Volatility itself wanders for some people: quiet weeks and stormy ones.
-    stormy = np.where(rng.random(n) < 0.35, rng.uniform(0.2, 0.7, n), 0.0).astype(np.float32)
+    stormy = np.where(rng.random(n) < p.storm_probability, rng.uniform(0.2, 0.7, n), 0.0).astype(np.float32)
     storm = _autoregress(
         rng,
         np.exp(-1 / rng.uniform(5, 40, n)).astype(np.float32),
@@ -285,22 +317,27 @@ def _weekly(rng: np.random.Generator, weekday: NDArray[np.int64], days: int, p: 
 def _level_path(
     rng: np.random.Generator, person: _Person, days: int, p: CohortSettings
 ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
-    """What moves the level itself, in units of the person's spread: shifts, episodes, treatment and relapse."""
+    """What moves the level itself, in units of the person's spread: shifts, episodes, treatment and relapse.
+
+    Half of these are as large as the person's usual variation suggests; the other half are drawn on the instrument's
+    own scale, because somebody who has been still for a month can fall ill all the same.
+    """
     n = len(person.level)
+    still = rng.random((4, n)) < 0.5
     day = np.arange(days)[None, :]
     path = np.zeros((n, days), dtype=np.float32)
     shift_day = np.full(n, -1)
-    for _ in range(2):
+    for drawn in range(2):
         happens = rng.random(n) < p.shift_rate * days / 240
         when = rng.integers(1, days, n)
-        size = rng.normal(0, 1.3, n)
+        size = np.where(still[drawn], rng.normal(0, 0.2, n) / person.spread, rng.normal(0, 1.3, n))
         path += np.where(happens[:, None] & (day >= when[:, None]), size[:, None], 0).astype(np.float32)
         shift_day = np.where(happens, np.maximum(shift_day, when), shift_day)
 
     # Episodes alternate with wellness; both last geometrically long, onset and remission take some days.
     episodic = rng.random(n) < p.episode_probability
     enter, leave = 1 / rng.uniform(20, 120, n), 1 / rng.uniform(5, 45, n)
-    height = rng.normal(1.6, 0.8, n)
+    height = np.where(still[2], rng.normal(0.25, 0.15, n) / person.spread, rng.normal(1.6, 0.8, n))
     follow = 1 / rng.uniform(1, 8, n)
     inside = rng.random(n) < enter / (enter + leave)
     felt = np.where(inside, height, 0.0)
@@ -313,7 +350,9 @@ def _level_path(
     # Treatment: an exponential approach to a lower level, for some lost again in a relapse.
     treated = rng.random(n) < p.treatment_probability
     start = rng.integers(0, days, n)
-    gain = np.clip(rng.normal(1.4, 1.0, n), -0.3, None)
+    relief = rng.uniform(0, 0.9, n) * np.maximum(person.level, 0)
+    gain = np.where(still[3], relief / person.spread, np.clip(rng.normal(1.4, 1.0, n), -0.3, None))
+    gain *= rng.random(n) < p.response_probability
     tau = rng.uniform(7, 28, n)
     since = np.maximum(day - start[:, None], 0)
     effect = gain[:, None] * (1 - np.exp(-since / tau[:, None]))
@@ -378,13 +417,13 @@ def _reported(
     habit = rng.random(n) < p.habit_probability
     when = rng.integers(7, max(days, 8), n)
     rate = np.where(habit[:, None] & (day >= when[:, None]), rate * rng.uniform(0.2, 1.0, n)[:, None], rate)
-    tires = np.where(rng.random(n) < 0.3, rng.uniform(0, 0.5, n), 0.0)
+    tires = np.where(rng.random(n) < p.tiring_probability, rng.uniform(0, 0.5, n), 0.0)
     rate = rate * (1 - tires[:, None] * day / days)
-    rests = np.where(rng.random(n) < 0.15, rng.uniform(0.2, 0.9, n), 0.0)
+    rests = np.where(rng.random(n) < p.weekend_rest_probability, rng.uniform(0.2, 0.9, n), 0.0)
     weekend = (weekday[:, None] + day) % 7 >= 5
     rate = rate * np.where(weekend, 1 - rests[:, None], 1)
     # For some, bad days are the ones that go unreported.
-    avoids = np.where(rng.random(n) < 0.15, rng.uniform(0, 0.8, n), 0.0)
+    avoids = np.where(rng.random(n) < p.avoidance_probability, rng.uniform(0, 0.8, n), 0.0)
     rate = rate * (1 - avoids[:, None] * answers)
     reported = rng.random((n, days), dtype=np.float32) < rate
 
@@ -398,6 +437,9 @@ def _reported(
 
     sparse = rng.random(n) < p.sparse_probability
     every = rng.choice(p.sparse_every, n)
-    jitter = rng.integers(-1, 2, (n, days)) * (every > 3)[:, None]
-    due = (day + rng.integers(0, 28, n)[:, None] + jitter) % every[:, None] == 0
+    # Each appointment is kept a day early, on its day, or a day late.
+    since = day + rng.integers(0, 28, n)[:, None]
+    late = rng.integers(-1, 2, (n, days + 29)) * (every > 3)[:, None]
+    appointment = (since + 1) // every[:, None]
+    due = since - np.take_along_axis(late, appointment, axis=1) == appointment * every[:, None]
     return np.where(sparse[:, None], due & (rng.random((n, days)) < 0.9), reported)

@@ -20,7 +20,7 @@ from torch.nn import functional
 from novamind.cohorts import OTHER_POPULATION, CohortSettings, simulate
 from novamind.errors import ModelInferenceError
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.preprocessing import Histories
+from novamind.symptoms.preprocessing import Histories, told_treatment
 from novamind.symptoms.tokens import CHANNELS, CONTEXT_DAYS, HORIZONS, tokenise
 
 _MEDIAN = len(LEVELS) // 2
@@ -166,7 +166,8 @@ def simulated_batch(persons: int, seed: int, settings: CohortSettings | None = N
     cohort = simulate(persons, days, seed=seed, settings=settings)
     start = int(rng.integers(0, days - CONTEXT_DAYS - longest + 1))
     weekday = np.where(rng.random(persons) < 0.15, -1, (cohort.weekday + days) % 7)
-    tokens = tokenise(Histories(cohort.reports, cohort.step, weekday), context=days)
+    treated = told_treatment(cohort.treatment_day, days, rng)
+    tokens = tokenise(Histories(cohort.reports, cohort.step, weekday, treated), context=days)
     seen = np.isfinite(cohort.reports)
     outcome = cohort.reports[:, (start + np.arange(CONTEXT_DAYS))[:, None] + HORIZONS]
     part = slice(start, start + CONTEXT_DAYS)

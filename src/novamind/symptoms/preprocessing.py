@@ -28,11 +28,19 @@ class Histories:
         ``(series,)`` distance between possible values on the unit scale, 0 where continuous.
     weekday
         ``(series,)`` weekday of the first forecast day, Monday 0; -1 where dates mean nothing.
+    treated
+        ``(series,)`` days from the start of the latest known treatment to the origin day; ``NaN`` where none is known.
     """
 
     values: Array
     step: Array
     weekday: NDArray[np.int64]
+    treated: Array
+
+    @classmethod
+    def untreated(cls, values: Array, step: Array, weekday: NDArray[np.int64]) -> "Histories":
+        """Histories of which no treatment is known."""
+        return cls(values, step, weekday, np.full(len(values), np.nan, np.float32))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -42,11 +50,12 @@ class Histories:
         if days == 0:
             return self
         weekday = np.where(self.weekday >= 0, (self.weekday - days) % 7, -1)
-        return replace(self, values=self.values[:, :-days], weekday=weekday)
+        treated = np.where(self.treated >= days, self.treated - np.float32(days), np.nan).astype(np.float32)
+        return replace(self, values=self.values[:, :-days], weekday=weekday, treated=treated)
 
     def rows(self, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "Histories":
         """A subset of the series."""
-        return Histories(self.values[index], self.step[index], self.weekday[index])
+        return Histories(self.values[index], self.step[index], self.weekday[index], self.treated[index])
 
 
 def stack_right(series: list[Array]) -> Array:
@@ -80,4 +89,10 @@ def windows(
     known = reports[:, origin : origin + horizon]
     future[:, : known.shape[1]] = known
     start = max(0, origin - LOOKBACK_DAYS)
-    return Histories(reports[:, start:origin], step, (weekday + origin) % 7), future
+    return Histories.untreated(reports[:, start:origin], step, (weekday + origin) % 7), future
+
+
+def told_treatment(treatment_day: NDArray[np.int64], origin: int, rng: np.random.Generator) -> Array:
+    """Days from the start of treatment to the last of ``origin`` days; ``NaN`` for the half of whom it is not told."""
+    told = (treatment_day >= 0) & (treatment_day < origin) & (rng.random(len(treatment_day)) < 0.5)
+    return np.where(told, origin - 1 - treatment_day, np.nan).astype(np.float32)

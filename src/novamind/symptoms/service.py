@@ -74,7 +74,7 @@ class SymptomForecastingService:
         if not series:
             reasons = sorted(set(skipped.values()))
             raise InsufficientDataError(f"nothing to forecast: {'; '.join(reasons)}")
-        records = Histories(
+        records = Histories.untreated(
             values=stack_right([s.scale.to_unit(s.values).astype(np.float32) for s in series]),
             step=np.array([s.scale.unit_step for s in series], np.float32),
             weekday=np.array([weekday_of(s.days[-1] + 1) if dated else -1 for s in series]),

@@ -15,7 +15,7 @@ from novamind.symptoms.preprocessing import Array, Histories
 
 #: Tokens the transformer sees; what lies further back reaches it through the running statistics.
 CONTEXT_DAYS = 96
-CHANNELS = 18
+CHANNELS = 20
 #: Days ahead that the network's head predicts; days between are interpolated.
 HORIZONS = np.array([*range(1, 15), 17, 21, 25, 30])
 
@@ -67,6 +67,8 @@ def tokenise(histories: Histories, context: int = CONTEXT_DAYS) -> Tokens:
     weekday = (histories.weekday[:, None] - (days - day)) % 7  # of the day itself
     dated = (histories.weekday >= 0)[:, None]
     angle = 2 * np.pi * weekday / 7
+    since = histories.treated[:, None] - (days - 1 - day)
+    treated = since >= 0  # never where no start is known
     floor = _running(mask & (filled <= 1e-6))[:, 1:]
     step = np.broadcast_to(histories.step[:, None], (n, days))
     mean_7 = np.divide(total_7, count_7, out=level.copy(), where=count_7 > 0)
@@ -90,6 +92,8 @@ def tokenise(histories: Histories, context: int = CONTEXT_DAYS) -> Tokens:
             step > 0,
             dated * np.sin(angle),
             dated * np.cos(angle),
+            treated,
+            np.log1p(np.where(treated, since, 0)) / 3,
         ],
         axis=-1,
     )

@@ -28,7 +28,7 @@ from novamind.symptoms.features import summarise
 from novamind.symptoms.model import TRANSFORMER_FILE, Prediction, SymptomModel
 from novamind.symptoms.origins import Origins
 from novamind.symptoms.ports import Forecaster
-from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Array, Histories, windows
+from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Array, Histories, told_treatment, windows
 from novamind.symptoms.service import Scales, prepare, scales_of, weekday_of
 from novamind.symptoms.transformer import TransformerQuantiles
 
@@ -130,7 +130,8 @@ def simulated_windows(persons: int, seed: int, settings: CohortSettings | None =
     for day in _ORIGINS:
         rows = np.flatnonzero(origin == day)
         histories, future = windows(cohort.reports[rows], cohort.weekday[rows], cohort.step[rows], day, MAX_HORIZON)
-        parts.append(Windows(histories, future))
+        treated = told_treatment(cohort.treatment_day[rows], day, rng)
+        parts.append(Windows(replace(histories, treated=treated), future))
     joined = _usable(_join(parts))
     # Some data sets carry day counts instead of dates.
     undated = rng.random(len(joined.histories)) < 0.15
@@ -285,6 +286,7 @@ def _join(parts: Sequence[Windows]) -> Windows:
             values,
             np.concatenate([p.histories.step for p in parts]),
             np.concatenate([p.histories.weekday for p in parts]),
+            np.concatenate([p.histories.treated for p in parts]),
         ),
         np.concatenate([p.future for p in parts]),
     )
