@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.features import Summary
+from novamind.symptoms.interpolation import interpolate
 from novamind.symptoms.origins import Origins
 from novamind.symptoms.preprocessing import Array
 
@@ -53,13 +54,7 @@ class BoostedQuantiles:
         knots = KNOTS[: np.searchsorted(KNOTS, horizon) + 1]
         rows = summary.per_day(knots)
         z = self.booster.inplace_predict(rows.reshape(-1, rows.shape[-1])).reshape(len(rows), len(knots), len(LEVELS))
-        z = np.sort(z, axis=-1)
-        days = np.arange(1, horizon + 1)
-        above = np.searchsorted(knots, days)
-        below = np.maximum(above - 1, 0)
-        width = np.where(above > below, knots[above] - knots[below], 1)
-        share = ((days - knots[below]) / width)[None, :, None].astype(np.float32)
-        z = z[:, below] + (z[:, above] - z[:, below]) * share
+        z = interpolate(np.sort(z, axis=-1), knots, np.arange(1, horizon + 1), 1)
         out: Array = np.clip(summary.level[:, None, None] + summary.spread[:, None, None] * z, 0, 1).astype(np.float32)
         return out
 

@@ -55,6 +55,9 @@ def forecast(
     scale: Annotated[str | None, typer.Option(help="The range of any other, e.g. 0,10.")] = None,
     step: Annotated[float | None, typer.Option(help="With --scale: 1 if only whole values occur.")] = None,
     worse: Annotated[str, typer.Option(help="With --scale: which end is worse, high or low.")] = "high",
+    covariates: Annotated[
+        Path | None, typer.Option(help="Signals of a wearable and rows treatment_start: timestamp, signal, value.")
+    ] = None,
     threshold: Annotated[float | None, typer.Option(help="A score whose risk is wanted, e.g. 15.")] = None,
     levels: Annotated[str | None, typer.Option(help="Quantile levels of --json, e.g. 0.1,0.5,0.9.")] = None,
     out: Annotated[
@@ -72,6 +75,7 @@ def forecast(
     without a report are fine.
     """
     started = time.perf_counter()
+    from novamind.records import read_table
     from novamind.symptoms.domain import LEVELS
     from novamind.symptoms.notebook import forecast_many
 
@@ -83,6 +87,7 @@ def forecast(
         horizon,
         quantile_levels=LEVELS if levels is None else _numbers(levels, "--levels", "0.1,0.5,0.9"),
         scale=its_scale,
+        covariates=None if covariates is None else read_table(covariates),
         seed=seed,
         dated=not undated,
     )[0]
@@ -326,6 +331,8 @@ def _summary(forecast: "SymptomForecast", threshold: float | None) -> str:
     facts = {"Trend": wording.trend(scale, forecast.trend)}
     if risk:
         facts["Risk"] = wording.risk(forecast, risk)
+    if forecast.covariates:
+        facts["Also known"] = wording.covariates(scale, forecast.covariates)
     facts["Reliability"] = f"{forecast.reliability.level}: {'; '.join(forecast.reliability.reasons)}."
     facts["Models"] = ", ".join(wording.member(scale, member) for member in forecast.members)
     return "\n".join(
@@ -379,6 +386,7 @@ def _document(
         "reliability": asdict(forecast.reliability),
         "members": [asdict(member) for member in forecast.members],
         "importance": dict(forecast.importance),
+        "covariates": dict(forecast.covariates),
         "coverage": {f"{level:g}": share for level, share in forecast.coverage.items()},
         "insights": list(forecast.insights),
         "model_version": forecast.model_version,

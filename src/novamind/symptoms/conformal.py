@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, horizon_group, report_group
+from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, by_group, horizon_group, report_group
 from novamind.symptoms.features import Summary
+from novamind.symptoms.interpolation import on_steps
 from novamind.symptoms.preprocessing import Array
 
 _MEDIAN = len(LEVELS) // 2
 #: Steps at least this large, as a share of the range, are coarse: eight or fewer possible answers.
 COARSE_STEP = 0.12
-_FACTORS = tuple(round(0.7 + 0.05 * i, 2) for i in range(17))
+_COARSE_FACTORS = np.arange(0.3, 2.01, 0.05)
 
 
 def own_scale(quantiles: Array, outcome: Array) -> tuple[Array, Array]:
@@ -61,8 +62,8 @@ class Calibration:
         """Calibrated quantiles ``(series, horizon, 21)``; ``ratio`` and ``days`` from :func:`own_scale`."""
         trust = days / (days + self.own_days)
         personal = np.clip(trust * ratio + (1 - trust), 0.5, 2.0)[:, None, None]
-        kind, person = is_coarse(summary.histories.step), report_group(summary.reports)
-        factor = self.factors[kind[:, None], horizon_group(quantiles.shape[1])[None, :], person[:, None]]
+        fine, coarse = (by_group(kind, quantiles.shape[1], summary.reports) for kind in self.factors)
+        factor = np.where(is_coarse(summary.histories.step)[:, None, None] == 1, coarse, fine)
         median = quantiles[..., _MEDIAN, None]
         moved = np.clip(median + factor * personal * (quantiles - median), 0, 1)
         # A quantile at an end of the scale stays there: many answers lie exactly on it.
@@ -85,8 +86,9 @@ def fit_factors(quantiles: Array, outcome: Array, summary: Summary) -> Array:
 
     Notes
     -----
-    On a coarse scale a quantile is an answer, and rounding to the answers already covers more than is stated; there
-    the factor is the one whose rounded quantiles have the least pinball loss.
+    On a coarse scale a quantile is an answer, and an interval of answers that holds its ends covers more than is
+    stated; there the factor is the least one whose rounded quantiles still have the stated share of outcomes on their
+    inner side.
     """
     days, persons = horizon_group(outcome.shape[1]), report_group(summary.reports)
     coarse = is_coarse(summary.histories.step)
@@ -108,13 +110,14 @@ def fit_factors(quantiles: Array, outcome: Array, summary: Summary) -> Array:
                 distance = (y - q[:, _MEDIAN])[usable] / side[usable]
                 factors[kind, d, p, i] = np.clip(np.quantile(distance, share), 0.5, 2.0)
             else:
-                factors[kind, d, p, i] = _sharpest_factor(q[:, _MEDIAN], side, y, step, level)
+                factors[kind, d, p, i] = _least_factor(q[:, _MEDIAN], side, y, step, share)
     return factors
 
 
-def _sharpest_factor(median: Array, side: Array, outcome: Array, step: Array, level: float) -> float:
-    def loss(factor: float) -> float:
-        error = outcome - np.round((median + factor * side) / step) * step
-        return float(np.maximum(level * error, (level - 1) * error).mean())
-
-    return min(_FACTORS, key=loss)
+def _least_factor(median: Array, side: Array, outcome: Array, step: Array, share: float) -> float:
+    outwards = np.sign(side.mean())
+    for factor in _COARSE_FACTORS:
+        beyond = (outcome - on_steps(median + np.float32(factor) * side, step)) * outwards
+        if (beyond <= 1e-6).mean() >= share:
+            break
+    return float(factor)

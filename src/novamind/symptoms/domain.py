@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novamind.errors import ValidationError
+from novamind.symptoms.interpolation import interpolate, on_steps
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.datetime64]
@@ -66,9 +67,7 @@ class Scale:
 
     def snap(self, values: Floats) -> Floats:
         """Round to the nearest value that can occur and clip to the range."""
-        if self.step is not None:
-            values = self.low + np.round((values - self.low) / self.step) * self.step
-        return np.clip(values, self.low, self.high)
+        return np.clip(self.low + on_steps(values - self.low, self.step or 0.0), self.low, self.high)
 
 
 class Interval(NamedTuple):
@@ -155,6 +154,8 @@ class SymptomForecast:
         Measured share of validation outcomes inside the central intervals, by nominal level.
     importance
         Contribution of each feature to the boosted median one week ahead, in the instrument's units (SHAP values).
+    covariates
+        How far each signal or known start of treatment moved the middle one week ahead, in the instrument's units.
     """
 
     symptom: str
@@ -173,6 +174,7 @@ class SymptomForecast:
     coverage: Mapping[float, float]
     model_version: str
     seed: int
+    covariates: Mapping[str, float] = field(default_factory=dict)
     insights: tuple[str, ...] = field(default=())
 
     @property
@@ -183,13 +185,14 @@ class SymptomForecast:
     @cached_property
     def median(self) -> Floats:
         """The middle of the forecast per day, ``(horizon,)``, on the scale's steps."""
-        return self.scale.snap(self._at(0.5))
+        return self.scale.snap(at_levels(self.continuous_quantiles, np.array([0.5]))[:, 0])
 
     def interval(self, level: float = 0.8) -> Interval:
         """Central interval that is stated to hold ``level`` of the outcomes; ``0 < level <= 0.95``."""
         if not 0 < level <= 0.95:
             raise ValidationError("interval level must be above 0 and at most 0.95, e.g. 0.8")
-        return Interval(self.scale.snap(self._at((1 - level) / 2)), self.scale.snap(self._at((1 + level) / 2)))
+        ends = self.scale.snap(at_levels(self.continuous_quantiles, np.array([(1 - level) / 2, (1 + level) / 2])))
+        return Interval(ends[:, 0], ends[:, 1])
 
     def risk(self, threshold: float, alert_probability: float = 0.5) -> Risk:
         """Probability of reaching ``threshold`` or worse on each day.
@@ -225,12 +228,14 @@ class SymptomForecast:
             threshold, probability, alert_probability, self._periods(probability >= alert_probability, probability)
         )
 
-    def _at(self, level: float) -> Floats:
-        return np.array([np.interp(level, LEVELS, row) for row in self.continuous_quantiles])
-
     def _periods(self, alert: NDArray[np.bool_], probability: Floats) -> tuple[RiskPeriod, ...]:
         edges = np.flatnonzero(np.diff(np.concatenate([[False], alert, [False]]).astype(int)))
         return tuple(
             RiskPeriod(self.days[start], self.days[end - 1], float(probability[start:end].max()))
             for start, end in zip(edges[::2], edges[1::2], strict=True)
         )
+
+
+def at_levels(quantiles: Floats, levels: Floats) -> Floats:
+    """Quantiles ``(..., 21)`` at :data:`LEVELS`, read at other levels: linear between the calibrated ones."""
+    return interpolate(quantiles, LEVELS, levels, -1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, horizon_group, report_group
+from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, by_group, horizon_group, report_group
 from novamind.symptoms.preprocessing import Array
 
 #: Outcomes per group that the weights are found on, and the step of the exponentiated gradient.
@@ -69,7 +69,7 @@ class Stack:
         own_days
             ``(series,)`` how many past days that mean rests on; 0 keeps the prior weights.
         """
-        prior = self.weights[horizon_group(horizon)[None, :], report_group(reports)[:, None]]
+        prior = by_group(self.weights, horizon, reports)
         evidence = self.learning_rate * own_days[:, None] * (own_loss - own_loss.min(1, keepdims=True))
         posterior = prior * np.exp(-np.where(own_days[:, None] > 0, evidence, 0))[:, None, :]
         out: Array = posterior / posterior.sum(-1, keepdims=True)

@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.features import FEATURES, Summary
+from novamind.symptoms.interpolation import interpolate, places
 from novamind.symptoms.origins import Origins
 from novamind.symptoms.preprocessing import Array
 
 #: Upper ends of the groups of horizons (days) and of record lengths (reports) that share what was learned.
 HORIZON_GROUPS = np.array([1, 3, 7, 14, 30])
 REPORT_GROUPS = np.array([10, 20, 35, 60])
+#: The middle of each group, where its values hold; between the middles they glide, so that no forecast jumps.
+_HORIZON_MIDDLES = np.array([1, 2.5, 5.5, 11, 22.5])
+_REPORT_MIDDLES = np.array([7, 15, 27, 46, 90])
 
 _COLUMN = {name: i for i, name in enumerate(FEATURES)}
 
@@ -31,6 +35,21 @@ def horizon_group(horizon: int) -> NDArray[np.int64]:
 def report_group(reports: Array) -> NDArray[np.int64]:
     """Group index by number of reports, ``(series,)``, 0 to ``len(REPORT_GROUPS)``."""
     return np.searchsorted(REPORT_GROUPS, reports)
+
+
+def by_group(table: Array, horizon: int, reports: Array) -> Array:
+    """What a table of ``(horizon groups, report groups, k)`` says of each series and day: ``(series, horizon, k)``.
+
+    Parameters
+    ----------
+    reports
+        ``(series,)`` number of reports of each history.
+    """
+    daily = interpolate(table, _HORIZON_MIDDLES, np.arange(1, horizon + 1), 0)
+    below, share = places(_REPORT_MIDDLES, reports)
+    near, far = (np.moveaxis(daily[:, group], 0, 1) for group in (below, np.minimum(below + 1, table.shape[1] - 1)))
+    out: Array = near + (far - near) * share[:, None, None].astype(np.float32)
+    return out
 
 
 @dataclass(frozen=True)
@@ -64,15 +83,14 @@ class Expert:
         return tuple(self._from(s, h) for s, h in zip(origins.summaries, horizons, strict=True))
 
     def _from(self, summary: Summary, horizon: int) -> Array:
-        day, person = horizon_group(horizon), report_group(summary.reports)
-        shape = self.shape[day[None, :], person[:, None]]
+        shape = by_group(self.shape, horizon, summary.reports)
         out = summary.level[:, None, None] + summary.spread[:, None, None] * shape
         if np.isfinite(self.empirical_reports):
             recent = np.minimum(summary.table[:, _COLUMN["reports"]], 28)
             trust = (recent / (recent + self.empirical_reports))[:, None, None]
             out = trust * summary.recent_quantiles[:, None, :] + (1 - trust) * out
         if self.signals:
-            damping = self.damping[day[None, :], person[:, None]]
+            damping = by_group(self.damping, horizon, summary.reports)
             deviation = _deviations(self.signals, summary, horizon)
             out = out + (summary.spread[:, None] * (damping * deviation).sum(-1))[..., None]
         clipped: Array = np.clip(out, 0, 1)

@@ -1,6 +1,7 @@
 """What a forecaster may know about a history, as a table: one row a series, all from days up to the origin."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,14 @@ class Summary:
     reports: Array
     weekday_means: Array
     table: Array
+
+    @classmethod
+    def join(cls, parts: Sequence["Summary"]) -> "Summary":
+        """The summary of all series of several batches."""
+        arrays = {
+            f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls) if f.name != "histories"
+        }
+        return cls(Histories.join([p.histories for p in parts]), **arrays)
 
     def row(self, i: int) -> "Summary":
         """The summary of one series."""

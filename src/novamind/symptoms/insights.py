@@ -18,19 +18,22 @@ def insights(forecast: SymptomForecast, instrument: Instrument | None = None) ->
     """
     scale = forecast.scale
     said = [wording.headline(forecast)]
-    if forecast.reliability.level == "low":
+    firm = forecast.reliability.level != "low"
+    if not firm:
         said.append(f"Low reliability: {'; '.join(forecast.reliability.reasons)}. Read the range, not the middle.")
     trend = forecast.trend
-    if trend.direction in ("worsening", "improving"):
+    if firm and trend.direction in ("worsening", "improving"):
         said.append(wording.trend(scale, trend))
     if instrument is not None and instrument.cut_offs:
         said.extend(_cut_off_sentence(forecast, instrument))
+    if firm and any(abs(shift) > 0.01 * scale.range for shift in forecast.covariates.values()):
+        said.append(wording.covariates(scale, forecast.covariates))
     low, high = forecast.interval(0.8)
     width = float(np.mean(high - low)) / scale.range
     if width > 0.5:
         said.append("The forecast leaves more than half of the scale open: it says little beyond the person's range.")
     leading = max(forecast.importance, key=lambda name: abs(forecast.importance[name]), default=None)
-    if leading is not None and abs(forecast.importance[leading]) > 0.01 * scale.range:
+    if firm and leading is not None and abs(forecast.importance[leading]) > 0.01 * scale.range:
         direction = "up" if forecast.importance[leading] > 0 else "down"
         said.append(f"What moves the forecast most is the {FEATURES[leading]}: it pulls the middle {direction}.")
     return tuple(said)

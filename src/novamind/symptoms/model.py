@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ import numpy as np
 from novamind.errors import ModelInferenceError
 from novamind.symptoms.boosting import BoostedQuantiles
 from novamind.symptoms.conformal import Calibration, own_scale
+from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import Stack, combine, crps
-from novamind.symptoms.experts import Expert
+from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, Expert
 from novamind.symptoms.features import Summary
 from novamind.symptoms.origins import Origins
 from novamind.symptoms.ports import Forecaster
@@ -25,10 +28,14 @@ BACKTEST_DAYS = (7, 14, 21, 35)
 _BACKTEST_HORIZON = 7
 _BACKTEST_REPORTS = 10  # reports that must lie before such an origin
 
+#: Series that are forecast at once by one core: large enough to be fast, small enough to need little memory.
+_CHUNK = 512
+
 MANIFEST = "manifest.json"
 _BOOSTER = "boosting.ubj"
 TRANSFORMER_FILE = "transformer.onnx"
 _STACK = "stack.json"
+_FILES = (_BOOSTER, TRANSFORMER_FILE, _STACK)
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,21 @@ class Prediction:
     weights: Array
     backtest: Backtest
 
+    @classmethod
+    def join(cls, parts: Sequence["Prediction"]) -> "Prediction":
+        """What was said of several batches, as one."""
+        loss, days, ratio = (
+            np.concatenate([getattr(p.backtest, name) for p in parts]) for name in ("loss", "days", "ratio")
+        )
+        return cls(
+            Summary.join([p.summary for p in parts]),
+            np.concatenate([p.members for p in parts], axis=1),
+            np.concatenate([p.combined for p in parts]),
+            np.concatenate([p.quantiles for p in parts]),
+            np.concatenate([p.weights for p in parts]),
+            Backtest(loss, days, ratio),
+        )
+
 
 @dataclass(frozen=True)
 class SymptomModel:
@@ -99,8 +121,15 @@ class SymptomModel:
         """Forecast a batch; every series needs at least one report within the lookback.
 
         The same pass forecasts each record from earlier origins, and scores what came there: nothing of the present
-        origin is used for that.
+        origin is used for that. Large batches run in chunks, one core each.
         """
+        if len(histories) <= _CHUNK:
+            return self._predict(histories, horizon)
+        chunks = (histories.rows(slice(i, i + _CHUNK)) for i in range(0, len(histories), _CHUNK))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return Prediction.join(list(pool.map(lambda chunk: self._predict(chunk, horizon), chunks)))
+
+    def _predict(self, histories: Histories, horizon: int) -> Prediction:
         origins = Origins.present(histories).and_earlier(BACKTEST_DAYS, _BACKTEST_REPORTS, _BACKTEST_HORIZON)
         horizons = [horizon] + [_BACKTEST_HORIZON] * (len(origins.back) - 1)
         quantiles = [np.stack(members) for members in zip(*self.member_quantiles(origins, horizons), strict=True)]
@@ -161,11 +190,9 @@ class SymptomModel:
         parts["factors"] = _rounded(self.calibration.factors)
         parts["own_days"] = self.calibration.own_days
         (folder / _STACK).write_text(json.dumps(parts))
-        files = (_BOOSTER, TRANSFORMER_FILE, _STACK)
-        digests = {name: _digest(folder / name) for name in files if (folder / name).exists()}
         manifest = {
             **manifest,
-            "files": digests,
+            "files": {name: _digest(folder / name) for name in _FILES},
             "validation_error": self.validation_error,
             "coverage": {str(k): v for k, v in self.coverage.items()},
         }
@@ -181,36 +208,49 @@ class SymptomModel:
             If a file is missing, or is not the one that the manifest describes.
         """
         try:
-            manifest = json.loads((folder / MANIFEST).read_text())
+            manifest = json.loads((folder / MANIFEST).read_bytes())
             for name, digest in manifest["files"].items():
                 if _digest(folder / name) != digest:
                     raise ModelInferenceError(
                         f"{name} is not the file that {MANIFEST} describes; fit or install the model again"
                     )
-            parts = json.loads((folder / _STACK).read_text())
-        except (OSError, KeyError, json.JSONDecodeError) as error:
+            if not set(_FILES) <= set(manifest["files"]):
+                raise ValueError("the manifest does not describe every file")
+            parts = json.loads((folder / _STACK).read_bytes())
+            return cls._of_parts(folder, manifest, parts)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelInferenceError(
                 "no complete symptom model in the model folder; fit one with 'novamind train symptoms' or unset "
                 "NOVAMIND_SYMPTOM_MODEL_PATH to use the shipped one"
             ) from error
+
+    @classmethod
+    def _of_parts(cls, folder: Path, manifest: dict[str, Any], parts: dict[str, Any]) -> "SymptomModel":
+        groups = (len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1)
+
+        def array(value: Any, *shape: int) -> Array:
+            return np.array(value, np.float32).reshape(shape)  # ValueError where it is another shape
+
         experts = [
             Expert(
                 e["name"],
                 tuple(e["signals"]),
-                np.array(e["damping"], np.float32).reshape(*np.shape(e["shape"])[:2], len(e["signals"])),
-                np.array(e["shape"], np.float32),
+                array(e["damping"], *groups, len(e["signals"])),
+                array(e["shape"], *groups, len(LEVELS)),
                 float("inf") if e["own_reports"] is None else e["own_reports"],
             )
             for e in parts["experts"]
         ]
-        loaded: list[Forecaster] = [BoostedQuantiles.load(folder / _BOOSTER)]
-        if TRANSFORMER_FILE in manifest["files"]:
-            loaded.append(TransformerQuantiles.load(folder / TRANSFORMER_FILE))
+        members: tuple[Forecaster, ...] = (
+            *experts,
+            BoostedQuantiles.load(folder / _BOOSTER),
+            TransformerQuantiles.load(folder / TRANSFORMER_FILE),
+        )
         whole = hashlib.sha256("".join(sorted(manifest["files"].values())).encode()).hexdigest()
         return cls(
-            members=(*experts, *loaded),
-            stack=Stack(np.array(parts["weights"], np.float32), parts["learning_rate"]),
-            calibration=Calibration(np.array(parts["factors"], np.float32), parts["own_days"]),
+            members=members,
+            stack=Stack(array(parts["weights"], *groups, len(members)), float(parts["learning_rate"])),
+            calibration=Calibration(array(parts["factors"], 2, *groups, len(LEVELS)), float(parts["own_days"])),
             version=f"{manifest['name']}-{whole[:8]}",
             validation_error=manifest["validation_error"],
             coverage={float(k): v for k, v in manifest["coverage"].items()},

@@ -16,6 +16,7 @@ def forecast(
     scale: Scales = None,
     step: float | None = None,
     worse: Literal["high", "low"] = "high",
+    covariates: Any = None,
     seed: int = 0,
     dated: bool = True,
 ) -> Forecast | Forecasts:
@@ -38,6 +39,10 @@ def forecast(
         are averaged (more than 1.3 a day).
     worse
         Which end of the scale means more suffering.
+    covariates
+        Long frame ``timestamp, signal, value`` (and ``patient_id`` where history has it) of a wearable's signals, in
+        any unit, and of starts of treatment (signal ``treatment_start``, any value). A signal moves the forecast as
+        far as the person's own record shows that it carries news; rows after the last day of history are not used.
     seed
         Kept with the result. The shipped forecast has no randomness: same input, same bytes.
     dated
@@ -55,7 +60,7 @@ def forecast(
     InsufficientDataError
         For fewer than 4 days with reports.
     """
-    forecasts = forecast_many(history, horizon, quantile_levels, scale, step, worse, seed, dated)
+    forecasts = forecast_many(history, horizon, quantile_levels, scale, step, worse, covariates, seed, dated)
     if len(forecasts) + len(forecasts.skipped) == 1:
         return forecasts[0]
     return forecasts
@@ -68,6 +73,7 @@ def forecast_many(
     scale: Scales = None,
     step: float | None = None,
     worse: Literal["high", "low"] = "high",
+    covariates: Any = None,
     seed: int = 0,
     dated: bool = True,
 ) -> Forecasts:
@@ -76,5 +82,13 @@ def forecast_many(
     As :func:`forecast`; series that are too short are listed in ``.skipped`` with the reason.
     """
     return default_service().forecast(
-        frame, horizon, quantile_levels=quantile_levels, scale=scale, step=step, worse=worse, seed=seed, dated=dated
+        frame,
+        horizon,
+        quantile_levels=quantile_levels,
+        scale=scale,
+        step=step,
+        worse=worse,
+        seed=seed,
+        dated=dated,
+        covariates=covariates,
     )

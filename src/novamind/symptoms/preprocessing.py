@@ -4,6 +4,7 @@ Series are never pooled: each row is one symptom of one person, scaled by its ow
 is ever in a row, so no model can see the future.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,6 +42,21 @@ class Histories:
     def untreated(cls, values: Array, step: Array, weekday: NDArray[np.int64]) -> "Histories":
         """Histories of which no treatment is known."""
         return cls(values, step, weekday, np.full(len(values), np.nan, np.float32))
+
+    @classmethod
+    def join(cls, parts: Sequence["Histories"]) -> "Histories":
+        """All series of several batches, right-aligned; at most the lookback."""
+        width = min(max(p.values.shape[1] for p in parts), LOOKBACK_DAYS)
+        values = np.full((sum(map(len, parts)), width), np.nan, np.float32)
+        start = 0
+        for part in parts:
+            block = part.values[:, -width:]
+            values[start : start + len(block), width - block.shape[1] :] = block
+            start += len(block)
+        step, weekday, treated = (
+            np.concatenate([getattr(p, name) for p in parts]) for name in ("step", "weekday", "treated")
+        )
+        return cls(values, step, weekday, treated)
 
     def __len__(self) -> int:
         return len(self.values)

@@ -1,7 +1,7 @@
 """Forecasts as people use them: the domain's forecast with frames and a picture, and many of them as one."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from novamind.errors import NotFoundError
 from novamind.records.frames import SeriesKey, native_frame
 from novamind.symptoms.boosting import BoostedQuantiles
-from novamind.symptoms.domain import LEVELS, Days, Floats, Member, Scale, SymptomForecast
+from novamind.symptoms.domain import Days, Floats, Member, Scale, SymptomForecast, at_levels
 from novamind.symptoms.features import FEATURES
 from novamind.symptoms.insights import insights
 from novamind.symptoms.instruments import Instrument
+from novamind.symptoms.interpolation import on_steps
 from novamind.symptoms.model import Prediction, SymptomModel
 from novamind.symptoms.reliability import reliability
 from novamind.symptoms.trend import trend
@@ -59,6 +60,7 @@ class Series:
     days: Days
     values: Floats
     reports_per_day: float
+    covariates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Forecasts:
     def frame(self) -> Any:
         """As :attr:`Forecast.frame`, for all series."""
         levels = np.append(self.quantile_levels, 0.5)
-        values = self._snapped(_at_levels(self.continuous_quantiles, levels))
+        values = self._snapped(at_levels(self.continuous_quantiles, levels))
         days = np.stack([_ahead(s.days, values.shape[1]) for s in self.series])
         columns = _columns([s.key for s in self.series], days, values[..., :-1], values[..., -1], self.quantile_levels)
         return native_frame(columns, self.backend)
@@ -129,8 +131,8 @@ class Forecasts:
     def _snapped(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         low, width = (np.array([x]).reshape(-1, 1, 1) for x in self._ends())
         step = np.array([s.scale.step or 0.0 for s in self.series])[:, None, None]
-        whole = low + np.round((values - low) / np.where(step > 0, step, 1)) * step
-        return np.clip(np.where(step > 0, whole, values), low, low + width)
+        out: NDArray[np.float64] = np.clip(low + on_steps(values - low, step), low, low + width)
+        return out
 
     def _assemble(self, i: int) -> Forecast:
         series, backtest = self.series[i], self.prediction.backtest
@@ -154,7 +156,7 @@ class Forecasts:
             history=series.values,
             days=_ahead(series.days, len(continuous)),
             quantile_levels=self.quantile_levels,
-            quantiles=self._on_scale(scale, continuous),
+            quantiles=scale.snap(at_levels(continuous, self.quantile_levels)),
             continuous_quantiles=continuous,
             trend=trend(series.values, scale),
             reliability=reliability(
@@ -163,16 +165,12 @@ class Forecasts:
             members=members,
             importance=self._importance(i),
             coverage=self.model.coverage,
+            covariates=series.covariates,
             model_version=self.model.version,
             seed=self.seed,
             backend=self.backend,
         )
-        object.__setattr__(forecast, "insights", insights(forecast, series.instrument))
-        return forecast
-
-    def _on_scale(self, scale: Scale, continuous: Floats) -> Floats:
-        """The asked-for levels of one series on the scale's steps, ``(horizon, levels)``."""
-        return scale.snap(_at_levels(continuous[None], self.quantile_levels)[0])
+        return replace(forecast, insights=insights(forecast, series.instrument))
 
     def _importance(self, i: int) -> dict[str, float]:
         """SHAP values of the boosted median a week ahead, in the instrument's units, largest first."""
@@ -187,16 +185,6 @@ class Forecasts:
 
 def _ahead(days: Days, horizon: int) -> Days:
     out: Days = days[-1] + np.arange(1, horizon + 1)
-    return out
-
-
-def _at_levels(continuous: NDArray[np.float64], levels: Floats) -> NDArray[np.float64]:
-    """Interpolate ``(series, horizon, 21)`` to other levels; linear between the calibrated ones."""
-    position = np.interp(levels, LEVELS, np.arange(len(LEVELS)))
-    below = np.floor(position).astype(int)
-    above = np.minimum(below + 1, len(LEVELS) - 1)
-    share = position - below
-    out: NDArray[np.float64] = continuous[..., below] * (1 - share) + continuous[..., above] * share
     return out
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -12,8 +14,9 @@ import numpy as np
 from cachetools import TTLCache
 
 from novamind.errors import InsufficientDataError, ValidationError
-from novamind.records.frames import LongFrame, SeriesKey, symptom_frame
+from novamind.records.frames import LongFrame, SeriesKey, signal_frame, symptom_frame
 from novamind.settings import Settings
+from novamind.symptoms.covariates import TREATMENT_START, covariates_of, signal_shifts
 from novamind.symptoms.domain import LEVELS, Floats, Scale
 from novamind.symptoms.instruments import Instrument, recognise
 from novamind.symptoms.model import Prediction, SymptomModel
@@ -62,6 +65,7 @@ class SymptomForecastingService:
         worse: str = "high",
         seed: int = 0,
         dated: bool = True,
+        covariates: Any = None,
     ) -> Forecasts:
         """Forecast every series of a long frame in one batch; see :func:`novamind.symptoms.forecast_many`."""
         levels = _checked_levels(quantile_levels)
@@ -79,20 +83,46 @@ class SymptomForecastingService:
             step=np.array([s.scale.unit_step for s in series], np.float32),
             weekday=np.array([weekday_of(s.days[-1] + 1) if dated else -1 for s in series]),
         )
+        if covariates is None:
+            prediction = self._predict(records, int(horizon))
+        else:
+            series, prediction = self._informed(series, records, signal_frame(covariates), int(horizon))
         return Forecasts(
             series=tuple(series),
             skipped=skipped,
-            prediction=self._predict(records, int(horizon)),
+            prediction=prediction,
             model=self.model,
             quantile_levels=levels,
             seed=seed,
             backend=frame.backend,
         )
 
+    def _informed(
+        self, series: list[Series], records: Histories, covariates: LongFrame, horizon: int
+    ) -> tuple[list[Series], Prediction]:
+        """The forecast that knows of treatments and signals, and how far each of them moved its middle a week ahead."""
+        known = [covariates_of(covariates, s.key.patient_id, s.days) for s in series]
+        treated = np.array([c.treated for c in known], np.float32)
+        plain = self._predict(records, horizon)
+        informed = self._predict(replace(records, treated=treated), horizon) if np.isfinite(treated).any() else plain
+        a_week, middle = min(7, horizon) - 1, len(LEVELS) // 2
+        by_treatment = (informed.quantiles - plain.quantiles)[:, a_week, middle]
+        quantiles = informed.quantiles.copy()
+        told = []
+        for i, (one, its) in enumerate(zip(series, known, strict=True)):
+            shifts = signal_shifts(one.scale.to_unit(one.values), its.signals, horizon)
+            quantiles[i] = np.clip(quantiles[i] + shifts.sum(0)[:, None], 0, 1)
+            moved = dict(zip(its.names, shifts[:, a_week].tolist(), strict=True))
+            if np.isfinite(its.treated):
+                moved[TREATMENT_START] = float(by_treatment[i])
+            sign = one.scale.range if one.scale.worse == "high" else -one.scale.range
+            told.append(replace(one, covariates={name: sign * shift for name, shift in moved.items()}))
+        return told, replace(informed, quantiles=quantiles)
+
     def _predict(self, records: Histories, horizon: int) -> Prediction:
         """Run the model, or give back what it said of the very same records a short while ago."""
         digest = hashlib.sha256(f"{self.model.version} {horizon} {records.values.shape}".encode())
-        for part in (records.values, records.step, records.weekday):
+        for part in (records.values, records.step, records.weekday, records.treated):
             digest.update(part.tobytes())
         key = digest.digest()
         with self._lock:
@@ -108,12 +138,10 @@ class SymptomForecastingService:
         patient_id: str,
         data: Any,
         horizon: int = 14,
-        *,
-        scale: Scales = None,
-        step: float | None = None,
+        **options: Any,
     ) -> Forecasts:
-        """Forecast every symptom of one patient; rows of other patients are refused."""
-        forecasts = await asyncio.to_thread(self.forecast, data, horizon, scale=scale, step=step)
+        """Forecast every symptom of one patient; any option of :meth:`forecast`; rows of other patients are refused."""
+        forecasts = await asyncio.to_thread(self.forecast, data, horizon, **options)
         others = {s.key.patient_id for s in forecasts.series} | {k.patient_id for k in forecasts.skipped}
         if others - {patient_id, None}:
             raise ValidationError("data holds rows of another patient than patient_id; filter it first")
@@ -126,7 +154,7 @@ class SymptomForecastingService:
             patient_id, data = options.pop("patient_id"), options.pop("symptoms")
         except KeyError as error:
             raise ValidationError("patient_data needs 'patient_id' and 'symptoms', a long frame") from error
-        unknown = set(options) - {"horizon", "scale", "step"}
+        unknown = set(options) - _OPTIONS
         if unknown:
             raise ValidationError(f"patient_data has unknown entries: {', '.join(sorted(unknown))}")
         return await self.forecast_symptoms(patient_id, data, **options)
@@ -141,6 +169,9 @@ class SymptomForecastingService:
         """What the forecast says, in sentences."""
         each = [forecast] if isinstance(forecast, Forecast) else list(forecast)
         return [sentence for one in each for sentence in one.insights]
+
+
+_OPTIONS = frozenset(inspect.signature(SymptomForecastingService.forecast).parameters) - {"self", "data"}
 
 
 @lru_cache(maxsize=1)

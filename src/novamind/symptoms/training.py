@@ -23,12 +23,13 @@ from novamind.symptoms.boosting import KNOTS, BoostedQuantiles, fit_booster
 from novamind.symptoms.conformal import Calibration, fit_factors
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights, share_evenly
-from novamind.symptoms.experts import EXPERTS, HORIZON_GROUPS, REPORT_GROUPS, fit_expert
+from novamind.symptoms.experts import EXPERTS, HORIZON_GROUPS, REPORT_GROUPS, fit_expert, horizon_group, report_group
 from novamind.symptoms.features import summarise
+from novamind.symptoms.interpolation import on_steps
 from novamind.symptoms.model import TRANSFORMER_FILE, Prediction, SymptomModel
 from novamind.symptoms.origins import Origins
 from novamind.symptoms.ports import Forecaster
-from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Array, Histories, told_treatment, windows
+from novamind.symptoms.preprocessing import Array, Histories, told_treatment, windows
 from novamind.symptoms.service import Scales, prepare, scales_of, weekday_of
 from novamind.symptoms.transformer import TransformerQuantiles
 
@@ -36,6 +37,8 @@ MAX_HORIZON = 30
 #: Days of history at the origins that a simulated cohort is cut at: short records are the normal case.
 _ORIGINS = (14, 17, 21, 28, 36, 50, 75, 120, 200)
 _MIN_REPORTS = 4
+_MIN_WINDOWS = 200  # of the user's own series, in each part
+_ENOUGH_OUTCOMES = 1000  # of the user's own, in each group of horizons and record lengths
 
 Progress = Callable[[str], None]
 
@@ -160,13 +163,28 @@ def own_windows(diaries: Sequence[Diary], seed: int, per_series: int = 30) -> tu
                 if diary.weekday < 0:
                     histories = replace(histories, weekday=np.array([-1]))
                 part.append(Windows(histories, future))
-    usable = [_usable(_join(part)) if part else None for part in (early, late)]
-    if any(part is None or len(part.histories) < 200 for part in usable):
+    before, after = (_usable(_join(part)) if part else None for part in (early, late))
+    if before is None or after is None or min(len(before.histories), len(after.histories)) < _MIN_WINDOWS:
         raise InsufficientDataError(
-            "too few windows to fit on: at least about 20 series of 30 days are needed; with fewer, use the shipped "
+            "too few windows to fit on: at least about 20 series of 40 days are needed; with fewer, use the shipped "
             "model, which needs no fitting"
         )
-    return usable[0], usable[1]  # type: ignore[return-value]
+    return before, after
+
+
+def topped_up(own: Windows, simulated: Windows) -> Windows:
+    """The user's own windows, and simulated ones where their own are too few to learn from.
+
+    Short diaries have no far horizons and no long records; there the simulated outcomes stand in.
+    """
+    group, simulated_group = (report_group(np.isfinite(w.histories.values).sum(1)) for w in (own, simulated))
+    day = horizon_group(MAX_HORIZON)
+    future = simulated.future.copy()
+    for p, d in np.ndindex(len(REPORT_GROUPS) + 1, len(HORIZON_GROUPS)):
+        if np.isfinite(own.future[np.ix_(group == p, day == d)]).sum() >= _ENOUGH_OUTCOMES:
+            future[np.ix_(simulated_group == p, day == d)] = np.nan
+    missing = np.flatnonzero(np.isfinite(future).any(1))
+    return _join([own, Windows(simulated.histories, future).rows(missing)])
 
 
 def train(
@@ -199,7 +217,8 @@ def train(
         fit = _join([fit, early])
         share_own = np.arange(len(fit.histories)) >= len(fit.histories) - len(early.histories)
         third = np.random.default_rng([seed, 3]).permutation(len(late.histories)) % 3
-        weigh, calibrate, measure = (late.rows(third == i) for i in range(3))
+        own = [late.rows(third == i) for i in range(3)]
+        weigh, calibrate, measure = topped_up(own[0], weigh), topped_up(own[1], calibrate), own[2]
 
     progress("fitting the experts")
     summary = summarise(fit.histories, LEVELS)
@@ -225,7 +244,8 @@ def train(
             "git_revision": _revision(),
         },
     )
-    return model
+    # What was written is rounded; hand back the very model that others will load.
+    return SymptomModel.load(out)
 
 
 def assembled(
@@ -274,22 +294,7 @@ def _transformer(preset: Preset, seed: int, out: Path, progress: Progress) -> Tr
 
 
 def _join(parts: Sequence[Windows]) -> Windows:
-    width = min(max(p.histories.values.shape[1] for p in parts), LOOKBACK_DAYS)
-    values = np.full((sum(len(p.histories) for p in parts), width), np.nan, np.float32)
-    start = 0
-    for part in parts:
-        block = part.histories.values
-        values[start : start + len(block), width - block.shape[1] :] = block
-        start += len(block)
-    return Windows(
-        Histories(
-            values,
-            np.concatenate([p.histories.step for p in parts]),
-            np.concatenate([p.histories.weekday for p in parts]),
-            np.concatenate([p.histories.treated for p in parts]),
-        ),
-        np.concatenate([p.future for p in parts]),
-    )
+    return Windows(Histories.join([p.histories for p in parts]), np.concatenate([p.future for p in parts]))
 
 
 def _usable(w: Windows) -> Windows:
@@ -381,13 +386,8 @@ def _measured(model: SymptomModel, w: Windows) -> SymptomModel:
     prediction = model.predict(w.histories, horizon)
     outcome = w.future[:, :horizon]
     step = w.histories.step[:, None, None]
-
-    def on_steps(quantiles: Array) -> Array:
-        out: Array = np.where(step > 0, np.round(quantiles / np.where(step > 0, step, 1)) * step, quantiles)
-        return out
-
-    snapped = on_steps(prediction.quantiles)
-    answers = [*map(on_steps, prediction.members), snapped]
+    snapped = on_steps(prediction.quantiles, step)
+    answers = [*(on_steps(q, step) for q in prediction.members), snapped]
     names = [*(m.name for m in model.members), "ensemble"]
     error = {n: round(100 * float(np.nanmean(crps(q, outcome))), 3) for n, q in zip(names, answers, strict=True)}
     known = np.isfinite(outcome)

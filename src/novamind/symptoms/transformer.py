@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from novamind.symptoms.domain import LEVELS
+from novamind.symptoms.interpolation import interpolate
 from novamind.symptoms.origins import Origins
 from novamind.symptoms.preprocessing import Array
 from novamind.symptoms.tokens import HORIZONS, tokenise
@@ -64,17 +65,8 @@ class TransformerQuantiles:
         out = []
         for k, (rows, horizon) in enumerate(zip(origins.rows, horizons, strict=True)):
             position = length - 1 - back[k]
+            daily = interpolate(z[rows, k], HORIZONS, np.arange(1, horizon + 1), 1)
             level, spread = tokens.level[rows, position], tokens.spread[rows, position]
-            unit = level[:, None, None] + spread[:, None, None] * _daily(z[rows, k], horizon)
+            unit = level[:, None, None] + spread[:, None, None] * daily
             out.append(np.clip(unit, 0, 1).astype(np.float32))
         return tuple(out)
-
-
-def _daily(knots: Array, horizon: int) -> Array:
-    """Interpolate the head's horizons to every day: ``(series, len(HORIZONS), 21)`` to ``(series, horizon, 21)``."""
-    place = np.interp(np.arange(1, horizon + 1), HORIZONS, np.arange(len(HORIZONS)))
-    below = np.floor(place).astype(int)
-    above = np.minimum(below + 1, len(HORIZONS) - 1)
-    share = (place - below).astype(np.float32)[None, :, None]
-    out: Array = knots[:, below] * (1 - share) + knots[:, above] * share
-    return out

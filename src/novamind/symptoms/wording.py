@@ -1,5 +1,7 @@
 """A forecast in plain words and round numbers, the same in the picture, the report and the shell."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from novamind.symptoms.domain import Member, Risk, Scale, SymptomForecast, Trend
@@ -80,6 +82,13 @@ def headline(forecast: SymptomForecast) -> str:
         f"{forecast.symptom} is expected around {number(scale, forecast.median[-1])} on "
         f"{date(forecast.days[-1])}, 4 times in 5 {likely}. {before}"
     )
+
+
+def covariates(scale: Scale, moved: Mapping[str, float]) -> str:
+    """Say how far each signal and known start of treatment moved the middle a week ahead, the largest first."""
+    named = sorted(moved.items(), key=lambda item: -abs(item[1]))
+    each = ", ".join(f"{name.replace('_', ' ')} {signed(scale, shift)}" for name, shift in named)
+    return f"What was told beside the reports moves the middle a week ahead: {each}."
 
 
 def trend(scale: Scale, trend: Trend) -> str:

@@ -1,0 +1,41 @@
+"""Linear interpolation and rounding along arrays, as every stage of a forecast needs them."""
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Numbers = TypeVar("Numbers", NDArray[np.float32], NDArray[np.float64])
+
+
+def interpolate(values: Numbers, knots: NDArray[Any], at: NDArray[Any], axis: int) -> Numbers:
+    """Values known at rising ``knots`` along ``axis``, read at other places; constant beyond the ends.
+
+    Parameters
+    ----------
+    values
+        Any shape; ``values.shape[axis]`` is the number of knots.
+    at
+        ``(places,)``, which becomes the length of that axis.
+    """
+    below, share = places(knots, at)
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    near = np.take(values, below, axis)
+    far = np.take(values, np.minimum(below + 1, values.shape[axis] - 1), axis)
+    out: Numbers = near + (far - near) * share.reshape(shape).astype(values.dtype)
+    return out
+
+
+def places(knots: NDArray[Any], at: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Index of the knot at or below each place, and the share of the way to the next one."""
+    place = np.interp(at, knots, np.arange(len(knots)))
+    below = place.astype(np.int64)
+    return below, place - below
+
+
+def on_steps(values: Numbers, step: ArrayLike) -> Numbers:
+    """Values rounded to multiples of ``step``, which broadcasts; a step of 0 leaves them."""
+    width = np.asarray(step, values.dtype)
+    out: Numbers = np.where(width > 0, np.round(values / np.where(width > 0, width, 1)) * width, values)
+    return out
