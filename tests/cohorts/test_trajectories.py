@@ -1,6 +1,7 @@
 """The simulated truth is the truth: parameters can be recovered, each setting does what it says and nothing else."""
 
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,9 +201,52 @@ def test_the_reporting_rate_is_the_one_that_was_asked_for() -> None:
         return np.isfinite(simulate(2000, 120, seed=10, settings=asked).reports).mean(1)
 
     for share in (0.5, 0.8):
-        # Most report at their rate; some tire, rest on weekends or leave bad days out, none reports more.
-        assert np.quantile(rates(share), 0.6) == pytest.approx(share, abs=0.02)
-        assert rates(share).mean() < share
+        assert rates(share).mean() == pytest.approx(share, abs=0.005)
+
+
+@pytest.mark.parametrize("habit", ["tiring", "weekend_rest", "avoidance"])
+def test_habits_leave_days_out(habit: str) -> None:
+    asked = replace(PLAIN_AUTOREGRESSION, **{f"{habit}_probability": 1.0})
+    cohort = simulate(2000, 120, seed=10, settings=asked)
+    given = np.isfinite(cohort.reports)
+    assert 0.5 < given.mean() < 0.95
+    if habit == "tiring":
+        assert given[:, -30:].mean() < given[:, :30].mean() - 0.1
+    elif habit == "weekend_rest":
+        weekend = (cohort.weekday[:, None] + np.arange(120)) % 7 >= 5
+        assert given[~weekend].mean() == 1
+        assert given[weekend].mean() < 0.7
+    else:
+        assert cohort.severity[~given].mean() > cohort.severity[given].mean() + 0.1
+
+
+def test_the_plain_population_always_reports() -> None:
+    assert np.isfinite(simulate(500, 120, seed=16, settings=PLAIN_AUTOREGRESSION).reports).all()
+
+
+@pytest.mark.parametrize("every", [7, 14, 28])
+def test_sparse_reporters_keep_about_one_appointment_a_period(every: int) -> None:
+    schedule = replace(PLAIN_AUTOREGRESSION, sparse_probability=1.0, sparse_every=(every,))
+    cohort = simulate(300, 280, seed=9, settings=schedule)
+    gaps = np.concatenate([np.diff(np.flatnonzero(np.isfinite(row))) for row in cohort.reports])
+    assert gaps.min() >= every - 2
+    off = gaps % every
+    assert (np.minimum(off, every - off) <= 2).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_so_many_of_the_treated_respond(share: float) -> None:
+    cohort, moved = moved_by(treatment_probability=1.0, response_probability=share, relapse_probability=0.0)
+    begun = cohort.treatment_day < 180
+    assert (np.abs(moved[begun, -1]) > 1e-3).mean() == pytest.approx(share, abs=0.08)
+
+
+@pytest.mark.parametrize(
+    "change", [{"inertia_a": -1}, {"spread_median": -0.1}, {"spike_rate": 2.0}, {"sparse_every": ()}, {"noise_b": 0.0}]
+)
+def test_impossible_populations_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(change))):
+        replace(CohortSettings(), **change)
 
 
 @pytest.mark.parametrize(

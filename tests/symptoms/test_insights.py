@@ -78,3 +78,23 @@ class TestCutOffs:
 
     def test_none_for_an_unknown_instrument(self, make_forecast: MakeForecast) -> None:
         assert "chance" not in said(make_forecast(scale=Scale(0, 10)))
+
+
+def test_nothing_firm_is_said_of_a_weak_record(make_forecast: MakeForecast) -> None:
+    weak = replace(
+        make_forecast(),
+        importance={"last": 3.0},
+        covariates={"sleep_minutes": 4.0},
+        reliability=Reliability("low", ("only 5 days with reports",)),
+        trend=Trend(7.0, 4.8, 9.2, 0.999, "worsening", 5),
+    )
+    text = " ".join(insights(weak))
+    for firm in ("Getting worse", "moves the forecast most", "sleep"):
+        assert firm not in text
+
+
+def test_what_signals_say_is_said_where_it_matters(make_forecast: MakeForecast) -> None:
+    known = replace(make_forecast(), importance={}, covariates={"sleep_minutes": 0.4, "treatment_start": -1.25})
+    assert any("treatment start -1.25, sleep minutes +0.40" in sentence for sentence in insights(known))
+    quiet = replace(make_forecast(), importance={}, covariates={"sleep_minutes": 0.01})
+    assert not any("sleep" in sentence for sentence in insights(quiet))

@@ -1,5 +1,6 @@
 """A model is loaded only as it was saved, and covers what it states for people it has not seen."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from novamind.errors import ModelInferenceError
 from novamind.symptoms import Scale, SymptomForecastingService, forecast_many
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.model import MANIFEST, SymptomModel
+from novamind.symptoms.preprocessing import Histories
 from novamind.symptoms.service import SHIPPED, default_service
 
 
@@ -60,6 +62,39 @@ def test_a_folder_without_a_whole_manifest_is_no_model(copy: Path, text: str | N
         (copy / MANIFEST).write_text(text)
     with pytest.raises(ModelInferenceError, match="novamind train symptoms"):
         SymptomModel.load(copy)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe junk", b"[]", b"null", b'{"files": {}}', b'{"files": {}, "name": "x", "coverage": {}}']
+)
+def test_a_manifest_that_is_none_is_refused(copy: Path, content: bytes) -> None:
+    (copy / MANIFEST).write_bytes(content)
+    with pytest.raises(ModelInferenceError, match="novamind train symptoms"):
+        SymptomModel.load(copy)
+
+
+@pytest.mark.parametrize("part", ["factors", "weights", "experts"])
+def test_weights_of_another_shape_are_refused(copy: Path, part: str) -> None:
+    """A folder whose digests agree but whose arrays are those of another version."""
+    manifest, stack = (json.loads((copy / name).read_text()) for name in (MANIFEST, "stack.json"))
+    stack[part] = stack[part][:1]
+    (copy / "stack.json").write_text(json.dumps(stack))
+    manifest["files"]["stack.json"] = hashlib.sha256((copy / "stack.json").read_bytes()).hexdigest()
+    (copy / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ModelInferenceError, match="novamind train symptoms"):
+        SymptomModel.load(copy)
+
+
+def test_a_large_batch_is_forecast_like_small_ones() -> None:
+    reports = simulate(700, 40, seed=8, settings=OTHER_POPULATION).reports
+    reports = reports[np.isfinite(reports).any(1)]
+    histories = Histories.untreated(reports, np.zeros(len(reports), np.float32), np.zeros(len(reports), np.int64))
+    model = default_service().model
+    whole = model.predict(histories, 14)
+    part = model.predict(histories.rows(np.arange(500, 600)), 14)
+    np.testing.assert_allclose(whole.quantiles[500:600], part.quantiles, atol=1e-5)
+    np.testing.assert_allclose(whole.weights[500:600], part.weights, atol=1e-4)
+    np.testing.assert_allclose(whole.summary.table[500:600], part.summary.table, atol=1e-5)
 
 
 def test_no_folder_is_no_model(tmp_path: Path) -> None:

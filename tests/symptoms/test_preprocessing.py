@@ -45,6 +45,29 @@ def test_before_is_the_history_as_it_stood(back: int) -> None:
     assert now.before(back).weekday == then.weekday
 
 
+def test_a_treatment_is_known_from_its_first_day_on() -> None:
+    values = np.zeros((3, 10), np.float32)
+    known = Histories(values, np.zeros(3, np.float32), np.zeros(3, np.int64), np.array([5, 2, np.nan], np.float32))
+    np.testing.assert_array_equal(known.before(3).treated, [2, np.nan, np.nan])
+    np.testing.assert_array_equal(known.before(2).treated, [3, 0, np.nan])
+
+
+def test_joined_batches_end_on_their_last_days() -> None:
+    rng = np.random.default_rng(0)
+    parts = [
+        Histories.untreated(
+            rng.random((n, days)).astype(np.float32), np.full(n, n, np.float32), np.full(n, n % 7, np.int64)
+        )
+        for n, days in ((2, 5), (3, LOOKBACK_DAYS + 4), (1, 9))
+    ]
+    joined = Histories.join(parts)
+    assert joined.values.shape == (6, LOOKBACK_DAYS)
+    np.testing.assert_array_equal(joined.values[:2, -5:], parts[0].values)
+    assert np.isnan(joined.values[:2, :-5]).all()
+    np.testing.assert_array_equal(joined.values[2:5], parts[1].values[:, 4:])
+    assert joined.step.tolist() == [2, 2, 3, 3, 3, 1]
+
+
 def test_unknown_dates_stay_unknown() -> None:
     undated = Histories.untreated(np.zeros((1, 10), np.float32), np.zeros(1, np.float32), np.array([-1]))
     assert undated.before(3).weekday == [-1]

@@ -199,3 +199,16 @@ def test_nothing_to_forecast_says_why(service: SymptomForecastingService, patien
 def test_the_model_is_loaded_once_and_named(service: SymptomForecastingService) -> None:
     assert default_service() is service
     assert usual().model_version == usual()[0].model_version == service.model.version
+
+
+def test_a_mapping_takes_every_option_of_forecast(service: SymptomForecastingService) -> None:
+    mapping = {
+        "patient_id": "p00000",
+        "symptoms": long_frame(cohort()[:1]),
+        "scale": (0, 16),
+        "worse": "low",
+        "quantile_levels": (0.1, 0.9),
+    }
+    (forecast,) = asyncio.run(service.generate_forecast(mapping))
+    assert forecast.scale.worse == "low"
+    assert forecast.quantile_levels.tolist() == [0.1, 0.9]

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from diaries import cohort, long_frame
 
-from novamind.cohorts import OTHER_POPULATION
+from novamind.cohorts import OTHER_POPULATION, simulate
 from novamind.errors import InsufficientDataError
 from novamind.symptoms import SymptomForecastingService
 from novamind.symptoms.model import MANIFEST, SymptomModel
@@ -20,6 +20,7 @@ from novamind.symptoms.training import (
     Windows,
     own_windows,
     simulated_windows,
+    topped_up,
     train,
 )
 
@@ -140,6 +141,31 @@ def test_too_little_to_learn_from_is_refused(series: int, days: int, tmp_path: P
 def test_twenty_series_of_forty_days_are_enough() -> None:
     early, late = own_windows([numbered(40) for _ in range(20)], seed=0)
     assert min(len(early.histories), len(late.histories)) >= 200
+
+
+def test_simulated_persons_stand_in_only_where_own_are_few() -> None:
+    rng = np.random.default_rng(0)
+    own, _ = own_windows([Diary(rng.random(60).astype(np.float32), 0.0, 0) for _ in range(60)], seed=0)
+    stand_ins = simulated_windows(500, 3)
+    both = topped_up(own, stand_ins)
+    added = both.rows(np.arange(len(own.histories), len(both.histories)))
+    reports = np.isfinite(added.histories.values).sum(1)
+    assert 100 < len(reports) <= len(stand_ins.histories)
+    # Sixty days have near outcomes of 21 to 35 reports in plenty, and no record of more than 60.
+    middling = (reports > 20) & (reports <= 35)
+    assert not np.isfinite(added.future[middling, 3:7]).any()
+    assert np.isfinite(added.future[reports > 60]).any()
+
+
+def test_fitted_on_own_series_it_forecasts_everyone(tmp_path: Path) -> None:
+    """Also records longer, and days further ahead, than any of the own series."""
+    drawn = simulate(40, 60, seed=3)
+    own = [Diary(*d) for d in zip(drawn.reports, map(float, drawn.step), map(int, drawn.weekday), strict=True)]
+    least = replace(PRESETS["smoke"], rounds=2, trials=0, trajectories=256)
+    model = train(least, seed=1, out=tmp_path, diaries=own)
+    assert np.isfinite(model.stack.weights).all()
+    forecasts = SymptomForecastingService(model).forecast(long_frame(cohort()), 30, scale=(0, 16))
+    assert np.isfinite(forecasts.continuous_quantiles).all()
 
 
 def test_simulated_windows_are_seeded_and_usable() -> None:

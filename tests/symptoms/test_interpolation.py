@@ -1,0 +1,45 @@
+"""One way to interpolate and one to round, checked against numpy's own."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, by_group
+from novamind.symptoms.interpolation import interpolate, on_steps
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(0, 2))
+def test_interpolation_is_numpy_s_along_any_axis(seed: int, knots: int, axis: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = [2, 3, 4]
+    shape[axis] = knots
+    values, places = rng.standard_normal(shape), np.cumsum(rng.uniform(0.1, 2, knots))
+    at = rng.uniform(-1, 12, 5)
+    expected = np.apply_along_axis(lambda row: np.interp(at, places, row), axis, values)
+    np.testing.assert_allclose(interpolate(values, places, at, axis), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("step", [0.0, 0.1, 0.25, 1.0])
+def test_rounding_reaches_the_nearest_step(step: float) -> None:
+    values = np.random.default_rng(0).random((50, 3))
+    rounded = on_steps(values, step)
+    if step == 0:
+        np.testing.assert_array_equal(rounded, values)
+    else:
+        assert np.abs(rounded - values).max() <= step / 2 + 1e-12
+        np.testing.assert_allclose(rounded / step, np.round(rounded / step), atol=1e-9)
+
+
+def test_values_of_groups_glide() -> None:
+    """At the middle of a group its own value holds; a day or a report more never jumps."""
+    rng = np.random.default_rng(1)
+    table = rng.random((len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1, 2)).astype(np.float32)
+    reports = np.arange(1, 200, dtype=np.float32)
+    out = by_group(table, 30, reports)
+    assert out.shape == (199, 30, 2)
+    np.testing.assert_allclose(out[14, 10], table[3, 1], atol=1e-6)  # 15 reports, day 11
+    np.testing.assert_allclose(out[0, 0], table[0, 0], atol=1e-6)
+    np.testing.assert_allclose(out[198, 29], table[-1, -1], atol=1e-6)
+    between_groups = np.abs(np.diff(table, axis=1)).max()
+    assert np.abs(np.diff(out, axis=0)).max() <= between_groups / 8 + 1e-6
