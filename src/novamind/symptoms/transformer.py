@@ -42,6 +42,8 @@ class TransformerQuantiles:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        # One thread: large batches run in chunks side by side, and threads that wait for each other are slower.
+        options.intra_op_num_threads = 1
         return cls(onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]))
 
     def quantiles(self, origins: Origins, horizons: Sequence[int]) -> tuple[Array, ...]:
