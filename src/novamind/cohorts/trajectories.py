@@ -7,11 +7,12 @@ elevated first days, and reports that go missing singly, in bursts, by weekday, 
 
 Orders of magnitude follow published ecological momentary assessment: inertia of negative affect around 0.1 to 0.4
 from day to day (Houben, Van Den Noortgate & Kuppens 2015, Psychol Bull 141:901; Bos, de Jonge & Cox 2019, PLoS ONE
-14:e0214083), about half of the variance between persons (Podsakoff, Spoelma, Chawla & Gabriel 2019, J Appl Psychol
-104:727), compliance around 75 to 80 % and falling (Wrzus & Neubauer 2023, Assessment 30:825), the initial elevation
-of self-reports (Shrout et al. 2018, PNAS 115:E15), antidepressant response over 2 to 6 weeks (Taylor et al. 2006,
-Arch Gen Psychiatry 63:1217). The ranges themselves are wide on purpose: a model raised on this cohort must expect
-anyone.
+14:e0214083), compliance that falls with the weeks (Wrzus & Neubauer 2023, Assessment 30:825; lower here than in their
+75 to 80 %, as clinics are not studies), the initial elevation of self-reports (Shrout et al. 2018, PNAS 115:E15),
+antidepressant response over 2 to 6 weeks (Taylor et al. 2006, Arch Gen Psychiatry 63:1217). Persons differ in level
+more than within one study, where about half of the variance lies between them (Podsakoff, Spoelma, Chawla & Gabriel
+2019, J Appl Psychol 104:727), because each answers an instrument of their own. The ranges are wide on purpose: a model
+raised on this cohort must expect anyone.
 """
 
 from dataclasses import dataclass
@@ -53,8 +54,8 @@ class CohortSettings:
         Persons who report less and less, less at weekends, and less on bad days.
     """
 
-    spread_median: float = 0.155
-    spread_log_sd: float = 0.47
+    spread_median: float = 0.13
+    spread_log_sd: float = 0.50
     inertia_a: float = 1.3
     inertia_b: float = 2.4
     noise_a: float = 1.5
@@ -100,8 +101,8 @@ def _allowed(shape: bool, top: float) -> str:
 #: A population that differs from the default in every respect that a forecaster could lean on: early stopping,
 #: stacking and calibration look at this one, so that nothing rests on the training population being right.
 OTHER_POPULATION = CohortSettings(
-    spread_median=0.145,
-    spread_log_sd=0.55,
+    spread_median=0.12,
+    spread_log_sd=0.57,
     inertia_a=1.6,
     inertia_b=2.2,
     noise_a=1.2,
@@ -109,11 +110,11 @@ OTHER_POPULATION = CohortSettings(
     drift_a=1.2,
     drift_b=4.0,
     weekly_sd=0.14,
-    episode_probability=0.25,
-    shift_rate=0.35,
-    treatment_probability=0.18,
+    episode_probability=0.13,
+    shift_rate=0.17,
+    treatment_probability=0.15,
     response_probability=0.55,
-    spike_rate=0.022,
+    spike_rate=0.01,
     elevation_sd=0.25,
     sticky_probability=0.16,
     compliance_a=3.5,
@@ -158,7 +159,7 @@ class Trajectories:
         ``(persons, days)`` latent severity before the instrument; may leave 0..1, as distress has no ceiling.
     expected
         ``(persons, days)`` severity without the day's own noise: what a perfect observer would expect.
-    level, spread, inertia, drift_share, noise_share
+    level, spread, inertia, drift_share, drift_days, noise_share
         ``(persons,)`` the person's parameters.
     treatment_day, shift_day
         ``(persons,)`` day of treatment start, whether it helps or not, and of the last abrupt shift; -1 where there
@@ -174,6 +175,7 @@ class Trajectories:
     spread: Floats
     inertia: Floats
     drift_share: Floats
+    drift_days: Floats
     noise_share: Floats
     treatment_day: NDArray[np.int64]
     shift_day: NDArray[np.int64]
@@ -220,6 +222,7 @@ def simulate(persons: int, days: int = 120, *, seed: int, settings: CohortSettin
         spread=person.spread,
         inertia=person.inertia,
         drift_share=person.drift_share,
+        drift_days=person.drift_days,
         noise_share=person.noise_share,
         treatment_day=treatment_day,
         shift_day=shift_day,
@@ -319,11 +322,11 @@ def _level_path(
 ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
     """What moves the level itself, in units of the person's spread: shifts, episodes, treatment and relapse.
 
-    Half of these are as large as the person's usual variation suggests; the other half are drawn on the instrument's
-    own scale, because somebody who has been still for a month can fall ill all the same.
+    Most of these are as large as the person's usual variation suggests; a quarter are drawn on the instrument's own
+    scale, because somebody who has been still for a month can fall ill all the same.
     """
     n = len(person.level)
-    still = rng.random((4, n)) < 0.5
+    still = rng.random((4, n)) < 0.25
     day = np.arange(days)[None, :]
     path = np.zeros((n, days), dtype=np.float32)
     shift_day = np.full(n, -1)

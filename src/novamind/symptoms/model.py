@@ -35,7 +35,9 @@ MANIFEST = "manifest.json"
 _BOOSTER = "boosting.ubj"
 TRANSFORMER_FILE = "transformer.onnx"
 _STACK = "stack.json"
-_FILES = (_BOOSTER, TRANSFORMER_FILE, _STACK)
+#: The network as it is trained further; not needed to forecast.
+NETWORK_FILE = "transformer.safetensors"
+_FILES = (_BOOSTER, TRANSFORMER_FILE, NETWORK_FILE, _STACK)
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,24 @@ every day of a simulated record is an origin of its own: one trajectory teaches 
 """
 
 import copy
+import json
 import math
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from novamind.cohorts import OTHER_POPULATION, CohortSettings, simulate
 from novamind.errors import ModelInferenceError
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.preprocessing import Histories, told_treatment
+from novamind.symptoms.preprocessing import Diary, Histories, told_treatment
 from novamind.symptoms.tokens import CHANNELS, CONTEXT_DAYS, HORIZONS, tokenise
 
 _MEDIAN = len(LEVELS) // 2
@@ -97,6 +100,7 @@ class QuantileTransformer(nn.Module):
 
     def __init__(self, size: Architecture) -> None:
         super().__init__()
+        self.size = size
         self.embed = nn.Sequential(nn.Linear(CHANNELS, size.width), nn.GELU(), nn.Linear(size.width, size.width))
         self.blocks = nn.ModuleList(Block(size) for _ in range(size.layers))
         self.norm = nn.LayerNorm(size.width)
@@ -140,12 +144,16 @@ def pinball(quantiles: Tensor, outcome: Tensor, levels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Batch:
-    """Simulated records as the network is taught: ``(batch, days, ...)`` tensors, outcomes per horizon."""
+    """Records as the network is taught: ``(batch, days, ...)`` tensors, outcomes per horizon."""
 
     channels: Tensor
     level: Tensor
     spread: Tensor
     outcome: Tensor
+
+    def followed_by(self, other: "Batch") -> "Batch":
+        """The rows of both."""
+        return Batch(*(torch.cat([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
 
     def at(self, rows: slice, origins: Tensor, device: torch.device) -> "Batch":
         """Some rows; level, spread and outcome at the chosen origins only."""
@@ -167,9 +175,32 @@ def simulated_batch(persons: int, seed: int, settings: CohortSettings | None = N
     start = int(rng.integers(0, days - CONTEXT_DAYS - longest + 1))
     weekday = np.where(rng.random(persons) < 0.15, -1, (cohort.weekday + days) % 7)
     treated = told_treatment(cohort.treatment_day, days, rng)
-    tokens = tokenise(Histories(cohort.reports, cohort.step, weekday, treated), context=days)
-    seen = np.isfinite(cohort.reports)
-    outcome = cohort.reports[:, (start + np.arange(CONTEXT_DAYS))[:, None] + HORIZONS]
+    return _batch(Histories(cohort.reports, cohort.step, weekday, treated), start)
+
+
+def diary_batch(diaries: Sequence[Diary], persons: int, seed: int) -> Batch:
+    """Tokens and outcomes of real diaries, drawn with replacement; of long ones a stretch."""
+    rng = np.random.default_rng([seed, 7])
+    days = CONTEXT_DAYS + int(HORIZONS[-1])
+    drawn = [diaries[i] for i in rng.integers(0, len(diaries), persons)]
+    reports = np.full((persons, 2 * days), np.nan, np.float32)
+    weekday = np.empty(persons, np.int64)
+    for row, (values, diary) in enumerate(zip(reports, drawn, strict=True)):
+        # A stretch keeps what came before it, as far as there is room, so that its first day is not the record's.
+        first = int(rng.integers(0, max(1, len(diary.values) - days + 1)))
+        before = min(first, days)
+        part = diary.values[first - before : first + days]
+        values[days - before : days - before + len(part)] = part
+        weekday[row] = -1 if diary.weekday < 0 else (diary.weekday + first + days) % 7
+    steps = np.array([diary.step for diary in drawn], np.float32)
+    return _batch(Histories.untreated(reports, steps, weekday), days)
+
+
+def _batch(histories: Histories, start: int) -> Batch:
+    """Records as the network is taught, from the column ``start`` on."""
+    tokens = tokenise(histories, context=histories.values.shape[1])
+    seen = np.isfinite(histories.values)
+    outcome = histories.values[:, (start + np.arange(CONTEXT_DAYS))[:, None] + HORIZONS]
     part = slice(start, start + CONTEXT_DAYS)
     # An origin counts from the third report on.
     outcome = np.where((np.cumsum(seen, 1)[:, part] >= 3)[..., None], outcome, np.nan)
@@ -210,16 +241,25 @@ def train_network(
     seed: int,
     checkpoint: Path,
     settings: CohortSettings | None = None,
+    begin: QuantileTransformer | None = None,
+    diaries: Sequence[Diary] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> QuantileTransformer:
     """Raise a network on simulated cohorts; stops early when another population's loss no longer falls.
 
     Runs on a GPU in mixed precision where there is one. Interrupted, it goes on from ``checkpoint``; the data of every
     step follow from the seed, so that the result is the same.
+
+    Parameters
+    ----------
+    begin
+        A network to go on from; a new one by default.
+    diaries
+        Real ones: every other batch is then drawn from them, and a sixth of them, set aside, says when to stop.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
-    model = QuantileTransformer(size).to(device)
+    model = (QuantileTransformer(size) if begin is None else copy.deepcopy(begin)).train().to(device)
     average = copy.deepcopy(model)
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=schedule.rate, weight_decay=schedule.weight_decay, betas=(0.9, 0.98)
@@ -233,13 +273,22 @@ def train_network(
         average.load_state_dict(saved["average"])
         optimiser.load_state_dict(saved["optimiser"])
         start, best, best_loss, stale = saved["cohort"], saved["best"], saved["best_loss"], saved["stale"]
-    validation = simulated_batch(2048, seed + 900_000_000, OTHER_POPULATION)
+    judges, learners = diaries[::6], [d for i, d in enumerate(diaries) if i % 6]
+    if learners:
+        validation = diary_batch(judges, 2048, seed)
+    else:
+        validation = simulated_batch(2048, seed + 900_000_000, OTHER_POPULATION)
     # Compiling takes most of a minute and makes each step several times faster; it needs a C++ compiler.
     compiled = schedule.trajectories > 50_000 and shutil.which("c++") is not None
     step_loss = torch.compile(loss) if compiled else loss
     every = max(1, schedule.validate_every // cohort_size)
     for cohort in range(start, cohorts):
-        data = simulated_batch(cohort_size, seed + 1_000_000 * (1 + seed) + cohort, settings)
+        draw = seed + 1_000_000 * (1 + seed) + cohort
+        if learners:
+            half = cohort_size // 2
+            data = simulated_batch(half, draw, settings).followed_by(diary_batch(learners, half, draw))
+        else:
+            data = simulated_batch(cohort_size, draw, settings)
         share = cohort / cohorts
         rate = schedule.rate * min(1.0, (cohort + 1) / 8) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
         for group in optimiser.param_groups:
@@ -295,6 +344,19 @@ def _validate(model: QuantileTransformer, batch: Batch, device: torch.device) ->
 
 def _slices(length: int, size: int) -> Iterator[slice]:
     return (slice(i, min(i + size, length)) for i in range(0, length, size))
+
+
+def save(model: QuantileTransformer, path: Path) -> None:
+    """Write the weights and sizes so that training can go on from them (safetensors, no pickle)."""
+    save_file(model.state_dict(), path, metadata={"architecture": json.dumps(asdict(model.size))})
+
+
+def load(path: Path) -> QuantileTransformer:
+    """Read what :func:`save` wrote."""
+    with safe_open(path, "pt") as stored:
+        model = QuantileTransformer(Architecture(**json.loads(stored.metadata()["architecture"])))
+        model.load_state_dict({name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118 - no mapping
+    return model.eval()
 
 
 class _Deployed(nn.Module):

@@ -74,6 +74,15 @@ class Histories:
         return Histories(self.values[index], self.step[index], self.weekday[index], self.treated[index])
 
 
+@dataclass(frozen=True)
+class Diary:
+    """One series to learn from: daily values on the unit scale from its first day, step, and that day's weekday."""
+
+    values: Array
+    step: float
+    weekday: int
+
+
 def stack_right(series: list[Array]) -> Array:
     """Right-align ragged daily series in one array, ``NaN`` before a record begins; at most the lookback."""
     width = min(max(len(s) for s in series), LOOKBACK_DAYS)

@@ -26,17 +26,19 @@ from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights, share_
 from novamind.symptoms.experts import EXPERTS, HORIZON_GROUPS, REPORT_GROUPS, fit_expert, horizon_group, report_group
 from novamind.symptoms.features import summarise
 from novamind.symptoms.interpolation import on_steps
-from novamind.symptoms.model import TRANSFORMER_FILE, Prediction, SymptomModel
+from novamind.symptoms.model import NETWORK_FILE, TRANSFORMER_FILE, Prediction, SymptomModel
 from novamind.symptoms.origins import Origins
 from novamind.symptoms.ports import Forecaster
-from novamind.symptoms.preprocessing import Array, Histories, told_treatment, windows
-from novamind.symptoms.service import Scales, prepare, scales_of, weekday_of
+from novamind.symptoms.preprocessing import Array, Diary, Histories, told_treatment, windows
+from novamind.symptoms.service import SHIPPED, Scales, prepare, scales_of, weekday_of
 from novamind.symptoms.transformer import TransformerQuantiles
 
 MAX_HORIZON = 30
 #: Days of history at the origins that a simulated cohort is cut at: short records are the normal case.
 _ORIGINS = (14, 17, 21, 28, 36, 50, 75, 120, 200)
 _MIN_REPORTS = 4
+#: The network's schooling on the user's own diaries: persons shown, half of them simulated, and the learning rate.
+_SCHOOLING, _SCHOOLING_RATE = 60_000, 5e-4
 _MIN_WINDOWS = 200  # of the user's own series, in each part
 _ENOUGH_OUTCOMES = 1000  # of the user's own, in each group of horizons and record lengths
 
@@ -102,15 +104,6 @@ class Windows:
         return Windows(self.histories.rows(index), self.future[index])
 
 
-@dataclass(frozen=True)
-class Diary:
-    """One series of a user's own data: the unit scale, by day, from its first day."""
-
-    values: Array
-    step: float
-    weekday: int
-
-
 def diaries(frame: LongFrame, scale: Scales, *, dated: bool = True) -> list[Diary]:
     """The series of a long frame that are long enough to learn from; ``scale`` as in ``forecast_many``."""
     series, _ = prepare(frame, scales_of(frame, scale, None, "high"))
@@ -152,7 +145,7 @@ def own_windows(diaries: Sequence[Diary], seed: int, per_series: int = 30) -> tu
     late: list[Windows] = []
     for diary in diaries:
         length = len(diary.values)
-        cut = max(10, int(length * 0.7))
+        cut = _cut(diary)
         for part, first, last, end in ((early, 10, cut - 1, cut), (late, cut, length - 1, length)):
             days = np.arange(first, last)
             for day in np.sort(rng.permutation(days)[:per_series]):
@@ -230,7 +223,7 @@ def train(
     progress("fitting the boosted trees")
     booster = BoostedQuantiles(fit_booster(*table, parameters=parameters, rounds=preset.rounds, seed=seed))
 
-    members: tuple[Forecaster, ...] = (*experts, booster, _transformer(preset, seed, out, progress))
+    members: tuple[Forecaster, ...] = (*experts, booster, _transformer(preset, seed, out, _earlier(diaries), progress))
     model = assembled(members, weigh, calibrate, measure, name, progress)
     model.save(
         out,
@@ -278,19 +271,43 @@ def assembled(
     return _measured(model, measure)
 
 
-def _transformer(preset: Preset, seed: int, out: Path, progress: Progress) -> TransformerQuantiles:
-    """Raise the network, or go on where an interrupted run stopped, and write it as ONNX."""
+def _transformer(
+    preset: Preset, seed: int, out: Path, diaries: Sequence[Diary], progress: Progress
+) -> TransformerQuantiles:
+    """Raise the network, or go on where an interrupted run stopped, and write it as ONNX.
+
+    With diaries the shipped network, where it has the preset's size, is the start, and goes to school with them.
+    """
     try:
-        from novamind.symptoms.network import Architecture, Schedule, export, train_network
+        from novamind.symptoms import network
     except ImportError as error:
         raise ServiceUnavailableError("training needs PyTorch: pip install 'novamind[train]'") from error
-    size = Architecture(preset.width, preset.layers, preset.heads, preset.feed_forward, preset.dropout)
+    size = network.Architecture(preset.width, preset.layers, preset.heads, preset.feed_forward, preset.dropout)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "transformer.checkpoint"
-    network = train_network(size, Schedule(preset.trajectories), seed=seed, checkpoint=checkpoint, progress=progress)
-    export(network, out / TRANSFORMER_FILE)
+    raised = network.load(SHIPPED / NETWORK_FILE) if diaries else None
+    if raised is None or raised.size != size:
+        schedule = network.Schedule(preset.trajectories)
+        raised = network.train_network(size, schedule, seed=seed, checkpoint=checkpoint, progress=progress)
+    if diaries:
+        checkpoint.unlink(missing_ok=True)
+        schedule = network.Schedule(min(preset.trajectories, _SCHOOLING), rate=_SCHOOLING_RATE, validate_every=6_000)
+        raised = network.train_network(
+            size, schedule, seed=seed, checkpoint=checkpoint, begin=raised, diaries=diaries, progress=progress
+        )
+    network.export(raised, out / TRANSFORMER_FILE)
+    network.save(raised, out / NETWORK_FILE)
     checkpoint.unlink(missing_ok=True)
     return TransformerQuantiles.load(out / TRANSFORMER_FILE)
+
+
+def _earlier(diaries: Sequence[Diary]) -> list[Diary]:
+    """The part of each diary that lies before everything that weighs, calibrates and measures."""
+    return [replace(diary, values=diary.values[: _cut(diary)]) for diary in diaries]
+
+
+def _cut(diary: Diary) -> int:
+    return max(10, int(len(diary.values) * 0.7))
 
 
 def _join(parts: Sequence[Windows]) -> Windows:
