@@ -237,13 +237,13 @@ class _Records:
             *(_instant(f"{name}_text").alias(name) for name in ("start", "end", "stored")),
             _offset("start_text").alias("offset"),
             pl.col("device_text").str.extract(r"name:([^,>]*)").alias("product"),
-            pl.col("device_text").str.extract(r"hardware:([^,>]*)").alias("hardware"),
+            pl.col("device_text").str.extract(r"hardware:(.*?)(?:, \w+:|>|$)").alias("hardware"),
         )
         frame = _travelled(frame, zones)
         exported = None if self._exported is None else _parsed_date(self._exported)
         frame = self._without_wrong_clocks(frame, exported)
         product = pl.concat_str("product", "hardware", separator=" ", ignore_nulls=True)
-        named = pl.concat_str(pl.col("product"), pl.col("source_name"), separator=" ", ignore_nulls=True)
+        named = pl.col("product").fill_null(pl.col("source_name"))
         frame = frame.with_columns(
             pl.when(product != "").then(product).otherwise(_without_owner(pl.col("source_name"))).alias("source"),
             pl.when("typed_in")

@@ -68,6 +68,8 @@ def batches(path: Path, tally: Tally) -> Iterator[Batch]:
                     reading.take(message.name, {f.name: f.value for f in message.fields if f.value is not None})
     except (fitdecode.FitError, ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
         raise ValidationError(f"{path.name}: is not a whole FIT file: copy it from the device again") from error
+    if reading.messages == 0:
+        raise ValidationError(f"{path.name}: is not a whole FIT file: it is empty")
     yield Batch(*reading.samples(path.name), path.name)
 
 
@@ -82,10 +84,10 @@ class _Reading:
         self._energy_read: datetime | None = None
         self._sleep: tuple[datetime, str] | None = None
         self._product = "Garmin"
-        self._row = 0
+        self.messages = 0
 
     def take(self, message: str, fields: dict[str, Any]) -> None:
-        self._row += 1
+        self.messages += 1
         self._tell_time(fields)
         if message == "file_id" and fields.get("garmin_product"):
             self._product = f"Garmin {fields['garmin_product']}"
@@ -135,7 +137,7 @@ class _Reading:
             return
         for one in value if isinstance(value, tuple) else (value,):
             if one is not None:
-                self._rows.append((self._row, signal, at, at, float(one), unit))  # type: ignore[arg-type]
+                self._rows.append((self.messages, signal, at, at, float(one), unit))  # type: ignore[arg-type]
 
     def _count(self, fields: dict[str, Any]) -> None:
         now: datetime = self._now  # type: ignore[assignment]
@@ -156,7 +158,7 @@ class _Reading:
                 *before, total, _ = self._rows.pop()
                 self._rows.append((*before, total + gained, unit))  # type: ignore[arg-type]
             elif gained > 0:
-                self._rows.append((self._row, signal, start or now, now, gained, unit))
+                self._rows.append((self.messages, signal, start or now, now, gained, unit))
         if "active_calories" in amounts:
             self._energy_read = now
         self._monitored = now
@@ -166,7 +168,7 @@ class _Reading:
         if self._sleep is not None:
             since, before = self._sleep
             for signal in _SLEEP_LEVELS.get(before, ()):
-                self._rows.append((self._row, signal, since, now, 0.0, "min"))
+                self._rows.append((self.messages, signal, since, now, 0.0, "min"))
         self._sleep = (now, level)
 
     def _without_fast_clock(self, frame: pl.DataFrame, file: str) -> pl.DataFrame:

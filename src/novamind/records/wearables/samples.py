@@ -171,12 +171,14 @@ def _kept(frame: pl.DataFrame, keep: pl.Expr, reason: str, batch: Batch, tally: 
 
 
 def _on_clock(frame: pl.DataFrame, clock: Clock, zone: ZoneInfo | None) -> pl.DataFrame:
+    if not len(frame):
+        return frame
     if clock == "utc" and zone is None:
         raise ValidationError(
             "the file keeps its times in UTC and does not say where the person lives: give the timezone, "
             "e.g. Europe/Berlin"
         )
-    if zone is None or not len(frame):
+    if zone is None:
         return frame
     starts, ends = (frame[name].to_numpy().astype("datetime64[us]") for name in ("start", "end"))
     if clock == "local":
