@@ -9,6 +9,7 @@ from novamind.errors import NovamindError, ValidationError
 from novamind.neurochemistry import commands as neurochemistry
 from novamind.pharmacogenomics import commands as pharmacogenomics
 from novamind.populations import commands as populations
+from novamind.records import commands as records
 from novamind.symptoms import commands as symptoms
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ symptoms.register(app, train)
 pharmacogenomics.register(app)
 neurochemistry.register(app, train)
 populations.register(app)
+records.register(app)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 import narwhals as nw
 import numpy as np
 import polars as pl
-from narwhals.typing import EagerAllowed, IntoDataFrame
+from narwhals.typing import EagerAllowed, IntoDataFrame, IntoSeries
 from numpy.typing import NDArray
 
 from novamind.errors import InsufficientDataError, ValidationError
@@ -131,7 +131,8 @@ def symptom_frame(
 def signal_frame(frame: IntoDataFrame, *, today: date | None = None, timezone: str | None = None) -> LongFrame:
     """Check a frame of biometric signals: ``timestamp, value, signal [, patient_id, unit]``.
 
-    As :func:`symptom_frame`; one signal of one patient must keep one unit.
+    As :func:`symptom_frame`; one signal of one patient must keep one unit. Local times may come with
+    ``utc_offset_minutes``, how far the clock was ahead of UTC, as :mod:`novamind.records.wearables` writes it.
     """
     return _long_frame(frame, "signal", None, None, today, timezone)
 
@@ -157,11 +158,13 @@ def _long_frame(
     if len(frame) == 0:
         raise InsufficientDataError("the table has no rows: give at least one observation")
 
-    local, utc_offset = _times(frame[time_column], time_column, zone)
+    local, utc_offset = parse_times(frame[time_column], time_column, zone)
+    if name_column == "signal" and utc_offset is None and "utc_offset_minutes" in frame.columns:
+        local, utc_offset = _with_offsets(local, frame["utc_offset_minutes"], zone)
     _check_days(local, utc_offset, time_column, today, zone)
     patients = _texts(frame["patient_id"], "patient_id") if "patient_id" in frame.columns else None
     names = _texts(frame[name_column], name_column) if name_column in frame.columns else None
-    values = _numbers(frame["value"], "value")
+    values = parse_numbers(frame["value"], "value")
     if scale is not None:
         _check_scale(values, scale)
 
@@ -221,7 +224,9 @@ def _texts(column: nw.Series[Any], name: str) -> pl.Series:
     return texts
 
 
-def _numbers(column: nw.Series[Any], name: str) -> Floats:
+def parse_numbers(series: IntoSeries, name: str) -> Floats:
+    """Numbers of a column, or text that reads as one; ``NaN`` where nothing was given."""
+    column = nw.from_native(series, series_only=True)
     if column.dtype.is_numeric():
         values = np.array(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
     else:
@@ -250,8 +255,9 @@ def _check_scale(values: Floats, scale: tuple[float, float]) -> None:
     _refuse(off, "value", f"is off the scale, which runs from {low:g} to {high:g}")
 
 
-def _times(column: nw.Series[Any], name: str, zone: ZoneInfo | None) -> tuple[Times, Offsets | None]:
-    """Local times and, where the column has timezones, their offsets."""
+def parse_times(series: IntoSeries, name: str, zone: ZoneInfo | None = None) -> tuple[Times, Offsets | None]:
+    """Local times of a column and, where it has timezones, their offsets; ``name`` is what messages call it."""
+    column = nw.from_native(series, series_only=True)
     _refuse(_nulls(column), name, "is empty: every row needs a time")
     dtype = column.dtype
     if isinstance(dtype, nw.Datetime) and dtype.time_zone is not None:
@@ -267,6 +273,19 @@ def _times(column: nw.Series[Any], name: str, zone: ZoneInfo | None) -> tuple[Ti
     if zone is not None and offset is not None:
         return local_from_utc(local - offset, zone)
     return local, offset
+
+
+def _with_offsets(local: Times, column: nw.Series[Any], zone: ZoneInfo | None) -> tuple[Times, Offsets | None]:
+    minutes = parse_numbers(column, column.name)
+    absent = np.isnan(minutes)
+    if absent.all():
+        return local, None
+    _refuse(absent, column.name, "is empty while other rows have one: give it to all or to none")
+    _refuse(
+        (minutes % 1 != 0) | (np.abs(minutes) >= 24 * 60), column.name, "is not a whole number of minutes below a day"
+    )
+    offset = (minutes * 60).astype("timedelta64[s]")
+    return (local, offset) if zone is None else local_from_utc(local - offset, zone)
 
 
 def _microseconds(column: nw.Series[Any]) -> Times:

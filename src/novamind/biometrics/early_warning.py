@@ -1,0 +1,243 @@
+"""A warning when a confirmed leading signal moves off its baseline: which symptom, which way, when, and how sure.
+
+Only links that the engine confirmed speak (detected, explained by no confounder, the signal first): nothing else can
+warn. A leading signal's deviation is averaged over its last hours, and a warning begins when the average crosses a
+level. The level is the one that a stationary Gaussian process with the mean crossings seen in this person's past
+would cross once in the stated time (Rice 1945, Bell Syst Tech J 24:46): with ``n`` mean crossings upward a day, the
+level ``u`` in SD is crossed ``n exp(-u^2 / 2)`` times a day. The expected symptom is the link's effect times the
+deviation, both in SD, and is said only where it is large enough to matter.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+from scipy.special import ndtr
+
+from novamind.errors import ValidationError
+
+Floats = NDArray[np.float64]
+Reliability = Literal["high", "medium", "low"]
+
+QUARTER_HOURS = 91 * 24
+#: The recent mean's time constant.
+_MEMORY_HOURS = 12.0
+_LEAST_PAST_HOURS = 28 * 24
+#: Expected shifts below half of what Cohen (1988) calls small are not worth a warning.
+_LEAST_EXPECTED = 0.1
+_PAUSE_HOURS = 24
+_NOTABLE_SD = 0.5
+#: Least number of independent pairs for each level of reliability, and the largest q-value.
+_RELIABILITY: tuple[tuple[Reliability, float, float], ...] = (("high", 200, 0.01), ("medium", 60, 0.1))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedLink:
+    """One row of the links table that may warn.
+
+    Attributes
+    ----------
+    lag_hours, lag_low, lag_high
+        Hours by which the signal leads, with interval; 0 or more.
+    effect, effect_low, effect_high
+        Signed change of the symptom, in its SD, for one SD of the signal, with interval.
+    n_effective
+        Independent pairs of values that the link rests on.
+    """
+
+    signal: str
+    symptom: str
+    lag_hours: float
+    lag_low: float
+    lag_high: float
+    effect: float
+    effect_low: float
+    effect_high: float
+    q_value: float
+    n_effective: float
+
+    @property
+    def reliability(self) -> Reliability:
+        """High from 200 independent pairs at q <= 0.01, medium from 60 at q <= 0.1, low below."""
+        for level, pairs, q_value in _RELIABILITY:
+            if self.n_effective >= pairs and self.q_value <= q_value:
+                return level
+        return "low"
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyWarning:
+    """A confirmed leading signal has moved.
+
+    Attributes
+    ----------
+    hour
+        Cell at which the warning began.
+    deviation
+        The signal's recent mean, in SD of its own past.
+    expected_change, expected_low, expected_high
+        Of the symptom, in its SD, with the interval of the link's effect.
+    direction
+        +1 the symptom is expected to rise, -1 to fall.
+    horizon_hours, horizon_low, horizon_high
+        From now until the change is expected.
+    chance, usual_chance
+        That one report in the window lies half an SD or more off the symptom's mean in the direction expected, for a
+        normal symptom: with the deviation, and on any day.
+    reliability
+        Of the link; low ones do not warn.
+    evidence
+        One sentence on what the warning rests on.
+    """
+
+    signal: str
+    symptom: str
+    hour: int
+    deviation: float
+    expected_change: float
+    expected_low: float
+    expected_high: float
+    direction: int
+    horizon_hours: float
+    horizon_low: float
+    horizon_high: float
+    chance: float
+    usual_chance: float
+    reliability: Reliability
+    evidence: str
+
+
+def confirmed_links(rows: Iterable[Mapping[str, Any]]) -> tuple[ConfirmedLink, ...]:
+    """Rows of the links table on which a warning may rest: detected, explained by nothing else, the signal first.
+
+    Parameters
+    ----------
+    rows
+        Mappings with the links table's columns.
+    """
+    links = []
+    for row in rows:
+        lag, low, high = (float(row[name]) for name in ("lag_hours", "lag_low", "lag_high"))
+        if not row["detected"] or row["explained_by"] or not lag > 0:
+            continue
+        ends = float(row["effect_low"]), float(row["effect_high"])
+        links.append(
+            ConfirmedLink(
+                signal=str(row["signal"]),
+                symptom=str(row["symptom"]),
+                lag_hours=lag,
+                lag_low=max(low, 0.0),
+                lag_high=max(high, lag),
+                effect=float(row["effect"]),
+                effect_low=min(ends),
+                effect_high=max(ends),
+                q_value=float(row["q_value"]),
+                n_effective=float(row["n_effective"]),
+            )
+        )
+    return tuple(links)
+
+
+def early_warnings(
+    deviations: Mapping[str, Floats],
+    links: Sequence[ConfirmedLink],
+    *,
+    warnings_per_quarter: float = 4.0,
+    least_expected: float = _LEAST_EXPECTED,
+) -> tuple[EarlyWarning, ...]:
+    """Warnings of one person, in order of time; none without a confirmed link or where reliability is low.
+
+    Parameters
+    ----------
+    deviations
+        For each signal its ``(hours,)`` of deviations from the personal baseline, ``NaN`` where there is none.
+    warnings_per_quarter
+        How often the signals that lead would warn, all together and both ways, while nothing happens.
+    least_expected
+        Smallest expected change of the symptom, in its SD, that is worth a warning.
+
+    Raises
+    ------
+    ValidationError
+        A link's signal is missing, or a number is out of range.
+    """
+    if not warnings_per_quarter > 0 or not least_expected >= 0:
+        raise ValidationError("warnings_per_quarter must be above 0 and least_expected at least 0")
+    speaking = [link for link in links if link.reliability != "low"]
+    leading = sorted({link.signal for link in speaking})
+    missing = [signal for signal in leading if signal not in deviations]
+    if missing:
+        raise ValidationError(f"no deviations are given for {', '.join(missing)}")
+    found = []
+    for signal in leading:
+        moved = _moves(np.asarray(deviations[signal], dtype=np.float64), warnings_per_quarter / len(leading))
+        for hour, deviation in moved:
+            found += [
+                _warning(link, hour, deviation)
+                for link in speaking
+                if link.signal == signal and abs(link.effect * deviation) >= least_expected
+            ]
+    return tuple(sorted(found, key=lambda warning: (warning.hour, -abs(warning.expected_change))))
+
+
+def recent_mean(deviation: Floats) -> Floats:
+    """Exponentially weighted mean of the last hours up to each cell, over the values there are, ``(hours,)``.
+
+    ``NaN`` where less than a quarter of the recent hours, so weighted, has a value.
+    """
+    known = ~np.isnan(deviation)
+    keep = np.exp(-1 / _MEMORY_HOURS)
+    total, weight = (lfilter([1 - keep], [1.0, -keep], part) for part in (np.where(known, deviation, 0.0), known * 1.0))
+    return np.where(weight >= 0.25, total / np.maximum(weight, 0.25), np.nan)
+
+
+def _moves(deviation: Floats, per_quarter: float) -> list[tuple[int, float]]:
+    """Where the recent mean crosses its level, and the deviation there in SD of the signal's own past.
+
+    An hour is judged by the days before it alone; a level is told anew each day.
+    """
+    mean = recent_mean(deviation)
+    moves: list[tuple[int, float]] = []
+    outside, since = False, -_PAUSE_HOURS
+    for start in range(0, len(mean), 24):
+        past, raw = mean[:start], deviation[:start]
+        past, raw = past[~np.isnan(past)], raw[~np.isnan(raw)]
+        if len(past) < _LEAST_PAST_HOURS or not raw.std() > 0 or not past.std() > 0:
+            continue
+        middle, spread = float(np.median(past)), float(past.std())
+        crossings = int(np.sum((past[1:] > middle) & (past[:-1] <= middle)))
+        # Both ways: the rate of each is half of what is allowed.
+        level = np.sqrt(2 * np.log(max(crossings / len(past) / (per_quarter / 2 / QUARTER_HOURS), 1.5)))
+        for hour in range(start, min(start + 24, len(mean))):
+            height = (mean[hour] - middle) / spread
+            if np.isnan(height):
+                continue
+            if abs(height) < level / 2:
+                outside = False
+            elif abs(height) >= level and not outside and hour - since >= _PAUSE_HOURS:
+                outside, since = True, hour
+                moves.append((hour, float((mean[hour] - middle) / raw.std())))
+    return moves
+
+
+def _warning(link: ConfirmedLink, hour: int, deviation: float) -> EarlyWarning:
+    ends = sorted((link.effect_low * deviation, link.effect_high * deviation))
+    change = link.effect * deviation
+    # The mean lies about its memory behind the signal.
+    behind = _MEMORY_HOURS
+    horizon = [max(lag - behind, 0.0) for lag in (link.lag_hours, link.lag_low, link.lag_high)]
+    unexplained = np.sqrt(max(1 - link.effect**2, 0.05))
+    way = "above" if deviation > 0 else "below"
+    evidence = (
+        f"{link.signal} lies {abs(deviation):.1f} SD {way} its baseline; in this record it led {link.symptom} by "
+        f"{link.lag_hours:.0f} h ({link.lag_low:.0f} to {link.lag_high:.0f}), q = {link.q_value:.2g}, "
+        f"{link.n_effective:.0f} independent pairs"
+    )
+    return EarlyWarning(
+        link.signal, link.symptom, hour, deviation, change, ends[0], ends[1], 1 if change > 0 else -1,
+        horizon[0], horizon[1], horizon[2], float(ndtr((abs(change) - _NOTABLE_SD) / unexplained)),
+        float(ndtr(-_NOTABLE_SD)), link.reliability, evidence,
+    )  # fmt: skip

@@ -1,0 +1,23 @@
+"""Wearable exports in: one long frame of signals with fixed names and units, every minute counted once."""
+
+from novamind.records.wearables.reader import (
+    COLUMNS,
+    SignalCoverage,
+    WearableRecord,
+    WearableSummary,
+    convert_wearables,
+    read_wearables,
+)
+from novamind.records.wearables.signals import SIGNALS, Signal, signal_named
+
+__all__ = [
+    "COLUMNS",
+    "SIGNALS",
+    "Signal",
+    "SignalCoverage",
+    "WearableRecord",
+    "WearableSummary",
+    "convert_wearables",
+    "read_wearables",
+    "signal_named",
+]

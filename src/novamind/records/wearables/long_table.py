@@ -1,0 +1,48 @@
+"""Plain long tables: ``timestamp, signal, value [, patient_id, unit, source, end]`` in CSV or Parquet.
+
+Names and units are those of the table of signals; without ``unit`` the value is in the signal's own. Times follow the
+rules of :mod:`novamind.records.frames`: all with a timezone or none.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from novamind.records.frames import parse_numbers, parse_times
+from novamind.records.tables import read_table, require_columns
+from novamind.records.wearables.samples import Batch, frame_of
+from novamind.records.wearables.signals import SIGNALS
+from novamind.settings import Settings
+
+
+def batches(path: Path, settings: Settings) -> Iterator[Batch]:
+    """Read one table, whole.
+
+    Raises
+    ------
+    ValidationError
+        As :func:`novamind.records.read_table` and :func:`novamind.records.signal_frame`.
+    """
+    table = read_table(path, settings)
+    require_columns(table.columns, ["timestamp", "signal", "value"])
+    local, offset = parse_times(table["timestamp"], "timestamp")
+    ends = parse_times(table["end"], "end") if "end" in table.columns else (local, offset)
+    units = {name: signal.unit for name, signal in SIGNALS.items()}
+    names = table["signal"].cast(pl.String).str.strip_chars()
+    sources = table["source"].cast(pl.String) if "source" in table.columns else pl.Series(["table"] * len(table))
+    frame = frame_of(
+        {
+            "row": pl.Series(range(1, len(table) + 1)),
+            "patient_id": table["patient_id"].cast(pl.String) if "patient_id" in table.columns else None,
+            "signal": names.fill_null(""),
+            "start": pl.Series(local if offset is None else local - offset),
+            "end": pl.Series(ends[0] if ends[1] is None else ends[0] - ends[1]),
+            "offset": None if offset is None else pl.Series(offset.astype("int64")),
+            "value": pl.Series(parse_numbers(table["value"], "value")),
+            "unit": table["unit"].cast(pl.String) if "unit" in table.columns else names.replace(units),
+            "source": sources.fill_null("table"),
+            "device": pl.Series(["wearable"] * len(table)),
+        }
+    )
+    yield Batch(frame, "local" if offset is None else "offset", path.name)

@@ -1,0 +1,111 @@
+"""Open mHealth and IEEE 1752.1 data points: one, a list, or one a line; with or without their header.
+
+The measure is told by its key in the body; ``effective_time_frame`` is a moment or an interval given by two of start,
+end and duration. Blood pressure and sleep carry several measures in one point. A header says who is meant
+(``user_id`` is not kept) and what measured (``modality`` self-reported: typed in by hand).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from novamind.records.wearables.json_files import number
+from novamind.records.wearables.rows import Rows
+from novamind.records.wearables.samples import Batch, Tally
+
+_SIGNAL_OF = {
+    "heart_rate": "heart_rate",
+    "respiratory_rate": "respiratory_rate",
+    "rr_interval": "rr_interval",
+    "oxygen_saturation": "oxygen_saturation",
+    "body_temperature": "body_temperature",
+    "skin_temperature": "skin_temperature",
+    "step_count": "steps",
+    "distance": "distance",
+    "kcal_burned": "active_energy",
+    "calories_burned": "active_energy",
+    "total_sleep_time": "sleep_duration",
+    "sleep_duration": "sleep_duration",
+    "latency_to_sleep_onset": "sleep_latency",
+    "sleep_maintenance_efficiency_percentage": "sleep_efficiency",
+    "systolic_blood_pressure": "blood_pressure_systolic",
+    "diastolic_blood_pressure": "blood_pressure_diastolic",
+    "body_weight": "weight",
+    "blood_glucose": "blood_glucose",
+}
+_SECONDS = {"s": 1, "sec": 1, "min": 60, "h": 3_600, "d": 86_400, "ms": 0.001}
+_WHOLE_SLEEP = ("latency_to_sleep_onset", "wake_after_sleep_onset")
+
+
+def recognised(document: Any) -> bool:
+    """Whether a JSON file holds data points."""
+    points = document if isinstance(document, list) else [document]
+    return bool(points) and isinstance(_body(points[0]), dict) and "effective_time_frame" in _body(points[0])
+
+
+def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
+    """Samples of one file."""
+    sources: dict[tuple[str, str], Rows] = {}
+    for row, point in enumerate(document if isinstance(document, list) else [document], start=1):
+        body = _body(point)
+        if not isinstance(body, dict) or not isinstance(body.get("effective_time_frame"), dict):
+            tally.not_read("Open mHealth point without time frame")
+            continue
+        name, device = _origin(point)
+        rows = sources.setdefault((name, device), Rows(name, device))
+        start, end = _time_frame(body["effective_time_frame"])
+        found = [key for key in body if key in _SIGNAL_OF]
+        if any(key in body for key in _WHOLE_SLEEP):
+            rows.add(row, "sleep_in_bed", start, 0, "min", end=end)
+        elif not found:
+            tally.not_read("Open mHealth measure of another kind")
+        for key in found:
+            value, unit = _measured(body[key])
+            signal = _SIGNAL_OF[key]
+            summed = signal in ("steps", "distance", "active_energy")
+            rows.add(row, signal, start, value, unit, end=end if summed else None)
+    for rows in sources.values():
+        yield from rows.batches(file)
+
+
+def _body(point: Any) -> Any:
+    return point.get("body", point) if isinstance(point, dict) else None
+
+
+def _origin(point: dict[str, Any]) -> tuple[str, str]:
+    header = point.get("header")
+    header = header if isinstance(header, dict) else {}
+    provenance = header.get("acquisition_provenance")
+    provenance = provenance if isinstance(provenance, dict) else {}
+    modality = provenance.get("modality", header.get("modality"))
+    name = provenance.get("source_name") or "Open mHealth"
+    return str(name), "manual" if modality == "self-reported" else "wearable" if modality == "sensed" else "other"
+
+
+def _measured(value: Any) -> tuple[Any, str]:
+    if isinstance(value, dict):
+        return value.get("value"), str(value.get("unit", ""))
+    return value, "count"
+
+
+def _time_frame(frame: dict[str, Any]) -> tuple[str | None, str | None]:
+    if "date_time" in frame:
+        return frame["date_time"], None
+    interval = frame.get("time_interval")
+    interval = interval if isinstance(interval, dict) else {}
+    start, end = interval.get("start_date_time"), interval.get("end_date_time")
+    duration = interval.get("duration") or {}
+    amount = number(duration.get("value")) if isinstance(duration, dict) else None
+    seconds = None if amount is None else amount * _SECONDS.get(str(duration.get("unit")), float("nan"))
+    if end is None and start is not None and seconds is not None:
+        end = _shifted(start, seconds)
+    if start is None and end is not None and seconds is not None:
+        start = _shifted(end, -seconds)
+    return start, end
+
+
+def _shifted(moment: Any, seconds: float) -> str | None:
+    try:
+        return (datetime.fromisoformat(moment) + timedelta(seconds=seconds)).isoformat()
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,67 @@
+"""Rows out of JSON documents, and the batches they make."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from novamind.records.wearables.json_files import moments, number
+from novamind.records.wearables.samples import Batch, frame_of
+
+
+@dataclass(slots=True)
+class Rows:
+    """Collects samples whose times are ISO 8601 texts.
+
+    ``source`` and ``device`` hold for all rows of a file.
+    """
+
+    source: str
+    device: str = "wearable"
+    _rows: list[tuple[int, str, str | None, str | None, float | None, str, float]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(
+        self, row: int, signal: str, start: Any, value: Any, unit: str, *, end: Any = None, seconds: float = 0
+    ) -> None:
+        """Take one sample.
+
+        Parameters
+        ----------
+        row
+            Its number in the file.
+        start, end
+            ISO 8601 texts; an end that is not given lies ``seconds`` after the start.
+        """
+        begin = start if isinstance(start, str) else None
+        stop = begin if end is None else end if isinstance(end, str) else None
+        self._rows.append((row, signal, begin, stop, number(value), unit, seconds))
+
+    def batches(self, file: str, *, written_in_utc: bool = False) -> Iterator[Batch]:
+        """What was collected: rows with an offset, and rows without one on the wall clock or in UTC."""
+        if not self._rows:
+            return
+        row, signal, start, end, value, unit, seconds = zip(*self._rows, strict=True)
+        begins, ends = moments(list(start)), moments(list(end))
+        stop = ends["instant"] + pl.Series([int(s * 1e6) for s in seconds], dtype=pl.Duration("us"))
+        frame = frame_of(
+            {
+                "row": row,
+                "signal": signal,
+                "start": begins["instant"],
+                "end": stop.fill_null(begins["instant"]),
+                "offset": begins["offset"],
+                "value": value,
+                "unit": unit,
+                "source": [self.source] * len(row),
+                "device": [self.device] * len(row),
+            }
+        )
+        known = frame["offset"].is_not_null()
+        if known.any():
+            yield Batch(frame.filter(known), "offset", file)
+        if not known.all():
+            yield Batch(frame.filter(~known), "utc" if written_in_utc else "local", file)

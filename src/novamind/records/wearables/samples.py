@@ -1,0 +1,189 @@
+"""Samples as the formats' readers hand them over, and the rules that every row must keep.
+
+A batch is a Polars frame with the columns of :data:`BATCH`. Its times are on one clock:
+
+- ``offset``: instants in UTC, and the seconds by which the person's wall clock was ahead (``offset``);
+- ``utc``: instants in UTC without a wall clock; a timezone must be given;
+- ``local``: wall-clock times; with a timezone they become instants by the rules of
+  :mod:`novamind.timeline.clock` (a time that autumn repeats is its first pass, one that spring skips moves
+  forward), without one they stay what they are.
+
+A row that breaks a rule is left out and counted under its reason, with the place of the first one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from novamind.errors import ValidationError
+from novamind.records.wearables.signals import DAILY_HOURS, SIGNALS, conversions, daily_names
+from novamind.timeline import local_from_utc, utc_from_local
+
+Clock = Literal["offset", "utc", "local"]
+
+#: What a reader fills in. ``row`` counts from 1 in the file's own order; ``unit`` is as written;
+#: ``device`` is one of :data:`DEVICES`; a ``patient_id`` of null means the person whose file it is.
+BATCH: dict[str, type[pl.DataType] | pl.DataType] = {
+    "row": pl.Int64,
+    "patient_id": pl.String,
+    "signal": pl.String,
+    "start": pl.Datetime("us"),
+    "end": pl.Datetime("us"),
+    "offset": pl.Int32,
+    "value": pl.Float64,
+    "unit": pl.String,
+    "source": pl.String,
+    "device": pl.String,
+}
+
+#: Kinds of device in the order in which they are believed.
+DEVICES = ("wearable", "phone", "other", "manual")
+
+#: No consumer wearable measured before; an earlier time comes from a clock that was never set.
+EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001 - compared with wall-clock times
+LONGEST = timedelta(hours=26)
+
+_CONVERSIONS = pl.DataFrame(
+    conversions(),
+    schema={"signal": pl.String, "unit": pl.String, "factor": pl.Float64, "shift": pl.Float64},
+    orient="row",
+)
+_RANGES = pl.DataFrame(
+    [(s.name, float(s.low), float(s.high), s.aggregation) for s in SIGNALS.values()],
+    schema={"signal": pl.String, "low": pl.Float64, "high": pl.Float64, "aggregation": pl.String},
+    orient="row",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Samples of one file on one clock."""
+
+    samples: pl.DataFrame
+    clock: Clock
+    file: str
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """Rows that were not taken, and why."""
+
+    signal: str
+    reason: str
+    rows: int
+    first_file: str
+    first_row: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was read, left out and not understood."""
+
+    rows_read: int = 0
+    left_out: dict[tuple[str, str], LeftOut] = field(default_factory=dict)
+    unread: dict[str, int] = field(default_factory=dict)
+
+    def leave_out(self, rows: pl.DataFrame, reason: str, file: str = "") -> None:
+        """Count rows (with ``signal`` and ``row``) under a reason."""
+        for name, count, first in rows.group_by("signal").agg(pl.len(), pl.col("row").min().alias("first")).iter_rows():
+            entry = self.left_out.setdefault((name, reason), LeftOut(name, reason, 0, file, int(first)))
+            entry.rows += count
+
+    def not_read(self, kind: str, rows: int = 1) -> None:
+        """Count records that have no place among the signals."""
+        self.unread[kind] = self.unread.get(kind, 0) + rows
+
+    def left_out_rows(self) -> list[dict[str, Any]]:
+        """All that was left out, largest first."""
+        return [asdict(entry) for entry in sorted(self.left_out.values(), key=lambda e: (-e.rows, e.signal, e.reason))]
+
+
+def frame_of(columns: Mapping[str, Sequence[Any] | pl.Series | None]) -> pl.DataFrame:
+    """Columns as a batch's samples; what is not given is null, ``end`` is ``start``."""
+    given = {name: values for name, values in columns.items() if values is not None}
+    length = len(next(iter(given.values())))
+    frame = pl.DataFrame(
+        {
+            name: pl.Series(name, given.get(name, [None] * length), dtype=dtype, strict=False)
+            for name, dtype in BATCH.items()
+        }
+    )
+    return frame.with_columns(pl.col("end").fill_null(pl.col("start")))
+
+
+def taken(batch: Batch, zone: ZoneInfo | None, latest: datetime, tally: Tally) -> pl.DataFrame:
+    """The rows that keep the rules, in canonical units, with ``offset`` where the wall clock is known.
+
+    Parameters
+    ----------
+    zone
+        The clock the person lives by; ``None`` where the file knows it or it stays unknown.
+    latest
+        No sample is later (wall clock).
+    """
+    tally.rows_read += len(batch.samples)
+    frame = batch.samples.with_columns(pl.col("unit").str.to_lowercase().str.strip_chars())
+    frame = _kept(frame, pl.col("signal").is_in(list(SIGNALS)), "signal is not in the table of signals", batch, tally)
+    frame = frame.join(_CONVERSIONS, on=["signal", "unit"], how="left", maintain_order="left")
+    frame = frame.with_columns(pl.col("value") * pl.col("factor") + pl.col("shift"))
+    frame = _kept(
+        frame, pl.col("start").is_not_null() & pl.col("end").is_not_null(), "time cannot be read", batch, tally
+    )
+    frame = _on_clock(frame, batch.clock, zone)
+    local = pl.col("start") + pl.duration(seconds=pl.col("offset").fill_null(0))
+    length = pl.col("end") - pl.col("start")
+    names = daily_names()
+    frame = frame.with_columns(
+        pl.when(length >= timedelta(hours=DAILY_HOURS))
+        .then(pl.col("signal").replace(names))
+        .otherwise(pl.col("signal"))
+    ).join(_RANGES, on="signal", how="left", maintain_order="left")
+    frame = frame.with_columns(
+        pl.when(pl.col("aggregation") == "interval")
+        .then(length.dt.total_microseconds() / 60e6)
+        .otherwise(pl.col("value"))
+        .alias("value")
+    )
+    for keep, reason in (
+        (pl.col("factor").is_not_null() | (pl.col("aggregation") == "interval"), "unit is not known"),
+        (pl.col("value").is_finite().fill_null(value=False), "value is not a number"),
+        (local >= EARLIEST, "time lies before 2000: the device's clock was not set"),
+        (local <= latest, "time lies in the future"),
+        (length >= timedelta(0), "ends before it starts"),
+        (length <= LONGEST, "lasts longer than a day"),
+        (pl.col("value") >= pl.col("low"), "value lies below the plausible range"),
+        (pl.col("value") <= pl.col("high"), "value lies above the plausible range"),
+    ):
+        frame = _kept(frame, keep, reason, batch, tally)
+    return frame.select(*BATCH).drop("unit")
+
+
+def _kept(frame: pl.DataFrame, keep: pl.Expr, reason: str, batch: Batch, tally: Tally) -> pl.DataFrame:
+    mask = frame.select(keep.fill_null(value=False).alias("keep")).to_series()
+    if mask.all():
+        return frame
+    tally.leave_out(frame.filter(~mask), reason, batch.file)
+    return frame.filter(mask)
+
+
+def _on_clock(frame: pl.DataFrame, clock: Clock, zone: ZoneInfo | None) -> pl.DataFrame:
+    if not len(frame):
+        return frame
+    if clock == "utc" and zone is None:
+        raise ValidationError(
+            "the file keeps its times in UTC and does not say where the person lives: give the timezone, "
+            "e.g. Europe/Berlin"
+        )
+    if zone is None:
+        return frame
+    starts, ends = (frame[name].to_numpy().astype("datetime64[us]") for name in ("start", "end"))
+    if clock == "local":
+        starts, ends = utc_from_local(starts, zone), utc_from_local(ends, zone)
+    _, offset = local_from_utc(starts, zone)
+    return frame.with_columns(
+        pl.Series("start", starts), pl.Series("end", ends), pl.Series("offset", offset.astype("int64"), dtype=pl.Int32)
+    )
