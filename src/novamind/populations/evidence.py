@@ -211,6 +211,8 @@ class EstimatedEffect:
         )
         if placebo is not None:
             seen = ~np.isnan(placebo)
+            if np.ptp(placebo[seen]) == 0:
+                raise ValidationError("The placebo outcome is the same in every row; name one that varies.")
             before = EffectModel(seed).fit(X[seen], treated[seen], placebo[seen], randomised=self.randomised)
             z = before.average_effect / before.standard_error
             (failures if abs(z) > _PLACEBO_Z else notes).append(

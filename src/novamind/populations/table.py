@@ -196,7 +196,9 @@ def _labels(series: Any) -> list[str | bool | None]:
 
 def _decimals(values: NDArray[np.float64]) -> int | None:
     for places in range(5):
-        if np.allclose(values, np.round(values, places), rtol=0, atol=10.0 ** -(places + 6)):
+        # Both bounds: a share of 1e-8 is no whole number, and neither is 123,456,789.4.
+        slack = np.minimum(1e-9 * np.abs(values), 10.0 ** -(places + 6))
+        if (np.abs(values - np.round(values, places)) <= slack).all():
             return places
     return None
 

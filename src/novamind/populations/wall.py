@@ -6,7 +6,10 @@ so that ``romania_share`` is no mania and ``total_patient_volume`` no patient.
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from novamind.errors import ValidationError
 
@@ -55,6 +58,8 @@ _DIAGNOSIS: Final = re.compile(
 )
 _DIAGNOSIS_SHARE: Final = 0.25
 _FREE_TEXT_WORDS: Final = 8
+_NPI_SHARE: Final = 0.9
+"""One number in ten passes the check digit by chance; of real identifiers all do."""
 
 
 def inspect(table: "Table") -> None:
@@ -67,6 +72,8 @@ def inspect(table: "Table") -> None:
     """
     for column in table.columns:
         reason = _reason(column.name, [level for level in column.levels if isinstance(level, str)])
+        if reason is None and column.decimals == 0 and _npi_share(table.values[column.name]) > _NPI_SHARE:
+            reason = "holds National Provider Identifiers"
         if reason is not None:
             raise ValidationError(
                 f"Column {column.name!r} {reason}. Population twins are commercial and take neither clinical content "
@@ -117,3 +124,12 @@ def _reason(name: str, levels: Sequence[str]) -> str | None:
     if levels and sum(len(level.split()) for level in levels) / len(levels) > _FREE_TEXT_WORDS:
         return "holds free text"
     return None
+
+
+def _npi_share(values: NDArray[Any]) -> float:
+    """Share of numbers with the form and the check digit of a National Provider Identifier (Luhn, prefix 80840)."""
+    present = values[~np.isnan(values)].astype(np.int64)
+    digits = present[:, None] // 10 ** np.arange(10) % 10
+    digits[:, 1::2] = 2 * digits[:, 1::2] // 10 + 2 * digits[:, 1::2] % 10
+    valid = (present >= 1_000_000_000) & (present < 3_000_000_000) & ((digits.sum(axis=1) + 24) % 10 == 0)
+    return float(valid.mean())
