@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,6 +15,7 @@ from novamind.populations import (
     FidelityTracker,
     InterventionConfig,
     SimulationEngine,
+    TrialPlan,
     TwinRepository,
     plots,
 )
@@ -60,9 +62,42 @@ def test_models_twins_populations_and_simulations_come_back(generator, repositor
     )
 
 
+def test_a_newer_model_replaces_the_older_one(generator, repository):
+    first, second = generator.save_to_registry(repository), generator.save_to_registry(repository)
+    assert repository.current_model("hcp", "kisqali") == second != first
+    with pytest.raises(NotFoundError):
+        repository.current_model("hcp", "fabhalta")
+
+
+def test_grades_and_histories_outlive_the_process(generator, repository):
+    generator.save_to_registry(repository)
+    population = generator.generate(300, seed=9)
+    repository.save_population(population)
+    before = FidelityTracker(repository)
+    report = before.calculate_fidelity(population.population_id, population.baseline_behavior)
+    record = before.track(population.twin_id(0), 1.0, 2.0)
+    after = FidelityTracker(repository)
+    assert after.snapshots(population.population_id) == (report,)
+    assert after.history(population.twin_id(0)) == (record,)
+    assert after.model_report(population.model_id).mae == pytest.approx(report.mae)
+
+
+def test_expired_populations_are_purged_with_their_shards(generator, repository, tmp_path):
+    generator.save_to_registry(repository)
+    old, kept = generator.generate(50, seed=1), generator.generate(50, seed=2)
+    repository.save_population(old, expires_at=datetime(2026, 1, 1, tzinfo=UTC))
+    repository.save_population(kept)
+    result = SimulationEngine(old).simulate(InterventionConfig("email_campaign"))
+    repository.save_simulation(result, datetime.now(UTC))
+    assert repository.purge() == 1
+    assert len(list((tmp_path / "shards").iterdir())) == 1
+    assert len(repository.load_population(kept.population_id)) == 50
+    with pytest.raises(NotFoundError):
+        repository.load_population(old.population_id)
+
+
 def test_an_altered_shard_and_an_unknown_id_are_refused(population, repository, tmp_path):
-    unsaved = population
-    object.__setattr__(unsaved, "model_id", None)
+    unsaved = replace(population, model_id=None)
     repository.save_population(unsaved)
     shard = next((tmp_path / "shards").iterdir())
     shard.write_bytes(shard.read_bytes()[:-1])
@@ -76,16 +111,29 @@ def test_an_altered_shard_and_an_unknown_id_are_refused(population, repository, 
 
 
 def test_sample_size_agrees_with_the_textbook(population):
-    designer = ExperimentDesigner(population)
-    object.__setattr__(designer, "outcome_sd", 1.0)
-    design = designer.design(0.5, adjust=False)
+    unadjusted = ExperimentDesigner(population, TrialPlan(adjust=False))
+    effect = 0.5 * unadjusted.outcome_sd
+    design = unadjusted.design(effect)
     assert design.sample_size == 126  # 2 * 63: two-sample z test, d = 0.5, 80 % power, 5 %.
-    assert designer.power(0.5, 126, adjust=False) == pytest.approx(0.80, abs=0.005)
-    assert designer.minimum_detectable_effect(126, adjust=False) == pytest.approx(0.5, abs=0.005)
-    clustered = designer.design(0.5, adjust=False, cluster_size=11, intraclass_correlation=0.1)
-    assert clustered.design_effect == pytest.approx(2.0)
+    assert unadjusted.power(effect, 126) == pytest.approx(0.80, abs=0.005)
+    assert unadjusted.minimum_detectable_effect(126) == pytest.approx(effect, rel=0.01)
+    plan = TrialPlan(adjust=False, cluster_size=11, intraclass_correlation=0.1)
+    clustered = ExperimentDesigner(population, plan).design(effect)
+    assert plan.design_effect == pytest.approx(2.0)
     assert clustered.sample_size >= 2 * 126
+    assert sum(clustered.clusters_per_arm) * 11 == clustered.sample_size
     assert "two-sided" in design.registration
+
+
+def test_the_stated_power_is_reached(population):
+    design = ExperimentDesigner(population, TrialPlan(adjust=False, treated_share=0.3)).design(0.02)
+    y, rng = population.baseline_behavior, np.random.default_rng(0)
+    found = 0
+    for _ in range(2_000):
+        treated, control = rng.choice(y, design.treated) + 0.02, rng.choice(y, design.control)
+        error = np.sqrt(treated.var(ddof=1) / len(treated) + control.var(ddof=1) / len(control))
+        found += abs(treated.mean() - control.mean()) > 1.96 * error
+    assert found / 2_000 == pytest.approx(0.8, abs=0.03)
 
 
 def test_prediction_adjustment_and_stratified_allocation_help(population):
@@ -93,13 +141,40 @@ def test_prediction_adjustment_and_stratified_allocation_help(population):
     assert designer.residual_sd < designer.outcome_sd
     arm = designer.allocate(1_000, strata=["specialty"], seed=1)
     assert abs(arm.sum() - 500) <= 10
+    assert np.array_equal(arm, designer.allocate(1_000, strata=["specialty"], seed=1))
     expected = population.expected_outcome[:1_000]
     assert abs(expected[arm == 1].mean() - expected[arm == 0].mean()) < 0.05 * expected.std()
-    with pytest.raises(ValidationError, match="power"):
-        designer.design(0.5, power=1.5)
-    flat = population.take(np.zeros(1, dtype=int))
-    with pytest.raises(InsufficientDataError):
-        ExperimentDesigner(flat)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"alpha": 0.6},
+        {"power": 1.5},
+        {"power": float("nan")},
+        {"treated_share": 1.0},
+        {"cluster_size": 0},
+        {"intraclass_correlation": -0.1},
+    ],
+)
+def test_a_senseless_plan_is_refused(wrong):
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        TrialPlan(**wrong)
+
+
+def test_a_senseless_design_is_refused(population):
+    designer = ExperimentDesigner(population)
+    for effect in (0.0, float("nan")):
+        with pytest.raises(ValidationError, match="minimum_effect"):
+            designer.design(effect)
+    with pytest.raises(ValidationError, match="no column 'shoe_size'"):
+        designer.design(0.1, strata=["shoe_size"])
+    with pytest.raises(ValidationError, match="too many values"):
+        designer.allocate(1_000, strata=["payments"])
+    with pytest.raises(ValidationError, match="at least 4"):
+        designer.power(0.1, 2)
+    with pytest.raises(InsufficientDataError, match="does not vary"):
+        ExperimentDesigner(population.take(np.zeros(1, dtype=int)))
 
 
 def test_the_shell_trains_generates_simulates_and_grades(table, tmp_path):

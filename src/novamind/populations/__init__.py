@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         TwinType,
     )
     from novamind.populations.evidence import AssumedEffect, EstimatedEffect, TransportedEffect
-    from novamind.populations.experiment_designer import ExperimentDesigner
+    from novamind.populations.experiment_designer import ExperimentDesigner, TrialPlan
     from novamind.populations.fidelity_tracker import FidelityTracker
     from novamind.populations.generator import TwinGenerator
     from novamind.populations.population import TwinPopulation
@@ -37,6 +37,7 @@ _HOMES = {
     "SimulationEngine": "simulation_engine",
     "SimulationRecommendation": "domain",
     "TransportedEffect": "evidence",
+    "TrialPlan": "experiment_designer",
     "TwinGenerator": "generator",
     "TwinPopulation": "population",
     "TwinRepository": "store",
@@ -56,6 +57,7 @@ __all__ = [
     "SimulationEngine",
     "SimulationRecommendation",
     "TransportedEffect",
+    "TrialPlan",
     "TwinGenerator",
     "TwinPopulation",
     "TwinRepository",

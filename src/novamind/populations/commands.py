@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,11 +69,7 @@ def register(app: typer.Typer) -> None:
 
         _progress(f"drawing {n:,} twins")
         population = TwinGenerator.load(model).generate(n, _filters(filters), seed)
-        import polars as pl
-
-        frame = population.features.to_polars().with_columns(
-            pl.Series(population.target.name, population.target.decode(population.baseline_behavior))
-        )
+        frame = replace(population, features=replace(population.features, backend="polars")).frame
         if out.suffix == ".csv":
             frame.write_csv(out)
         else:
@@ -143,7 +139,8 @@ def register(app: typer.Typer) -> None:
         if target not in frame.columns:
             raise ValidationError(f"The outcomes lack the column {target!r} that the model predicts.")
         actual = np.array([np.nan if v is None else float(v) for v in frame[target].to_list()])
-        found = grade(*_order(generator.predict(frame), actual))
+        mean, low, high = generator.predict(frame)
+        found = grade(mean, actual, low, high)
         text = [
             f"{found.grade}: MAE {found.mae:.4g}, correlation {found.correlation:.3f}, "
             f"coverage {found.coverage_95:.3f} "
@@ -152,11 +149,6 @@ def register(app: typer.Typer) -> None:
         ]
         figures = {k: v for k, v in asdict(found).items() if k not in ("model_id", "population_id", "measured_at")}
         _show(figures, text, as_json)
-
-
-def _order(predicted: tuple[Any, Any, Any], actual: Any) -> tuple[Any, Any, Any, Any]:
-    mean, low, high = predicted
-    return mean, actual, low, high
 
 
 def _read(path: Path) -> Any:

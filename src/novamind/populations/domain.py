@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novamind.errors import ValidationError
+from novamind.populations import wall
 
 
 class TwinType(StrEnum):
@@ -55,6 +56,19 @@ class EffectSource(StrEnum):
     ASSUMED = "assumed"
 
 
+def checked_seed(seed: Any) -> int:
+    """Give a seed back if it is one.
+
+    Raises
+    ------
+    ValidationError
+        If it is no whole number of at least 0.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValidationError("The seed must be a whole number of at least 0.")
+    return int(seed)
+
+
 DEFAULT_TARGET = {
     TwinType.HCP: "prescribing_change",
     TwinType.PATIENT: "journey_progression_days",
@@ -82,7 +96,7 @@ class InterventionConfig:
     Raises
     ------
     ValidationError
-        If a value is outside its range.
+        If a value is outside its range, or the intervention is a medical one.
     """
 
     intervention_type: InterventionType | str
@@ -94,6 +108,7 @@ class InterventionConfig:
     def __post_init__(self) -> None:
         if not str(self.intervention_type).strip():
             raise ValidationError("Name the intervention_type, for example 'email_campaign'.")
+        wall.inspect_intervention(str(self.intervention_type))
         if not 1 <= self.duration_weeks <= 104:
             raise ValidationError("duration_weeks must be between 1 and 104.")
         if not (np.isfinite(self.intensity) and 0 < self.intensity <= 2):

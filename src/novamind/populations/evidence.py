@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.populations import wall
-from novamind.populations.domain import EffectSource, InterventionType
+from novamind.populations.domain import EffectSource, InterventionType, checked_seed
 from novamind.populations.effects import EffectModel
 from novamind.populations.table import Table, read
 
@@ -136,6 +136,7 @@ class EstimatedEffect:
         placebo_outcome: str | None = None,
         seed: int = 0,
     ) -> None:
+        seed = checked_seed(seed)
         table = read(data)
         known = [c.name for c in table.columns]
         roles = [treatment, outcome, *([placebo_outcome] if placebo_outcome else [])]
@@ -143,8 +144,12 @@ class EstimatedEffect:
         for name in (*roles, *names):
             if name not in known:
                 raise ValidationError(f"The evidence has no column {name!r}.")
-        wall.inspect(table.only(names))
-        t, y = table.values[treatment].astype(float), table.values[outcome].astype(float)
+        if len({*roles, *names}) < len(roles) + len(names):
+            raise ValidationError("Treatment, outcome, placebo outcome and covariates must be different columns.")
+        if not names:
+            raise ValidationError("The evidence needs at least one covariate that the twins have as well.")
+        wall.inspect(table.only((*roles, *names)))
+        t, y = _measured(table, treatment), _measured(table, outcome)
         if not np.isin(t, (0.0, 1.0)).all():
             raise ValidationError(f"The treatment column {treatment!r} must hold 0 and 1 only.")
         if np.isnan(y).any():
@@ -159,7 +164,7 @@ class EstimatedEffect:
         self._support = X.min(axis=0), X.max(axis=0)
         self.randomised = randomised
         notes, failures = self._diagnose(
-            X, treated, y, table.values[placebo_outcome] if placebo_outcome else None, seed
+            X, treated, y, _measured(table, placebo_outcome) if placebo_outcome else None, seed
         )
         self.checks, self.failures = tuple(notes), tuple(failures)
 
@@ -205,7 +210,10 @@ class EstimatedEffect:
             f"Placebo treatment (shuffled): effect at {z:+.1f} standard errors."
         )
         if placebo is not None:
-            before = EffectModel(seed).fit(X, treated, placebo, randomised=self.randomised)
+            seen = ~np.isnan(placebo)
+            if np.ptp(placebo[seen]) == 0:
+                raise ValidationError("The placebo outcome is the same in every row; name one that varies.")
+            before = EffectModel(seed).fit(X[seen], treated[seen], placebo[seen], randomised=self.randomised)
             z = before.average_effect / before.standard_error
             (failures if abs(z) > _PLACEBO_Z else notes).append(
                 f"Placebo outcome (before treatment): effect at {z:+.1f} standard errors."
@@ -297,6 +305,14 @@ def _sample(twins: Table) -> Table:
 
 
 Evidence = AssumedEffect | EstimatedEffect | TransportedEffect
+
+
+def _measured(table: Table, name: str) -> Floats:
+    """Values of a column that holds numbers or true/false; words have no order that could be meant."""
+    column = table[name]
+    if column.kind == "category" and not all(isinstance(level, bool) for level in column.levels):
+        raise ValidationError(f"Column {name!r} must hold numbers or true/false, without missing values in the latter.")
+    return table.values[name].astype(float)
 
 
 def _median(values: Floats) -> tuple[float, bool]:

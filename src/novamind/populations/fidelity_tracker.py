@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -28,7 +28,56 @@ class FidelityRecord:
     actual: float
     error: float
     tracked_at: datetime
-    model_id: UUID | None = None
+
+
+class FidelityLedger(Protocol):
+    """Where records and grades are kept; `novamind.populations.TwinRepository` is one."""
+
+    def load_population(self, population_id: UUID) -> TwinPopulation:
+        """Load a population or raise `NotFoundError`."""
+
+    def save_fidelity(self, records: Sequence[FidelityRecord]) -> None:
+        """Keep outcomes compared with predictions."""
+
+    def fidelity_history(self, twin_id: UUID) -> tuple[FidelityRecord, ...]:
+        """Everything kept about one twin, oldest first."""
+
+    def save_snapshot(self, report: FidelityReport) -> None:
+        """Keep a population's grade."""
+
+    def fidelity_snapshots(
+        self, *, population_id: UUID | None = None, model_id: UUID | None = None
+    ) -> tuple[FidelityReport, ...]:
+        """Grades of a population or of a model, oldest first."""
+
+
+class _Memory:
+    """A ledger that lasts as long as the process."""
+
+    def __init__(self) -> None:
+        self._records: dict[UUID, list[FidelityRecord]] = defaultdict(list)
+        self._snapshots: list[FidelityReport] = []
+
+    def load_population(self, population_id: UUID) -> TwinPopulation:
+        del population_id
+        raise NotFoundError("This population is not known to the tracker; register() it first.")
+
+    def save_fidelity(self, records: Sequence[FidelityRecord]) -> None:
+        for record in records:
+            self._records[record.twin_id].append(record)
+
+    def fidelity_history(self, twin_id: UUID) -> tuple[FidelityRecord, ...]:
+        return tuple(self._records.get(twin_id, ()))
+
+    def save_snapshot(self, report: FidelityReport) -> None:
+        self._snapshots.append(report)
+
+    def fidelity_snapshots(
+        self, *, population_id: UUID | None = None, model_id: UUID | None = None
+    ) -> tuple[FidelityReport, ...]:
+        return tuple(
+            r for r in self._snapshots if population_id in (None, r.population_id) and model_id in (None, r.model_id)
+        )
 
 
 @dataclass(frozen=True)
@@ -56,8 +105,8 @@ class FidelityTracker:
 
     Parameters
     ----------
-    repository
-        Where records and snapshots go as well, or ``None`` to keep them in memory only.
+    ledger
+        Where records and grades are kept, such as a `TwinRepository`; in memory when omitted.
 
     Examples
     --------
@@ -66,19 +115,15 @@ class FidelityTracker:
     >>> tracker.calculate_fidelity(population.population_id, actual).mae   # doctest: +SKIP
     """
 
-    def __init__(self, repository: Any = None) -> None:
-        self._repository = repository
+    def __init__(self, ledger: FidelityLedger | None = None) -> None:
+        self._ledger: FidelityLedger = ledger or _Memory()
         self._populations: dict[UUID, TwinPopulation] = {}
-        self._records: list[FidelityRecord] = []
-        self._snapshots: dict[UUID, list[FidelityReport]] = defaultdict(list)
 
     def register(self, population: TwinPopulation) -> None:
         """Make a population's predictions known."""
         self._populations[population.population_id] = population
 
-    def track(
-        self, twin_id: UUID, predicted: float, actual: float | None, model_id: UUID | None = None
-    ) -> FidelityRecord | None:
+    def track(self, twin_id: UUID, predicted: float, actual: float | None) -> FidelityRecord | None:
         """Note one outcome; a missing one is skipped and gives ``None``.
 
         Raises
@@ -90,22 +135,14 @@ class FidelityTracker:
             raise ValidationError("The predicted value must be a number.")
         if actual is None or not np.isfinite(actual):
             return None
-        record = FidelityRecord(
-            twin_id,
-            float(predicted),
-            float(actual),
-            float(actual) - float(predicted),
-            datetime.now(UTC),
-            model_id,
-        )
-        self._records.append(record)
-        if self._repository is not None:
-            self._repository.save_fidelity([record])
+        error = float(actual) - float(predicted)
+        record = FidelityRecord(twin_id, float(predicted), float(actual), error, datetime.now(UTC))
+        self._ledger.save_fidelity([record])
         return record
 
     def history(self, twin_id: UUID) -> tuple[FidelityRecord, ...]:
         """Everything noted about one twin, oldest first."""
-        return tuple(r for r in self._records if r.twin_id == twin_id)
+        return self._ledger.fidelity_history(twin_id)
 
     def calculate_fidelity(
         self, population_id: UUID, actual: Sequence[float] | NDArray[Any] | Mapping[UUID, float]
@@ -128,29 +165,28 @@ class FidelityTracker:
         """
         population = self._population(population_id)
         seen = np.full(len(population), np.nan)
-        if isinstance(actual, Mapping):
-            for twin_id, value in actual.items():
-                seen[population.index(twin_id)] = value
-        else:
-            values = np.asarray([np.nan if v is None else v for v in actual], dtype=float)
-            if len(values) != len(population):
-                raise ValidationError(
-                    f"There are {len(values):,} outcomes for {len(population):,} "
-                    "twins; give one per twin, in row order."
-                )
-            seen = values
+        try:
+            if isinstance(actual, Mapping):
+                rows = [population.index(twin_id) for twin_id in actual]
+                seen[rows] = np.array(list(actual.values()), dtype=float)
+            else:
+                seen = np.array(list(actual), dtype=float)
+        except (TypeError, ValueError) as error:
+            raise ValidationError("Outcomes must be numbers; leave missing ones as NaN or None.") from error
+        if len(seen) != len(population):
+            raise ValidationError(
+                f"There are {len(seen):,} outcomes for {len(population):,} twins; give one per twin, in row order."
+            )
         report = grade(population.expected_outcome, seen, population.outcome_low, population.outcome_high)
         report = replace(
             report, model_id=population.model_id, population_id=population_id, measured_at=datetime.now(UTC)
         )
-        self._snapshots[population_id].append(report)
-        if self._repository is not None:
-            self._repository.save_snapshot(report)
+        self._ledger.save_snapshot(report)
         return report
 
     def snapshots(self, population_id: UUID) -> tuple[FidelityReport, ...]:
         """All grades of a population, oldest first."""
-        return tuple(self._snapshots.get(population_id, ()))
+        return self._ledger.fidelity_snapshots(population_id=population_id)
 
     def model_report(self, model_id: UUID) -> FidelityReport:
         """Latest grade of each of a model's populations, pooled by the number of outcomes.
@@ -160,7 +196,7 @@ class FidelityTracker:
         NotFoundError
             If no population of this model was graded.
         """
-        latest = [reports[-1] for reports in self._snapshots.values() if reports and reports[-1].model_id == model_id]
+        latest = list({r.population_id: r for r in self._ledger.fidelity_snapshots(model_id=model_id)}.values())
         if not latest:
             raise NotFoundError("No population of this model has been graded yet.")
         weight = np.array([r.sample_size for r in latest], dtype=float)
@@ -230,10 +266,8 @@ class FidelityTracker:
         return DriftReport(test.alarm_week is not None, test.capital, alpha, test.alarm_week, tuple(notes))
 
     def _population(self, population_id: UUID) -> TwinPopulation:
-        if population_id not in self._populations and self._repository is not None:
-            self.register(self._repository.load_population(population_id))
         if population_id not in self._populations:
-            raise NotFoundError("This population is not known to the tracker; register() it first.")
+            self.register(self._ledger.load_population(population_id))
         return self._populations[population_id]
 
 

@@ -1,6 +1,6 @@
 """Filters on columns: read, checked against what is known, and explained when they keep nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -26,7 +26,9 @@ def resolve(filters: PopulationFilter | Mapping[str, Any] | None, columns: Seque
     """
     if filters is None:
         return {}
-    stated = filters.conditions() if isinstance(filters, PopulationFilter) else dict(filters)
+    if not isinstance(filters, PopulationFilter | Mapping):
+        raise ValidationError("Give filters as a PopulationFilter or as column -> condition.")
+    stated = filters.conditions() if isinstance(filters, PopulationFilter) else filters
     known = {c.name: c for c in columns}
     found = {}
     for name, wanted in stated.items():
@@ -43,7 +45,7 @@ def _condition(column: Column, wanted: Any) -> Condition:
             raise ValidationError(
                 f"Column {column.name!r} holds categories; filter it by a list of levels, not by a range."
             )
-        items = [wanted] if isinstance(wanted, str | bool) or wanted is None else list(wanted)
+        items = list(wanted) if isinstance(wanted, Iterable) and not isinstance(wanted, str) else [wanted]
         codes = []
         for item in items:
             level = item if isinstance(item, bool) or item is None else str(item)

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
 from novamind.populations import outcome_model, rules, storage, wall
-from novamind.populations.domain import DEFAULT_TARGET, Brand, PopulationFilter, TwinModelMetrics, TwinType
+from novamind.populations.domain import (
+    DEFAULT_TARGET,
+    Brand,
+    PopulationFilter,
+    TwinModelMetrics,
+    TwinType,
+    checked_seed,
+)
 from novamind.populations.filters import Condition, matching, resolve
 from novamind.populations.outcome_model import OutcomeModel
 from novamind.populations.population import TwinPopulation
@@ -31,6 +38,7 @@ BLOCK: Final = 50_000
 THREADS: Final = min(4, os.cpu_count() or 1)
 FIDELITY_FOR_FOREST_ALONE: Final = 0.75
 _MAX_TWINS: Final = 1 << 31
+_MEAN, _LOW, _HIGH = "\0mean", "\0low", "\0high"
 
 
 class TwinGenerator:
@@ -58,8 +66,7 @@ class TwinGenerator:
     --------
     >>> generator = TwinGenerator("hcp", "kisqali")                       # doctest: +SKIP
     >>> metrics = generator.train(table, "prescribing_change")            # doctest: +SKIP
-    >>> population = generator.generate(10_000, {"specialty": ["oncology"], "decile": (1, 3)}, seed=1)  #
-    doctest: +SKIP
+    >>> population = generator.generate(10_000, {"decile": (1, 3)}, seed=1)  # doctest: +SKIP
     """
 
     def __init__(
@@ -74,7 +81,7 @@ class TwinGenerator:
         if not str(brand).strip():
             raise ValidationError("Name the brand.")
         self.brand = str(brand)
-        self.declared_rules, self.seed = tuple(rules), seed
+        self.declared_rules, self.seed = tuple(rules), checked_seed(seed)
         self.target: str | None = None
         self.metrics: TwinModelMetrics | None = None
         self.model_id: UUID | None = None
@@ -178,7 +185,7 @@ class TwinGenerator:
         """
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 0 < n < _MAX_TWINS:
             raise ValidationError("The number of twins must be a whole number of at least 1.")
-        seed = self.seed if seed is None else seed
+        seed = self.seed if seed is None else checked_seed(seed)
         self._need()
         with ThreadPoolExecutor(THREADS) as pool:
             parts = list(
@@ -203,7 +210,7 @@ class TwinGenerator:
         if moved.size:
             mean[moved] = outcome.predict({name: v[moved] for name, v in part.items()})
         reach = outcome.reach(part)
-        return {**part, "expected outcome": mean, "outcome low": mean - reach, "outcome high": mean + reach}
+        return {**part, _MEAN: mean, _LOW: mean - reach, _HIGH: mean + reach}
 
     def _explain(self, conditions: Mapping[str, Condition], seed: int) -> None:
         trees, _ = self._need()
@@ -224,9 +231,9 @@ class TwinGenerator:
             target=next(c for c in trees.columns if c.name == self.target),
             features=Table(columns, {c.name: values[c.name] for c in columns}, self._backend),
             baseline_behavior=values[str(self.target)],
-            expected_outcome=values["expected outcome"],
-            outcome_low=values["outcome low"],
-            outcome_high=values["outcome high"],
+            expected_outcome=values[_MEAN],
+            outcome_low=values[_LOW],
+            outcome_high=values[_HIGH],
             filters=stated,
             seed=seed,
             created_at=datetime.now(UTC),
@@ -338,6 +345,8 @@ def _outcome_values(table: Table, target: str) -> NDArray[np.float64]:
         raise ValidationError(f"The target {target!r} is missing in {missing:,} rows; drop those rows.")
     if np.ptp(y) == 0:
         raise ValidationError(f"The target {target!r} is the same in every row; there is nothing to learn.")
+    if y.std() < np.finfo(np.float32).tiny:
+        raise ValidationError(f"The target {target!r} varies too little for its unit; write it in a smaller unit.")
     return np.asarray(y, dtype=float)
 
 

@@ -80,12 +80,11 @@ class TwinPopulation:
         return row
 
     def twin(self, index: int) -> DigitalTwin:
-        """One twin by row."""
+        """One twin by row; a missing value is ``None``."""
         if not 0 <= index < len(self):
             raise NotFoundError(f"The population has {len(self):,} twins, numbered from 0.")
-        row = {
-            c.name: c.decode(self.features.values[c.name][index : index + 1]).tolist()[0] for c in self.features.columns
-        }
+        one = {c.name: c.decode(self.features.values[c.name][index : index + 1])[0] for c in self.features.columns}
+        row = {name: None if v != v else v.item() if isinstance(v, np.generic) else v for name, v in one.items()}
         return DigitalTwin(
             self.twin_id(index),
             row,

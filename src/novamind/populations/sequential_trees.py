@@ -26,15 +26,17 @@ from novamind.populations.filters import Condition, inside
 from novamind.populations.rules import Rules
 from novamind.populations.table import DISCRETE_LEVELS, MAX_LEVELS, Arrays, Column, Table
 
-HINT = "predicted"
+HINT = "\0predicted"
+"""No column of a table can have this name: names are printable."""
 TREES = 2
 LEAF = 15
 NOISE_LEAF = 200
 """Donors of residuals: many, because what the mean leaves over is mostly noise that must not be learned."""
 FEATURE_SHARE = 0.9
+GROWN_ON = 1.0
 _MAX_CANDIDATES = 20
 _ATTEMPTS = 20
-_MISSING = "missing: "
+_MISSING = "\0missing "
 
 Hint = Callable[[Arrays], NDArray[np.float64]]
 """Computes one more predictor of the last column (the predicted outcome) from the columns drawn."""
@@ -332,6 +334,8 @@ def _donate(
     listed = ok is not None and not isinstance(ok, tuple)
     if listed and whole is None:
         keys = keys[inside(support, ok)[keys % size]]
+        if not keys.size:
+            return np.full(len(leaf), support[0]), np.zeros(len(leaf))
         first, last = np.searchsorted(keys, base), np.searchsorted(keys, base + size)
     elif ok is not None:
         low, high = np.maximum(low, np.min(ok)), np.minimum(high, np.max(ok))
@@ -543,15 +547,16 @@ def _grow(
     scores = _scores(y, kind)
     encoders = [None if plain else _level_scores(x, scores) for x, plain in zip(X, numeric, strict=True)]
     matrix = np.column_stack([x if e is None else e[x] for x, e in zip(X, encoders, strict=True)]).astype(np.float32)
+    seen = rng.permutation(len(y))[: max(int(GROWN_ON * len(y)), 1)]
     options: dict[str, Any] = {
-        "min_samples_leaf": leaf,
+        "min_samples_leaf": max(round(leaf * GROWN_ON), 1),
         "max_features": FEATURE_SHARE,
         "random_state": int(rng.integers(2**31)),
     }
     if kind == "category":
-        model = DecisionTreeClassifier(**options).fit(matrix, y.astype(int))
+        model = DecisionTreeClassifier(**options).fit(matrix[seen], y[seen].astype(int))
     else:
-        model = DecisionTreeRegressor(**options).fit(matrix, scores)
+        model = DecisionTreeRegressor(**options).fit(matrix[seen], scores[seen])
     tree = model.tree_
     leaf_nodes = np.flatnonzero(tree.children_left < 0)
     dense = np.full(tree.node_count, -1, dtype=np.int64)

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from novamind.errors import DataProcessingError, NotFoundError, ServiceUnavailableError, ValidationError
 from novamind.populations.domain import DigitalTwin, FidelityReport, SimulationResult, TwinType
@@ -142,6 +143,7 @@ snapshots = sa.Table(
     sa.Column("correlation", sa.Float, nullable=False),
     sa.Column("coverage_95pct", sa.Float, nullable=False),
     sa.Column("sample_size", sa.Integer, nullable=False),
+    sa.Column("report", sa.JSON, nullable=False),
     sa.Column("snapshot_date", UtcDateTime, nullable=False),
 )
 
@@ -200,13 +202,34 @@ class TwinRepository:
         """Let go of the database."""
         self._engine.dispose()
 
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        """All or nothing; trouble with the database in our own words."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except IntegrityError as error:
+            raise ValidationError("Save the model or population that this belongs to first.") from error
+        except SQLAlchemyError as error:
+            raise ServiceUnavailableError("The twin database does not answer; check its URL.") from error
+
     def save_model(self, generator: TwinGenerator, mlflow_run_id: str | None = None) -> UUID:
-        """Store a trained generator and return its id."""
+        """Store a trained generator and return its id; it replaces earlier ones of its type, brand and target."""
         content, metrics = generator.to_bytes(), generator.metrics
         if metrics is None or generator.trained_at is None:
             raise ValidationError("Train the generator before it is stored.")
         model_id = uuid4()
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
+            connection.execute(
+                models.update()
+                .where(
+                    models.c.twin_type == str(generator.twin_type),
+                    models.c.brand == generator.brand,
+                    models.c.target_variable == generator.target,
+                    models.c.deprecated_at.is_(None),
+                )
+                .values(deprecated_at=datetime.now(UTC))
+            )
             connection.execute(
                 models.insert().values(
                     model_id=model_id,
@@ -244,9 +267,25 @@ class TwinRepository:
             raise DataProcessingError("The stored twin model was altered; restore it or train again.")
         return TwinGenerator.from_bytes(row.content, model_id)
 
+    def current_model(self, twin_type: TwinType | str, brand: str) -> UUID:
+        """Id of the newest model of a type and brand that nothing has replaced.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none.
+        """
+        query = (
+            sa.select(models.c.model_id)
+            .where(models.c.twin_type == str(twin_type), models.c.brand == brand, models.c.deprecated_at.is_(None))
+            .order_by(models.c.trained_at.desc())
+            .limit(1)
+        )
+        return UUID(str(self._one(query, "current twin model").model_id))
+
     def save_twin(self, twin: DigitalTwin, twin_type: TwinType | str = TwinType.HCP) -> UUID:
         """Store one twin."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(twins.delete().where(twins.c.twin_id == twin.twin_id))
             connection.execute(
                 twins.insert().values(
@@ -275,7 +314,7 @@ class TwinRepository:
             query = query.where(twins.c.model_id == model_id)
         if twin_type is not None:
             query = query.where(twins.c.twin_type == str(twin_type))
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             return tuple(_twin(row) for row in connection.execute(query))
 
     def save_population(
@@ -316,7 +355,7 @@ class TwinRepository:
             "brand": population.brand,
             "target": vars(population.target),
         }
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(members.delete().where(members.c.population_id == population.population_id))
             connection.execute(populations.delete().where(populations.c.population_id == population.population_id))
             connection.execute(
@@ -348,7 +387,7 @@ class TwinRepository:
         import polars as pl
 
         row = self._one(sa.select(populations).where(populations.c.population_id == population_id), "population")
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             shards = connection.execute(
                 sa.select(members).where(members.c.population_id == population_id).order_by(members.c.shard)
             ).all()
@@ -383,7 +422,7 @@ class TwinRepository:
     ) -> UUID:
         """Store a finished simulation."""
         simulation_id = uuid4()
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(
                 simulations.insert().values(
                     simulation_id=simulation_id,
@@ -407,28 +446,52 @@ class TwinRepository:
         )
         return dict(row.results)
 
+    def purge(self, now: datetime | None = None) -> int:
+        """Delete expired populations with their shards and simulations; say how many."""
+        limit = now or datetime.now(UTC)
+        with self._transaction() as connection:
+            expired = connection.scalars(
+                sa.select(populations.c.population_id).where(populations.c.expires_at <= limit)
+            ).all()
+            files = connection.scalars(sa.select(members.c.file).where(members.c.population_id.in_(expired))).all()
+            for table in (members, simulations, populations):
+                connection.execute(table.delete().where(table.c.population_id.in_(expired)))
+        for name in files:
+            (self._folder / name).unlink(missing_ok=True)
+        return len(expired)
+
     def save_fidelity(self, records: Sequence[FidelityRecord]) -> None:
         """Store outcomes compared with predictions."""
-        with self._engine.begin() as connection:
-            connection.execute(
-                fidelity.insert(),
-                [
-                    {
-                        "tracking_id": uuid4(),
-                        "twin_id": r.twin_id,
-                        "predicted_value": r.predicted,
-                        "actual_value": r.actual,
-                        "error": r.error,
-                        "metric_type": "outcome",
-                        "tracked_at": r.tracked_at,
-                    }
-                    for r in records
-                ],
+        rows = [
+            {
+                "tracking_id": uuid4(),
+                "twin_id": r.twin_id,
+                "predicted_value": r.predicted,
+                "actual_value": r.actual,
+                "error": r.error,
+                "metric_type": "outcome",
+                "tracked_at": r.tracked_at,
+            }
+            for r in records
+        ]
+        with self._transaction() as connection:
+            connection.execute(fidelity.insert(), rows)
+
+    def fidelity_history(self, twin_id: UUID) -> tuple[FidelityRecord, ...]:
+        """Everything noted about one twin, oldest first."""
+        query = sa.select(fidelity).where(fidelity.c.twin_id == twin_id).order_by(fidelity.c.tracked_at)
+        with self._transaction() as connection:
+            return tuple(
+                FidelityRecord(r.twin_id, r.predicted_value, r.actual_value, r.error, r.tracked_at)
+                for r in connection.execute(query)
             )
 
     def save_snapshot(self, report: FidelityReport) -> None:
         """Store a population's grade."""
-        with self._engine.begin() as connection:
+        figures = asdict(report)
+        for name in ("model_id", "population_id", "measured_at"):
+            del figures[name]
+        with self._transaction() as connection:
             connection.execute(
                 snapshots.insert().values(
                     snapshot_id=uuid4(),
@@ -439,12 +502,32 @@ class TwinRepository:
                     correlation=report.correlation,
                     coverage_95pct=report.coverage_95,
                     sample_size=report.sample_size,
+                    report=figures,
                     snapshot_date=report.measured_at or datetime.now(UTC),
                 )
             )
 
+    def fidelity_snapshots(
+        self, *, population_id: UUID | None = None, model_id: UUID | None = None
+    ) -> tuple[FidelityReport, ...]:
+        """Grades of a population or of a model, oldest first."""
+        query = sa.select(snapshots).order_by(snapshots.c.snapshot_date)
+        for column, wanted in ((snapshots.c.population_id, population_id), (snapshots.c.model_id, model_id)):
+            query = query if wanted is None else query.where(column == wanted)
+        with self._transaction() as connection:
+            rows = connection.execute(query).all()
+        return tuple(
+            FidelityReport(
+                **{**r.report, "warnings": tuple(r.report["warnings"])},
+                model_id=r.model_id,
+                population_id=r.population_id,
+                measured_at=r.snapshot_date,
+            )
+            for r in rows
+        )
+
     def _one(self, query: Any, what: str) -> Any:
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise NotFoundError(f"There is no {what} of this id.")

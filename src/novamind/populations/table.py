@@ -16,6 +16,9 @@ MAX_LEVELS = 1_000
 DISCRETE_LEVELS = 30
 """A number with at most this many different values is treated as discrete."""
 
+LARGEST = 1e30
+"""Numbers beyond this overflow single precision once they are squared or summed."""
+
 Arrays = dict[str, NDArray[Any]]
 Kind = Literal["category", "number"]
 
@@ -117,18 +120,24 @@ def read(frame: Any, *, schema: tuple[Column, ...] | None = None) -> Table:
     """
     try:
         known = nw.from_native(frame, eager_only=True)
+        names = known.columns
     except TypeError as error:
         raise ValidationError("Give the table as a pandas or Polars frame.") from error
+    except nw.exceptions.DuplicateError as error:
+        raise ValidationError("Two columns of the table have the same name; rename one.") from error
     backend = "pandas" if known.implementation.is_pandas_like() else "polars"
     if schema is not None:
-        absent = [column.name for column in schema if column.name not in known.columns]
+        absent = [column.name for column in schema if column.name not in names]
         if absent:
             raise ValidationError(f"The table lacks the column(s) {', '.join(absent)} that the model was trained on.")
         values = {column.name: _encode(known[column.name], column) for column in schema}
         return Table(schema, values, backend)
-    if len(set(known.columns)) < len(known.columns):
-        raise ValidationError("Two columns of the table have the same name; rename one.")
-    columns = tuple(_describe(known[name]) for name in known.columns)
+    if not names:
+        raise ValidationError("The table has no columns.")
+    odd = next((name for name in names if not (isinstance(name, str) and name.strip() and name.isprintable())), None)
+    if odd is not None:
+        raise ValidationError(f"Column names must be printable text; rename {odd!r}.")
+    columns = tuple(_describe(known[name]) for name in names)
     return Table(columns, {column.name: _encode(known[column.name], column) for column in columns}, backend)
 
 
@@ -139,10 +148,6 @@ def _describe(series: Any) -> Column:
         present = values[~np.isnan(values)]
         if not present.size:
             raise ValidationError(f"Column {name!r} has no value at all; drop it.")
-        if np.isinf(present).any():
-            raise ValidationError(
-                f"Column {name!r} holds an infinite value; replace it by a number or leave it missing."
-            )
         return Column(name, "number", decimals=_decimals(present))
     listed = _labels(series)
     levels = sorted({v for v in listed if v is not None}, key=str)
@@ -175,17 +180,25 @@ def _numbers(series: Any) -> NDArray[np.float64]:
     missing = series.is_null().to_numpy()
     values = np.array(series.fill_null(0).cast(nw.Float64).to_numpy(), dtype=float)
     values[missing] = np.nan
+    if (np.abs(values) > LARGEST).any():
+        raise ValidationError(
+            f"Column {series.name!r} holds an infinite or huge value; replace it by a number up to {LARGEST:g} "
+            "or leave it missing."
+        )
     return values
 
 
 def _labels(series: Any) -> list[str | bool | None]:
     boolean = series.dtype == nw.Boolean
-    return [None if v is None or v != v else bool(v) if boolean else str(v) for v in series.to_list()]
+    missing = series.is_null().to_list()
+    return [None if gone else bool(v) if boolean else str(v) for v, gone in zip(series.to_list(), missing, strict=True)]
 
 
 def _decimals(values: NDArray[np.float64]) -> int | None:
     for places in range(5):
-        if np.allclose(values, np.round(values, places), rtol=0, atol=10.0 ** -(places + 6)):
+        # Both bounds: a share of 1e-8 is no whole number, and neither is 123,456,789.4.
+        slack = np.minimum(1e-9 * np.abs(values), 10.0 ** -(places + 6))
+        if (np.abs(values - np.round(values, places)) <= slack).all():
             return places
     return None
 
