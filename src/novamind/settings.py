@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -25,6 +25,10 @@ class Settings(BaseSettings):
     cache_ttl: float = Field(default=900, gt=0, description="Seconds for which a forecast is kept in memory.")
     max_file_bytes: int = Field(
         default=256 * 1024 * 1024, gt=0, description="Largest file that is read; larger ones are refused."
+    )
+    database_url: SecretStr = Field(
+        default=SecretStr("sqlite:///novamind.db"),
+        description="Database of the patients (SQLite or PostgreSQL); it may hold a password and is never shown.",
     )
     population_database_url: str = Field(
         default="sqlite:///novamind_populations.db",
