@@ -72,7 +72,9 @@ def test_all_of_a_transaction_is_kept_or_nothing(database_url: str) -> None:
             async with database.transaction() as session:
                 session.add(organisation())
                 await session.flush()
-                session.add(Patient(patient_id=uuid4(), organisation_id=uuid4(), created_at=NOW))  # of no clinic
+                session.add(
+                    Patient(patient_id=uuid4(), organisation_id=uuid4(), revision=0, created_at=NOW)
+                )  # of no clinic
         with pytest.raises(KeyError):
             async with database.transaction() as session:
                 session.add(organisation())

@@ -27,11 +27,16 @@ class Organisation(Base):
 
 
 class Patient(Base):
-    """A person as a random identifier; the identity is a sealed record like any other."""
+    """A person as a random identifier; the identity is a sealed record like any other.
+
+    ``revision`` grows with every change of the record or of the consent, so that what was computed from an earlier
+    one is known to be old.
+    """
 
     __tablename__ = "patients"
     patient_id: Mapped[UUID] = mapped_column(primary_key=True)
     organisation_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisations.organisation_id"), index=True)
+    revision: Mapped[int] = mapped_column(sa.BigInteger)
     created_at: Mapped[datetime]
 
 
@@ -45,6 +50,15 @@ class PatientIdentifier(Base):
     patient_id: Mapped[UUID] = mapped_column(sa.ForeignKey("patients.patient_id"), primary_key=True, index=True)
 
 
+class WrappingKey(Base):
+    """A key-encryption key by its name: since when it is used, and when it was retired for ever."""
+
+    __tablename__ = "wrapping_keys"
+    name: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    created_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+
+
 class PatientKey(Base):
     """A patient's data key, wrapped by a key-encryption key; deleting the row destroys what it sealed."""
 
@@ -52,7 +66,7 @@ class PatientKey(Base):
     key_id: Mapped[UUID] = mapped_column(primary_key=True)
     patient_id: Mapped[UUID] = mapped_column(sa.ForeignKey("patients.patient_id"))
     generation: Mapped[int]
-    wrapping_key: Mapped[str] = mapped_column(sa.String(64), index=True)
+    wrapping_key: Mapped[str] = mapped_column(sa.ForeignKey("wrapping_keys.name"), index=True)
     wrapped: Mapped[bytes] = mapped_column(sa.LargeBinary)
     reserved: Mapped[int] = mapped_column(sa.BigInteger)
     created_at: Mapped[datetime]
@@ -118,6 +132,8 @@ class OutboxEvent(Base):
     patient_id: Mapped[UUID | None]
     record_ids: Mapped[list[Any]] = mapped_column(sa.JSON)
     created_at: Mapped[datetime]
+    attempts: Mapped[int]
+    claimed_until: Mapped[datetime | None]
 
 
 class AuditEntry(Base):

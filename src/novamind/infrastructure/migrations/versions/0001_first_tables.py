@@ -15,6 +15,13 @@ AUDIT = ("audit_entries", "audit_checkpoints")
 def upgrade() -> None:
     """Create them."""
     op.create_table(
+        "wrapping_keys",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name="pk_wrapping_keys"),
+    )
+    op.create_table(
         "audit_checkpoints",
         sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
@@ -56,6 +63,8 @@ def upgrade() -> None:
         sa.Column("patient_id", sa.Uuid(), nullable=True),
         sa.Column("record_ids", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("position", name="pk_outbox_events"),
         sa.UniqueConstraint("event_id", name="uq_outbox_events_event_id"),
     )
@@ -63,6 +72,7 @@ def upgrade() -> None:
         "patients",
         sa.Column("patient_id", sa.Uuid(), nullable=False),
         sa.Column("organisation_id", sa.Uuid(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["organisation_id"], ["organisations.organisation_id"], name="fk_patients_organisation_id"
@@ -104,6 +114,7 @@ def upgrade() -> None:
         sa.Column("reserved", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["patient_id"], ["patients.patient_id"], name="fk_patient_keys_patient_id"),
+        sa.ForeignKeyConstraint(["wrapping_key"], ["wrapping_keys.name"], name="fk_patient_keys_wrapping_key"),
         sa.PrimaryKeyConstraint("key_id", name="pk_patient_keys"),
         sa.UniqueConstraint("patient_id", "generation", name="uq_patient_keys_patient_id_generation"),
     )
