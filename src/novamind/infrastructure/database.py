@@ -15,9 +15,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -188,7 +189,11 @@ class Database:
                 raise ServiceUnavailableError(_NO_ANSWER) from error
             try:
                 yield session
-                await (session.rollback() if read_only else session.commit())
+                if read_only:
+                    session.expunge_all()  # what was read stays readable
+                    await session.rollback()
+                else:
+                    await session.commit()
             except (OperationalError, InterfaceError) as error:
                 raise ServiceUnavailableError(_NO_ANSWER) from error
             except DBAPIError as error:
@@ -213,6 +218,14 @@ class Database:
     async def close(self) -> None:
         """Let go of all connections."""
         await self.engine.dispose()
+
+
+async def insert_missing(session: AsyncSession, table: type[Base], **values: Any) -> bool:
+    """Insert a row unless one with its key is there, also when another process is inserting it now; whether it did."""
+    dialect = session.get_bind().dialect.name
+    insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    inserted = await session.execute(insert.values(**values).on_conflict_do_nothing())
+    return cast("sa.CursorResult[Any]", inserted).rowcount == 1
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -93,7 +93,6 @@ class Relationship(Base):
 
     __tablename__ = "relationships"
     relationship_id: Mapped[UUID] = mapped_column(primary_key=True)
-    organisation_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisations.organisation_id"))
     clinician_id: Mapped[UUID]
     patient_id: Mapped[UUID] = mapped_column(sa.ForeignKey("patients.patient_id"), index=True)
     begins_at: Mapped[datetime]

@@ -122,14 +122,10 @@ def upgrade() -> None:
     op.create_table(
         "relationships",
         sa.Column("relationship_id", sa.Uuid(), nullable=False),
-        sa.Column("organisation_id", sa.Uuid(), nullable=False),
         sa.Column("clinician_id", sa.Uuid(), nullable=False),
         sa.Column("patient_id", sa.Uuid(), nullable=False),
         sa.Column("begins_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["organisation_id"], ["organisations.organisation_id"], name="fk_relationships_organisation_id"
-        ),
         sa.ForeignKeyConstraint(["patient_id"], ["patients.patient_id"], name="fk_relationships_patient_id"),
         sa.PrimaryKeyConstraint("relationship_id", name="pk_relationships"),
     )
