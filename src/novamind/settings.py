@@ -1,10 +1,38 @@
 """Configuration: one class, read once from ``NOVAMIND_*`` environment variables, then passed down."""
 
+import base64
+import binascii
+import os
+import string
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from novamind.errors import ValidationError
+
+KEY_BYTES: Final = 32
+_FEWEST_DIFFERENT_BYTES: Final = 16  # 32 random bytes have fewer once in 10^10 keys
+_PRINTABLE: Final = frozenset(string.printable.encode())
+_NOT_IN_PRODUCTION: Final = ("DEBUG", "TESTING", "NOVAMIND_DEBUG", "NOVAMIND_TESTING")
+
+
+def random_key(text: str, name: str) -> bytes:
+    """Decode a key of 32 random bytes from base64, and refuse what nobody drew at random.
+
+    Raises
+    ------
+    ValidationError
+        If it is anything else; the message has the name and never the value.
+    """
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_BYTES or len(set(key)) < _FEWEST_DIFFERENT_BYTES or _PRINTABLE.issuperset(key):
+        raise ValidationError(f"{name} must be {KEY_BYTES} random bytes in base64; 'novamind keys generate' makes some")
+    return key
 
 
 class Settings(BaseSettings):
@@ -26,6 +54,38 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(
         default=256 * 1024 * 1024, gt=0, description="Largest file that is read; larger ones are refused."
     )
+    database_url: SecretStr = Field(
+        default=SecretStr("sqlite:///novamind.db"),
+        description="Database of the patients (SQLite or PostgreSQL); it may hold a password and is never shown.",
+    )
+    environment: Literal["development", "production"] = Field(
+        default="development", description="Production refuses to start without keys of its own."
+    )
+    key_provider: Literal["file", "environment", "transit"] = Field(
+        default="file",
+        description="Where the key that wraps all others is: a file (development only), the environment, a KMS.",
+    )
+    key_file: Path = Field(default=Path("novamind-keys.json"), description="Keys of the file provider; made if absent.")
+    encryption_key: SecretStr | None = Field(default=None, description="32 random bytes, base64: wraps data keys.")
+    previous_encryption_keys: SecretStr | None = Field(
+        default=None, description="Earlier encryption keys, separated by commas, until 'keys retire' has said farewell."
+    )
+    index_key: SecretStr | None = Field(default=None, description="32 random bytes, base64: blind index, pseudonyms.")
+    audit_signing_key: SecretStr | None = Field(
+        default=None, description="32 random bytes, base64: the Ed25519 key that signs the audit's checkpoints."
+    )
+    audit_witness: Path | None = Field(
+        default=None, description="File outside the database to which each checkpoint of the audit is added."
+    )
+    transit_url: str | None = Field(default=None, description="KMS with the Transit interface of OpenBao and Vault.")
+    transit_token: SecretStr | None = None
+    transit_key: str = Field(default="novamind", pattern=r"[A-Za-z0-9_-]{1,64}")
+    redis_url: SecretStr | None = Field(default=None, description="Shared cache; each process keeps its own if unset.")
+    retention_days: int = Field(default=3650, ge=1, description="Age in days at which 'novamind purge' deletes.")
+    model_storage_url: str | None = Field(default=None, description="Folder or s3:// URL of signed models.")
+    model_public_key: str | None = Field(
+        default=None, description="Ed25519 public key, base64, by which models of the storage must be signed."
+    )
     population_database_url: str = Field(
         default="sqlite:///novamind_populations.db",
         description="Database of the population twins (SQLite or PostgreSQL).",
@@ -33,3 +93,45 @@ class Settings(BaseSettings):
     population_dir: Path = Field(
         default=Path("novamind_populations"), description="Folder of the population shards (Parquet)."
     )
+
+    @model_validator(mode="after")
+    def _real_keys(self) -> Self:
+        if self.environment == "production":
+            self._refuse_development()
+        given = {
+            name: self.key(name) for name in ("encryption_key", "index_key", "audit_signing_key") if self.has(name)
+        }
+        if len(set(given.values())) < len(given):
+            raise ValidationError(f"{' and '.join(map(_variable, given))} must differ from each other")
+        return self
+
+    def has(self, name: str) -> bool:
+        """Whether the secret of this field is set."""
+        return getattr(self, name) is not None
+
+    def key(self, name: str) -> bytes:
+        """The 32 random bytes of a field that holds a key.
+
+        Raises
+        ------
+        ValidationError
+            If it is not set, or was not drawn at random.
+        """
+        secret: SecretStr | None = getattr(self, name)
+        return random_key(secret.get_secret_value() if secret else "", _variable(name))
+
+    def _refuse_development(self) -> None:
+        for name in _NOT_IN_PRODUCTION:
+            if os.environ.get(name, "").strip().lower() not in ("", "0", "false", "no", "off"):
+                raise ValidationError(f"{name} must not be set in production")
+        if self.key_provider == "file":
+            raise ValidationError("NOVAMIND_KEY_PROVIDER must be 'environment' or 'transit' in production")
+        needed = {"environment": ["encryption_key"], "transit": ["transit_url", "transit_token"]}[self.key_provider]
+        if missing := [name for name in (*needed, "index_key", "audit_signing_key") if not self.has(name)]:
+            raise ValidationError(f"{', '.join(map(_variable, missing))} must be set in production")
+        if self.key_provider == "transit" and not str(self.transit_url).startswith("https://"):
+            raise ValidationError("NOVAMIND_TRANSIT_URL must begin with https:// in production")
+
+
+def _variable(name: str) -> str:
+    return f"NOVAMIND_{name.upper()}"

@@ -12,10 +12,10 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from novamind.errors import DataProcessingError, NotFoundError, ServiceUnavailableError, ValidationError
+from novamind.infrastructure.database import NAMING, UtcDateTime, upgrade, with_driver
 from novamind.populations.domain import DigitalTwin, FidelityReport, SimulationResult, TwinType
 from novamind.populations.fidelity_tracker import FidelityRecord
 from novamind.populations.generator import TwinGenerator
@@ -27,30 +27,7 @@ SHARD_ROWS: Final = 250_000
 _DERIVED: Final = ("baseline_behavior", "expected_outcome", "outcome_low", "outcome_high")
 
 
-class UtcDateTime(sa.types.TypeDecorator[datetime]):
-    """A timezone-aware instant; SQLite forgets the zone, so it is put back."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Store UTC."""
-        del dialect
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Give UTC back."""
-        del dialect
-        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-metadata = sa.MetaData(
-    naming_convention={
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_name)s",
-    }
-)
+metadata = sa.MetaData(naming_convention=NAMING)
 _key = sa.Uuid()
 
 models = sa.Table(
@@ -150,22 +127,13 @@ snapshots = sa.Table(
 
 def synchronous(url: str) -> str:
     """Name the blocking driver for a database URL: PostgreSQL by pg8000, SQLite by the standard library."""
-    parsed = make_url(url)
-    driver = {"postgresql": "postgresql+pg8000", "sqlite": "sqlite"}.get(parsed.get_backend_name())
-    if driver is None:
-        raise ValidationError("The twin store takes a sqlite:// or postgresql:// database URL.")
-    return parsed.set(drivername=driver).render_as_string(hide_password=False)
+    return with_driver(url, sqlite="sqlite", postgresql="postgresql+pg8000")
 
 
-def migrate(url: str) -> None:
+def migrate(engine: sa.Engine) -> None:
     """Bring the database to the newest schema (Alembic)."""
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    config.attributes["url"] = synchronous(url)
-    command.upgrade(config, "head")
+    with engine.begin() as connection:
+        upgrade(connection, Path(__file__).with_name("migrations"))
 
 
 class TwinRepository:
@@ -190,7 +158,7 @@ class TwinRepository:
         self._folder = Path(folder or settings.population_dir)
         try:
             self._engine = sa.create_engine(synchronous(url))
-            migrate(url)
+            migrate(self._engine)
         except ModuleNotFoundError as error:
             raise ServiceUnavailableError(
                 "PostgreSQL needs the extra 'postgres': pip install 'novamind[postgres]'."

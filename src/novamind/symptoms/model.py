@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from novamind.errors import ModelInferenceError
+from novamind.infrastructure.manifest import check_files, digest
 from novamind.symptoms.boosting import BoostedQuantiles
 from novamind.symptoms.conformal import Calibration, own_scale
 from novamind.symptoms.domain import LEVELS
@@ -194,7 +195,7 @@ class SymptomModel:
         (folder / _STACK).write_text(json.dumps(parts))
         manifest = {
             **manifest,
-            "files": {name: _digest(folder / name) for name in _FILES},
+            "files": {name: digest(folder / name) for name in _FILES},
             "validation_error": self.validation_error,
             "coverage": {str(k): v for k, v in self.coverage.items()},
         }
@@ -211,11 +212,7 @@ class SymptomModel:
         """
         try:
             manifest = json.loads((folder / MANIFEST).read_bytes())
-            for name, digest in manifest["files"].items():
-                if _digest(folder / name) != digest:
-                    raise ModelInferenceError(
-                        f"{name} is not the file that {MANIFEST} describes; fit or install the model again"
-                    )
+            check_files(folder, manifest["files"])
             if not set(_FILES) <= set(manifest["files"]):
                 raise ValueError("the manifest does not describe every file")
             parts = json.loads((folder / _STACK).read_bytes())
@@ -267,7 +264,3 @@ class SymptomModel:
 
 def _rounded(array: Array) -> Any:
     return np.round(array.astype(np.float64), 5).tolist()
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,416 @@
+"""Who saw or changed what, when and why: a chain that cannot be altered without being noticed.
+
+Each entry's digest covers its content and the digest before it (SHA-256), so changing, removing, adding or reordering
+entries breaks the chain at that place. Every hundredth entry is a checkpoint signed with Ed25519: whoever rewrites the
+whole chain needs the signing key. Checkpoints are also added to a *witness*, a file outside the database: it shows a
+database that was set back or cut off, and it shows a chain that was rewritten by somebody who has the signing key.
+
+An entry holds identifiers, kinds and counts. It has no room for anything a person said: every field has a form.
+"""
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from novamind.errors import DataProcessingError, ValidationError
+from novamind.infrastructure.database import Database
+from novamind.infrastructure.logs import message, patient_hash
+from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry, Organisation
+
+CHECKPOINT_EVERY: Final = 100
+NOTHING: Final = bytes(32)  # the digest before the first entry
+_LOCK: Final = 0x6E6F7661617564  # the advisory lock of whoever appends: "novaaud"
+_PAGE: Final = 5000
+_FORM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,63}")
+_CLOCK_TOLERANCE: Final = timedelta(seconds=5)
+_WITNESS_SILENT: Final = message("the audit's witness cannot be written")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Who asks, in which role, what for, and in which request.
+
+    Raises
+    ------
+    ValidationError
+        If a field is anything but an identifier (letters, digits and ``:._-``, at most 64): names, addresses and
+        reasons in words have no place in the audit.
+    """
+
+    actor: str
+    role: str
+    purpose: str
+    correlation_id: str
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not _FORM.fullmatch(value):
+                raise ValidationError(f"{name} must be an identifier of at most 64 letters, digits and :._-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something to be recorded.
+
+    Attributes
+    ----------
+    action
+        Such as ``read``, ``write``, ``purge``, ``key.rotated``.
+    what
+        Kind of what was touched, such as ``symptom_report``.
+    patient_id
+        Whose; the entry holds the pseudonym alone.
+    outcome
+        Such as ``success``, ``denied``, ``not_found``, ``tampered``.
+    count
+        How many.
+    references
+        Identifiers of what was touched, or digests that prove it.
+    """
+
+    access: Access
+    action: str
+    what: str
+    patient_id: UUID | None = None
+    outcome: str = "success"
+    count: int = 1
+    references: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for value in (self.action, self.what, self.outcome, *self.references):
+            if not _FORM.fullmatch(value):
+                raise ValidationError("an audit entry takes identifiers of at most 64 letters, digits and :._-")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A signed statement that the chain had so many entries and ended in this digest."""
+
+    sequence: int
+    digest: bytes
+    signed_at: datetime
+    signer: str
+    signature: bytes
+
+    def statement(self) -> bytes:
+        """What is signed."""
+        return f"novamind audit\n{self.sequence}\n{self.digest.hex()}\n{self.signed_at.isoformat()}\n".encode()
+
+    def line(self) -> str:
+        """One line of a witness."""
+        stated = asdict(self) | {
+            "digest": self.digest.hex(),
+            "signed_at": self.signed_at.isoformat(),
+            "signature": base64.b64encode(self.signature).decode(),
+        }
+        return json.dumps(stated) + "\n"
+
+    @classmethod
+    def read(cls, line: str) -> "Checkpoint":
+        """Read a line of a witness."""
+        stated = json.loads(line)
+        return cls(
+            stated["sequence"],
+            bytes.fromhex(stated["digest"]),
+            datetime.fromisoformat(stated["signed_at"]),
+            stated["signer"],
+            base64.b64decode(stated["signature"]),
+        )
+
+
+@dataclass
+class Verification:
+    """What checking the whole chain found.
+
+    Attributes
+    ----------
+    entries
+        Entries that are as they were written.
+    checkpoints
+        Checkpoints, of the database and the witness, that agree with them.
+    broken_at
+        Sequence number of the first entry that is not; ``None`` if all are.
+    reason
+        What is wrong there.
+    unsigned
+        Entries after the last checkpoint: cutting these off could not be noticed.
+    clock_set_back
+        Entries that are dated before their predecessor.
+    """
+
+    entries: int = 0
+    checkpoints: int = 0
+    broken_at: int | None = None
+    reason: str = ""
+    unsigned: int = 0
+    clock_set_back: list[int] = field(default_factory=list)
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing was altered."""
+        return self.broken_at is None
+
+
+class AuditLog:
+    """Appends to the chain, reads it and checks it.
+
+    Parameters
+    ----------
+    database
+        Where the chain is kept.
+    signing_key
+        Signs checkpoints.
+    pseudonym_key
+        Makes patients' pseudonyms, the same as in the logs.
+    witness
+        File to which checkpoints are added; keep it where the database's administrators cannot write.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        signing_key: Ed25519PrivateKey,
+        pseudonym_key: bytes,
+        witness: Path | None = None,
+    ) -> None:
+        self._database = database
+        self._signing_key = signing_key
+        self._pseudonym_key = pseudonym_key
+        self._witness = witness
+        self._waiting: list[tuple[Sequence[Event], asyncio.Future[None]]] = []
+        self._writing = asyncio.Lock()
+
+    async def append(self, *events: Event) -> None:
+        """Append; returns when the entries are on disk. Callers that wait at the same time share one commit.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            If they could not be stored: what they tell of must then not happen.
+        """
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((events, done))
+        async with self._writing:
+            if not done.done():
+                await asyncio.shield(self._write_waiting())
+        await done
+
+    async def _write_waiting(self) -> None:
+        batch, self._waiting = self._waiting, []
+        try:
+            async with self._database.transaction() as session:
+                await self.append_within(session, *(event for events, _ in batch for event in events))
+        except Exception as error:  # noqa: BLE001 - every caller is told of it
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(error)
+        else:
+            for _, done in batch:
+                if not done.done():
+                    done.set_result(None)
+
+    async def append_within(self, session: AsyncSession, *events: Event) -> None:
+        """Append within the caller's transaction, so that deed and entry are kept together or not at all.
+
+        From here to the commit everybody else who appends waits: call it last.
+        """
+        sequence, digest = await self._end(session)
+        rows, checkpoints = [], []
+        for event in events:
+            sequence += 1
+            content = self._content(sequence, event)
+            digest = chained(digest, content)
+            subject = self.pseudonym(event.patient_id)
+            rows.append({"sequence": sequence, "content": content, "subject": subject, "digest": digest})
+            if sequence % CHECKPOINT_EVERY == 0:
+                checkpoints.append(self._sign(sequence, digest))
+        await session.execute(sa.insert(AuditEntry), rows)
+        if checkpoints:
+            await self._add(session, checkpoints)
+
+    def pseudonym(self, patient_id: UUID | None) -> str | None:
+        """The name under which a patient appears in the audit."""
+        return None if patient_id is None else patient_hash(str(patient_id), self._pseudonym_key)
+
+    async def checkpoint(self) -> None:
+        """Sign the end of the chain now, wherever it stands."""
+        async with self._database.transaction() as session:
+            sequence, digest = await self._end(session)
+            if sequence and await session.get(AuditCheckpoint, sequence) is None:
+                await self._add(session, [self._sign(sequence, digest)])
+
+    async def entries(self, patient_id: UUID, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest entries about one patient, the newest first."""
+        query = sa.select(AuditEntry.content).where(AuditEntry.subject == self.pseudonym(patient_id))
+        async with self._database.snapshot() as session:
+            contents = await session.scalars(query.order_by(AuditEntry.sequence.desc()).limit(limit))
+            return [json.loads(content) for content in contents]
+
+    async def verify(self, progress: Callable[[int], None] | None = None) -> Verification:
+        """Check every entry and every checkpoint, of the database and of the witness.
+
+        Raises
+        ------
+        DataProcessingError
+            If the witness cannot be read.
+        """
+        public, found = self._signing_key.public_key(), Verification()
+        async with self._database.snapshot() as session:
+            kept = [_checkpoint(row) for row in await session.scalars(sa.select(AuditCheckpoint))]
+            check = _Check(found, public, kept, self._read_witness())
+            while rows := (await session.execute(_page(check.sequence))).all():
+                if not all(check.entry(*row) for row in rows):
+                    return found
+                if progress:
+                    progress(found.entries)
+            check.end(await session.scalar(sa.select(sa.func.count()).select_from(Organisation)) or 0)
+        return found
+
+    async def _end(self, session: AsyncSession) -> tuple[int, bytes]:
+        """Number and digest of the last entry; nobody else appends until the transaction has ended."""
+        if not self._database.is_sqlite:
+            await session.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        query = sa.select(AuditEntry.sequence, AuditEntry.digest).order_by(AuditEntry.sequence.desc()).limit(1)
+        last = (await session.execute(query)).one_or_none()
+        return (0, NOTHING) if last is None else (last.sequence, last.digest)
+
+    def _content(self, sequence: int, event: Event) -> str:
+        stated: dict[str, Any] = {
+            "sequence": sequence,
+            "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+            **asdict(event.access),
+            "action": event.action,
+            "what": event.what,
+            "patient": self.pseudonym(event.patient_id),
+            "outcome": event.outcome,
+            "count": event.count,
+            "references": list(event.references),
+        }
+        return json.dumps(stated, separators=(",", ":"))
+
+    def _sign(self, sequence: int, digest: bytes) -> Checkpoint:
+        unsigned = Checkpoint(sequence, digest, datetime.now(UTC), _signer(self._signing_key.public_key()), b"")
+        return replace(unsigned, signature=self._signing_key.sign(unsigned.statement()))
+
+    async def _add(self, session: AsyncSession, checkpoints: list[Checkpoint]) -> None:
+        """Store checkpoints, and tell the witness once they are committed."""
+        await session.execute(sa.insert(AuditCheckpoint), [asdict(checkpoint) for checkpoint in checkpoints])
+        witness = self._witness
+        if witness is None:
+            return
+
+        def tell(_session: object) -> None:
+            try:
+                with witness.open("a") as file:
+                    file.writelines(checkpoint.line() for checkpoint in checkpoints)
+            except OSError as error:  # the entries are committed; the next checkpoint covers this one's
+                log.error(_WITNESS_SILENT, exc_info=error)
+
+        sa.event.listen(session.sync_session, "after_commit", tell, once=True)
+
+    def _read_witness(self) -> list[Checkpoint]:
+        if self._witness is None or not self._witness.exists():
+            return []
+        try:
+            return [Checkpoint.read(line) for line in self._witness.read_text().splitlines()]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataProcessingError("the audit's witness cannot be read; restore the file") from error
+
+
+def chained(before: bytes, content: str) -> bytes:
+    """An entry's digest: SHA-256 over the digest before it and its content."""
+    return hashlib.sha256(before + content.encode()).digest()
+
+
+class _Check:
+    """Walks along the chain and stops at the first entry that is not as it was written."""
+
+    def __init__(
+        self, found: Verification, public: Ed25519PublicKey, kept: list[Checkpoint], witnessed: list[Checkpoint]
+    ) -> None:
+        self.sequence = -(2**63)  # of the last entry seen: the first page begins before anything
+        self._found = found
+        self._public = public
+        self._kept = {checkpoint.sequence for checkpoint in kept}
+        self._due: dict[int, list[Checkpoint]] = {}
+        for checkpoint in (*kept, *witnessed):
+            self._due.setdefault(checkpoint.sequence, []).append(checkpoint)
+        self._digest = NOTHING
+        self._signed = 0  # the last entry that a good checkpoint covers
+        self._at = datetime.min.replace(tzinfo=UTC)
+
+    def entry(self, sequence: int, content: str, subject: str | None, digest: bytes) -> bool:
+        """Check the next entry; whether to go on."""
+        expected = self._found.entries + 1
+        if sequence != expected:
+            if sequence < expected:
+                return self._broken(sequence, "it was added afterwards")
+            return self._broken(expected, "it is missing")
+        self._digest = chained(self._digest, content)
+        if self._digest != digest:
+            return self._broken(sequence, "it was changed, or put in another's place")
+        stated = json.loads(content)
+        if stated["sequence"] != sequence or stated["patient"] != subject:
+            return self._broken(sequence, "it was changed, or put in another's place")
+        if sequence % CHECKPOINT_EVERY == 0 and sequence not in self._kept:
+            return self._broken(sequence, "its checkpoint is missing")
+        due = self._due.pop(sequence, [])
+        if not all(checkpoint.digest == self._digest and self._genuine(checkpoint) for checkpoint in due):
+            return self._broken(self._signed + 1, f"the entries from here to {sequence} are not those that were signed")
+        if due:
+            self._signed = sequence
+            self._found.checkpoints += len(due)
+        at = datetime.fromisoformat(stated["at"])
+        if at + _CLOCK_TOLERANCE < self._at:
+            self._found.clock_set_back.append(sequence)
+        self._at, self.sequence = at, sequence
+        self._found.entries += 1
+        return True
+
+    def end(self, organisations: int) -> None:
+        """Check that nothing was cut off."""
+        self._found.unsigned = self._found.entries - self._signed
+        if self._due:
+            self._broken(self._found.entries + 1, f"the chain was cut off: {max(self._due)} entries were signed")
+        elif organisations and not self._found.entries:
+            self._broken(1, "the chain is empty though the database is not")
+
+    def _genuine(self, checkpoint: Checkpoint) -> bool:
+        try:
+            self._public.verify(checkpoint.signature, checkpoint.statement())
+        except InvalidSignature:
+            return False
+        return True
+
+    def _broken(self, sequence: int, reason: str) -> bool:
+        self._found.broken_at, self._found.reason = sequence, reason
+        return False
+
+
+def _page(after: int) -> sa.Select[int, str, str | None, bytes]:
+    columns = (AuditEntry.sequence, AuditEntry.content, AuditEntry.subject, AuditEntry.digest)
+    return sa.select(*columns).where(AuditEntry.sequence > after).order_by(AuditEntry.sequence).limit(_PAGE)
+
+
+def _checkpoint(row: AuditCheckpoint) -> Checkpoint:
+    return Checkpoint(row.sequence, row.digest, row.signed_at, row.signer, row.signature)
+
+
+def _signer(public: Ed25519PublicKey) -> str:
+    return hashlib.sha256(public.public_bytes_raw()).hexdigest()[:16]

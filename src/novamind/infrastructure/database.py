@@ -1,0 +1,241 @@
+"""The database of patients: one asynchronous engine for SQLite and PostgreSQL, transactions, migrations.
+
+A transaction is the unit of work: everything inside is kept or nothing is, and when the block has ended what was
+written survives the death of the process and of the machine::
+
+    database = Database(settings.database_url.get_secret_value())
+    await database.migrate()
+    async with database.transaction() as session:
+        session.add(report)
+
+Tables of every room derive from :class:`Base` and are made by the one history of migrations in ``migrations``.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from novamind.errors import ServiceUnavailableError, ValidationError
+
+#: Names of constraints, so that a migration can name what it changes.
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+#: Seconds to wait for a lock or a free connection before the caller is told to come back.
+WAIT_SECONDS: Final = 5
+_MIGRATION_LOCK: Final = 0x6E6F76616D696E64  # the advisory lock of whoever migrates: "novamind"
+_NO_ANSWER: Final = "The database does not answer; try again in a moment, or check NOVAMIND_DATABASE_URL."
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """A timezone-aware instant, stored and given back in UTC; SQLite forgets the zone, so it is put back.
+
+    Raises
+    ------
+    ValidationError
+        If a time without a zone is to be stored: nobody could say which instant it is.
+    """
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Store UTC."""
+        del dialect
+        if value is not None and value.tzinfo is None:
+            raise ValidationError("a stored time needs a timezone")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Give UTC back."""
+        del dialect
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Parent of every table of the patients' database; ``datetime`` is :class:`UtcDateTime`."""
+
+    metadata = sa.MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - SQLAlchemy reads a plain class attribute
+
+
+def with_driver(url: str, *, sqlite: str, postgresql: str) -> str:
+    """Name the driver for a database URL, whichever one it names.
+
+    Raises
+    ------
+    ValidationError
+        If the URL is of neither database; its text is not repeated, because it may hold a password.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ValidationError("a database URL must read sqlite:///file or postgresql://host/name") from error
+    driver = {"sqlite": sqlite, "postgresql": postgresql}.get(parsed.get_backend_name())
+    if driver is None:
+        raise ValidationError("a database URL must begin with sqlite:// or postgresql://")
+    return parsed.set(drivername=driver).render_as_string(hide_password=False)
+
+
+def upgrade(connection: sa.Connection, migrations: Path, revision: str = "head") -> None:
+    """Run a folder's Alembic migrations on a connection, inside its transaction: all of them or none."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+class Database:
+    """Connections, transactions and schema of one database.
+
+    On SQLite a commit is synced to disk (write-ahead log, ``synchronous=FULL``), writers wait for each other,
+    readers wait for nobody, and deleted content is overwritten. On PostgreSQL the server's own
+    ``synchronous_commit`` does the same.
+
+    Parameters
+    ----------
+    url
+        ``sqlite:///file`` or ``postgresql://user@host/name``; a driver named in it is replaced by the asynchronous one.
+    pool_size
+        Connections kept open; as many again are opened for a burst.
+
+    Raises
+    ------
+    ValidationError
+        If the URL is of neither database.
+    ServiceUnavailableError
+        If the driver is not installed.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        url = with_driver(url, sqlite="sqlite+aiosqlite", postgresql="postgresql+asyncpg")
+        self.is_sqlite = url.startswith("sqlite")
+        connect: dict[str, Any] = (
+            {"isolation_level": None, "timeout": WAIT_SECONDS}  # None: transactions begin where we say, not the driver
+            if self.is_sqlite
+            else {"timeout": WAIT_SECONDS, "command_timeout": 60, "server_settings": {"application_name": "novamind"}}
+        )
+        pool: dict[str, Any] = (
+            {}  # in memory: one connection for all, else each would see a database of its own
+            if make_url(url).database in (None, "", ":memory:") and self.is_sqlite
+            else {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": WAIT_SECONDS}
+        )
+        try:
+            self.engine = create_async_engine(url, connect_args=connect, **pool)
+        except ModuleNotFoundError as error:
+            raise ServiceUnavailableError(
+                "PostgreSQL needs the extra 'postgres': pip install 'novamind[postgres]'"
+            ) from error
+        if self.is_sqlite:
+            sa.event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            sa.event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Begin a unit of work that writes; committed at the end of the block, rolled back if it raises.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            If the database does not answer, is locked or stops answering; nothing was kept then, or, if it stopped
+            during the commit, it cannot be known: repeat with the same idempotency key.
+        """
+        async with self._begin(read_only=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """Begin a unit of work that only reads, all of it from one moment; it never waits for a writer.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            If the database does not answer.
+        """
+        async with self._begin(read_only=True) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _begin(self, *, read_only: bool) -> AsyncIterator[AsyncSession]:
+        options: dict[str, Any] = {}
+        if read_only:
+            options = (
+                {"deferred": True}
+                if self.is_sqlite
+                else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            )
+        async with self._sessions() as session:
+            try:
+                await session.connection(execution_options=options)
+            except (OSError, DBAPIError, PoolTimeoutError) as error:
+                raise ServiceUnavailableError(_NO_ANSWER) from error
+            try:
+                yield session
+                if read_only:
+                    session.expunge_all()  # what was read stays readable
+                    await session.rollback()
+                else:
+                    await session.commit()
+            except (OperationalError, InterfaceError) as error:
+                raise ServiceUnavailableError(_NO_ANSWER) from error
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    raise ServiceUnavailableError(_NO_ANSWER) from error
+                raise
+
+    async def migrate(self) -> None:
+        """Bring the schema to this version; of several processes that call it at once one does it.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            If the database does not answer.
+        """
+        async with self.transaction() as session:
+            if not self.is_sqlite:
+                await session.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            connection = await session.connection()
+            await connection.run_sync(upgrade, Path(__file__).with_name("migrations"))
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self.engine.dispose()
+
+
+async def insert_missing(session: AsyncSession, table: type[Base], **values: Any) -> bool:
+    """Insert a row unless one with its key is there, also when another process is inserting it now; whether it did."""
+    dialect = session.get_bind().dialect.name
+    insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    inserted = await session.execute(insert.values(**values).on_conflict_do_nothing())
+    return cast("sa.CursorResult[Any]", inserted).rowcount == 1
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        cursor.execute(f"PRAGMA {setting}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Take the write lock at once: a reader that turns writer half-way could not wait for it."""
+    deferred = connection.get_execution_options().get("deferred", False)
+    connection.exec_driver_sql("BEGIN" if deferred else "BEGIN IMMEDIATE")

@@ -1,0 +1,541 @@
+"""The patients' records at rest: every piece sealed, every reading and every change in the audit.
+
+The store knows no roles: whoever calls it has decided that the caller may. It asks for an
+:class:`~novamind.infrastructure.audit.Access` all the same, since nothing is read or written that the audit does not
+tell of: a change is committed together with its entry, and what was read is handed out when its entry is on disk.
+
+It stands here and not in a slice because the slices are independent of each other and one person's record is not: one
+purge, one rotation and one audit must reach all of it.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from novamind.errors import NotFoundError, ServiceUnavailableError, ValidationError
+from novamind.infrastructure.audit import Access, AuditLog, Event
+from novamind.infrastructure.database import Database, insert_missing
+from novamind.infrastructure.events import record_event
+from novamind.infrastructure.tables import (
+    Consent,
+    IdempotencyKey,
+    Organisation,
+    Patient,
+    PatientIdentifier,
+    Record,
+    Relationship,
+)
+from novamind.infrastructure.vault import BlindIndex, PatientCipher, Place, TamperedError, Vault
+
+_NAMED_IN_AUDIT: Final = 20  # records of one change; of more the count is told
+_NO_PATIENT: Final = "there is no patient of this id"
+
+
+class Kind(StrEnum):
+    """What a record is about."""
+
+    IDENTITY = "identity"
+    SYMPTOM_REPORT = "symptom_report"
+    BIOMETRIC_SAMPLES = "biometric_samples"
+    GENOTYPE = "genotype"
+    MEDICATION = "medication"
+    CONDITION = "condition"
+    NOTE = "note"
+    FORECAST = "forecast"
+    INSIGHT = "insight"
+
+
+#: Results of a model; they name its version.
+RESULTS: Final = frozenset({Kind.FORECAST, Kind.INSIGHT})
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A stretch of one signal, stored as columns.
+
+    Attributes
+    ----------
+    timestamps
+        Milliseconds since 1970 in UTC, ``(n,)``.
+    values
+        In ``unit``, ``(n,)``.
+    """
+
+    signal: str
+    unit: str
+    timestamps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if self.timestamps.ndim != 1 or self.timestamps.shape != self.values.shape:
+            raise ValidationError("timestamps and values of samples must be two columns of one length")
+        if not np.isfinite(self.values).all():
+            raise ValidationError("samples must be finite numbers; leave out what was not measured")
+
+
+Content = Mapping[str, Any] | Samples
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """A record as it was stored."""
+
+    record_id: UUID
+    version: int
+    kind: Kind
+    content: Content
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a patient is.
+
+    Attributes
+    ----------
+    identifiers
+        By which the patient can be found, such as ``{"mrn": "...", "email": "..."}``.
+    details
+        Everything else: names, birth date, address.
+    """
+
+    identifiers: Mapping[str, str]
+    details: Mapping[str, Any]
+
+
+class PatientStore:
+    """Patients, their records, consent and who treats them.
+
+    Parameters
+    ----------
+    database
+        Where it all is.
+    vault
+        Seals and opens.
+    index
+        Finds patients by identifiers.
+    audit
+        Is told of everything.
+    """
+
+    def __init__(self, database: Database, vault: Vault, index: BlindIndex, audit: AuditLog) -> None:
+        self._database = database
+        self._vault = vault
+        self._index = index
+        self._audit = audit
+
+    async def add_organisation(self, name: str, access: Access) -> UUID:
+        """Store a clinic; its id."""
+        organisation_id = uuid4()
+        async with self._database.transaction() as session:
+            await session.execute(
+                sa.insert(Organisation).values(organisation_id=organisation_id, name=name, created_at=datetime.now(UTC))
+            )
+            await self._audit.append_within(
+                session,
+                Event(access=access, action="write", what="organisation", references=[str(organisation_id)]),
+            )
+        return organisation_id
+
+    async def register(self, organisation_id: UUID, identity: Identity, access: Access) -> UUID:
+        """Store a new patient; the id.
+
+        Raises
+        ------
+        ValidationError
+            If there is no such organisation.
+        """
+        patient_id, now = uuid4(), datetime.now(UTC)
+        try:
+            async with self._database.transaction() as session:
+                await session.execute(
+                    sa.insert(Patient).values(
+                        patient_id=patient_id, organisation_id=organisation_id, revision=0, created_at=now
+                    )
+                )
+                cipher = await self._vault.add_key(session, patient_id, messages=1)
+                contents = [_pack({"identifiers": dict(identity.identifiers), "details": dict(identity.details)})]
+                await session.execute(sa.insert(Record), _sealed_rows(cipher, Kind.IDENTITY, contents, now))
+                for kind, value in identity.identifiers.items():
+                    digest = self._index.digest(kind, organisation_id, value)
+                    await session.execute(
+                        sa.insert(PatientIdentifier).values(
+                            organisation_id=organisation_id, kind=kind, digest=digest, patient_id=patient_id
+                        )
+                    )
+                await self._told(session, access, "write", Kind.IDENTITY, patient_id)
+        except IntegrityError as error:
+            raise ValidationError("there is no organisation of this id") from error
+        return patient_id
+
+    async def find(self, organisation_id: UUID, kind: str, value: str, access: Access) -> list[UUID]:
+        """Patients of an organisation who have this identifier; case and spaces make no difference."""
+        digest = self._index.digest(kind, organisation_id, value)
+        query = sa.select(PatientIdentifier.patient_id).where(
+            PatientIdentifier.organisation_id == organisation_id,
+            PatientIdentifier.kind == kind,
+            PatientIdentifier.digest == digest,
+        )
+        async with self._database.snapshot() as session:
+            found = list(await session.scalars(query))
+        await self._audit.append(
+            *(Event(access=access, action="find", what="patient", patient_id=patient_id) for patient_id in found)
+            if found
+            else (Event(access=access, action="find", what="patient", outcome="not_found", count=0),)
+        )
+        return found
+
+    async def append(
+        self,
+        patient_id: UUID,
+        kind: Kind,
+        contents: Sequence[Content],
+        access: Access,
+        *,
+        idempotency_key: str | None = None,
+    ) -> list[UUID]:
+        """Store new records, all of them or none; their ids, when they are on disk.
+
+        Parameters
+        ----------
+        idempotency_key
+            A repetition with the same key, by the same actor, stores nothing and gives the same ids.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such patient.
+        ValidationError
+            If the key was used for something else, or a model's result does not name its version.
+        """
+        packed = [_checked(kind, content) for content in contents]
+        if not packed:
+            return []
+        once = self._once(idempotency_key, patient_id, kind, packed, access) if idempotency_key else None
+        for last_try in (False, True):
+            cipher = await self._vault.cipher(patient_id, messages=len(packed))
+            rows = _sealed_rows(cipher, kind, packed, datetime.now(UTC))
+            record_ids = [row["record_id"] for row in rows]
+            try:
+                async with self._database.transaction() as session:
+                    if once and (earlier := await self._earlier(session, *once, record_ids)):
+                        return earlier
+                    await self._touch(session, patient_id)
+                    await session.execute(sa.insert(Record), rows)
+                    await record_event(session, f"{kind}.added", patient_id, record_ids)
+                    await self._told(session, access, "write", kind, patient_id, record_ids)
+                return record_ids
+            except IntegrityError as error:  # the data key was replaced since it was read
+                self._vault.forget(patient_id)
+                if last_try:
+                    raise ServiceUnavailableError("the patient's data key is being replaced; try again") from error
+        raise AssertionError
+
+    async def amend(self, patient_id: UUID, record: StoredRecord, content: Content | None, access: Access) -> None:
+        """Put a new version in a record's place, or none; the earlier one is kept until it is purged.
+
+        Raises
+        ------
+        ValidationError
+            If somebody else has amended the record since it was read.
+        """
+        cipher = await self._vault.cipher(patient_id, messages=1)
+        now = datetime.now(UTC)
+        contents = [] if content is None else [_checked(record.kind, content)]
+        rows = _sealed_rows(cipher, record.kind, contents, now, record.record_id, record.version + 1)
+        async with self._database.transaction() as session:
+            superseded = await session.scalar(
+                sa.update(Record)
+                .where(
+                    Record.record_id == record.record_id,
+                    Record.patient_id == patient_id,
+                    Record.version == record.version,
+                    Record.superseded_at.is_(None),
+                )
+                .values(superseded_at=now)
+                .returning(Record.version)
+            )
+            if superseded is None:
+                raise ValidationError("the record was changed by somebody else; read it again")
+            if rows:
+                await session.execute(sa.insert(Record), rows)
+            await self._touch(session, patient_id)
+            done = "amended" if rows else "withdrawn"
+            await record_event(session, f"{record.kind}.{done}", patient_id, [record.record_id])
+            await self._told(session, access, done, record.kind, patient_id, [record.record_id])
+
+    async def read(
+        self, patient_id: UUID, kind: Kind, access: Access, *, newest: int | None = None
+    ) -> list[StoredRecord]:
+        """A patient's records of one kind, the first stored first; handed out when the audit knows.
+
+        Parameters
+        ----------
+        newest
+            Only so many, the newest.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such patient.
+        TamperedError
+            If a stored record was altered; the audit is told of that as well.
+        ServiceUnavailableError
+            If the audit cannot be written: nothing is handed out then.
+        """
+        event = Event(access=access, action="read", what=kind, patient_id=patient_id)
+        try:
+            records = await self._opened(patient_id, kind, newest)
+        except NotFoundError:
+            await self._audit.append(replace(event, outcome="not_found", count=0))
+            raise
+        except TamperedError:
+            await self._audit.append(replace(event, outcome="tampered", count=0))
+            raise
+        await self._audit.append(replace(event, count=len(records)))
+        return records
+
+    async def revision(self, patient_id: UUID) -> int:
+        """A number that grows with each change of a patient's record or consent; part of every cache key.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such patient.
+        """
+        async with self._database.snapshot() as session:
+            revision = await session.scalar(sa.select(Patient.revision).where(Patient.patient_id == patient_id))
+        if revision is None:
+            raise NotFoundError(_NO_PATIENT)
+        return revision
+
+    async def organisation_of(self, patient_id: UUID) -> UUID | None:
+        """The organisation to which a patient belongs; ``None`` if there is no such patient."""
+        async with self._database.snapshot() as session:
+            return await session.scalar(sa.select(Patient.organisation_id).where(Patient.patient_id == patient_id))
+
+    async def decide(self, patient_id: UUID, category: str, granted: bool, access: Access) -> None:
+        """Store a patient's decision about one category of data; it counts from now on."""
+        async with self._database.transaction() as session:
+            await self._touch(session, patient_id)
+            await session.execute(
+                sa.insert(Consent).values(
+                    consent_id=uuid4(),
+                    patient_id=patient_id,
+                    category=category,
+                    granted=granted,
+                    decided_at=datetime.now(UTC),
+                )
+            )
+            await record_event(session, "consent.decided", patient_id, [])
+            await self._told(session, access, "granted" if granted else "withdrawn", "consent", patient_id)
+
+    async def consents(self, patient_id: UUID) -> dict[str, bool]:
+        """The last decision in each category in which there was one."""
+        query = sa.select(Consent.category, Consent.granted).where(Consent.patient_id == patient_id)
+        async with self._database.snapshot() as session:
+            rows = await session.execute(query.order_by(Consent.decided_at))
+            return {category: granted for category, granted in rows}  # noqa: C416 - rows are not tuples to dict()
+
+    async def relate(self, clinician_id: UUID, patient_id: UUID, access: Access) -> UUID:
+        """Begin a clinician's treatment of a patient; its id."""
+        relationship_id = uuid4()
+        async with self._database.transaction() as session:
+            await self._touch(session, patient_id)
+            await session.execute(
+                sa.insert(Relationship).values(
+                    relationship_id=relationship_id,
+                    clinician_id=clinician_id,
+                    patient_id=patient_id,
+                    begins_at=datetime.now(UTC),
+                )
+            )
+            await self._told(session, access, "began", "relationship", patient_id, [relationship_id])
+        return relationship_id
+
+    async def unrelate(self, clinician_id: UUID, patient_id: UUID, access: Access) -> None:
+        """End a clinician's treatment of a patient, from now on."""
+        async with self._database.transaction() as session:
+            await self._touch(session, patient_id)
+            await session.execute(
+                sa.update(Relationship)
+                .where(
+                    Relationship.clinician_id == clinician_id,
+                    Relationship.patient_id == patient_id,
+                    Relationship.ends_at.is_(None),
+                )
+                .values(ends_at=datetime.now(UTC))
+            )
+            await self._told(session, access, "ended", "relationship", patient_id)
+
+    async def treated_by(self, clinician_id: UUID) -> list[UUID]:
+        """Patients whom a clinician treats now."""
+        query = sa.select(Relationship.patient_id).where(
+            Relationship.clinician_id == clinician_id, Relationship.ends_at.is_(None)
+        )
+        async with self._database.snapshot() as session:
+            return list(await session.scalars(query.distinct().order_by(Relationship.patient_id)))
+
+    async def _opened(self, patient_id: UUID, kind: Kind, newest: int | None) -> list[StoredRecord]:
+        query = (
+            sa.select(Record.record_id, Record.version, Record.key_id, Record.payload, Record.recorded_at)
+            .where(Record.patient_id == patient_id, Record.kind == kind, Record.superseded_at.is_(None))
+            .order_by(Record.recorded_at.desc(), Record.record_id)
+            .limit(newest)
+        )
+        for _ in range(2):
+            async with self._database.snapshot() as session:
+                rows = (await session.execute(query)).all()
+            cipher = await self._vault.cipher(patient_id)
+            for key_id in {row.key_id for row in rows}:
+                cipher = await self._vault.cipher(patient_id, key_id=key_id)
+            if all(cipher.knows(row.key_id) for row in rows):
+                break  # else a data key was replaced between the two readings
+        return [
+            StoredRecord(
+                row.record_id,
+                row.version,
+                kind,
+                _unpack(cipher.open(row.payload, row.key_id, place(row.record_id, kind, row.version))),
+                row.recorded_at,
+            )
+            for row in reversed(rows)
+        ]
+
+    async def _touch(self, session: AsyncSession, patient_id: UUID) -> None:
+        revision = await session.scalar(
+            sa.update(Patient)
+            .where(Patient.patient_id == patient_id)
+            .values(revision=Patient.revision + 1)
+            .returning(Patient.revision)
+        )
+        if revision is None:
+            raise NotFoundError(_NO_PATIENT)
+
+    async def _told(
+        self,
+        session: AsyncSession,
+        access: Access,
+        action: str,
+        what: str,
+        patient_id: UUID,
+        record_ids: Sequence[UUID] = (),
+    ) -> None:
+        named = [str(record_id) for record_id in record_ids[:_NAMED_IN_AUDIT]]
+        await self._audit.append_within(
+            session,
+            Event(
+                access=access,
+                action=action,
+                what=what,
+                patient_id=patient_id,
+                count=max(1, len(record_ids)),
+                references=named,
+            ),
+        )
+
+    def _once(
+        self, idempotency_key: str, patient_id: UUID, kind: Kind, packed: Sequence[bytes], access: Access
+    ) -> tuple[bytes, bytes]:
+        """Keyed digests of who asked with which key, and of what: neither can be guessed from the database."""
+        request = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in packed)).hexdigest()
+        return (
+            self._index.keyed("idempotency", access.actor, idempotency_key),
+            self._index.keyed("request", patient_id.hex, kind, request),
+        )
+
+    async def _earlier(
+        self, session: AsyncSession, digest: bytes, request_digest: bytes, record_ids: Sequence[UUID]
+    ) -> list[UUID] | None:
+        """The answer to the same request before, if there was one; else it is noted now."""
+        answer = [str(record_id) for record_id in record_ids]
+        if await insert_missing(
+            session,
+            IdempotencyKey,
+            digest=digest,
+            request_digest=request_digest,
+            answer=answer,
+            created_at=datetime.now(UTC),
+        ):
+            return None
+        noted = await session.get_one(IdempotencyKey, digest)
+        if noted.request_digest != request_digest:
+            raise ValidationError("this idempotency key was used for another request; take a new one")
+        return [UUID(record_id) for record_id in noted.answer]
+
+
+def place(record_id: UUID, kind: str, version: int) -> Place:
+    """Where a record's payload belongs."""
+    return Place(Record.__tablename__, f"payload:{kind}", record_id.hex, version)
+
+
+def _sealed_rows(
+    cipher: PatientCipher,
+    kind: Kind,
+    packed: Sequence[bytes],
+    now: datetime,
+    record_id: UUID | None = None,
+    version: int = 1,
+) -> list[dict[str, Any]]:
+    rows = []
+    for content in packed:
+        this = record_id or uuid4()
+        rows.append(
+            {
+                "record_id": this,
+                "version": version,
+                "patient_id": cipher.patient_id,
+                "kind": kind,
+                "key_id": cipher.key_id,
+                "payload": cipher.seal(content, place(this, kind, version)),
+                "recorded_at": now,
+            }
+        )
+    return rows
+
+
+def _checked(kind: Kind, content: Content) -> bytes:
+    if isinstance(content, Samples) != (kind is Kind.BIOMETRIC_SAMPLES):
+        raise ValidationError("biometric samples, and nothing else, are stored as Samples")
+    if kind in RESULTS and not (isinstance(content, Mapping) and content.get("model_version")):
+        raise ValidationError("a model's result is stored with its model_version")
+    return _pack(content)
+
+
+def _pack(content: Content) -> bytes:
+    """Bytes to be sealed: a length, JSON, and for samples the two columns compressed."""
+    columns = b""
+    stated: Mapping[str, Any] = {}
+    if isinstance(content, Samples):
+        stated = {"signal": content.signal, "unit": content.unit, "count": len(content.values)}
+        steps = np.diff(content.timestamps.astype("<i8"), prepend=np.int64(0))
+        columns = zlib.compress(steps.astype("<i8").tobytes() + content.values.astype("<f8").tobytes())
+    else:
+        stated = content
+    try:
+        text = json.dumps(stated, allow_nan=False, sort_keys=True).encode()
+    except (TypeError, ValueError) as error:
+        raise ValidationError("a record's content must be JSON: texts, finite numbers, lists, mappings") from error
+    return len(text).to_bytes(4, "big") + text + columns
+
+
+def _unpack(plain: bytes) -> Content:
+    end = 4 + int.from_bytes(plain[:4], "big")
+    stated: dict[str, Any] = json.loads(plain[4:end])
+    if len(plain) == end:
+        return stated
+    columns, count = zlib.decompress(plain[end:]), stated["count"]
+    steps = np.frombuffer(columns, "<i8", count)
+    return Samples(stated["signal"], stated["unit"], np.cumsum(steps), np.frombuffer(columns, "<f8", count, 8 * count))

