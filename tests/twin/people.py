@@ -49,13 +49,13 @@ class Scripted:
         self.name, self.version, self.script, self.calls = name, version, script, 0
         self._inputs = inputs or (lambda case: (case.record.patient_id,))
 
-    def lacking(self, case: Case, options: Options) -> str | None:
+    def lacking(self, *_: object) -> str | None:
         return None
 
-    def inputs(self, case: Case, options: Options) -> tuple[object, ...]:
+    def inputs(self, case: Case, _: Options) -> tuple[object, ...]:
         return self._inputs(case)  # type: ignore[no-any-return]
 
-    async def run(self, case: Case, options: Options) -> Any:
+    async def run(self, *_: object) -> Any:
         self.calls += 1
         return self.script(self.calls)
 

@@ -109,6 +109,11 @@ def test_transient_errors_are_tried_again_lasting_ones_are_not() -> None:
     assert bad.calls == 1
 
 
+def test_a_retry_writes_nothing_of_the_error(capsys: pytest.CaptureFixture[str]) -> None:
+    ask(joined(Scripted("a", fails(ServiceUnavailableError(CANARY))), a=guard(attempts=2)))
+    assert CANARY not in "".join(capsys.readouterr())
+
+
 def test_only_what_changed_is_computed_again() -> None:
     a = Scripted("a", lambda n: n, inputs=lambda case: (sorted(case.medications),))
     b = Scripted("b", lambda n: n, inputs=lambda case: tuple(sorted(case.genotype)))

@@ -9,6 +9,7 @@ from threading import Lock, Thread
 from typing import Any
 
 import stamina
+import stamina.instrumentation
 
 from novamind.errors import (
     InsufficientDataError,
@@ -24,6 +25,9 @@ from novamind.twin.domain import Status
 #: Errors that may be gone at the next try.
 TRANSIENT = (ServiceUnavailableError, ModelInferenceError, ConnectionError, BlockingIOError)
 _BAD_INPUT = (ValidationError, InsufficientDataError, NotFoundError)
+
+# stamina's own hook logs the error as it is, which may hold a person's values.
+stamina.instrumentation.set_on_retry_hooks(())
 
 Work = Callable[[], Coroutine[Any, Any, Any]]
 
