@@ -12,6 +12,7 @@ from novamind.pharmacogenomics import commands as pharmacogenomics
 from novamind.populations import commands as populations
 from novamind.records import commands as records
 from novamind.symptoms import commands as symptoms
+from novamind.twin import commands as twin
 
 app = typer.Typer(
     name="novamind",
@@ -47,6 +48,7 @@ neurochemistry.register(app, train)
 populations.register(app)
 records.register(app)
 infrastructure.register(app)
+twin.register(app)
 
 
 def main() -> None:

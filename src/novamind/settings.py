@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     model_public_key: str | None = Field(
         default=None, description="Ed25519 public key, base64, by which models of the storage must be signed."
     )
+    max_fhir_bytes: int = Field(default=64 * 1024 * 1024, gt=0, description="Largest FHIR file or folder that is read.")
+    max_fhir_resources: int = Field(default=50_000, gt=0, description="Most resources that one FHIR import may hold.")
     population_database_url: str = Field(
         default="sqlite:///novamind_populations.db",
         description="Database of the population twins (SQLite or PostgreSQL).",
