@@ -32,6 +32,7 @@ from tables import fill
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent
 RESULTS = HERE / "results" / "forecast.json"
+TRUTH = HERE / "results" / "forecast_truth.json"  # of forecast_truth.py
 PAGES = (REPOSITORY / "docs" / "forecasting.md", REPOSITORY / "docs" / "cards" / "symptoms.md")
 
 PEERS = ("naive", "mean_28", "theta", "autoets", "autoarima")
@@ -66,7 +67,8 @@ def main() -> None:
             RESULTS.parent.mkdir(exist_ok=True)
             RESULTS.write_text(json.dumps({**stored, name: result}, indent=1) + "\n")
     if "docs" in chosen:
-        write_docs(json.loads(RESULTS.read_text()))
+        stored = [json.loads(path.read_text()) for path in (RESULTS, TRUTH) if path.exists()]
+        write_docs({name: part for results in stored for name, part in results.items()})
 
 
 def write_docs(results: Result) -> None:
@@ -257,6 +259,55 @@ def members(arguments: argparse.Namespace) -> Result | None:
     }
 
 
+def fitted(arguments: argparse.Namespace) -> Result | None:
+    """The product's own command on the protocol's training half, then the same origins of the other half."""
+    import pandas as pd
+
+    from novamind.symptoms.model import SymptomModel
+    from novamind.symptoms.service import SymptomForecastingService, default_service
+
+    protocol = Protocol.of(arguments)
+    if protocol is None:
+        return None
+    frames, scales = [], {}
+    for history in protocol.rules.training(protocol.series):
+        about = history.attrs
+        symptom = f"{about['dataset']} {about['series']}"
+        scales[symptom] = {
+            "low": about["scale_min"],
+            "high": about["scale_max"],
+            "step": about["step"] or None,
+            "worse": "low" if about["polarity"] == -1 else "high",
+        }
+        columns = {"timestamp": history.timestamp.to_numpy(), "value": history.value.to_numpy()}
+        frames.append(pd.DataFrame({**columns, "patient_id": str(about["person_id"]), "symptom": symptom}))
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        pd.concat(frames).to_parquet(folder / "diaries.parquet")
+        (folder / "scales.json").write_text(json.dumps(scales))
+        command = [sys.executable, "-m", "novamind.cli", "train", "symptoms", "--data", str(folder / "diaries.parquet")]
+        # Some of the diaries carry day counts for dates.
+        command += ["--scales", str(folder / "scales.json"), "--out", str(folder / "model"), "--undated"]
+        subprocess.run(command, check=True)
+        seconds = time.perf_counter() - started
+        own = SymptomModel.load(folder / "model")
+        quantiles, version = protocol.zero_shot(SymptomForecastingService(own).forecast)
+    ours = protocol.losses("fitted", quantiles)
+    shipped, _ = protocol.zero_shot(default_service().forecast)
+    stored = pd.read_parquet(protocol.folder / "losses.parquet")
+    every = pd.concat([ours, protocol.losses(OURS, shipped), stored], ignore_index=True)
+    table = protocol.rules.summarise(ours)[[*_TYPE, "method", "origins", "persons", "points", *_MEASURES]].round(4)
+    return {
+        "model_version": version,
+        "series_fitted_on": len(frames),
+        "minutes": round(seconds / 60, 1),
+        "means": protocol.means(every).to_dict("records"),
+        "by_type": table.to_dict("records"),
+        "paired": {rival: protocol.compare.cmp(every, "fitted", rival) for rival in (OURS, *RIVALS)},
+    }
+
+
 def quantile_columns(forecasts: Any) -> Floats:
     """``(series, horizon, levels)`` out of the frame that users get."""
     names = [f"q{level:g}" for level in forecasts.quantile_levels]
@@ -396,6 +447,57 @@ def _own_process(work: str, argument: Path) -> tuple[float, float]:
     done = subprocess.run([sys.executable, "-c", program, str(argument)], capture_output=True, text=True, check=True)
     seconds, memory = (float(x) for x in done.stdout.split())
     return seconds, memory / 1024
+
+
+def formats(_arguments: argparse.Namespace) -> Result:
+    """The network in single precision, half precision and 8 bits: size, CPU time, and what the answers lose."""
+    import onnx
+    import onnxruntime
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    from novamind.cohorts import OTHER_POPULATION
+    from novamind.symptoms.ensemble import crps
+    from novamind.symptoms.model import TRANSFORMER_FILE
+    from novamind.symptoms.origins import Origins
+    from novamind.symptoms.service import SHIPPED, default_service
+    from novamind.symptoms.training import simulated_windows
+    from novamind.symptoms.transformer import TransformerQuantiles
+
+    windows = simulated_windows(4_000, SEED, OTHER_POPULATION)
+    origins = Origins.present(windows.histories)
+    version = default_service().model.version
+    rows, whole = [], None
+    with tempfile.TemporaryDirectory() as name:
+        single, half, bits = (Path(name) / f"{kind}.onnx" for kind in ("fp32", "fp16", "int8"))
+        model = onnx.load(SHIPPED / TRANSFORMER_FILE)
+        # Shapes that the exporter left in the file contradict those after quantisation.
+        del model.graph.value_info[:]
+        onnx.save(model, single)
+        onnx.save(convert_float_to_float16(model, keep_io_types=True), half)
+        quantize_dynamic(single, bits, weight_type=QuantType.QInt8, per_channel=True)
+        for path in (single, half, bits):
+            try:
+                member = TransformerQuantiles.load(path)
+            except onnxruntime.capi.onnxruntime_pybind11_state.Fail as error:
+                rows.append({"format": path.stem, "refused": str(error).splitlines()[0][:120]})
+                continue
+            member.quantiles(origins, [14])
+            started = time.process_time()
+            (quantiles,) = member.quantiles(origins, [14])
+            seconds = time.process_time() - started
+            whole = quantiles if whole is None else whole
+            rows.append(
+                {
+                    "format": path.stem,
+                    "megabytes": round(path.stat().st_size / 1e6, 2),
+                    "cpu_ms_per_series": round(1e3 * seconds / len(quantiles), 3),
+                    "crps_pct": round(100 * float(np.nanmean(crps(quantiles, windows.future[:, :14]))), 3),
+                    "largest_difference_pct": round(100 * float(np.abs(quantiles - whole).max()), 2),
+                    "mean_difference_pct": round(100 * float(np.abs(quantiles - whole).mean()), 3),
+                }
+            )
+    return {"model_version": version, "shipped": "fp32", "rows": rows}
 
 
 # ------------------------------------------------------------------------------------------------- calibration
@@ -565,7 +667,9 @@ def sudden_change() -> list[Result]:
 SECTIONS: dict[str, Callable[[argparse.Namespace], Result | None]] = {
     "accuracy": accuracy,
     "members": members,
+    "fitted": fitted,
     "speed": speed,
+    "formats": formats,
     "calibration": calibration,
 }
 

@@ -95,6 +95,64 @@ def members_tables(result: dict[str, Any]) -> Tables:
     yield "members", f"Weights `{result['model_version']}`.\n\n{markdown(header, rows)}"
 
 
+def fitted_tables(result: dict[str, Any]) -> Tables:
+    about = (
+        f"Fitted on {result['series_fitted_on']} series of other persons of the same studies in {result['minutes']:g} "
+        f"minutes; weights `{result['model_version']}`."
+    )
+    means = {(row["group"], row["method"]): row for row in result["means"]}
+    rows = []
+    for name, method in (("ens3_r", "ens3_r"), ("**shipped, zero-shot**", OURS), ("**fitted**", "fitted")):
+        week, fortnight = means["h7", method], means["h14", method]
+        figures = [f"{part[measure]:.3f}" for measure in ("crps_pct", "mase") for part in (week, fortnight)]
+        against = result["paired"].get(method)
+        ratios = [_ratio(against[group]) if against else "" for group in ("h7", "h14")]
+        rows.append([name, *figures, *_spread(week), *ratios])
+    header = ["model", "CRPS 7 d", "CRPS 14 d", "MASE 7 d", "MASE 14 d", *_SPREAD_HEADER]
+    yield "fitted", f"{about}\n\n{markdown([*header, 'fitted / it, 7 d', 'fitted / it, 14 d'], rows)}"
+
+
+def formats_tables(result: dict[str, Any]) -> Tables:
+    rows = []
+    for row in result["rows"]:
+        name = f"**{row['format']}** (shipped)" if row["format"] == result["shipped"] else row["format"]
+        if "refused" in row:
+            rows.append([name, "", "", f"not run: {row['refused']}", ""])
+            continue
+        lost = f"{row['mean_difference_pct']:g} ({row['largest_difference_pct']:g})"
+        rows.append([name, f"{row['megabytes']:g}", f"{row['cpu_ms_per_series']:g}", f"{row['crps_pct']:.3f}", lost])
+    header = ["format", "MB", "CPU ms a series", "CRPS", "mean (largest) difference, % of the scale"]
+    yield "formats", markdown(header, rows)
+
+
+def oracle_tables(result: dict[str, Any]) -> Tables:
+    rows = [
+        [
+            row["reported_days"],
+            f"{row['persons']:,}",
+            f"{row['crps_pct']:.2f}",
+            f"{row['oracle_crps_pct']:.2f}",
+            f"{row['ratio']:.3f} ({row['ratio_low']:.3f} to {row['ratio_high']:.3f})",
+        ]
+        for row in result["rows"]
+    ]
+    header = ["days reported", "persons", "CRPS ours", "CRPS oracle", "ours / oracle"]
+    yield "oracle", f"Weights `{result['model_version']}`.\n\n{markdown(header, rows)}"
+
+
+def covariates_tables(result: dict[str, Any]) -> Tables:
+    rows = [
+        [
+            row["covariate"],
+            f"{row['persons']:,}",
+            f"{row['crps_pct_without']:.2f}",
+            f"{row['ratio']:.3f} ({row['ratio_low']:.3f} to {row['ratio_high']:.3f})",
+        ]
+        for row in result["rows"]
+    ]
+    yield "covariates", markdown(["what is told", "persons", "CRPS without", "CRPS with / without"], rows)
+
+
 def speed_tables(result: dict[str, Any]) -> Tables:
     threads = f"OMP_NUM_THREADS {result['threads'] or 'not set'}"
     machine = f"{result['cores']} cores, {threads}, load average {result['load_average']:g}"
@@ -152,6 +210,10 @@ def _ratio(values: Sequence[float]) -> str:
 TABLES: dict[str, Callable[[dict[str, Any]], Tables]] = {
     "accuracy": accuracy_tables,
     "members": members_tables,
+    "fitted": fitted_tables,
     "speed": speed_tables,
+    "formats": formats_tables,
     "calibration": calibration_tables,
+    "oracle": oracle_tables,
+    "covariates": covariates_tables,
 }
