@@ -63,9 +63,10 @@ def failing(status: int, **headers: str) -> Answer:
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
+    before = stamina.instrumentation.get_on_retry_hooks()
     stamina.instrumentation.set_on_retry_hooks([])
     yield
-    stamina.instrumentation.set_on_retry_hooks(None)
+    stamina.instrumentation.set_on_retry_hooks(before)
 
 
 @pytest.fixture

@@ -50,7 +50,8 @@ def test_smoke_training_beats_the_own_mean_on_people_it_has_not_seen(smoke: Fitt
     error = smoke.model.validation_error
     assert set(error) == {*(m.name for m in smoke.model.members), "ensemble"}
     assert error["ensemble"] < error["own mean"]
-    assert error["ensemble"] < 1.005 * min(error.values())
+    # Intervals on coarse scales are kept as narrow as their coverage allows, which costs a little of the score.
+    assert error["ensemble"] < 1.03 * min(error.values())
 
 
 def test_smoke_training_covers_what_it_states(smoke: Fitted) -> None:
@@ -118,12 +119,12 @@ def test_schooling_fits_the_diaries_at_hand(tmp_path: Path) -> None:
     begun = network.train_network(size, network.Schedule(4_096), seed=0, checkpoint=tmp_path / "a")
     turns = [np.where(np.arange(60) % 2 == i % 2, 0.3, 0.7).astype(np.float32) for i in range(24)]
     own = [Diary(values, 0.0, -1) for values in turns]
-    lessons = network.Schedule(16_384, rate=3e-3, validate_every=4_096)
+    lessons = network.Schedule(8_192, rate=5e-3, validate_every=2_048)
     schooled = network.train_network(size, lessons, seed=0, checkpoint=tmp_path / "b", begin=begun, diaries=own)
     batch = network.diary_batch(own, 64, seed=5)
     days = torch.arange(20, 50).expand(64, -1)
     before, after = (
-        float(network.loss(m, batch.at(slice(64), days, torch.device("cpu")), days)) for m in (begun, schooled)
+        network.loss(m, batch.at(slice(64), days, torch.device("cpu")), days).item() for m in (begun, schooled)
     )
     assert after < 0.5 * before
 
