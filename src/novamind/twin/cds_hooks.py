@@ -1,7 +1,7 @@
 """CDS Hooks 2.0: a request in, cards out. Pure functions; whoever serves them checks the caller and keeps the time.
 
 Specification: HL7 CDS Hooks 2.0.1 (cds-hooks.hl7.org/2.0). A request must be self-contained: what was not prefetched is
-not fetched, and a card never says more than the prefetch allows. Requests of older dialects are refused with a
+not fetched, and a card never says more than the prefetch allows. What is no request for the hook is refused with a
 :class:`ValidationError`, which a server answers with 400.
 """
 
@@ -117,9 +117,11 @@ def _checked(hook: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
     context = request.get("context")
     if not isinstance(context, Mapping):
         raise ValidationError("'context' is required and must be an object")
-    for name in ("userId", "patientId"):
-        if not _text(context.get(name)):
-            raise ValidationError(f"'context.{name}' is required by CDS Hooks 2.0")
+    # Drafts of the specification had the user beside the context; we only need to know that there is one.
+    if not any(map(_text, (context.get("userId"), request.get("userId"), request.get("user")))):
+        raise ValidationError("'context.userId' is required by CDS Hooks 2.0")
+    if not _text(context.get("patientId")):
+        raise ValidationError("'context.patientId' is required by CDS Hooks 2.0")
     if hook != "patient-view":
         drafts = context.get("draftOrders")
         if not isinstance(drafts, Mapping) or drafts.get("resourceType") != "Bundle":
@@ -140,7 +142,9 @@ def _text(value: Any) -> bool:
 def _record(request: Mapping[str, Any], patient_id: str, settings: Settings | None) -> PatientRecord:
     """What was prefetched of this patient; resources of other patients are not looked at."""
     own = patient_id.rpartition("/")[2]
-    held = [item for item in request.get("prefetch", {}).values() if isinstance(item, Mapping)]
+    given = [item for item in request.get("prefetch", {}).values() if isinstance(item, Mapping)]
+    # The same drafts wrapped each resource with the response that brought it.
+    held = [item["resource"] if isinstance(item.get("resource"), Mapping) else item for item in given]
     resources = [item for item in held if isinstance(item.get("resourceType"), str)]
     if not resources:
         return PatientRecord(own)

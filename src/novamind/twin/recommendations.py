@@ -15,7 +15,7 @@ import numpy as np
 from novamind.pharmacogenomics import DrugReview, Review
 from novamind.pharmacogenomics.domain import Severity
 from novamind.pharmacogenomics.guidelines import guideline_genes
-from novamind.pharmacogenomics.medications import catalogue
+from novamind.pharmacogenomics.medications import catalogue, normalise
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
 from novamind.symptoms.instruments import recognise
@@ -169,7 +169,12 @@ def _review_level(found: DrugReview) -> tuple[Level, str]:
 def _current(case: Case, review: Review) -> Iterator[Recommendation]:
     for drug in case.medications:
         if drug in case.allergies:
-            source = next(a.source for a in case.record.allergies if a.active)
+            named = [
+                a
+                for a in case.record.allergies
+                if a.active and drug in (normalise(a.medication or ""), normalise(a.name))
+            ]
+            source = named[0].source
             evidence = (Evidence("record", f"An allergy to {drug} is recorded as active.", source or "record"),)
             yield Recommendation(
                 Priority.TODAY, f"{drug} allergy", f"Check {drug}: it is taken, and an allergy to it is recorded.",
