@@ -157,7 +157,7 @@ def steps_of_level(persons: int) -> list[dict[str, float]]:
 def warnings(persons: int, real: bool) -> list[dict[str, float]]:
     rows = []
     for effect in (0.2, 0.35, 0.5):
-        hits, base, leads, said, came, count, quarters = [], [], [], [], [], 0, 0.0
+        hits, base, leads, count, quarters = [], [], [], 0, 0.0
         for index in range(persons):
             rng = np.random.default_rng([4, index])
             hours = DAYS * 24
@@ -187,8 +187,6 @@ def warnings(persons: int, real: bool) -> list[dict[str, float]]:
                 if len(inside):
                     hits.append(float(warning.direction * inside.mean() >= 0.5))
                     leads.append(warning.horizon_hours)
-                    said += [warning.chance] * len(inside)
-                    came += list(warning.direction * inside >= 0.5)
                 for moment in rng.integers(42 * 24, hours, size=5):
                     inside = answer[(asked >= moment) & (asked <= moment + ends[1] - ends[0])]
                     if len(inside):
@@ -199,8 +197,6 @@ def warnings(persons: int, real: bool) -> list[dict[str, float]]:
                 "warnings_per_quarter": count / quarters,
                 "precision": float(np.mean(hits)),
                 "base_rate": float(np.mean(base)),
-                "chance_said_of_a_report": float(np.mean(said)),
-                "share_of_reports_that_moved": float(np.mean(came)),
                 "false_warnings_per_quarter": count / quarters * (1 - float(np.mean(hits))),
                 "median_lead_hours": float(np.median(leads)),
             }
