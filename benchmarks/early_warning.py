@@ -21,6 +21,7 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,10 @@ from scipy.signal import lfilter
 from novamind.biometrics.anomalies import QUARTER_DAYS, change_points, detect_anomalies
 from novamind.biometrics.baselines import personal_baseline
 from novamind.biometrics.early_warning import ConfirmedLink, early_warnings
+from tables import fill, markdown
 
-RESULTS = Path(__file__).parent / "results" / "early_warning.json"
+RESULTS = Path(__file__).resolve().parent / "results" / "early_warning.json"
+PAGE = RESULTS.parents[2] / "docs" / "wearables.md"
 DAYS, SIGNALS = 180, 6
 BURN_IN_DAYS = 24
 Floats = NDArray[np.float64]
@@ -157,7 +160,7 @@ def steps_of_level(persons: int) -> list[dict[str, float]]:
 def warnings(persons: int, real: bool) -> list[dict[str, float]]:
     rows = []
     for effect in (0.2, 0.35, 0.5):
-        hits, base, leads, said, came, count, quarters = [], [], [], [], [], 0, 0.0
+        hits, base, leads, count, quarters = [], [], [], 0, 0.0
         for index in range(persons):
             rng = np.random.default_rng([4, index])
             hours = DAYS * 24
@@ -187,8 +190,6 @@ def warnings(persons: int, real: bool) -> list[dict[str, float]]:
                 if len(inside):
                     hits.append(float(warning.direction * inside.mean() >= 0.5))
                     leads.append(warning.horizon_hours)
-                    said += [warning.chance] * len(inside)
-                    came += list(warning.direction * inside >= 0.5)
                 for moment in rng.integers(42 * 24, hours, size=5):
                     inside = answer[(asked >= moment) & (asked <= moment + ends[1] - ends[0])]
                     if len(inside):
@@ -199,13 +200,68 @@ def warnings(persons: int, real: bool) -> list[dict[str, float]]:
                 "warnings_per_quarter": count / quarters,
                 "precision": float(np.mean(hits)),
                 "base_rate": float(np.mean(base)),
-                "chance_said_of_a_report": float(np.mean(said)),
-                "share_of_reports_that_moved": float(np.mean(came)),
                 "false_warnings_per_quarter": count / quarters * (1 - float(np.mean(hits))),
                 "median_lead_hours": float(np.median(leads)),
             }
         )
     return rows
+
+
+def tables(results: dict[str, Any]) -> dict[str, str]:
+    null, told = results["null"], results["warnings"]
+    return {
+        "false-alarms": markdown(
+            ("", "alarms a person and quarter"),
+            [
+                ("stated", f"at most {null['stated_per_quarter']:.0f}"),
+                (f"measured on {null['persons']} persons", f"{null['alarms_per_quarter']:.2f}"),
+                ("95 % interval", f"{null['low']:.2f} to {null['high']:.2f}"),
+                (
+                    "signals like steps alone, against a quarter of the stated rate",
+                    f"{4 * null['share_by_kind'][2] * null['alarms_per_quarter'] / null['stated_per_quarter']:.2f} times",
+                ),
+                ("persons without any in five months", f"{100 * null['persons_without_alarm']:.0f} %"),
+            ],
+        ),
+        "shifts": markdown(
+            ("a week's shift", "told within the week", "median delay"),
+            [
+                (
+                    f"{one['shift_sd']:g} SD",
+                    f"{100 * one['found_within_a_week']:.0f} %",
+                    "-" if one["median_delay_hours"] is None else f"{one['median_delay_hours']:.0f} h",
+                )
+                for one in results["shift"]
+            ],
+        ),
+        "change-points": markdown(
+            ("lasting shift", "found within 14 days", "90 % interval covers", "other changes a record"),
+            [
+                (
+                    f"{one['shift_sd']:g} SD",
+                    f"{100 * one['found_within_14_days']:.0f} %" if one["shift_sd"] else "-",
+                    "-" if one["interval_covers"] is None else f"{100 * one['interval_covers']:.0f} %",
+                    f"{one['other_changes_a_record']:.2f}",
+                )
+                for one in results["change_points"]
+            ],
+        ),
+        "warnings": markdown(
+            ("effect", "warnings a quarter", "followed", "any window", "not followed, a quarter", "median lead"),
+            [
+                (
+                    f"{one['effect_sd']:g} SD{'' if there else ', link not there'}",
+                    f"{one['warnings_per_quarter']:.1f}",
+                    f"{100 * one['precision']:.0f} %",
+                    f"{100 * one['base_rate']:.0f} %",
+                    f"{one['false_warnings_per_quarter']:.1f}",
+                    f"{one['median_lead_hours']:.0f} h",
+                )
+                for there, rows in ((True, told["real"]), (False, told["not_there"][:1]))
+                for one in rows
+            ],
+        ),
+    }
 
 
 def main() -> None:
@@ -219,6 +275,7 @@ def main() -> None:
         "shift": shifts(persons // 2),
     }
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    fill(PAGE, tables(results))
     print(json.dumps(results, indent=1))
 
 

@@ -20,7 +20,10 @@ import xml.parsers.expat
 from collections.abc import Iterator
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results" / "wearables.json"
+from tables import fill, markdown
+
+RESULTS = Path(__file__).resolve().parent / "results" / "wearables.json"
+PAGE = RESULTS.parents[2] / "docs" / "wearables.md"
 _DEVICE = (
     "&lt;&lt;HKDevice: 0x283f1a2b0&gt;, name:{0}, manufacturer:Apple Inc., model:{0}, hardware:{0}6,1, software:9&gt;"
 )
@@ -89,6 +92,25 @@ def floor(path: str) -> float:
     return time.process_time() - cpu
 
 
+def tables(results: dict[str, list[dict[str, float]]]) -> dict[str, str]:
+    header = ("export.xml", "samples", "CPU", "against the bare parser", "peak memory")
+    return {
+        "large-exports": markdown(
+            header,
+            [
+                (
+                    f"{one['megabytes']:,} MiB",
+                    f"{one['rows']:,}",
+                    f"{one['cpu_seconds']:.0f} s",
+                    f"{one['cpu_seconds'] / one['floor_cpu_seconds']:.1f} times",
+                    f"{one['peak_mib']:.0f} MiB",
+                )
+                for one in results["apple_health"]
+            ],
+        )
+    }
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--megabytes", type=int, nargs="+", default=[64, 256, 1024])
@@ -110,7 +132,9 @@ def main() -> None:
             took = json.loads(run.stdout)
         measured.append({"megabytes": megabytes, "floor_cpu_seconds": bare, **took})
         print(json.dumps(measured[-1]), flush=True)
-    RESULTS.write_text(json.dumps({"apple_health": measured}, indent=1) + "\n", encoding="utf-8")
+    results = {"apple_health": measured}
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    fill(PAGE, tables(results))
 
 
 if __name__ == "__main__":

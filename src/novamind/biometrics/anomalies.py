@@ -36,8 +36,6 @@ from scipy.special import ndtri
 from novamind.errors import ValidationError
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 QUARTER_DAYS = 91.0
 #: Time constants of the fast and the slow part in hours, share of the slow part, share of noise.
@@ -53,6 +51,7 @@ _WINDOW_HOURS = 56 * 24
 _PARTS_OF_DAY = 4
 _LEAST_RANKED = 30
 _JOINED_HOURS = 72
+_FIRST_LOOK = 4096  # rows looked through for the next alarm; doubled while there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ def without_usual_hours(innovation: Floats) -> Floats:
     total, count = (
         lfilter([0.0, 1.0], [1.0, -keep], part, axis=1) for part in (np.where(known, table, 0.0), known * 1.0)
     )
-    less: Floats = (table - total / (count + _PRIOR_DAYS)).reshape(signals, -1)[:, :hours]
+    less: Floats = (table - total / (count + _PRIOR_DAYS)).reshape(signals, days * 24)[:, :hours]
     return less
 
 
@@ -258,16 +257,20 @@ def shiryaev_roberts(scores: Floats, threshold: float) -> list[tuple[int, int, i
     shifts = np.array([sign * shift for sign in (1.0, -1.0) for shift in _SHIFTS])
     log_pay = scores[rows, None] * shifts - shifts**2 / 2
     log_wait = np.log(np.diff(rows, prepend=rows[0] - 1).astype(np.float64))
-    alarms, begin = [], 0
+    alarms, begin, ahead = [], 0, _FIRST_LOOK
     while begin < len(rows):
-        total = np.cumsum(log_pay[begin:], axis=0)
+        look = slice(begin, begin + ahead)
+        total = np.cumsum(log_pay[look], axis=0)
         # M after row t is the sum over s <= t of w_s * product of the payments from s to t.
-        entry = log_wait[begin:, None] - (total - log_pay[begin:])
+        entry = log_wait[look, None] - (total - log_pay[look])
         path = total + np.logaddexp.accumulate(entry, axis=0)
         mean = np.logaddexp.reduce(path, axis=1) - np.log(len(shifts))
         crossed = np.flatnonzero(mean >= np.log(threshold))
         if not len(crossed):
-            break
+            if begin + ahead >= len(rows):
+                break
+            ahead *= 2
+            continue
         alarm = int(crossed[0])
         best = int(np.argmax(path[alarm]))
         start = int(np.argmax(entry[: alarm + 1, best]))
@@ -276,7 +279,7 @@ def shiryaev_roberts(scores: Floats, threshold: float) -> list[tuple[int, int, i
         ) else -1  # fmt: skip
         evidence = float(np.exp(min(mean[alarm] - np.log(threshold), 700.0)))
         alarms.append((int(rows[begin + start]), int(rows[begin + alarm]), direction, evidence))
-        begin += alarm + 1
+        begin, ahead = begin + alarm + 1, _FIRST_LOOK
     return alarms
 
 
@@ -363,17 +366,20 @@ def change_points(days: Floats, *, least_days: int = 7) -> tuple[ChangePoint, ..
 
 
 def _long_run_variance(values: Floats) -> float:
-    """Variance of a mean times its length, robust to shifts: AR(1) by medians of differences.
+    """Variance of a mean times its length, robust to shifts: an AR(1) by medians of squared differences.
 
-    For an AR(1) of variance ``v`` and correlation ``p`` differences ``k`` days apart have the variance ``2 v (1 -
-    p^k)``; ``k`` of 1 and 2 give ``1 + p``.
+    Differences ``k`` days apart have the variance ``2 v (1 - p^k)``. Those of 2 days against 1 give ``1 + p``,
+    those of 3 against 1 give ``1 + p + p^2``; the larger ``p`` counts: too small a one cuts waves into steps.
     """
     if len(values) < 8:
         return 0.0
-    one, two = (float(np.median(np.abs(values[k:] - values[:-k]))) ** 2 * 1.4826**2 / 2 for k in (1, 2))
+    one, two, three = (
+        float(np.median(np.abs(values[days:] - values[:-days]))) ** 2 * 1.4826**2 / 2 for days in (1, 2, 3)
+    )
     if one <= 0:
         return float(np.var(values))
-    p = min(max(two / one - 1, 0.0), 0.9)
+    from_three = (np.sqrt(1 + 4 * max(three / one - 1, 0.0)) - 1) / 2
+    p = float(np.clip(max(two / one - 1, from_three), 0.0, 0.9))
     return one / (1 - p) * (1 + p) / (1 - p)
 
 

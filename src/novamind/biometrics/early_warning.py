@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
-from scipy.special import ndtr
 
 from novamind.errors import ValidationError
 
@@ -29,7 +28,6 @@ _LEAST_PAST_HOURS = 28 * 24
 #: Expected shifts below half of what Cohen (1988) calls small are not worth a warning.
 _LEAST_EXPECTED = 0.1
 _PAUSE_HOURS = 24
-_NOTABLE_SD = 0.5
 #: Least number of independent pairs for each level of reliability, and the largest q-value.
 _RELIABILITY: tuple[tuple[Reliability, float, float], ...] = (("high", 200, 0.01), ("medium", 60, 0.1))
 
@@ -84,9 +82,6 @@ class EarlyWarning:
         +1 the symptom is expected to rise, -1 to fall.
     horizon_hours, horizon_low, horizon_high
         From now until the change is expected.
-    chance, usual_chance
-        That one report in the window lies half an SD or more off the symptom's mean in the direction expected, for a
-        normal symptom: with the deviation, and on any day.
     reliability
         Of the link; low ones do not warn.
     evidence
@@ -104,8 +99,6 @@ class EarlyWarning:
     horizon_hours: float
     horizon_low: float
     horizon_high: float
-    chance: float
-    usual_chance: float
     reliability: Reliability
     evidence: str
 
@@ -229,7 +222,6 @@ def _warning(link: ConfirmedLink, hour: int, deviation: float) -> EarlyWarning:
     # The mean lies about its memory behind the signal.
     behind = _MEMORY_HOURS
     horizon = [max(lag - behind, 0.0) for lag in (link.lag_hours, link.lag_low, link.lag_high)]
-    unexplained = np.sqrt(max(1 - link.effect**2, 0.05))
     way = "above" if deviation > 0 else "below"
     evidence = (
         f"{link.signal} lies {abs(deviation):.1f} SD {way} its baseline; in this record it led {link.symptom} by "
@@ -238,6 +230,5 @@ def _warning(link: ConfirmedLink, hour: int, deviation: float) -> EarlyWarning:
     )
     return EarlyWarning(
         link.signal, link.symptom, hour, deviation, change, ends[0], ends[1], 1 if change > 0 else -1,
-        horizon[0], horizon[1], horizon[2], float(ndtr((abs(change) - _NOTABLE_SD) / unexplained)),
-        float(ndtr(-_NOTABLE_SD)), link.reliability, evidence,
+        horizon[0], horizon[1], horizon[2], link.reliability, evidence,
     )  # fmt: skip

@@ -32,7 +32,6 @@ _SERIES = {
     "distance": ("distance", "cm", 60),
     "calories": ("total_energy", "kcal", 60),
     "resting_heart_rate": ("resting_heart_rate", "bpm", 0),
-    "weight": ("weight", "kg", 0),
 }
 #: The Web API: ``{key: (signal, unit, path of the value inside an entry)}``, one value a day.
 _DAILY = {

@@ -1,0 +1,143 @@
+"""Early warnings: only confirmed leads speak, at the stated rate, before the symptom, with what they rest on."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from novamind.biometrics.early_warning import ConfirmedLink, confirmed_links, early_warnings, recent_mean
+from novamind.errors import ValidationError
+
+Floats = NDArray[np.float64]
+ROW: dict[str, Any] = {
+    "signal": "hrv", "symptom": "anxiety", "detected": True, "score": 4.0, "p_value": 0.0001, "q_value": 0.005,
+    "lag_hours": 30.0, "lag_low": 24.0, "lag_high": 36.0, "sign": -1, "effect": -0.4, "effect_low": -0.5,
+    "effect_high": -0.3, "explained_by": None, "n_effective": 250.0,
+}  # fmt: skip
+
+
+def link(**changes: Any) -> ConfirmedLink:
+    (found,) = confirmed_links([{**ROW, **changes}])
+    return found
+
+
+def quiet(seed: int = 0, days: int = 120, constant: float = 6.0) -> Floats:
+    keep = np.exp(-1 / constant)
+    push = np.random.default_rng(seed).standard_normal(days * 24 + 200) * np.sqrt(1 - keep**2)
+    return lfilter([1.0], [1.0, -keep], push)[200:]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"detected": False},
+        {"explained_by": "weekday"},
+        {"lag_hours": -12.0},
+        {"lag_hours": 0.0},
+        {"lag_hours": float("nan")},
+    ],
+)
+def test_what_is_not_confirmed_or_does_not_lead_has_no_voice(changes: dict[str, Any]) -> None:
+    assert confirmed_links([{**ROW, **changes}]) == ()
+
+
+def test_a_move_of_the_leading_signal_warns_with_all_that_is_known() -> None:
+    deviation = quiet()
+    deviation[100 * 24 : 103 * 24] -= 4.0
+    found = [one for one in early_warnings({"hrv": deviation}, [link()]) if one.hour >= 100 * 24]
+    first = found[0]
+    assert 0 <= first.hour - 100 * 24 <= 24
+    assert first.symptom == "anxiety"
+    assert first.direction == 1  # less variability, more anxiety
+    assert first.deviation < 0 < first.expected_change
+    assert first.expected_low <= first.expected_change <= first.expected_high
+    assert (first.horizon_low, first.horizon_hours, first.horizon_high) == (12.0, 18.0, 24.0)
+    assert first.reliability == "high"
+    assert "30 h (24 to 36)" in first.evidence
+
+
+def test_without_a_link_or_with_a_poor_one_there_is_silence() -> None:
+    deviation = quiet()
+    deviation[100 * 24 :] -= 10
+    assert early_warnings({"hrv": deviation}, []) == ()
+    assert early_warnings({"hrv": deviation}, [link(n_effective=20.0)]) == ()
+    assert early_warnings({"hrv": deviation}, [link(q_value=0.3)]) == ()
+
+
+def test_what_is_too_small_to_matter_is_not_said() -> None:
+    deviation = quiet()
+    deviation[100 * 24 : 103 * 24] -= 4.0
+    small = link(effect=-0.02, effect_low=-0.03, effect_high=-0.01)
+    assert early_warnings({"hrv": deviation}, [small]) == ()
+
+
+@pytest.mark.parametrize("constant", [2.0, 6.0, 30.0])
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_quiet_signals_warn_at_about_the_stated_rate(constant: float, share: float) -> None:
+    rng = np.random.default_rng(7)
+    count = 0
+    for seed in range(25):
+        deviation = quiet(seed, constant=constant)
+        deviation[rng.random(len(deviation)) < share] = np.nan
+        count += len(early_warnings({"hrv": deviation}, [link()], warnings_per_quarter=4.0, least_expected=0.0))
+    per_quarter = count / (25 * (120 - 29) / 91)
+    assert 1.5 <= per_quarter <= 5.5
+
+
+def test_two_leading_signals_share_the_rate() -> None:
+    deviations = {"hrv": quiet(1), "sleep": quiet(2)}
+    links = [link(), link(signal="sleep")]
+    both = early_warnings(deviations, links, least_expected=0.0)
+    single = [early_warnings({one.signal: deviations[one.signal]}, [one], least_expected=0.0) for one in links]
+    assert len(both) <= sum(map(len, single))
+    assert [one.hour for one in both] == sorted(one.hour for one in both)
+
+
+def test_only_the_past_decides() -> None:
+    deviation = quiet(3)
+    changed = deviation.copy()
+    changed[90 * 24 :] = 30.0
+    before = [one for one in early_warnings({"hrv": deviation}, [link()]) if one.hour < 90 * 24]
+    after = [one for one in early_warnings({"hrv": changed}, [link()]) if one.hour < 90 * 24]
+    assert before == after
+
+
+def test_warnings_come_before_a_symptom_that_follows() -> None:
+    """A symptom that the signal drives 40 h later moves in the direction said more often than usual."""
+    said, usual = [], []
+    for seed in range(40):
+        driver = quiet(seed, constant=12.0)
+        symptom = -0.6 * np.concatenate([np.zeros(40), driver[:-40]]) + 0.8 * quiet(seed + 500, constant=12.0)
+        own = link(lag_hours=40.0, lag_low=36.0, lag_high=44.0, effect=-0.6, effect_low=-0.7, effect_high=-0.5)
+        for warning in early_warnings({"hrv": driver}, [own]):
+            at = warning.hour + int(warning.horizon_low), warning.hour + int(warning.horizon_high) + 1
+            if at[1] < len(symptom):
+                assert at[0] > warning.hour
+                said.append(warning.direction * symptom[at[0] : at[1]].mean() > 0.5)
+                usual.append(warning.direction * symptom[28 * 24 :].mean() > 0.5)
+    assert len(said) > 60
+    assert np.mean(said) > 0.6
+    assert np.mean(usual) < 0.1
+
+
+def test_a_signal_that_was_not_given_is_named() -> None:
+    with pytest.raises(ValidationError, match="hrv"):
+        early_warnings({}, [link()])
+    with pytest.raises(ValidationError, match="above 0"):
+        early_warnings({"hrv": quiet()}, [link()], warnings_per_quarter=0)
+
+
+def test_constant_empty_and_short_signals_are_quiet() -> None:
+    for deviation in (np.zeros(3000), np.full(3000, np.nan), np.zeros(3), np.zeros(0)):
+        assert early_warnings({"hrv": deviation}, [link()]) == ()
+
+
+def test_the_recent_mean_needs_recent_values() -> None:
+    values = np.full(200, np.nan)
+    values[50:60] = 2.0
+    mean = recent_mean(values)
+    assert mean[59] == pytest.approx(2.0)
+    assert np.isnan(mean[:50]).all()
+    assert np.isnan(mean[100:]).all()
