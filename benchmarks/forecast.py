@@ -286,7 +286,7 @@ def fitted(arguments: argparse.Namespace) -> Result | None:
         folder = Path(name)
         pd.concat(frames).to_parquet(folder / "diaries.parquet")
         (folder / "scales.json").write_text(json.dumps(scales))
-        command = [sys.executable, "-m", "novamind.cli", "train", "symptoms", "--data", str(folder / "diaries.parquet")]
+        command = [str(Path(sys.executable).with_name("novamind")), "train", "symptoms", "--data", str(folder / "diaries.parquet")]
         # Some of the diaries carry day counts for dates.
         command += ["--scales", str(folder / "scales.json"), "--out", str(folder / "model"), "--undated"]
         subprocess.run(command, check=True)

@@ -6,20 +6,24 @@ from novamind.populations import FidelityTracker
 from novamind.populations.drift import SequentialDriftTest
 
 
-def test_false_alarms_stay_below_five_percent_a_year_and_drift_is_found():
-    false, found = 0, []
-    for seed in range(60):
+def test_false_alarms_stay_below_five_percent_a_year():
+    false = 0
+    for seed in range(200):
         rng = np.random.default_rng(seed)
-        reference = rng.standard_t(6, 2_000)
-        quiet = SequentialDriftTest(reference, seed=seed)
+        quiet = SequentialDriftTest(rng.standard_t(6, 2_000), seed=seed)
         false += any(quiet.update(rng.standard_t(6, 30)) for _ in range(52))
-        loud = SequentialDriftTest(reference, seed=seed)
-        for _ in range(52):
-            if loud.update(1.2 * rng.standard_t(6, 100)):
-                break
+    assert false <= 15  # Binomial(200, 0.05): more than 15 has a chance of 4.5 %; the bound is far from tight.
+
+
+def test_larger_errors_are_found_within_weeks():
+    found = []
+    for seed in range(200):
+        rng = np.random.default_rng(1_000 + seed)
+        loud = SequentialDriftTest(rng.standard_t(6, 2_000), seed=seed)
+        while loud.week < 52 and not loud.update(1.2 * rng.standard_t(6, 100)):
+            pass
         found.append(loud.alarm_week or 99)
-    assert false <= 6  # Binomial(60, 0.05): more than 6 has a chance of 3 %; the bound is far from tight.
-    assert np.median(found) <= 4  # 3 over 100 seeds in the benchmark; 60 seeds are noisier.
+    assert np.median(found) <= 3
 
 
 def test_ranks_are_uniform_while_nothing_changes():

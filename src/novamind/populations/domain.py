@@ -156,9 +156,11 @@ class TwinModelMetrics:
     Parameters
     ----------
     model_type
-        ``random_forest`` or ``gradient_boosting``, whichever predicted better.
+        ``random_forest``, ``gradient_boosting`` (depth 8) or ``shallow_boosting`` (depth 4), whichever
+        cross-validation preferred.
     twin_fidelity
-        Correlation of cross-validated predictions with the outcome; below 0.75 both models are tried.
+        Correlation of cross-validated predictions with the outcome; the forest alone is tried where its own
+        reaches 0.75.
     coverage_95, worst_group_coverage, group
         Cross-validated coverage of the 95 % intervals, overall and in the worst level of ``group``
         with at least 50 rows.

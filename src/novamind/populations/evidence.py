@@ -1,6 +1,5 @@
 """Where an effect comes from: estimated from data, transported from elsewhere, or assumed."""
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from novamind.errors import InsufficientDataError, ValidationError
 from novamind.populations import wall
 from novamind.populations.domain import EffectSource, InterventionType, checked_seed
 from novamind.populations.effects import EffectModel
+from novamind.populations.outcome_model import THREADS
 from novamind.populations.table import Table, read
 
 PRIOR_MEAN_EFFECTS: Final[Mapping[str, float]] = {
@@ -242,7 +242,7 @@ class EstimatedEffect:
     def individual(self, twins: Table) -> Floats:
         """Effect per twin, shape (twins,)."""
         blocks = [twins.take(np.arange(i, min(i + _BLOCK, len(twins)))) for i in range(0, len(twins), _BLOCK)]
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(THREADS) as pool:
             return np.concatenate(list(pool.map(lambda block: self.model.effect(self._matrix(block)), blocks)))
 
     def spread(self, twins: Table) -> Floats:

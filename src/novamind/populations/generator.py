@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import warnings as python_warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +34,6 @@ from novamind.populations.table import Arrays, Table, concatenate, read
 MIN_ROWS: Final = 1_000
 BLOCK: Final = 50_000
 """Twins per block. Each block has its own random stream, so any split of the work gives the same twins."""
-THREADS: Final = min(4, os.cpu_count() or 1)
 FIDELITY_FOR_FOREST_ALONE: Final = 0.75
 _MAX_TWINS: Final = 1 << 31
 _MEAN, _LOW, _HIGH = "\0mean", "\0low", "\0high"
@@ -146,8 +144,11 @@ class TwinGenerator:
         forest = outcome_model.cross_validate(features, y, "random_forest", self.seed)
         if _correlation(forest.mean, y) >= FIDELITY_FOR_FOREST_ALONE:
             return "random_forest", forest
-        boosting = outcome_model.cross_validate(features, y, "gradient_boosting", self.seed)
-        return ("gradient_boosting", boosting) if boosting.r2.mean() > forest.r2.mean() else ("random_forest", forest)
+        tried = {"random_forest": forest}
+        for kind in ("gradient_boosting", "shallow_boosting"):
+            tried[kind] = outcome_model.cross_validate(features, y, kind, self.seed)
+        best = max(tried, key=lambda kind: float(tried[kind].r2.mean()))
+        return best, tried[best]
 
     def retrain(self, data: Any) -> TwinModelMetrics:
         """Train again on new data with the same target and declared rules.
@@ -187,7 +188,7 @@ class TwinGenerator:
             raise ValidationError("The number of twins must be a whole number of at least 1.")
         seed = self.seed if seed is None else checked_seed(seed)
         self._need()
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(outcome_model.THREADS) as pool:
             parts = list(
                 pool.map(lambda block: self.draw_block(int(n), block, filters, seed), range(-(-int(n) // BLOCK)))
             )

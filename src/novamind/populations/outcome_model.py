@@ -1,14 +1,16 @@
 """The outcome of a twin without any intervention: its mean, and an interval that covers.
 
-Random forest (100 trees, depth 15, leaf 10: which implies a split minimum of 20) or gradient boosting
-(100 rounds, rate 0.1, leaf 10, depth 4: at depth 8 it overfits tables of 10,000 rows), both on XGBoost so
-that they are stored as UBJ, not as
-pickles. Intervals are split-conformal on cross-validated residuals, normalised by a second model of their
-size (Lei et al. 2018, "Distribution-free predictive inference for regression") and calibrated per level of
-the category in which residuals differ most (Mondrian conformal: Vovk et al. 2005, chapter 4).
+Random forest (100 trees, depth 15, leaf 10: which implies a split minimum of 20) or gradient boosting (100
+rounds, rate 0.1, leaf 10, depth 8, or 4 for small tables), whichever cross-validation prefers; both on XGBoost
+so that they are stored as UBJ, not as pickles. Intervals are split-conformal on cross-validated residuals,
+normalised by a second model of their size (Lei et al. 2018, "Distribution-free predictive inference for
+regression") and calibrated per level of the category in which residuals differ most (Mondrian conformal: Vovk et
+al. 2005, chapter 4).
 """
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ from novamind.populations.table import Arrays, Column, Table
 FOLDS: Final = 5
 ALPHA: Final = 0.05
 MIN_GROUP: Final = 50
+THREADS: Final = min(4, os.cpu_count() or 1)
 _COMMON: Final = {"objective": "reg:squarederror", "tree_method": "hist", "max_bin": 64, "nthread": 1}
 FOREST: Final[Mapping[str, Any]] = {
     **_COMMON,
@@ -35,7 +38,7 @@ FOREST: Final[Mapping[str, Any]] = {
 BOOSTING: Final[Mapping[str, Any]] = {
     **_COMMON,
     "eta": 0.1,
-    "max_depth": 4,
+    "max_depth": 8,
     "min_child_weight": 10,
     "subsample": 0.8,
     "colsample_bynode": 0.5,
@@ -80,6 +83,7 @@ def _matrix(
 _PLANS: Final[Mapping[str, tuple[Mapping[str, Any], int]]] = {
     "random_forest": (FOREST, 1),
     "gradient_boosting": (BOOSTING, 100),
+    "shallow_boosting": ({**BOOSTING, "max_depth": 4}, 100),
 }
 _SPREAD_ROUNDS: Final = 60
 
@@ -106,7 +110,7 @@ class OutcomeModel:
     columns
         Feature columns, in order.
     kind
-        ``random_forest`` or ``gradient_boosting``.
+        ``random_forest``, ``gradient_boosting`` or ``shallow_boosting``.
     mean_model, spread_model
         XGBoost boosters.
     group
@@ -184,27 +188,33 @@ class OutcomeModel:
 def cross_validate(table: Table, y: NDArray[np.float64], kind: str, seed: int) -> CrossValidation:
     """Predict every row by a model that did not see it."""
     fold = np.random.default_rng(seed).permutation(len(y)) % FOLDS
-    mean, r2 = np.empty(len(y)), np.empty(FOLDS)
-    for k in range(FOLDS):
-        out = fold == k
-        mean[out] = _cross_predict(table, y, out, *_PLANS[kind], seed)
-        r2[k] = 1 - np.sum((y[out] - mean[out]) ** 2) / np.sum((y[out] - y[out].mean()) ** 2)
-    return CrossValidation(mean, r2)
+    mean = _cross_predict(table, y, fold, *_PLANS[kind], seed)
+    error = [np.sum((y[fold == k] - mean[fold == k]) ** 2) for k in range(FOLDS)]
+    spread = [np.sum((y[fold == k] - y[fold == k].mean()) ** 2) for k in range(FOLDS)]
+    return CrossValidation(mean, 1 - np.array(error) / np.array(spread))
 
 
 def _cross_predict(
     table: Table,
     y: NDArray[np.float64],
-    out: NDArray[np.bool_],
+    fold: NDArray[np.int64],
     parameters: Mapping[str, Any],
     rounds: int,
     seed: int,
 ) -> NDArray[np.float64]:
-    """Fit on the rows not in ``out``, predict those in it."""
-    inner = table.take(~out)
-    encoders = _encode(inner, y[~out])
-    model = _train(parameters, _matrix(table.columns, inner.values, encoders, y[~out]), rounds, seed)
-    return np.asarray(model.predict(_matrix(table.columns, table.take(out).values, encoders)), dtype=float)
+    """Predict each fold by a model of the others, folds side by side."""
+
+    def one(k: int) -> Any:
+        inner, held = table.take(fold != k), table.take(fold == k)
+        encoders = _encode(inner, y[fold != k])
+        model = _train(parameters, _matrix(table.columns, inner.values, encoders, y[fold != k]), rounds, seed)
+        return model.predict(_matrix(table.columns, held.values, encoders))
+
+    out = np.empty(len(y))
+    with ThreadPoolExecutor(THREADS) as pool:
+        for k, predicted in enumerate(pool.map(one, range(FOLDS))):
+            out[fold == k] = predicted
+    return out
 
 
 def fit(
@@ -214,10 +224,7 @@ def fit(
     residual = np.abs(y - validated.mean)
     floor = float(max(np.quantile(residual, 0.5) * 0.05, np.finfo(float).tiny))
     fold = np.random.default_rng(seed + 1).permutation(len(y)) % FOLDS
-    spread = np.empty(len(y))
-    for k in range(FOLDS):
-        out = fold == k
-        spread[out] = _cross_predict(table, residual, out, _SPREAD, _SPREAD_ROUNDS, seed)
+    spread = _cross_predict(table, residual, fold, _SPREAD, _SPREAD_ROUNDS, seed)
     score = residual / np.maximum(spread, floor)
     encoders = _encode(table, y)
     spread_model = _train(_SPREAD, _matrix(table.columns, table.values, encoders, residual), _SPREAD_ROUNDS, seed)

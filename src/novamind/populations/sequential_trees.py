@@ -28,12 +28,11 @@ from novamind.populations.table import DISCRETE_LEVELS, MAX_LEVELS, Arrays, Colu
 
 HINT = "\0predicted"
 """No column of a table can have this name: names are printable."""
-TREES = 2
-LEAF = 15
+TREES = 4
+LEAF = 20
 NOISE_LEAF = 200
 """Donors of residuals: many, because what the mean leaves over is mostly noise that must not be learned."""
 FEATURE_SHARE = 0.9
-GROWN_ON = 1.0
 _MAX_CANDIDATES = 20
 _ATTEMPTS = 20
 _MISSING = "\0missing "
@@ -523,9 +522,10 @@ def _closing(name: str, drawn: Sequence[str], rules: Rules) -> list[int]:
 def _scale(name: str, drawn: Sequence[str], values: Arrays, rules: Rules) -> int | None:
     """Find the sum rule whose remaining room the column fills most closely."""
     best, fill = None, 0.0
+    known = ~np.isnan(values[name])
     for i in _closing(name, drawn, rules):
         rule = rules.sums[i]
-        if name == rule.total or np.isnan(values[rule.total]).any():
+        if name == rule.total or np.isnan(values[rule.total][known]).any():
             continue
         share = float(np.nanmedian(_share(values[name], rule.rest(name, values))))
         if share > fill:
@@ -547,16 +547,15 @@ def _grow(
     scores = _scores(y, kind)
     encoders = [None if plain else _level_scores(x, scores) for x, plain in zip(X, numeric, strict=True)]
     matrix = np.column_stack([x if e is None else e[x] for x, e in zip(X, encoders, strict=True)]).astype(np.float32)
-    seen = rng.permutation(len(y))[: max(int(GROWN_ON * len(y)), 1)]
     options: dict[str, Any] = {
-        "min_samples_leaf": max(round(leaf * GROWN_ON), 1),
+        "min_samples_leaf": leaf,
         "max_features": FEATURE_SHARE,
         "random_state": int(rng.integers(2**31)),
     }
     if kind == "category":
-        model = DecisionTreeClassifier(**options).fit(matrix[seen], y[seen].astype(int))
+        model = DecisionTreeClassifier(**options).fit(matrix, y.astype(int))
     else:
-        model = DecisionTreeRegressor(**options).fit(matrix[seen], scores[seen])
+        model = DecisionTreeRegressor(**options).fit(matrix, scores)
     tree = model.tree_
     leaf_nodes = np.flatnonzero(tree.children_left < 0)
     dense = np.full(tree.node_count, -1, dtype=np.int64)

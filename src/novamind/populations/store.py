@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from novamind.errors import DataProcessingError, NotFoundError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure.database import NAMING, UtcDateTime, upgrade, with_driver
@@ -24,6 +25,7 @@ from novamind.populations.table import Column, Table, concatenate
 from novamind.settings import Settings
 
 SHARD_ROWS: Final = 250_000
+_POSTGRES_PORT: Final = 5432
 _DERIVED: Final = ("baseline_behavior", "expected_outcome", "outcome_low", "outcome_high")
 
 
@@ -126,8 +128,16 @@ snapshots = sa.Table(
 
 
 def synchronous(url: str) -> str:
-    """Name the blocking driver for a database URL: PostgreSQL by pg8000, SQLite by the standard library."""
-    return with_driver(url, sqlite="sqlite", postgresql="postgresql+pg8000")
+    """Name the blocking driver for a database URL: PostgreSQL by pg8000, SQLite by the standard library.
+
+    A socket's folder stands in ``host``, as libpq has it; pg8000 wants the socket itself.
+    """
+    parsed = make_url(with_driver(url, sqlite="sqlite", postgresql="postgresql+pg8000"))
+    folder = parsed.query.get("host")
+    if parsed.get_backend_name() == "postgresql" and isinstance(folder, str) and folder.startswith("/"):
+        socket = f"{folder}/.s.PGSQL.{parsed.port or _POSTGRES_PORT}"
+        parsed = parsed.difference_update_query(["host"]).update_query_dict({"unix_sock": socket})
+    return parsed.render_as_string(hide_password=False)
 
 
 def migrate(engine: sa.Engine) -> None:
@@ -158,6 +168,8 @@ class TwinRepository:
         self._folder = Path(folder or settings.population_dir)
         try:
             self._engine = sa.create_engine(synchronous(url))
+            if self._engine.dialect.name == "sqlite":
+                sa.event.listen(self._engine, "connect", _enforce_references)
             migrate(self._engine)
         except ModuleNotFoundError as error:
             raise ServiceUnavailableError(
@@ -176,9 +188,9 @@ class TwinRepository:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except IntegrityError as error:
-            raise ValidationError("Save the model or population that this belongs to first.") from error
         except SQLAlchemyError as error:
+            if _breaks_reference(error):
+                raise ValidationError("Save the model or population that this belongs to first.") from error
             raise ServiceUnavailableError("The twin database does not answer; check its URL.") from error
 
     def save_model(self, generator: TwinGenerator, mlflow_run_id: str | None = None) -> UUID:
@@ -323,22 +335,21 @@ class TwinRepository:
             "brand": population.brand,
             "target": vars(population.target),
         }
+        row = {
+            "model_id": population.model_id,
+            "name": population.name,
+            "description": description,
+            "twin_count": len(population),
+            "filters_applied": json.loads(json.dumps(dict(population.filters), default=_plain_json)),
+            "layout": layout,
+            "created_at": population.created_at,
+            "expires_at": expires_at,
+        }
+        mine = populations.c.population_id == population.population_id
         with self._transaction() as connection:
             connection.execute(members.delete().where(members.c.population_id == population.population_id))
-            connection.execute(populations.delete().where(populations.c.population_id == population.population_id))
-            connection.execute(
-                populations.insert().values(
-                    population_id=population.population_id,
-                    model_id=population.model_id,
-                    name=population.name,
-                    description=description,
-                    twin_count=len(population),
-                    filters_applied=json.loads(json.dumps(dict(population.filters), default=_plain_json)),
-                    layout=layout,
-                    created_at=population.created_at,
-                    expires_at=expires_at,
-                )
-            )
+            if not connection.execute(populations.update().where(mine).values(row)).rowcount:
+                connection.execute(populations.insert().values(population_id=population.population_id, **row))
             connection.execute(members.insert(), shards)
         return population.population_id
 
@@ -500,6 +511,19 @@ class TwinRepository:
         if row is None:
             raise NotFoundError(f"There is no {what} of this id.")
         return row
+
+
+def _enforce_references(connection: Any, record: Any) -> None:
+    """Let SQLite refuse a row whose population or model is absent, as PostgreSQL does."""
+    del record
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _breaks_reference(error: SQLAlchemyError) -> bool:
+    """Whether a constraint refused the row; pg8000 says so by SQLSTATE class 23 alone."""
+    said = getattr(error.orig, "args", ()) if isinstance(error, DBAPIError) else ()
+    state = said[0].get("C", "") if said and isinstance(said[0], dict) else ""
+    return isinstance(error, IntegrityError) or state.startswith("23")
 
 
 def _column(stated: dict[str, Any]) -> Column:
