@@ -6,7 +6,6 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -32,14 +31,18 @@ class Postgres:
         self.server.stop()
 
     def new_database(self) -> str:
-        name = f"novamind_{uuid4().hex}"
-        self.server.psql(f"CREATE DATABASE {name}")
-        return self.server.get_uri(database=name)
+        """Empty the one database; a new one each time would be thousands of files."""
+        self.server.psql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE usename IS NOT NULL AND pid <> pg_backend_pid();"
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+        )
+        return self.server.get_uri()
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """One server for the whole run; each test takes a new database of it."""
+    """One server for the whole run; each test finds it empty."""
     with tempfile.TemporaryDirectory(prefix="nm-pg-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # a server that root starts runs as another user
         data = Path(folder) / "data"

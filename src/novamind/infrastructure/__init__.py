@@ -1,1 +1,1 @@
-"""What runs underneath: logging and the model store."""
+"""What runs underneath: database, keys, vault, audit, the patients' store, events, cache, model store, logs."""

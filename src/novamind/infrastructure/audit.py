@@ -8,7 +8,6 @@ database that was set back or cut off, and it shows a chain that was rewritten b
 An entry holds identifiers, kinds and counts. It has no room for anything a person said: every field has a form.
 """
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -27,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import DataProcessingError, ValidationError
-from novamind.infrastructure.database import Database
+from novamind.infrastructure.database import Database, Together
 from novamind.infrastructure.logs import message, patient_hash
 from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry, Organisation
 
@@ -193,8 +192,7 @@ class AuditLog:
         self._signing_key = signing_key
         self._pseudonym_key = pseudonym_key
         self._witness = witness
-        self._waiting: list[tuple[Sequence[Event], asyncio.Future[None]]] = []
-        self._writing = asyncio.Lock()
+        self._together = Together(self._append_all)
 
     async def append(self, *events: Event) -> None:
         """Append; returns when the entries are on disk. Callers that wait at the same time share one commit.
@@ -204,26 +202,12 @@ class AuditLog:
         ServiceUnavailableError
             If they could not be stored: what they tell of must then not happen.
         """
-        done = asyncio.get_running_loop().create_future()
-        self._waiting.append((events, done))
-        async with self._writing:
-            if not done.done():
-                await asyncio.shield(self._write_waiting())
-        await done
+        await self._together.do(events)
 
-    async def _write_waiting(self) -> None:
-        batch, self._waiting = self._waiting, []
-        try:
-            async with self._database.transaction() as session:
-                await self.append_within(session, *(event for events, _ in batch for event in events))
-        except Exception as error:  # noqa: BLE001 - every caller is told of it
-            for _, done in batch:
-                if not done.done():
-                    done.set_exception(error)
-        else:
-            for _, done in batch:
-                if not done.done():
-                    done.set_result(None)
+    async def _append_all(self, batch: Sequence[Sequence[Event]]) -> list[None]:
+        async with self._database.transaction() as session:
+            await self.append_within(session, *(event for events in batch for event in events))
+        return [None] * len(batch)
 
     async def append_within(self, session: AsyncSession, *events: Event) -> None:
         """Append within the caller's transaction, so that deed and entry are kept together or not at all.

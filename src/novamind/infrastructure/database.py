@@ -11,11 +11,12 @@ written survives the death of the process and of the machine::
 Tables of every room derive from :class:`Base` and are made by the one history of migrations in ``migrations``.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Generic, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -26,6 +27,10 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import DeclarativeBase
 
 from novamind.errors import ServiceUnavailableError, ValidationError
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+Key = TypeVar("Key")
 
 #: Names of constraints, so that a migration can name what it changes.
 NAMING: Final = {
@@ -220,12 +225,62 @@ class Database:
         await self.engine.dispose()
 
 
+class Together(Generic[Item, Answer]):
+    """Work that callers bring at the same time, done in one transaction: they share the commit and its sync to disk.
+
+    Parameters
+    ----------
+    work
+        Does what is given, and gives for each an answer or the error that its caller gets.
+    most
+        How many at once.
+    """
+
+    def __init__(
+        self, work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]], most: int = 64
+    ) -> None:
+        self._work = work
+        self._most = most
+        self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
+        self._working = asyncio.Lock()
+
+    async def do(self, item: Item) -> Answer:
+        """Have it done; returns or raises when it is. A caller who gives up does not stop the others' work."""
+        done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, done))
+        async with self._working:
+            while not done.done():
+                await asyncio.shield(self._work_off())
+        return await done
+
+    async def _work_off(self) -> None:
+        batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+        answers: Sequence[Answer | Exception]
+        try:
+            answers = await self._work([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - every caller is told of it
+            answers = [error] * len(batch)
+        for (_, done), answer in zip(batch, answers, strict=True):
+            if done.done():
+                continue  # its caller has given up
+            if isinstance(answer, Exception):
+                done.set_exception(answer)
+            else:
+                done.set_result(answer)
+
+
 async def insert_missing(session: AsyncSession, table: type[Base], **values: Any) -> bool:
     """Insert a row unless one with its key is there, also when another process is inserting it now; whether it did."""
-    dialect = session.get_bind().dialect.name
-    insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-    inserted = await session.execute(insert.values(**values).on_conflict_do_nothing())
-    return cast("sa.CursorResult[Any]", inserted).rowcount == 1
+    key = sa.inspect(table).primary_key[0]
+    return bool(await insert_all_missing(session, table, key, [values]))
+
+
+async def insert_all_missing(
+    session: AsyncSession, table: type[Base], key: sa.ColumnElement[Key], rows: Sequence[dict[str, Any]]
+) -> set[Key]:
+    """Insert those rows whose key is not there; their keys. Give rows in one order everywhere."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    return set(await session.scalars(insert(table).values(rows).on_conflict_do_nothing().returning(key)))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -7,7 +7,7 @@ event at least once, in the order of storage as a rule, and tell repetitions by 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -63,18 +63,21 @@ class InProcessBus:
                 await handler(event)
 
 
+def outbox_row(kind: str, patient_id: UUID | None, record_ids: Sequence[UUID]) -> dict[str, Any]:
+    """An event as a row of the outbox, for who writes many at once."""
+    return {
+        "event_id": uuid4(),
+        "kind": kind,
+        "patient_id": patient_id,
+        "record_ids": [str(record_id) for record_id in record_ids],
+        "created_at": datetime.now(UTC),
+        "attempts": 0,
+    }
+
+
 async def record_event(session: AsyncSession, kind: str, patient_id: UUID | None, record_ids: Sequence[UUID]) -> None:
     """Write an event into the outbox, within the transaction that it tells of."""
-    await session.execute(
-        sa.insert(OutboxEvent).values(
-            event_id=uuid4(),
-            kind=kind,
-            patient_id=patient_id,
-            record_ids=[str(record_id) for record_id in record_ids],
-            created_at=datetime.now(UTC),
-            attempts=0,
-        )
-    )
+    await session.execute(sa.insert(OutboxEvent).values(outbox_row(kind, patient_id, record_ids)))
 
 
 class Outbox:

@@ -26,12 +26,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import NotFoundError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
-from novamind.infrastructure.database import Database, insert_missing
-from novamind.infrastructure.events import record_event
+from novamind.infrastructure.database import Database, Together, insert_all_missing
+from novamind.infrastructure.events import outbox_row, record_event
 from novamind.infrastructure.tables import (
     Consent,
     IdempotencyKey,
     Organisation,
+    OutboxEvent,
     Patient,
     PatientIdentifier,
     Record,
@@ -135,6 +136,7 @@ class PatientStore:
         self._vault = vault
         self._index = index
         self._audit = audit
+        self._together = Together(self._add)
 
     async def add_organisation(self, name: str, access: Access) -> UUID:
         """Store a clinic; its id."""
@@ -224,24 +226,53 @@ class PatientStore:
         if not packed:
             return []
         once = self._once(idempotency_key, patient_id, kind, packed, access) if idempotency_key else None
-        for last_try in (False, True):
-            cipher = await self._vault.cipher(patient_id, messages=len(packed))
-            rows = _sealed_rows(cipher, kind, packed, datetime.now(UTC))
-            record_ids = [row["record_id"] for row in rows]
-            try:
-                async with self._database.transaction() as session:
-                    if once and (earlier := await self._earlier(session, *once, record_ids)):
-                        return earlier
-                    await self._touch(session, patient_id)
-                    await session.execute(sa.insert(Record), rows)
-                    await record_event(session, f"{kind}.added", patient_id, record_ids)
-                    await self._told(session, access, "write", kind, patient_id, record_ids)
-                return record_ids
-            except IntegrityError as error:  # the data key was replaced since it was read
-                self._vault.forget(patient_id)
-                if last_try:
-                    raise ServiceUnavailableError("the patient's data key is being replaced; try again") from error
-        raise AssertionError
+        try:
+            return await self._together.do(await self._addition(patient_id, kind, packed, access, once))
+        except IntegrityError:  # somebody's data key, perhaps this one's, was replaced since it was read
+            self._vault.forget(patient_id)
+        try:
+            (answer,) = await self._add([await self._addition(patient_id, kind, packed, access, once)])
+        except IntegrityError as error:
+            raise ServiceUnavailableError("the patient's data key is being replaced; try again") from error
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def _addition(
+        self, patient_id: UUID, kind: Kind, packed: Sequence[bytes], access: Access, once: tuple[bytes, bytes] | None
+    ) -> "_Addition":
+        cipher = await self._vault.cipher(patient_id, messages=len(packed))
+        return _Addition(patient_id, kind, _sealed_rows(cipher, kind, packed, datetime.now(UTC)), access, once)
+
+    async def _add(self, additions: Sequence["_Addition"]) -> list[list[UUID] | Exception]:
+        """Store what several callers bring, in one transaction; each one's ids, or what is wrong with its own.
+
+        Rows are locked in one order everywhere (patients, noted requests, audit), so that nobody waits in a circle.
+        """
+        async with self._database.transaction() as session:
+            wanted = Patient.patient_id.in_({addition.patient_id for addition in additions})
+            query = sa.select(Patient.patient_id).where(wanted).order_by(Patient.patient_id).with_for_update()
+            known = set(await session.scalars(query))
+            answers: list[list[UUID] | Exception] = [NotFoundError(_NO_PATIENT)] * len(additions)
+            places = [i for i, addition in enumerate(additions) if addition.patient_id in known]
+            earlier = await self._earlier(session, [additions[i] for i in places])
+            for i, answer in zip(places, earlier, strict=True):
+                answers[i] = additions[i].record_ids if answer is None else answer
+            new = [additions[i] for i, answer in zip(places, earlier, strict=True) if answer is None]
+            if new:
+                touched = Patient.patient_id.in_({addition.patient_id for addition in new})
+                await session.execute(
+                    sa.update(Patient)
+                    .where(touched)
+                    .values(revision=Patient.revision + 1)
+                    .execution_options(synchronize_session=False)
+                )
+                await session.execute(sa.insert(Record), [row for addition in new for row in addition.rows])
+                events = [outbox_row(f"{one.kind}.added", one.patient_id, one.record_ids) for one in new]
+                await session.execute(sa.insert(OutboxEvent), events)
+                told = (_event(one.access, "write", one.kind, one.patient_id, one.record_ids) for one in new)
+                await self._audit.append_within(session, *told)
+        return answers
 
     async def amend(self, patient_id: UUID, record: StoredRecord, content: Content | None, access: Access) -> None:
         """Put a new version in a record's place, or none; the earlier one is kept until it is purged.
@@ -273,7 +304,9 @@ class PatientStore:
                 await session.execute(sa.insert(Record), rows)
             await self._touch(session, patient_id)
             done = "amended" if rows else "withdrawn"
-            await record_event(session, f"{record.kind}.{done}", patient_id, [record.record_id])
+            await session.execute(
+                sa.insert(OutboxEvent).values(outbox_row(f"{record.kind}.{done}", patient_id, [record.record_id]))
+            )
             await self._told(session, access, done, record.kind, patient_id, [record.record_id])
 
     async def read(
@@ -433,18 +466,7 @@ class PatientStore:
         patient_id: UUID,
         record_ids: Sequence[UUID] = (),
     ) -> None:
-        named = [str(record_id) for record_id in record_ids[:_NAMED_IN_AUDIT]]
-        await self._audit.append_within(
-            session,
-            Event(
-                access=access,
-                action=action,
-                what=what,
-                patient_id=patient_id,
-                count=max(1, len(record_ids)),
-                references=named,
-            ),
-        )
+        await self._audit.append_within(session, _event(access, action, what, patient_id, record_ids))
 
     def _once(
         self, idempotency_key: str, patient_id: UUID, kind: Kind, packed: Sequence[bytes], access: Access
@@ -457,23 +479,63 @@ class PatientStore:
         )
 
     async def _earlier(
-        self, session: AsyncSession, digest: bytes, request_digest: bytes, record_ids: Sequence[UUID]
-    ) -> list[UUID] | None:
-        """The answer to the same request before, if there was one; else it is noted now."""
-        answer = [str(record_id) for record_id in record_ids]
-        if await insert_missing(
-            session,
-            IdempotencyKey,
-            digest=digest,
-            request_digest=request_digest,
-            answer=answer,
-            created_at=datetime.now(UTC),
-        ):
-            return None
-        noted = await session.get_one(IdempotencyKey, digest)
-        if noted.request_digest != request_digest:
-            raise ValidationError("this idempotency key was used for another request; take a new one")
-        return [UUID(record_id) for record_id in noted.answer]
+        self, session: AsyncSession, additions: Sequence["_Addition"]
+    ) -> list[list[UUID] | ValidationError | None]:
+        """The answers to the same requests before; ``None`` for a new one, which is noted now."""
+        now = datetime.now(UTC)
+        rows: dict[bytes, dict[str, Any]] = {}
+        for one in additions:
+            if one.once and one.once[0] not in rows:
+                digest, request = one.once
+                answer = [str(record_id) for record_id in one.record_ids]
+                rows[digest] = {"digest": digest, "request_digest": request, "answer": answer, "created_at": now}
+        in_order = [rows[digest] for digest in sorted(rows)]
+        noted: set[bytes] = set()
+        if rows:
+            noted = await insert_all_missing(session, IdempotencyKey, IdempotencyKey.__table__.c.digest, in_order)
+        new = []
+        for one in additions:
+            new.append(not one.once or one.once[0] in noted)
+            noted -= {one.once[0]} if one.once else set()  # the second of two alike in one transaction is no longer new
+        repeated = [one.once[0] for one, is_new in zip(additions, new, strict=True) if one.once and not is_new]
+        found: dict[bytes, IdempotencyKey] = {}
+        if repeated:
+            query = sa.select(IdempotencyKey).where(IdempotencyKey.digest.in_(repeated))
+            found = {row.digest: row for row in await session.scalars(query)}
+        return [None if is_new else _answered(found, one) for one, is_new in zip(additions, new, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Addition:
+    """Sealed records on their way into the store, with the keyed digests by which a repetition is known."""
+
+    patient_id: UUID
+    kind: Kind
+    rows: list[dict[str, Any]]
+    access: Access
+    once: tuple[bytes, bytes] | None
+
+    @property
+    def record_ids(self) -> list[UUID]:
+        return [row["record_id"] for row in self.rows]
+
+
+def _answered(found: Mapping[bytes, IdempotencyKey], addition: _Addition) -> list[UUID] | ValidationError:
+    digest, request = addition.once or (b"", b"")
+    if found[digest].request_digest != request:
+        return ValidationError("this idempotency key was used for another request; take a new one")
+    return [UUID(record_id) for record_id in found[digest].answer]
+
+
+def _event(access: Access, action: str, what: str, patient_id: UUID, record_ids: Sequence[UUID]) -> Event:
+    return Event(
+        access=access,
+        action=action,
+        what=what,
+        patient_id=patient_id,
+        count=max(1, len(record_ids)),
+        references=[str(record_id) for record_id in record_ids[:_NAMED_IN_AUDIT]],
+    )
 
 
 def place(record_id: UUID, kind: str, version: int) -> Place:

@@ -1,0 +1,241 @@
+"""What sealing and auditing cost, and whether anything acknowledged is lost: writes ``results/durability.json``.
+
+``one_caller``, ``eight_callers``: ingest of symptom reports through the store (sealed, audited, idempotent, with an
+outbox event) beside bare SQLAlchemy inserts of the same report into the same database with the same durability, in the
+same run; and audited reading of a patient's 30 newest reports beside a bare query.
+``kills``: a process is killed with SIGKILL while it stores reports, and while it rotates keys, many times over.
+``audit``: CPU time to append an entry, and to verify a long chain.
+
+    python benchmarks/durability.py one_caller eight_callers kills audit --kills 50
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from novamind.infrastructure.audit import Access, Event
+from novamind.infrastructure.bootstrap import Foundation, open_foundation
+from novamind.infrastructure.patient_store import Identity, Kind
+from novamind.infrastructure.tables import PatientKey
+from novamind.settings import Settings
+
+RESULTS = Path(__file__).parent / "results" / "durability.json"
+ACCESS = Access(actor="benchmark", role="service", purpose="benchmark", correlation_id="1")
+REPORT = {"symptom": "PHQ-9", "value": 17, "timestamp": "2026-03-01T08:00:00+01:00", "note": "slept badly"}
+TOMORROW = timedelta(days=1)
+
+bare = sa.Table(
+    "bare_reports",
+    sa.MetaData(),
+    sa.Column("report_id", sa.Uuid, primary_key=True),
+    sa.Column("patient_id", sa.Uuid),
+    sa.Column("content", sa.JSON),
+    sa.Column("recorded_at", sa.DateTime(timezone=True)),
+)
+
+
+async def patient(here: Foundation, number: int = 0) -> UUID:
+    organisation = await here.store.add_organisation("Clinic", ACCESS)
+    return await here.store.register(organisation, Identity({"mrn": str(number)}, {}), ACCESS)
+
+
+async def rate(work: Callable[[int], Awaitable[object]], seconds: float, workers: int) -> float:
+    """Calls a second, so many at a time."""
+    end, done = time.monotonic() + seconds, 0
+
+    async def one() -> None:
+        nonlocal done
+        while time.monotonic() < end:
+            done += 1
+            await work(done)
+
+    await asyncio.gather(*(one() for _ in range(workers)))
+    return done / seconds
+
+
+async def rates(settings: Settings, rounds: int, seconds: float, callers: int) -> dict[str, Any]:
+    """Sealed and bare in turn, so that both see the same machine."""
+    found: dict[str, list[float]] = {"bare": [], "sealed": [], "bare_read": [], "sealed_read": []}
+    async with open_foundation(settings) as here:
+        async with here.database.transaction() as session:
+            await (await session.connection()).run_sync(bare.metadata.create_all)
+        patients = [await patient(here, n) for n in range(20)]
+
+        async def store_bare(n: int) -> None:
+            async with here.database.transaction() as session:
+                row = {"report_id": uuid4(), "patient_id": patients[n % 20], "content": REPORT}
+                await session.execute(sa.insert(bare).values(row | {"recorded_at": datetime.now(UTC)}))
+
+        async def store_sealed(n: int) -> None:
+            key = f"{n}-{len(found['sealed'])}"
+            await here.store.append(patients[n % 20], Kind.SYMPTOM_REPORT, [REPORT], ACCESS, idempotency_key=key)
+
+        async def read_bare(n: int) -> None:
+            query = sa.select(bare).where(bare.c.patient_id == patients[n % 20]).limit(30)
+            async with here.database.snapshot() as session:
+                (await session.execute(query)).all()
+
+        async def read_sealed(n: int) -> None:
+            await here.store.read(patients[n % 20], Kind.SYMPTOM_REPORT, ACCESS, newest=30)
+
+        for _ in range(rounds):  # a round is shorter than the machine's moods
+            found["bare"].append(await rate(store_bare, seconds, callers))
+            found["sealed"].append(await rate(store_sealed, seconds, callers))
+            found["bare_read"].append(await rate(read_bare, seconds, callers))
+            found["sealed_read"].append(await rate(read_sealed, seconds, callers))
+    median = {name: sorted(values)[len(values) // 2] for name, values in found.items()}
+    return {
+        "per_second": {name: round(value, 1) for name, value in median.items()},
+        "ingest_ratio": round(median["sealed"] / median["bare"], 3),
+        "audited_read_ratio": round(median["sealed_read"] / median["bare_read"], 3),
+    }
+
+
+async def ingest(patient_id: UUID, first: int) -> None:
+    """Store pairs of reports for ever, saying so when each is stored."""
+    async with open_foundation(Settings()) as here:
+
+        async def one(n: int) -> None:
+            while True:
+                content = [{"n": n}, {"n": n}]
+                ids = await here.store.append(patient_id, Kind.SYMPTOM_REPORT, content, ACCESS, idempotency_key=str(n))
+                print(n, *ids, flush=True)
+                n += 4
+
+        await asyncio.gather(*(one(first + worker) for worker in range(4)))
+
+
+async def rotate() -> None:
+    """Replace all keys for ever."""
+    async with open_foundation(Settings()) as here:
+        rotation = here.rotation(ACCESS)
+        print("ready", flush=True)
+        while True:
+            here.keys.encryption.add()  # type: ignore[attr-defined]
+            await rotation.rewrap()
+            await rotation.renew_data_keys(datetime.now(UTC) + TOMORROW)
+
+
+def killed(settings: Settings, words: list[str], chance: random.Random) -> list[str]:
+    """Run this script as another process, kill it after it got going, and give what it said in whole lines."""
+    environment = os.environ | {
+        "NOVAMIND_DATABASE_URL": settings.database_url.get_secret_value(),
+        "NOVAMIND_KEY_FILE": str(settings.key_file),
+    }
+    process = subprocess.Popen([sys.executable, __file__, *words], env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = [process.stdout.readline()]
+    time.sleep(chance.uniform(0.0, 0.4))
+    process.send_signal(signal.SIGKILL)
+    lines += process.communicate()[0].splitlines(keepends=True)
+    return [line for line in lines if line.endswith("\n")]
+
+
+async def kills(settings: Settings, count: int) -> dict[str, Any]:
+    """After each kill: what was acknowledged is there, whole; what was there before opens; the audit is intact."""
+    chance, lost, halves, unreadable, broken = random.Random(0), 0, 0, 0, 0  # noqa: S311
+    async with open_foundation(settings) as here:
+        one = await patient(here)
+        many = [await patient(here, n) for n in range(12)]
+        for patient_id in many:
+            await here.store.append(patient_id, Kind.NOTE, [{"n": n} for n in range(20)], ACCESS)
+    acknowledged: dict[str, set[str]] = {}
+    for start in range(count):
+        for line in killed(settings, ["ingest", str(one), str(start * 1_000_000)], chance):
+            n, *ids = line.split()
+            acknowledged[n] = set(ids)
+    for _ in range(count):
+        killed(settings, ["rotate"], chance)
+        async with open_foundation(settings) as here:
+            for patient_id in many:
+                unreadable += 20 - len(await here.store.read(patient_id, Kind.NOTE, ACCESS))
+            broken += not (await here.audit.verify()).intact
+    async with open_foundation(settings) as here:
+        await here.rotation(ACCESS).rewrap()
+        await here.rotation(ACCESS).renew_data_keys(datetime.now(UTC) + TOMORROW)
+        stored: dict[str, set[str]] = {}
+        for record in await here.store.read(one, Kind.SYMPTOM_REPORT, ACCESS):
+            stored.setdefault(str(record.content["n"]), set()).add(str(record.record_id))  # type: ignore[index]
+        lost = sum(stored.get(n) != ids for n, ids in acknowledged.items())
+        halves = sum(len(ids) != 2 for ids in stored.values())
+        async with here.database.snapshot() as session:
+            keys = await session.scalar(sa.select(sa.func.count()).select_from(PatientKey))
+        broken += not (await here.audit.verify()).intact
+    return {
+        "kills_during_ingest": count,
+        "kills_during_rotation": count,
+        "acknowledged": len(acknowledged),
+        "acknowledged_and_lost": lost,
+        "stored_by_halves": halves,
+        "unreadable_after_a_kill": unreadable,
+        "audits_broken": broken,
+        "keys_left_over": (keys or 0) - len(many) - 1,
+    }
+
+
+async def audit(settings: Settings, entries: int) -> dict[str, Any]:
+    """CPU seconds to verify a chain, and to append one entry."""
+    event = Event(access=ACCESS, action="read", what="note", patient_id=uuid4())
+    async with open_foundation(settings) as here:
+        before = time.process_time()
+        for _ in range(entries // 1000):
+            await here.audit.append(*[event] * 1000)
+        appended, before = time.process_time() - before, time.process_time()
+        found = await here.audit.verify()
+        verified = time.process_time() - before
+    assert found.intact
+    return {
+        "entries": found.entries,
+        "append_cpu_ms": round(1000 * appended / entries, 3),
+        "verify_cpu_s_per_million": round(1e6 * verified / entries, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="+", choices=["one_caller", "eight_callers", "kills", "audit"])
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--postgres", help="URL of an empty PostgreSQL database, to be measured instead of SQLite.")
+    options = parser.parse_args()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    databases = {"postgresql": options.postgres} if options.postgres else {"sqlite": ""}
+    for name, url in databases.items():
+        for section in options.sections:
+            with tempfile.TemporaryDirectory() as folder:
+                settings = Settings(
+                    database_url=url or f"sqlite:///{folder}/novamind.db", key_file=Path(folder) / "keys.json"
+                )
+                work = {
+                    "one_caller": lambda settings=settings: rates(settings, options.rounds, options.seconds, 1),
+                    "eight_callers": lambda settings=settings: rates(settings, options.rounds, options.seconds, 8),
+                    "kills": lambda settings=settings: kills(settings, options.kills),
+                    "audit": lambda settings=settings: audit(settings, 100_000),
+                }[section]
+                results.setdefault(name, {})[section] = asyncio.run(work())
+                print(name, section, results[name][section], flush=True)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "ingest":
+        asyncio.run(ingest(UUID(sys.argv[2]), int(sys.argv[3])))
+    elif sys.argv[1] == "rotate":
+        asyncio.run(rotate())
+    else:
+        main()
