@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(
         default=256 * 1024 * 1024, gt=0, description="Largest file that is read; larger ones are refused."
     )
+    max_fhir_bytes: int = Field(default=64 * 1024 * 1024, gt=0, description="Largest FHIR file or folder that is read.")
+    max_fhir_resources: int = Field(default=50_000, gt=0, description="Most resources that one FHIR import may hold.")
     database_url: SecretStr = Field(
         default=SecretStr("sqlite:///novamind.db"),
         description="Database of the patients (SQLite or PostgreSQL); it may hold a password and is never shown.",

@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 
 from novamind.errors import DataProcessingError, NotFoundError, ValidationError
 from novamind.records import (
+    Allergy,
+    Coding,
+    Condition,
+    Consent,
     LongFrame,
     MedicationCourse,
     PatientRecord,
+    Procedure,
     read_patient_directory,
     signal_frame,
     symptom_frame,
@@ -196,3 +201,28 @@ def test_record_refuses_rows_of_another_person() -> None:
     frame = symptom_frame(pl.DataFrame({"timestamp": ["2024-03-01"], "value": [1], "patient_id": ["p-18"]}))
     with pytest.raises(ValidationError, match="symptoms: 'patient_id' differs"):
         PatientRecord("p-17", symptoms=frame)
+
+
+def test_the_clinical_lists_come_back(tmp_path: Path) -> None:
+    record = PatientRecord(
+        "p",
+        genotype={"CYP2D6": "*1/*4"},
+        conditions=(
+            Condition("Long QT syndrome", Coding("http://hl7.org/fhir/sid/icd-10", "I45.81"), "long qt", "2016"),
+        ),
+        allergies=(Allergy("aspirin", medication="aspirin", criticality="low"),),
+        procedures=(Procedure("ECG", performed="2020-01-02"),),
+        consents=(Consent("research", "active", "deny"),),
+        medications=(MedicationCourse("lithium", None, stopped=True, code=Coding("urn:x", "1")), *COURSES),
+    )
+    write_patient_directory(record, tmp_path / "p")
+    back = read_patient_directory(tmp_path / "p", today=TODAY)
+    for name in ("genotype", "conditions", "allergies", "procedures", "consents", "medications"):
+        assert getattr(back, name) == getattr(record, name), name
+
+
+@pytest.mark.parametrize("conditions", ['{"name": "x"}', '["x"]', '[{"title": "x"}]', '[{"name": "x", "code": "y"}]'])
+def test_a_malformed_list_is_named(tmp_path: Path, conditions: str) -> None:
+    (tmp_path / "patient.json").write_text(f'{{"patient_id": "p", "conditions": {conditions}}}')
+    with pytest.raises(ValidationError, match="'conditions' must be a list"):
+        read_patient_directory(tmp_path)

@@ -4,27 +4,31 @@ The layout::
 
     patient/
         patient.json       {"patient_id": "p-17", "timezone": "Europe/Berlin",
-                           "demographics": {"birth_year": 1984}}
+                           "demographics": {"birth_year": 1984},
+                           "genotype": {"CYP2D6": "*1/*4"},
+                           "conditions": [{"name": "long qt", "word": "long qt"}]}
         symptoms.csv       timestamp,value,symptom            (or symptoms.parquet)
         signals.csv        timestamp,value,signal,unit        (or signals.parquet)
-        medications.csv    medication,start,end,dose_mg
+        medications.csv    medication,start,end,dose_mg,stopped,code
 
 Only ``patient.json`` with its ``patient_id`` must be there. ``timezone`` is the clock the person lives by:
 times that carry a timezone are brought to it, times without one are read as its local time. ``demographics``
 maps names to text, numbers, booleans or null. The tables follow the rules of :mod:`novamind.records.frames`;
 a ``patient_id`` column in them must agree with ``patient.json``. A medication's ``start`` and ``end`` are
-local days; without ``end`` it is still taken; ``dose_mg`` is the daily dose and may be empty. Other files in
-the directory are left alone.
+local days; without ``end`` it is still taken, unless ``stopped`` is ``true``; ``dose_mg`` is the daily dose;
+``code`` is ``system|code``. ``start`` is a day or the word ``unknown``; the rest may be empty. ``conditions``,
+``allergies``, ``procedures`` and ``consents`` in ``patient.json`` are lists of objects with the fields of
+:mod:`novamind.records.patient`. Other files in the directory are left alone. Where a datum was read from is not
+written: after reading, the directory is its source.
 """
 
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import date
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -33,70 +37,14 @@ import polars as pl
 
 from novamind.errors import DataProcessingError, NotFoundError, ValidationError
 from novamind.records.frames import LongFrame, signal_frame, symptom_frame
+from novamind.records.patient import Allergy, Coding, Condition, Consent, MedicationCourse, PatientRecord, Procedure
 from novamind.records.tables import read_bytes, read_table, require_columns
 from novamind.settings import Settings
-from novamind.timeline import parse_timezone
 
-Demographics = Mapping[str, str | int | float | bool | None]
-
-_FIELDS = ("patient_id", "timezone", "demographics")
-
-
-@dataclass(frozen=True, slots=True)
-class MedicationCourse:
-    """A medication taken from one local day to another.
-
-    Parameters
-    ----------
-    medication
-        Its name.
-    start, end
-        First and last day; ``end=None`` while it is still taken.
-    dose_mg
-        Daily dose in milligrams; ``None`` where not stated.
-    """
-
-    medication: str
-    start: date
-    end: date | None = None
-    dose_mg: float | None = None
-
-    def __post_init__(self) -> None:
-        if not self.medication.strip():
-            raise ValidationError("column 'medication': is empty")
-        if self.end is not None and self.end < self.start:
-            raise ValidationError("column 'end': lies before 'start'")
-        if self.dose_mg is not None and not (isfinite(self.dose_mg) and self.dose_mg > 0):
-            raise ValidationError("column 'dose_mg': must be a number above 0, or empty")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PatientRecord:
-    """What is known of one person.
-
-    ``symptoms`` and ``signals`` are ``None`` where there are none; otherwise their series carry
-    ``patient_id``.
-    """
-
-    patient_id: str
-    timezone: str | None = None
-    demographics: Demographics = field(default_factory=dict)
-    symptoms: LongFrame | None = None
-    signals: LongFrame | None = None
-    medications: tuple[MedicationCourse, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.patient_id, str) or not self.patient_id.strip():
-            raise ValidationError("'patient_id' must be a non-empty text")
-        if self.timezone is not None:
-            parse_timezone(self.timezone)
-        if not isinstance(self.demographics, Mapping) or not all(
-            isinstance(name, str) and _plain(value) for name, value in self.demographics.items()
-        ):
-            raise ValidationError("'demographics' must map names to texts, finite numbers, true, false or null")
-        for name, frame in (("symptoms", self.symptoms), ("signals", self.signals)):
-            if frame is not None and {key.patient_id for key in frame.series} - {self.patient_id}:
-                raise ValidationError(f"{name}: 'patient_id' differs from the record's: give one person's rows only")
+_LISTS = {"conditions": Condition, "allergies": Allergy, "procedures": Procedure, "consents": Consent}
+_FIELDS = ("patient_id", "timezone", "demographics", "genotype", *_LISTS)
+_UNKNOWN = "unknown"
+_COLUMNS = ("medication", "start", "end", "dose_mg", "stopped", "code")
 
 
 def read_patient_directory(
@@ -125,7 +73,7 @@ def read_patient_directory(
     file = folder / "patient.json"
     about = _parse_about(read_bytes(file, settings.max_file_bytes))
     with _named(file):
-        record = PatientRecord(**about)
+        record = PatientRecord(**about | {name: _objects(about.get(name, []), name) for name in _LISTS})
     frames: dict[str, LongFrame | None] = {}
     for name, check in (("symptoms", symptom_frame), ("signals", signal_frame)):
         found = _one_of(folder, name)
@@ -172,10 +120,6 @@ def write_patient_directory(record: PatientRecord, path: str | Path) -> None:
         raise DataProcessingError(f"{folder.name} cannot be written: {error.strerror}") from error
 
 
-def _plain(value: object) -> bool:
-    return value is None or isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
-
-
 @contextmanager
 def _named(file: Path) -> Iterator[None]:
     """Start the message of an error with the file's name."""
@@ -199,7 +143,7 @@ def _parse_about(data: bytes) -> dict[str, Any]:
     unknown = [name for name in about if name not in _FIELDS]
     if unknown or "patient_id" not in about:
         raise ValidationError(
-            "patient.json must hold 'patient_id' and may hold 'timezone' and 'demographics', nothing else"
+            f"patient.json must hold 'patient_id' and may hold {', '.join(map(repr, _FIELDS[1:]))}, nothing else"
         )
     return about
 
@@ -213,15 +157,19 @@ def _one_of(folder: Path, name: str) -> Path | None:
 
 def _courses(table: pl.DataFrame) -> tuple[MedicationCourse, ...]:
     require_columns(table.columns, ("medication", "start"))
+    if "stopped" in table.columns and not set(table["stopped"].fill_null("")) <= {"", "true", "false"}:
+        raise ValidationError("column 'stopped': must be true, false or empty")
     courses = []
     for row, cells in enumerate(table.iter_rows(named=True), 1):
         try:
             courses.append(
                 MedicationCourse(
                     cells["medication"] or "",
-                    _day(cells["start"], "start"),
+                    None if cells["start"] == _UNKNOWN else _day(cells["start"], "start"),
                     _day(cells["end"], "end") if cells.get("end") else None,
                     _dose(cells["dose_mg"]) if cells.get("dose_mg") else None,
+                    cells.get("stopped") == "true",
+                    _coding(cells["code"]) if cells.get("code") else None,
                 )
             )
         except ValidationError as error:
@@ -243,21 +191,60 @@ def _dose(text: str) -> float:
         raise ValidationError("column 'dose_mg': is not a number") from error
 
 
+def _coding(text: str) -> Coding:
+    system, bar, code = text.rpartition("|")
+    if not (bar and system and code):
+        raise ValidationError("column 'code': must be system|code")
+    return Coding(system, code)
+
+
+def _objects(items: Any, name: str) -> tuple[Any, ...]:
+    """The lists of patient.json as objects of our own."""
+    problem = ValidationError(f"'{name}' must be a list of objects with the fields of {_LISTS[name].__name__}")
+    if not isinstance(items, list):
+        raise problem
+    made = []
+    for item in items:
+        try:
+            code = Coding(**item["code"]) if item.get("code") else None
+            made.append(_LISTS[name](**item | ({"code": code} if "code" in item else {})))
+        except (TypeError, AttributeError) as error:
+            raise problem from error
+    return tuple(made)
+
+
+def _plain_object(item: Any) -> dict[str, Any]:
+    return {name: value for name, value in asdict(item).items() if name != "source" and value is not None}
+
+
 def _write_files(record: PatientRecord, folder: Path) -> None:
     about = {
         "patient_id": record.patient_id,
         "timezone": record.timezone,
         "demographics": dict(record.demographics),
+        "genotype": dict(record.genotype),
+        **{name: [_plain_object(item) for item in getattr(record, name)] for name in _LISTS},
     }
+    about = {name: value for name, value in about.items() if value or name not in ("genotype", *_LISTS)}
     (folder / "patient.json").write_text(json.dumps(about, ensure_ascii=False, indent=2) + "\n", "utf-8")
     if record.symptoms is not None:
         _table(record.symptoms, "symptom").write_csv(folder / "symptoms.csv")
     if record.signals is not None:
         _table(record.signals, "signal").write_csv(folder / "signals.csv")
     if record.medications:
-        columns = ("medication", "start", "end", "dose_mg")
-        rows: Sequence[tuple[Any, ...]] = [tuple(getattr(c, name) for name in columns) for c in record.medications]
-        pl.DataFrame(rows, schema=columns, orient="row").write_csv(folder / "medications.csv")
+        rows: Sequence[tuple[Any, ...]] = [
+            (
+                c.medication,
+                str(c.start or _UNKNOWN),
+                c.end and str(c.end),
+                c.dose_mg,
+                "true" if c.stopped else None,
+                c.code and str(c.code),
+            )
+            for c in record.medications
+        ]
+        table = pl.DataFrame(rows, schema=_COLUMNS, orient="row", infer_schema_length=None)
+        table.write_csv(folder / "medications.csv")
 
 
 def _table(frame: LongFrame, name_column: str) -> pl.DataFrame:

@@ -4,17 +4,21 @@ Reads Observations of the Genomics Reporting guide (HL7, LOINC codes below), alo
 else in the Bundle is passed over. A genotype goes before a phenotype of the same gene.
 """
 
-import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from novamind.errors import DataProcessingError, ValidationError
-from novamind.records.consumer_arrays import read_text
+from novamind.records.fhir_json import load
+from novamind.records.fhir_outcome import FhirImportError
 
-_GENE = "48018-6"
-_GENOTYPE = "84413-4"
-_METABOLISM = "53040-2"
+GENE = "48018-6"
+GENOTYPE = "84413-4"
+METABOLISM = "53040-2"
+_SYMBOL = r"[A-Z][A-Z0-9-]{1,14}"
+# One reported HLA allele was found; whether the other copy carries it too is not said.
+_SINGLE_HLA_ALLELE = re.compile(r"HLA-[A-Z0-9]+\*\d{2,3}:\d{2,3}")
 _FINISHED = {"final", "amended", "corrected", "preliminary", "registered"}
 
 
@@ -34,50 +38,65 @@ def read_fhir_genomics(source: str | Path | bytes) -> dict[str, str]:
         Two observations disagree on a gene.
     """
     try:
-        resource = json.loads(read_text(source, "FHIR file"))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DataProcessingError("The FHIR file is not valid JSON.") from error
-    if not isinstance(resource, dict) or "resourceType" not in resource:
-        raise DataProcessingError("The file is JSON but no FHIR resource.")
+        located, _ = load(source)
+    except FhirImportError as error:
+        raise DataProcessingError(f"The FHIR file cannot be read: {error}.") from error
     genotypes: dict[str, str] = {}
     phenotypes: dict[str, str] = {}
-    for observation in _observations(resource):
-        parts = [observation, *(c for c in observation.get("component") or () if isinstance(c, dict))]
-        values = {code: _text(part) for part in parts for code in _codes(part.get("code"))}
-        genotype, phenotype = values.get(_GENOTYPE, ""), values.get(_METABOLISM, "")
-        gene = values.get(_GENE, "")
-        if not gene and "*" in genotype:
-            gene = genotype.partition("*")[0].strip()
-        if not gene:
+    for observation in located:
+        found = gene_result(observation.resource)
+        if found is None:
             continue
-        for result, known in ((genotype, genotypes), (phenotype, phenotypes)):
-            if result and known.setdefault(gene, result) != result:
-                raise ValidationError(f"The FHIR file gives two different results for {gene}; keep one.")
+        for result, known in ((found.genotype, genotypes), (found.phenotype, phenotypes)):
+            if result and known.setdefault(found.gene, result) != result:
+                raise ValidationError(f"The FHIR file gives two different results for {found.gene}; keep one.")
     if not genotypes and not phenotypes:
         raise DataProcessingError("The FHIR file holds no genotype or metaboliser observation.")
     return phenotypes | genotypes
 
 
-def _observations(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    entries = resource.get("entry") or ()
-    for item in [resource, *(e.get("resource") for e in entries if isinstance(e, dict))]:
-        if not isinstance(item, dict) or item.get("resourceType") != "Observation":
-            continue
-        if item.get("status", "final") in _FINISHED:
-            yield item
+class GeneObservation(NamedTuple):
+    """What one Observation says of one gene; an empty text where it says nothing."""
+
+    gene: str
+    genotype: str
+    phenotype: str
+
+
+def gene_result(resource: Mapping[str, Any]) -> GeneObservation | None:
+    """Genotype and metaboliser status of one gene; ``None`` for any other resource or a withdrawn result."""
+    if resource.get("resourceType") != "Observation" or resource.get("status", "final") not in _FINISHED:
+        return None
+    components = resource.get("component")
+    parts = [resource, *(c for c in (components if isinstance(components, list) else ()) if isinstance(c, Mapping))]
+    values = {code: _text(part) for part in parts for code in _codes(part.get("code"))}
+    genotype, phenotype = values.get(GENOTYPE, ""), values.get(METABOLISM, "")
+    gene = values.get(GENE, "")
+    named = genotype.partition("*")[0].strip() if "*" in genotype else ""
+    if gene and re.fullmatch(_SYMBOL, named) and named != gene:  # the gene studied is not the gene of the genotype
+        return None
+    gene = gene or named
+    if _SINGLE_HLA_ALLELE.fullmatch(genotype):
+        genotype = f"*{genotype.partition('*')[2]} positive"
+    return GeneObservation(gene, genotype, phenotype) if gene and (genotype or phenotype) else None
 
 
 def _codes(concept: Any) -> Iterator[str]:
-    for coding in (concept.get("coding") or ()) if isinstance(concept, dict) else ():
+    for coding in _codings(concept):
         if isinstance(coding, dict):
             yield str(coding.get("code", ""))
 
 
-def _text(part: dict[str, Any]) -> str:
+def _codings(concept: Any) -> list[Any]:
+    codings = concept.get("coding") if isinstance(concept, dict) else None
+    return codings if isinstance(codings, list) else []
+
+
+def _text(part: Mapping[str, Any]) -> str:
     if isinstance(part.get("valueString"), str):
         return str(part["valueString"]).strip()
     concept = part.get("valueCodeableConcept")
     if not isinstance(concept, dict):
         return ""
-    shown = [str(c.get("display", "")) for c in concept.get("coding") or () if isinstance(c, dict)]
+    shown = [str(c.get("display", "")) for c in _codings(concept) if isinstance(c, dict)]
     return next((t.strip() for t in [str(concept.get("text") or ""), *shown] if t.strip()), "")
