@@ -6,6 +6,7 @@ import typer
 from typer.exceptions import TyperException
 
 from novamind.errors import NovamindError, ValidationError
+from novamind.infrastructure import commands as infrastructure
 from novamind.neurochemistry import commands as neurochemistry
 from novamind.pharmacogenomics import commands as pharmacogenomics
 from novamind.populations import commands as populations
@@ -43,6 +44,7 @@ symptoms.register(app, train)
 pharmacogenomics.register(app)
 neurochemistry.register(app, train)
 populations.register(app)
+infrastructure.register(app)
 
 
 def main() -> None:

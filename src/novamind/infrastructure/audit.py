@@ -370,15 +370,14 @@ class _Check:
             return self._broken(sequence, "it was changed, or put in another's place")
         if sequence % CHECKPOINT_EVERY == 0 and sequence not in self._kept:
             return self._broken(sequence, "its checkpoint is missing")
-        for checkpoint in self._due.pop(sequence, ()):
-            if not self._genuine(checkpoint) or checkpoint.digest != self._digest:
-                return self._broken(
-                    self._signed + 1, f"the entries from here to {sequence} are not those that were signed"
-                )
+        due = self._due.pop(sequence, [])
+        if not all(checkpoint.digest == self._digest and self._genuine(checkpoint) for checkpoint in due):
+            return self._broken(self._signed + 1, f"the entries from here to {sequence} are not those that were signed")
+        if due:
             self._signed = sequence
-            self._found.checkpoints += 1
+            self._found.checkpoints += len(due)
         at = datetime.fromisoformat(stated["at"])
-        if at < self._at - _CLOCK_TOLERANCE:
+        if at + _CLOCK_TOLERANCE < self._at:
             self._found.clock_set_back.append(sequence)
         self._at, self.sequence = at, sequence
         self._found.entries += 1

@@ -165,7 +165,7 @@ class PatientStore:
                         patient_id=patient_id, organisation_id=organisation_id, revision=0, created_at=now
                     )
                 )
-                cipher = await self._vault.add_key(session, patient_id)
+                cipher = await self._vault.add_key(session, patient_id, messages=1)
                 contents = [_pack({"identifiers": dict(identity.identifiers), "details": dict(identity.details)})]
                 await session.execute(sa.insert(Record), _sealed_rows(cipher, Kind.IDENTITY, contents, now))
                 for kind, value in identity.identifiers.items():

@@ -148,10 +148,10 @@ class Vault:
         """Drop a patient's keys from memory."""
         self._ciphers.pop(patient_id, None)
 
-    async def add_key(self, session: AsyncSession, patient_id: UUID) -> PatientCipher:
+    async def add_key(self, session: AsyncSession, patient_id: UUID, *, messages: int = 0) -> PatientCipher:
         """Make a patient's first data key, or the next one, within the caller's transaction.
 
-        The cipher seals under the new key alone, a few thousand messages; use it in that transaction only.
+        The cipher seals so many messages under the new key; use it in that transaction only.
         """
         data_key, key_id = AESGCM.generate_key(8 * KEY_BYTES), uuid4()
         name, wrapped = await self._encryption.wrap(data_key, wrapping_context(patient_id, key_id))
@@ -166,12 +166,12 @@ class Vault:
                 generation=(newest or 0) + 1,
                 wrapping_key=name,
                 wrapped=wrapped,
-                reserved=self._block,
+                reserved=messages,
                 created_at=datetime.now(UTC),
             )
         )
         cipher = PatientCipher(patient_id, [(key_id, data_key)])
-        cipher.messages_left = self._block
+        cipher.messages_left = messages
         return cipher
 
     async def renew(self, patient_id: UUID) -> None:

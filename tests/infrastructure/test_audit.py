@@ -1,0 +1,277 @@
+"""The audit is one chain however many write it, and whatever is done to it is found and named."""
+
+import asyncio
+import multiprocessing
+import random
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from conftest import CLINICIAN, Run
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from novamind.errors import DataProcessingError, ServiceUnavailableError, ValidationError
+from novamind.infrastructure import audit as module
+from novamind.infrastructure.audit import CHECKPOINT_EVERY, NOTHING, Access, AuditLog, Event, Verification, chained
+from novamind.infrastructure.bootstrap import Foundation, open_foundation
+from novamind.infrastructure.database import Database
+from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry
+from novamind.settings import Settings
+
+ENTRIES = 230  # two checkpoints, at 100 and 200
+PATIENT = uuid4()
+
+
+def event(n: int = 0) -> Event:
+    return Event(access=CLINICIAN, action="read", what="note", patient_id=PATIENT, references=[str(n)])
+
+
+async def filled(here: Foundation) -> None:
+    await here.audit.append(*(event(n) for n in range(ENTRIES)))
+
+
+async def without_refusal(database: Database, *statements: sa.Executable) -> None:
+    """What somebody may do who owns the database: the triggers are no obstacle."""
+    async with database.transaction() as session:
+        for table in ("audit_entries", "audit_checkpoints"):
+            if database.is_sqlite:
+                for action in ("update", "delete"):
+                    await session.execute(sa.text(f"DROP TRIGGER IF EXISTS {table}_{action}"))
+            else:
+                await session.execute(sa.text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+        for statement in statements:
+            await session.execute(statement)
+
+
+def test_an_untouched_chain_is_intact(run: Run[None]) -> None:
+    async def work(here: Foundation) -> None:
+        await filled(here)
+        found = await here.audit.verify()
+        assert (found.entries, found.checkpoints, found.unsigned) == (ENTRIES, 4, 30)  # each also in the witness
+        assert found.intact
+        await here.audit.checkpoint()
+        await here.audit.checkpoint()
+        assert (await here.audit.verify()).unsigned == 0
+
+    run(work)
+
+
+def test_many_who_wait_share_a_commit_and_the_chain_has_no_gap(run: Run[None], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(here: Foundation) -> None:
+        commits = 0
+        within = here.audit.append_within
+
+        async def counted(*arguments: object) -> None:
+            nonlocal commits
+            commits += 1
+            await within(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(here.audit, "append_within", counted)
+        await asyncio.gather(*(here.audit.append(event(n)) for n in range(100)))
+        assert commits <= 3
+        assert (await here.audit.verify()).entries == 100
+
+        async def fail(*_arguments: object) -> None:
+            raise ServiceUnavailableError("down")
+
+        monkeypatch.setattr(here.audit, "append_within", fail)
+        results = await asyncio.gather(*(here.audit.append(event()) for _ in range(5)), return_exceptions=True)
+        assert all(isinstance(result, ServiceUnavailableError) for result in results)
+
+    run(work)
+
+
+def append_from_another_process(settings: Settings, count: int) -> None:
+    async def main() -> None:
+        async with open_foundation(settings) as here:
+            for start in range(0, count, 10):
+                await asyncio.gather(*(here.audit.append(event(n)) for n in range(start, start + 10)))
+
+    asyncio.run(main())
+
+
+def test_two_processes_write_one_chain(settings: Settings, run: Run[Verification]) -> None:
+    async def work(here: Foundation) -> Verification:
+        other = multiprocessing.get_context("spawn").Process(target=append_from_another_process, args=(settings, 150))
+        other.start()
+        while other.is_alive():
+            await asyncio.gather(*(here.audit.append(event(n)) for n in range(5)))
+            await asyncio.sleep(0.02)
+        assert other.exitcode == 0
+        return await here.audit.verify()
+
+    found = run(work)
+    assert found.intact
+    assert found.entries > 150
+
+
+E = AuditEntry
+DELETE = sa.delete(E)
+MUTATIONS = {
+    "middle deleted": ([DELETE.where(E.sequence == 57)], 57),
+    "first deleted": ([DELETE.where(E.sequence == 1)], 1),
+    "tail past a checkpoint cut off": ([DELETE.where(E.sequence > 150)], 151),
+    "tail and its checkpoint cut off": (
+        [DELETE.where(E.sequence > 150), sa.delete(AuditCheckpoint).where(AuditCheckpoint.sequence > 150)],
+        151,  # the witness knows
+    ),
+    "all deleted": ([DELETE, sa.delete(AuditCheckpoint)], 1),
+    "content changed": ([sa.update(E).where(E.sequence == 90).values(content=E.content + " ")], 90),
+    "digest changed": ([sa.update(E).where(E.sequence == 91).values(digest=NOTHING)], 91),
+    "subject changed": ([sa.update(E).where(E.sequence == 92).values(subject=None)], 92),
+    "renumbered": ([sa.update(E).where(E.sequence == ENTRIES).values(sequence=ENTRIES + 5)], ENTRIES),
+    "inserted before": ([sa.insert(E).values(sequence=0, content="{}", subject=None, digest=NOTHING)], 0),
+    "forged at the end": (
+        [sa.insert(E).values(sequence=ENTRIES + 1, content="{}", subject=None, digest=NOTHING)],
+        ENTRIES + 1,
+    ),
+    "duplicated": (
+        [
+            sa.insert(E).from_select(
+                ["sequence", "content", "subject", "digest"],
+                sa.select(sa.literal(ENTRIES + 1), E.content, E.subject, E.digest).where(E.sequence == 7),
+            )
+        ],
+        ENTRIES + 1,
+    ),
+    "swapped": (
+        [
+            sa.update(E).where(E.sequence == 40).values(sequence=-1),
+            sa.update(E).where(E.sequence == 41).values(sequence=40),
+            sa.update(E).where(E.sequence == -1).values(sequence=41),
+        ],
+        40,
+    ),
+    "checkpoint deleted": ([sa.delete(AuditCheckpoint).where(AuditCheckpoint.sequence == 100)], 100),
+    "signature changed": (
+        [sa.update(AuditCheckpoint).where(AuditCheckpoint.sequence == 200).values(signature=bytes(64))],
+        101,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_what_was_done_to_the_chain_is_found_and_named(run: Run[None], name: str) -> None:
+    statements, broken_at = MUTATIONS[name]
+
+    async def work(here: Foundation) -> None:
+        await here.store.add_organisation("Clinic", CLINICIAN)  # entry 1
+        await here.audit.append(*(event(n) for n in range(ENTRIES - 1)))
+        await without_refusal(here.database, *statements)
+        found = await here.audit.verify()
+        assert found.broken_at == broken_at
+        assert found.reason
+
+    run(work)
+
+
+async def rewritten(here: Foundation, key: Ed25519PrivateKey) -> None:
+    """Put other entries in the place of all, with right digests and new checkpoints."""
+    digest, entries, checkpoints = NOTHING, [], []
+    forger = AuditLog(here.database, key, b"0123456789abcdef")
+    for sequence in range(1, ENTRIES + 1):
+        content = forger._content(sequence, event(0))
+        digest = chained(digest, content)
+        entries.append(
+            {"sequence": sequence, "content": content, "subject": forger.pseudonym(PATIENT), "digest": digest}
+        )
+        if sequence % CHECKPOINT_EVERY == 0:
+            checkpoints.append(vars(forger._sign(sequence, digest)))
+    await without_refusal(here.database, sa.delete(AuditEntry), sa.delete(AuditCheckpoint))
+    async with here.database.transaction() as session:
+        await session.execute(sa.insert(AuditEntry), entries)
+        await session.execute(sa.insert(AuditCheckpoint), checkpoints)
+
+
+@pytest.mark.parametrize(("has_key", "has_witness", "noticed"), [(0, 0, 1), (0, 1, 1), (1, 1, 1), (1, 0, 0)])
+def test_a_rewritten_chain_needs_the_signing_key_and_even_then_the_witness_knows(
+    run: Run[None], settings: Settings, has_key: int, has_witness: int, noticed: int
+) -> None:
+    async def work(here: Foundation) -> None:
+        await filled(here)
+        await rewritten(here, here.keys.audit_signing if has_key else Ed25519PrivateKey.generate())
+        assert settings.audit_witness is not None
+        if not has_witness:
+            settings.audit_witness.unlink()
+        found = await here.audit.verify()
+        assert found.broken_at == (1 if noticed else None)  # the last case is why there is a witness
+
+    run(work)
+
+
+def test_a_database_set_back_is_noticed(run: Run[None]) -> None:
+    async def work(here: Foundation) -> None:
+        await filled(here)
+        # as in a consistent older copy, the entries and checkpoints after 150 are simply not there
+        await without_refusal(
+            here.database,
+            sa.delete(AuditEntry).where(AuditEntry.sequence > 150),
+            sa.delete(AuditCheckpoint).where(AuditCheckpoint.sequence > 150),
+        )
+        await here.audit.append(*(event(n) for n in range(100)))  # and life goes on, past the lost checkpoint
+        found = await here.audit.verify()
+        assert found.broken_at == 101
+        assert "not those that were signed" in found.reason
+
+    run(work)
+
+
+def test_random_bytes_changed_anywhere_are_found_at_their_place(run: Run[None]) -> None:
+    async def work(here: Foundation) -> None:
+        await filled(here)
+        await without_refusal(here.database)
+        chance = random.Random(0)
+        for _ in range(60):
+            sequence = chance.randint(1, ENTRIES)
+            one = sa.select(AuditEntry.content).where(AuditEntry.sequence == sequence)
+            async with here.database.snapshot() as session:
+                content = await session.scalar(one)
+            assert content is not None
+            at = chance.randrange(len(content))
+            changed = content[:at] + chr(ord(content[at]) ^ 1) + content[at + 1 :]
+            place = sa.update(AuditEntry).where(AuditEntry.sequence == sequence)
+            await without_refusal(here.database, place.values(content=changed))
+            assert (await here.audit.verify()).broken_at == sequence
+            await without_refusal(here.database, place.values(content=content))
+        assert (await here.audit.verify()).intact
+
+    run(work)
+
+
+def test_a_clock_set_back_is_told_and_breaks_nothing(run: Run[None], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(here: Foundation) -> None:
+        await here.audit.append(event())
+
+        class Earlier(datetime):
+            @classmethod
+            def now(cls, tz: object = None) -> datetime:
+                del tz
+                return datetime.now(UTC) - timedelta(hours=1)
+
+        monkeypatch.setattr(module, "datetime", Earlier)
+        await here.audit.append(event())
+        monkeypatch.undo()
+        found = await here.audit.verify()
+        assert found.intact
+        assert found.clock_set_back == [2]
+
+    run(work)
+
+
+def test_a_damaged_witness_is_an_error_of_its_own(run: Run[None], settings: Settings) -> None:
+    async def work(here: Foundation) -> None:
+        assert settings.audit_witness is not None
+        settings.audit_witness.write_text("{}\n")
+        with pytest.raises(DataProcessingError, match="witness"):
+            await here.audit.verify()
+
+    run(work)
+
+
+@pytest.mark.parametrize("value", ["Ada Lovelace", "ada@example.org", "", "a" * 65, "läßt", "a\nb"])
+def test_there_is_no_room_for_what_a_person_said(value: str) -> None:
+    with pytest.raises(ValidationError):
+        Access(actor=value, role="clinician", purpose="treatment", correlation_id="1")
+    with pytest.raises(ValidationError):
+        Event(access=CLINICIAN, action="read", what=value)
