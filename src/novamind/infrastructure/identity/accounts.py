@@ -247,7 +247,9 @@ class Accounts:
             raise ValidationError("a client of this name exists, or there is no such organisation") from error
         return NewClient(client_id, secret)
 
-    async def add_api_key(self, client_id: UUID, lifetime: timedelta, access: Access) -> tuple[UUID, str]:
+    async def add_api_key(
+        self, client_id: UUID, lifetime: timedelta, access: Access, within: UUID | None
+    ) -> tuple[UUID, str]:
         """Make an API key of a machine's client: its id, and the key, which is shown this once.
 
         Raises
@@ -258,7 +260,7 @@ class Accounts:
         key_id, secret, now = uuid4(), API_KEY_PREFIX + new_secret(), datetime.now(UTC)
         async with self._database.transaction() as session:
             client = await session.get(OAuthClient, client_id)
-            if client is None or client.role is None:
+            if client is None or client.role is None or within not in (None, client.organisation_id):
                 raise NotFoundError("there is no machine's client of this id")
             await session.execute(
                 sa.insert(ApiKey).values(
@@ -272,18 +274,35 @@ class Accounts:
             await self._told(session, access, "write", "api_key", key_id)
         return key_id, secret
 
-    async def revoke_api_key(self, key_id: UUID, access: Access) -> None:
+    async def revoke_api_key(self, key_id: UUID, access: Access, within: UUID | None) -> None:
         """End an API key."""
+        clients = sa.select(OAuthClient.client_id)
+        if within is not None:
+            clients = clients.where(OAuthClient.organisation_id == within)
         async with self._database.transaction() as session:
             ended = await session.scalar(
                 sa.update(ApiKey)
-                .where(ApiKey.key_id == key_id)
+                .where(ApiKey.key_id == key_id, ApiKey.client_id.in_(clients))
                 .values(revoked_at=datetime.now(UTC))
                 .returning(ApiKey.key_id)
             )
             if ended is None:
                 raise NotFoundError("there is no API key of this id")
             await self._told(session, access, "revoked", "api_key", key_id)
+
+    async def require_clinician(self, user_id: UUID, within: UUID | None) -> None:
+        """Refuse what is no clinician's account of this organisation.
+
+        Raises
+        ------
+        NotFoundError
+            If it is none.
+        """
+        query = sa.select(User.organisation_id).where(User.user_id == user_id, User.role == Role.CLINICIAN)
+        async with self._database.snapshot() as session:
+            found = (await session.execute(query)).one_or_none()
+        if found is None or within not in (None, found.organisation_id):
+            raise NotFoundError("there is no clinician of this id")
 
     async def client_named(self, name: str) -> UUID | None:
         """The client of this name."""
