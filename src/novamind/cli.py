@@ -11,6 +11,7 @@ from novamind.neurochemistry import commands as neurochemistry
 from novamind.pharmacogenomics import commands as pharmacogenomics
 from novamind.populations import commands as populations
 from novamind.symptoms import commands as symptoms
+from novamind.twin import commands as twin
 
 app = typer.Typer(
     name="novamind",
@@ -44,6 +45,7 @@ symptoms.register(app, train)
 pharmacogenomics.register(app)
 neurochemistry.register(app, train)
 populations.register(app)
+twin.register(app)
 infrastructure.register(app)
 
 

@@ -1,18 +1,21 @@
 """The printable report: one HTML file without outside resources, every statement with its source's number."""
 
-from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import vl_convert
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from novamind.pages import environment
 from novamind.pharmacogenomics.domain import DISCLAIMER, Evidence, Source
 from novamind.pharmacogenomics.knowledge import sources
 from novamind.pharmacogenomics.phenotypes import RULE_SOURCES
 
 if TYPE_CHECKING:
     from novamind.pharmacogenomics.review import Review
+
+
+_ENVIRONMENT = environment(Path(__file__).parent / "templates")
 
 
 class _Citations:
@@ -29,27 +32,15 @@ class _Citations:
         return Markup('<sup><a href="#s{0}">[{0}{1}]</a></sup>').format(number, doubt)
 
 
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("novamind.pharmacogenomics"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-
-
 def render(review: "Review") -> str:
     """Report of a review as one HTML page."""
     drawn = any(e.low is not None for d in review.drugs.values() for e in d.exposures)
     picture = Markup(vl_convert.vegalite_to_svg(review.plot().to_json())) if drawn else None  # noqa: S704
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            review=review,
-            rule_source={gene: sources()[name] for gene, name in RULE_SOURCES.items()},
-            definitions=sources()["pharmvar-2025"],
-            picture=picture,
-            disclaimer=DISCLAIMER,
-            cite=_Citations(),
-        )
+    return _ENVIRONMENT.get_template("report.html").render(
+        review=review,
+        rule_source={gene: sources()[name] for gene, name in RULE_SOURCES.items()},
+        definitions=sources()["pharmvar-2025"],
+        picture=picture,
+        disclaimer=DISCLAIMER,
+        cite=_Citations(),
     )

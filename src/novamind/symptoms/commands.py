@@ -100,11 +100,12 @@ def demo(
 ) -> None:
     """Forecast a simulated patient's PHQ-9: no data needed, nothing leaves the machine."""
     started = time.perf_counter()
+    from novamind.symptoms.demonstration import simulated_diary
     from novamind.symptoms.instruments import find
     from novamind.symptoms.notebook import forecast_many
 
     known = find("PHQ-9")
-    result = forecast_many(_simulated_record(known, seed), horizon, scale=known.scale, seed=seed)[0]
+    result = forecast_many(simulated_diary(known, seed), horizon, scale=known.scale, seed=seed)[0]
     _log(result, started)
     _present(result, 15, known, out if out or as_json else Path("demo"), as_json)
 
@@ -241,27 +242,6 @@ def _rows_of(frame: "LongFrame", key: "SeriesKey", name: str) -> "pl.DataFrame":
     columns: dict[str, Any] = {"timestamp": frame.timestamps[rows], "value": frame.values[rows]}
     whose = {"symptom": name} if key.patient_id is None else {"symptom": name, "patient_id": key.patient_id}
     return pl.DataFrame(columns).with_columns(**{column: pl.lit(text) for column, text in whose.items()})
-
-
-def _simulated_record(known: "Instrument", seed: int) -> "pl.DataFrame":
-    """120 days of a simulated person, neither well nor at the end of the scale, through an instrument."""
-    import numpy as np
-    import polars as pl
-
-    from novamind.cohorts import simulate
-
-    cohort = simulate(40, 120, seed=seed)
-    daily = np.isfinite(cohort.reports).mean(1) > 0.6
-    recently = np.clip(cohort.severity[:, -28:], 0, 1).mean(1)
-    plain = np.abs(recently - 0.45) + np.abs(cohort.spread - 0.14)
-    person = int(np.argmin(np.where(daily, plain, np.inf)))
-    values = known.scale.snap(known.scale.from_unit(cohort.severity[person].astype(np.float64)))
-    monday = np.datetime64("2025-01-06")
-    days = monday + cohort.weekday[person] + np.arange(values.size)
-    reported = np.isfinite(cohort.reports[person])
-    return pl.DataFrame({"timestamp": days[reported], "value": values[reported]}).with_columns(
-        symptom=pl.lit(known.name), patient_id=pl.lit(f"simulated-{seed}")
-    )
 
 
 def _log(forecast: "SymptomForecast", started: float) -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from novamind.pages import environment
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
 from novamind.symptoms.features import FEATURES
@@ -15,18 +15,7 @@ _TEMPLATE = "report.html"
 _SHOWN_FEATURES = 8
 
 
-def _percent_kept_together(shown: object) -> object:
-    """Put a no-break space before each percent sign."""
-    return shown.replace(" %", "\N{NO-BREAK SPACE}%") if isinstance(shown, str) else shown
-
-
-_environment = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    finalize=_percent_kept_together,
-)
+_environment = environment(Path(__file__).parent)
 _environment.filters |= {"date": wording.date, "percent": wording.percent}
 
 

@@ -1,0 +1,201 @@
+"""The four services as the twin runs them: what each needs, what its result depends on, how it is asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from importlib.metadata import version as package_version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from novamind.errors import ServiceUnavailableError
+from novamind.pharmacogenomics import DrugReview, PharmacogenomicsService, Review
+from novamind.records import LongFrame
+from novamind.twin.case import Case, as_polars
+from novamind.twin.domain import Options
+from novamind.twin.ports import Analysis, BiometricCorrelations
+from novamind.twin.what_if import WhatIf, what_if
+
+if TYPE_CHECKING:
+    from novamind.symptoms.service import SymptomForecastingService
+
+SYMPTOMS, BIOMETRICS = "symptoms", "biometrics"
+MEDICATIONS, COURSES = "pharmacogenomics", "neurochemistry"
+#: Members of the ensemble for each current medication.
+_ENSEMBLE = 50
+
+
+def default_analyses() -> tuple[Analysis, ...]:
+    """The four rooms of this package; the biometrics room where it is installed."""
+    return SymptomForecasts(), BiometricLinks(), MedicationReviews(), TreatmentCourses()
+
+
+@dataclass
+class SymptomForecasts:
+    """Forecast of every symptom whose scale is known."""
+
+    service: "SymptomForecastingService | None" = None
+    name: str = SYMPTOMS
+
+    def _service(self) -> "SymptomForecastingService":
+        if self.service is None:
+            from novamind.symptoms.service import default_service
+
+            self.service = default_service()
+        return self.service
+
+    @property
+    def version(self) -> str:
+        """Of the symptom model."""
+        return self._service().model.version
+
+    def lacking(self, case: Case, options: Options) -> str | None:  # noqa: ARG002
+        """Reports on a known instrument."""
+        if case.record.symptoms is None:
+            return "the record holds no symptom reports"
+        return None if case.instruments else "no symptom of the record is a known instrument such as PHQ-9"
+
+    def inputs(self, case: Case, options: Options) -> tuple[object, ...]:
+        """The reports and the horizon."""
+        return (_rows(case.record.symptoms, tuple(case.instruments)), options.forecast_days)
+
+    async def run(self, case: Case, options: Options) -> Any:
+        """Forecasts, with those that could not be made in ``.skipped``."""
+        assert case.record.symptoms is not None  # noqa: S101 - lacking() was asked before
+        reports = as_polars(case.record.symptoms, "symptom", tuple(case.instruments))
+        return await self._service().forecast_symptoms(case.record.patient_id, reports, options.forecast_days)
+
+
+@dataclass
+class BiometricLinks:
+    """Links between signals and symptoms, by the biometrics room."""
+
+    service: BiometricCorrelations | None = None
+    name: str = BIOMETRICS
+
+    @property
+    def version(self) -> str:
+        """Of this package."""
+        return package_version("novamind")
+
+    def lacking(self, case: Case, options: Options) -> str | None:  # noqa: ARG002
+        """Signals and symptoms."""
+        if case.record.signals is None:
+            return "the record holds no signals of wearables or vital signs"
+        return None if case.record.symptoms is not None else "the record holds no symptom reports to link signals with"
+
+    def inputs(self, case: Case, options: Options) -> tuple[object, ...]:
+        """Signals and symptoms of the lookback."""
+        return (_rows(case.record.symptoms), _rows(case.record.signals), options.biometric_lookback_days)
+
+    async def run(self, case: Case, options: Options) -> Any:
+        """The room's own result."""
+        if self.service is None:
+            if find_spec("novamind.biometrics") is None:
+                raise NotInstalledError("biometric analysis is not available in this installation")
+            from importlib import import_module
+
+            self.service = import_module("novamind.biometrics").BiometricCorrelationService()
+        record = case.record
+        assert record.signals is not None  # noqa: S101 - lacking() was asked before
+        assert record.symptoms is not None  # noqa: S101
+        signals, symptoms = as_polars(record.signals, "signal"), as_polars(record.symptoms, "symptom")
+        begin = max(signals["timestamp"].max(), symptoms["timestamp"].max()) - timedelta(  # type: ignore[type-var, operator]
+            days=options.biometric_lookback_days
+        )
+        recent = [frame.filter(frame["timestamp"] >= begin) for frame in (symptoms, signals)]
+        patient = {"patient_id": record.patient_id, "symptoms": recent[0]}
+        return await self.service.analyze_correlations(patient, recent[1])
+
+
+class NotInstalledError(ServiceUnavailableError):
+    """A room is missing from this installation; trying again does not help."""
+
+
+@dataclass
+class MedicationReviews:
+    """Every psychiatric drug and everything that is taken, for this genotype and co-medication."""
+
+    service: PharmacogenomicsService | None = None
+    name: str = MEDICATIONS
+
+    @property
+    def version(self) -> str:
+        """Of the packaged tables."""
+        return f"tables of novamind {package_version('novamind')}"
+
+    def lacking(self, case: Case, options: Options) -> str | None:  # noqa: ARG002
+        """Nothing: without genotype, cautions of co-medication and conditions still hold."""
+        return None
+
+    def inputs(self, case: Case, options: Options) -> tuple[object, ...]:  # noqa: ARG002
+        """Genotype, co-medication, conditions."""
+        return tuple(sorted(map(repr, case.genotype.items()))), tuple(sorted(case.medications)), case.conditions
+
+    async def run(self, case: Case, options: Options) -> Review:  # noqa: ARG002
+        """One review; drugs that are taken but not psychiatric are added to it."""
+        service = self.service or PharmacogenomicsService()
+        data = {
+            "genotype": case.genotype,
+            "comedications": tuple(case.medications),
+            "conditions": case.conditions,
+        }
+        review = await service.predict_medication_response(data)
+        more: dict[str, DrugReview] = {}
+        for name in case.medications:
+            if name not in review:
+                more.update((await service.predict_medication_response(data, name)).drugs)
+        return replace(review, drugs={**review.drugs, **more}) if more else review
+
+
+@dataclass
+class TreatmentCourses:
+    """Simulated course of each current medication that has a dose and known kinetics."""
+
+    name: str = COURSES
+
+    @property
+    def version(self) -> str:
+        """Of the simulation."""
+        from novamind.neurochemistry import Simulation
+
+        return str(Simulation.__dataclass_fields__["model_version"].default)
+
+    def lacking(self, case: Case, options: Options) -> str | None:  # noqa: ARG002
+        """A current medication that can be simulated."""
+        if not case.medications:
+            return "no current medication is recorded"
+        return None if _simulated(case) else "no current medication has both a daily dose and tabled kinetics"
+
+    def inputs(self, case: Case, options: Options) -> tuple[object, ...]:
+        """What the simulations take."""
+        return (*MedicationReviews().inputs(case, options), tuple(_simulated(case).items()))
+
+    async def run(self, case: Case, options: Options) -> Mapping[str, WhatIf]:  # noqa: ARG002
+        """Drug to its course at the present dose."""
+        return {drug: what_if(case, drug, dose, ensemble=_ENSEMBLE) for drug, dose in _simulated(case).items()}
+
+
+def _simulated(case: Case) -> dict[str, float]:
+    from novamind.neurochemistry import drug_names
+
+    return {
+        name: course.dose_mg
+        for name, course in case.medications.items()
+        if course.dose_mg is not None and name in drug_names()
+    }
+
+
+def _rows(frame: LongFrame | None, names: tuple[str, ...] | None = None) -> tuple[object, ...]:
+    """The content of a frame as something that can be compared and digested."""
+    if frame is None:
+        return ()
+    keep = np.array([names is None or key.name in names for key in frame.series], dtype=bool)[frame.series_index]
+    return (
+        tuple(key for key in frame.series if names is None or key.name in names),
+        frame.units,
+        frame.series_index[keep].tobytes(),
+        frame.timestamps[keep].tobytes(),
+        frame.values[keep].tobytes(),
+    )

@@ -1,0 +1,261 @@
+"""CDS Hooks 2.0: a request in, cards out. Pure functions; whoever serves them checks the caller and keeps the time.
+
+Specification: HL7 CDS Hooks 2.0.1 (cds-hooks.hl7.org/2.0). A request must be self-contained: what was not prefetched is
+not fetched, and a card never says more than the prefetch allows. Requests of older dialects are refused with a
+:class:`ValidationError`, which a server answers with 400.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from novamind.errors import ValidationError
+from novamind.pharmacogenomics import DrugReview, Review, recommend
+from novamind.pharmacogenomics.domain import Evidence, Severity, Source
+from novamind.pharmacogenomics.medications import catalogue, normalise
+from novamind.records import FhirImportError, PatientRecord, read_fhir
+from novamind.records.fhir_codes import OWN
+from novamind.settings import Settings
+from novamind.twin.case import Case
+from novamind.twin.domain import CLINICAL_JUDGEMENT
+from novamind.twin.recommendations import alternatives
+
+HOOKS = ("patient-view", "order-select", "order-sign")
+_PREFETCH = {
+    "patient": "Patient/{{context.patientId}}",
+    "medications": "MedicationRequest?patient={{context.patientId}}&status=active",
+    "statements": "MedicationStatement?patient={{context.patientId}}&status=active",
+    "conditions": "Condition?patient={{context.patientId}}&clinical-status=active",
+    "allergies": "AllergyIntolerance?patient={{context.patientId}}",
+    "genomics": "Observation?patient={{context.patientId}}&code=http://loinc.org|84413-4,http://loinc.org|53040-2",
+}
+_SOURCE = {"label": "Novamind: pharmacogenomic guidelines of CPIC, DPWG and FDA"}
+_SUMMARY_LIMIT = 140
+_DRAFT = "MedicationRequest"
+_SEVERE = (Severity.CONTRAINDICATED, Severity.MAJOR)
+
+
+def discovery() -> dict[str, Any]:
+    """The answer to ``GET /cds-services``."""
+    titles = {
+        "patient-view": "Medication cautions of the patient",
+        "order-select": "Pharmacogenomic check while choosing",
+        "order-sign": "Pharmacogenomic check before signing",
+    }
+    return {
+        "services": [
+            {
+                "hook": hook,
+                "id": f"novamind-{hook}",
+                "title": titles[hook],
+                "description": "Guideline advice for genotype, co-medication, conditions. Clinical judgement decides.",
+                "prefetch": _PREFETCH,
+            }
+            for hook in HOOKS
+        ]
+    }
+
+
+def answer(hook: str, request: Mapping[str, Any], today: date, settings: Settings | None = None) -> dict[str, Any]:
+    """Cards for one request.
+
+    Parameters
+    ----------
+    hook
+        The hook of the service that was called; the request must be for the same.
+    request
+        The JSON body.
+    today
+        Decides what is taken now.
+    settings
+        Limits of the FHIR reader for what was prefetched.
+
+    Returns
+    -------
+    dict
+        ``{"cards": [...]}``, most serious first. The same patient, orders and tables give the same card ``uuid``.
+
+    Raises
+    ------
+    ValidationError
+        The body is no CDS Hooks 2.0 request for this hook; the message says what is wrong.
+    """
+    context = _checked(hook, request)
+    record = _record(request, str(context["patientId"]), settings)
+    case = Case(record, today)
+    if hook == "patient-view":
+        orders: dict[str, list[str]] = {drug: [] for drug in case.medications}
+    else:
+        orders = _orders(context, hook, settings)
+    known = [drug for drug in orders if drug in catalogue()]
+    taken = tuple(dict.fromkeys((*case.medications, *known)))
+    review = recommend(case.genotype, None, taken, case.conditions)
+    others = [drug for drug in known if drug not in review]
+    reviews = dict(review.drugs) | (
+        dict(recommend(case.genotype, others, taken, case.conditions).drugs) if others else {}
+    )
+    cards = []
+    for drug in known:
+        card = _card(drug, reviews[drug], orders[drug], hook, case, review)
+        if card is not None:
+            cards.append(card)
+    order = ("critical", "warning", "info")
+    return {"cards": sorted(cards, key=lambda card: order.index(card["indicator"]))}
+
+
+def _checked(hook: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    if hook not in HOOKS:
+        raise ValidationError(f"no service for this hook; there are {', '.join(HOOKS)}")
+    if not isinstance(request, Mapping):
+        raise ValidationError("a CDS Hooks request is a JSON object")
+    if request.get("hook") != hook:
+        raise ValidationError(f"'hook' must be {hook}, the hook of this service")
+    if not _text(request.get("hookInstance")):
+        raise ValidationError("'hookInstance' is required: a UUID of this call")
+    context = request.get("context")
+    if not isinstance(context, Mapping):
+        raise ValidationError("'context' is required and must be an object")
+    for name in ("userId", "patientId"):
+        if not _text(context.get(name)):
+            raise ValidationError(f"'context.{name}' is required by CDS Hooks 2.0")
+    if hook != "patient-view":
+        drafts = context.get("draftOrders")
+        if not isinstance(drafts, Mapping) or drafts.get("resourceType") != "Bundle":
+            raise ValidationError("'context.draftOrders' is required and must be a Bundle")
+    if hook == "order-select":
+        chosen = context.get("selections")
+        if not isinstance(chosen, list) or not all(_text(one) for one in chosen):
+            raise ValidationError("'context.selections' is required and must be a list of references")
+    if not isinstance(request.get("prefetch", {}), Mapping):
+        raise ValidationError("'prefetch' must be an object")
+    return context
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and len(value) < 1024
+
+
+def _record(request: Mapping[str, Any], patient_id: str, settings: Settings | None) -> PatientRecord:
+    """What was prefetched of this patient; resources of other patients are not looked at."""
+    own = patient_id.rpartition("/")[2]
+    held = [item for item in request.get("prefetch", {}).values() if isinstance(item, Mapping)]
+    resources = [item for item in held if isinstance(item.get("resourceType"), str)]
+    if not resources:
+        return PatientRecord(own)
+    try:
+        found = read_fhir(
+            {"resourceType": "Bundle", "entry": [{"resource": item} for item in resources]}, settings=settings
+        )
+    except FhirImportError as refusal:
+        if any(issue.code == "too-costly" for issue in refusal.outcome.issues):
+            raise ValidationError(f"the prefetch cannot be read: {refusal}") from refusal
+        return PatientRecord(own)
+    return next((record for record in found.records if record.patient_id == own), PatientRecord(own))
+
+
+def _orders(context: Mapping[str, Any], hook: str, settings: Settings | None) -> dict[str, list[str]]:
+    """Drug to the ids of its draft orders; in ``order-select`` only of those just selected."""
+    entries = context["draftOrders"].get("entry")
+    drafts = [
+        entry["resource"]
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, Mapping) and isinstance(entry.get("resource"), Mapping)
+    ]
+    found: dict[str, list[str]] = {}
+    for draft in drafts:
+        name = f"{draft.get('resourceType')}/{draft.get('id')}"
+        if draft.get("resourceType") != _DRAFT or (hook == "order-select" and name not in context["selections"]):
+            continue
+        try:
+            # A draft is read as the order that it would become.
+            record = read_fhir(dict(draft) | {"status": "active", "intent": "order"}, settings=settings).records[0]
+        except FhirImportError:
+            continue
+        for course in record.medications:
+            drug = normalise(course.medication)
+            if drug is not None:
+                found.setdefault(drug, []).append(name if _text(draft.get("id")) else "")
+    return found
+
+
+def _card(
+    drug: str, found: DrugReview, orders: list[str], hook: str, case: Case, review: Review
+) -> dict[str, Any] | None:
+    allergic = drug in case.allergies
+    severe = [c for c in found.interactions if c.severity in _SEVERE]
+    if not allergic and found.concern < 2:
+        return None
+    critical = allergic or found.concern >= 4
+    indicator = "critical" if critical else "warning" if found.concern == 3 else "info"
+    why = "allergy recorded" if allergic else found.verdict
+    advice = [a for a in found.guidelines if a.action not in ("NO_RECOMMENDATION", "STANDARD_DOSE")]
+    first = severe[0].text if severe else advice[0].text if advice else ""
+    lines = [
+        *(["- An active allergy to this drug is recorded."] if allergic else []),
+        *(f"- {a.source}: {a.text} {_cited(a.reference)}" for a in advice),
+        *(f"- **{c.severity}**, {c.cause}: {c.text} {_cited(c.source)}" for c in found.interactions),
+        *(f"- {p.gene}: {p.after.label}" for p in found.phenotypes),
+        "",
+        CLINICAL_JUDGEMENT,
+    ]
+    card: dict[str, Any] = {
+        "summary": _short(f"{drug}: {why}. {first}".strip()),
+        "detail": "\n".join(dict.fromkeys(lines)),
+        "indicator": indicator,
+        "source": _SOURCE
+        | {"topic": {"system": f"{OWN}:topic", "code": "pharmacogenomics", "display": "Pharmacogenomics"}},
+    }
+    suggestions = _suggestions(drug, orders, found, case, review) if hook != "patient-view" else []
+    if suggestions:
+        card |= {"suggestions": suggestions, "selectionBehavior": "at-most-one"}
+        card["overrideReasons"] = [
+            {"system": f"{OWN}:override", "code": code, "display": words}
+            for code, words in (
+                ("known-and-tolerated", "The patient takes it already and tolerates it"),
+                ("levels-monitored", "Levels or effects are being monitored"),
+                ("benefit-outweighs", "The benefit outweighs the risk"),
+            )
+        ]
+    links = list(dict.fromkeys((a.reference.title, a.url) for a in advice if a.url.startswith("https://")))
+    if links:
+        card["links"] = [{"label": title, "url": url, "type": "absolute"} for title, url in links]
+    return {"uuid": _stable(case.record.patient_id, hook, card), **card}
+
+
+def _suggestions(drug: str, orders: list[str], found: DrugReview, case: Case, review: Review) -> list[dict[str, Any]]:
+    """Take the order back, alone or for a drug that no caution speaks against; only where another drug is advised."""
+    named = [order for order in orders if order]
+    if not named or (found.concern < 3 and drug not in case.allergies):
+        return []
+    remove = [{"type": "delete", "description": f"Remove the order of {drug}", "resourceId": order} for order in named]
+    offers: list[dict[str, Any]] = [{"label": f"Remove the order of {drug}", "actions": remove}]
+    for other in alternatives(drug, review, case):
+        resource = {
+            "resourceType": _DRAFT,
+            "status": "draft",
+            "intent": "proposal",
+            "medicationCodeableConcept": {"text": other.drug},
+            "subject": {"reference": f"Patient/{case.record.patient_id}"},
+        }
+        create = {"type": "create", "description": f"Draft {other.drug}; the dose is left to you", "resource": resource}
+        offers.append({"label": f"Replace by {other.drug}", "actions": [*remove, create]})
+    return [{"uuid": _stable(case.record.patient_id, drug, offer), **offer} for offer in offers]
+
+
+def _cited(source: Source) -> str:
+    doubt = "; not confirmed at the source" if source.evidence is Evidence.UNVERIFIED else ""
+    return f"({source}{doubt})"
+
+
+def _short(text: str) -> str:
+    """At most 139 characters, cut at a word."""
+    if len(text) < _SUMMARY_LIMIT:
+        return text
+    return f"{text[: _SUMMARY_LIMIT - 2].rsplit(' ', 1)[0]}…"
+
+
+def _stable(*content: Any) -> str:
+    """A UUID that only the content decides, so that the same advice is recognised when it comes again."""
+    return str(uuid5(NAMESPACE_URL, f"{OWN}:card:{json.dumps(content, sort_keys=True, ensure_ascii=False)}"))

@@ -1,0 +1,222 @@
+"""What the twin says of one patient: results of each service, recommendations, and how earlier ones turned out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import IntEnum, StrEnum
+from typing import Any, Literal
+
+from novamind.errors import ValidationError
+
+CLINICAL_JUDGEMENT = (
+    "Clinical judgement decides. This joins figures from data and published guidelines; it does not know the person,"
+    " cannot rule out a crisis, and is no diagnosis and no medical device."
+)
+#: Reliability from lowest to highest.
+Level = Literal["low", "medium", "high"]
+
+
+class Status(StrEnum):
+    """How a service fared."""
+
+    AVAILABLE = "available"
+    NOT_ASKED = "not asked"
+    NO_DATA = "no data"
+    UNAVAILABLE = "unavailable"
+    TIMED_OUT = "timed out"
+    FAILED = "failed"
+
+
+class Priority(IntEnum):
+    """What comes first."""
+
+    TODAY = 1
+    SOON = 2
+    NEXT_VISIT = 3
+    WHEN_CONVENIENT = 4
+
+    @property
+    def words(self) -> str:
+        """As a person says it."""
+        return self.name.replace("_", " ").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to include.
+
+    Parameters
+    ----------
+    forecast_days
+        Horizon of the symptom forecast, 1 to 30.
+    biometric_lookback_days
+        How much of the signals is looked at, at least 7.
+    """
+
+    include_symptom_forecast: bool = True
+    include_biometric_correlations: bool = True
+    include_medication_predictions: bool = True
+    forecast_days: int = 14
+    biometric_lookback_days: int = 30
+
+    def __post_init__(self) -> None:
+        for name in ("include_symptom_forecast", "include_biometric_correlations", "include_medication_predictions"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValidationError(f"option '{name}' must be true or false")
+        for name, low, high in (("forecast_days", 1, 30), ("biometric_lookback_days", 7, 3650)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise ValidationError(f"option '{name}' must be a whole number from {low} to {high}")
+
+    @classmethod
+    def of(cls, given: "Options | Mapping[str, Any] | None") -> "Options":
+        """Options as they are, from a mapping, or the defaults."""
+        if isinstance(given, Options):
+            return given
+        unknown = set(given or ()) - set(cls.__slots__)
+        if unknown:
+            raise ValidationError(f"unknown options; known are {', '.join(cls.__slots__)}")
+        return cls(**(given or {}))
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceResult:
+    """What one service gave, or why it gave nothing.
+
+    Attributes
+    ----------
+    value
+        The service's own result; ``None`` unless ``status`` is ``available``.
+    reason
+        Why there is none; empty otherwise.
+    reused
+        Taken from an earlier run with the very same inputs and model version.
+    """
+
+    service: str
+    status: Status
+    value: Any = None
+    reason: str = ""
+    model_version: str = ""
+    reused: bool = False
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A result or a source that a recommendation rests on."""
+
+    service: str
+    statement: str
+    source: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """One thing to consider, with everything it rests on.
+
+    ``proposes`` names the drugs that it puts forward; drugs it warns of are not in it.
+    """
+
+    priority: Priority
+    topic: str
+    text: str
+    evidence: tuple[Evidence, ...]
+    reliability: Level
+    reliability_reason: str
+    proposes: tuple[str, ...] = ()
+    caveat: str = CLINICAL_JUDGEMENT
+
+    def __post_init__(self) -> None:
+        if not self.evidence:
+            raise ValidationError("a recommendation must name what it rests on")
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastCheck:
+    """How an earlier forecast turned out.
+
+    Attributes
+    ----------
+    reports
+        Forecast days that have a report by now; all figures are over these.
+    covered_80, covered_95
+        Share of the reports inside the central intervals; ``None`` without reports.
+    mean_error
+        Mean absolute error of the median, in the instrument's units.
+    warned
+        Highest probability that was given for reaching ``threshold``; ``None`` where none was computed.
+    reached
+        Whether a report reached it; ``None`` without reports.
+    replayed
+        The forecast was not made at the time but made now from the record up to that day.
+    """
+
+    symptom: str
+    made_on: date
+    days: int
+    reports: int
+    covered_80: float | None
+    covered_95: float | None
+    mean_error: float | None
+    threshold: float | None
+    warned: float | None
+    reached: bool | None
+    model_version: str
+    replayed: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """The check in words."""
+        when = "replayed from" if self.replayed else "made on"
+        start = f"{self.symptom}, {when} {self.made_on.isoformat()} for {self.days} days: "
+        if not self.reports:
+            return f"{start}no report since, so nothing can be said."
+        text = (
+            f"{start}{100 * (self.covered_80 or 0):.0f} % of {self.reports} reports inside the 80 % interval,"
+            f" {100 * (self.covered_95 or 0):.0f} % inside the 95 % interval; mean error {self.mean_error:.2f} points."
+        )
+        if self.warned is not None and self.threshold is not None:
+            came = "it was reached" if self.reached else "it was not reached"
+            text += f" Reaching {self.threshold:g} was given up to {100 * self.warned:.0f} %: {came}."
+        return text
+
+
+@dataclass(frozen=True)
+class Insights:
+    """Everything at one time: results, what is missing, recommendations, and how earlier forecasts did."""
+
+    patient_id: str
+    made_on: date
+    options: Options
+    results: Mapping[str, ServiceResult]
+    recommendations: tuple[Recommendation, ...]
+    tracking: tuple[ForecastCheck, ...] = ()
+    notes: tuple[str, ...] = ()
+    disclaimer: str = field(default=CLINICAL_JUDGEMENT, repr=False)
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Services without a result, with the reason."""
+        return {
+            name: f"{result.status}: {result.reason}"
+            for name, result in self.results.items()
+            if result.status is not Status.AVAILABLE
+        }
+
+    @property
+    def complete(self) -> bool:
+        """Whether every service that was asked gave a result."""
+        return all(r.status in (Status.AVAILABLE, Status.NOT_ASKED) for r in self.results.values())
+
+    @property
+    def model_versions(self) -> dict[str, str]:
+        """Which model each result comes from."""
+        return {name: r.model_version for name, r in self.results.items() if r.status is Status.AVAILABLE}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        from novamind.twin.plain import insights_to_dict
+
+        return insights_to_dict(self)

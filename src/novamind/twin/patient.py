@@ -1,0 +1,192 @@
+"""One patient's twin: the front door for notebooks and scripts."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from novamind.errors import DataProcessingError, InsufficientDataError, ValidationError
+from novamind.pharmacogenomics import read_genotype
+from novamind.pharmacogenomics.domain import Diplotype
+from novamind.records import PatientRecord, read_fhir, read_patient_directory, record_bundle
+from novamind.twin.case import Case, as_polars, read_case
+from novamind.twin.domain import ForecastCheck, Insights, Options
+from novamind.twin.service import DigitalTwinIntegrationService
+from novamind.twin.tracking import check, made
+from novamind.twin.what_if import WhatIf, what_if
+
+_T = TypeVar("_T")
+_GENOTYPE_FILES = ("genotype.vcf", "genotype.vcf.gz", "genotype.txt", "genotype.csv", "genotype.tsv", "genotype.json")
+
+
+class PatientTwin:
+    """A patient's record with everything the services say of it.
+
+    Parameters
+    ----------
+    record
+        What is known.
+    called
+        Genes called from a file; they go before the record's reported results.
+    service
+        The joined services; those of this package where not given.
+    today
+        The present day, which decides what is taken now.
+    """
+
+    def __init__(
+        self,
+        record: PatientRecord,
+        called: Mapping[str, Diplotype] | None = None,
+        service: DigitalTwinIntegrationService | None = None,
+        today: date | None = None,
+    ) -> None:
+        self.record = record
+        self.case = Case(record, today or datetime.now(UTC).date(), dict(called or {}))
+        self._service = service
+
+    @classmethod
+    def from_fhir(cls, source: str | Path | bytes | Mapping[str, Any], patient_id: str | None = None) -> Self:
+        """From FHIR R4, as :func:`novamind.records.read_fhir`; ``patient_id`` chooses one of several patients."""
+        found = read_fhir(source)
+        return cls(found.record if patient_id is None else found.of(patient_id))
+
+    @classmethod
+    def from_frames(cls, patient_id: str = "patient", **patient_data: Any) -> Self:
+        """From frames and lists.
+
+        Takes ``symptoms, biometrics, genotype, vcf, outside_calls, medications, conditions, allergies, demographics,
+        timezone`` as :func:`novamind.twin.case.read_case` does.
+        """
+        case = read_case(patient_id, patient_data, datetime.now(UTC).date())
+        return cls(case.record, case.called)
+
+    @classmethod
+    def from_directory(cls, path: str | Path) -> Self:
+        """From a patient's directory; a ``genotype.*`` file in it (VCF, array, table, FHIR) is read too."""
+        record = read_patient_directory(path)
+        files = [Path(path) / name for name in _GENOTYPE_FILES if (Path(path) / name).exists()]
+        if len(files) > 1:
+            raise ValidationError(f"{files[0].name} and {files[1].name} both exist: keep one genotype file")
+        return cls(record, read_genotype(files[0]) if files else None)
+
+    @classmethod
+    def simulated(cls, seed: int = 0) -> Self:
+        """A simulated person with symptoms, signals, genotype and medication."""
+        from novamind.twin.simulated import simulated_record
+
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise ValidationError("seed must be a whole number of at least 0")
+        return cls(simulated_record(seed))
+
+    @property
+    def service(self) -> DigitalTwinIntegrationService:
+        """The joined services, made at first use."""
+        if self._service is None:
+            self._service = DigitalTwinIntegrationService()
+        return self._service
+
+    def insights(self, options: Options | Mapping[str, Any] | None = None) -> Insights:
+        """Run every service and join what they say; what is missing is in ``.missing`` with the reason."""
+        service = self.service
+        return _now(lambda: service.generate_comprehensive_patient_insights(self.record.patient_id, self.case, options))
+
+    def forecast(self, horizon: int = 14) -> Any:
+        """Forecast of every symptom on a known instrument (:class:`novamind.symptoms.Forecasts`).
+
+        Raises
+        ------
+        InsufficientDataError
+            The record has no such symptom, or too few reports.
+        """
+        from novamind.symptoms import forecast_many
+
+        return forecast_many(self._reports(), horizon)
+
+    def what_if(self, drug: str, dose_mg: float, **options: Any) -> WhatIf:
+        """What a drug at a dose would do in this patient; options as :func:`novamind.twin.what_if.what_if`."""
+        return what_if(self.case, drug, dose_mg, **options)
+
+    def replayed(self, days: int = 14) -> tuple[ForecastCheck, ...]:
+        """Say whether a forecast made ``days`` before the record's end would have held.
+
+        The forecast is made now from the record up to that day, so this tells of the method on this record; whether
+        forecasts held that were given at the time is in ``insights().tracking``. Symptoms with too few reports
+        before or after that day are left out.
+        """
+        from novamind.symptoms import forecast_many
+
+        if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 30:
+            raise ValidationError("days must be a whole number from 1 to 30")
+        reports = self._reports()
+        end = reports["timestamp"].max() - timedelta(days=days)
+        before = reports.filter(reports["timestamp"] <= end)
+        try:
+            forecasts = forecast_many(before, days) if len(before) else ()
+        except InsufficientDataError:
+            return ()
+        checks = (check(one.history_until, one, self.case, replayed=True) for one in map(made, forecasts))
+        return tuple(one for one in checks if one.reports)
+
+    def report(self, path: str | Path, what_ifs: tuple[WhatIf, ...] = ()) -> Path:
+        """Write insights as one HTML file that opens anywhere; returns its path.
+
+        Raises
+        ------
+        DataProcessingError
+            The file cannot be written.
+        """
+        from novamind.twin.report import render
+
+        file = Path(path)
+        insights = self.insights()
+        replayed = self.replayed() if self.case.instruments else ()
+        text = render(replace(insights, tracking=(*insights.tracking, *replayed)), self.case, what_ifs)
+        try:
+            file.write_text(text, "utf-8")
+        except OSError as error:
+            raise DataProcessingError(f"{file.name} cannot be written: {error.strerror}") from error
+        return file
+
+    def to_fhir(self, insights: Insights | None = None) -> dict[str, Any]:
+        """The record as a FHIR R4 Bundle, with the insights as RiskAssessment, Observation, DiagnosticReport."""
+        from novamind.twin.fhir_export import result_resources
+
+        bundle = record_bundle(self.record)
+        if insights is not None:
+            bundle["entry"] += result_resources(insights, self.record)
+        return bundle
+
+    def _reports(self) -> Any:
+        if self.record.symptoms is None or not self.case.instruments:
+            raise InsufficientDataError("the record holds no symptom on a known instrument such as PHQ-9")
+        frame = as_polars(self.record.symptoms, "symptom", tuple(self.case.instruments))
+        return frame.filter(np.isfinite(frame["value"].to_numpy()))
+
+
+def _now(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    """Run a coroutine from synchronous code, also where an event loop is running already (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(make())
+    ended: list[_T] = []
+    failed: list[BaseException] = []
+
+    def inside() -> None:
+        try:
+            ended.append(asyncio.run(make()))
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            failed.append(error)
+
+    thread = threading.Thread(target=inside, name="novamind-insights")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return ended[0]

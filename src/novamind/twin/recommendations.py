@@ -1,0 +1,302 @@
+"""From results to what to consider: prioritised, each with what it rests on, none against a pharmacogenomic caution.
+
+A recommendation may put a drug forward only where the review of that very drug, for this genotype, co-medication and
+set of conditions, asks neither to avoid it nor to prefer another, holds no major caution, and the person is not
+allergic to it. Without a review nothing is put forward. :func:`contradictions` states the rule once; everything that
+leaves this module has passed it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from novamind.pharmacogenomics import DrugReview, Review
+from novamind.pharmacogenomics.domain import Severity
+from novamind.pharmacogenomics.guidelines import guideline_genes
+from novamind.pharmacogenomics.medications import catalogue
+from novamind.symptoms import wording
+from novamind.symptoms.domain import SymptomForecast
+from novamind.symptoms.instruments import recognise
+from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS
+from novamind.twin.case import Case
+from novamind.twin.domain import Evidence, Level, Priority, Recommendation, ServiceResult, Status
+from novamind.twin.tracking import threshold_of
+from novamind.twin.what_if import WhatIf
+
+#: From this concern on the review asks for another drug or against this one.
+SPEAKS_AGAINST = 3
+_ALTERNATIVES = 3
+_GROUPS = ("antidepressant", "antipsychotic")
+_ITEM_ON_DEATH = "PHQ-9 item 9"
+_ITEM_DAYS = 30
+_NOTABLE_RATIO = 1.5
+_PRIORITY = {4: Priority.TODAY, 3: Priority.SOON, 2: Priority.NEXT_VISIT}
+
+
+def recommendations(case: Case, results: Mapping[str, ServiceResult]) -> tuple[Recommendation, ...]:
+    """Everything to consider, the most pressing first."""
+    values = {name: r.value for name, r in results.items() if r.status is Status.AVAILABLE}
+    review: Review | None = values.get(MEDICATIONS)
+    # Within one priority the order here stays: safety, symptoms, what is taken, then what could be done about it.
+    found = [*_thoughts_of_death(case)]
+    if SYMPTOMS in values:
+        for forecast in values[SYMPTOMS]:
+            found += _forecast(forecast)
+    if review is not None:
+        found += _current(case, review)
+        found += _alternatives(case, review)
+        found += _untyped(case)
+    for drug, course in values.get(COURSES, {}).items():
+        found += _exposure(drug, course)
+    if BIOMETRICS in values:
+        found += _links(values[BIOMETRICS])
+    kept = [one for one in found if not contradictions((one,), review, case)]
+    return tuple(sorted(kept, key=lambda one: one.priority))
+
+
+def contradictions(
+    said: Iterable[Recommendation], review: Review | None, case: Case
+) -> list[tuple[Recommendation, str, str]]:
+    """Recommendations that put forward a drug against a caution: the recommendation, the drug, why."""
+    return [
+        (one, drug, reason)
+        for one in said
+        for drug in one.proposes
+        if (reason := _against(drug, review, case)) is not None
+    ]
+
+
+def _against(drug: str, review: Review | None, case: Case) -> str | None:
+    if review is None or drug not in review:
+        return "no pharmacogenomic review"
+    if drug in case.allergies:
+        return "allergy"
+    found = review[drug]
+    if found.concern >= SPEAKS_AGAINST:
+        return found.verdict
+    severe = [c for c in found.caution if c.severity in (Severity.CONTRAINDICATED, Severity.MAJOR)]
+    return severe[0].text if severe else None
+
+
+def _thoughts_of_death(case: Case) -> Iterator[Recommendation]:
+    times, values, sources = case.reports(_ITEM_ON_DEATH)
+    last = case.record.last_day
+    if not len(times) or last is None:
+        return
+    recent = np.asarray(times, "datetime64[D]") >= np.datetime64(last - timedelta(days=_ITEM_DAYS))
+    marked = np.flatnonzero(recent & (np.asarray(values) >= 1))
+    if len(marked):
+        i = int(marked[-1])
+        day = wording.date(np.asarray(times, "datetime64[D]")[i])
+        yield Recommendation(
+            Priority.TODAY,
+            "safety",
+            "Ask about thoughts of death and self-harm now, and act on the answer.",
+            (
+                Evidence(
+                    "record", f"PHQ-9 item 9 was {values[i]:g} of 3 on {day}.", sources[i] if sources else "record"
+                ),
+            ),
+            "high",
+            "the person's own answer; a missing or low answer would not rule out a crisis",
+        )
+
+
+def _forecast(forecast: SymptomForecast) -> Iterator[Recommendation]:
+    threshold, instrument = threshold_of(forecast), recognise(forecast.symptom)
+    level: Level = forecast.reliability.level
+    reason = "; ".join(forecast.reliability.reasons)
+    shown = Evidence(SYMPTOMS, wording.headline(forecast), f"model {forecast.model_version}")
+    held = "; ".join(f"{100 * at:g} % intervals held {100 * share:.0f} %" for at, share in forecast.coverage.items())
+    measured = Evidence(SYMPTOMS, f"Measured on the validation cohort: {held}.", f"model {forecast.model_version}")
+    if threshold is not None and instrument is not None:
+        risk = forecast.risk(threshold)
+        if risk.periods:
+            cut = next(c for c in instrument.cut_offs if c.value == threshold)
+            start = wording.date(risk.periods[0].start)
+            yield Recommendation(
+                Priority.SOON,
+                f"{forecast.symptom} risk",
+                f"See the person before {start}: {forecast.symptom} may reach"
+                f" {wording.beyond(forecast.scale, threshold)} ({cut.meaning}).",
+                (Evidence(SYMPTOMS, wording.risk(forecast, risk), cut.source), shown, measured),
+                level,
+                reason,
+            )
+            return
+    if forecast.trend.direction == "worsening":
+        yield Recommendation(
+            Priority.NEXT_VISIT,
+            f"{forecast.symptom} trend",
+            f"Ask what has changed: {forecast.symptom} has been getting worse.",
+            (
+                Evidence(SYMPTOMS, wording.trend(forecast.scale, forecast.trend), f"model {forecast.model_version}"),
+                shown,
+            ),
+            level,
+            reason,
+        )
+
+
+def _review_evidence(found: DrugReview) -> tuple[Evidence, ...]:
+    advice = [
+        Evidence(MEDICATIONS, f"{found.drug}: {a.text}", f"{a.source}: {a.reference}", a.url)
+        for a in found.guidelines
+        if a.action != "NO_RECOMMENDATION"
+    ]
+    cautions = [
+        Evidence(MEDICATIONS, f"{found.drug}, {c.severity}, {c.cause}: {c.text}", str(c.source), c.source.url)
+        for c in found.interactions
+        if c.severity is not Severity.INFORMATION
+    ]
+    nothing = Evidence(MEDICATIONS, f"{found.drug}: {found.standing or 'no caution'}", "pharmacogenomic review")
+    return (*dict.fromkeys([*advice, *cautions]),) or (nothing,)
+
+
+def _review_level(found: DrugReview) -> tuple[Level, str]:
+    if any(change.after.provisional for change in found.phenotypes):
+        return "low", "a genotype that it rests on is provisional"
+    if any(source.evidence == "unverified" for source in found.evidence):
+        return "medium", "one of its sources is general knowledge that was not confirmed"
+    strong = any(a.strength.casefold().startswith("strong") for a in found.guidelines)
+    return (
+        ("high", "a guideline's strong recommendation") if strong else ("medium", "no strong guideline recommendation")
+    )
+
+
+def _current(case: Case, review: Review) -> Iterator[Recommendation]:
+    for drug in case.medications:
+        if drug in case.allergies:
+            source = next(a.source for a in case.record.allergies if a.active)
+            evidence = (Evidence("record", f"An allergy to {drug} is recorded as active.", source or "record"),)
+            yield Recommendation(
+                Priority.TODAY, f"{drug} allergy", f"Check {drug}: it is taken, and an allergy to it is recorded.",
+                evidence, "medium", "recorded allergies are often unconfirmed",
+            )  # fmt: skip
+        if drug not in review or review[drug].concern not in _PRIORITY:
+            continue
+        found = review[drug]
+        level, reason = _review_level(found)
+        first = next((a.text for a in found.guidelines if a.action not in ("STANDARD_DOSE", "NO_RECOMMENDATION")), "")
+        texts = [c.text for c in found.interactions if c.severity in (Severity.CONTRAINDICATED, Severity.MAJOR)]
+        said = (
+            first
+            if first and found.concern < SPEAKS_AGAINST
+            else " ".join(dict.fromkeys([*filter(None, [first]), *texts[:2]]))
+        )
+        yield Recommendation(
+            _PRIORITY[found.concern],
+            f"{drug} now taken",
+            f"Review {drug} ({found.verdict}). {said}".strip(),
+            _review_evidence(found),
+            level,
+            reason,
+        )
+
+
+def alternatives(drug: str, review: Review, case: Case) -> list[DrugReview]:
+    """Up to three drugs of the same group with published efficacy that no caution speaks against, best first."""
+    group = next((g for g in _GROUPS if drug in catalogue() and g in catalogue()[drug].tags), None)
+    return [
+        found
+        for found in review.ranking
+        if group in catalogue()[found.drug].tags
+        and found.drug != drug
+        and found.drug not in case.medications
+        and found.efficacy is not None
+        and found.concern <= 1
+        and _against(found.drug, review, case) is None
+    ][:_ALTERNATIVES]
+
+
+def _alternatives(case: Case, review: Review) -> Iterator[Recommendation]:
+    for drug in case.medications:
+        if drug not in review or review[drug].concern < SPEAKS_AGAINST:
+            continue
+        options = alternatives(drug, review, case)
+        if options:
+            names = tuple(found.drug for found in options)
+            yield Recommendation(
+                _PRIORITY[review[drug].concern],
+                f"{drug} alternatives",
+                f"If {drug} is changed, the least concern for this genotype beside what is taken now have"
+                f" {', '.join(names)}. Cross-tapering is not covered here.",
+                tuple(e for found in options for e in _review_evidence(found)),
+                "medium",
+                "ranked by guideline concern, then published response; which one suits the person is not known, and a"
+                " drug without a guideline on this genotype comes last",
+                names,
+            )
+
+
+def _untyped(case: Case) -> Iterator[Recommendation]:
+    for drug in case.medications:
+        genes = [gene for gene in guideline_genes(drug) if gene not in case.genotype] if drug in catalogue() else []
+        if genes:
+            yield Recommendation(
+                Priority.WHEN_CONVENIENT,
+                f"{drug} genotype",
+                f"Guidelines for {drug} look at {', '.join(genes)}; no result is recorded.",
+                (Evidence(MEDICATIONS, f"{drug}: guideline genes {', '.join(genes)}", "packaged guideline tables"),),
+                "medium",
+                "whether a test pays depends on what is planned",
+            )
+
+
+def _exposure(drug: str, course: WhatIf) -> Iterator[Recommendation]:
+    ratio = course.exposure_ratio
+    level = course.review.therapeutic_range
+    if 1 / _NOTABLE_RATIO < ratio < _NOTABLE_RATIO or level is None:
+        return
+    how = "higher" if ratio > 1 else "lower"
+    span = course.level
+    band = "" if span.low is None else f" (90 % band {span.low:.3g} to {span.high:.3g})"
+    statement = (
+        f"Simulated level of {drug} at {course.dose_mg:g} mg: {span.value:.3g} {course.unit}{band},"
+        f" {ratio:.1f} times a normal metaboliser's."
+    )
+    yield Recommendation(
+        Priority.NEXT_VISIT,
+        f"{drug} level",
+        f"Consider measuring the plasma level of {drug}: it is expected to be {how} than usual.",
+        (
+            Evidence(COURSES, statement, course.course.model_version),
+            Evidence(
+                MEDICATIONS,
+                f"Usual range {level.low:g} to {level.high:g} {level.unit}.",
+                str(level.source),
+                level.source.url,
+            ),
+        ),
+        "medium",
+        "a simulation from fractions of clearance; the measured level decides",
+    )  # fmt: skip
+
+
+def _links(result: Any) -> Iterator[Recommendation]:
+    import narwhals as nw
+
+    frame = nw.from_native(result.links, eager_only=True)
+    for row in frame.iter_rows(named=True):
+        lag = row.get("lag_hours")
+        if not row.get("detected") or row.get("explained_by") or lag is None or not lag > 0:
+            continue
+        direction = "falls" if (row.get("sign") or 0) < 0 else "rises"
+        numbers = f"lag {lag:.0f} h ({row['lag_low']:.0f} to {row['lag_high']:.0f}), q = {row['q_value']:.3f}"
+        yield Recommendation(
+            Priority.WHEN_CONVENIENT,
+            f"{row['signal']} before {row['symptom']}",
+            f"Watch {row['signal']}: when it rises, {row['symptom']} {direction} some {lag:.0f} hours later.",
+            (
+                Evidence(
+                    BIOMETRICS,
+                    f"{row['signal']} leads {row['symptom']}: {numbers},"
+                    f" effect {row['effect']:.2f} ({row['effect_low']:.2f} to {row['effect_high']:.2f}).",
+                    f"{row.get('n_effective', 0):.0f} effective observations",
+                ),
+            ),
+            "low",
+            "an association in one person's record; a cause is not shown",
+        )

@@ -1,0 +1,176 @@
+"""The twin's insights as one HTML page that a clinician can read: every number with its uncertainty and source."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from novamind.pages import environment
+from novamind.pharmacogenomics import Review
+from novamind.symptoms import wording
+from novamind.symptoms.domain import SymptomForecast
+from novamind.symptoms.plots import fan_chart, to_svg
+from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS
+from novamind.twin.case import Case
+from novamind.twin.domain import Insights, Priority, Status
+from novamind.twin.plots import level_chart
+from novamind.twin.tracking import threshold_of
+from novamind.twin.what_if import Span, WhatIf
+
+_TEMPLATE = "report.html"
+_TITLES = {
+    SYMPTOMS: "Symptom forecast",
+    BIOMETRICS: "Biometric links",
+    MEDICATIONS: "Medication review",
+    COURSES: "Simulated treatment",
+}
+_ENVIRONMENT = environment(Path(__file__).parent)
+
+
+def render(insights: Insights, case: Case, what_ifs: tuple[WhatIf, ...] = ()) -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    insights
+        What to report.
+    case
+        The patient it is about; the page names the patient as the record does: keep it as you keep the record.
+    what_ifs
+        Drugs that were asked about.
+
+    Returns
+    -------
+    str
+        A complete HTML document without script or outside request; the same input gives the same bytes.
+    """
+    values = {name: r.value for name, r in insights.results.items() if r.status is Status.AVAILABLE}
+    forecasts = [_forecast(forecast) for forecast in values.get(SYMPTOMS, ())]
+    courses: Mapping[str, WhatIf] = values.get(COURSES, {})
+    return _ENVIRONMENT.get_template(_TEMPLATE).render(
+        insights=insights,
+        record=case.record,
+        medications=case.medications,
+        allergies=sorted(case.allergies),
+        conditions=[c.name for c in case.record.conditions if c.active],
+        genotype={gene: str(d.name) for gene, d in case.genotype.items()},
+        titles=_TITLES,
+        statuses=[(name, result) for name, result in insights.results.items()],
+        urgent=[one for one in insights.recommendations if one.priority is Priority.TODAY],
+        forecasts=forecasts,
+        skipped={key.name: reason for key, reason in getattr(values.get(SYMPTOMS), "skipped", {}).items()},
+        review=_review(values.get(MEDICATIONS), case),
+        courses=[_what_if(course) for course in courses.values()],
+        what_ifs=[_what_if(asked) for asked in what_ifs],
+        last=case.record.last_day and wording.date(np.datetime64(case.record.last_day)),
+        made=wording.date(np.datetime64(insights.made_on)),
+    )
+
+
+def _forecast(forecast: SymptomForecast) -> dict[str, Any]:
+    threshold = threshold_of(forecast)
+    scale = forecast.scale
+    chosen = sorted({0, forecast.horizon // 2, forecast.horizon - 1})
+    intervals = {level: forecast.interval(level) for level in (0.8, 0.95)}
+    return {
+        "symptom": forecast.symptom,
+        "headline": wording.headline(forecast),
+        "trend": wording.trend(scale, forecast.trend),
+        "risk": None if threshold is None else wording.risk(forecast, forecast.risk(threshold)),
+        "reliability": forecast.reliability,
+        "picture": Markup(to_svg(fan_chart(forecast, threshold))),  # noqa: S704 - drawn here
+        "rows": [
+            (
+                wording.date(forecast.days[i]),
+                wording.number(scale, forecast.median[i]),
+                *(wording.span(scale, low[i], high[i]) for low, high in intervals.values()),
+            )
+            for i in chosen
+        ],
+        "coverage": "; ".join(
+            f"{100 * at:g} % intervals held {100 * share:.1f} %" for at, share in forecast.coverage.items()
+        ),
+        "version": forecast.model_version,
+    }
+
+
+def _review(review: Review | None, case: Case) -> list[dict[str, Any]]:
+    if review is None:
+        return []
+    return [
+        {
+            "drug": found.drug,
+            "verdict": found.verdict,
+            "concern": found.concern,
+            "exposure": _exposure(found.exposure.ratio, found.exposure.low, found.exposure.high),
+            "basis": found.exposure.basis,
+            "source": found.exposure.source,
+            "advice": [(a.text, f"{a.source}, {a.strength}", a.reference) for a in found.guidelines],
+            "cautions": found.interactions,
+            "standing": found.standing,
+            "phenotypes": list(
+                dict.fromkeys(
+                    f"{c.gene}: {c.before.label} → {c.after.label} ({'; '.join(c.reasons)})"
+                    if c.converted
+                    else f"{c.gene}: {c.after.label}"
+                    for c in found.phenotypes
+                )
+            ),
+        }
+        for drug in case.medications
+        if drug in review
+        for found in [review[drug]]
+    ]
+
+
+def _exposure(ratio: float | None, low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return "not known"
+    return f"{low:.2f} to {high:.2f}" if ratio is None else f"{ratio:.2f} (95 % {low:.2f} to {high:.2f})"
+
+
+def _what_if(asked: WhatIf) -> dict[str, Any]:
+    effects = {
+        (
+            "difference from placebo, average trial patient (standardised)"
+            if outcome == "depression"
+            else f"{outcome}, position in its range"
+        ): span
+        for outcome, span in asked.symptom_effects.items()
+    }
+    return {
+        "drug": asked.drug,
+        "dose": f"{asked.dose_mg:g} mg",
+        "weeks": asked.weeks,
+        "verdict": asked.review.verdict,
+        "cautions": asked.review.interactions,
+        "rows": [
+            (
+                f"mean plasma level, week {asked.weeks} ({asked.unit})",
+                *_figures(asked.level),
+                asked.course.model_version,
+            ),
+            *(
+                (f"{target} held, last day", *_figures(span, percent=True), asked.course.model_version)
+                for target, span in asked.occupancy.items()
+            ),
+            *((name, *_figures(span), asked.course.model_version) for name, span in effects.items()),
+        ],
+        "ratio": f"{asked.exposure_ratio:.2f}",
+        "published": _exposure(asked.review.exposure.ratio, asked.review.exposure.low, asked.review.exposure.high),
+        "published_source": asked.review.exposure.source,
+        "unknown": asked.unknown,
+        "picture": Markup(to_svg(level_chart(asked))),  # noqa: S704 - drawn here
+        "seed": asked.course.seed,
+        "ensemble": asked.course.ensemble_size,
+    }
+
+
+def _figures(span: Span, percent: bool = False) -> tuple[str, str]:
+    def shown(value: float) -> str:
+        return f"{100 * value:.0f} %" if percent else f"{value:.3g}"
+
+    band = "none" if span.low is None or span.high is None else f"{shown(span.low)} to {shown(span.high)}"
+    return shown(span.value), band

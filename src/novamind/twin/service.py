@@ -1,0 +1,172 @@
+"""The use case: comprehensive insights for one patient, from all services at once."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from threading import Lock
+from typing import Any
+
+from cachetools import TTLCache
+
+from novamind.records import PatientRecord
+from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, NotInstalledError, default_analyses
+from novamind.twin.breaker import CircuitBreaker
+from novamind.twin.case import Case, read_case
+from novamind.twin.domain import ForecastCheck, Insights, Options, ServiceResult, Status
+from novamind.twin.execution import Attempted, Bulkhead, Guard
+from novamind.twin.ports import Analysis, InsightHistory, ResultStore
+from novamind.twin.recommendations import recommendations
+from novamind.twin.tracking import MemoryHistory, check, snapshot
+
+_INCLUDED_BY = {
+    SYMPTOMS: "include_symptom_forecast",
+    BIOMETRICS: "include_biometric_correlations",
+    MEDICATIONS: "include_medication_predictions",
+    COURSES: "include_medication_predictions",
+}
+
+
+class MemoryStore:
+    """Results in this process, least recently used out first."""
+
+    def __init__(self, entries: int = 256, seconds: float = 3600) -> None:
+        self._held: TTLCache[str, Any] = TTLCache(entries, seconds)
+        self._lock = Lock()
+
+    def get(self, key: str) -> Any | None:
+        """The result, or ``None``."""
+        with self._lock:
+            return self._held.get(key)
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep a result."""
+        with self._lock:
+            self._held[key] = value
+
+
+class DigitalTwinIntegrationService:
+    """Joins the services: in parallel, each guarded, with partial results that say what is missing and why.
+
+    Parameters
+    ----------
+    analyses
+        The services; the four rooms of this package where not given.
+    guards
+        Service name to its :class:`Guard`; services without one get the defaults.
+    store
+        Where results wait to be used again while their inputs stay the same.
+    history
+        Where earlier insights are remembered, to see whether they held.
+    today
+        The present day.
+    """
+
+    def __init__(
+        self,
+        analyses: Sequence[Analysis] | None = None,
+        guards: Mapping[str, Guard] | None = None,
+        store: ResultStore | None = None,
+        history: InsightHistory | None = None,
+        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+    ) -> None:
+        self.analyses = tuple(default_analyses() if analyses is None else analyses)
+        self.guards = {a.name: Guard(CircuitBreaker(), Bulkhead()) for a in self.analyses} | dict(guards or {})
+        self.store = MemoryStore() if store is None else store
+        self.history = MemoryHistory() if history is None else history
+        self.today = today
+
+    async def generate_comprehensive_patient_insights(
+        self,
+        patient_id: str,
+        patient_data: PatientRecord | Mapping[str, Any] | Case,
+        options: Options | Mapping[str, Any] | None = None,
+    ) -> Insights:
+        """Run every service that is asked for and join what they say.
+
+        Parameters
+        ----------
+        patient_data
+            A record, or a mapping as :func:`novamind.twin.case.read_case` takes it.
+        options
+            ``include_symptom_forecast, include_biometric_correlations, include_medication_predictions`` (this one
+            also simulates the current medication), ``forecast_days``, ``biometric_lookback_days``.
+
+        Raises
+        ------
+        ValidationError
+            The data or an option breaks a rule. A failing service raises nothing: see ``Insights.missing``.
+        """
+        chosen = Options.of(options)
+        case = patient_data if isinstance(patient_data, Case) else read_case(patient_id, patient_data, self.today())
+        results = await asyncio.gather(*(self._result(analysis, case, chosen) for analysis in self.analyses))
+        by_name = {result.service: result for result in results}
+        insights = Insights(
+            patient_id,
+            case.today,
+            chosen,
+            by_name,
+            recommendations(case, by_name),
+            self.track(case),
+            case.notes,
+        )
+        made = snapshot(insights)
+        if made is not None and not by_name[SYMPTOMS].reused:
+            self.history.keep(made)
+        return insights
+
+    def track(self, case: Case) -> tuple[ForecastCheck, ...]:
+        """How earlier forecasts of this patient turned out, as far as reports have come in since."""
+        return tuple(
+            check(earlier.made_on, one, case)
+            for earlier in self.history.earlier(case.record.patient_id)
+            for one in earlier.forecasts
+            if case.record.last_day is not None and one.history_until < case.record.last_day
+        )
+
+    async def _result(self, analysis: Analysis, case: Case, options: Options) -> ServiceResult:
+        name = analysis.name
+        included = _INCLUDED_BY.get(name)
+        if included is not None and not getattr(options, included):
+            return ServiceResult(name, Status.NOT_ASKED, reason=f"option '{included}' is off")
+
+        async def work() -> tuple[Any, str, bool]:
+            # Inside the guard: loading a model or digesting a record can fail or hang as the analysis itself can.
+            reason = analysis.lacking(case, options)
+            if reason is not None:
+                return _Lacking(reason), "", False
+            version = analysis.version
+            key = _key(name, version, analysis.inputs(case, options))
+            known = self.store.get(key)
+            if known is not None:
+                return known, version, True
+            try:
+                value = await analysis.run(case, options)
+            except NotInstalledError as error:
+                return _NotInstalled(str(error)), "", False
+            self.store.put(key, value)
+            return value, version, False
+
+        ended: Attempted = await self.guards[name].call(work)
+        if ended.status is not Status.AVAILABLE:
+            return ServiceResult(name, ended.status, reason=ended.reason, attempts=ended.attempts)
+        value, version, reused = ended.value
+        if isinstance(value, _NotInstalled):
+            return ServiceResult(name, Status.UNAVAILABLE, reason=value.reason)
+        if isinstance(value, _Lacking):
+            return ServiceResult(name, Status.NO_DATA, reason=value.reason)
+        return ServiceResult(name, Status.AVAILABLE, value, "", version, reused, ended.attempts)
+
+
+class _Lacking:
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+class _NotInstalled(_Lacking):
+    pass
+
+
+def _key(name: str, version: str, inputs: tuple[object, ...]) -> str:
+    """A digest: the store never sees the inputs themselves."""
+    return hashlib.sha256(repr((name, version, inputs)).encode()).hexdigest()
