@@ -10,6 +10,7 @@ from novamind.infrastructure import commands as infrastructure
 from novamind.neurochemistry import commands as neurochemistry
 from novamind.pharmacogenomics import commands as pharmacogenomics
 from novamind.populations import commands as populations
+from novamind.server import commands as server
 from novamind.symptoms import commands as symptoms
 from novamind.twin import commands as twin
 
@@ -47,6 +48,7 @@ neurochemistry.register(app, train)
 populations.register(app)
 twin.register(app)
 infrastructure.register(app)
+server.register(app)
 
 
 def main() -> None:

@@ -93,6 +93,7 @@ class Settings(BaseSettings):
         pattern=r"https?://[^/\s]+",
         description="Where callers reach the server; the issuer of its tokens.",
     )
+    serve_only: tuple[str, ...] = Field(default=(), description="Rooms, as JSON, to serve alone, without patients.")
     allowed_hosts: tuple[str, ...] = Field(
         default=("127.0.0.1", "localhost", "[::1]"), description="Host names, as JSON, under which the server answers."
     )

@@ -1,5 +1,6 @@
 """The application: routes joined to the house, behind the door."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -16,9 +17,9 @@ from novamind.infrastructure.logs import configure
 from novamind.neurochemistry import endpoints as neurochemistry
 from novamind.pharmacogenomics import PharmacogenomicsService
 from novamind.pharmacogenomics import endpoints as pharmacogenomics
-from novamind.server import administration, oauth, patients
+from novamind.server import administration, cds, oauth, patients
 from novamind.server.caller import AtHome, Caller
-from novamind.server.door import Door
+from novamind.server.door import DOCUMENTATION, PUBLIC, Door
 from novamind.server.house import open_house
 from novamind.server.problems import RESPONSES, Problem, register
 from novamind.settings import Settings
@@ -27,6 +28,8 @@ from novamind.symptoms.service import default_service
 
 #: What ``novamind serve --only`` knows.
 ROOMS: Final = ("symptoms", "pharmacogenomics", "neurochemistry")
+
+_FHIR: Final = re.compile(r"/api/v1/patients/[^/]+/fhir")
 
 
 def create_app(
@@ -48,9 +51,7 @@ def create_app(
     ValidationError
         If there is no room of that name.
     """
-    settings = settings or Settings()
-    if unknown := set(only) - set(ROOMS):
-        raise ValidationError(f"there is no room '{sorted(unknown)[0]}' to serve alone; choose {', '.join(ROOMS)}")
+    settings, only = settings or Settings(), checked_rooms(only)
     configure(settings)
     metrics = CollectorRegistry()
 
@@ -82,10 +83,36 @@ def create_app(
     if not only:
         app.include_router(patients.routes)
         app.include_router(administration.routes)
+        app.include_router(cds.routes)
     register(app)
     _document(app)
-    app.add_middleware(Door, settings=settings, file_routes={}, registry=metrics)
+    app.add_middleware(
+        Door,
+        settings=settings,
+        file_routes={_FHIR: settings.max_fhir_bytes},
+        public=PUBLIC if settings.environment == "production" else PUBLIC | {DOCUMENTATION},
+        registry=metrics,
+    )
     return app
+
+
+def from_environment() -> FastAPI:
+    """Build it in a worker process: settings and, in ``NOVAMIND_SERVE_ONLY``, rooms come from the environment."""
+    settings = Settings()
+    return create_app(settings, settings.serve_only)
+
+
+def checked_rooms(only: Sequence[str]) -> tuple[str, ...]:
+    """Rooms that can be served alone, each once.
+
+    Raises
+    ------
+    ValidationError
+        If there is no room of that name.
+    """
+    if set(only) - set(ROOMS):
+        raise ValidationError(f"there is no such room to serve alone; choose of {', '.join(ROOMS)}")
+    return tuple(dict.fromkeys(only))
 
 
 async def _may_calculate(house: AtHome, caller: Caller) -> None:

@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
 
-from novamind.errors import NotFoundError, ValidationError
+from novamind.errors import InsufficientDataError, NotFoundError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
@@ -35,9 +34,15 @@ from novamind.records import (
     signal_frame,
     symptom_frame,
 )
-from novamind.symptoms.endpoints import ForecastsBody, Report, forecast_reports
+from novamind.symptoms.domain import Scale
+from novamind.symptoms.endpoints import ForecastsBody, Report, forecast_frame
 from novamind.symptoms.service import SymptomForecastingService
-from novamind.timeline import parse_timezone
+from novamind.twin.analyses import BIOMETRICS
+from novamind.twin.case import Case
+from novamind.twin.domain import Insights, Options, ServiceResult, Status
+from novamind.twin.patient import PatientTwin
+from novamind.twin.service import DigitalTwinIntegrationService
+from novamind.twin.what_if import WhatIf, what_if
 
 #: Categories of data about which a patient decides.
 CONSENTS: Final = ("genomics", "research", "sharing")
@@ -65,6 +70,18 @@ class SignalSamples:
     values: Sequence[float]
 
 
+@dataclass(frozen=True)
+class Regimen:
+    """One drug at one dose, and how it is simulated."""
+
+    drug: str
+    dose_mg: float
+    interval_hours: float
+    weeks: int
+    ensemble: int
+    seed: int
+
+
 class Clinic:
     """What people and programs of a clinic can do.
 
@@ -74,7 +91,7 @@ class Clinic:
         Decides who may.
     store, audit
         Those of the running system.
-    symptoms, pharmacogenomics
+    symptoms, pharmacogenomics, twin
         The services.
     """
 
@@ -85,12 +102,14 @@ class Clinic:
         audit: AuditLog,
         symptoms: SymptomForecastingService,
         pharmacogenomics: PharmacogenomicsService,
+        twin: DigitalTwinIntegrationService,
     ) -> None:
         self._access = access
         self._store = store
         self._audit = audit
         self._symptoms = symptoms
         self._pharmacogenomics = pharmacogenomics
+        self._twin = twin
 
     async def register(self, principal: Principal, identity: Identity) -> UUID:
         """Register a patient of one's organisation; a clinician treats whom they registered."""
@@ -176,8 +195,13 @@ class Clinic:
         """Forecast each symptom."""
         access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
         stored = await self._store.read(patient_id, Kind.SYMPTOM_REPORT, access)
-        reports = [_report(_mapping(one)) for one in stored]
-        return await asyncio.to_thread(forecast_reports, self._symptoms, reports, horizon, threshold)
+        if not stored:
+            raise InsufficientDataError("nothing to forecast: there are no symptom reports yet")
+        reports = [_mapping(one) for one in stored]
+        given = {one["symptom"]: Scale(**one["scale"]) for one in reports if "scale" in one}
+        return await asyncio.to_thread(
+            forecast_frame, self._symptoms, _reports_frame(reports), given, horizon, threshold
+        )
 
     async def medication_advice(self, principal: Principal, patient_id: UUID, medication: str | None) -> Review:
         """What the patient's genotype and other medication mean for one drug, or for all psychiatric ones."""
@@ -223,8 +247,59 @@ class Clinic:
             _record, summary, reports, samples, medications, listed, genes, (_GENOMICS_WITHDRAWN,) if withdrawn else ()
         )
 
-    async def import_record(self, principal: Principal, patient_id: UUID, record: PatientRecord) -> dict[str, int]:
-        """Store everything that a read record holds; how much of each kind."""
+    async def insights(self, principal: Principal, patient_id: UUID, options: Options) -> Insights:
+        """What all services say together; what is missing says why."""
+        record = await self.record(principal, patient_id)
+        return await self._twin.generate_comprehensive_patient_insights(record.patient_id, record, options)
+
+    async def correlations(self, principal: Principal, patient_id: UUID, lookback_days: int) -> ServiceResult:
+        """Links between signals and symptoms.
+
+        Raises
+        ------
+        InsufficientDataError
+            If the record holds too little.
+        ServiceUnavailableError
+            If the analysis is not installed, or did not come back in time.
+        """
+        options = Options(
+            include_symptom_forecast=False, include_medication_predictions=False, biometric_lookback_days=lookback_days
+        )
+        found = (await self.insights(principal, patient_id, options)).results[BIOMETRICS]
+        if found.status is Status.AVAILABLE:
+            return found
+        error = InsufficientDataError if found.status is Status.NO_DATA else ServiceUnavailableError
+        raise error(found.reason)
+
+    async def what_if(self, principal: Principal, patient_id: UUID, regimen: Regimen) -> WhatIf:
+        """What a drug at a dose would do in this patient."""
+        record = await self.record(principal, patient_id)
+        return await asyncio.to_thread(
+            what_if,
+            Case(record, datetime.now(UTC).date()),
+            regimen.drug,
+            regimen.dose_mg,
+            interval_hours=regimen.interval_hours,
+            weeks=regimen.weeks,
+            ensemble=regimen.ensemble,
+            seed=regimen.seed,
+        )
+
+    async def fhir_bundle(self, principal: Principal, patient_id: UUID, *, with_insights: bool) -> dict[str, Any]:
+        """The record as a FHIR R4 Bundle, with what the services say of it if that is wanted."""
+        record = await self.record(principal, patient_id)
+        insights = None
+        if with_insights:
+            insights = await self._twin.generate_comprehensive_patient_insights(record.patient_id, record)
+        return await asyncio.to_thread(PatientTwin(record).to_fhir, insights)
+
+    async def import_record(
+        self, principal: Principal, patient_id: UUID, record: PatientRecord, idempotency_key: str | None = None
+    ) -> dict[str, int]:
+        """Store everything that a read record holds; how much of each kind.
+
+        Each kind is stored whole or not at all; a repetition with the same key completes what was interrupted.
+        """
         access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
         if record.genotype:
             await self._genomics_allowed(patient_id)
@@ -238,7 +313,8 @@ class Clinic:
             Kind.CONDITION: listed,
         }
         for kind, contents in parts.items():
-            await self._store.append(patient_id, kind, contents, access)
+            once = idempotency_key and f"{idempotency_key}:{kind}"
+            await self._store.append(patient_id, kind, contents, access, idempotency_key=once)
         return {str(kind): len(contents) for kind, contents in parts.items()}
 
     async def _summary(self, patient_id: UUID, access: Access) -> PatientSummary:
@@ -262,10 +338,6 @@ def _mapping(stored: StoredRecord) -> Mapping[str, Any]:
     if isinstance(stored.content, Samples):
         raise ValidationError("a record that should be a mapping holds samples")
     return stored.content
-
-
-def _report(stated: Mapping[str, Any]) -> Report:
-    return Report.model_validate({name: stated[name] for name in Report.model_fields if name in stated})
 
 
 def _samples(stretch: SignalSamples) -> Samples:
@@ -334,25 +406,29 @@ def _record(
     )
 
 
+def _reports_frame(reports: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Reports as a frame; of two at one time the one that was stored last counts.
+
+    Offsets are kept where every report has one; else all count as local wall-clock times.
+    """
+    times = [datetime.fromisoformat(one["timestamp"]) for one in reports]
+    if any(when.tzinfo is None for when in times):
+        times = [when.replace(tzinfo=None) for when in times]
+    latest = {(one["symptom"], when): float(one["value"]) for one, when in zip(reports, times, strict=True)}
+    return pl.DataFrame(
+        {
+            "symptom": [symptom for symptom, _ in latest],
+            "timestamp": [when.isoformat() for _, when in latest],
+            "value": list(latest.values()),
+        }
+    )
+
+
 def _symptoms(patient_id: str, stored: Sequence[StoredRecord]) -> LongFrame | None:
-    """Reports as a frame in local time; of two at one local time the one that was stored last counts."""
     if not stored:
         return None
-    latest: dict[tuple[str, datetime], float] = {}
-    for one in stored:
-        stated = _mapping(one)
-        when = datetime.fromisoformat(stated["timestamp"]).replace(tzinfo=None)
-        latest[stated["symptom"], when] = stated["value"]
-    return symptom_frame(
-        pl.DataFrame(
-            {
-                "patient_id": patient_id,
-                "symptom": [symptom for symptom, _ in latest],
-                "timestamp": [when for _, when in latest],
-                "value": list(latest.values()),
-            }
-        )
-    )
+    frame = _reports_frame([_mapping(one) for one in stored])
+    return symptom_frame(frame.with_columns(patient_id=pl.lit(patient_id)))
 
 
 def _signals(patient_id: str, stored: Sequence[StoredRecord], zone: str | None) -> LongFrame | None:
@@ -369,12 +445,7 @@ def _signals(patient_id: str, stored: Sequence[StoredRecord], zone: str | None) 
         )
         for part in parts
     ).unique(("signal", "timestamp"), keep="last", maintain_order=True)
-    if zone is not None and isinstance(parse_timezone(zone), ZoneInfo):
-        local = pl.col("timestamp").dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
-        frame = frame.with_columns(local.dt.replace_time_zone(None, ambiguous="earliest")).unique(
-            ("signal", "timestamp"), keep="last", maintain_order=True
-        )
-    return signal_frame(frame)
+    return signal_frame(frame.with_columns(pl.col("timestamp").dt.replace_time_zone("UTC")), timezone=zone or "UTC")
 
 
 def _reports_of(record: PatientRecord) -> list[dict[str, Any]]:
@@ -386,7 +457,7 @@ def _reports_of(record: PatientRecord) -> list[dict[str, Any]]:
     for i in range(len(frame)):
         if not np.isfinite(frame.values[i]):
             continue
-        suffix = "+00:00" if offset is None else _offset(int(offset[i].astype(int)))
+        suffix = "" if offset is None else _offset(int(offset[i].astype(int)))
         when = str(frame.timestamps[i].astype("datetime64[s]")) + suffix
         name = frame.series[frame.series_index[i]].name
         rows.append({"symptom": name, "timestamp": when, "value": float(frame.values[i])})

@@ -16,6 +16,7 @@ from uuid import uuid4
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -76,6 +77,8 @@ class Door:
         Hosts, origins and limits.
     file_routes
         Largest body of the routes that take files, by path pattern.
+    public
+        Paths that are open to everybody.
     registry
         Where durations are counted.
     """
@@ -85,6 +88,7 @@ class Door:
         app: ASGIApp,
         settings: Settings,
         file_routes: Mapping[re.Pattern[str], int],
+        public: frozenset[str],
         registry: CollectorRegistry,
     ) -> None:
         self._app = app
@@ -93,10 +97,11 @@ class Door:
         own = urlsplit(settings.public_url)
         self._hosts = {*settings.allowed_hosts, str(own.hostname)}
         self._origins = {*settings.allowed_origins, settings.public_url}
-        self._public = PUBLIC if settings.environment == "production" else PUBLIC | {DOCUMENTATION}
+        self._public = public
         self._headers = _HEADERS | (
             {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if own.scheme == "https" else {}
         )
+        self.cookie = cookie_name(settings)
         self._budget = _Budget(_REQUESTS_A_MINUTE)
         self._durations = Histogram(
             "novamind_request_seconds",
@@ -174,6 +179,9 @@ class Door:
         scheme, _, credential = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and credential:
             return await house.identity.sessions.authenticate(credential)
+        cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie)
+        if cookie and (scope["method"] in _SAFE or headers.get("origin") in self._origins):
+            return await house.identity.sessions.authenticate_cookie(cookie)
         raise AuthenticationError("say who you are: an access token or an API key as 'Authorization: Bearer …'")
 
     async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[Response | None, Receive]:
@@ -224,6 +232,11 @@ class Door:
     def _known_host(self, headers: Headers) -> bool:
         host = headers.get("host", "")
         return re.sub(r":\d{1,5}$", "", host) in self._hosts
+
+
+def cookie_name(settings: Settings) -> str:
+    """Name of the browser's cookie; over TLS no other host and no other path can set it."""
+    return "__Host-novamind" if settings.public_url.startswith("https://") else "novamind"
 
 
 class _Budget:

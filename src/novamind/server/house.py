@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from uuid import uuid4
 
 from prometheus_client import CollectorRegistry
 
+from novamind.infrastructure.audit import Access
 from novamind.infrastructure.bootstrap import Foundation, open_foundation
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.wiring import Identity, open_identity
@@ -14,6 +16,7 @@ from novamind.server.clinic import Clinic
 from novamind.server.first_party import register_first_party
 from novamind.settings import Settings
 from novamind.symptoms.service import default_service
+from novamind.twin import DigitalTwinIntegrationService
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,10 @@ class House:
     identity: Identity
     clinic: Clinic
     metrics: CollectorRegistry
+
+    def operator(self, purpose: str) -> Access:
+        """Who acts from the shell: whoever may read the keys."""
+        return Access(actor="shell", role="operator", purpose=purpose, correlation_id=uuid4().hex)
 
 
 @asynccontextmanager
@@ -44,6 +51,11 @@ async def open_house(
         identity = open_identity(settings, foundation, passwords)
         await register_first_party(foundation.database, settings.public_url)
         clinic = Clinic(
-            identity.access, foundation.store, foundation.audit, default_service(), PharmacogenomicsService()
+            identity.access,
+            foundation.store,
+            foundation.audit,
+            default_service(),
+            PharmacogenomicsService(),
+            DigitalTwinIntegrationService(),
         )
         yield House(settings, foundation, identity, clinic, metrics or CollectorRegistry())

@@ -5,17 +5,21 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from novamind.errors import ValidationError
 from novamind.infrastructure.patient_store import Identity
 from novamind.pharmacogenomics.endpoints import Gene, ReviewBody, Word
-from novamind.records import MedicationCourse
+from novamind.records import MedicationCourse, read_fhir
 from novamind.server.caller import AtHome, Caller
-from novamind.server.clinic import PatientSummary, SignalSamples
+from novamind.server.clinic import PatientSummary, Regimen, SignalSamples
+from novamind.server.problems import FHIR_JSON
 from novamind.symptoms.endpoints import ForecastsBody, Moment, Report
 from novamind.timeline import parse_timezone
+from novamind.twin.domain import Options
+from novamind.twin.plain import insights_to_dict, result_value
 
 routes = APIRouter(prefix="/api/v1/patients", tags=["patients"])
 
@@ -29,6 +33,7 @@ Once = Annotated[
     ),
 ]
 Line = Annotated[str, Field(min_length=1, max_length=200)]
+Horizon = Annotated[int, Query(ge=1, le=30, description="Days ahead.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 After = Annotated[UUID | None, Query(description="The last id of the page before.")]
 _EXAMPLE: dict[str, JsonValue] = {
@@ -183,6 +188,68 @@ class Consents(BaseModel):
     decisions: dict[str, bool]
 
 
+class RegimenBody(_Body):
+    """One drug at one dose."""
+
+    drug: Annotated[str, Field(min_length=1, max_length=100, examples=["sertraline"])]
+    dose_mg: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False, examples=[50])]
+    interval_hours: Annotated[float, Field(ge=1, le=168, allow_inf_nan=False)] = 24
+    weeks: Annotated[int, Field(ge=1, le=26)] = 8
+    ensemble: Annotated[int, Field(ge=2, le=200)] = 50
+    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+
+
+class WhatIfBody(BaseModel):
+    """What a drug at a dose would do; figures with their 90 % band, and what cannot be said."""
+
+    model_config = ConfigDict(extra="allow")
+    drug: str
+    dose_mg: float
+    weeks: int
+    exposure_ratio: float
+    verdict: str
+    unknown: list[str]
+    model_version: str
+    seed: int
+    ensemble: int
+
+
+class InsightsBody(BaseModel):
+    """What all services say together, with the evidence of each recommendation."""
+
+    patient_id: str
+    made_on: date
+    complete: bool
+    missing: dict[str, str]
+    options: dict[str, Any]
+    model_versions: dict[str, str]
+    recommendations: list[dict[str, Any]]
+    results: dict[str, dict[str, Any]]
+    tracking: list[dict[str, Any]]
+    notes: list[str]
+    disclaimer: str
+
+
+class CorrelationsBody(BaseModel):
+    """Links between signals and symptoms."""
+
+    model_version: str
+    links: list[dict[str, Any]]
+
+
+class Imported(BaseModel):
+    """How much of each kind was stored, and FHIR's OperationOutcome."""
+
+    stored: dict[str, int]
+    outcome: dict[str, Any]
+
+
+class FhirResponse(JSONResponse):
+    """A FHIR resource."""
+
+    media_type = FHIR_JSON
+
+
 class AuditTrail(BaseModel):
     """Who looked at or changed the record, the newest first; the patient appears under a pseudonym."""
 
@@ -285,7 +352,7 @@ async def forecast_patient(
     house: AtHome,
     caller: Caller,
     patient_id: PatientId,
-    horizon: Annotated[int, Query(ge=1, le=30)] = 14,
+    horizon: Horizon = 14,
     threshold: Annotated[float | None, Query(allow_inf_nan=False, description="A score whose risk is wanted.")] = None,
 ) -> ForecastsBody:
     """Forecast each symptom, with calibrated intervals."""
@@ -302,6 +369,68 @@ async def advise_medication(
     """Review one drug, or all psychiatric drugs, for this genotype and co-medication."""
     review = await house.clinic.medication_advice(caller, patient_id, medication)
     return await asyncio.to_thread(ReviewBody.of, review)
+
+
+@routes.get("/{patient_id}/insights", operation_id="readInsights")
+async def read_insights(
+    house: AtHome,
+    caller: Caller,
+    patient_id: PatientId,
+    horizon: Horizon = 14,
+    lookback_days: Annotated[int, Query(ge=7, le=3650)] = 30,
+) -> InsightsBody:
+    """Read what all services say together; a service that has nothing to say gives its reason."""
+    options = Options(forecast_days=horizon, biometric_lookback_days=lookback_days)
+    insights = await house.clinic.insights(caller, patient_id, options)
+    return InsightsBody.model_validate(await asyncio.to_thread(insights_to_dict, insights))
+
+
+@routes.get("/{patient_id}/correlations", operation_id="readCorrelations")
+async def read_correlations(
+    house: AtHome,
+    caller: Caller,
+    patient_id: PatientId,
+    lookback_days: Annotated[int, Query(ge=7, le=3650)] = 30,
+) -> CorrelationsBody:
+    """Read which signals lead or follow which symptoms, after correction for how many were looked at."""
+    found = await house.clinic.correlations(caller, patient_id, lookback_days)
+    return CorrelationsBody(model_version=found.model_version, links=result_value(found)["links"])
+
+
+@routes.post("/{patient_id}/what-if", operation_id="askWhatIf")
+async def ask_what_if(house: AtHome, caller: Caller, patient_id: PatientId, regimen: RegimenBody) -> WhatIfBody:
+    """Simulate a drug at a dose in this patient, beside a normal metaboliser on the same dose."""
+    asked = await house.clinic.what_if(caller, patient_id, Regimen(**regimen.model_dump()))
+    return WhatIfBody.model_validate(await asyncio.to_thread(asked.to_dict))
+
+
+@routes.post(
+    "/{patient_id}/fhir",
+    status_code=201,
+    operation_id="importFhir",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {media: {"schema": {"type": "object"}} for media in (FHIR_JSON, "application/json")},
+        }
+    },
+)
+async def import_fhir(
+    house: AtHome, caller: Caller, patient_id: PatientId, request: Request, idempotency_key: Once = None
+) -> Imported:
+    """Import a FHIR R4 Bundle or resource of this one patient; what was not understood is in the outcome."""
+    body = await request.body()
+    found = await asyncio.to_thread(read_fhir, body, settings=house.settings)
+    stored = await house.clinic.import_record(caller, patient_id, found.record, idempotency_key)
+    return Imported(stored=stored, outcome=found.outcome.to_fhir())
+
+
+@routes.get("/{patient_id}/fhir", operation_id="exportFhir", response_class=FhirResponse)
+async def export_fhir(
+    house: AtHome, caller: Caller, patient_id: PatientId, with_insights: bool = False
+) -> FhirResponse:
+    """Export the record as a FHIR R4 Bundle, with the services' results if that is wanted."""
+    return FhirResponse(await house.clinic.fhir_bundle(caller, patient_id, with_insights=with_insights))
 
 
 @routes.get("/{patient_id}/audit", operation_id="readAudit")

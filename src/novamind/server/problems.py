@@ -26,8 +26,10 @@ from novamind.errors import (
 from novamind.infrastructure.identity.attempts import TooManyAttemptsError
 from novamind.infrastructure.logs import message
 from novamind.infrastructure.vault import TamperedError
+from novamind.records import FhirImportError
 
 MEDIA_TYPE: Final = "application/problem+json"
+FHIR_JSON: Final = "application/fhir+json"
 _RETRY_SECONDS: Final = "5"
 _FAILED = message("a request failed")
 _NAME: Final = re.compile(r"[a-z][a-z_]{0,39}")
@@ -117,6 +119,10 @@ def register(app: FastAPI) -> None:
     @app.exception_handler(NovamindError)
     async def ours(_request: Request, error: NovamindError) -> JSONResponse:
         return of_error(error)
+
+    @app.exception_handler(FhirImportError)
+    async def of_fhir(_request: Request, error: FhirImportError) -> JSONResponse:
+        return JSONResponse(error.outcome.to_fhir(), 422, media_type=FHIR_JSON)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:

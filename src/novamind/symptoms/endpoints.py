@@ -1,7 +1,7 @@
 """REST: forecast a diary that comes with the request, and the form in which every forecast is given."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -192,32 +192,38 @@ class Diary(BaseModel):
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
-def forecast_reports(
-    service: SymptomForecastingService, reports: list[Report], horizon: int, threshold: float | None = None
+def forecast_frame(
+    service: SymptomForecastingService,
+    frame: pl.DataFrame,
+    given: Mapping[str, Scale],
+    horizon: int,
+    threshold: float | None = None,
 ) -> ForecastsBody:
-    """Forecast each symptom of one person's reports; of two at one local time the later in the list counts.
+    """Forecast each symptom of one person's frame; symptoms whose scale nobody knows are skipped.
 
-    Symptoms whose scale nobody gave are skipped.
+    Parameters
+    ----------
+    given
+        Symptom to scale, for those that are no known instrument.
+    threshold
+        A score whose risk is wanted, of the symptoms on whose scale it lies.
+
+    Raises
+    ------
+    InsufficientDataError
+        If there is nothing to forecast.
     """
-    strange = {r.symptom for r in reports if r.scale is None and recognise(r.symptom) is None}
-    reports = [r for r in reports if r.symptom not in strange]
-    if not reports:
+    known = {name: instrument.scale for name in frame["symptom"].unique() if (instrument := recognise(name))}
+    scales = known | dict(given)
+    strange = sorted(set(frame["symptom"]) - scales.keys())
+    frame = frame.filter(pl.col("symptom").is_in(list(scales)))
+    if frame.is_empty():
         raise InsufficientDataError("nothing to forecast: there is no report of a symptom whose scale is known")
-    latest = {(r.symptom, r.timestamp.replace(tzinfo=None)): r for r in reports}
-    frame = pl.DataFrame(
-        {
-            "symptom": [symptom for symptom, _ in latest],
-            "timestamp": [when for _, when in latest],
-            "value": [r.value for r in latest.values()],
-        },
-        schema_overrides={"timestamp": pl.Datetime("us"), "value": pl.Float64},
-    )
-    scales = {r.symptom: r.known_scale() for r in reports}
-    made = service.forecast(frame, horizon, scale=scales)
+    made = service.forecast(frame, horizon, scale={name: scales[name] for name in frame["symptom"].unique()})
     return ForecastsBody(
         forecasts=[ForecastBody.of(forecast, threshold) for forecast in made],
         skipped=[Skipped(symptom=key.name, reason=reason) for key, reason in made.skipped.items()]
-        + [Skipped(symptom=name, reason="its scale is not known") for name in sorted(strange)],
+        + [Skipped(symptom=name, reason="its scale is not known") for name in strange],
     )
 
 
@@ -230,7 +236,15 @@ def router(service: Callable[[], SymptomForecastingService]) -> APIRouter:
         """Forecast a diary that comes with the request; nothing of it is kept."""
         for report in diary.reports:
             report.check()
-        return await asyncio.to_thread(forecast_reports, service(), diary.reports, diary.horizon, diary.threshold)
+        frame = pl.DataFrame(
+            {
+                "symptom": [report.symptom for report in diary.reports],
+                "timestamp": [report.timestamp.isoformat() for report in diary.reports],
+                "value": [report.value for report in diary.reports],
+            }
+        )
+        given = {report.symptom: report.scale.scale() for report in diary.reports if report.scale is not None}
+        return await asyncio.to_thread(forecast_frame, service(), frame, given, diary.horizon, diary.threshold)
 
     return routes
 

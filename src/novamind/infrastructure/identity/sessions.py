@@ -41,6 +41,7 @@ CODE_SECONDS: Final = 60
 TICKET_SECONDS: Final = 30
 _LONGEST_SECRET: Final = 512
 _WRONG: Final = "the user name, the password or the one-time code is wrong"
+_CODE: Final = "the authorisation code is not valid; log in again"
 _ENDED: Final = "the session has ended; log in again"
 
 
@@ -207,29 +208,59 @@ class Sessions:
         GrantError
             If code, verifier or redirect address do not fit.
         """
-        now = datetime.now(UTC)
         tokens = None
         async with self._database.transaction() as session:
-            row = await session.get(AuthorizationCode, digest(code[:_LONGEST_SECRET]), with_for_update=True)
-            if row is not None and row.used_at is not None:
-                await self._end(session, row.session_id, "code_reuse")
-            elif (
-                row is not None
-                and row.expires_at > now
-                and row.client_id == client_id
-                and row.redirect_uri == redirect_uri
-                and hmac.compare_digest(row.challenge, _challenge(verifier))
-            ):
-                row.used_at = now
-                user = await session.get_one(User, row.user_id)
-                client = await session.get_one(OAuthClient, client_id)
-                if user.disabled_at is None and client.disabled_at is None:
-                    session.add(self._session(row.session_id, client, user.user_id, row.second_factor, now))
-                    await session.flush()
-                    tokens = await self._pair(session, row.session_id, user, client)
+            opened = await self._redeem(session, client_id, code, verifier, redirect_uri)
+            if opened is not None:
+                row, user, client = opened
+                tokens = await self._pair(session, row.session_id, user, client)
         if tokens is None:
-            raise GrantError("invalid_grant", "the authorisation code is not valid; log in again")
+            raise GrantError("invalid_grant", _CODE)
         return tokens
+
+    async def exchange_code_for_cookie(self, client_id: UUID, code: str, verifier: str, redirect_uri: str) -> str:
+        """Give a browser its cookie for an authorisation code, once: a secret that no script needs to see.
+
+        Raises
+        ------
+        GrantError
+            If code, verifier or redirect address do not fit.
+        """
+        cookie = new_secret()
+        async with self._database.transaction() as session:
+            opened = await self._redeem(session, client_id, code, verifier, redirect_uri)
+            if opened is not None:
+                opened[0].cookie_digest = digest(cookie)
+        if opened is None:
+            raise GrantError("invalid_grant", _CODE)
+        return cookie
+
+    async def _redeem(
+        self, session: AsyncSession, client_id: UUID, code: str, verifier: str, redirect_uri: str
+    ) -> tuple[Session, User, OAuthClient] | None:
+        """Open the session for which a code stands; ``None`` if the code is not valid."""
+        now = datetime.now(UTC)
+        row = await session.get(AuthorizationCode, digest(code[:_LONGEST_SECRET]), with_for_update=True)
+        if row is not None and row.used_at is not None:
+            await self._end(session, row.session_id, "code_reuse")
+            return None
+        if (
+            row is None
+            or row.expires_at <= now
+            or row.client_id != client_id
+            or row.redirect_uri != redirect_uri
+            or not hmac.compare_digest(row.challenge, _challenge(verifier))
+        ):
+            return None
+        row.used_at = now
+        user = await session.get_one(User, row.user_id)
+        client = await session.get_one(OAuthClient, client_id)
+        if user.disabled_at is not None or client.disabled_at is not None:
+            return None
+        opened = self._session(row.session_id, client, user.user_id, row.second_factor, now)
+        session.add(opened)
+        await session.flush()
+        return opened, user, client
 
     async def refresh(self, client_id: UUID, refresh_token: str) -> Tokens:
         """Give new tokens for a refresh token, once; a second use ends the session and everything it gave out.
@@ -253,7 +284,7 @@ class Sessions:
                 if used is not None:
                     await self._end(session, used.session_id, "refresh_reuse")
             else:
-                found = await self._live(session, session_id, now)
+                found = await self._live(session, Session.session_id == session_id, now)
                 if found is not None and found[0].client_id == client_id and found[1] is not None:
                     found[0].last_seen_at = now
                     tokens = await self._pair(session, session_id, found[1], found[2])
@@ -312,7 +343,7 @@ class Sessions:
         claims = self._tokens.read(bearer)
         now = datetime.now(UTC)
         async with self._database.snapshot() as session:
-            found = await self._live(session, claims.session_id, now)
+            found = await self._live(session, Session.session_id == claims.session_id, now)
         if found is None:
             raise AuthenticationError(_ENDED)
         principal = self._principal(*found)
@@ -320,6 +351,22 @@ class Sessions:
             raise AuthenticationError(_ENDED)
         await self._seen(found[0], now)
         return principal
+
+    async def authenticate_cookie(self, cookie: str) -> Principal:
+        """Who presents a browser's cookie.
+
+        Raises
+        ------
+        AuthenticationError
+            If it is not valid or its session has ended.
+        """
+        now = datetime.now(UTC)
+        async with self._database.snapshot() as session:
+            found = await self._live(session, Session.cookie_digest == digest(cookie[:_LONGEST_SECRET]), now)
+        if found is None:
+            raise AuthenticationError(_ENDED)
+        await self._seen(found[0], now)
+        return self._principal(*found)
 
     async def authenticate_session(self, session_id: UUID) -> Principal:
         """Who is behind a session that goes on, such as a WebSocket's.
@@ -330,7 +377,7 @@ class Sessions:
             If it has ended.
         """
         async with self._database.snapshot() as session:
-            found = await self._live(session, session_id, datetime.now(UTC))
+            found = await self._live(session, Session.session_id == session_id, datetime.now(UTC))
         if found is None:
             raise AuthenticationError(_ENDED)
         return self._principal(*found)
@@ -403,14 +450,14 @@ class Sessions:
         return Principal(client.client_id, key_id, role, client.organisation_id, None, scopes)
 
     async def _live(
-        self, session: AsyncSession, session_id: UUID, now: datetime
+        self, session: AsyncSession, which: sa.ColumnElement[bool], now: datetime
     ) -> tuple[Session, User | None, OAuthClient] | None:
         query = (
             sa.select(Session, User, OAuthClient)
             .join(OAuthClient, OAuthClient.client_id == Session.client_id)
             .outerjoin(User, User.user_id == Session.user_id)
             .where(
-                Session.session_id == session_id,
+                which,
                 Session.ended_at.is_(None),
                 Session.expires_at > now,
                 Session.last_seen_at > now - self._lifetimes.idle,

@@ -64,6 +64,7 @@ class Session(Base):
     user_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.user_id"), index=True)
     scopes: Mapped[list[Any]] = mapped_column(sa.JSON)
     second_factor: Mapped[bool]
+    cookie_digest: Mapped[bytes | None] = mapped_column(sa.LargeBinary(32), unique=True)
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]

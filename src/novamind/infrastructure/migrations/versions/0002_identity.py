@@ -106,6 +106,7 @@ def upgrade() -> None:
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("second_factor", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cookie_digest", sa.LargeBinary(length=32), nullable=True),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
@@ -113,6 +114,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["client_id"], ["oauth_clients.client_id"], name="fk_sessions_client_id"),
         sa.ForeignKeyConstraint(["user_id"], ["users.user_id"], name="fk_sessions_user_id"),
         sa.PrimaryKeyConstraint("session_id", name="pk_sessions"),
+        sa.UniqueConstraint("cookie_digest", name="uq_sessions_cookie_digest"),
     )
     op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
     op.create_table(
