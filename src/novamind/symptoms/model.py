@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from novamind.errors import ModelInferenceError
+from novamind.infrastructure.manifest import check_files, digest
 from novamind.symptoms.boosting import BoostedQuantiles
 from novamind.symptoms.conformal import Calibration, own_scale
 from novamind.symptoms.ensemble import Stack, combine, crps
@@ -162,7 +163,7 @@ class SymptomModel:
         parts["own_days"] = self.calibration.own_days
         (folder / _STACK).write_text(json.dumps(parts))
         files = (_BOOSTER, TRANSFORMER_FILE, _STACK)
-        digests = {name: _digest(folder / name) for name in files if (folder / name).exists()}
+        digests = {name: digest(folder / name) for name in files if (folder / name).exists()}
         manifest = {
             **manifest,
             "files": digests,
@@ -182,11 +183,7 @@ class SymptomModel:
         """
         try:
             manifest = json.loads((folder / MANIFEST).read_text())
-            for name, digest in manifest["files"].items():
-                if _digest(folder / name) != digest:
-                    raise ModelInferenceError(
-                        f"{name} is not the file that {MANIFEST} describes; fit or install the model again"
-                    )
+            check_files(folder, manifest["files"])
             parts = json.loads((folder / _STACK).read_text())
         except (OSError, KeyError, json.JSONDecodeError) as error:
             raise ModelInferenceError(
@@ -225,7 +222,3 @@ class SymptomModel:
 
 def _rounded(array: Array) -> Any:
     return np.round(array.astype(np.float64), 5).tolist()
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
