@@ -110,6 +110,7 @@ class Settings(BaseSettings):
     require_second_factor: bool | None = Field(
         default=None, description="Whether people need a second factor; in production they do unless this says no."
     )
+    max_table_bytes: int = Field(default=64 * 1024 * 1024, gt=0, description="Largest table to train twins on.")
     max_body_bytes: int = Field(default=1024 * 1024, gt=0, description="Largest request but for files.")
     redis_url: SecretStr | None = Field(default=None, description="Shared cache; each process keeps its own if unset.")
     retention_days: int = Field(default=3650, ge=1, description="Age in days at which 'novamind purge' deletes.")

@@ -105,7 +105,7 @@ def test_a02_a_disguised_path_is_the_plain_one_or_nothing(world: World, path: st
         assert "items" not in asked.json() or path.strip("/") == "api/v1/patients"
 
 
-# --- tokens -----------------------------------------------------------------------------------------------------------
+# --- tokens ---
 
 
 def parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -258,7 +258,7 @@ def test_the_key_set_has_no_private_part(world: World) -> None:
         jwt.decode(world.tokens["C11"], OctKey.generate_key(256), algorithms=["Ed25519"])
 
 
-# --- logging in -----------------------------------------------------------------------------------------------------------
+# --- logging in ---
 
 
 def test_a10_after_ten_wrong_passwords_the_right_one_is_refused_too(world: World) -> None:
@@ -374,7 +374,7 @@ def test_a12_without_the_second_factor_that_is_demanded_a_session_can_only_set_o
     assert me["second_factor"] is False
 
 
-# --- sessions -----------------------------------------------------------------------------------------------------------
+# --- sessions ---
 
 
 def test_codes_work_once_with_their_verifier_client_and_address(world: World) -> None:

@@ -69,6 +69,13 @@ GENERAL = {
     "addClient": {"admin"},
     "addKey": {"admin"},
     "revokeKey": {"admin"},
+    "trainTwins": {"analyst"},
+    "readTwinModel": {"analyst"},
+    "drawPopulation": {"analyst"},
+    "readPopulation": {"analyst"},
+    "simulateCampaign": {"analyst"},
+    "gradePopulation": {"analyst"},
+    "readJob": {"analyst"},
     "metrics": {"admin", "auditor", "service1", "service2"},
     "whoAmI": set(EVERYBODY),
 }
@@ -97,6 +104,9 @@ BODIES: dict[str, Any] = {
     "addClient": {"name": "x", "redirect_uris": []},
     "addKey": {},
     "cdsCards": {},
+    "drawPopulation": {"n": 1},
+    "simulateCampaign": {"intervention_type": "email_campaign"},
+    "gradePopulation": {"actual": [1]},
 }
 COSTLY = {"readInsights", "readCorrelations", "exportFhir", "adviseMedication", "askWhatIf", "forecastPatient"}
 

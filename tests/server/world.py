@@ -56,6 +56,8 @@ class World:
             database_url=database_url,
             key_file=folder / "keys.json",
             audit_witness=folder / "witness",
+            population_database_url=f"sqlite:///{folder}/populations.db",
+            population_dir=folder / "populations",
             login_failures_per_address=10_000,
             **options,
         )

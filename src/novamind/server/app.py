@@ -1,5 +1,6 @@
 """The application: routes joined to the house, behind the door."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +18,8 @@ from novamind.infrastructure.logs import configure
 from novamind.neurochemistry import endpoints as neurochemistry
 from novamind.pharmacogenomics import PharmacogenomicsService
 from novamind.pharmacogenomics import endpoints as pharmacogenomics
-from novamind.server import administration, cds, oauth, patients
+from novamind.populations import endpoints as populations
+from novamind.server import administration, background, cds, jobs, oauth, patients
 from novamind.server.caller import AtHome, Caller
 from novamind.server.door import DOCUMENTATION, PUBLIC, Door
 from novamind.server.house import open_house
@@ -29,6 +31,7 @@ from novamind.symptoms.service import default_service
 #: What ``novamind serve --only`` knows.
 ROOMS: Final = ("symptoms", "pharmacogenomics", "neurochemistry")
 
+_TABLE: Final = re.compile(r"/api/v1/populations/models")
 _FHIR: Final = re.compile(r"/api/v1/patients/[^/]+/fhir")
 
 
@@ -59,7 +62,11 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_house(settings, metrics, passwords) as house:
             app.state.house = house
-            yield
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(work) for work in (house.jobs.work(), background.publish(house.foundation))]
+                yield
+                for task in tasks:
+                    task.cancel()
 
     app = FastAPI(
         title="Novamind",
@@ -84,12 +91,21 @@ def create_app(
         app.include_router(patients.routes)
         app.include_router(administration.routes)
         app.include_router(cds.routes)
+        app.include_router(jobs.routes)
+        app.include_router(
+            populations.router(
+                lambda: background.twin_repository(settings.population_database_url, settings.population_dir),
+                background.submit_training,
+            ),
+            prefix="/api/v1",
+            dependencies=[Depends(_may_use_populations)],
+        )
     register(app)
     _document(app)
     app.add_middleware(
         Door,
         settings=settings,
-        file_routes={_FHIR: settings.max_fhir_bytes},
+        file_routes={_FHIR: settings.max_fhir_bytes, _TABLE: settings.max_table_bytes},
         public=PUBLIC if settings.environment == "production" else PUBLIC | {DOCUMENTATION},
         registry=metrics,
     )
@@ -113,6 +129,10 @@ def checked_rooms(only: Sequence[str]) -> tuple[str, ...]:
     if set(only) - set(ROOMS):
         raise ValidationError(f"there is no such room to serve alone; choose of {', '.join(ROOMS)}")
     return tuple(dict.fromkeys(only))
+
+
+async def _may_use_populations(house: AtHome, caller: Caller) -> None:
+    await house.identity.access.permit(caller, Permission.POPULATIONS_USE)
 
 
 async def _may_calculate(house: AtHome, caller: Caller) -> None:

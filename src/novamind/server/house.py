@@ -11,7 +11,9 @@ from novamind.infrastructure.audit import Access
 from novamind.infrastructure.bootstrap import Foundation, open_foundation
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.wiring import Identity, open_identity
+from novamind.infrastructure.jobs import Jobs
 from novamind.pharmacogenomics import PharmacogenomicsService
+from novamind.server import background
 from novamind.server.clinic import Clinic
 from novamind.server.first_party import register_first_party
 from novamind.settings import Settings
@@ -27,6 +29,7 @@ class House:
     foundation: Foundation
     identity: Identity
     clinic: Clinic
+    jobs: Jobs
     metrics: CollectorRegistry
 
     def operator(self, purpose: str) -> Access:
@@ -58,4 +61,11 @@ async def open_house(
             PharmacogenomicsService(),
             DigitalTwinIntegrationService(),
         )
-        yield House(settings, foundation, identity, clinic, metrics or CollectorRegistry())
+        yield House(
+            settings,
+            foundation,
+            identity,
+            clinic,
+            background.jobs(settings, foundation),
+            metrics or CollectorRegistry(),
+        )

@@ -1,4 +1,4 @@
-"""Accounts, clients, sessions and what counts attempts."""
+"""Accounts, clients, sessions, what counts attempts; jobs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -137,3 +137,19 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["session_id"], ["sessions.session_id"], name="fk_tickets_session_id"),
         sa.PrimaryKeyConstraint("digest", name="pk_tickets"),
     )
+    op.create_table(
+        "jobs",
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("owner", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("asked", sa.JSON(), nullable=False),
+        sa.Column("result", sa.JSON(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("job_id", name="pk_jobs"),
+    )
+    op.create_index("ix_jobs_owner", "jobs", ["owner"])
+    op.create_index("ix_jobs_state", "jobs", ["state"])
