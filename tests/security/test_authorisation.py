@@ -84,6 +84,7 @@ OWN = {"changePassword", "beginSecondFactor", "confirmSecondFactor", "logOut"}
 PUBLIC = {"health", "ready", "loginPage", "logIn", "getTokens", "keySet", "configuration", "cdsServices"}
 
 BODIES: dict[str, Any] = {
+    "adviseMedication": {"medication": "paroxetine"},
     "addReports": {"reports": [{"symptom": "PHQ-9", "timestamp": "2026-03-29T08:00:00+02:00", "value": 9}]},
     "addBiometrics": {
         "stretches": [
@@ -257,7 +258,7 @@ def test_b06_withdrawn_genomics_disappears_everywhere(world: World) -> None:
     at = f"/api/v1/patients/{world.patients['P2']}"
     seen = [
         ("genotype", world.call("GET", f"{at}/genotype", "C11")),
-        ("advice", world.call("GET", f"{at}/medication-advice?medication=paroxetine", "C11")),
+        ("advice", world.call("POST", f"{at}/medication-advice", "C11", json={"medication": "paroxetine"})),
         ("export", world.call("GET", f"{at}/fhir?with_insights=true", "C11")),
         ("insights", world.call("GET", f"{at}/insights", "C11")),
         ("what if", world.call("POST", f"{at}/what-if", "C11", json=BODIES["askWhatIf"] | {"drug": "paroxetine"})),
@@ -266,8 +267,9 @@ def test_b06_withdrawn_genomics_disappears_everywhere(world: World) -> None:
     assert [name for name, answer in seen if "*4/*4" not in answer.text and name != "what if"] == []
     assert world.call("PUT", f"{at}/consents/genomics", "C11", json={"granted": False}).status_code == 204
     for worker in (0, 1):
-        for path in ("genotype", "medication-advice?medication=paroxetine", "fhir?with_insights=true", "insights"):
-            answer = world.call("GET", f"{at}/{path}", "C11", worker=worker)
+        for path in ("genotype", "medication-advice", "fhir?with_insights=true", "insights"):
+            method = "POST" if path == "medication-advice" else "GET"
+            answer = world.call(method, f"{at}/{path}", "C11", worker, json={})
             assert answer.status_code == 200
             assert "*4/*4" not in answer.text, path
         asked = world.call("POST", f"{at}/what-if", "C11", worker, json=BODIES["askWhatIf"] | {"drug": "paroxetine"})

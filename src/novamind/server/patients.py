@@ -188,6 +188,12 @@ class Consents(BaseModel):
     decisions: dict[str, bool]
 
 
+class AskedDrug(_Body):
+    """Which drug is asked about; all psychiatric ones where none is named."""
+
+    medication: Annotated[Word | None, Field(examples=["venlafaxine"])] = None
+
+
 class RegimenBody(_Body):
     """One drug at one dose."""
 
@@ -359,15 +365,13 @@ async def forecast_patient(
     return await house.clinic.forecast(caller, patient_id, horizon, threshold)
 
 
-@routes.get("/{patient_id}/medication-advice", operation_id="adviseMedication")
-async def advise_medication(
-    house: AtHome,
-    caller: Caller,
-    patient_id: PatientId,
-    medication: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
-) -> ReviewBody:
-    """Review one drug, or all psychiatric drugs, for this genotype and co-medication."""
-    review = await house.clinic.medication_advice(caller, patient_id, medication)
+@routes.post("/{patient_id}/medication-advice", operation_id="adviseMedication")
+async def advise_medication(house: AtHome, caller: Caller, patient_id: PatientId, asked: AskedDrug) -> ReviewBody:
+    """Review one drug, or all psychiatric drugs, for this genotype and co-medication.
+
+    It changes nothing; it is a POST so that no drug of a patient stands in an address.
+    """
+    review = await house.clinic.medication_advice(caller, patient_id, asked.medication)
     return await asyncio.to_thread(ReviewBody.of, review)
 
 
