@@ -1,4 +1,5 @@
 # make demo    a simulated patient -> forecast -> picture and report
+# make serve   the server with a demo clinic, at http://127.0.0.1:8000
 # make test    the whole test suite with coverage
 # Both set up everything they need in .venv; a rerun installs nothing.
 
@@ -32,6 +33,9 @@ TORCH := torch==2.13.0
 
 demo: .venv/base.stamp
 	$(BIN)/novamind demo --out demo
+
+serve: .venv/base.stamp
+	$(BIN)/novamind serve
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest --cov --cov-report=term

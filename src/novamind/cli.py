@@ -11,6 +11,7 @@ from novamind.neurochemistry import commands as neurochemistry
 from novamind.pharmacogenomics import commands as pharmacogenomics
 from novamind.populations import commands as populations
 from novamind.records import commands as records
+from novamind.server import commands as server
 from novamind.symptoms import commands as symptoms
 from novamind.twin import commands as twin
 
@@ -47,8 +48,9 @@ pharmacogenomics.register(app)
 neurochemistry.register(app, train)
 populations.register(app)
 records.register(app)
-infrastructure.register(app)
 twin.register(app)
+infrastructure.register(app)
+server.register(app)
 
 
 def main() -> None:

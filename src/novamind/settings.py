@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(
         default=256 * 1024 * 1024, gt=0, description="Largest file that is read; larger ones are refused."
     )
+    max_fhir_bytes: int = Field(default=64 * 1024 * 1024, gt=0, description="Largest FHIR file or folder that is read.")
+    max_fhir_resources: int = Field(default=50_000, gt=0, description="Most resources that one FHIR import may hold.")
     database_url: SecretStr = Field(
         default=SecretStr("sqlite:///novamind.db"),
         description="Database of the patients (SQLite or PostgreSQL); it may hold a password and is never shown.",
@@ -80,14 +82,42 @@ class Settings(BaseSettings):
     transit_url: str | None = Field(default=None, description="KMS with the Transit interface of OpenBao and Vault.")
     transit_token: SecretStr | None = None
     transit_key: str = Field(default="novamind", pattern=r"[A-Za-z0-9_-]{1,64}")
+    jwt_secret: SecretStr | None = Field(
+        default=None, description="32 random bytes, base64: signs access tokens; needed to serve in production."
+    )
+    previous_jwt_secret: SecretStr | None = Field(
+        default=None, description="Its predecessor, for as long as tokens that it signed may live."
+    )
+    public_url: str = Field(
+        default="http://127.0.0.1:8000",
+        pattern=r"https?://[^/\s]+",
+        description="Where callers reach the server; the issuer of its tokens.",
+    )
+    serve_only: tuple[str, ...] = Field(default=(), description="Rooms, as JSON, to serve alone, without patients.")
+    allowed_hosts: tuple[str, ...] = Field(
+        default=("127.0.0.1", "localhost", "[::1]"), description="Host names, as JSON, under which the server answers."
+    )
+    allowed_origins: tuple[str, ...] = Field(
+        default=(), description="Web origins, as JSON, beside its own that may open WebSockets or send forms."
+    )
+    access_token_seconds: int = Field(default=300, ge=1, le=3600)
+    session_idle_seconds: int = Field(default=1800, ge=1, description="Silence after which a session ends.")
+    session_seconds: int = Field(default=12 * 3600, ge=1, description="Age at which a session ends in any case.")
+    emergency_seconds: int = Field(default=900, ge=1, le=3600, description="For how long an emergency opens a record.")
+    login_attempts: int = Field(default=10, ge=1, description="Logins of one account in a window, until one succeeds.")
+    login_failures_per_address: int = Field(default=30, ge=1, description="Failed logins from one address in a window.")
+    login_window_seconds: int = Field(default=900, ge=1)
+    require_second_factor: bool | None = Field(
+        default=None, description="Whether people need a second factor; in production they do unless this says no."
+    )
+    max_table_bytes: int = Field(default=64 * 1024 * 1024, gt=0, description="Largest table to train twins on.")
+    max_body_bytes: int = Field(default=1024 * 1024, gt=0, description="Largest request but for files.")
     redis_url: SecretStr | None = Field(default=None, description="Shared cache; each process keeps its own if unset.")
     retention_days: int = Field(default=3650, ge=1, description="Age in days at which 'novamind purge' deletes.")
     model_storage_url: str | None = Field(default=None, description="Folder or s3:// URL of signed models.")
     model_public_key: str | None = Field(
         default=None, description="Ed25519 public key, base64, by which models of the storage must be signed."
     )
-    max_fhir_bytes: int = Field(default=64 * 1024 * 1024, gt=0, description="Largest FHIR file or folder that is read.")
-    max_fhir_resources: int = Field(default=50_000, gt=0, description="Most resources that one FHIR import may hold.")
     population_database_url: str = Field(
         default="sqlite:///novamind_populations.db",
         description="Database of the population twins (SQLite or PostgreSQL).",
@@ -101,7 +131,9 @@ class Settings(BaseSettings):
         if self.environment == "production":
             self._refuse_development()
         given = {
-            name: self.key(name) for name in ("encryption_key", "index_key", "audit_signing_key") if self.has(name)
+            name: self.key(name)
+            for name in ("encryption_key", "index_key", "audit_signing_key", "jwt_secret")
+            if self.has(name)
         }
         if len(set(given.values())) < len(given):
             raise ValidationError(f"{' and '.join(map(_variable, given))} must differ from each other")
@@ -121,6 +153,11 @@ class Settings(BaseSettings):
         """
         secret: SecretStr | None = getattr(self, name)
         return random_key(secret.get_secret_value() if secret else "", _variable(name))
+
+    @property
+    def second_factor_needed(self) -> bool:
+        """Whether people need a second factor."""
+        return self.environment == "production" if self.require_second_factor is None else self.require_second_factor
 
     def _refuse_development(self) -> None:
         for name in _NOT_IN_PRODUCTION:

@@ -39,7 +39,7 @@ def generate() -> None:
     """
     from novamind.infrastructure.keys import new_key
 
-    for name in ("ENCRYPTION_KEY", "INDEX_KEY", "AUDIT_SIGNING_KEY"):
+    for name in ("ENCRYPTION_KEY", "INDEX_KEY", "AUDIT_SIGNING_KEY", "JWT_SECRET"):
         print(f"NOVAMIND_{name}={new_key()}")
 
 

@@ -50,13 +50,18 @@ def insights_to_dict(insights: "Insights") -> dict[str, Any]:
     }
 
 
+def result_value(result: "ServiceResult") -> Any:
+    """What one service gave."""
+    return None if result.value is None else _value(result.value)
+
+
 def _result(result: "ServiceResult") -> dict[str, Any]:
     return {
         "status": str(result.status),
         "reason": result.reason,
         "model_version": result.model_version,
         "reused": result.reused,
-        "value": None if result.value is None else _value(result.value),
+        "value": result_value(result),
     }
 
 

@@ -1,0 +1,204 @@
+"""The one place where it is decided who may do what, and where every refusal is told to the audit."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+import structlog
+
+from novamind.errors import AuthorizationError, NotFoundError, ValidationError
+from novamind.infrastructure.audit import Access, AuditLog, Event
+from novamind.infrastructure.database import Database
+from novamind.infrastructure.events import record_event
+from novamind.infrastructure.identity.attempts import AttemptCounter
+from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties, ground
+from novamind.infrastructure.identity.secrets import AccountSeal
+from novamind.infrastructure.identity.sessions import access_of
+from novamind.infrastructure.identity.tables import EmergencyAccess
+from novamind.infrastructure.logs import message
+from novamind.infrastructure.tables import Patient, Relationship
+
+EMERGENCIES_A_DAY: Final = 3
+EMERGENCY_OPENED: Final = "emergency.opened"
+_SHORTEST_REASON: Final = 10
+_NO_PATIENT: Final = "there is no patient of this id"
+_EMERGENCY = message("a record was opened in an emergency")
+
+log = structlog.get_logger()
+
+
+class AccessControl:
+    """Decides, and tells the audit of each refusal.
+
+    Parameters
+    ----------
+    emergency_lifetime
+        For how long an emergency opens a record.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        audit: AuditLog,
+        seal: AccountSeal,
+        attempts: AttemptCounter,
+        emergency_lifetime: timedelta,
+    ) -> None:
+        self._database = database
+        self._audit = audit
+        self._seal = seal
+        self._attempts = attempts
+        self._emergency_lifetime = emergency_lifetime
+
+    async def permit(self, principal: Principal, permission: Permission) -> Access:
+        """Let pass what is about no single patient.
+
+        Raises
+        ------
+        AuthorizationError
+            If the role, the token or a missing second factor does not allow it.
+        """
+        if not principal.may(permission):
+            await self._refused(principal, permission, None)
+            raise AuthorizationError(_reason(principal))
+        return access_of(principal, permission.replace(":", "."))
+
+    async def permit_patient(self, principal: Principal, permission: Permission, patient_id: UUID) -> Access:
+        """Let pass what is about one patient.
+
+        Raises
+        ------
+        AuthorizationError
+            If the principal may do this to nobody's record.
+        NotFoundError
+            If they may not do it to this one, or there is none: which of the two is not told.
+        """
+        ties = await self._ties(principal, patient_id)
+        why = ground(principal, permission, patient_id, ties, datetime.now(UTC))
+        if why is None:
+            await self._refused(principal, permission, patient_id)
+            if not principal.may(permission):
+                raise AuthorizationError(_reason(principal))
+            raise NotFoundError(_NO_PATIENT)
+        return access_of(principal, why)
+
+    async def patients(self, principal: Principal, after: UUID | None, limit: int) -> Sequence[UUID]:
+        """Patients whose records the principal may read, in the order of their ids."""
+        await self.permit(principal, Permission.PATIENTS_READ)
+        query = sa.select(Patient.patient_id).order_by(Patient.patient_id).limit(limit)
+        if principal.role is Role.PATIENT:
+            query = query.where(Patient.patient_id == principal.patient_id)
+        else:
+            query = query.where(Patient.organisation_id == principal.organisation_id)
+        if principal.role is Role.CLINICIAN:
+            query = query.where(Patient.patient_id.in_(sa.select(Relationship.patient_id).where(*_treats(principal))))
+        if after is not None:
+            query = query.where(Patient.patient_id > after)
+        async with self._database.snapshot() as session:
+            return (await session.scalars(query)).all()
+
+    async def patient_within(self, principal: Principal, patient_id: UUID) -> None:
+        """Let an administrator name a patient of their organisation.
+
+        Raises
+        ------
+        NotFoundError
+            If it is another's, or there is none.
+        """
+        ties = await self._ties(principal, patient_id)
+        if ties.organisation_id is None or principal.organisation_id not in (None, ties.organisation_id):
+            await self._refused(principal, Permission.USERS_MANAGE, patient_id)
+            raise NotFoundError(_NO_PATIENT)
+
+    async def open_emergency(self, principal: Principal, patient_id: UUID, reason: str) -> datetime:
+        """Open the record of a patient of one's organisation whom one does not treat; until when.
+
+        The reason is sealed, the audit and the outbox are told in the same transaction, and the log says so at once.
+
+        Raises
+        ------
+        AuthorizationError
+            If the role does not allow it.
+        NotFoundError
+            If there is no such patient in the organisation.
+        ValidationError
+            If there is no reason.
+        TooManyAttemptsError
+            At the fourth time in a day.
+        """
+        await self.permit(principal, Permission.EMERGENCY_OPEN)
+        ties = await self._ties(principal, patient_id)
+        if ties.organisation_id is None or ties.organisation_id != principal.organisation_id:
+            await self._refused(principal, Permission.EMERGENCY_OPEN, patient_id)
+            raise NotFoundError(_NO_PATIENT)
+        if len(reason.strip()) < _SHORTEST_REASON:
+            raise ValidationError(f"give the reason in at least {_SHORTEST_REASON} characters")
+        await self._attempts.take("emergency", str(principal.subject), EMERGENCIES_A_DAY, timedelta(days=1))
+        emergency_id, now = uuid4(), datetime.now(UTC)
+        until = now + self._emergency_lifetime
+        access = access_of(principal, "emergency")
+        async with self._database.transaction() as session:
+            await session.execute(
+                sa.insert(EmergencyAccess).values(
+                    emergency_id=emergency_id,
+                    user_id=principal.subject,
+                    patient_id=patient_id,
+                    reason=self._seal.seal(reason, "emergency_accesses.reason", emergency_id),
+                    opened_at=now,
+                    expires_at=until,
+                )
+            )
+            await record_event(session, EMERGENCY_OPENED, patient_id, [emergency_id])
+            await self._audit.append_within(
+                session,
+                Event(
+                    access=access,
+                    action=EMERGENCY_OPENED,
+                    what="patient",
+                    patient_id=patient_id,
+                    references=[str(emergency_id)],
+                ),
+            )
+        log.warning(_EMERGENCY, patient_id_hash=self._audit.pseudonym(patient_id))
+        return until
+
+    async def _ties(self, principal: Principal, patient_id: UUID) -> Ties:
+        treats = sa.exists().where(Relationship.patient_id == Patient.patient_id, *_treats(principal))
+        emergency = (
+            sa.select(sa.func.max(EmergencyAccess.expires_at))
+            .where(EmergencyAccess.patient_id == Patient.patient_id, EmergencyAccess.user_id == principal.subject)
+            .scalar_subquery()
+        )
+        query = sa.select(Patient.organisation_id, treats, emergency).where(Patient.patient_id == patient_id)
+        async with self._database.snapshot() as session:
+            row = (await session.execute(query)).one_or_none()
+        return Ties() if row is None else Ties(*row)
+
+    async def _refused(self, principal: Principal, permission: Permission, patient_id: UUID | None) -> None:
+        await self._audit.append(
+            Event(
+                access=access_of(principal, "none"),
+                action=permission.replace(":", "."),
+                what="patient" if patient_id else "route",
+                patient_id=patient_id,
+                outcome="denied",
+                count=0,
+            )
+        )
+
+
+def _treats(principal: Principal) -> tuple[sa.ColumnElement[bool], ...]:
+    now = datetime.now(UTC)
+    return (
+        Relationship.clinician_id == principal.subject,
+        Relationship.begins_at <= now,
+        sa.or_(Relationship.ends_at.is_(None), Relationship.ends_at > now),
+    )
+
+
+def _reason(principal: Principal) -> str:
+    if not principal.second_factor:
+        return "set up a second factor first: POST /api/v1/me/second-factor"
+    return "your role, or this token's scopes, do not allow this"

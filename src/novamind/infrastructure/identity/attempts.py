@@ -1,0 +1,87 @@
+"""How often somebody may try: counted in the database, so that all workers agree, and never unlimited."""
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from novamind.errors import NovamindError
+from novamind.infrastructure.database import Database, insert_missing
+from novamind.infrastructure.identity.tables import Attempts
+from novamind.infrastructure.vault import BlindIndex
+
+
+class TooManyAttemptsError(NovamindError):
+    """The caller has tried too often.
+
+    Attributes
+    ----------
+    seconds
+        After which it is worth trying again.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("too many attempts; wait before you try again")
+        self.seconds = seconds
+
+
+class AttemptCounter:
+    """Counts attempts in windows. Without the database nothing is counted and nothing is let through.
+
+    Parameters
+    ----------
+    database
+        Where the counts are.
+    index
+        Makes the keyed digest under which somebody is counted.
+    """
+
+    def __init__(self, database: Database, index: BlindIndex) -> None:
+        self._database = database
+        self._index = index
+
+    async def check(self, what: str, who: str, limit: int) -> None:
+        """Refuse if the limit was reached in the present window.
+
+        Raises
+        ------
+        TooManyAttemptsError
+            If it was.
+        """
+        now = datetime.now(UTC)
+        async with self._database.snapshot() as session:
+            row = await session.get(Attempts, self._digest(what, who))
+        if row is not None and row.ends_at > now and row.count >= limit:
+            raise TooManyAttemptsError(1 + int((row.ends_at - now).total_seconds()))
+
+    async def count(self, what: str, who: str, window: timedelta) -> int:
+        """Add one attempt; how many there were in this window. A window begins with its first attempt."""
+        now, key = datetime.now(UTC), self._digest(what, who)
+        async with self._database.transaction() as session:
+            await session.execute(sa.delete(Attempts).where(Attempts.digest == key, Attempts.ends_at <= now))
+            await insert_missing(session, Attempts, digest=key, count=0, ends_at=now + window)
+            counted = await session.scalar(
+                sa.update(Attempts)
+                .where(Attempts.digest == key)
+                .values(count=Attempts.count + 1)
+                .returning(Attempts.count)
+            )
+        return counted or 1
+
+    async def take(self, what: str, who: str, limit: int, window: timedelta) -> None:
+        """Count an attempt and refuse it if it is one too many.
+
+        Raises
+        ------
+        TooManyAttemptsError
+            If it is.
+        """
+        if await self.count(what, who, window) > limit:
+            await self.check(what, who, limit)
+
+    async def forget(self, what: str, who: str) -> None:
+        """Begin anew, after a success."""
+        async with self._database.transaction() as session:
+            await session.execute(sa.delete(Attempts).where(Attempts.digest == self._digest(what, who)))
+
+    def _digest(self, what: str, who: str) -> bytes:
+        return self._index.keyed("attempts", what, who)

@@ -1,0 +1,57 @@
+"""Random secrets, their digests, and sealing what an account needs to keep."""
+
+import hashlib
+import os
+import secrets
+from typing import Final
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from novamind.errors import DataProcessingError
+
+_NONCE_BYTES: Final = 12
+
+
+def new_secret() -> str:
+    """256 random bits that can stand in a URL."""
+    return secrets.token_urlsafe(32)
+
+
+def digest(secret: str) -> bytes:
+    """What is stored of a random secret: it has 256 bits, so nobody can find it from its SHA-256."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def derived_key(key: bytes, purpose: str) -> bytes:
+    """A key of its own for each purpose (HKDF, RFC 5869)."""
+    return HKDF(SHA256(), 32, salt=None, info=f"novamind {purpose}".encode()).derive(key)
+
+
+class AccountSeal:
+    """Seals names, TOTP secrets and reasons with AES-256-GCM, each bound to its column and row."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def seal(self, text: str, column: str, row: UUID) -> bytes:
+        """Seal for one place."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, text.encode(), f"{column}:{row.hex}".encode())
+
+    def open(self, sealed: bytes, column: str, row: UUID) -> str:
+        """Open what was sealed for this place.
+
+        Raises
+        ------
+        DataProcessingError
+            If it was altered, moved, or sealed with another key.
+        """
+        try:
+            plain = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], f"{column}:{row.hex}".encode())
+        except InvalidTag as error:
+            raise DataProcessingError("a stored value of an account was altered; restore it from a backup") from error
+        return plain.decode()

@@ -1,0 +1,540 @@
+"""Logging in and staying logged in: OAuth 2.1 authorisation code with PKCE, client credentials, refresh rotation.
+
+All state is in the database, so that every worker says the same, and an end counts from the next request on. A login
+takes name, password and one-time code at once: what comes back says neither which of them was wrong nor whether the
+account exists, and there is no half-way token.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from novamind.errors import AuthenticationError, NovamindError
+from novamind.infrastructure.audit import Access, AuditLog, Event
+from novamind.infrastructure.database import Database
+from novamind.infrastructure.identity.accounts import API_KEY_PREFIX, Accounts
+from novamind.infrastructure.identity.attempts import AttemptCounter
+from novamind.infrastructure.identity.domain import PERMISSIONS, Permission, Principal, Role, audience
+from novamind.infrastructure.identity.passwords import Passwords
+from novamind.infrastructure.identity.secrets import digest, new_secret
+from novamind.infrastructure.identity.tables import (
+    ApiKey,
+    AuthorizationCode,
+    OAuthClient,
+    RefreshToken,
+    Session,
+    Ticket,
+    User,
+)
+from novamind.infrastructure.identity.tokens import AccessTokens, TokenClaims
+
+CODE_SECONDS: Final = 60
+TICKET_SECONDS: Final = 30
+_LONGEST_SECRET: Final = 512
+_WRONG: Final = "the user name, the password or the one-time code is wrong"
+_CODE: Final = "the authorisation code is not valid; log in again"
+_ENDED: Final = "the session has ended; log in again"
+
+
+class GrantError(NovamindError):
+    """A request for tokens that is refused, with the code of RFC 6749 section 5.2."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """When a session ends by itself."""
+
+    idle: timedelta
+    absolute: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class LoginLimits:
+    """How often a login may fail before it is refused altogether for the rest of the window."""
+
+    per_account: int
+    per_address: int
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """What a client asks for on behalf of a person (RFC 6749 4.1.1, RFC 7636 4.3)."""
+
+    client_id: UUID
+    redirect_uri: str
+    challenge: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a person types, and from where."""
+
+    name: str
+    password: str
+    one_time_code: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a client gets."""
+
+    access_token: str
+    refresh_token: str | None
+    expires_in: int
+    scopes: frozenset[Permission]
+
+
+def access_of(principal: Principal, purpose: str) -> Access:
+    """Who asks, for the audit."""
+    return Access(actor=str(principal.subject), role=principal.role, purpose=purpose, correlation_id=correlation_id())
+
+
+def correlation_id() -> str:
+    """The id that joins the log lines and audit entries of one request."""
+    return str(structlog.contextvars.get_contextvars().get("correlation_id", "none"))
+
+
+class Sessions:
+    """Opens, checks, prolongs and ends sessions.
+
+    Parameters
+    ----------
+    second_factor_needed
+        Without one a session may do nothing but set it up.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        audit: AuditLog,
+        accounts: Accounts,
+        passwords: Passwords,
+        tokens: AccessTokens,
+        attempts: AttemptCounter,
+        lifetimes: Lifetimes,
+        limits: LoginLimits,
+        *,
+        second_factor_needed: bool,
+    ) -> None:
+        self._database = database
+        self._audit = audit
+        self._accounts = accounts
+        self._passwords = passwords
+        self._tokens = tokens
+        self._attempts = attempts
+        self._lifetimes = lifetimes
+        self._limits = limits
+        self._second_factor_needed = second_factor_needed
+
+    async def check_request(self, request: AuthorizationRequest) -> None:
+        """Refuse a client or a redirect address that is not registered, before anything is sent there.
+
+        Raises
+        ------
+        GrantError
+            If it is not, or there is no proper S256 challenge.
+        """
+        async with self._database.snapshot() as session:
+            client = await session.get(OAuthClient, request.client_id)
+        if client is None or client.disabled_at is not None or request.redirect_uri not in client.redirect_uris:
+            raise GrantError("invalid_request", "the client or its redirect_uri is not registered")
+        if len(request.challenge) != 43:
+            raise GrantError("invalid_request", "code_challenge must be the S256 challenge, 43 characters")
+
+    async def log_in(self, request: AuthorizationRequest, credentials: Credentials) -> str:
+        """Check who it is; an authorisation code for the client.
+
+        Raises
+        ------
+        AuthenticationError
+            If name, password or one-time code is wrong; nothing says which.
+        TooManyAttemptsError
+            If it failed too often for this name or from this address.
+        """
+        await self.check_request(request)
+        who = self._accounts.name_digest(credentials.name).hex()
+        await self._attempts.check("login-address", credentials.address, self._limits.per_address)
+        await self._attempts.take("login", who, self._limits.per_account, self._limits.window)
+        async with self._database.snapshot() as session:
+            user = await session.scalar(sa.select(User).where(User.name_digest == bytes.fromhex(who)))
+        right = await self._passwords.matches(credentials.password, user.password_hash if user else None)
+        code = new_secret()
+        async with self._database.transaction() as session:
+            if user is not None and right and user.disabled_at is None and user.totp_confirmed_at is not None:
+                right = await self._accounts.use_code(session, user, credentials.one_time_code)
+            if user is None or not right or user.disabled_at is not None:
+                await self._told(session, "anonymous", "none", "login", "denied")
+                user = None
+            else:
+                await session.execute(
+                    sa.insert(AuthorizationCode).values(
+                        digest=digest(code),
+                        client_id=request.client_id,
+                        user_id=user.user_id,
+                        session_id=uuid4(),
+                        redirect_uri=request.redirect_uri,
+                        challenge=request.challenge,
+                        second_factor=user.totp_confirmed_at is not None,
+                        expires_at=datetime.now(UTC) + timedelta(seconds=CODE_SECONDS),
+                    )
+                )
+                await self._told(session, str(user.user_id), user.role, "login", "success")
+        if user is None:
+            await self._attempts.count("login-address", credentials.address, self._limits.window)
+            raise AuthenticationError(_WRONG)
+        await self._attempts.forget("login", who)
+        return code
+
+    async def exchange_code(self, client_id: UUID, code: str, verifier: str, redirect_uri: str) -> Tokens:
+        """Give tokens for an authorisation code, once; a second use ends what the first began.
+
+        Raises
+        ------
+        GrantError
+            If code, verifier or redirect address do not fit.
+        """
+        tokens = None
+        async with self._database.transaction() as session:
+            opened = await self._redeem(session, client_id, code, verifier, redirect_uri)
+            if opened is not None:
+                row, user, client = opened
+                tokens = await self._pair(session, row.session_id, user, client)
+        if tokens is None:
+            raise GrantError("invalid_grant", _CODE)
+        return tokens
+
+    async def exchange_code_for_cookie(self, client_id: UUID, code: str, verifier: str, redirect_uri: str) -> str:
+        """Give a browser its cookie for an authorisation code, once: a secret that no script needs to see.
+
+        Raises
+        ------
+        GrantError
+            If code, verifier or redirect address do not fit.
+        """
+        cookie = new_secret()
+        async with self._database.transaction() as session:
+            opened = await self._redeem(session, client_id, code, verifier, redirect_uri)
+            if opened is not None:
+                opened[0].cookie_digest = digest(cookie)
+        if opened is None:
+            raise GrantError("invalid_grant", _CODE)
+        return cookie
+
+    async def _redeem(
+        self, session: AsyncSession, client_id: UUID, code: str, verifier: str, redirect_uri: str
+    ) -> tuple[Session, User, OAuthClient] | None:
+        """Open the session for which a code stands; ``None`` if the code is not valid."""
+        now = datetime.now(UTC)
+        row = await session.get(AuthorizationCode, digest(code[:_LONGEST_SECRET]), with_for_update=True)
+        if row is not None and row.used_at is not None:
+            await self._end(session, row.session_id, "code_reuse")
+            return None
+        if (
+            row is None
+            or row.expires_at <= now
+            or row.client_id != client_id
+            or row.redirect_uri != redirect_uri
+            or not hmac.compare_digest(row.challenge, _challenge(verifier))
+        ):
+            return None
+        row.used_at = now
+        user = await session.get_one(User, row.user_id)
+        client = await session.get_one(OAuthClient, client_id)
+        if user.disabled_at is not None or client.disabled_at is not None:
+            return None
+        opened = self._session(row.session_id, client, user.user_id, row.second_factor, now)
+        session.add(opened)
+        await session.flush()
+        return opened, user, client
+
+    async def refresh(self, client_id: UUID, refresh_token: str) -> Tokens:
+        """Give new tokens for a refresh token, once; a second use ends the session and everything it gave out.
+
+        Raises
+        ------
+        GrantError
+            If the token is unknown, used or its session has ended.
+        """
+        now, key = datetime.now(UTC), digest(refresh_token[:_LONGEST_SECRET])
+        tokens = None
+        async with self._database.transaction() as session:
+            session_id = await session.scalar(
+                sa.update(RefreshToken)
+                .where(RefreshToken.digest == key, RefreshToken.used_at.is_(None))
+                .values(used_at=now)
+                .returning(RefreshToken.session_id)
+            )
+            if session_id is None:
+                used = await session.get(RefreshToken, key)
+                if used is not None:
+                    await self._end(session, used.session_id, "refresh_reuse")
+            else:
+                found = await self._live(session, Session.session_id == session_id, now)
+                if found is not None and found[0].client_id == client_id and found[1] is not None:
+                    found[0].last_seen_at = now
+                    tokens = await self._pair(session, session_id, found[1], found[2])
+        if tokens is None:
+            raise GrantError("invalid_grant", "the refresh token is not valid; log in again")
+        return tokens
+
+    async def client_credentials(
+        self, client_id: UUID, secret: str, scopes: Collection[Permission] | None, address: str
+    ) -> Tokens:
+        """Give a machine its access token.
+
+        Raises
+        ------
+        GrantError
+            If client or secret is wrong, or a scope is not the client's.
+        TooManyAttemptsError
+            If it failed too often for this client.
+        """
+        await self._attempts.check("client", f"{client_id}", self._limits.per_account)
+        await self._attempts.check("login-address", address, self._limits.per_address)
+        now = datetime.now(UTC)
+        async with self._database.transaction() as session:
+            client = await session.get(OAuthClient, client_id)
+            known = client is not None and client.secret_digest is not None and client.disabled_at is None
+            expected = client.secret_digest if client and client.secret_digest else bytes(32)
+            right = hmac.compare_digest(expected, digest(secret[:_LONGEST_SECRET])) and known
+            if client is None or client.role is None or not right:
+                await self._told(session, "anonymous", "none", "client_login", "denied")
+            else:
+                role = Role(client.role)
+                allowed = frozenset(map(Permission, client.scopes)) & PERMISSIONS[role]
+                wanted = allowed if scopes is None else frozenset(scopes)
+                if not wanted <= allowed:
+                    raise GrantError("invalid_scope", "the client does not have this scope")
+                row = self._session(uuid4(), client, None, True, now)
+                row.scopes = sorted(wanted)
+                session.add(row)
+                await self._told(session, str(client_id), role, "client_login", "success")
+                claims = TokenClaims(row.session_id, client_id, audience(role))
+                return Tokens(self._tokens.issue(claims), None, self._tokens.lifetime, wanted)
+        await self._attempts.count("client", f"{client_id}", self._limits.window)
+        await self._attempts.count("login-address", address, self._limits.window)
+        raise GrantError("invalid_client", "the client or its secret is wrong")
+
+    async def authenticate(self, bearer: str) -> Principal:
+        """Who presents an access token or an API key.
+
+        Raises
+        ------
+        AuthenticationError
+            If it is not valid, or the session, the account or the client has ended.
+        """
+        if bearer.startswith(API_KEY_PREFIX):
+            return await self._authenticate_key(bearer)
+        claims = self._tokens.read(bearer)
+        now = datetime.now(UTC)
+        async with self._database.snapshot() as session:
+            found = await self._live(session, Session.session_id == claims.session_id, now)
+        if found is None:
+            raise AuthenticationError(_ENDED)
+        principal = self._principal(*found)
+        if principal.subject != claims.subject or audience(principal.role) != claims.audience:
+            raise AuthenticationError(_ENDED)
+        await self._seen(found[0], now)
+        return principal
+
+    async def authenticate_cookie(self, cookie: str) -> Principal:
+        """Who presents a browser's cookie.
+
+        Raises
+        ------
+        AuthenticationError
+            If it is not valid or its session has ended.
+        """
+        now = datetime.now(UTC)
+        async with self._database.snapshot() as session:
+            found = await self._live(session, Session.cookie_digest == digest(cookie[:_LONGEST_SECRET]), now)
+        if found is None:
+            raise AuthenticationError(_ENDED)
+        await self._seen(found[0], now)
+        return self._principal(*found)
+
+    async def authenticate_session(self, session_id: UUID) -> Principal:
+        """Who is behind a session that goes on, such as a WebSocket's.
+
+        Raises
+        ------
+        AuthenticationError
+            If it has ended.
+        """
+        async with self._database.snapshot() as session:
+            found = await self._live(session, Session.session_id == session_id, datetime.now(UTC))
+        if found is None:
+            raise AuthenticationError(_ENDED)
+        return self._principal(*found)
+
+    async def end(self, principal: Principal) -> None:
+        """Log out: the session and all its tokens end."""
+        async with self._database.transaction() as session:
+            await self._end(session, principal.session_id, "logout")
+
+    async def new_ticket(self, principal: Principal, patient_id: UUID) -> str:
+        """A ticket for one WebSocket about one patient, valid once and for seconds."""
+        ticket = new_secret()
+        async with self._database.transaction() as session:
+            await session.execute(
+                sa.insert(Ticket).values(
+                    digest=digest(ticket),
+                    session_id=principal.session_id,
+                    patient_id=patient_id,
+                    expires_at=datetime.now(UTC) + timedelta(seconds=TICKET_SECONDS),
+                )
+            )
+        return ticket
+
+    async def use_ticket(self, ticket: str) -> tuple[Principal, UUID]:
+        """Who comes with a ticket, and about which patient.
+
+        Raises
+        ------
+        AuthenticationError
+            If it is not valid, was used, or its session has ended.
+        """
+        now = datetime.now(UTC)
+        async with self._database.transaction() as session:
+            used = (
+                await session.execute(
+                    sa.update(Ticket)
+                    .where(
+                        Ticket.digest == digest(ticket[:_LONGEST_SECRET]),
+                        Ticket.used_at.is_(None),
+                        Ticket.expires_at > now,
+                    )
+                    .values(used_at=now)
+                    .returning(Ticket.session_id, Ticket.patient_id)
+                )
+            ).one_or_none()
+        if used is None:
+            raise AuthenticationError("the ticket is not valid; get a new one")
+        return await self.authenticate_session(used.session_id), used.patient_id
+
+    async def _authenticate_key(self, key: str) -> Principal:
+        now = datetime.now(UTC)
+        query = (
+            sa.select(ApiKey.key_id, OAuthClient)
+            .join(OAuthClient, OAuthClient.client_id == ApiKey.client_id)
+            .where(
+                ApiKey.digest == digest(key[:_LONGEST_SECRET]),
+                ApiKey.revoked_at.is_(None),
+                ApiKey.expires_at > now,
+                OAuthClient.disabled_at.is_(None),
+                OAuthClient.role.is_not(None),
+            )
+        )
+        async with self._database.snapshot() as session:
+            found = (await session.execute(query)).one_or_none()
+        if found is None:
+            raise AuthenticationError("the API key is not valid")
+        key_id, client = found
+        scopes = frozenset(map(Permission, client.scopes))
+        role = Role(str(client.role))
+        return Principal(client.client_id, key_id, role, client.organisation_id, None, scopes)
+
+    async def _live(
+        self, session: AsyncSession, which: sa.ColumnElement[bool], now: datetime
+    ) -> tuple[Session, User | None, OAuthClient] | None:
+        query = (
+            sa.select(Session, User, OAuthClient)
+            .join(OAuthClient, OAuthClient.client_id == Session.client_id)
+            .outerjoin(User, User.user_id == Session.user_id)
+            .where(
+                which,
+                Session.ended_at.is_(None),
+                Session.expires_at > now,
+                Session.last_seen_at > now - self._lifetimes.idle,
+                User.disabled_at.is_(None),
+                OAuthClient.disabled_at.is_(None),
+            )
+        )
+        found = (await session.execute(query)).one_or_none()
+        return None if found is None else (found[0], found[1], found[2])
+
+    def _principal(self, row: Session, user: User | None, client: OAuthClient) -> Principal:
+        scopes = frozenset(map(Permission, row.scopes))
+        if user is None:
+            role = Role(str(client.role))
+            return Principal(client.client_id, row.session_id, role, client.organisation_id, None, scopes)
+        return Principal(
+            user.user_id,
+            row.session_id,
+            Role(user.role),
+            user.organisation_id,
+            user.patient_id,
+            scopes,
+            row.second_factor or not self._second_factor_needed,
+        )
+
+    async def _seen(self, row: Session, now: datetime) -> None:
+        """Note now and then that the session is in use; not at each request, which would make every reader a writer."""
+        if now - row.last_seen_at > self._lifetimes.idle / 10:
+            async with self._database.transaction() as session:
+                await session.execute(
+                    sa.update(Session).where(Session.session_id == row.session_id).values(last_seen_at=now)
+                )
+
+    def _session(
+        self, session_id: UUID, client: OAuthClient, user_id: UUID | None, second_factor: bool, now: datetime
+    ) -> Session:
+        lifetime = self._lifetimes.absolute if user_id else timedelta(seconds=self._tokens.lifetime)
+        return Session(
+            session_id=session_id,
+            client_id=client.client_id,
+            user_id=user_id,
+            scopes=client.scopes,
+            second_factor=second_factor,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + lifetime,
+        )
+
+    async def _pair(self, session: AsyncSession, session_id: UUID, user: User, client: OAuthClient) -> Tokens:
+        role, refresh = Role(user.role), new_secret()
+        await session.execute(
+            sa.insert(RefreshToken).values(digest=digest(refresh), session_id=session_id, created_at=datetime.now(UTC))
+        )
+        access = self._tokens.issue(TokenClaims(session_id, user.user_id, audience(role)))
+        scopes = PERMISSIONS[role] & frozenset(map(Permission, client.scopes))
+        return Tokens(access, refresh, self._tokens.lifetime, scopes)
+
+    async def _end(self, session: AsyncSession, session_id: UUID, reason: str) -> None:
+        await session.execute(
+            sa.update(Session)
+            .where(Session.session_id == session_id, Session.ended_at.is_(None))
+            .values(ended_at=datetime.now(UTC), end_reason=reason)
+        )
+        row = await session.get(Session, session_id)
+        actor = "anonymous" if row is None else str(row.user_id or row.client_id)
+        await self._told(session, actor, "none", reason, "success", str(session_id))
+
+    async def _told(
+        self, session: AsyncSession, actor: str, role: str, action: str, outcome: str, *references: str
+    ) -> None:
+        access = Access(actor=actor, role=role, purpose="identity", correlation_id=correlation_id())
+        await self._audit.append_within(
+            session, Event(access=access, action=action, what="session", outcome=outcome, references=references)
+        )
+
+
+def _challenge(verifier: str) -> str:
+    """S256 of RFC 7636, section 4.2."""
+    hashed = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()

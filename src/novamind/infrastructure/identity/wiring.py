@@ -1,0 +1,68 @@
+"""Wiring: the parts of identity, made from the settings and what the rest of the system stands on."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from novamind.errors import ValidationError
+from novamind.infrastructure.bootstrap import Foundation
+from novamind.infrastructure.identity.access import AccessControl
+from novamind.infrastructure.identity.accounts import Accounts
+from novamind.infrastructure.identity.attempts import AttemptCounter
+from novamind.infrastructure.identity.passwords import Passwords
+from novamind.infrastructure.identity.secrets import AccountSeal, derived_key
+from novamind.infrastructure.identity.sessions import Lifetimes, LoginLimits, Sessions
+from novamind.infrastructure.identity.tokens import AccessTokens
+from novamind.settings import Settings
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Accounts, sessions, tokens and access control of one running system."""
+
+    accounts: Accounts
+    sessions: Sessions
+    tokens: AccessTokens
+    access: AccessControl
+    attempts: AttemptCounter
+
+
+def open_identity(settings: Settings, foundation: Foundation, passwords: Passwords | None = None) -> Identity:
+    """Make them.
+
+    Raises
+    ------
+    ValidationError
+        In production without a secret for the tokens.
+    """
+    database, audit, index = foundation.database, foundation.audit, foundation.index
+    passwords = passwords or Passwords()
+    seal = AccountSeal(derived_key(foundation.keys.index, "accounts"))
+    accounts = Accounts(database, index, audit, seal, passwords)
+    tokens = AccessTokens(_token_secrets(settings, foundation), settings.public_url, settings.access_token_seconds)
+    attempts = AttemptCounter(database, index)
+    sessions = Sessions(
+        database,
+        audit,
+        accounts,
+        passwords,
+        tokens,
+        attempts,
+        Lifetimes(timedelta(seconds=settings.session_idle_seconds), timedelta(seconds=settings.session_seconds)),
+        LoginLimits(
+            settings.login_attempts,
+            settings.login_failures_per_address,
+            timedelta(seconds=settings.login_window_seconds),
+        ),
+        second_factor_needed=settings.second_factor_needed,
+    )
+    access = AccessControl(database, audit, seal, attempts, timedelta(seconds=settings.emergency_seconds))
+    return Identity(accounts, sessions, tokens, access, attempts)
+
+
+def _token_secrets(settings: Settings, foundation: Foundation) -> tuple[bytes, ...]:
+    if not settings.has("jwt_secret"):
+        if settings.environment == "production":
+            raise ValidationError("NOVAMIND_JWT_SECRET must be set in production")
+        return (derived_key(foundation.keys.index, "development tokens"),)
+    previous = (settings.key("previous_jwt_secret"),) if settings.has("previous_jwt_secret") else ()
+    return (settings.key("jwt_secret"), *previous)

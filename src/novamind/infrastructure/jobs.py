@@ -1,0 +1,195 @@
+"""Work in the background, kept in the database until it is done: it survives the process, and any worker may do it.
+
+None of the kept job libraries fits: procrastinate needs PostgreSQL, arq, saq, dramatiq and taskiq a broker, and huey
+stores pickles; this server runs on one SQLite file as well. So a job is a row: whoever claims it holds it by a lease
+that is renewed while it runs; if the worker dies, another takes over.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Mapped, mapped_column
+
+from novamind.errors import NotFoundError, NovamindError, ServiceUnavailableError
+from novamind.infrastructure.database import Base, Database
+from novamind.infrastructure.logs import message
+
+ATTEMPTS: Final = 3
+_LEASE: Final = timedelta(seconds=30)
+_PAUSE_SECONDS: Final = 1.0
+_MOST_WAITING: Final = 20  # of one owner
+_FAILED = message("a job failed")
+
+log = structlog.get_logger()
+Handler = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Job(Base):
+    """One piece of work. What it takes and gives is identifiers and figures, nothing of a patient."""
+
+    __tablename__ = "jobs"
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner: Mapped[UUID] = mapped_column(index=True)
+    kind: Mapped[str] = mapped_column(sa.String(40))
+    state: Mapped[str] = mapped_column(sa.String(10), index=True)
+    asked: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    result: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
+    problem: Mapped[str | None] = mapped_column(sa.Text)
+    attempts: Mapped[int]
+    created_at: Mapped[datetime]
+    leased_until: Mapped[datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """What an owner is told."""
+
+    job_id: UUID
+    kind: str
+    state: State
+    created_at: datetime
+    result: dict[str, Any] | None
+    problem: str | None
+
+
+class Jobs:
+    """Takes jobs in and does them, one after another in each process.
+
+    Parameters
+    ----------
+    database
+        Where they wait.
+    handlers
+        Kind to what does it; the result is kept as JSON.
+    """
+
+    def __init__(self, database: Database, handlers: Mapping[str, Handler]) -> None:
+        self._database = database
+        self._handlers = dict(handlers)
+
+    async def submit(self, kind: str, owner: UUID, asked: Mapping[str, Any]) -> UUID:
+        """Put a job in the queue; its id.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            If the owner has too many waiting already.
+        """
+        job_id = uuid4()
+        waiting = sa.select(sa.func.count()).where(Job.owner == owner, Job.state.in_((State.WAITING, State.RUNNING)))
+        async with self._database.transaction() as session:
+            if (await session.scalar(waiting) or 0) >= _MOST_WAITING:
+                raise ServiceUnavailableError("too many of your jobs are waiting; come back when some are done")
+            await session.execute(
+                sa.insert(Job).values(
+                    job_id=job_id,
+                    owner=owner,
+                    kind=kind,
+                    state=State.WAITING,
+                    asked=dict(asked),
+                    attempts=0,
+                    created_at=datetime.now(UTC),
+                )
+            )
+        return job_id
+
+    async def status(self, job_id: UUID, owner: UUID) -> JobStatus:
+        """How one's own job stands.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none, or it is somebody else's.
+        """
+        async with self._database.snapshot() as session:
+            row = await session.get(Job, job_id)
+        if row is None or row.owner != owner:
+            raise NotFoundError("there is no job of this id")
+        return JobStatus(row.job_id, row.kind, State(row.state), row.created_at, row.result, row.problem)
+
+    async def waiting(self) -> int:
+        """How many jobs are not done yet."""
+        query = sa.select(sa.func.count()).where(Job.state.in_((State.WAITING, State.RUNNING)))
+        async with self._database.snapshot() as session:
+            return await session.scalar(query) or 0
+
+    async def work(self) -> None:
+        """Do what waits, for ever; a task of its own."""
+        while True:
+            try:
+                done = await self.step()
+            except ServiceUnavailableError as error:  # the database is away; it will be back
+                log.error(_FAILED, exc_info=error)
+                done = False
+            if not done:
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def step(self) -> bool:
+        """Do one job; whether there was one."""
+        job = await self._claim()
+        if job is None:
+            return False
+        renewing = asyncio.create_task(self._renew(job.job_id))
+        result, problem = None, None
+        try:
+            result = await self._handlers[job.kind](job.asked)
+        except NovamindError as error:
+            problem = str(error)
+        except Exception as error:
+            log.error(_FAILED, exc_info=error)
+            problem = "something went wrong here; the operators can find it in the log"
+        finally:
+            renewing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await renewing
+        state = State.DONE if problem is None else State.FAILED
+        async with self._database.transaction() as session:
+            await session.execute(
+                sa.update(Job)
+                .where(Job.job_id == job.job_id)
+                .values(state=state, result=result, problem=problem, leased_until=None)
+            )
+        return True
+
+    async def _claim(self) -> Job | None:
+        now = datetime.now(UTC)
+        free = sa.or_(Job.state == State.WAITING, sa.and_(Job.state == State.RUNNING, Job.leased_until < now))
+        query = sa.select(Job).where(free, Job.kind.in_(list(self._handlers))).order_by(Job.created_at).limit(1)
+        async with self._database.snapshot() as session:
+            if await session.scalar(query) is None:  # looking costs no writer anything
+                return None
+        async with self._database.transaction() as session:
+            job = await session.scalar(query.with_for_update(skip_locked=True))
+            if job is None:
+                return None
+            job.attempts += 1
+            if job.attempts > ATTEMPTS:
+                job.state, job.problem = State.FAILED, f"given up after {ATTEMPTS} attempts that were interrupted"
+                return None
+            job.state, job.leased_until = State.RUNNING, now + _LEASE
+        return job
+
+    async def _renew(self, job_id: UUID) -> None:
+        while True:
+            await asyncio.sleep(_LEASE.total_seconds() / 3)
+            with contextlib.suppress(ServiceUnavailableError):
+                async with self._database.transaction() as session:
+                    until = datetime.now(UTC) + _LEASE
+                    await session.execute(sa.update(Job).where(Job.job_id == job_id).values(leased_until=until))

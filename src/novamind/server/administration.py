@@ -1,0 +1,269 @@
+"""REST of administrators: accounts, clients, keys, who treats whom; and of everybody: oneself."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from novamind.errors import NotFoundError, ValidationError
+from novamind.infrastructure.audit import Access
+from novamind.infrastructure.identity.domain import Permission, Principal, Role
+from novamind.infrastructure.identity.sessions import access_of
+from novamind.server.caller import AtHome, Caller
+from novamind.server.house import House
+from novamind.server.patients import After, Limit, PatientId
+
+routes = APIRouter(prefix="/api/v1", tags=["administration"])
+
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=256)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewUser(_Body):
+    """An account to make."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200, examples=["dr.simulated"])]
+    password: Secret
+    role: Literal["clinician", "patient", "researcher", "analyst", "admin", "auditor"]
+    organisation_id: UUID | None = None
+    patient_id: UUID | None = None
+
+
+class NewRole(_Body):
+    """Another role."""
+
+    role: Literal["clinician", "researcher", "analyst", "admin", "auditor"]
+
+
+class AccountBody(BaseModel):
+    """An account."""
+
+    user_id: UUID
+    name: str
+    role: Role
+    organisation_id: UUID | None
+    patient_id: UUID | None
+    second_factor: bool
+    disabled: bool
+
+
+class AccountPage(BaseModel):
+    """A page of accounts."""
+
+    items: list[AccountBody]
+    next: UUID | None
+
+
+class Made(BaseModel):
+    """The id of what was made."""
+
+    id: UUID
+
+
+class NewClientBody(_Body):
+    """A client of a machine, or with redirect addresses of people."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,79}$", examples=["ward-gateway"])]
+    role: Literal["service", "analyst"] | None = None
+    scopes: Annotated[list[Permission] | None, Field(max_length=20)] = None
+    redirect_uris: Annotated[
+        list[Annotated[str, Field(pattern=r"^https?://[^\s#]{1,480}$")]], Field(max_length=10)
+    ] = []
+
+
+class ClientMade(Made):
+    """A client; the secret is shown this once."""
+
+    secret: str | None
+
+
+class NewKey(_Body):
+    """How long an API key lives."""
+
+    days: Annotated[int, Field(ge=1, le=365)] = 90
+
+
+class KeyMade(Made):
+    """An API key; it is shown this once."""
+
+    key: str
+
+
+class NewPassword(_Body):
+    """The password now, and the new one."""
+
+    password: Secret
+
+
+class SecondFactor(BaseModel):
+    """The secret for an authenticator app (TOTP, RFC 6238)."""
+
+    secret: str
+    uri: str
+
+
+class Code(_Body):
+    """A one-time code."""
+
+    code: Annotated[str, Field(pattern=r"^\d{6}$", examples=["123456"])]
+
+
+class Me(BaseModel):
+    """Who one is here."""
+
+    subject: UUID
+    role: Role
+    organisation_id: UUID | None
+    patient_id: UUID | None
+    second_factor: bool
+    permissions: list[Permission]
+
+
+async def _manage(house: House, caller: Principal) -> Access:
+    return await house.identity.access.permit(caller, Permission.USERS_MANAGE)
+
+
+@routes.get("/users", operation_id="listUsers")
+async def list_users(house: AtHome, caller: Caller, after: After = None, limit: Limit = 50) -> AccountPage:
+    """List the accounts of your organisation; of all, if you belong to none."""
+    await _manage(house, caller)
+    found = await house.identity.accounts.users(caller.organisation_id, after, limit)
+    items = [AccountBody.model_validate(one, from_attributes=True) for one in found]
+    return AccountPage(items=items, next=found[-1].user_id if len(found) == limit else None)
+
+
+@routes.post("/users", status_code=201, operation_id="addUser")
+async def add_user(house: AtHome, caller: Caller, new: NewUser) -> Made:
+    """Make an account."""
+    access = await _manage(house, caller)
+    if caller.organisation_id is not None and new.organisation_id not in (None, caller.organisation_id):
+        raise NotFoundError("there is no such organisation")
+    if new.patient_id is not None:
+        await house.identity.access.patient_within(caller, new.patient_id)
+    user_id = await house.identity.accounts.add_user(
+        new.name,
+        new.password.get_secret_value(),
+        Role(new.role),
+        access,
+        organisation_id=new.organisation_id or caller.organisation_id,
+        patient_id=new.patient_id,
+    )
+    return Made(id=user_id)
+
+
+@routes.put("/users/{user_id}/role", status_code=204, operation_id="changeRole")
+async def change_role(house: AtHome, caller: Caller, user_id: UUID, new: NewRole) -> None:
+    """Give another role; whoever is logged in is logged out."""
+    access = await _manage(house, caller)
+    await house.identity.accounts.change_role(user_id, Role(new.role), access, caller.organisation_id)
+
+
+@routes.delete("/users/{user_id}", status_code=204, operation_id="disableUser")
+async def disable_user(house: AtHome, caller: Caller, user_id: UUID) -> None:
+    """Shut an account at once."""
+    access = await _manage(house, caller)
+    await house.identity.accounts.disable(user_id, access, caller.organisation_id)
+
+
+@routes.delete("/users/{user_id}/second-factor", status_code=204, operation_id="removeSecondFactor")
+async def remove_second_factor(house: AtHome, caller: Caller, user_id: UUID) -> None:
+    """Take a second factor away, so that its owner can set up another."""
+    access = await _manage(house, caller)
+    await house.identity.accounts.remove_second_factor(user_id, access, caller.organisation_id)
+
+
+@routes.put("/users/{user_id}/patients/{patient_id}", status_code=204, operation_id="beginTreatment")
+async def begin_treatment(house: AtHome, caller: Caller, user_id: UUID, patient_id: PatientId) -> None:
+    """Let a clinician treat a patient."""
+    access = await _manage(house, caller)
+    await house.identity.access.patient_within(caller, patient_id)
+    await house.identity.accounts.require_clinician(user_id, caller.organisation_id)
+    await house.foundation.store.relate(user_id, patient_id, access)
+
+
+@routes.delete("/users/{user_id}/patients/{patient_id}", status_code=204, operation_id="endTreatment")
+async def end_treatment(house: AtHome, caller: Caller, user_id: UUID, patient_id: PatientId) -> None:
+    """End a clinician's treatment of a patient; it counts from the next request on."""
+    access = await _manage(house, caller)
+    await house.identity.access.patient_within(caller, patient_id)
+    await house.foundation.store.unrelate(user_id, patient_id, access)
+
+
+@routes.post("/clients", status_code=201, operation_id="addClient")
+async def add_client(house: AtHome, caller: Caller, new: NewClientBody) -> ClientMade:
+    """Make an OAuth client."""
+    access = await _manage(house, caller)
+    made = await house.identity.accounts.add_client(
+        new.name,
+        access,
+        role=None if new.role is None else Role(new.role),
+        organisation_id=caller.organisation_id,
+        scopes=new.scopes,
+        redirect_uris=new.redirect_uris,
+    )
+    return ClientMade(id=made.client_id, secret=made.secret)
+
+
+@routes.post("/clients/{client_id}/keys", status_code=201, operation_id="addKey")
+async def add_key(house: AtHome, caller: Caller, client_id: UUID, new: NewKey) -> KeyMade:
+    """Make an API key of a machine's client."""
+    access = await _manage(house, caller)
+    key_id, key = await house.identity.accounts.add_api_key(
+        client_id, timedelta(days=new.days), access, caller.organisation_id
+    )
+    return KeyMade(id=key_id, key=key)
+
+
+@routes.delete("/keys/{key_id}", status_code=204, operation_id="revokeKey")
+async def revoke_key(house: AtHome, caller: Caller, key_id: UUID) -> None:
+    """End an API key at once."""
+    access = await _manage(house, caller)
+    await house.identity.accounts.revoke_api_key(key_id, access, caller.organisation_id)
+
+
+@routes.get("/me", operation_id="whoAmI")
+async def who_am_i(caller: Caller) -> Me:
+    """Say who you are here and what you may do."""
+    return Me(
+        subject=caller.subject,
+        role=caller.role,
+        organisation_id=caller.organisation_id,
+        patient_id=caller.patient_id,
+        second_factor=caller.second_factor,
+        permissions=sorted(permission for permission in Permission if caller.may(permission)),
+    )
+
+
+@routes.put("/me/password", status_code=204, operation_id="changePassword")
+async def change_password(house: AtHome, caller: Caller, new: NewPassword) -> None:
+    """Set another password; every session ends."""
+    _person(caller)
+    await house.identity.accounts.change_password(
+        caller.subject, new.password.get_secret_value(), access_of(caller, "identity")
+    )
+
+
+@routes.post("/me/second-factor", status_code=201, operation_id="beginSecondFactor")
+async def begin_second_factor(house: AtHome, caller: Caller) -> SecondFactor:
+    """Draw the secret of a second factor; it counts once a code of it was confirmed."""
+    _person(caller)
+    secret = await house.identity.accounts.begin_second_factor(caller.subject)
+    return SecondFactor(secret=secret, uri=f"otpauth://totp/Novamind?secret={secret}&issuer=Novamind")
+
+
+@routes.post("/me/second-factor/confirm", status_code=204, operation_id="confirmSecondFactor")
+async def confirm_second_factor(house: AtHome, caller: Caller, code: Code) -> None:
+    """Begin to use the second factor."""
+    _person(caller)
+    await house.identity.attempts.take("second-factor", str(caller.subject), 10, timedelta(minutes=15))
+    await house.identity.accounts.confirm_second_factor(caller, code.code, access_of(caller, "identity"))
+
+
+def _person(caller: Principal) -> None:
+    if caller.role is Role.SERVICE:
+        raise ValidationError("a machine has neither password nor second factor")

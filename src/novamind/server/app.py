@@ -1,0 +1,180 @@
+"""The application: routes joined to the house, behind the door."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from novamind.errors import ValidationError
+from novamind.infrastructure.identity.domain import Permission
+from novamind.infrastructure.identity.passwords import Passwords
+from novamind.infrastructure.logs import configure
+from novamind.neurochemistry import endpoints as neurochemistry
+from novamind.pharmacogenomics import PharmacogenomicsService
+from novamind.pharmacogenomics import endpoints as pharmacogenomics
+from novamind.populations import endpoints as populations
+from novamind.server import administration, background, cds, jobs, oauth, patients
+from novamind.server.caller import AtHome, Caller
+from novamind.server.door import DOCUMENTATION, PUBLIC, Door
+from novamind.server.house import open_house
+from novamind.server.problems import RESPONSES, Problem, register
+from novamind.settings import Settings
+from novamind.symptoms import endpoints as symptoms
+from novamind.symptoms.service import default_service
+
+#: What ``novamind serve --only`` knows.
+ROOMS: Final = ("symptoms", "pharmacogenomics", "neurochemistry")
+
+_TABLE: Final = re.compile(r"/api/v1/populations/models")
+_FHIR: Final = re.compile(r"/api/v1/patients/[^/]+/fhir")
+
+
+def create_app(
+    settings: Settings | None = None, only: Sequence[str] = (), passwords: Passwords | None = None
+) -> FastAPI:
+    """Build the application.
+
+    Parameters
+    ----------
+    settings
+        The environment's where not given.
+    only
+        Serve these rooms alone (:data:`ROOMS`); nothing of a patient is stored or read then.
+    passwords
+        How passwords are hashed; tests take cheaper parameters.
+
+    Raises
+    ------
+    ValidationError
+        If there is no room of that name.
+    """
+    settings, only = settings or Settings(), checked_rooms(only)
+    configure(settings)
+    metrics = CollectorRegistry()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_house(settings, metrics, passwords) as house:
+            app.state.house = house
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(work) for work in (house.jobs.work(), background.publish(house.foundation))]
+                yield
+                for task in tasks:
+                    task.cancel()
+
+    app = FastAPI(
+        title="Novamind",
+        version=version("novamind"),
+        summary="Digital twins for psychiatry",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=RESPONSES,
+    )
+    app.include_router(_operations())
+    app.include_router(oauth.routes)
+    calculators = {
+        "symptoms": symptoms.router(default_service),
+        "pharmacogenomics": pharmacogenomics.router(PharmacogenomicsService()),
+        "neurochemistry": neurochemistry.router(),
+    }
+    for name in only or ROOMS:
+        app.include_router(calculators[name], prefix="/api/v1", dependencies=[Depends(_may_calculate)])
+    if not only:
+        app.include_router(patients.routes)
+        app.include_router(administration.routes)
+        app.include_router(cds.routes)
+        app.include_router(jobs.routes)
+        app.include_router(
+            populations.router(
+                lambda: background.twin_repository(settings.population_database_url, settings.population_dir),
+                background.submit_training,
+            ),
+            prefix="/api/v1",
+            dependencies=[Depends(_may_use_populations)],
+        )
+    register(app)
+    _document(app)
+    app.add_middleware(
+        Door,
+        settings=settings,
+        file_routes={_FHIR: settings.max_fhir_bytes, _TABLE: settings.max_table_bytes},
+        public=PUBLIC if settings.environment == "production" else PUBLIC | {DOCUMENTATION},
+        registry=metrics,
+    )
+    return app
+
+
+def from_environment() -> FastAPI:
+    """Build it in a worker process: settings and, in ``NOVAMIND_SERVE_ONLY``, rooms come from the environment."""
+    settings = Settings()
+    return create_app(settings, settings.serve_only)
+
+
+def checked_rooms(only: Sequence[str]) -> tuple[str, ...]:
+    """Rooms that can be served alone, each once.
+
+    Raises
+    ------
+    ValidationError
+        If there is no room of that name.
+    """
+    if set(only) - set(ROOMS):
+        raise ValidationError(f"there is no such room to serve alone; choose of {', '.join(ROOMS)}")
+    return tuple(dict.fromkeys(only))
+
+
+async def _may_use_populations(house: AtHome, caller: Caller) -> None:
+    await house.identity.access.permit(caller, Permission.POPULATIONS_USE)
+
+
+async def _may_calculate(house: AtHome, caller: Caller) -> None:
+    await house.identity.access.permit(caller, Permission.CALCULATE)
+
+
+def _operations() -> APIRouter:
+    routes = APIRouter(tags=["operations"])
+
+    @routes.get("/health", operation_id="health")
+    async def health() -> dict[str, str]:
+        """Whether the process lives."""
+        return {"status": "alive"}
+
+    @routes.get("/ready", operation_id="ready")
+    async def ready(house: AtHome) -> dict[str, str]:
+        """Whether the database answers, so that requests can be sent here."""
+        async with house.foundation.database.snapshot() as session:
+            await session.execute(sa.text("SELECT 1"))
+        return {"status": "ready"}
+
+    @routes.get("/metrics", operation_id="metrics", response_class=Response)
+    async def metrics(house: AtHome, caller: Caller) -> Response:
+        """Figures for Prometheus, of this process."""
+        await house.identity.access.permit(caller, Permission.METRICS_READ)
+        return Response(generate_latest(house.metrics), media_type=CONTENT_TYPE_LATEST)
+
+    return routes
+
+
+def _document(app: FastAPI) -> None:
+    """Complete what FastAPI knows of itself by the form of our errors."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        known = app.openapi_schema is not None
+        described = describe()
+        if not known:
+            described["components"]["schemas"]["Problem"] = Problem.model_json_schema(
+                ref_template="#/components/schemas/{model}"
+            )
+            described["components"]["schemas"] |= described["components"]["schemas"]["Problem"].pop("$defs")
+        return described
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,52 @@
+"""A demo clinic with simulated patients, so that there is something to see after the first start."""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from novamind.infrastructure.identity.domain import Permission, Principal, Role
+from novamind.infrastructure.identity.secrets import new_secret
+from novamind.infrastructure.identity.tables import User
+from novamind.infrastructure.patient_store import Identity
+from novamind.server.house import House
+from novamind.twin.simulated import simulated_record
+
+CLINICIAN: Final = "demo"
+ADMINISTRATOR: Final = "demo-admin"
+ANALYST: Final = "demo-analyst"
+_SEEDS: Final = (7, 11, 23)
+
+
+@dataclass(frozen=True)
+class Login:
+    """A name and a password that were drawn for this demo."""
+
+    name: str
+    password: str
+
+
+async def seed(house: House) -> tuple[Login, ...]:
+    """Make the demo clinic unless somebody has an account here; the logins, which are stored nowhere in the clear."""
+    async with house.foundation.database.snapshot() as session:
+        if await session.scalar(sa.select(sa.func.count()).select_from(User)):
+            return ()
+    access = house.operator("demo")
+    organisation_id = await house.foundation.store.add_organisation("Demo clinic (simulated)", access)
+    accounts = house.identity.accounts
+    logins = tuple(Login(name, new_secret()[:20]) for name in (CLINICIAN, ADMINISTRATOR, ANALYST))
+    roles = (Role.CLINICIAN, Role.ADMIN, Role.ANALYST)
+    user_ids = [
+        await accounts.add_user(login.name, login.password, role, access, organisation_id=organisation_id)
+        for login, role in zip(logins, roles, strict=True)
+    ]
+    clinician = Principal(
+        user_ids[0], uuid4(), Role.CLINICIAN, organisation_id, None, frozenset(Permission), second_factor=True
+    )
+    for number in _SEEDS:
+        record = simulated_record(number)
+        details = {"name": f"Simulated Person {number}", "birth_date": f"{record.demographics['birth_year']}-01-01"}
+        patient_id = await house.clinic.register(clinician, Identity({"mrn": f"SIM-{number:04d}"}, details))
+        await house.clinic.import_record(clinician, patient_id, record)
+    return logins

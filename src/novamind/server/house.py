@@ -1,0 +1,71 @@
+"""Everything that a running server stands on, joined in one object."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from prometheus_client import CollectorRegistry
+
+from novamind.infrastructure.audit import Access
+from novamind.infrastructure.bootstrap import Foundation, open_foundation
+from novamind.infrastructure.identity.passwords import Passwords
+from novamind.infrastructure.identity.wiring import Identity, open_identity
+from novamind.infrastructure.jobs import Jobs
+from novamind.pharmacogenomics import PharmacogenomicsService
+from novamind.server import background
+from novamind.server.clinic import Clinic
+from novamind.server.first_party import register_first_party
+from novamind.settings import Settings
+from novamind.symptoms.service import default_service
+from novamind.twin import DigitalTwinIntegrationService
+
+
+@dataclass(frozen=True)
+class House:
+    """What routes ask for."""
+
+    settings: Settings
+    foundation: Foundation
+    identity: Identity
+    clinic: Clinic
+    jobs: Jobs
+    metrics: CollectorRegistry
+
+    def operator(self, purpose: str) -> Access:
+        """Who acts from the shell: whoever may read the keys."""
+        return Access(actor="shell", role="operator", purpose=purpose, correlation_id=uuid4().hex)
+
+
+@asynccontextmanager
+async def open_house(
+    settings: Settings, metrics: CollectorRegistry | None = None, passwords: Passwords | None = None
+) -> AsyncIterator[House]:
+    """Open keys, database and services.
+
+    Raises
+    ------
+    ValidationError
+        If a key is missing or was not drawn at random.
+    ServiceUnavailableError
+        If the database does not answer.
+    """
+    async with open_foundation(settings) as foundation:
+        identity = open_identity(settings, foundation, passwords)
+        await register_first_party(foundation.database, settings.public_url)
+        clinic = Clinic(
+            identity.access,
+            foundation.store,
+            foundation.audit,
+            default_service(),
+            PharmacogenomicsService(),
+            DigitalTwinIntegrationService(),
+        )
+        yield House(
+            settings,
+            foundation,
+            identity,
+            clinic,
+            background.jobs(settings, foundation),
+            metrics or CollectorRegistry(),
+        )

@@ -1,0 +1,187 @@
+"""OAuth 2.1 on the wire: the login page, codes for tokens, refresh, client credentials, keys, logging out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.templating import Jinja2Templates
+from pydantic import BaseModel
+
+from novamind.errors import AuthenticationError
+from novamind.infrastructure.identity.attempts import TooManyAttemptsError
+from novamind.infrastructure.identity.domain import Permission
+from novamind.infrastructure.identity.sessions import AuthorizationRequest, Credentials, GrantError, Tokens
+from novamind.server.caller import AtHome, Caller
+
+_templates: Final = Jinja2Templates(Path(__file__).with_name("templates"))
+_LONGEST: Final = 1000
+
+Text = Annotated[str, Form(max_length=_LONGEST)]
+Asked = Annotated[str, Query(max_length=_LONGEST)]
+
+routes = APIRouter(tags=["identity"])
+
+
+class TokenBody(BaseModel):
+    """Tokens (RFC 6749, section 5.1)."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the name of the scheme
+    expires_in: int
+    refresh_token: str | None = None
+    scope: str
+
+
+class OAuthProblem(BaseModel):
+    """An error of the token endpoint (RFC 6749, section 5.2)."""
+
+    error: str
+    error_description: str
+
+
+_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {status: {"model": OAuthProblem} for status in (400, 401)}
+
+
+@routes.get("/oauth/authorize", response_class=HTMLResponse, operation_id="loginPage")
+async def login_page(
+    request: Request,
+    house: AtHome,
+    client_id: UUID,
+    redirect_uri: Asked,
+    code_challenge: Asked,
+    response_type: Literal["code"] = "code",
+    code_challenge_method: Literal["S256"] = "S256",
+    state: Asked = "",
+) -> Response:
+    """The page on which people log in; a client sends them here (RFC 6749 4.1.1 with RFC 7636)."""
+    del response_type, code_challenge_method
+    asked = AuthorizationRequest(client_id, redirect_uri, code_challenge)
+    try:
+        await house.identity.sessions.check_request(asked)
+    except GrantError as error:
+        return _refused(error)
+    return _page(request, asked, state)
+
+
+@routes.post("/oauth/authorize", response_class=RedirectResponse, status_code=303, operation_id="logIn")
+async def log_in(
+    request: Request,
+    house: AtHome,
+    client_id: Annotated[UUID, Form()],
+    redirect_uri: Text,
+    code_challenge: Text,
+    username: Text,
+    password: Text,
+    one_time_code: Text = "",
+    state: Text = "",
+) -> Response:
+    """Log in: name, password and one-time code at once; the answer leads back to the client with a code."""
+    asked = AuthorizationRequest(client_id, redirect_uri, code_challenge)
+    address = request.client.host if request.client else "unknown"
+    try:
+        code = await house.identity.sessions.log_in(
+            asked, Credentials(username, password, one_time_code.strip(), address)
+        )
+    except GrantError as error:
+        return _refused(error)
+    except AuthenticationError as error:
+        return _page(request, asked, state, str(error), 401)
+    except TooManyAttemptsError as error:
+        return _page(request, asked, state, str(error), 429, {"Retry-After": str(error.seconds)})
+    answer = {"code": code, "iss": house.settings.public_url} | ({"state": state} if state else {})
+    return RedirectResponse(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(answer)}", 303)
+
+
+@routes.post("/oauth/token", responses=_REFUSALS, operation_id="getTokens")
+async def get_tokens(
+    request: Request,
+    house: AtHome,
+    grant_type: Literal["authorization_code", "refresh_token", "client_credentials"] = Form(),
+    client_id: UUID = Form(),  # noqa: B008
+    client_secret: Text = "",
+    code: Text = "",
+    code_verifier: Text = "",
+    redirect_uri: Text = "",
+    refresh_token: Text = "",
+    scope: Text = "",
+) -> TokenBody:
+    """Get tokens: for a code with its verifier, for a refresh token (each works once), or for a machine's secret."""
+    sessions = house.identity.sessions
+    address = request.client.host if request.client else "unknown"
+    try:
+        if grant_type == "authorization_code":
+            tokens = await sessions.exchange_code(client_id, code, code_verifier, redirect_uri)
+        elif grant_type == "refresh_token":
+            tokens = await sessions.refresh(client_id, refresh_token)
+        else:
+            tokens = await sessions.client_credentials(client_id, client_secret, _scopes(scope), address)
+    except GrantError as error:
+        return _refused(error)  # type: ignore[return-value]
+    return _body(tokens)
+
+
+@routes.post("/oauth/logout", status_code=204, operation_id="logOut")
+async def log_out(house: AtHome, caller: Caller) -> None:
+    """End this session with all its tokens, at once."""
+    await house.identity.sessions.end(caller)
+
+
+@routes.get("/.well-known/jwks.json", operation_id="keySet")
+async def key_set(house: AtHome) -> dict[str, Any]:
+    """The public keys that sign access tokens."""
+    return house.identity.tokens.public_keys()
+
+
+@routes.get("/.well-known/smart-configuration", operation_id="configuration")
+async def configuration(house: AtHome) -> dict[str, Any]:
+    """Where everything is and what is supported (RFC 8414, SMART App Launch)."""
+    at = house.settings.public_url
+    return {
+        "issuer": at,
+        "jwks_uri": f"{at}/.well-known/jwks.json",
+        "authorization_endpoint": f"{at}/oauth/authorize",
+        "token_endpoint": f"{at}/oauth/token",
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "response_types_supported": ["code"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["none", "client_secret_post"],
+        "scopes_supported": sorted(Permission),
+        "capabilities": ["permission-v2"],
+    }
+
+
+def _body(tokens: Tokens) -> TokenBody:
+    return TokenBody(
+        access_token=tokens.access_token,
+        refresh_token=tokens.refresh_token,
+        expires_in=tokens.expires_in,
+        scope=" ".join(sorted(tokens.scopes)),
+    )
+
+
+def _scopes(text: str) -> frozenset[Permission] | None:
+    try:
+        return frozenset(map(Permission, text.split())) or None
+    except ValueError as error:
+        raise GrantError("invalid_scope", "there is no such scope") from error
+
+
+def _refused(error: GrantError) -> JSONResponse:
+    status = 401 if error.code == "invalid_client" else 400
+    return JSONResponse({"error": error.code, "error_description": str(error)}, status)
+
+
+def _page(
+    request: Request,
+    asked: AuthorizationRequest,
+    state: str,
+    refusal: str = "",
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    context = {"asked": asked, "state": state, "refusal": refusal}
+    return _templates.TemplateResponse(request, "login.html", context, status, headers)

@@ -1,0 +1,150 @@
+"""Errors as RFC 9457 problems: what is wrong and what to do, never a value that somebody sent, never where it broke."""
+
+import http
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pydantic
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from novamind.errors import (
+    AuthenticationError,
+    AuthorizationError,
+    DataProcessingError,
+    InsufficientDataError,
+    ModelInferenceError,
+    NotFoundError,
+    NovamindError,
+    ServiceUnavailableError,
+    ValidationError,
+)
+from novamind.infrastructure.identity.attempts import TooManyAttemptsError
+from novamind.infrastructure.logs import message
+from novamind.infrastructure.vault import TamperedError
+from novamind.records import FhirImportError
+
+MEDIA_TYPE: Final = "application/problem+json"
+FHIR_JSON: Final = "application/fhir+json"
+_RETRY_SECONDS: Final = "5"
+_FAILED = message("a request failed")
+_NAME: Final = re.compile(r"[a-z][a-z_]{0,39}")
+_MOST_LISTED: Final = 20
+
+#: Status and kind of each error, the most special first.
+_KINDS: Final[tuple[tuple[type[NovamindError], int, str], ...]] = (
+    (AuthenticationError, 401, "not-authenticated"),
+    (AuthorizationError, 403, "not-allowed"),
+    (NotFoundError, 404, "not-found"),
+    (InsufficientDataError, 422, "insufficient-data"),
+    (ValidationError, 422, "invalid"),
+    (TooManyAttemptsError, 429, "too-many-attempts"),
+    (TamperedError, 503, "stored-value-altered"),
+    (DataProcessingError, 422, "unreadable"),
+    (ModelInferenceError, 503, "model-unavailable"),
+    (ServiceUnavailableError, 503, "unavailable"),
+)
+
+log = structlog.get_logger()
+
+
+class Wrong(pydantic.BaseModel):
+    """One thing that is wrong, and where."""
+
+    location: str
+    problem: str
+
+
+class Problem(pydantic.BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[Wrong] = []
+
+
+#: For OpenAPI: the answers that any route may give.
+RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    status: {
+        "description": http.HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status in (400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
+}
+
+
+def problem(
+    status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None, errors: Sequence[Wrong] = ()
+) -> JSONResponse:
+    """A problem as an answer."""
+    body = Problem(
+        type=f"urn:novamind:problem:{kind}",
+        title=http.HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        errors=list(errors),
+    )
+    added = dict(headers or {})
+    if status == 401:
+        added["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        added["Retry-After"] = _RETRY_SECONDS
+    return JSONResponse(body.model_dump(exclude_defaults=True), status, added, MEDIA_TYPE)
+
+
+def of_error(error: NovamindError) -> JSONResponse:
+    """The problem that one of our errors is."""
+    status, kind = next(((status, kind) for of, status, kind in _KINDS if isinstance(error, of)), (422, "invalid"))
+    headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooManyAttemptsError) else None
+    if status == 503:
+        log.error(_FAILED, exc_info=error)
+    return problem(status, kind, str(error), headers)
+
+
+def unexpected(error: Exception) -> JSONResponse:
+    """The problem that is ours: the log has the place, the answer has nothing."""
+    log.error(_FAILED, exc_info=error)
+    return problem(500, "internal", "something went wrong here; the operators can find it by the X-Request-Id")
+
+
+def register(app: FastAPI) -> None:
+    """Let every error of the application become a problem."""
+
+    @app.exception_handler(NovamindError)
+    async def ours(_request: Request, error: NovamindError) -> JSONResponse:
+        return of_error(error)
+
+    @app.exception_handler(FhirImportError)
+    async def of_fhir(_request: Request, error: FhirImportError) -> JSONResponse:
+        return JSONResponse(error.outcome.to_fhir(), 422, media_type=FHIR_JSON)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        listed = [Wrong(location=_place(each["loc"]), problem=_text(each)) for each in error.errors()[:_MOST_LISTED]]
+        return problem(422, "invalid", "the request does not have the form that /openapi.json describes", errors=listed)
+
+    @app.exception_handler(HTTPException)
+    async def of_the_framework(_request: Request, error: HTTPException) -> JSONResponse:
+        detail = {404: "there is nothing here", 405: "this method is not offered here"}.get(
+            error.status_code, "the request cannot be read"
+        )
+        return problem(error.status_code, "http", detail, error.headers)
+
+
+def _place(parts: Sequence[Any]) -> str:
+    """Where it is wrong; only numbers and names that a programmer gave, since a key may be anything."""
+    named = (str(part) if isinstance(part, int) or _NAME.fullmatch(str(part)) else "…" for part in parts)
+    return ".".join(named)
+
+
+def _text(error: Mapping[str, Any]) -> str:
+    """What is wrong; the text of our own checks, or pydantic's, which names the rule and not the value."""
+    if error["type"] in ("uuid_parsing", "json_invalid") or error["type"].endswith(("_parsing", "_from_date_parsing")):
+        return f"is not a valid {error['type'].split('_')[0]}"
+    return str(error["msg"])

@@ -1,0 +1,3 @@
+from tests.server.conftest import world
+
+__all__ = ["world"]

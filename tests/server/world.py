@@ -1,0 +1,238 @@
+"""A small world to attack: two clinics, their people, patients with one object of every kind, one or more workers."""
+
+import asyncio
+import base64
+import hashlib
+import secrets
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import httpx
+from fastapi import FastAPI
+
+from novamind.infrastructure.identity.domain import Role
+from novamind.infrastructure.identity.passwords import Passwords
+from novamind.server.app import create_app
+from novamind.server.first_party import FIRST_PARTY
+from novamind.server.house import House
+from novamind.settings import Settings
+
+CHEAP = Passwords(time_cost=1, memory_kib=64)
+BASE = "http://127.0.0.1:8000"
+CALLBACK = f"{BASE}/callback"
+FHIR_JSON = "application/fhir+json"
+
+PEOPLE = {
+    "C11": (Role.CLINICIAN, 0),
+    "C12": (Role.CLINICIAN, 0),
+    "C21": (Role.CLINICIAN, 1),
+    "admin": (Role.ADMIN, 0),
+    "auditor": (Role.AUDITOR, 0),
+    "researcher": (Role.RESEARCHER, 0),
+    "analyst": (Role.ANALYST, None),
+}
+#: Patient to the clinician who registers, and so treats, them.
+PATIENTS = {"P1": "C11", "P2": "C11", "P3": "C12", "P4": "C21"}
+
+
+def canary(*parts: str) -> str:
+    """A text that cannot occur by chance."""
+    return f"CANARY-{'-'.join(parts)}-{secrets.token_hex(8)}"
+
+
+def challenge(verifier: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+class World:
+    """Workers on one database, and whoever calls them; everything runs on one event loop."""
+
+    def __init__(self, database_url: str, folder: Path, workers: int = 2, **options: Any) -> None:
+        self.settings = Settings(
+            database_url=database_url,
+            key_file=folder / "keys.json",
+            audit_witness=folder / "witness",
+            population_database_url=f"sqlite:///{folder}/populations.db",
+            population_dir=folder / "populations",
+            login_failures_per_address=10_000,
+            **options,
+        )
+        self._runner = asyncio.Runner()
+        self._stack = AsyncExitStack()
+        self.apps: list[FastAPI] = [create_app(self.settings, passwords=CHEAP) for _ in range(workers)]
+        self.clients: list[httpx.AsyncClient] = []
+        self.passwords: dict[str, str] = {}
+        self.users: dict[str, UUID] = {}
+        self.tokens: dict[str, str] = {}
+        self.refresh_tokens: dict[str, str] = {}
+        self.patients: dict[str, str] = {}
+        self.organisations: list[UUID] = []
+        self.canaries: list[str] = []
+
+    def __enter__(self) -> Self:
+        self.run(self._open())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self._stack.aclose())
+        self._runner.close()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self._runner.run(work)
+
+    @property
+    def house(self) -> House:
+        return self.apps[0].state.house
+
+    async def _open(self) -> None:
+        for app in self.apps:
+            await self._stack.enter_async_context(app.router.lifespan_context(app))
+            # A server answers 500 where the test's transport would raise.
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            self.clients.append(
+                await self._stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=BASE))
+            )
+
+    # --- people -----------------------------------------------------------------------------------------------------
+
+    def populate(self) -> Self:
+        """Make everybody, log them in, and give every patient one object of every kind."""
+        access = self.house.operator("test")
+        for number in (1, 2):
+            self.organisations.append(
+                self.run(self.house.foundation.store.add_organisation(f"Clinic {number}", access))
+            )
+        for name, (role, place) in PEOPLE.items():
+            self.add_user(name, role, None if place is None else self.organisations[place])
+            self.log_in(name)
+        for name, clinician in PATIENTS.items():
+            self.add_patient(name, clinician)
+        p1 = UUID(self.patients["P1"])
+        self.add_user("P1-self", Role.PATIENT, self.organisations[0], p1)
+        self.log_in("P1-self")
+        for number in (1, 2):
+            self._add_service(f"service{number}", self.organisations[number - 1])
+        return self
+
+    def add_user(self, name: str, role: Role, organisation: UUID | None, patient: UUID | None = None) -> UUID:
+        password = canary(name, "password")
+        work = self.house.identity.accounts.add_user(
+            name, password, role, self.house.operator("test"), organisation_id=organisation, patient_id=patient
+        )
+        self.passwords[name], self.users[name] = password, self.run(work)
+        self.canaries.append(password)
+        return self.users[name]
+
+    def add_patient(self, name: str, clinician: str) -> str:
+        said = {field: canary(name, field) for field in ("name", "mrn", "email", "drug")}
+        self.canaries += said.values()
+        body = {
+            "name": said["name"],
+            "birth_date": "1980-05-17",
+            "timezone": "Europe/Berlin",
+            "identifiers": {"mrn": said["mrn"], "email": said["email"]},
+        }
+        made = self.call("POST", "/api/v1/patients", clinician, json=body)
+        assert made.status_code == 201, made.text
+        self.patients[name] = patient_id = made.json()["ids"][0]
+        at = f"/api/v1/patients/{patient_id}"
+        reports = [
+            {"symptom": "PHQ-9", "timestamp": f"2026-03-{day:02d}T08:00:00+01:00", "value": 8 + day % 7}
+            for day in range(1, 29)
+        ]
+        times = [f"2026-03-{day:02d}T07:00:00+01:00" for day in range(1, 29)]
+        stretch = {
+            "signal": "sleep_duration",
+            "unit": "h",
+            "timestamps": times,
+            "values": [7 + i % 3 for i in range(28)],
+        }
+        for path, what in (
+            ("reports", {"reports": reports}),
+            ("biometrics", {"stretches": [stretch]}),
+            ("genotype", {"genes": {"CYP2D6": "*4/*4"}}),
+            ("medications", {"medication": said["drug"], "start": "2026-01-01", "dose_mg": 10}),
+        ):
+            added = self.call("POST", f"{at}/{path}", clinician, json=what)
+            assert added.status_code == 201, added.text
+        return patient_id
+
+    def _add_service(self, name: str, organisation: UUID) -> None:
+        accounts = self.house.identity.accounts
+        made = self.run(
+            accounts.add_client(name, self.house.operator("test"), role=Role.SERVICE, organisation_id=organisation)
+        )
+        answer = self.token(
+            grant_type="client_credentials", client_id=str(made.client_id), client_secret=str(made.secret)
+        )
+        self.tokens[name] = answer.json()["access_token"]
+        self.users[name] = made.client_id
+
+    # --- calls ------------------------------------------------------------------------------------------------------
+
+    def call(self, method: str, path: str, who: str | None = None, worker: int = 0, **options: Any) -> httpx.Response:
+        return self.run(self.acall(method, path, who, worker, **options))
+
+    async def acall(
+        self, method: str, path: str, who: str | None = None, worker: int = 0, **options: Any
+    ) -> httpx.Response:
+        headers = dict(options.pop("headers", {}))
+        if who is not None:
+            headers.setdefault("Authorization", f"Bearer {self.tokens.get(who, who)}")
+        return await self.clients[worker].request(method, path, headers=headers, **options)
+
+    def authorize(
+        self, name: str, password: str, verifier: str = "v" * 43, worker: int = 0, **more: str
+    ) -> httpx.Response:
+        form = {
+            "client_id": str(FIRST_PARTY),
+            "redirect_uri": CALLBACK,
+            "code_challenge": challenge(verifier),
+            "username": name,
+            "password": password,
+        } | more
+        return self.call("POST", "/oauth/authorize", worker=worker, data=form)
+
+    def code(self, name: str, verifier: str = "v" * 43, **more: str) -> str:
+        answer = self.authorize(name, self.passwords[name], verifier, **more)
+        assert answer.status_code == 303, answer.text
+        return parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
+
+    def token(self, worker: int = 0, **form: str) -> httpx.Response:
+        return self.call("POST", "/oauth/token", worker=worker, data=form)
+
+    def redeem(self, code: str, verifier: str = "v" * 43) -> httpx.Response:
+        return self.token(
+            grant_type="authorization_code",
+            client_id=str(FIRST_PARTY),
+            code=code,
+            code_verifier=verifier,
+            redirect_uri=CALLBACK,
+        )
+
+    def refresh(self, refresh_token: str, worker: int = 0) -> httpx.Response:
+        return self.token(worker, grant_type="refresh_token", client_id=str(FIRST_PARTY), refresh_token=refresh_token)
+
+    def log_in(self, name: str, **more: str) -> str:
+        tokens = self.redeem(self.code(name, **more)).json()
+        self.tokens[name], self.refresh_tokens[name] = tokens["access_token"], tokens["refresh_token"]
+        return self.tokens[name]
+
+    def audited(self, action: str | None = None, outcome: str | None = None) -> list[dict[str, Any]]:
+        """Entries of the audit, the first first."""
+        import json
+
+        import sqlalchemy as sa
+
+        from novamind.infrastructure.tables import AuditEntry
+
+        async def read() -> list[str]:
+            async with self.house.foundation.database.snapshot() as session:
+                return list(await session.scalars(sa.select(AuditEntry.content).order_by(AuditEntry.sequence)))
+
+        entries = [json.loads(content) for content in self.run(read())]
+        return [one for one in entries if action in (None, one["action"]) and outcome in (None, one["outcome"])]
