@@ -11,7 +11,16 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_ROOMS = ("cohorts", "neurochemistry", "pharmacogenomics", "populations", "records", "symptoms", "timeline")
+_ROOMS = (
+    "biometrics",
+    "cohorts",
+    "neurochemistry",
+    "pharmacogenomics",
+    "populations",
+    "records",
+    "symptoms",
+    "timeline",
+)
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -5,6 +5,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
+from novamind.biometrics import commands as biometrics
 from novamind.errors import NovamindError, ValidationError
 from novamind.neurochemistry import commands as neurochemistry
 from novamind.pharmacogenomics import commands as pharmacogenomics
@@ -40,6 +41,7 @@ def root(context: typer.Context) -> None:
 train = typer.Typer(help="Make a room's models again, or fit them on your own data.")
 app.add_typer(train, name="train")
 symptoms.register(app, train)
+biometrics.register(app, train)
 pharmacogenomics.register(app)
 neurochemistry.register(app, train)
 populations.register(app)
