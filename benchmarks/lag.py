@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from lag_worlds import WORLDS, world
+from novamind.biometrics.detector import SHIPPED
 from novamind.biometrics.domain import PersonSeries
 from novamind.biometrics.engine import analyse
 from novamind.biometrics.service import BiometricCorrelationService, default_service
@@ -28,7 +29,7 @@ from tables import fill, markdown
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "lag.json"
 PAGE = ROOT / "docs" / "biometrics.md"
-SECTIONS = ("realistic", "rich", "chance", "real", "speed", "rows", "docs")
+SECTIONS = ("realistic", "rich", "chance", "real", "learned", "speed", "rows", "docs")
 FIGURES = (
     "pairs", "direct", "negative", "auc", "power_at_fpr_0.05", "power", "fpr", "fdr", "accuracy", "lag_mae",
     "lag_median_ae", "lag_ci90_coverage", "lag_ci90_width", "sign_acc", "rate_null", "rate_external", "rate_common",
@@ -61,6 +62,8 @@ def main() -> None:
                 print(f"real: skipped, there is no {folder}")
                 continue
             results[section] = real(folder)
+        elif section == "learned":
+            results[section] = learned(results.get(section, {}))
         elif section == "speed":
             results[section] = speed()
         elif section == "rows":
@@ -223,6 +226,16 @@ def links(signals: pl.DataFrame, reports: pl.DataFrame) -> dict[str, Any]:
     }
 
 
+def learned(before: dict[str, Any]) -> dict[str, Any]:
+    """What training measured on persons of the other population; the LSTM's where it was trained (see ``--lstm``)."""
+    manifest = json.loads((SHIPPED / "manifest.json").read_text())["validation"]
+    return {
+        "the engine's evidence alone": manifest["evidence"],
+        "the network on its profiles": manifest["network"],
+        "both, as shipped": manifest["both"],
+    } | {name: figures for name, figures in before.items() if "LSTM" in name}
+
+
 def speed() -> dict[str, float]:
     """CPU seconds a patient of 120 days, 6 hourly signals and 4 symptoms, beside an iid Pearson scan of the same."""
     rng = np.random.default_rng(0)
@@ -315,6 +328,11 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
                 for name, both in results["real"].items()
                 for how, figures in both.items()
             ],
+        )
+    if "learned" in results:
+        out["learned"] = markdown(
+            ["", "pairs", "AUC", "power at 5 % false positives", "power at 10 % false discoveries"],
+            [[name, *(cell(value) for value in figures.values())] for name, figures in results["learned"].items()],
         )
     if "speed" in results:
         out["speed"] = markdown(

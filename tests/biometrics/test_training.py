@@ -18,8 +18,9 @@ def test_calibration_makes_odds_true() -> None:
     truth = rng.normal(-2, 2, 20_000)
     label = (rng.random(20_000) < expit(truth)).astype(np.float32)
     label[:50] = np.nan
-    slope, intercept = calibrate(2 * truth + 3, label)
-    assert slope == pytest.approx(0.5, abs=0.05)
+    other = rng.standard_normal(20_000)
+    weights, intercept = calibrate(np.column_stack([2 * truth + 3, -other]), label)
+    assert weights == pytest.approx([0.5, 0], abs=0.06)
     assert intercept == pytest.approx(-1.5, abs=0.15)
 
 

@@ -28,15 +28,18 @@ class AmortisedDetector:
     ----------
     session
         Inputs ``profiles, scalars, same_symptom, same_signal``, output ``log_odds``.
-    slope, intercept
-        Logistic calibration (Platt 1999) found on simulated persons of another population.
+    weights, intercept
+        What the network's odds and the engine's evidence count for, found by logistic regression on simulated persons
+        of another population, which also calibrates the sum (Platt 1999).
     version
         Name and digest of the weights.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, slope: float, intercept: float, version: str) -> None:
+    def __init__(
+        self, session: onnxruntime.InferenceSession, weights: tuple[float, float], intercept: float, version: str
+    ) -> None:
         self._session = session
-        self._slope, self._intercept = slope, intercept
+        self._weights, self._intercept = weights, intercept
         self.version = version
 
     @classmethod
@@ -54,7 +57,8 @@ class AmortisedDetector:
             manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
             data = (folder / NETWORK).read_bytes()
             digest, features = manifest["files"][NETWORK], manifest["features"]
-            slope, intercept = float(manifest["slope"]), float(manifest["intercept"])
+            network, evidence = (float(weight) for weight in manifest["weights"])
+            intercept = float(manifest["intercept"])
         except (OSError, KeyError, ValueError) as error:
             raise ModelInferenceError(
                 "no complete biometric detector in the model folder; fit one with 'novamind train biometrics' or unset "
@@ -70,7 +74,7 @@ class AmortisedDetector:
         options.log_severity_level = 3
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        return cls(session, slope, intercept, f"{manifest['name']}-{digest[:8]}")
+        return cls(session, (network, evidence), intercept, f"{manifest['name']}-{digest[:8]}")
 
     def log_odds(self, pairs: PairInputs) -> Floats:
         """See :class:`novamind.biometrics.ports.LinkDetector`."""
@@ -83,7 +87,8 @@ class AmortisedDetector:
                 "same_signal": neighbours(pairs.signal),
             },
         )
-        return np.asarray(self._slope * raw.astype(np.float64) + self._intercept)
+        evidence = pairs.scalars[:, FEATURES.index("evidence")].astype(np.float64)
+        return np.asarray(self._weights[0] * raw.astype(np.float64) + self._weights[1] * evidence + self._intercept)
 
 
 def neighbours(index: Any) -> Any:

@@ -34,7 +34,9 @@ def lag_profile(link: Link, profile: LagProfile) -> alt.LayerChart:
         z-values over the lag in hours; a band for the 90 % interval and a rule for the median of a detected link.
     """
     rows = [{"lag": int(h), "z": round(float(z), 3)} for h, z in zip(profile.lags, profile.z, strict=True)]
-    x = alt.X("lag:Q", title=f"hours by which {_plain(link.signal)} leads (−: follows)", axis=alt.Axis(grid=False))
+    title = f"hours by which {_plain(link.signal)} leads (−: follows)"
+    extent = alt.Scale(domain=[int(profile.lags[0]), int(profile.lags[-1])], nice=False)
+    x = alt.X("lag:Q", title=title, scale=extent, axis=alt.Axis(grid=False))
     line = alt.Chart(alt.InlineData(rows)).mark_line(color=_TEXT, strokeWidth=1.5).encode(
         x=x, y=alt.Y("z:Q", title="z-value after all corrections")
     )  # fmt: skip
@@ -42,11 +44,13 @@ def lag_profile(link: Link, profile: LagProfile) -> alt.LayerChart:
     layers: list[alt.Chart] = [zero, line]
     if link.detected:
         where = [{"lag": link.lag_hours, "low": link.lag_low - 0.5, "high": link.lag_high + 0.5}]
-        band = alt.Chart(alt.InlineData(where)).mark_rect(color=_BAND).encode(x=alt.X("low:Q", title=None), x2="high:Q")
+        band = (
+            alt.Chart(alt.InlineData(where))
+            .mark_rect(color=_BAND)
+            .encode(x=alt.X("low:Q", title=title, scale=extent), x2="high:Q")
+        )
         colour = _MORE if link.sign > 0 else _LESS
-        rule = alt.Chart(alt.InlineData(where)).mark_rule(color=colour, strokeWidth=2).encode(
-            x=alt.X("lag:Q", title=None)
-        )  # fmt: skip
+        rule = alt.Chart(alt.InlineData(where)).mark_rule(color=colour, strokeWidth=2).encode(x=x)  # fmt: skip
         layers = [band, zero, line, rule]
         said = (
             f"Link confirmed: lag {link.lag_hours:.0f} h (90 %: {link.lag_low:.0f} to {link.lag_high:.0f}), "
@@ -68,28 +72,20 @@ def link_map(person: PersonLinks, max_lag_hours: int) -> alt.LayerChart:
             "effect": round(link.effect, 3) if link.detected else None,
             "text": f"{link.lag_hours:+.0f} h" if link.detected else _plain(link.explained_by or ""),
             "detected": link.detected,
-            "ink": "white"
-            if link.detected and abs(link.effect) > 0.6 * largest
-            else _TEXT
-            if link.detected
-            else _MUTED,
+            "ink": _MUTED if not link.detected else "white" if abs(link.effect) > 0.6 * largest else _TEXT,
         }
         for link in person.links
     ]
     data = alt.InlineData(rows)
     x = alt.X("symptom:N", title=None, sort=None, axis=alt.Axis(labelAngle=0, orient="top", domain=False, ticks=False))
     y = alt.Y("signal:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False))
-    cells = alt.Chart(data).mark_rect(stroke="white", strokeWidth=2).encode(
-        x=x, y=y,
-        color=alt.condition(
-            "datum.detected",
-            alt.Color(
-                "effect:Q", title="standardised effect",
-                scale=alt.Scale(domain=[-largest, 0, largest], range=[_LESS, "#f7f7f7", _MORE]),
-            ),
-            alt.value("#f3f3f1"),
-        ),
-    )  # fmt: skip
+    empty = alt.Chart(data).mark_rect(stroke="white", strokeWidth=2, color="#f0f0ee").encode(x=x, y=y)
+    shades = alt.Scale(domain=[-largest, 0, largest], range=[_LESS, "#f7f7f7", _MORE])
+    cells = (
+        alt.Chart(alt.InlineData([row for row in rows if row["detected"]]))
+        .mark_rect(stroke="white", strokeWidth=2)
+        .encode(x=x, y=y, color=alt.Color("effect:Q", title="standardised effect", scale=shades))
+    )
     texts = [
         alt.Chart(alt.InlineData([row for row in rows if row["ink"] == ink]))
         .mark_text(fontSize=12, color=ink)
@@ -102,7 +98,7 @@ def link_map(person: PersonLinks, max_lag_hours: int) -> alt.LayerChart:
         "Grey: not confirmed, with what makes it look linked"
     )
     height = 44 * len({row["signal"] for row in rows})
-    return _finish([cells, *texts], height, "Which signals go with which symptoms", said)
+    return _finish([empty, cells, *texts], height, "Which signals go with which symptoms", said)
 
 
 def graph_chart(graph: CausalGraph) -> alt.LayerChart:

@@ -74,7 +74,7 @@ class BiometricCorrelationService:
         both = {key.patient_id for key in signals.series} & {key.patient_id for key in reports.series}
         courses = {"calendar": calendar, "medication": medication, "illness": illness}
         people = persons(signals, reports, max_lag_hours, courses)
-        answers = _analysed(people, max_lag_hours, seed, workers)
+        answers = _analysed(people, max_lag_hours, seed, min(workers, max(len(both), 1)))
         found = []
         for answer in answers:
             found.append(self._decided(answer, fdr))

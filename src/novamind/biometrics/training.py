@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit
 
 from novamind.biometrics.detector import MANIFEST, NETWORK
 from novamind.biometrics.domain import Floats, PersonSeries
@@ -25,6 +24,7 @@ from novamind.cohorts.wearables import OTHER_WEARABLES, WearablePatient, Wearabl
 from novamind.errors import ServiceUnavailableError
 
 Progress = Callable[[str], None]
+_Told = tuple[PairInputs, NDArray[np.float32]]
 _MONDAY = np.datetime64("2024-01-01T00", "h")
 
 
@@ -70,7 +70,7 @@ def labels(patient: WearablePatient, pairs: PairInputs) -> NDArray[np.float32]:
     return np.array([{"direct": 1.0, "mediated": np.nan}.get(kind, 0.0) for kind in kinds], np.float32)
 
 
-def _lesson(settings: WearableSettings, seed: int, index: int) -> tuple[PairInputs, NDArray[np.float32]] | None:
+def _lesson(settings: WearableSettings, seed: int, index: int) -> _Told | None:
     (patient,) = simulate_wearables(1, seed, settings, first=index)
     found = analyse(series_of(patient), seed=index)
     if not found.symptoms:
@@ -81,32 +81,45 @@ def _lesson(settings: WearableSettings, seed: int, index: int) -> tuple[PairInpu
     return pairs, labels(patient, pairs)
 
 
-def lessons(
-    settings: WearableSettings, seed: int, persons: int, workers: int, progress: Progress
-) -> Iterator[tuple[PairInputs, NDArray[np.float32]]]:
+def lessons(settings: WearableSettings, seed: int, persons: int, workers: int, progress: Progress) -> Iterator[_Told]:
     """Simulated persons through the engine, in order, whatever the number of workers."""
+    if workers == 1:
+        yield from _counted((_lesson(settings, seed, i) for i in range(persons)), persons, progress)
+        return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        answers: Iterable[Any] = pool.map(_lesson, [settings] * persons, [seed] * persons, range(persons), chunksize=8)
-        for count, lesson in enumerate(answers, start=1):
-            if count % max(persons // 10, 1) == 0:
-                progress(f"{count} of {persons} persons analysed")
-            if lesson is not None:
-                yield lesson
+        answers = pool.map(_lesson, [settings] * persons, [seed] * persons, range(persons), chunksize=8)
+        yield from _counted(answers, persons, progress)
 
 
-def calibrate(odds: Floats, label: NDArray[np.float32]) -> tuple[float, float]:
-    """Slope and intercept that make log odds true (Platt 1999, with his correction for few positives)."""
+def _counted(answers: Iterable[_Told | None], persons: int, progress: Progress) -> Iterator[_Told]:
+    for count, lesson in enumerate(answers, start=1):
+        if count % max(persons // 10, 1) == 0:
+            progress(f"{count} of {persons} persons analysed")
+        if lesson is not None:
+            yield lesson
+
+
+def calibrate(odds: Floats, label: NDArray[np.float32]) -> tuple[Floats, float]:
+    """Weights and intercept that make sums of log odds true (Platt 1999, with his correction for few positives).
+
+    Parameters
+    ----------
+    odds
+        ``(pairs, sources)``. Weights are not negative: no source may count against itself.
+    """
     told = np.isfinite(label)
     x, y = odds[told], label[told].astype(float)
     positives, negatives = y.sum(), (1 - y).sum()
     target = np.where(y > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
     def loss(theta: Floats) -> float:
-        p = np.clip(expit(theta[0] * x + theta[1]), 1e-9, 1 - 1e-9)
-        return float(-(target * np.log(p) + (1 - target) * np.log(1 - p)).mean())
+        z = x @ theta[:-1] + theta[-1]
+        return float((np.logaddexp(0, z) - target * z).mean())
 
-    slope, intercept = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
-    return float(slope), float(intercept)
+    sources = x.shape[1]
+    start = np.append(np.full(sources, 1 / sources), 0.0)
+    theta = minimize(loss, start, method="L-BFGS-B", bounds=[(0, None)] * sources + [(None, None)]).x
+    return theta[:-1], float(theta[-1])
 
 
 def measured(odds: Floats, label: NDArray[np.float32]) -> dict[str, float]:
@@ -166,15 +179,17 @@ def _train_detector(preset: Preset, seed: int, out: Path, workers: int, progress
     other = [Lesson(*k) for k in lessons(OTHER_WEARABLES, 2 * seed + 1, preset.other, workers, progress)]
     half = len(other) // 2
     fitted = train_pairs(learn, other[:half], preset.epochs, seed, progress)
+    evidence = np.concatenate([k.pairs.scalars[:, FEATURES.index("evidence")] for k in other]).astype(float)
+    told = np.column_stack([pair_log_odds(fitted, other), evidence])
     label = np.concatenate([k.label for k in other])
-    slope, intercept = calibrate(pair_log_odds(fitted, other), label)
+    weights, intercept = calibrate(told, label)
     export(fitted, out / NETWORK)
+    # The half that early stopping did not see.
+    last = slice(sum(len(k.label) for k in other[:half]), None)
     figures = {
-        "detector": measured(pair_log_odds(fitted, other[half:]), np.concatenate([k.label for k in other[half:]])),
-        "evidence_alone": measured(
-            np.concatenate([k.pairs.scalars[:, 0] for k in other[half:]]).astype(float),
-            np.concatenate([k.label for k in other[half:]]),
-        ),
+        "network": measured(told[last, 0], label[last]),
+        "evidence": measured(told[last, 1], label[last]),
+        "both": measured(told[last] @ weights, label[last]),
     }
     manifest = {
         "name": "biometrics-detector",
@@ -182,7 +197,7 @@ def _train_detector(preset: Preset, seed: int, out: Path, workers: int, progress
         "preset": asdict(preset),
         "data": "simulated cohorts only",
         "features": list(FEATURES),
-        "slope": slope,
+        "weights": weights.tolist(),
         "intercept": intercept,
         "files": {NETWORK: hashlib.sha256((out / NETWORK).read_bytes()).hexdigest()},
         "validation": figures,
