@@ -17,9 +17,14 @@ TEXT = README.read_text()
 
 @pytest.fixture
 def diary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with the diary.csv that the README speaks of."""
+    """A folder with the files that the README speaks of."""
     rows = [f"2025-01-{day:02d},{8 + day * day % 7}" for day in range(1, 29) if day % 6]
     (tmp_path / "diary.csv").write_text("timestamp,value\n" + "\n".join(rows) + "\n")
+    hours = [f"2025-01-{1 + h // 24:02d}T{h % 24:02d}:00" for h in range(24 * 28)]
+    signal = [f"{hour},hrv,{40 + h * h % 17}" for h, hour in enumerate(hours)]
+    (tmp_path / "signals.csv").write_text("timestamp,signal,value\n" + "\n".join(signal) + "\n")
+    reports = [f"{hour},{h * 7 % 5}" for h, hour in enumerate(hours) if h % 11 == 0]
+    (tmp_path / "reports.csv").write_text("timestamp,value\n" + "\n".join(reports) + "\n")
     monkeypatch.chdir(tmp_path)
 
 

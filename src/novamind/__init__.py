@@ -12,7 +12,17 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_ROOMS = ("cohorts", "neurochemistry", "pharmacogenomics", "populations", "records", "symptoms", "timeline", "twin")
+_ROOMS = (
+    "biometrics",
+    "cohorts",
+    "neurochemistry",
+    "pharmacogenomics",
+    "populations",
+    "records",
+    "symptoms",
+    "timeline",
+    "twin",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
+from novamind.biometrics import commands as biometrics
 from novamind.errors import NovamindError, ValidationError
 from novamind.infrastructure import commands as infrastructure
 from novamind.neurochemistry import commands as neurochemistry
@@ -44,6 +45,7 @@ def root(context: typer.Context) -> None:
 train = typer.Typer(help="Make a room's models again, or fit them on your own data.")
 app.add_typer(train, name="train")
 symptoms.register(app, train)
+biometrics.register(app, train)
 pharmacogenomics.register(app)
 neurochemistry.register(app, train)
 populations.register(app)

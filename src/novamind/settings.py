@@ -49,6 +49,12 @@ class Settings(BaseSettings):
         default=None, description="Folder of a fitted symptom model; the shipped one when unset."
     )
     max_forecast_horizon: int = Field(default=30, ge=1, le=30, description="Longest forecast, in days.")
+    biometric_model_path: Path | None = Field(
+        default=None, description="Folder of a fitted link detector; the shipped one when unset."
+    )
+    correlation_threshold: float = Field(
+        default=0.0, ge=0, lt=1, description="Links with a smaller effect are not reported, after the decision."
+    )
     cache_entries: int = Field(default=256, ge=1, description="Forecast batches kept in memory.")
     cache_ttl: float = Field(default=900, gt=0, description="Seconds for which a forecast is kept in memory.")
     max_file_bytes: int = Field(

@@ -1,0 +1,349 @@
+"""Links between signals and symptoms: power, false alarms, lags, and what a patient costs.
+
+    python benchmarks/lag.py realistic rich chance real speed rows docs
+
+Each section replaces its own part of ``results/lag.json``; ``docs`` fills the tables of docs/biometrics.md.
+``realistic`` and ``rich`` need the simulator, and ``real`` the public data sets, both kept outside this repository in
+a folder ``shared`` beside it (``--shared`` for another place); they are skipped where it is not.
+"""
+
+import argparse
+import importlib.util
+import json
+import resource
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from lag_worlds import WORLDS, world
+from novamind.biometrics.detector import SHIPPED
+from novamind.biometrics.domain import PersonSeries
+from novamind.biometrics.engine import analyse
+from novamind.biometrics.service import BiometricCorrelationService, default_service
+from tables import fill, markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "lag.json"
+PAGE = ROOT / "docs" / "biometrics.md"
+SECTIONS = ("realistic", "rich", "chance", "real", "learned", "speed", "rows", "docs")
+FIGURES = (
+    "pairs", "direct", "negative", "auc", "power_at_fpr_0.05", "power", "fpr", "fdr", "accuracy", "lag_mae",
+    "lag_median_ae", "lag_ci90_coverage", "lag_ci90_width", "sign_acc", "rate_null", "rate_external", "rate_common",
+    "rate_mediated", "power_forward", "power_reverse", "null_p_below_0.05", "neg_p_below_0.05",
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", default=["chance", "speed", "docs"], choices=SECTIONS)
+    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
+    parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--persons", type=int, help="fewer, for a look")
+    told = parser.parse_args()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for section in told.sections:
+        if section in ("realistic", "rich"):
+            simulator = told.shared / "bench" / "lag" / "bench_lag.py"
+            if not simulator.exists():
+                print(f"{section}: skipped, there is no {simulator}")
+                continue
+            results[section] = simulated(
+                load(simulator), section, told.seed, told.persons or (200 if section == "realistic" else 100)
+            )
+        elif section == "chance":
+            results[section] = {name: chance(name, told.persons or 200) for name in WORLDS}
+        elif section == "real":
+            folder = told.shared / "data" / "symptoms" / "permissive"
+            if not folder.exists():
+                print(f"real: skipped, there is no {folder}")
+                continue
+            results[section] = real(folder)
+        elif section == "learned":
+            results[section] = learned(results.get(section, {}))
+        elif section == "speed":
+            results[section] = speed()
+        elif section == "rows":
+            results[section] = rows()
+        else:
+            fill(PAGE, tables(results))
+            continue
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        print(section, json.dumps(results[section], indent=1))
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bench_lag", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def simulated(bench: ModuleType, tier: str, seed: int, persons: int) -> dict[str, Any]:
+    """The stored protocol's own score of our own decisions, with its bootstrap intervals."""
+    service = default_service()
+    patients, predictions = [], {}
+    before = time.process_time()
+    for index in range(persons):
+        patient = bench.make_patient(seed, index, tier=tier)
+        patients.append(patient)
+        predictions[patient["id"]] = predicted(service, bench, bench.public(patient))
+    seconds = (time.process_time() - before) / persons
+    figures = bench.score(predictions, patients, boot=200)
+    kept = {name: rounded(figures.get(name)) for name in FIGURES}
+    kept["ci95"] = {name: [rounded(end) for end in ends] for name, ends in figures["ci95"].items()}
+    return {
+        "seed": seed,
+        "persons": persons,
+        "model_version": service.detector.version,
+        "cpu_seconds": rounded(seconds),
+    } | kept
+
+
+def predicted(service: BiometricCorrelationService, bench: ModuleType, patient: dict[str, Any]) -> list[dict[str, Any]]:
+    """Our links in the protocol's form; a pair that could not be analysed is not detected and has the lowest score."""
+    confounders = {"medication": patient["med"]} if patient["med"].any() else {}
+    if patient["illness"] is not None:
+        confounders["illness"] = patient["illness"]
+    person = PersonSeries(
+        signals=tuple(bench.BIO),
+        symptoms=tuple(bench.SYM),
+        start=np.datetime64("2024-01-01T00", "h"),
+        hourly=patient["bio"],
+        offset=np.zeros(len(bench.BIO)),
+        report_hours=patient["sym_t"],
+        reports=patient["sym"],
+        confounders=confounders,
+    )
+    links = {(link.signal, link.symptom): link for link in service.decide(person).links}
+    out = []
+    for b, signal in enumerate(bench.BIO):
+        for s, symptom in enumerate(bench.SYM):
+            link = links.get((signal, symptom))
+            if link is None:
+                out.append({"b": b, "s": s, "detected": False, "score": -9.0, "p": 1.0, "lag": 0.0, "sign": 1})
+                continue
+            out.append(
+                {
+                    "b": b, "s": s, "detected": link.detected, "score": link.score, "p": link.p_value,
+                    "lag": link.lag_hours, "sign": link.sign, "lo": link.lag_low, "hi": link.lag_high,
+                }
+            )  # fmt: skip
+    return out
+
+
+def chance(name: str, persons: int) -> dict[str, float]:
+    """Share of unlinked pairs with p below 0.05 and 0.01, and of those and persons with a detected link."""
+    service = default_service()
+    p, detected, alarmed = [], 0, 0
+    for index in range(persons):
+        links = service.decide(world(name, index), seed=index).links
+        p += [link.p_value for link in links]
+        found = sum(link.detected for link in links)
+        detected, alarmed = detected + found, alarmed + (found > 0)
+    values = np.array(p)
+    return {
+        "pairs": len(values),
+        "p_below_0.05": rounded((values < 0.05).mean()),
+        "p_below_0.01": rounded((values < 0.01).mean()),
+        "detected": rounded(detected / len(values)),
+        "persons_alarmed": rounded(alarmed / persons),
+    }
+
+
+#: Data sets whose timestamps are calendar time, and their signals beside their symptoms.
+REAL = ("jang2024", "pmdata", "lifesnaps", "digibp")
+_MOST_SIGNALS, _MOST_SYMPTOMS = 6, 4
+
+
+def real(folder: Path) -> dict[str, Any]:
+    """Links found in real records, and how many once each person's reports are paired with another's signals."""
+    symptoms = pl.read_parquet(folder / "symptoms.parquet")
+    biometrics = pl.read_parquet(folder / "biometrics.parquet")
+    out = {}
+    for name in REAL:
+        reports = symptoms.filter(pl.col("dataset") == name).rename({"person_id": "patient_id", "item": "symptom"})
+        signals = biometrics.filter(pl.col("dataset") == name).rename({"person_id": "patient_id"})
+        if signals.is_empty() or reports.is_empty():
+            continue
+        reports = common(reports, "symptom", _MOST_SYMPTOMS)
+        signals = common(signals, "signal", _MOST_SIGNALS)
+        out[name] = {"as they are": links(signals, reports), "permuted": links(permuted(signals, reports), reports)}
+    return out
+
+
+def common(frame: pl.DataFrame, column: str, most: int) -> pl.DataFrame:
+    """The series that most persons have, without repeats at one time."""
+    kept = (
+        frame.group_by(column)
+        .agg(pl.col("patient_id").n_unique().alias("persons"), pl.len())
+        .sort(["persons", "len", column], descending=[True, True, False])
+        .head(most)
+    )
+    return frame.filter(pl.col(column).is_in(kept[column].to_list())).group_by(
+        "patient_id", column, "timestamp", maintain_order=True
+    ).agg(pl.col("value").mean())  # fmt: skip
+
+
+def permuted(signals: pl.DataFrame, reports: pl.DataFrame) -> pl.DataFrame:
+    """Everybody's signals under the next person's name, moved so that both begin together."""
+    begins = reports.group_by("patient_id").agg(pl.col("timestamp").min().alias("begin"))
+    people = sorted(set(begins["patient_id"]) & set(signals["patient_id"]))
+    begin = dict(begins.iter_rows())
+    parts = []
+    for mine, theirs in zip(people, people[1:] + people[:1], strict=True):
+        shift = begin[mine] - begin[theirs]
+        parts.append(
+            signals.filter(pl.col("patient_id") == theirs).with_columns(
+                pl.col("timestamp") + shift, patient_id=pl.lit(mine)
+            )
+        )
+    return pl.concat(parts)
+
+
+def links(signals: pl.DataFrame, reports: pl.DataFrame) -> dict[str, Any]:
+    found = default_service().correlate(signals, reports)
+    table = found.links
+    hits = table.filter(pl.col("detected"))
+    return {
+        "persons": len(found.persons),
+        "pairs": len(table),
+        "detected": len(hits),
+        "median_abs_effect": rounded(hits["effect"].abs().median()),
+        "median_abs_pearson": rounded(hits["pearson"].abs().median()),
+        "median_abs_pearson_of_all": rounded(table["pearson"].abs().median()),
+        "p_below_0.05": rounded((table["p_value"] < 0.05).mean()),
+        "found": [
+            f"{row['signal']} / {row['symptom']}: {row['lag_hours']:+.0f} h, "
+            f"effect {row['effect']:+.2f}, r {row['pearson']:+.2f}"
+            for row in hits.sort("score", descending=True).head(8).iter_rows(named=True)
+        ],
+    }
+
+
+def learned(before: dict[str, Any]) -> dict[str, Any]:
+    """What training measured on persons of the other population; the LSTM's where it was trained (see ``--lstm``)."""
+    manifest = json.loads((SHIPPED / "manifest.json").read_text())["validation"]
+    return {
+        "the engine's evidence alone": manifest["evidence"],
+        "the network on its profiles": manifest["network"],
+        "both, as shipped": manifest["both"],
+    } | {name: figures for name, figures in before.items() if "LSTM" in name}
+
+
+def speed() -> dict[str, float]:
+    """CPU seconds a patient of 120 days, 6 hourly signals and 4 symptoms, beside an iid Pearson scan of the same."""
+    rng = np.random.default_rng(0)
+    hours, n = 24 * 120, 300
+    person = PersonSeries(
+        signals=tuple(f"signal_{b}" for b in range(6)),
+        symptoms=tuple(f"symptom_{s}" for s in range(4)),
+        start=np.datetime64("2024-01-01T00", "h"),
+        hourly=rng.standard_normal((hours, 6)),
+        offset=np.zeros(6),
+        report_hours=np.sort(rng.uniform(0, hours - 1, n)),
+        reports=np.round(3 + rng.standard_normal((n, 4))),
+    )
+    service = default_service()
+    service.decide(person)
+    taken = []
+    for _ in range(5):
+        before = time.process_time()
+        service.decide(person)
+        taken.append(time.process_time() - before)
+    before = time.process_time()
+    cell = np.floor(person.report_hours).astype(int)
+    for lag in range(-168, 169):
+        inside = (cell - lag >= 0) & (cell - lag < hours)
+        np.corrcoef(person.hourly[cell[inside] - lag].T, person.reports[inside].T)
+    pearson = time.process_time() - before
+    profile = analyse(person)
+    return {
+        "reports": n,
+        "cpu_seconds": rounded(min(taken)),
+        "times_a_plain_pearson_scan": rounded(min(taken) / pearson),
+        "pairs": len(profile.signals) * len(profile.symptoms),
+    }
+
+
+def rows() -> dict[str, float]:
+    """Ten million samples of one person: heart rate by the second and steps by the minute."""
+    n = 10_000_000
+    start = np.datetime64("2024-01-01T00:00:00", "us")
+    rng = np.random.default_rng(0)
+    signals = pl.DataFrame(
+        {
+            "timestamp": start + (np.arange(n) * 1_000_000).astype("timedelta64[us]"),
+            "value": 60 + rng.standard_normal(n),
+        }
+    ).with_columns(signal=pl.lit("heart_rate"))
+    at = start + (np.arange(300) * 9 * 3_600_000_000).astype("timedelta64[us]")
+    reports = pl.DataFrame({"timestamp": at, "value": rng.integers(0, 5, 300).astype(float)})
+    before, clock = time.process_time(), time.perf_counter()
+    found = default_service().correlate(signals, reports)
+    return {
+        "rows": n,
+        "cpu_seconds": rounded(time.process_time() - before),
+        "seconds": rounded(time.perf_counter() - clock),
+        "peak_gib": rounded(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20),
+        "pairs": len(found.links),
+    }
+
+
+def rounded(value: Any) -> Any:
+    return value if value is None or isinstance(value, int) else round(float(value), 3)
+
+
+def tables(results: dict[str, Any]) -> dict[str, str]:
+    """The tables of docs/biometrics.md."""
+    out = {}
+    tiers = [name for name in ("realistic", "rich") if name in results]
+    if tiers:
+        named = {
+            "auc": "AUC", "power_at_fpr_0.05": "power at 5 % false positives", "power": "power of the default decision",
+            "fpr": "its false positive rate", "fdr": "its false discovery rate", "accuracy": "its accuracy",
+            "lag_mae": "mean error of the lag, h", "lag_median_ae": "median error of the lag, h",
+            "lag_ci90_coverage": "coverage of the 90 % lag interval", "sign_acc": "sign right",
+            "null_p_below_0.05": "unlinked pairs with p < 0.05", "cpu_seconds": "CPU seconds a patient",
+        }  # fmt: skip
+        out["accuracy"] = markdown(
+            ["", *tiers], [[text, *(cell(results[tier][key]) for tier in tiers)] for key, text in named.items()]
+        )
+    if "chance" in results:
+        out["chance"] = markdown(
+            ["what both sides share", "pairs", "p < 0.05", "p < 0.01", "detected", "persons alarmed"],
+            [[name, *(cell(value) for value in figures.values())] for name, figures in results["chance"].items()],
+        )
+    if "real" in results:
+        keys = ("persons", "pairs", "detected", "median_abs_effect", "p_below_0.05")
+        out["real"] = markdown(
+            ["data set", "persons", "pairs", "detected", "median size of effect", "p < 0.05"],
+            [
+                [f"{name}, {how}", *(cell(figures[key]) for key in keys)]
+                for name, both in results["real"].items()
+                for how, figures in both.items()
+            ],
+        )
+    if "learned" in results:
+        out["learned"] = markdown(
+            ["", "pairs", "AUC", "power at 5 % false positives", "power at 10 % false discoveries"],
+            [[name, *(cell(value) for value in figures.values())] for name, figures in results["learned"].items()],
+        )
+    if "speed" in results:
+        out["speed"] = markdown(
+            ["", "figure"], [[key.replace("_", " "), cell(value)] for key, value in results["speed"].items()]
+        )
+    return out
+
+
+def cell(value: Any) -> str:
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    main()

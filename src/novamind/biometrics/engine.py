@@ -1,0 +1,195 @@
+"""One person through the engine: prepare, fit, scan, condition, and hold against chance."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from novamind.biometrics import lag_scan
+from novamind.biometrics.domain import Floats, Integers, PersonSeries
+from novamind.biometrics.lag_scan import KERNELS, Scan
+from novamind.biometrics.ornstein_uhlenbeck import Regression, fit_regression
+from novamind.biometrics.rhythm import Prepared, normal_scores, prepare
+
+#: Reports with an answer, and different answers, below which a symptom is not analysed.
+MIN_REPORTS, MIN_ANSWERS = 15, 2
+#: Hours with a value, and different values, below which a signal is not analysed.
+MIN_HOURS, MIN_VALUES = 24, 5
+DRAWS = 200
+#: Log Bayes factor from which a signal is held in the model while the others are looked at.
+_HELD = 2.0
+#: Share of the draws from which the tail of the chance distribution is taken.
+_TAIL = 0.15
+
+
+@dataclass(frozen=True)
+class SymptomProfile:
+    """Everything the engine found about one symptom.
+
+    Attributes
+    ----------
+    symptom
+        Its index in the person's series.
+    marginal, conditional
+        Profiles of every signal alone, and of every signal given the other signals that speak for themselves.
+    evidence, conditional_evidence
+        ``(signals,)`` log Bayes factors.
+    p_value
+        ``(signals,)``: how often chance alone gives such evidence.
+    held
+        Signals that were held in the model, strongest first.
+    shared
+        ``(signals, signals)``: by how much holding the column's signal lowers the row's evidence.
+    reports
+        Number of answers.
+    """
+
+    symptom: int
+    regression: Regression
+    marginal: Scan
+    conditional: Scan
+    evidence: Floats
+    conditional_evidence: Floats
+    p_value: Floats
+    held: tuple[int, ...]
+    shared: Floats
+    reports: int
+
+
+@dataclass(frozen=True)
+class PersonProfile:
+    """The engine's answer for one person: ``skipped`` says why a signal or symptom was left out."""
+
+    person: PersonSeries
+    prepared: Prepared
+    signals: Integers
+    symptoms: tuple[SymptomProfile, ...]
+    skipped: dict[str, str]
+    max_lag: int
+
+
+def usable_signals(person: PersonSeries) -> tuple[Integers, dict[str, str]]:
+    """Signals that can be analysed, and why the others cannot."""
+    skipped, kept = {}, []
+    for b, name in enumerate(person.signals):
+        values = person.hourly[np.isfinite(person.hourly[:, b]), b]
+        if len(values) < MIN_HOURS:
+            skipped[name] = f"fewer than {MIN_HOURS} hours with a value"
+        elif len(np.unique(values[: 10 * MIN_HOURS])) < MIN_VALUES and len(np.unique(values)) < MIN_VALUES:
+            skipped[name] = f"fewer than {MIN_VALUES} different values"
+        else:
+            kept.append(b)
+    return np.array(kept, np.int64), skipped
+
+
+def analyse(person: PersonSeries, max_lag: int = 168, seed: int = 0, draws: int = DRAWS) -> PersonProfile:
+    """Scan every usable signal against every usable symptom of one person.
+
+    Parameters
+    ----------
+    max_lag
+        Hours, both ways.
+    seed
+        Of the draws that tell how far chance goes.
+    draws
+        Number of them for each symptom.
+    """
+    signals, skipped = usable_signals(person)
+    prepared = prepare(person, signals)
+    smoothed = lag_scan.smoothed_signals(prepared)
+    rng = np.random.default_rng(seed)
+    profiles = []
+    for s, name in enumerate(person.symptoms):
+        scores = normal_scores(person.reports[:, s])
+        given = np.isfinite(scores)
+        if given.sum() < max(MIN_REPORTS, prepared.design.shape[1] + 5):
+            skipped[name] = "too few reports for its time of day, week and confounders to be told apart"
+        elif len(np.unique(person.reports[given, s])) < MIN_ANSWERS:
+            skipped[name] = "every answer is the same"
+        elif len(signals):
+            profiles.append(_symptom(person, prepared, smoothed, signals, s, scores, max_lag, draws, rng))
+    return PersonProfile(person, prepared, signals, tuple(profiles), skipped, max_lag)
+
+
+def _symptom(
+    person: PersonSeries,
+    prepared: Prepared,
+    smoothed: Floats,
+    signals: Integers,
+    symptom: int,
+    scores: Floats,
+    max_lag: int,
+    draws: int,
+    rng: np.random.Generator,
+) -> SymptomProfile:
+    given = np.isfinite(scores)
+    times = person.report_hours[given]
+    regression = fit_regression(times, scores[given], prepared.design[given])
+    columns = lag_scan.regressors(prepared, smoothed, regression, times, person.offset[signals], max_lag)
+    marginal, projected = lag_scan.scan(regression, columns)
+    evidence = lag_scan.evidence(marginal)
+    held, place = _held(marginal, columns, projected)
+    conditional_score, conditional_information = marginal.score.copy(), marginal.information.copy()
+    shared = np.zeros((len(signals), len(signals)))
+    for b in range(len(signals)):
+        others = [place[h] for h in held if h != b]
+        if not others:
+            continue
+        seen = lag_scan.given(marginal, columns, projected, others)
+        conditional_score[b], conditional_information[b] = seen.score[b], seen.information[b]
+        for h in held:
+            if h != b:
+                alone = lag_scan.given(marginal, columns, projected, [place[h]])
+                shared[b, h] = evidence[b] - lag_scan.evidence(alone)[b]
+    conditional = Scan(conditional_score, conditional_information)
+    by_chance = lag_scan.chance(regression, columns, marginal, times, draws, rng) if draws else None
+    return SymptomProfile(
+        symptom=symptom,
+        regression=regression,
+        marginal=marginal,
+        conditional=conditional,
+        evidence=evidence,
+        conditional_evidence=lag_scan.evidence(conditional),
+        p_value=np.full(len(signals), np.nan) if by_chance is None else tail_probability(evidence, by_chance),
+        held=tuple(held),
+        shared=shared,
+        reports=int(given.sum()),
+    )
+
+
+def _held(marginal: Scan, columns: Floats, projected: Floats) -> tuple[list[int], dict[int, int]]:
+    """Forward selection: the strongest regressor of the strongest signal, then of the next given it, and so on."""
+    held: list[int] = []
+    place: dict[int, int] = {}
+    profile = marginal
+    size = int(np.prod(marginal.score.shape[1:]))
+    prior = lag_scan.log_prior(len(KERNELS), marginal.score.shape[-1])
+    while len(held) < marginal.score.shape[0]:
+        evidence = lag_scan.evidence(profile)
+        evidence[held] = -np.inf
+        b = int(evidence.argmax())
+        if evidence[b] < _HELD:
+            break
+        each = lag_scan.log_bayes_factor(Scan(profile.score[b], profile.information[b])) + prior
+        held.append(b)
+        place[b] = b * size + int(each.argmax())
+        profile = lag_scan.given(marginal, columns, projected, [place[h] for h in held])
+    return held, place
+
+
+def tail_probability(observed: Floats, by_chance: Floats) -> Floats:
+    """P-values of evidence beside draws from chance, with an exponential tail beyond them.
+
+    Parameters
+    ----------
+    observed
+        ``(signals,)``.
+    by_chance
+        ``(draws, signals)``. The tail's decay is pooled over the signals; where it begins is each signal's own.
+    """
+    draws = len(by_chance)
+    edge = np.quantile(by_chance, 1 - _TAIL, axis=0)
+    excess = np.maximum(by_chance - edge, 0)
+    decay = max(float(excess.sum() / (excess > 0).sum()), 1e-3)
+    rank = (1 + (by_chance >= observed).sum(0)) / (draws + 1)
+    beyond = _TAIL * np.exp(-np.maximum(observed - edge, 0) / decay)
+    return np.asarray(np.where(observed > edge, beyond, rank))

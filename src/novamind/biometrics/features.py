@@ -1,0 +1,151 @@
+"""What the amortised detector sees of a person: the engine's profiles of every pair, and what stands around them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novamind.biometrics import lag_scan
+from novamind.biometrics.domain import Floats, Integers
+from novamind.biometrics.engine import PersonProfile, SymptomProfile
+from novamind.biometrics.lag_scan import KERNELS, Scan
+
+#: Longest lag of the profiles in hours; records scanned less far are filled with zeros.
+REACH = 168
+CHANNELS = len(KERNELS) + 3
+FEATURES = (
+    "evidence",
+    "conditional evidence",
+    "log p-value",
+    "largest z",
+    "forward share",
+    "spread of the lag",
+    "log reports",
+    "log days",
+    "log information",
+    "noise of the reports",
+    "slow share of the reports",
+    "log inertia of the reports",
+    "noise of the signal",
+    "slow share of the signal",
+    "log inertia of the signal",
+    "other signals with this symptom",
+    "this signal with other symptoms",
+    "signals held",
+    "illness found",
+    "clock shifts",
+    "rank in the person",
+)
+
+
+@dataclass(frozen=True)
+class PairInputs:
+    """One person's pairs, symptom by symptom.
+
+    Attributes
+    ----------
+    profiles
+        ``(pairs, CHANNELS, 2 * REACH + 1)``; negative lags (the symptom leads) first.
+    scalars
+        ``(pairs, len(FEATURES))``.
+    signal, symptom
+        ``(pairs,)`` indices in the person's series.
+    """
+
+    profiles: NDArray[np.floating]
+    scalars: NDArray[np.float32]
+    signal: Integers
+    symptom: Integers
+
+
+def signed(profile: Scan, quantity: Floats) -> Floats:
+    """Kernel by lag to one row a kernel over signed lags, ``(..., kernels + 1, 2 * lags - 1)``.
+
+    The backward kernel fills the negative lags, the forward kernels the others.
+    """
+    lags = profile.score.shape[-1]
+    out = np.zeros((*quantity.shape[:-1], 2 * lags - 1))
+    out[..., :-1, lags - 1 :] = quantity[..., :-1, :]
+    out[..., -1, :lags] = quantity[..., -1, ::-1]
+    return out
+
+
+def lag_posterior(profile: Scan) -> Floats:
+    """Posterior of the signed lag if there is a link, ``(signals, 2 * lags - 1)``."""
+    lags = profile.score.shape[-1]
+    each = lag_scan.log_bayes_factor(profile) + lag_scan.log_prior(len(KERNELS), lags)
+    weight = signed(profile, np.exp(each - each.max((-2, -1), keepdims=True))).sum(-2)
+    return np.asarray(weight / weight.sum(-1, keepdims=True))
+
+
+def pair_inputs(found: PersonProfile) -> PairInputs:
+    """Arrange the engine's answer for the detector."""
+    signals = len(found.signals)
+    profiles = [_profile(symptom) for symptom in found.symptoms]
+    scalars = [_scalars(found, symptom) for symptom in found.symptoms]
+    evidence = np.stack([symptom.evidence for symptom in found.symptoms])
+    for k, table in enumerate(scalars):
+        table[:, FEATURES.index("this signal with other symptoms")] = _largest_other(evidence, k)
+        table[:, FEATURES.index("rank in the person")] = (evidence[k][:, None] < evidence.ravel()).sum(
+            1
+        ) / evidence.size
+    return PairInputs(
+        profiles=np.concatenate(profiles).astype(np.float32),
+        scalars=np.concatenate(scalars).astype(np.float32),
+        signal=np.tile(found.signals, len(found.symptoms)),
+        symptom=np.repeat([s.symptom for s in found.symptoms], signals),
+    )
+
+
+def _largest_other(evidence: Floats, k: int) -> Floats:
+    others = np.delete(evidence, k, axis=0)
+    return np.asarray(others.max(0)) if len(others) else np.full(evidence.shape[1], -1.0)
+
+
+def _profile(symptom: SymptomProfile) -> Floats:
+    z = signed(symptom.marginal, symptom.marginal.z)
+    alone, beside_others = (
+        signed(profile, lag_scan.log_bayes_factor(profile)).max(-2, keepdims=True)
+        for profile in (symptom.marginal, symptom.conditional)
+    )
+    stacked = np.concatenate([z, alone, beside_others], axis=1)
+    missing = REACH + 1 - symptom.marginal.score.shape[-1]
+    return np.pad(stacked, ((0, 0), (0, 0), (missing, missing)))
+
+
+def _scalars(found: PersonProfile, symptom: SymptomProfile) -> Floats:
+    posterior = lag_posterior(symptom.marginal)
+    lags = symptom.marginal.score.shape[-1]
+    centre = np.arange(-lags + 1, lags)
+    mean = posterior @ centre
+    spread = np.sqrt(np.maximum(posterior @ centre**2 - mean**2, 0))
+    own = symptom.regression.inertia
+    total = own.variances.sum() + own.noise
+    others = np.array([np.delete(symptom.evidence, b).max(initial=-1.0) for b in range(len(found.signals))])
+    rows = np.empty((len(found.signals), len(FEATURES)))
+    for i, process in enumerate(found.prepared.inertia):
+        power = process.variances.sum() + process.noise
+        rows[i] = (
+            symptom.evidence[i],
+            symptom.conditional_evidence[i],
+            np.log(symptom.p_value[i]),
+            np.abs(symptom.marginal.z[i]).max(),
+            posterior[i, lags:].sum(),
+            np.log1p(spread[i]),
+            np.log(symptom.reports),
+            np.log(found.person.hours / 24),
+            np.log1p(np.median(symptom.marginal.information[i])),
+            own.noise / total,
+            own.variances[1] / total,
+            np.log(own.time_constants[0]),
+            process.noise / power,
+            process.variances[1] / power,
+            np.log(process.time_constants[0]),
+            others[i],
+            0.0,
+            len(symptom.held),
+            float(found.prepared.illness.any()),
+            found.prepared.jitter.std(),
+            0.0,
+        )
+    return rows

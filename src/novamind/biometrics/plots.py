@@ -1,0 +1,202 @@
+"""Pictures of links: one function, one picture.
+
+Blue and vermilion for the two signs, greys for what was not confirmed: told apart with any colour vision.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import altair as alt
+import numpy as np
+
+from novamind.biometrics.domain import CausalGraph, LagProfile, Link
+from novamind.biometrics.results import PersonLinks
+
+_MORE, _LESS, _MUTED, _TEXT, _GRID, _BAND = "#b34700", "#1f6aa5", "#5a5a5a", "#222222", "#e8e8e8", "#d6e6f3"
+_PALE = "#cfcfcf"
+_FONT = "Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
+_WIDTH = 640
+
+
+def lag_profile(link: Link, profile: LagProfile) -> alt.LayerChart:
+    """Draw how strongly a signal goes with a symptom at every lag, and where the lag lies.
+
+    Parameters
+    ----------
+    link
+        The decided pair.
+    profile
+        Its profile.
+
+    Returns
+    -------
+    altair.LayerChart
+        z-values over the lag in hours; a band for the 90 % interval and a rule for the median of a detected link.
+    """
+    rows = [{"lag": int(h), "z": round(float(z), 3)} for h, z in zip(profile.lags, profile.z, strict=True)]
+    title = f"hours by which {_plain(link.signal)} leads (−: follows)"
+    extent = alt.Scale(domain=[int(profile.lags[0]), int(profile.lags[-1])], nice=False)
+    x = alt.X("lag:Q", title=title, scale=extent, axis=alt.Axis(grid=False))
+    line = alt.Chart(alt.InlineData(rows)).mark_line(color=_TEXT, strokeWidth=1.5).encode(
+        x=x, y=alt.Y("z:Q", title="z-value after all corrections")
+    )  # fmt: skip
+    zero = alt.Chart(alt.InlineData([{"z": 0}])).mark_rule(color=_PALE).encode(y="z:Q")
+    layers: list[alt.Chart] = [zero, line]
+    if link.detected:
+        where = [{"lag": link.lag_hours, "low": link.lag_low - 0.5, "high": link.lag_high + 0.5}]
+        band = (
+            alt.Chart(alt.InlineData(where))
+            .mark_rect(color=_BAND)
+            .encode(x=alt.X("low:Q", title=title, scale=extent), x2="high:Q")
+        )
+        colour = _MORE if link.sign > 0 else _LESS
+        rule = alt.Chart(alt.InlineData(where)).mark_rule(color=colour, strokeWidth=2).encode(x=x)  # fmt: skip
+        layers = [band, zero, line, rule]
+        said = (
+            f"Link confirmed: lag {link.lag_hours:.0f} h (90 %: {link.lag_low:.0f} to {link.lag_high:.0f}), "
+            f"effect {link.effect:+.2f}, q {link.q_value:.3f}"
+        )
+    else:
+        why = f"; what seems to be one comes from: {_plain(link.explained_by)}" if link.explained_by else ""
+        said = f"No link confirmed (q {link.q_value:.2f}){why}"
+    return _finish(layers, 260, f"{_plain(link.signal)} and {_plain(link.symptom)}".capitalize(), said)
+
+
+def link_map(person: PersonLinks, max_lag_hours: int) -> alt.LayerChart:
+    """Draw every pair of one person: signals by symptoms, coloured where a link is confirmed, with its lag."""
+    largest = max([0.3, *(abs(link.effect) for link in person.links if link.detected)])
+    rows = [
+        {
+            "signal": _plain(link.signal),
+            "symptom": _plain(link.symptom),
+            "effect": round(link.effect, 3) if link.detected else None,
+            "text": f"{link.lag_hours:+.0f} h" if link.detected else _plain(link.explained_by or ""),
+            "detected": link.detected,
+            "ink": _MUTED if not link.detected else "white" if abs(link.effect) > 0.6 * largest else _TEXT,
+        }
+        for link in person.links
+    ]
+    data = alt.InlineData(rows)
+    x = alt.X("symptom:N", title=None, sort=None, axis=alt.Axis(labelAngle=0, orient="top", domain=False, ticks=False))
+    y = alt.Y("signal:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False))
+    empty = alt.Chart(data).mark_rect(stroke="white", strokeWidth=2, color="#f0f0ee").encode(x=x, y=y)
+    shades = alt.Scale(domain=[-largest, 0, largest], range=[_LESS, "#f7f7f7", _MORE])
+    cells = (
+        alt.Chart(alt.InlineData([row for row in rows if row["detected"]]))
+        .mark_rect(stroke="white", strokeWidth=2)
+        .encode(x=x, y=y, color=alt.Color("effect:Q", title="standardised effect", scale=shades))
+    )
+    texts = [
+        alt.Chart(alt.InlineData([row for row in rows if row["ink"] == ink]))
+        .mark_text(fontSize=12, color=ink)
+        .encode(x=x, y=y, text="text:N")
+        for ink in dict.fromkeys(str(row["ink"]) for row in rows)
+    ]
+    found = sum(link.detected for link in person.links)
+    said = (
+        f"{found} of {len(rows)} pairs confirmed within {max_lag_hours} h; + the signal leads. "
+        "Grey: not confirmed, with what makes it look linked"
+    )
+    height = 44 * len({row["signal"] for row in rows})
+    return _finish([empty, cells, *texts], height, "Which signals go with which symptoms", said)
+
+
+def graph_chart(graph: CausalGraph) -> alt.LayerChart:
+    """Draw the graph: signals left, symptoms right; arrows from what is earlier, dashes for what only explains."""
+    confounders = [e.source for e in graph.edges if e.kind == "explains" and e.source not in graph.signals]
+    left = list(graph.signals)
+    middle = list(dict.fromkeys(confounders))
+    rise = max(len(left) - 1, len(graph.symptoms) - 1, 1)
+    spots = {name: (0.0, rise * (i + 0.5) / len(left)) for i, name in enumerate(left)}
+    spots |= {name: (1.0, rise * (i + 0.5) / len(graph.symptoms)) for i, name in enumerate(graph.symptoms)}
+    spots |= {name: (0.5, rise + 0.6 + 0.5 * i) for i, name in enumerate(middle)}
+    lines, tips, labels = [], [], []
+    for edge in graph.edges:
+        (x0, y0), (x1, y1) = spots[edge.source], spots[edge.target]
+        lines.append({"x": x0, "y": y0, "x2": x1, "y2": y1, "kind": edge.kind, "effect": edge.effect or 0.0})
+        if edge.kind == "leads":
+            angle = float(np.degrees(np.arctan2((x1 - x0) * _WIDTH, (y1 - y0) * 60)))
+            tips.append(
+                {"x": x0 + 0.93 * (x1 - x0), "y": y0 + 0.93 * (y1 - y0), "angle": 180 - angle, "effect": edge.effect}
+            )
+        if edge.effect is not None:
+            labels.append(
+                {
+                    "x": x0 + 0.4 * (x1 - x0),
+                    "y": y0 + 0.4 * (y1 - y0),
+                    "text": f"{edge.lag_hours:.0f} h, {edge.effect:+.2f}",
+                }
+            )
+    nodes = [{"x": x, "y": y, "name": _plain(name)} for name, (x, y) in spots.items()]
+    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.35, 1.35]))
+    y = alt.Y("y:Q", axis=None, scale=alt.Scale(reverse=True))
+    colour = alt.condition("datum.effect > 0", alt.value(_MORE), alt.value(_LESS))
+    explains = [row for row in lines if row["kind"] == "explains"]
+    leads = [row for row in lines if row["kind"] != "explains"]
+    layers: list[alt.Chart] = []
+    if explains:
+        layers.append(
+            alt.Chart(alt.InlineData(explains))
+            .mark_rule(color=_PALE, strokeDash=[4, 4])
+            .encode(x=x, y=y, x2="x2", y2="y2")
+        )
+    if leads:
+        layers.append(
+            alt.Chart(alt.InlineData(leads)).mark_rule(strokeWidth=2).encode(x=x, y=y, x2="x2", y2="y2", color=colour)
+        )
+        layers.append(
+            alt.Chart(alt.InlineData(labels)).mark_text(dy=-8, fontSize=11, color=_TEXT).encode(x=x, y=y, text="text:N")
+        )
+    if tips:
+        layers.append(
+            alt.Chart(alt.InlineData(tips)).mark_point(shape="triangle-up", filled=True, size=110, opacity=1).encode(
+                x=x, y=y, angle=alt.Angle("angle:Q", scale=None), color=colour
+            )
+        )  # fmt: skip
+    sides: list[tuple[float, Literal["left", "right", "center"], int]] = [
+        (0, "right", -8),
+        (1, "left", 8),
+        (0.5, "center", 0),
+    ]
+    for side, align, dx in sides:
+        rows = [node for node in nodes if node["x"] == side]
+        if rows:
+            layers.append(
+                alt.Chart(alt.InlineData(rows)).mark_text(align=align, dx=dx, fontSize=13, color=_TEXT).encode(
+                    x=x, y=y, text="name:N"
+                )
+            )  # fmt: skip
+    said = "Arrows from what comes first, with lag and effect; dashes: what explains an apparent link"
+    return _finish(layers, 60 * (rise + 1) + 40 * len(middle), "What goes before what", said)
+
+
+def save(chart: alt.LayerChart, path: Path) -> None:
+    """Write a chart as ``.png`` (at twice its size, for print) or ``.svg``, without browser or network."""
+    chart.save(path, scale_factor=2)
+
+
+def _plain(name: str | None) -> str:
+    return (name or "").replace("_", " ")
+
+
+def _finish(layers: list[Any], height: int, title: str, subtitle: str) -> alt.LayerChart:
+    chart: alt.LayerChart = (
+        alt.layer(*layers)
+        .properties(
+            width=_WIDTH,
+            height=height,
+            description=f"{title}. {subtitle}.",
+            title=alt.TitleParams(
+                title, subtitle=subtitle, anchor="start", fontSize=18, subtitleFontSize=12, subtitleColor=_MUTED,
+                offset=18,
+            ),
+        )
+        .configure(font=_FONT, background="white", padding=14)
+        .configure_view(stroke=None)
+        .configure_axis(
+            gridColor=_GRID, labelColor=_TEXT, labelFontSize=12, titleColor=_MUTED, titleFontSize=12,
+            titleFontWeight="normal", titlePadding=10, labelLimit=200,
+        )
+        .configure_legend(labelColor=_TEXT, titleColor=_MUTED, titleFontWeight="normal", orient="bottom")
+    )  # fmt: skip
+    return chart

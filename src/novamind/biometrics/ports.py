@@ -1,0 +1,19 @@
+"""What the service needs of a detector."""
+
+from typing import Protocol
+
+from novamind.biometrics.domain import Floats
+from novamind.biometrics.features import PairInputs
+
+
+class LinkDetector(Protocol):
+    """Anything that says how likely each pair of a person is directly linked."""
+
+    @property
+    def version(self) -> str:
+        """Name and digest of what decides."""
+        ...
+
+    def log_odds(self, pairs: PairInputs) -> Floats:
+        """``(pairs,)``: calibrated log odds of a direct link."""
+        ...
