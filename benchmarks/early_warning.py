@@ -209,6 +209,7 @@ def warnings(persons: int, real: bool) -> list[dict[str, float]]:
 
 def tables(results: dict[str, Any]) -> dict[str, str]:
     null, told = results["null"], results["warnings"]
+    of_stated = null["alarms_per_quarter"] / null["stated_per_quarter"]
     return {
         "false-alarms": markdown(
             ("", "alarms a person and quarter"),
@@ -218,7 +219,7 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
                 ("95 % interval", f"{null['low']:.2f} to {null['high']:.2f}"),
                 (
                     "signals like steps alone, against a quarter of the stated rate",
-                    f"{4 * null['share_by_kind'][2] * null['alarms_per_quarter'] / null['stated_per_quarter']:.2f} times",
+                    f"{4 * null['share_by_kind'][2] * of_stated:.2f} times",
                 ),
                 ("persons without any in five months", f"{100 * null['persons_without_alarm']:.0f} %"),
             ],

@@ -286,9 +286,10 @@ def fitted(arguments: argparse.Namespace) -> Result | None:
         folder = Path(name)
         pd.concat(frames).to_parquet(folder / "diaries.parquet")
         (folder / "scales.json").write_text(json.dumps(scales))
-        command = [str(Path(sys.executable).with_name("novamind")), "train", "symptoms", "--data", str(folder / "diaries.parquet")]
+        command = [str(Path(sys.executable).with_name("novamind")), "train", "symptoms"]
+        command += ["--data", str(folder / "diaries.parquet"), "--scales", str(folder / "scales.json")]
         # Some of the diaries carry day counts for dates.
-        command += ["--scales", str(folder / "scales.json"), "--out", str(folder / "model"), "--undated"]
+        command += ["--out", str(folder / "model"), "--undated"]
         subprocess.run(command, check=True)
         seconds = time.perf_counter() - started
         own = SymptomModel.load(folder / "model")

@@ -44,7 +44,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NOVAMIND_", frozen=True, extra="ignore")
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="WARNING", description="What is logged, on standard error: DEBUG, INFO, WARNING or ERROR."
+    )
     symptom_model_path: Path | None = Field(
         default=None, description="Folder of a fitted symptom model; the shipped one when unset."
     )
@@ -86,8 +88,10 @@ class Settings(BaseSettings):
         default=None, description="File outside the database to which each checkpoint of the audit is added."
     )
     transit_url: str | None = Field(default=None, description="KMS with the Transit interface of OpenBao and Vault.")
-    transit_token: SecretStr | None = None
-    transit_key: str = Field(default="novamind", pattern=r"[A-Za-z0-9_-]{1,64}")
+    transit_token: SecretStr | None = Field(default=None, description="Token for that KMS.")
+    transit_key: str = Field(
+        default="novamind", pattern=r"[A-Za-z0-9_-]{1,64}", description="Name of the key within that KMS."
+    )
     jwt_secret: SecretStr | None = Field(
         default=None, description="32 random bytes, base64: signs access tokens; needed to serve in production."
     )
@@ -106,13 +110,13 @@ class Settings(BaseSettings):
     allowed_origins: tuple[str, ...] = Field(
         default=(), description="Web origins, as JSON, beside its own that may open WebSockets or send forms."
     )
-    access_token_seconds: int = Field(default=300, ge=1, le=3600)
+    access_token_seconds: int = Field(default=300, ge=1, le=3600, description="For how long an access token lives.")
     session_idle_seconds: int = Field(default=1800, ge=1, description="Silence after which a session ends.")
     session_seconds: int = Field(default=12 * 3600, ge=1, description="Age at which a session ends in any case.")
     emergency_seconds: int = Field(default=900, ge=1, le=3600, description="For how long an emergency opens a record.")
     login_attempts: int = Field(default=10, ge=1, description="Logins of one account in a window, until one succeeds.")
     login_failures_per_address: int = Field(default=30, ge=1, description="Failed logins from one address in a window.")
-    login_window_seconds: int = Field(default=900, ge=1)
+    login_window_seconds: int = Field(default=900, ge=1, description="Length of that window.")
     require_second_factor: bool | None = Field(
         default=None, description="Whether people need a second factor; in production they do unless this says no."
     )
