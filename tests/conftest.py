@@ -1,5 +1,6 @@
 """Real servers out of PyPI wheels: the same tests run on SQLite and on PostgreSQL, with a real Redis."""
 
+import logging
 import subprocess
 import tempfile
 import time
@@ -8,6 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """The shell's commands set up the logs of their process, onto a stream that ends with the test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()
+    root.handlers = handlers
+    root.setLevel(level)
 
 
 class Postgres:

@@ -1,14 +1,12 @@
 """What the README promises runs as it stands there."""
 
 import json
-import logging
 import re
 import shlex
 import sys
 from pathlib import Path
 
 import pytest
-import structlog
 from pydantic import SecretStr
 
 from novamind.cli import main
@@ -40,12 +38,9 @@ def test_python_runs(block: str) -> None:
 @pytest.mark.parametrize("line", re.findall(r"^\$ (novamind .*?)(?: +#.*)?$", TEXT, re.M))
 @pytest.mark.usefixtures("diary")
 def test_shell_runs(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", root.handlers)
     monkeypatch.setattr(sys, "argv", shlex.split(line))
     with pytest.raises(SystemExit) as left:
         main()
-    structlog.reset_defaults()
     assert not left.value.code
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import structlog
 
 from novamind.cli import main
 from tests.biometrics.conftest import Frames, frames, person
@@ -16,7 +15,6 @@ def shell(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     monkeypatch.setattr(sys, "argv", ["novamind", *map(str, words)])
     with pytest.raises(SystemExit) as left:
         main()
-    structlog.reset_defaults()
     return int(left.value.code or 0)
 
 

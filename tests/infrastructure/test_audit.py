@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
-from conftest import CLINICIAN, Run
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from novamind.errors import DataProcessingError, ServiceUnavailableError, ValidationError
@@ -18,6 +17,7 @@ from novamind.infrastructure.bootstrap import Foundation, open_foundation
 from novamind.infrastructure.database import Database
 from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry
 from novamind.settings import Settings
+from tests.infrastructure.conftest import CLINICIAN, Run
 
 ENTRIES = 230  # two checkpoints, at 100 and 200
 PATIENT = uuid4()

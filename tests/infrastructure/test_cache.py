@@ -6,13 +6,13 @@ from uuid import UUID
 
 import pytest
 import redis
-from conftest import CLINICIAN, Run
-from tests.conftest import Redis
 
 from novamind.infrastructure import cache as module
 from novamind.infrastructure.bootstrap import Foundation
 from novamind.infrastructure.cache import MemoryShelf, RedisShelf, SealedCache, Shelf
 from novamind.infrastructure.patient_store import Identity
+from tests.conftest import Redis
+from tests.infrastructure.conftest import CLINICIAN, Run
 
 CANARY = b"CANARY-forecast-of-Ada"
 

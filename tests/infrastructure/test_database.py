@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from tests.conftest import Postgres
 
 from novamind.errors import ServiceUnavailableError, ValidationError
 from novamind.infrastructure.database import Base, Database, with_driver
 from novamind.infrastructure.tables import AuditEntry, Organisation, Patient
+from tests.conftest import Postgres
 
 NOW = datetime(2026, 3, 29, 2, 30, tzinfo=UTC)
 

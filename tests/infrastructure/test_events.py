@@ -5,12 +5,12 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
-from conftest import CLINICIAN, Run
 
 from novamind.infrastructure.bootstrap import Foundation
 from novamind.infrastructure.events import ATTEMPTS, Event, InProcessBus, Outbox, record_event
 from novamind.infrastructure.patient_store import Identity, Kind
 from novamind.infrastructure.tables import OutboxEvent
+from tests.infrastructure.conftest import CLINICIAN, Run
 
 
 async def patient(here: Foundation) -> UUID:

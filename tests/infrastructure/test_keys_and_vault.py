@@ -14,7 +14,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from conftest import CLINICIAN, Run
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
@@ -27,6 +26,7 @@ from novamind.infrastructure.keys import KeyFile, LocalKeys, TransitKeys, new_ke
 from novamind.infrastructure.patient_store import Identity, Kind
 from novamind.infrastructure.vault import BlindIndex, PatientCipher, Place, TamperedError, Vault
 from novamind.settings import Settings, random_key
+from tests.infrastructure.conftest import CLINICIAN, Run
 
 GOOD = {name: new_key() for name in ("encryption_key", "index_key", "audit_signing_key")}
 PRODUCTION = {"environment": "production", "key_provider": "environment"}

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -20,16 +19,10 @@ KEY = b"0123456789abcdef"
 
 
 @pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+def lines() -> io.StringIO:
     out = io.StringIO()
     configure(Settings(log_level="DEBUG"), out)
-    yield out
-    structlog.contextvars.clear_contextvars()
-    structlog.reset_defaults()
-    root.handlers = handlers
-    root.setLevel(level)
+    return out
 
 
 def only(out: io.StringIO) -> dict[str, object]:

@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from conftest import CLINICIAN, Run
 
 from novamind.errors import NotFoundError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure.audit import Access
@@ -18,6 +17,7 @@ from novamind.infrastructure.patient_store import Identity, Kind, Samples
 from novamind.infrastructure.tables import IdempotencyKey, OutboxEvent, Record
 from novamind.infrastructure.vault import TamperedError
 from novamind.settings import Settings
+from tests.infrastructure.conftest import CLINICIAN, Run
 
 CANARY = "CANARY-Ada-Lovelace-7f3a9c"
 REPORT = {"symptom": "PHQ-9", "value": 17, "timestamp": "2026-03-01T08:00:00+01:00", "note": CANARY}

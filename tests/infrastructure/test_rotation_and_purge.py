@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
-from conftest import CLINICIAN, Run
 from typer.testing import CliRunner
 
 from novamind import cli
@@ -25,6 +24,7 @@ from novamind.infrastructure.keys import KeyFile
 from novamind.infrastructure.patient_store import Identity, Kind
 from novamind.infrastructure.tables import IdempotencyKey, Patient, PatientKey, Record
 from novamind.settings import Settings
+from tests.infrastructure.conftest import CLINICIAN, Run
 
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fhir_input import INTEROP, bundle, medication, needs_interop, observation, patient, response, values
 
 from novamind.errors import NotFoundError, ValidationError
 from novamind.records import FhirImportError, PatientRecord, read_fhir
 from novamind.records.fhir_codes import QUESTIONNAIRES, RXNORM
+from tests.records.fhir_input import INTEROP, bundle, medication, needs_interop, observation, patient, response, values
 
 PHQ, GAD = (list(form.items) for form in QUESTIONNAIRES)
 

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from fhir_input import bundle, observation, patient
 
 from novamind.records import FhirImportError, read_fhir
 from novamind.settings import Settings
+from tests.records.fhir_input import bundle, observation, patient
 
 
 def nested(depth: int, key: str) -> bytes:

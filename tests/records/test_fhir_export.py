@@ -6,12 +6,12 @@ from typing import Any
 import polars as pl
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
-from fhir_input import INTEROP, bundle, medication, needs_interop, observation, patient, plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novamind.errors import ValidationError
 from novamind.records import FhirImportError, MedicationCourse, PatientRecord, read_fhir, record_bundle, symptom_frame
+from tests.records.fhir_input import INTEROP, bundle, medication, needs_interop, observation, patient, plain
 
 FILES = (
     [

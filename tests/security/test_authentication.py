@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jws, jwt
 from joserfc.jwk import OctKey, OKPKey
 from scipy.stats import mannwhitneyu
-from tests.server.world import BASE, CALLBACK, World
 
 from novamind.errors import AuthenticationError
 from novamind.infrastructure.identity.domain import Role
@@ -30,6 +29,7 @@ from novamind.infrastructure.identity.tables import Session
 from novamind.infrastructure.identity.tokens import AccessTokens, TokenClaims
 from novamind.server.door import Door
 from novamind.server.first_party import FIRST_PARTY
+from tests.server.world import BASE, CALLBACK, World
 
 #: Literally what is open to everybody (development adds the description of the interface).
 OPEN = {

@@ -8,13 +8,13 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
-from tests.security.test_authentication import filled, operations
-from tests.server.world import World
 
 from novamind.infrastructure.identity import access
 from novamind.infrastructure.identity.domain import Ground, Role
 from novamind.infrastructure.identity.tables import EmergencyAccess
 from novamind.infrastructure.tables import OutboxEvent, Patient
+from tests.security.test_authentication import filled, operations
+from tests.server.world import World
 
 LIST = {
     "C11": {"P1", "P2"},

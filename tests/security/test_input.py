@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.security.test_authentication import filled, operations
-from tests.server.world import BASE, FHIR_JSON, World
 
 from novamind.errors import ValidationError
 from novamind.server import strict_json
+from tests.security.test_authentication import filled, operations
+from tests.server.world import BASE, FHIR_JSON, World
 
 JSON = {"Content-Type": "application/json"}
 STRINGS = [

@@ -8,6 +8,7 @@ from uuid import uuid4
 import numpy as np
 import polars as pl
 import pytest
+
 from tests.server.world import World
 
 

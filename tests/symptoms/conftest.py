@@ -1,15 +1,13 @@
 """A forecast built by hand, so that pictures and reports are tested without a model; and the shell."""
 
-import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
-import structlog
 from scipy.stats import norm
 
 from novamind.cli import main
@@ -95,7 +93,7 @@ Shell = Callable[..., Ran]
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Shell]:
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
     """Run ``novamind ...`` in this process, in an empty folder, and put logging back afterwards."""
 
     def run(*arguments: object) -> Ran:
@@ -106,13 +104,8 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
         code = left.value.code
         return Ran(code if isinstance(code, int) else 0, captured.out, captured.err)
 
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
     monkeypatch.chdir(tmp_path)
-    yield run
-    structlog.reset_defaults()
-    root.handlers = handlers
-    root.setLevel(level)
+    return run
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Shell
 
 from novamind.symptoms.service import default_service
+from tests.symptoms.conftest import Shell
 
 DAYS = [f"2025-01-{day:02d}" for day in range(1, 29)]
 GOOD = [f"{day},{9 + i % 4}" for i, day in enumerate(DAYS)]

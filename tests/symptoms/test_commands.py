@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from conftest import Shell
 
 import novamind as nm
 from novamind.symptoms.commands import FORECAST_MADE
+from tests.symptoms.conftest import Shell
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 import numpy as np
 import polars as pl
 import pytest
-from diaries import START, cohort, long_frame, names
 
 from novamind.errors import ValidationError
 from novamind.records.frames import signal_frame
 from novamind.symptoms import Forecast, forecast, forecast_many
 from novamind.symptoms.covariates import TREATMENT_START, covariates_of, signal_shifts
 from novamind.symptoms.service import default_service
+from tests.symptoms.diaries import START, cohort, long_frame, names
 
 DAYS = 90
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import MakeForecast, build_forecast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novamind.errors import ValidationError
 from novamind.symptoms.domain import LEVELS, Scale, SymptomForecast
+from tests.symptoms.conftest import MakeForecast, build_forecast
 
 PHQ9 = Scale(0, 27, 1)
 SCALES = (PHQ9, Scale(0, 1), Scale(-3, 3, 0.5), Scale(0, 100, worse="low"), Scale(1, 7, 1, worse="low"))

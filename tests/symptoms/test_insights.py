@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MakeForecast
 
 from novamind.symptoms.domain import Reliability, Scale, Trend
 from novamind.symptoms.features import FEATURES
 from novamind.symptoms.insights import insights
 from novamind.symptoms.instruments import recognise
+from tests.symptoms.conftest import MakeForecast
 
 KNOWN = {"importance": {"last": 1.4, "slope": -0.6}}
 WORSENING = Trend(0.42, 0.1, 0.74, 0.95, "worsening", 42)

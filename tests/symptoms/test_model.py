@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from diaries import START, cohort, long_frame, names, usual
 
 from novamind.cohorts import OTHER_POPULATION, simulate
 from novamind.errors import ModelInferenceError
@@ -17,6 +16,7 @@ from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.model import MANIFEST, SymptomModel
 from novamind.symptoms.preprocessing import Histories
 from novamind.symptoms.service import SHIPPED, default_service
+from tests.symptoms.diaries import START, cohort, long_frame, names, usual
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from diaries import START, ahead, cohort, long_frame, usual
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from novamind.errors import InsufficientDataError, ValidationError
 from novamind.symptoms import Forecast, Forecasts, Scale, SymptomForecastingService
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.service import default_service
+from tests.symptoms.diaries import START, ahead, cohort, long_frame, usual
 
 LOW, MEDIAN, HIGH = 2, 10, 18  # 10, 50 and 90 %
 QUANTILES = [f"q{level:g}" for level in LEVELS]

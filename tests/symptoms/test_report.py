@@ -52,7 +52,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page() -> Page:
-    from conftest import build_forecast
+    from tests.symptoms.conftest import build_forecast
 
     return Page(render(build_forecast(), 15, find("PHQ-9")))
 

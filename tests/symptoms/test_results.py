@@ -3,12 +3,12 @@
 import numpy as np
 import polars as pl
 import pytest
-from diaries import START, ahead, cohort, long_frame, names, usual
 
 import novamind as nm
 from novamind.errors import NotFoundError
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.features import FEATURES
+from tests.symptoms.diaries import START, ahead, cohort, long_frame, names, usual
 
 
 def test_the_frame_holds_every_series_and_day() -> None:

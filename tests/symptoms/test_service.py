@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from diaries import START, cohort, long_frame, usual
 
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.symptoms import Forecasts, Scale, SymptomForecastingService
 from novamind.symptoms.service import default_service
+from tests.symptoms.diaries import START, cohort, long_frame, usual
 
 SCALE = {"scale": (0, 16), "step": 1}
 

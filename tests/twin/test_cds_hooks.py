@@ -12,10 +12,10 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from people import TODAY
 
 from novamind.errors import ValidationError
 from novamind.twin.cds_hooks import HOOKS, answer, discovery
+from tests.twin.people import TODAY
 
 HOOKS_DATA = Path(__file__).parents[3] / "shared" / "data" / "interop" / "cds_hooks"
 needs_data = pytest.mark.skipif(not HOOKS_DATA.is_dir(), reason="the shared interoperability data are not here")

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
-from people import TODAY, diary, record
 from typer.testing import CliRunner
 
 import novamind as nm
@@ -18,6 +17,7 @@ from novamind.records import read_fhir, record_bundle, write_patient_directory
 from novamind.twin import Insights
 from novamind.twin.analyses import SYMPTOMS
 from novamind.twin.report import render
+from tests.twin.people import TODAY, diary, record
 
 INTEROP = Path(__file__).parents[3] / "shared" / "data" / "interop"
 needs_interop = pytest.mark.skipif(not INTEROP.is_dir(), reason="the shared interoperability data are not here")

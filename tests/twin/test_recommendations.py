@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from people import case, diary
 
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import recommend
@@ -16,6 +15,7 @@ from novamind.twin.analyses import MEDICATIONS
 from novamind.twin.case import Case
 from novamind.twin.domain import Evidence, Priority, Recommendation, ServiceResult, Status
 from novamind.twin.recommendations import contradictions, recommendations
+from tests.twin.people import case, diary
 
 DRUGS = sorted(psychiatric())
 people = st.fixed_dictionaries(

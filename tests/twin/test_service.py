@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from people import TODAY, Scripted, diary, fails, record
 
 from novamind.errors import InsufficientDataError, ModelInferenceError, ServiceUnavailableError, ValidationError
 from novamind.records import MedicationCourse
@@ -17,6 +16,7 @@ from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, B
 from novamind.twin.breaker import CircuitBreaker, State
 from novamind.twin.domain import Status
 from novamind.twin.execution import Bulkhead, Guard
+from tests.twin.people import TODAY, Scripted, diary, fails, record
 
 
 def guard(limit: float = 5.0, attempts: int = 1, failures: int = 3, rest: float = 60.0) -> Guard:

@@ -5,11 +5,11 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
-from people import TODAY, case, diary, record
 
 from novamind.symptoms.domain import LEVELS, Scale
 from novamind.twin import DigitalTwinIntegrationService, PatientTwin
 from novamind.twin.tracking import ForecastMade, MemoryHistory, Snapshot, check
+from tests.twin.people import TODAY, case, diary, record
 
 START = TODAY - timedelta(days=9)
 

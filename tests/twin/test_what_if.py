@@ -3,12 +3,12 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from people import case
 
 from novamind.errors import NotFoundError, ValidationError
 from novamind.neurochemistry import drug_names
 from novamind.neurochemistry.pharmacokinetics import kinetics
 from novamind.twin.what_if import WhatIf, what_if
+from tests.twin.people import case
 
 
 def asked(drug: str = "sertraline", dose: float = 50, **known: object) -> WhatIf:
