@@ -74,7 +74,7 @@ class BoostedQuantiles:
 
     @cached_property
     def _median(self) -> xgboost.Booster:
-        """The same trees with the median alone in their leaves: XGBoost has no SHAP values of leaves that are vectors."""
+        """The same trees with only the median in their leaves: of vectors in leaves XGBoost gives no SHAP values."""
         import xgboost
 
         model = json.loads(self.booster.save_raw("json"))
