@@ -71,6 +71,9 @@ def main() -> None:
         else:
             fill(PAGE, tables(results))
             continue
+        # Another run may have stored its sections meanwhile.
+        stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        results = stored | {section: results[section]}
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         print(section, json.dumps(results[section], indent=1))
 

@@ -18,7 +18,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from novamind.biometrics.domain import Floats, PersonSeries
+from novamind.biometrics.domain import Floats, Mask, PersonSeries
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.records.frames import LongFrame, signal_frame
 
@@ -111,9 +111,10 @@ def _person(
     start = first.astype("datetime64[D]").astype("datetime64[h]")
     hours = int((last - start) / _HOUR) + 1
     hourly = np.full((hours, len(signals)), np.nan)
+    measured = np.zeros(hourly.shape, bool)
     offset = np.zeros(len(signals))
     for b, (when, value) in enumerate(kept):
-        hourly[:, b], offset[b] = _cells(when, value, start, hours)
+        hourly[:, b], measured[:, b], offset[b] = _cells(when, value, start, hours)
     reports = np.full((len(times), len(items)), np.nan)
     for s, (when, value) in enumerate(stamps):
         reports[np.searchsorted(times, when), s] = value
@@ -125,6 +126,7 @@ def _person(
         offset=offset,
         report_hours=(times - start) / _HOUR,
         reports=reports,
+        measured=measured,
         confounders={
             name: values
             for name, frame in courses.items()
@@ -145,10 +147,10 @@ def _reported(frame: LongFrame, series: int) -> tuple[Any, Floats]:
     return when[last], value[last]
 
 
-def _cells(when: Any, value: Floats, start: np.datetime64, hours: int) -> tuple[Floats, float]:
+def _cells(when: Any, value: Floats, start: np.datetime64, hours: int) -> tuple[Floats, Mask, float]:
     out = np.full(hours, np.nan)
     if not len(when):
-        return out, 0.0
+        return out, np.zeros(hours, bool), 0.0
     at = (when - start) / _HOUR
     cell = np.clip(np.floor(at).astype(np.int64), 0, hours - 1)
     counts = np.bincount(cell, minlength=hours)
@@ -163,8 +165,8 @@ def _cells(when: Any, value: Floats, start: np.datetime64, hours: int) -> tuple[
         source = np.maximum.accumulate(np.where(counts > 0, np.arange(hours), -1))
         held = (source >= 0) & (np.arange(hours) - source < reach)
         out = np.where(held, out[np.maximum(source, 0)], np.nan)
-        return out, 0.0
-    return out, float((at - np.floor(at)).mean())
+        return out, counts > 0, 0.0
+    return out, counts > 0, float((at - np.floor(at)).mean())
 
 
 def course(frame: nw.DataFrame[Any], name: str, patient: str | None, start: np.datetime64, hours: int) -> Floats | None:

@@ -28,6 +28,7 @@ Examples:
   novamind train biometrics --network lstm --preset smoke --out lstm
   NOVAMIND_BIOMETRIC_MODEL_PATH=model novamind correlate signals.csv reports.csv
 """
+_WARNINGS_SHOWN = 5
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -139,11 +140,12 @@ def _write(found: "Correlations", out: Path) -> dict[str, Path]:
 
     if len(found.persons) != 1:
         raise ValidationError("pictures are drawn of a single patient: filter the tables, or leave out --out")
-    files = {"Map": out / "links.png", "Graph": out / "graph.png"}
+    files = {"Map": out / "links.png", "Graph": out / "graph.png", "Timeline": out / "timeline.png"}
     try:
         out.mkdir(parents=True, exist_ok=True)
         save(found.plot(), files["Map"])
         save(found.plot_graph(), files["Graph"])
+        save(found.plot_timeline(), files["Timeline"])
         surest = max(found.persons[0].links, key=lambda link: link.score)
         files["Profile"] = out / "profile.png"
         save(found.plot(surest.signal, surest.symptom), files["Profile"])
@@ -173,6 +175,14 @@ def _summary(person: "PersonLinks") -> str:
         lines.append(f"{'Only apparent':<14}{sum(apparent.values())} pairs; they come from {causes}")
     for what, reason in person.skipped.items():
         lines.append(f"{'Left out':<14}{what}: {reason}")
+    for said in person.insights:
+        lines += ["", said.text, *([said.action] if said.action else [])]
+    for warning in person.early_warning[-_WARNINGS_SHOWN:]:
+        when = str(person.series.at(warning.hour).astype("datetime64[m]")).replace("T", " ")
+        lines.append(f"{'Warning':<14}{when}: {warning.symptom} to {'rise' if warning.direction > 0 else 'fall'} in "
+                     f"{warning.horizon_low:.0f} to {warning.horizon_high:.0f} h; {warning.evidence}")  # fmt: skip
+    for item in person.monitoring_plan:
+        lines.append(f"{'Watch':<14}{item.signal}: {item.reason}")
     lines.append(f"{'Reliability':<14}{person.reliability.level}: {'; '.join(person.reliability.reasons)}")
     return "\n".join([*lines, ""])
 
@@ -188,7 +198,22 @@ def _document(found: "Correlations", files: dict[str, Path]) -> dict[str, Any]:
                 "graph": [asdict(edge) for edge in person.graph.edges],
                 "skipped": dict(person.skipped),
                 "reliability": asdict(person.reliability),
-                "insights": list(person.insights),
+                "insights": [asdict(said) for said in person.insights],
+                "anomalies": [
+                    {
+                        "signal": signal,
+                        "start": str(person.series.at(one.start_hour)),
+                        "told": str(person.series.at(one.alarm_hour)),
+                        "direction": one.direction,
+                        "mean_deviation": one.mean_deviation,
+                    }
+                    for signal, found_there in person.anomalies.items()
+                    for one in found_there
+                ],
+                "early_warning": [
+                    {"time": str(person.series.at(one.hour))} | asdict(one) for one in person.early_warning
+                ],
+                "monitoring_plan": [asdict(item) for item in person.monitoring_plan],
             }
             for person in found.persons
         ],
