@@ -22,7 +22,7 @@ def moved() -> PersonSeries:
     record = person(days=100, lag=LAG)
     hourly = record.hourly.copy()
     hourly[:, 0] = np.log(hourly[:, 0])
-    hourly[BEGIN:END, 0] += 1
+    hourly[BEGIN:END, 0] += 2
     return replace(record, hourly=hourly)
 
 

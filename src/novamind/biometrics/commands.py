@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -191,32 +190,7 @@ def _document(found: "Correlations", files: dict[str, Path]) -> dict[str, Any]:
     return {
         "fdr": found.fdr,
         "max_lag_hours": found.max_lag_hours,
-        "persons": [
-            {
-                "patient_id": person.patient_id,
-                "links": [asdict(link) for link in person.links],
-                "graph": [asdict(edge) for edge in person.graph.edges],
-                "skipped": dict(person.skipped),
-                "reliability": asdict(person.reliability),
-                "insights": [asdict(said) for said in person.insights],
-                "anomalies": [
-                    {
-                        "signal": signal,
-                        "start": str(person.series.at(one.start_hour)),
-                        "told": str(person.series.at(one.alarm_hour)),
-                        "direction": one.direction,
-                        "mean_deviation": one.mean_deviation,
-                    }
-                    for signal, found_there in person.anomalies.items()
-                    for one in found_there
-                ],
-                "early_warning": [
-                    {"time": str(person.series.at(one.hour))} | asdict(one) for one in person.early_warning
-                ],
-                "monitoring_plan": [asdict(item) for item in person.monitoring_plan],
-            }
-            for person in found.persons
-        ],
+        "persons": [person.to_dict() for person in found.persons],
         "model_version": found.model_version,
         "seed": found.seed,
         "files": {what.lower(): str(path) for what, path in files.items()},

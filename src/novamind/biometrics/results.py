@@ -1,7 +1,7 @@
 """The result as people use it: links as a frame, graph, profiles and pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,32 @@ class PersonLinks:
     def insights(self) -> tuple[Insight, ...]:
         """The confirmed links in words, with something to consider; none where reliability is low."""
         return insights(self._reliable)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the hourly series, as JSON writes it."""
+        return {
+            "patient_id": self.patient_id,
+            "links": [asdict(link) for link in self.links],
+            "graph": [asdict(edge) for edge in self.graph.edges],
+            "skipped": dict(self.skipped),
+            "reliability": asdict(self.reliability),
+            "insights": [asdict(said) for said in self.insights],
+            "anomalies": [
+                {"signal": name, "start": self._time(one.start_hour), "told": self._time(one.alarm_hour)} | asdict(one)
+                for name, found in self.anomalies.items()
+                for one in found
+            ],
+            "change_points": [
+                {"signal": name, "date": self._time(24 * one.day)[:10]} | asdict(one)
+                for name, found in self.change_points.items()
+                for one in found
+            ],
+            "early_warning": [{"time": self._time(one.hour)} | asdict(one) for one in self.early_warning],
+            "monitoring_plan": [asdict(item) for item in self.monitoring_plan],
+        }
+
+    def _time(self, hour: int) -> str:
+        return str(self.series.at(hour).astype("datetime64[s]"))
 
     @property
     def _reliable(self) -> tuple[Link, ...]:

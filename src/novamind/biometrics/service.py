@@ -48,6 +48,11 @@ class BiometricCorrelationService:
         self.detector = detector
         self.min_effect = min_effect
 
+    @property
+    def version(self) -> str:
+        """Of the detector."""
+        return self.detector.version
+
     def correlate(
         self,
         biometrics: Any,
