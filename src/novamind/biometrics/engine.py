@@ -10,9 +10,11 @@ from novamind.biometrics.lag_scan import KERNELS, Scan
 from novamind.biometrics.ornstein_uhlenbeck import Regression, fit_regression
 from novamind.biometrics.rhythm import Prepared, normal_scores, prepare
 
-#: Reports with an answer, and reports other than the commonest answer, below which a symptom is not analysed: a few
-#: rare answers carry no lag (ten events a covariate: Peduzzi et al. 1996, J Clin Epidemiol 49:1373).
-MIN_REPORTS, MIN_OTHER_ANSWERS = 15, 10
+#: Reports with an answer, and different answers, below which a symptom is not analysed.
+MIN_REPORTS, MIN_ANSWERS = 15, 2
+#: Reports other than the commonest answer below which no link of a symptom is confirmed: a few rare answers may come
+#: together with anything (ten events a covariate: Peduzzi et al. 1996, J Clin Epidemiol 49:1373).
+MIN_OTHER_ANSWERS = 10
 #: Hours with a value, and different values, below which a signal is not analysed.
 MIN_HOURS, MIN_VALUES = 24, 5
 DRAWS = 200
@@ -46,8 +48,8 @@ class SymptomProfile:
         Signals that were held in the model, strongest first.
     shared
         ``(signals, signals)``: by how much holding the column's signal lowers the row's evidence.
-    reports
-        Number of answers.
+    reports, other_answers
+        Number of answers, and of those that are not the commonest.
     """
 
     symptom: int
@@ -61,17 +63,23 @@ class SymptomProfile:
     held: tuple[int, ...]
     shared: Floats
     reports: int
+    other_answers: int
 
 
 @dataclass(frozen=True)
 class PersonProfile:
-    """The engine's answer for one person: ``skipped`` says why a signal or symptom was left out."""
+    """The engine's answer for one person.
+
+    ``skipped`` says why a signal or symptom was left out; ``unconfirmable`` why no link of a symptom may be confirmed
+    though it was scanned.
+    """
 
     person: PersonSeries
     prepared: Prepared
     signals: Integers
     symptoms: tuple[SymptomProfile, ...]
     skipped: dict[str, str]
+    unconfirmable: dict[str, str]
     max_lag: int
 
 
@@ -111,19 +119,16 @@ def analyse(person: PersonSeries, max_lag: int = 168, seed: int = 0, draws: int 
         given = np.isfinite(scores)
         if given.sum() < max(MIN_REPORTS, prepared.design.shape[1] + 5):
             skipped[name] = "too few reports for its time of day, week and confounders to be told apart"
-        elif (rare := _other_answers(person.reports[given, s])) < MIN_OTHER_ANSWERS:
-            skipped[name] = (
-                f"fewer than {MIN_OTHER_ANSWERS} answers differ from the commonest one"
-                if rare
-                else "every answer is the same"
-            )
+        elif len(np.unique(person.reports[given, s])) < MIN_ANSWERS:
+            skipped[name] = "every answer is the same"
         elif len(signals):
             profiles.append(_symptom(person, prepared, smoothed, signals, s, scores, max_lag, draws, rng))
-    return PersonProfile(person, prepared, signals, tuple(profiles), skipped, max_lag)
-
-
-def _other_answers(answers: Floats) -> int:
-    return len(answers) - int(np.unique(answers, return_counts=True)[1].max())
+    rare = {
+        person.symptoms[one.symptom]: f"fewer than {MIN_OTHER_ANSWERS} answers differ from the commonest one"
+        for one in profiles
+        if one.other_answers < MIN_OTHER_ANSWERS
+    }
+    return PersonProfile(person, prepared, signals, tuple(profiles), skipped, rare, max_lag)
 
 
 def _symptom(
@@ -173,6 +178,7 @@ def _symptom(
         held=tuple(held),
         shared=shared,
         reports=int(given.sum()),
+        other_answers=int(given.sum() - np.unique(scores[given], return_counts=True)[1].max()),
     )
 
 

@@ -33,7 +33,7 @@ class PersonLinks:
     profiles
         By signal and symptom.
     skipped
-        Signals and symptoms that could not be analysed, with the reason.
+        Signals and symptoms that could not be analysed, or of which no link could be confirmed, with the reason.
     series
         What all of it rests on; alarms are computed from it when they are first asked for.
     seed

@@ -140,7 +140,10 @@ class BiometricCorrelationService:
             q = decision.q_values(odds)
             for k, told in enumerate(answer.pairs_told):
                 detected = bool(
-                    q[k] <= fdr and told["p_value"] <= _CHANCE_LEVEL and abs(told["effect"]) >= self.min_effect
+                    told["symptom"] not in answer.unconfirmable
+                    and q[k] <= fdr
+                    and told["p_value"] <= _CHANCE_LEVEL
+                    and abs(told["effect"]) >= self.min_effect
                 )
                 explained = None if detected else answer.explained[k]
                 links.append(
@@ -157,7 +160,7 @@ class BiometricCorrelationService:
             answer.patient_id,
             tuple(links),
             answer.profiles,
-            answer.skipped,
+            answer.skipped | answer.unconfirmable,
             answer.reliability,
             answer.series,
             answer.seed,
@@ -170,7 +173,7 @@ class _Answer:
     def __init__(self, patient_id: str | None, found: PersonProfile, seed: int) -> None:
         self.seed = seed
         self.patient_id, self.series = patient_id, found.person
-        self.skipped = found.skipped
+        self.skipped, self.unconfirmable = found.skipped, found.unconfirmable
         self.pairs: PairInputs | None = pair_inputs(found) if found.symptoms else None
         self.pairs_told: list[dict[str, Any]] = []
         self.explained: list[str | None] = []
