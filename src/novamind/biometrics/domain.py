@@ -69,7 +69,8 @@ class Link:
     Attributes
     ----------
     detected
-        The decision: ``q_value`` within the requested rate of false discoveries.
+        The decision: ``q_value`` within the requested rate of false discoveries, chance alone unlikely, and the
+        interval of the effect, beside the other signals, without 0.
     score
         Log odds of a direct link; larger is surer.
     p_value

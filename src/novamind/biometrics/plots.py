@@ -115,7 +115,7 @@ def graph_chart(graph: CausalGraph) -> alt.LayerChart:
         (x0, y0), (x1, y1) = spots[edge.source], spots[edge.target]
         lines.append({"x": x0, "y": y0, "x2": x1, "y2": y1, "kind": edge.kind, "effect": edge.effect or 0.0})
         if edge.kind == "leads":
-            angle = float(np.degrees(np.arctan2((x1 - x0) * _WIDTH, (y1 - y0) * 60)))
+            angle = float(np.degrees(np.arctan2((x1 - x0) * _WIDTH / 1.7, (y1 - y0) * 60)))
             tips.append(
                 {"x": x0 + 0.93 * (x1 - x0), "y": y0 + 0.93 * (y1 - y0), "angle": 180 - angle, "effect": edge.effect}
             )
@@ -144,25 +144,27 @@ def graph_chart(graph: CausalGraph) -> alt.LayerChart:
         layers.append(
             alt.Chart(alt.InlineData(leads)).mark_rule(strokeWidth=2).encode(x=x, y=y, x2="x2", y2="y2", color=colour)
         )
+        said_there = alt.Chart(alt.InlineData(labels)).encode(x=x, y=y, text="text:N")
         layers.append(
-            alt.Chart(alt.InlineData(labels)).mark_text(dy=-8, fontSize=11, color=_TEXT).encode(x=x, y=y, text="text:N")
-        )
+            said_there.mark_text(fontSize=11, stroke="white", strokeWidth=8, strokeJoin="round")
+        )  # so that lines do not cross it
+        layers.append(said_there.mark_text(fontSize=11, color=_TEXT))
     if tips:
         layers.append(
             alt.Chart(alt.InlineData(tips)).mark_point(shape="triangle-up", filled=True, size=110, opacity=1).encode(
                 x=x, y=y, angle=alt.Angle("angle:Q", scale=None), color=colour
             )
         )  # fmt: skip
-    sides: list[tuple[float, Literal["left", "right", "center"], int]] = [
-        (0, "right", -8),
-        (1, "left", 8),
-        (0.5, "center", 0),
+    sides: list[tuple[float, Literal["left", "right", "center"], int, int]] = [
+        (0, "right", -8, 0),
+        (1, "left", 8, 0),
+        (0.5, "center", 0, 12),
     ]
-    for side, align, dx in sides:
+    for side, align, dx, dy in sides:
         rows = [node for node in nodes if node["x"] == side]
         if rows:
             layers.append(
-                alt.Chart(alt.InlineData(rows)).mark_text(align=align, dx=dx, fontSize=13, color=_TEXT).encode(
+                alt.Chart(alt.InlineData(rows)).mark_text(align=align, dx=dx, dy=dy, fontSize=13, color=_TEXT).encode(
                     x=x, y=y, text="name:N"
                 )
             )  # fmt: skip

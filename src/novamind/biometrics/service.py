@@ -143,6 +143,7 @@ class BiometricCorrelationService:
                     told["symptom"] not in answer.unconfirmable
                     and q[k] <= fdr
                     and told["p_value"] <= _CHANCE_LEVEL
+                    and told["effect_low"] * told["effect_high"] > 0
                     and abs(told["effect"]) >= self.min_effect
                 )
                 explained = None if detected else answer.explained[k]
