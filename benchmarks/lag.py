@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", default=["chance", "speed", "docs"], choices=SECTIONS)
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--lstm", type=Path, help="folder of 'novamind train biometrics --network lstm'")
     parser.add_argument("--persons", type=int, help="fewer, for a look")
     told = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -63,7 +64,7 @@ def main() -> None:
                 continue
             results[section] = real(folder)
         elif section == "learned":
-            results[section] = learned(results.get(section, {}))
+            results[section] = learned(results.get(section, {}), told.lstm)
         elif section == "speed":
             results[section] = speed()
         elif section == "rows":
@@ -231,14 +232,19 @@ def links(signals: pl.DataFrame, reports: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def learned(before: dict[str, Any]) -> dict[str, Any]:
-    """What training measured on persons of the other population; the LSTM's where it was trained (see ``--lstm``)."""
+def learned(before: dict[str, Any], lstm: Path | None) -> dict[str, Any]:
+    """What training measured on persons of the other population; the LSTM's stays where no new one is given."""
+    series = {name: figures for name, figures in before.items() if "LSTM" in name}
+    if lstm is not None:
+        told = json.loads((lstm / "lstm.json").read_text())
+        size = f"{told['preset']['persons']} persons, {told['preset']['epochs']} epochs"
+        series = {f"bidirectional LSTM on the series, {size}": told["validation"]["lstm"]}
     manifest = json.loads((SHIPPED / "manifest.json").read_text())["validation"]
     return {
         "the engine's evidence alone": manifest["evidence"],
         "the network on its profiles": manifest["network"],
         "both, as shipped": manifest["both"],
-    } | {name: figures for name, figures in before.items() if "LSTM" in name}
+    } | series
 
 
 def noise(seed: int) -> PersonSeries:

@@ -7,7 +7,8 @@ A signal on hourly cells is compared with a baseline fitted before its day began
 Hours and days are separated by median polish (Tukey 1977, "Exploratory Data Analysis", ch. 11), the trend is the
 Theil-Sen line through the days (Sen 1968, JASA 63:1379), the weekend counts once four weekends are known, and the
 scale is the median absolute deviation of the hour and its two neighbours. Half of the past may be disturbed before
-any of these breaks. A baseline is fitted anew every few days on the days before; nothing later is looked at.
+any of these breaks. A baseline is fitted anew every few days on the days before; nothing later is looked at. (For
+links, :mod:`novamind.biometrics.rhythm` takes rhythms out of a whole record; an alarm may know the past only.)
 """
 
 from dataclasses import dataclass

@@ -13,7 +13,9 @@ Burden is the person's minutes a day that a device takes (charging, wearing, syn
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from novamind.biometrics.domain import Level, Link
+from scipy.special import ndtri
+
+from novamind.biometrics.domain import INTERVAL, Level, Link
 from novamind.biometrics.early_warning import speaking
 from novamind.errors import ValidationError
 
@@ -161,9 +163,8 @@ def insights(links: Iterable[Link]) -> tuple[Insight, ...]:
 
 
 def _foretold(link: Link) -> float:
-    # A 90 or 95 % interval is 3.3 to 3.9 standard errors wide; the wider reading is the cautious one.
-    error = (link.effect_high - link.effect_low) / 3.29
-    return min(max(link.effect**2 - error**2, 0.0), 1.0)
+    error = (link.effect_high - link.effect_low) / (2 * ndtri(0.5 + INTERVAL / 2))
+    return float(min(max(link.effect**2 - error**2, 0.0), 1.0))
 
 
 def _device(signal: str) -> tuple[str, float]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = tuple(f.name for f in fields(Link))
 _TIME = "datetime64[us]"
+_NO_PAIR = "no such pair in the result: give signal and symptom by their names"
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,10 @@ class Correlations:
 
     def profile(self, signal: str, symptom: str, patient_id: str | None = None) -> LagProfile:
         """How the evidence of a pair lies over the lags."""
-        return self.person(patient_id).profiles[signal, symptom]
+        profiles = self.person(patient_id).profiles
+        if (signal, symptom) not in profiles:
+            raise NotFoundError(_NO_PAIR)
+        return profiles[signal, symptom]
 
     def person(self, patient_id: str | None = None) -> PersonLinks:
         """One person's part; the only one where ``patient_id`` is not given."""
@@ -238,7 +242,7 @@ class Correlations:
         pair = (signal, symptom)
         link = next((k for k in person.links if (k.signal, k.symptom) == pair), None)
         if link is None:
-            raise NotFoundError("no such pair in the result: give signal and symptom by their names")
+            raise NotFoundError(_NO_PAIR)
         return lag_profile(link, person.profiles[link.signal, link.symptom])
 
     def plot_graph(self, patient_id: str | None = None) -> "altair.LayerChart":
