@@ -42,8 +42,8 @@ class SymptomProfile:
     p_value
         ``(signals,)``: how often chance alone gives such evidence.
     tempering
-        Power to which the likelihood is raised, 1 where chance goes no further than it does with normal reports.
-        Rare answers make it smaller, so that they count as the few events that they are.
+        Power to which the likelihood is raised, 1 where chance goes no further than it does with normal reports. Rare
+        answers beside a signal worn for some days only make it smaller: they count as the few events that they are.
     held
         Signals that were held in the model, strongest first.
     shared
