@@ -96,7 +96,7 @@ class BiometricLinks:
                 raise NotInstalledError("biometric analysis is not available in this installation")
             from importlib import import_module
 
-            self.service = import_module("novamind.biometrics").BiometricCorrelationService()
+            self.service = import_module("novamind.biometrics.service").default_service()
         record = case.record
         assert record.signals is not None  # noqa: S101 - lacking() was asked before
         assert record.symptoms is not None  # noqa: S101
