@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from novamind.server.dashboard.rendering import FRAGMENT, page
 from novamind.server.problems import MEDIA_TYPE
 
+_OF_THE_BODY: Final = (b"content-type", b"content-length")
 _TITLES: Final = {
     401: "Please log in",
     403: "This is not open to you",
@@ -72,9 +73,7 @@ def _in_words(scope: Scope, start: Message, body: bytes) -> ASGIApp:
             },
             status,
         )
-    kept = MutableHeaders(
-        raw=[pair for pair in start["headers"] if pair[0] not in (b"content-type", b"content-length")]
-    )
+    kept = MutableHeaders(raw=[pair for pair in start["headers"] if pair[0] not in _OF_THE_BODY])
     for name, value in kept.items():
         response.headers.setdefault(name, value)
     return response  # type: ignore[no-any-return]

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
@@ -12,7 +12,7 @@ from novamind.infrastructure.identity.domain import Principal
 from novamind.neurochemistry import drug_names
 from novamind.server.caller import AtHome, Caller
 from novamind.server.clinic import PatientSummary, Regimen
-from novamind.server.dashboard.readings import changes_of, moment, overview_of
+from novamind.server.dashboard.readings import changes_of, overview_of, visits
 from novamind.server.dashboard.rendering import page
 from novamind.server.house import House
 from novamind.server.patients import After, PatientId, RegimenBody
@@ -21,7 +21,7 @@ from novamind.twin.report import what_if_section
 
 _PAGE: Final = 50
 _MOST_SEARCHED: Final = 2000
-_AUDIT_ENTRIES: Final = 50
+_AUDIT_ENTRIES: Final = 200
 #: As far back as links are looked for on these pages; more days find smaller effects.
 _LOOKBACK_DAYS: Final = 120
 _ALL: Final = Options(biometric_lookback_days=_LOOKBACK_DAYS)
@@ -85,8 +85,8 @@ async def tracking(request: Request, house: AtHome, caller: Caller, patient_id: 
 async def audit(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
     """Who looked at or changed the record."""
     entries = await house.clinic.audit_trail(caller, patient_id, _AUDIT_ENTRIES)
-    shown = [_entry(one, caller) for one in entries]
-    return page(request, "audit.html", {"patient_id": patient_id, "entries": shown})
+    shown = {"patient_id": patient_id, "visits": visits(entries, str(caller.subject)), "entries": len(entries)}
+    return page(request, "audit.html", shown)
 
 
 @routes.post("/{patient_id}/what-if")
@@ -118,7 +118,3 @@ async def _all(house: House, caller: Principal) -> list[PatientSummary]:
 def _said(patient: PatientSummary) -> str:
     """Name and identifiers, as a search compares them."""
     return " ".join([str(patient.details.get("name", "")), *patient.identifiers.values()]).casefold()
-
-
-def _entry(one: dict[str, Any], caller: Principal) -> dict[str, Any]:
-    return one | {"at": moment(one["at"]), "who": "you" if one["actor"] == str(caller.subject) else one["actor"][:8]}

@@ -12,7 +12,7 @@ from novamind.biometrics.plots import link_map
 from novamind.biometrics.results import Correlations
 from novamind.infrastructure.patient_store import StoredRecord
 from novamind.pharmacogenomics import DrugReview, Review
-from novamind.pharmacogenomics.review import CONCERN_NAMES
+from novamind.pharmacogenomics.medications import catalogue
 from novamind.records import LongFrame
 from novamind.server.clinic import Reading
 from novamind.symptoms import wording
@@ -31,7 +31,9 @@ _TITLES: Final = {
     COURSES: "Simulated treatment",
 }
 _OLD_DAYS: Final = 14
-_FIRST_OPTIONS: Final = 10
+_FIRST_OPTIONS: Final = 8
+_GROUPS: Final = frozenset({"antidepressant", "antipsychotic"})
+_GROUP: Final = "antidepressant"
 
 
 def changes_of(reading: Reading, reports: Sequence[StoredRecord], now: datetime) -> dict[str, Any]:
@@ -107,8 +109,7 @@ def _forecast(forecast: SymptomForecast) -> dict[str, Any]:
     return section | {
         "threshold": wording.beyond(forecast.scale, at),
         "periods": [
-            (wording.period(one.start, one.end), wording.percent(one.peak_probability), round(one.peak_probability, 3))
-            for one in risk.periods
+            (wording.period(one.start, one.end), wording.percent(one.peak_probability)) for one in risk.periods
         ],
         "risk_picture": Markup(to_svg(risk_chart(forecast, at))),  # noqa: S704 - drawn here
     }
@@ -144,35 +145,40 @@ def _link(link: Link) -> dict[str, Any]:
         "lag_interval": f"{link.lag_low:+.0f} to {link.lag_high:+.0f} h",
         "effect": f"{link.effect:+.2f}",
         "effect_interval": f"{link.effect_low:+.2f} to {link.effect_high:+.2f}",
-        "q": f"{link.q_value:.2g}",
+        "q": "< 0.001" if link.q_value < 0.001 else f"{link.q_value:.3f}",
         "n": f"{link.n_effective:.0f}",
         "explained_by": (link.explained_by or "").replace("_", " "),
     }
 
 
 def _options(review: Review, taken: tuple[str, ...]) -> dict[str, Any]:
-    ranked = [_option(found, found.drug in taken) for found in review.ranking if found.drug_class]
+    """Drugs of the groups that are taken, or antidepressants, the least concern first; the others apart."""
+    known = catalogue()
+    groups = {tag for drug in taken if drug in known for tag in known[drug].tags & _GROUPS} or {_GROUP}
+    ranked = [found for found in review.ranking if found.drug in known and found.drug_class]
+    alike = [found for found in ranked if known[found.drug].tags & groups]
+    rows = [_option(found, found.drug in taken) for found in alike]
     return {
-        "first": ranked[:_FIRST_OPTIONS],
-        "rest": ranked[_FIRST_OPTIONS:],
-        "leads": review.comparison([found.drug for found in review.ranking if found.drug_class]),
+        "groups": " and ".join(sorted(f"{group}s" for group in groups)),
+        "first": rows[:_FIRST_OPTIONS],
+        "rest": rows[_FIRST_OPTIONS:],
+        "others": [_option(found, found.drug in taken) for found in ranked if found not in alike],
+        "leads": review.comparison([found.drug for found in alike]),
         "notes": review.notes,
-        "verdicts": CONCERN_NAMES,
     }
 
 
 def _option(found: DrugReview, taken: bool) -> dict[str, Any]:
     advice = next(iter(found.guidelines), None)
+    standing = found.concern == 0 and bool(found.standing)
     return {
         "drug": found.drug,
         "class": found.drug_class,
         "taken": taken,
         "verdict": found.verdict,
-        "concern": found.concern,
-        "advice": advice and f"{advice.source}, {advice.strength}"
-        if advice and advice.strength
-        else advice and advice.source,
-        "advice_source": advice and advice.reference,
+        "concern": None if standing else found.concern,
+        "advice": None if advice is None else ", ".join(filter(None, (advice.source, advice.strength))),
+        "advice_source": None if advice is None else advice.reference,
         "exposure": exposure_words(found.exposure.ratio, found.exposure.low, found.exposure.high),
         "exposure_source": found.exposure.source,
         "efficacy": found.efficacy,
@@ -196,7 +202,7 @@ def _series(frame: LongFrame | None, kind: str) -> list[dict[str, Any]]:
                 "name": key.name.replace("_", " "),
                 "kind": kind,
                 "unit": frame.units[i] or "",
-                "values": int(seen.sum()),
+                "count": int(seen.sum()),
                 "window": wording.period(days[0], days[-1]),
                 "days": f"{len(days)} of {span}",
                 "share": round(100 * len(days) / span),
@@ -213,3 +219,25 @@ def _words(day: date | None) -> str:
 def moment(text: str) -> str:
     """A moment of the audit as people read it."""
     return datetime.fromisoformat(text).astimezone(UTC).strftime("%-d %b %Y, %H:%M UTC")
+
+
+def visits(entries: Sequence[dict[str, Any]], own: str) -> list[dict[str, Any]]:
+    """Entries of the audit, those of one request as one visit."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for one in entries:
+        key = (one["correlation_id"], one["actor"], one["action"], one["outcome"])
+        visit = found.setdefault(
+            key,
+            {
+                "at": moment(one["at"]),
+                "who": "you" if one["actor"] == own else one["actor"][:8],
+                "role": one["role"],
+                "purpose": one["purpose"],
+                "action": one["action"].replace(".", " ").replace("_", " "),
+                "outcome": one["outcome"],
+                "what": {},
+            },
+        )
+        what = one["what"].replace("_", " ")
+        visit["what"][what] = visit["what"].get(what, 0) + one["count"]
+    return list(found.values())
