@@ -3,10 +3,10 @@
 import re
 from typing import Final
 
-from novamind.server.dashboard import account, login, patients, upload
+from novamind.server.dashboard import account, login, patients, populations, upload
 
 #: In the order in which they are asked.
-PAGES: Final = (login.routes, account.routes, patients.routes, upload.routes)
+PAGES: Final = (login.routes, account.routes, patients.routes, upload.routes, populations.routes)
 PUBLIC: Final = login.PATHS
 #: Pages that take files.
 UPLOAD: Final = re.compile(r"/patients/[^/]+/upload")
