@@ -247,13 +247,14 @@ def describe(population: TwinPopulation) -> PopulationBody:
     """A population with its first twins."""
     shown = population.take(np.arange(min(20, len(population))))
     twins = shown.features.to_polars().to_dicts()
+    sure = {name: getattr(shown, name) for name in ("expected_outcome", "outcome_low", "outcome_high")}
     return PopulationBody(
         population_id=population.population_id,
         model_id=population.model_id,
         twins=len(population),
         seed=population.seed,
         created_at=population.created_at,
-        first=[_plain(twin) | {"expected_outcome": float(shown.expected_outcome[i])} for i, twin in enumerate(twins)],
+        first=[_plain(twin) | {name: float(of[i]) for name, of in sure.items()} for i, twin in enumerate(twins)],
     )
 
 

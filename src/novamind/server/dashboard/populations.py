@@ -99,13 +99,11 @@ async def one_population(request: Request, house: AtHome, population_id: UUID) -
 
     def work(kept: TwinRepository) -> dict[str, Any]:
         population = kept.load_population(population_id)
-        grades = kept.fidelity_snapshots(population_id=population_id)
         return {
             "population": describe(population),
             "target": population.target.name,
             "tried": kept.list_simulations(population_id),
-            "grades": grades,
-            "grades_picture": _drawn(fidelity(grades)) if len(grades) > 1 else None,
+            "grades": kept.fidelity_snapshots(population_id=population_id),
         }
 
     shown = await _with(house, work)
@@ -136,8 +134,13 @@ async def grade_population(
 ) -> Response:
     """Grade against a table of what really came."""
     stated = _checked(Outcomes, actual=_outcomes(await outcomes.read()))
-    report = await _with(house, lambda kept: grade(kept, population_id, stated))
-    return page(request, "fidelity.html", {"population_id": population_id, "report": report})
+
+    def work(kept: TwinRepository) -> dict[str, Any]:
+        report = grade(kept, population_id, stated)
+        grades = kept.fidelity_snapshots(population_id=population_id)
+        return {"report": report, "grades": grades, "picture": _drawn(fidelity(grades)) if len(grades) > 1 else None}
+
+    return page(request, "fidelity.html", {"population_id": population_id, **await _with(house, work)})
 
 
 async def _with(house: House, work: Callable[[TwinRepository], _T]) -> _T:

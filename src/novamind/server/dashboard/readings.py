@@ -12,6 +12,7 @@ from novamind.biometrics.plots import link_map
 from novamind.biometrics.results import Correlations
 from novamind.infrastructure.patient_store import StoredRecord
 from novamind.pharmacogenomics import DrugReview, Review
+from novamind.pharmacogenomics.domain import Source
 from novamind.pharmacogenomics.medications import catalogue
 from novamind.records import LongFrame
 from novamind.server.clinic import Reading
@@ -151,24 +152,35 @@ def _link(link: Link) -> dict[str, Any]:
     }
 
 
+class _Sources:
+    """Sources in the order in which they are first cited, each with its number."""
+
+    def __init__(self) -> None:
+        self.cited: dict[Source, int] = {}
+
+    def __call__(self, source: Source | None) -> int | None:
+        return None if source is None else self.cited.setdefault(source, len(self.cited) + 1)
+
+
 def _options(review: Review, taken: tuple[str, ...]) -> dict[str, Any]:
     """Drugs of the groups that are taken, or antidepressants, the least concern first; the others apart."""
-    known = catalogue()
+    known, cite = catalogue(), _Sources()
     groups = {tag for drug in taken if drug in known for tag in known[drug].tags & _GROUPS} or {_GROUP}
     ranked = [found for found in review.ranking if found.drug in known and found.drug_class]
     alike = [found for found in ranked if known[found.drug].tags & groups]
-    rows = [_option(found, found.drug in taken) for found in alike]
+    rows = [_option(found, found.drug in taken, cite) for found in alike]
     return {
         "groups": " and ".join(sorted(f"{group}s" for group in groups)),
         "first": rows[:_FIRST_OPTIONS],
         "rest": rows[_FIRST_OPTIONS:],
-        "others": [_option(found, found.drug in taken) for found in ranked if found not in alike],
+        "others": [_option(found, found.drug in taken, cite) for found in ranked if found not in alike],
         "leads": review.comparison([found.drug for found in alike]),
         "notes": review.notes,
+        "sources": cite.cited,
     }
 
 
-def _option(found: DrugReview, taken: bool) -> dict[str, Any]:
+def _option(found: DrugReview, taken: bool, cite: _Sources) -> dict[str, Any]:
     advice = next(iter(found.guidelines), None)
     standing = found.concern == 0 and bool(found.standing)
     return {
@@ -178,11 +190,12 @@ def _option(found: DrugReview, taken: bool) -> dict[str, Any]:
         "verdict": found.verdict,
         "concern": None if standing else found.concern,
         "advice": None if advice is None else ", ".join(filter(None, (advice.source, advice.strength))),
-        "advice_source": None if advice is None else advice.reference,
+        "advice_source": None if advice is None else cite(advice.reference),
         "exposure": exposure_words(found.exposure.ratio, found.exposure.low, found.exposure.high),
-        "exposure_source": found.exposure.source,
+        "exposure_source": cite(found.exposure.source),
         "efficacy": found.efficacy,
-        "cautions": found.caution,
+        "efficacy_source": None if found.efficacy is None else cite(found.efficacy.source),
+        "cautions": [(c, cite(c.source)) for c in found.caution],
     }
 
 

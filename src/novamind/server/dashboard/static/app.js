@@ -129,9 +129,19 @@ function begin(root) {
   }
   root.querySelectorAll(".drop").forEach(takeDrops);
   for (const again of root.querySelectorAll("[data-again]")) {
-    setTimeout(() => load(again.closest("[data-part]") ?? again), Number(again.dataset.again) * 1000);
+    const look = () => again.isConnected && load(again.closest("[data-part]"));
+    setTimeout(look, Number(again.dataset.again) * 1000);
   }
 }
+
+// A reference to a source opens the list that holds it.
+addEventListener("hashchange", () => {
+  const folded = document.getElementById(location.hash.slice(1))?.closest("details");
+  if (folded && !folded.open) {
+    folded.open = true;
+    document.getElementById(location.hash.slice(1)).scrollIntoView();
+  }
+});
 
 begin(document);
 loadAll(document.querySelectorAll("[data-part]"));
