@@ -44,13 +44,22 @@ class Walk:
         self.page.wait_for_load_state()
 
     def accessible(self) -> None:
-        """No rule of axe-core is broken (WCAG 2.2 A and AA, and its best practices), nothing overflows sideways."""
+        """No rule of axe-core is broken (WCAG 2.2 A and AA, and its best practices), nothing overflows sideways.
+
+        Light on a desktop by every rule, dark on a tablet by those of contrast. Pictures are one image each, with
+        their words beside them; what is inside of them is not asked.
+        """
         axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
-        found = axe.run(self.page).response["violations"]
-        told = [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found]
-        assert not told, (self.page.url, told)
-        width = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        assert width[0] <= width[1], (self.page.url, width)
+        only_contrast = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+        for scheme, viewport, options in (("light", DESKTOP, None), ("dark", TABLET, only_contrast)):
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.set_viewport_size(viewport)
+            found = axe.run(self.page, context={"exclude": [[".picture svg"]]}, options=options).response
+            assert found["passes"]
+            told = [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found["violations"]]
+            assert not told, (self.page.url, scheme, told)
+            width = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            assert width[0] <= width[1], (self.page.url, width)
 
     def close(self) -> None:
         self.context.close()
@@ -70,9 +79,8 @@ def walk(chromium: Any, live: Live) -> Iterator[Any]:
         one.close()
 
 
-@pytest.mark.parametrize(("scheme", "viewport"), [("light", DESKTOP), ("dark", TABLET)])
-def test_a_clinician_walks_every_page(walk: Any, scheme: str, viewport: dict[str, int]) -> None:
-    seen = walk(color_scheme=scheme, viewport=viewport)
+def test_a_clinician_walks_every_page(walk: Any) -> None:
+    seen = walk()
     page = seen.page
     seen.log_in("demo")
     page.wait_for_selector(LOADED)
@@ -85,8 +93,9 @@ def test_a_clinician_walks_every_page(walk: Any, scheme: str, viewport: dict[str
     for heading in ("What to consider", "Forecast for 14 days", "Leading signals", "Medication", "Data quality"):
         assert page.get_by_role("heading", name=heading, exact=True).is_visible(), heading
     assert page.locator(".picture svg").count() >= 3
-    page.get_by_label("Drug", exact=True).select_option("venlafaxine")
-    page.get_by_label("Weeks").fill("2")
+    assert "biometrics-detector" in page.inner_text("main")
+    page.get_by_role("combobox", name="Drug").select_option("venlafaxine")
+    page.get_by_role("spinbutton", name="Weeks").fill("2")
     page.get_by_role("button", name="Simulate").click()
     page.wait_for_selector("#whatif-answer .picture svg")
     for folded in page.locator("details:not([open]) > summary").all():
@@ -102,14 +111,13 @@ def test_a_clinician_walks_every_page(walk: Any, scheme: str, viewport: dict[str
     seen.accessible()
 
 
-@pytest.mark.parametrize(("scheme", "viewport"), [("light", TABLET), ("dark", DESKTOP)])
-def test_an_analyst_walks_every_page(walk: Any, tmp_path: Path, scheme: str, viewport: dict[str, int]) -> None:
-    seen = walk(color_scheme=scheme, viewport=viewport)
+def test_an_analyst_walks_every_page(walk: Any, tmp_path: Path) -> None:
+    seen = walk()
     page = seen.page
     seen.log_in("demo-analyst")
     seen.accessible()
     (tmp_path / "table.csv").write_bytes(table())
-    page.get_by_label("Brand").fill(f"brand {scheme}")
+    page.get_by_label("Brand").fill("kisqali")
     page.get_by_label("Table, CSV").set_input_files(tmp_path / "table.csv")
     page.get_by_role("button", name="Train").click()
     seen.accessible()
@@ -145,7 +153,7 @@ def test_what_somebody_wrote_does_not_run(walk: Any, live: Live) -> None:
     seen.page.wait_for_selector(LOADED)
     seen.page.goto(f"{live.address}/patients/{patient_id}")
     seen.page.wait_for_selector(LOADED)
-    assert seen.page.get_by_role("heading", name=SCRIPT).is_visible()
+    assert seen.page.get_by_role("heading", name=SCRIPT, exact=True).is_visible()
     assert IMAGE in seen.page.inner_text("main")
     assert seen.page.evaluate("typeof window.pwned") == "undefined"
 
@@ -226,6 +234,6 @@ def test_it_works_without_javascript(walk: Any) -> None:
     page.get_by_role("link", name="Show the insights").click()
     page.get_by_role("heading", name="Leading signals").wait_for()
     page.goto(patient)
-    page.get_by_label("Weeks").fill("2")
+    page.get_by_role("spinbutton", name="Weeks").fill("2")
     page.get_by_role("button", name="Simulate").click()
     page.get_by_text("Ensemble of").wait_for()

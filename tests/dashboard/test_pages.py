@@ -266,7 +266,13 @@ def test_static_files_are_public_and_kept(person: Any) -> None:
 def test_the_patient_page_says_what_it_rests_on(person: Any, world: World) -> None:
     somebody, at = person("C11"), f"/patients/{world.patients['P1']}"
     shown = somebody.get(f"{at}/insights").text
-    for words in ("symptoms-compact", "95 %", "Reliability", "biometrics-detector", "normal metaboliser = 1"):
+    for words in (
+        "symptoms-compact",
+        "95 %",
+        "Reliability",
+        "normal metaboliser = 1",
+        "No leading signal can be named:",
+    ):
         assert words in shown.replace("\xa0", " "), words
     assert "Data quality" in shown
     assert "28 of 28 (100" in shown
