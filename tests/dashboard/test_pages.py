@@ -278,8 +278,9 @@ def test_the_patient_page_says_what_it_rests_on(person: Any, world: World) -> No
     assert "28 of 28 (100" in shown
     assert "The record ends" in shown  # reports are of March
     assert "replayed from" in somebody.get(f"{at}/tracking").text
-    asked = {"drug": "venlafaxine", "dose_mg": "75", "interval_hours": "24", "weeks": "2"}
+    asked = {"drug": "venlafaxine", "dose_mg": "75", "interval_hours": "12", "weeks": "2"}
     simulated = somebody.post(f"{at}/what-if", data=asked).text.replace("\xa0", " ")
+    assert "75 mg every 12 h" in simulated
     assert "90 % band" in simulated
     assert "Not known:" in simulated
     refused = somebody.post(f"{at}/what-if", data=asked | {"dose_mg": "-3"})

@@ -144,9 +144,10 @@ def what_if_section(asked: WhatIf) -> dict[str, Any]:
         ): span
         for outcome, span in asked.symptom_effects.items()
     }
+    often = "a day" if asked.interval_hours == 24 else f"every {asked.interval_hours:g} h"
     return {
         "drug": asked.drug,
-        "dose": f"{asked.dose_mg:g} mg",
+        "dose": f"{asked.dose_mg:g} mg {often}",
         "weeks": asked.weeks,
         "verdict": asked.review.verdict,
         "cautions": asked.review.interactions,
