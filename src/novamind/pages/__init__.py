@@ -10,10 +10,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 _BASE = Path(__file__).parent
 
 
-def environment(templates: Path) -> Environment:
-    """Templates of a folder on top of the base; everything is escaped, an unknown name is an error."""
+def environment(*templates: Path) -> Environment:
+    """Templates of folders on top of the base; everything is escaped, an unknown name is an error."""
     return Environment(
-        loader=FileSystemLoader([templates, _BASE]),
+        loader=FileSystemLoader([*templates, _BASE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

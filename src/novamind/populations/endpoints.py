@@ -19,6 +19,7 @@ from novamind.errors import DataProcessingError
 from novamind.populations.domain import FidelityReport, InterventionConfig, SimulationResult
 from novamind.populations.fidelity_tracker import FidelityTracker
 from novamind.populations.generator import TwinGenerator
+from novamind.populations.population import TwinPopulation
 from novamind.populations.simulation_engine import SimulationEngine
 from novamind.populations.store import TwinRepository
 
@@ -199,59 +200,61 @@ def router(
     @routes.post("/models/{model_id}/populations", status_code=201, operation_id="drawPopulation")
     async def draw_population(model_id: UUID, asked: Draw) -> PopulationBody:
         """Draw a population of twins and keep it."""
-
-        def work() -> PopulationBody:
-            kept = repository()
-            population = kept.load_model(model_id).generate(asked.n, asked.conditions() or None, asked.seed)
-            kept.save_population(population)
-            return _population(population)
-
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(lambda: describe(draw(repository(), model_id, asked)))
 
     @routes.get("/{population_id}", operation_id="readPopulation")
     def read_population(population_id: UUID) -> PopulationBody:
         """Read a population."""
-        return _population(repository().load_population(population_id))
+        return describe(repository().load_population(population_id))
 
     @routes.post("/{population_id}/simulations", status_code=201, operation_id="simulateCampaign")
     async def simulate_campaign(population_id: UUID, campaign: Campaign) -> SimulationBody:
         """Try a campaign on a population."""
-
-        def work() -> SimulationBody:
-            kept, begun = repository(), datetime.now(UTC)
-            stated = campaign.model_dump()
-            how = {name: stated.pop(name) for name in ("minimum_effect", "accept_assumptions")}
-            result = SimulationEngine(kept.load_population(population_id), **how).simulate(InterventionConfig(**stated))
-            return SimulationBody.of(kept.save_simulation(result, begun), result)
-
-        return await asyncio.to_thread(work)
+        return SimulationBody.of(*await asyncio.to_thread(lambda: try_campaign(repository(), population_id, campaign)))
 
     @routes.post("/{population_id}/fidelity", operation_id="gradePopulation")
     async def grade_population(population_id: UUID, outcomes: Outcomes) -> FidelityBody:
         """Grade a population against what really came."""
-
-        def work() -> FidelityBody:
-            kept = repository()
-            tracker = FidelityTracker(kept)
-            tracker.register(kept.load_population(population_id))
-            known = [np.nan if value is None else value for value in outcomes.actual]
-            return FidelityBody.of(tracker.calculate_fidelity(population_id, known))
-
-        return await asyncio.to_thread(work)
+        return FidelityBody.of(await asyncio.to_thread(lambda: grade(repository(), population_id, outcomes)))
 
     return routes
 
 
-def _population(population: Any) -> PopulationBody:
+def draw(repository: TwinRepository, model_id: UUID, asked: Draw) -> TwinPopulation:
+    """Draw a population of twins and keep it."""
+    population = repository.load_model(model_id).generate(asked.n, asked.conditions() or None, asked.seed)
+    repository.save_population(population)
+    return population
+
+
+def try_campaign(repository: TwinRepository, population_id: UUID, campaign: Campaign) -> tuple[UUID, SimulationResult]:
+    """Try a campaign on a population and keep the result under an id."""
+    begun, stated = datetime.now(UTC), campaign.model_dump()
+    how = {name: stated.pop(name) for name in ("minimum_effect", "accept_assumptions")}
+    result = SimulationEngine(repository.load_population(population_id), **how).simulate(InterventionConfig(**stated))
+    return repository.save_simulation(result, begun), result
+
+
+def grade(repository: TwinRepository, population_id: UUID, outcomes: Outcomes) -> FidelityReport:
+    """Grade a population against what really came."""
+    tracker = FidelityTracker(repository)
+    tracker.register(repository.load_population(population_id))
+    known = [np.nan if value is None else value for value in outcomes.actual]
+    return tracker.calculate_fidelity(population_id, known)
+
+
+def describe(population: TwinPopulation) -> PopulationBody:
+    """A population with its first twins."""
     shown = population.take(np.arange(min(20, len(population))))
     twins = shown.features.to_polars().to_dicts()
+    sure = {name: getattr(shown, name) for name in ("expected_outcome", "outcome_low", "outcome_high")}
     return PopulationBody(
         population_id=population.population_id,
         model_id=population.model_id,
         twins=len(population),
         seed=population.seed,
         created_at=population.created_at,
-        first=[_plain(twin) | {"expected_outcome": float(shown.expected_outcome[i])} for i, twin in enumerate(twins)],
+        first=[_plain(twin) | {name: float(of[i]) for name, of in sure.items()} for i, twin in enumerate(twins)],
     )
 
 

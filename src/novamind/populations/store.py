@@ -425,6 +425,27 @@ class TwinRepository:
         )
         return dict(row.results)
 
+    def list_models(self, newest: int = 50) -> tuple[Any, ...]:
+        """The newest models: ``model_id, twin_type, brand, target_variable, metrics, trained_at, deprecated_at``."""
+        told = models.c["model_id", "twin_type", "brand", "target_variable", "metrics", "trained_at", "deprecated_at"]
+        query = sa.select(*told).order_by(models.c.trained_at.desc()).limit(newest)
+        with self._transaction() as connection:
+            return tuple(connection.execute(query).all())
+
+    def list_populations(self, model_id: UUID, newest: int = 50) -> tuple[Any, ...]:
+        """The newest populations of a model: ``population_id, twin_count, created_at``."""
+        query = sa.select(*populations.c["population_id", "twin_count", "created_at"])
+        query = query.where(populations.c.model_id == model_id).order_by(populations.c.created_at.desc()).limit(newest)
+        with self._transaction() as connection:
+            return tuple(connection.execute(query).all())
+
+    def list_simulations(self, population_id: UUID, newest: int = 50) -> tuple[Any, ...]:
+        """The newest simulations of a population: ``simulation_id, intervention_config, results, completed_at``."""
+        query = sa.select(*simulations.c["simulation_id", "intervention_config", "results", "completed_at"])
+        query = query.where(simulations.c.population_id == population_id)
+        with self._transaction() as connection:
+            return tuple(connection.execute(query.order_by(simulations.c.completed_at.desc()).limit(newest)).all())
+
     def purge(self, now: datetime | None = None) -> int:
         """Delete expired populations with their shards and simulations; say how many."""
         limit = now or datetime.now(UTC)

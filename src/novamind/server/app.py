@@ -21,6 +21,8 @@ from novamind.pharmacogenomics import endpoints as pharmacogenomics
 from novamind.populations import endpoints as populations
 from novamind.server import administration, background, cds, jobs, oauth, patients
 from novamind.server.caller import AtHome, Caller
+from novamind.server.dashboard import error_pages, static_files
+from novamind.server.dashboard import routes as dashboard
 from novamind.server.door import DOCUMENTATION, PUBLIC, Door
 from novamind.server.house import open_house
 from novamind.server.problems import RESPONSES, Problem, register
@@ -80,6 +82,7 @@ def create_app(
     )
     app.include_router(_operations())
     app.include_router(oauth.routes)
+    app.include_router(static_files.routes)
     calculators = {
         "symptoms": symptoms.router(default_service),
         "pharmacogenomics": pharmacogenomics.router(PharmacogenomicsService()),
@@ -92,6 +95,8 @@ def create_app(
         app.include_router(administration.routes)
         app.include_router(cds.routes)
         app.include_router(jobs.routes)
+        for pages in dashboard.PAGES:
+            app.include_router(pages)
         app.include_router(
             populations.router(
                 lambda: background.twin_repository(settings.population_database_url, settings.population_dir),
@@ -102,13 +107,20 @@ def create_app(
         )
     register(app)
     _document(app)
+    public = PUBLIC | static_files.PATHS | (frozenset() if only else dashboard.PUBLIC)
     app.add_middleware(
         Door,
         settings=settings,
-        file_routes={_FHIR: settings.max_fhir_bytes, _TABLE: settings.max_table_bytes},
-        public=PUBLIC if settings.environment == "production" else PUBLIC | {DOCUMENTATION},
+        file_routes={
+            _FHIR: settings.max_fhir_bytes,
+            _TABLE: settings.max_table_bytes,
+            dashboard.UPLOAD: settings.max_fhir_bytes,
+            dashboard.TABLE: settings.max_table_bytes,
+        },
+        public=public if settings.environment == "production" else public | {DOCUMENTATION},
         registry=metrics,
     )
+    app.add_middleware(error_pages.ErrorPages)
     return app
 
 

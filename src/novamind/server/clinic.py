@@ -39,7 +39,7 @@ from novamind.symptoms.endpoints import ForecastsBody, Report, forecast_frame
 from novamind.symptoms.service import SymptomForecastingService
 from novamind.twin.analyses import BIOMETRICS
 from novamind.twin.case import Case
-from novamind.twin.domain import Insights, Options, ServiceResult, Status
+from novamind.twin.domain import ForecastCheck, Insights, Options, ServiceResult, Status
 from novamind.twin.patient import PatientTwin
 from novamind.twin.service import DigitalTwinIntegrationService
 from novamind.twin.what_if import WhatIf, what_if
@@ -68,6 +68,14 @@ class SignalSamples:
     unit: str
     timestamps: Sequence[datetime]
     values: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A record on one day, and what the services say of it."""
+
+    case: Case
+    insights: Insights
 
 
 @dataclass(frozen=True)
@@ -249,8 +257,19 @@ class Clinic:
 
     async def insights(self, principal: Principal, patient_id: UUID, options: Options) -> Insights:
         """What all services say together; what is missing says why."""
+        return (await self.reading(principal, patient_id, options)).insights
+
+    async def reading(self, principal: Principal, patient_id: UUID, options: Options) -> Reading:
+        """The record with what all services say of it."""
         record = await self.record(principal, patient_id)
-        return await self._twin.generate_comprehensive_patient_insights(record.patient_id, record, options)
+        case = Case(record, datetime.now(UTC).date())
+        return Reading(case, await self._twin.generate_comprehensive_patient_insights(record.patient_id, case, options))
+
+    async def replayed(self, principal: Principal, patient_id: UUID) -> tuple[ForecastCheck, ...]:
+        """Whether a forecast from two weeks before the record's end would have held."""
+        record = await self.record(principal, patient_id)
+        twin = PatientTwin(record)
+        return await asyncio.to_thread(twin.replayed) if twin.case.instruments else ()
 
     async def correlations(self, principal: Principal, patient_id: UUID, lookback_days: int) -> ServiceResult:
         """Links between signals and symptoms.

@@ -1,15 +1,18 @@
 """A demo clinic with simulated patients, so that there is something to see after the first start."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
+import numpy as np
 import sqlalchemy as sa
 
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
 from novamind.infrastructure.identity.secrets import new_secret
 from novamind.infrastructure.identity.tables import User
 from novamind.infrastructure.patient_store import Identity
+from novamind.records import PatientRecord
 from novamind.server.house import House
 from novamind.twin.simulated import simulated_record
 
@@ -45,8 +48,21 @@ async def seed(house: House) -> tuple[Login, ...]:
         user_ids[0], uuid4(), Role.CLINICIAN, organisation_id, None, frozenset(Permission), second_factor=True
     )
     for number in _SEEDS:
-        record = simulated_record(number)
+        record = _ending(simulated_record(number), datetime.now(UTC).date() - timedelta(days=1))
         details = {"name": f"Simulated Person {number}", "birth_date": f"{record.demographics['birth_year']}-01-01"}
         patient_id = await house.clinic.register(clinician, Identity({"mrn": f"SIM-{number:04d}"}, details))
         await house.clinic.import_record(clinician, patient_id, record)
     return logins
+
+
+def _ending(record: PatientRecord, day: date) -> PatientRecord:
+    """The same record some days later, so that it ends on a day: a demo of today is no look at last year."""
+    assert record.last_day is not None  # noqa: S101 - simulated persons report
+    later = day - record.last_day
+    moved = {
+        name: replace(frame, timestamps=frame.timestamps + np.timedelta64(later))
+        for name, frame in (("symptoms", record.symptoms), ("signals", record.signals))
+        if frame is not None
+    }
+    courses = tuple(replace(course, start=course.start and course.start + later) for course in record.medications)
+    return replace(record, medications=courses, **moved)  # type: ignore[arg-type]

@@ -1,14 +1,13 @@
 """OAuth 2.1 on the wire: the login page, codes for tokens, refresh, client credentials, keys, logging out."""
 
+import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from fastapi.templating import Jinja2Templates
 from pydantic import BaseModel
 
 from novamind.errors import AuthenticationError
@@ -16,9 +15,11 @@ from novamind.infrastructure.identity.attempts import TooManyAttemptsError
 from novamind.infrastructure.identity.domain import Permission
 from novamind.infrastructure.identity.sessions import AuthorizationRequest, Credentials, GrantError, Tokens
 from novamind.server.caller import AtHome, Caller
+from novamind.server.dashboard.rendering import page
+from novamind.server.door import CONTENT_SECURITY_POLICY
 
-_templates: Final = Jinja2Templates(Path(__file__).with_name("templates"))
 _LONGEST: Final = 1000
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 
 Text = Annotated[str, Form(max_length=_LONGEST)]
 Asked = Annotated[str, Query(max_length=_LONGEST)]
@@ -184,4 +185,12 @@ def _page(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     context = {"asked": asked, "state": state, "refusal": refusal}
-    return _templates.TemplateResponse(request, "login.html", context, status, headers)
+    return page(request, "login.html", context, status, {**_form_may_lead_to(asked.redirect_uri), **(headers or {})})
+
+
+def _form_may_lead_to(redirect_uri: str) -> dict[str, str]:
+    """Browsers hold ``form-action`` against the redirect after the form too, so it names the client's origin."""
+    parts = urlsplit(redirect_uri)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    allowed = f"form-action 'self' {origin}" if _ORIGIN.fullmatch(origin) else "form-action 'self'"
+    return {"Content-Security-Policy": CONTENT_SECURITY_POLICY.replace("form-action 'self'", allowed)}

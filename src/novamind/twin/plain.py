@@ -108,6 +108,7 @@ def what_if_to_dict(asked: "WhatIf") -> dict[str, Any]:
     return {
         "drug": asked.drug,
         "dose_mg": asked.dose_mg,
+        "interval_hours": asked.interval_hours,
         "weeks": asked.weeks,
         "activity": dict(asked.activity),
         "inhibitors": dict(asked.inhibitors),

@@ -47,7 +47,7 @@ def render(insights: Insights, case: Case, what_ifs: tuple[WhatIf, ...] = ()) ->
         A complete HTML document without script or outside request; the same input gives the same bytes.
     """
     values = {name: r.value for name, r in insights.results.items() if r.status is Status.AVAILABLE}
-    forecasts = [_forecast(forecast) for forecast in values.get(SYMPTOMS, ())]
+    forecasts = [forecast_section(forecast) for forecast in values.get(SYMPTOMS, ())]
     courses: Mapping[str, WhatIf] = values.get(COURSES, {})
     return _ENVIRONMENT.get_template(_TEMPLATE).render(
         insights=insights,
@@ -61,15 +61,16 @@ def render(insights: Insights, case: Case, what_ifs: tuple[WhatIf, ...] = ()) ->
         urgent=[one for one in insights.recommendations if one.priority is Priority.TODAY],
         forecasts=forecasts,
         skipped={key.name: reason for key, reason in getattr(values.get(SYMPTOMS), "skipped", {}).items()},
-        review=_review(values.get(MEDICATIONS), case),
-        courses=[_what_if(course) for course in courses.values()],
-        what_ifs=[_what_if(asked) for asked in what_ifs],
+        review=review_section(values.get(MEDICATIONS), case),
+        courses=[what_if_section(course) for course in courses.values()],
+        what_ifs=[what_if_section(asked) for asked in what_ifs],
         last=case.record.last_day and wording.date(np.datetime64(case.record.last_day)),
         made=wording.date(np.datetime64(insights.made_on)),
     )
 
 
-def _forecast(forecast: SymptomForecast) -> dict[str, Any]:
+def forecast_section(forecast: SymptomForecast) -> dict[str, Any]:
+    """A forecast as a page shows it: words, picture, and a few days in figures."""
     threshold = threshold_of(forecast)
     scale = forecast.scale
     chosen = sorted({0, forecast.horizon // 2, forecast.horizon - 1})
@@ -96,7 +97,8 @@ def _forecast(forecast: SymptomForecast) -> dict[str, Any]:
     }
 
 
-def _review(review: Review | None, case: Case) -> list[dict[str, Any]]:
+def review_section(review: Review | None, case: Case) -> list[dict[str, Any]]:
+    """What is taken, as a page shows it: advice, cautions and exposure of each drug."""
     if review is None:
         return []
     return [
@@ -104,7 +106,7 @@ def _review(review: Review | None, case: Case) -> list[dict[str, Any]]:
             "drug": found.drug,
             "verdict": found.verdict,
             "concern": found.concern,
-            "exposure": _exposure(found.exposure.ratio, found.exposure.low, found.exposure.high),
+            "exposure": exposure_words(found.exposure.ratio, found.exposure.low, found.exposure.high),
             "basis": found.exposure.basis,
             "source": found.exposure.source,
             "advice": [(a.text, f"{a.source}, {a.strength}", a.reference) for a in found.guidelines],
@@ -125,13 +127,15 @@ def _review(review: Review | None, case: Case) -> list[dict[str, Any]]:
     ]
 
 
-def _exposure(ratio: float | None, low: float | None, high: float | None) -> str:
+def exposure_words(ratio: float | None, low: float | None, high: float | None) -> str:
+    """An exposure ratio with its interval, or that it is not known."""
     if low is None or high is None:
         return "not known"
     return f"{low:.2f} to {high:.2f}" if ratio is None else f"{ratio:.2f} (95 % {low:.2f} to {high:.2f})"
 
 
-def _what_if(asked: WhatIf) -> dict[str, Any]:
+def what_if_section(asked: WhatIf) -> dict[str, Any]:
+    """A simulated treatment as a page shows it: figures with bands and sources, and what is not known."""
     effects = {
         (
             "difference from placebo, average trial patient (standardised)"
@@ -140,9 +144,10 @@ def _what_if(asked: WhatIf) -> dict[str, Any]:
         ): span
         for outcome, span in asked.symptom_effects.items()
     }
+    often = "a day" if asked.interval_hours == 24 else f"every {asked.interval_hours:g} h"
     return {
         "drug": asked.drug,
-        "dose": f"{asked.dose_mg:g} mg",
+        "dose": f"{asked.dose_mg:g} mg {often}",
         "weeks": asked.weeks,
         "verdict": asked.review.verdict,
         "cautions": asked.review.interactions,
@@ -159,7 +164,7 @@ def _what_if(asked: WhatIf) -> dict[str, Any]:
             *((name, *_figures(span), asked.course.model_version) for name, span in effects.items()),
         ],
         "ratio": f"{asked.exposure_ratio:.2f}",
-        "published": _exposure(asked.review.exposure.ratio, asked.review.exposure.low, asked.review.exposure.high),
+        "published": exposure_words(asked.review.exposure.ratio, asked.review.exposure.low, asked.review.exposure.high),
         "published_source": asked.review.exposure.source,
         "unknown": asked.unknown,
         "picture": Markup(to_svg(level_chart(asked))),  # noqa: S704 - drawn here

@@ -67,6 +67,7 @@ class WhatIf:
     course: Simulation
     reference: Simulation
     unknown: tuple[str, ...]
+    interval_hours: float = 24.0
 
     @property
     def exposure_ratio(self) -> float:
@@ -161,6 +162,7 @@ def what_if(
         course,
         reference,
         (*notes, *_unknown(case, name, others, course)),
+        interval_hours,
     )
 
 

@@ -1,0 +1,120 @@
+"""Pages of patients: the list with what changed, and everything about one."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+
+from novamind.infrastructure.identity.domain import Principal
+from novamind.neurochemistry import drug_names
+from novamind.server.caller import AtHome, Caller
+from novamind.server.clinic import PatientSummary, Regimen
+from novamind.server.dashboard.readings import changes_of, overview_of, visits
+from novamind.server.dashboard.rendering import page
+from novamind.server.house import House
+from novamind.server.patients import After, PatientId, RegimenBody
+from novamind.twin.domain import Options
+from novamind.twin.report import what_if_section
+
+_PAGE: Final = 50
+_MOST_SEARCHED: Final = 2000
+_AUDIT_ENTRIES: Final = 200
+#: As far back as links are looked for on these pages; more days find smaller effects.
+_LOOKBACK_DAYS: Final = 120
+_ALL: Final = Options(biometric_lookback_days=_LOOKBACK_DAYS)
+_LIST: Final = Options(biometric_lookback_days=_LOOKBACK_DAYS, include_biometric_correlations=False)
+
+routes = APIRouter(prefix="/patients", include_in_schema=False)
+
+
+@routes.get("")
+async def patient_list(request: Request, house: AtHome, caller: Caller, after: After = None) -> Response:
+    """Whom the caller may see, some at a time."""
+    found = await house.clinic.patients(caller, after, _PAGE)
+    following = found[-1].patient_id if len(found) == _PAGE else None
+    return page(request, "patients.html", {"patients": found, "asked": None, "after": following})
+
+
+@routes.post("/search")
+async def search(
+    request: Request, house: AtHome, caller: Caller, words: Annotated[str, Form(max_length=100)] = ""
+) -> Response:
+    """Patients with all these words in name or identifiers; a POST, so that no name stands in an address."""
+    wanted = words.casefold().split()
+    found = [one for one in await _all(house, caller) if all(word in _said(one) for word in wanted)]
+    return page(request, "patients.html", {"patients": found[:_PAGE], "asked": words, "after": None})
+
+
+@routes.get("/{patient_id}")
+async def one_patient(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+    """Who it is, and where everything else will stand."""
+    patient = await house.clinic.patient(caller, patient_id)
+    return page(request, "patient.html", {"patient": patient, "drugs": drug_names()})
+
+
+@routes.get("/{patient_id}/changes")
+async def changes(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+    """What is new."""
+    reading = await house.clinic.reading(caller, patient_id, _LIST)
+    reports = await house.clinic.reports(caller, patient_id, 1000)
+    shown = await asyncio.to_thread(changes_of, reading, reports, datetime.now(UTC))
+    return page(request, "changes.html", {"patient_id": patient_id, "shown": shown})
+
+
+@routes.get("/{patient_id}/insights")
+async def insights(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+    """What all services say."""
+    reading = await house.clinic.reading(caller, patient_id, _ALL)
+    shown = await asyncio.to_thread(overview_of, reading)
+    return page(request, "insights.html", {"patient_id": patient_id, **shown})
+
+
+@routes.get("/{patient_id}/tracking")
+async def tracking(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+    """Whether forecasts held."""
+    reading = await house.clinic.reading(caller, patient_id, _LIST)
+    replayed = await house.clinic.replayed(caller, patient_id)
+    checks = (*reading.insights.tracking, *replayed)
+    return page(request, "tracking.html", {"patient_id": patient_id, "checks": checks})
+
+
+@routes.get("/{patient_id}/audit")
+async def audit(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+    """Who looked at or changed the record."""
+    entries = await house.clinic.audit_trail(caller, patient_id, _AUDIT_ENTRIES)
+    shown = {"patient_id": patient_id, "visits": visits(entries, str(caller.subject)), "entries": len(entries)}
+    return page(request, "audit.html", shown)
+
+
+@routes.post("/{patient_id}/what-if")
+async def what_if(
+    request: Request,
+    house: AtHome,
+    caller: Caller,
+    patient_id: PatientId,
+    asked: Annotated[RegimenBody, Form()],
+) -> Response:
+    """A drug at a dose in this patient."""
+    found = await house.clinic.what_if(caller, patient_id, Regimen(**asked.model_dump()))
+    shown = await asyncio.to_thread(what_if_section, found)
+    return page(request, "what_if.html", {"patient_id": patient_id, "asked": shown})
+
+
+async def _all(house: House, caller: Principal) -> list[PatientSummary]:
+    found: list[PatientSummary] = []
+    after: UUID | None = None
+    while len(found) < _MOST_SEARCHED:
+        some = await house.clinic.patients(caller, after, _PAGE)
+        found += some
+        if len(some) < _PAGE:
+            break
+        after = some[-1].patient_id
+    return found
+
+
+def _said(patient: PatientSummary) -> str:
+    """Name and identifiers, as a search compares them."""
+    return " ".join([str(patient.details.get("name", "")), *patient.identifiers.values()]).casefold()

@@ -1,0 +1,13 @@
+"""All pages, and what the door must know of them."""
+
+import re
+from typing import Final
+
+from novamind.server.dashboard import account, login, patients, populations, upload
+
+#: In the order in which they are asked.
+PAGES: Final = (login.routes, account.routes, patients.routes, upload.routes, populations.routes)
+PUBLIC: Final = login.PATHS
+#: Pages that take files.
+UPLOAD: Final = re.compile(r"/patients/[^/]+/upload")
+TABLE: Final = re.compile(r"/populations/models")

@@ -1,0 +1,100 @@
+"""Files in: a symptom table, a wearable's export or a FHIR bundle, told apart by what they hold."""
+
+import asyncio
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import polars as pl
+from fastapi import APIRouter, File, Request, UploadFile
+from fastapi.responses import Response
+
+from novamind.errors import ValidationError
+from novamind.records import (
+    FhirImportError,
+    PatientRecord,
+    read_fhir,
+    read_table,
+    read_wearables,
+    signal_frame,
+    symptom_frame,
+)
+from novamind.server.caller import AtHome, Caller
+from novamind.server.dashboard.rendering import page
+from novamind.server.patients import PatientId
+from novamind.settings import Settings
+
+_TABLES: Final = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+_KNOWN: Final = (*_TABLES, ".json", ".xml", ".zip", ".fit")
+_MOST_NOTES: Final = 20
+
+routes = APIRouter(prefix="/patients/{patient_id}/upload", include_in_schema=False)
+
+
+@routes.get("")
+async def form(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+    """Where files are dropped."""
+    patient = await house.clinic.patient(caller, patient_id)
+    return page(request, "upload.html", {"patient": patient, "largest": house.settings.max_fhir_bytes // 2**20})
+
+
+@routes.post("")
+async def upload(
+    request: Request, house: AtHome, caller: Caller, patient_id: PatientId, file: Annotated[UploadFile, File()]
+) -> Response:
+    """Read a file and store all of it or nothing; the same file sent twice is stored once."""
+    patient = await house.clinic.patient(caller, patient_id)
+    content = await file.read()
+    suffix = Path(file.filename or "").suffix.lower()
+    zone = patient.details.get("timezone")
+    try:
+        record, notes = await asyncio.to_thread(read, content, suffix, patient_id, zone, house.settings)
+    except FhirImportError as error:
+        told = [issue.diagnostics for issue in error.outcome.issues]
+        return page(request, "uploaded.html", {"patient": patient, "stored": None, "notes": told[:_MOST_NOTES]}, 422)
+    stored = await house.clinic.import_record(caller, patient_id, record, hashlib.sha256(content).hexdigest()[:40])
+    shown = {kind.replace("_", " "): count for kind, count in stored.items() if count}
+    return page(request, "uploaded.html", {"patient": patient, "stored": shown, "notes": notes[:_MOST_NOTES]}, 201)
+
+
+def read(
+    content: bytes, suffix: str, patient_id: UUID, zone: str | None, settings: Settings
+) -> tuple[PatientRecord, list[str]]:
+    """A record of what a file holds, with what of it was not understood.
+
+    Raises
+    ------
+    FhirImportError
+        If it is FHIR that cannot be read.
+    ValidationError
+        If it is anything else that cannot be read; the message says what is wrong.
+    """
+    if suffix not in _KNOWN:
+        raise ValidationError(f"this kind of file is not read; send one of {', '.join(_KNOWN)}")
+    if suffix == ".json" and b'"resourceType"' in content:
+        found = read_fhir(content, settings=settings)
+        return found.record, [issue.diagnostics for issue in found.outcome.issues]
+    with tempfile.TemporaryDirectory() as folder:  # the readers take paths; it is gone before the answer
+        path = Path(folder) / f"file{suffix}"
+        path.write_bytes(content)
+        if suffix in _TABLES:
+            table = read_table(path, settings)
+            if "signal" not in table.columns:
+                return PatientRecord(str(patient_id), zone, symptoms=symptom_frame(_own(table, patient_id))), []
+        export = read_wearables(path, patient_id=str(patient_id), timezone=zone, settings=settings)
+    frame = signal_frame(_own(export.frame, patient_id), timezone=zone)
+    return PatientRecord(str(patient_id), zone, signals=frame), _left_out(export.summary)
+
+
+def _own(table: pl.DataFrame, patient_id: UUID) -> pl.DataFrame:
+    """The rows as this patient's: exports name people in their own ways."""
+    if "patient_id" in table.columns and table["patient_id"].n_unique() > 1:
+        raise ValidationError("the file holds rows of several persons; send one person's")
+    return table.with_columns(patient_id=pl.lit(str(patient_id)))
+
+
+def _left_out(summary: Any) -> list[str]:
+    lines = [f"{one.get('rows', '')} rows left out: {one.get('reason', '')}" for one in summary.left_out]
+    return [*lines, *(f"{count} of kind {name} are not read" for name, count in summary.unread.items())]

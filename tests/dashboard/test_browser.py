@@ -1,0 +1,239 @@
+"""Pages in Chromium: every one walked, with what assistive technology and the security policy say of it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from novamind.infrastructure.identity.domain import Permission, Principal, Role
+from novamind.infrastructure.patient_store import Identity
+from novamind.records import MedicationCourse
+from tests.dashboard.conftest import Live
+from tests.dashboard.test_pages import IMAGE, SCRIPT, table
+
+DESKTOP, TABLET = {"width": 1280, "height": 900}, {"width": 768, "height": 1024}
+LOADED = "body[data-loaded]"
+
+
+class Walk:
+    """A browser window that remembers whatever should not have happened in it."""
+
+    def __init__(self, chromium: Any, live: Live, **options: Any) -> None:
+        self.live, self.wrong = live, []
+        self.context = chromium.new_context(**{"viewport": DESKTOP} | options)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(30_000)
+        self.page.on("console", lambda said: said.type in ("error", "warning") and self.wrong.append(said.text))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.wrong.append("a dialog"), dialog.dismiss()))
+        self.page.on("request", self._request)
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith(self.live.address):
+            self.wrong.append(f"a request to {request.url}")
+
+    def log_in(self, name: str) -> None:
+        self.page.goto(self.live.address)
+        self.accessible()
+        self.page.get_by_label("User name").fill(name)
+        self.page.get_by_label("Password").fill(self.live.passwords[name])
+        self.page.get_by_role("button", name="Log in").click()
+        self.page.wait_for_load_state()
+
+    def accessible(self) -> None:
+        """No rule of axe-core is broken (WCAG 2.2 A and AA, and its best practices), nothing overflows sideways.
+
+        Light on a desktop by every rule, dark on a tablet by those of contrast. Pictures are one image each, with
+        their words beside them; what is inside of them is not asked.
+        """
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+        only_contrast = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+        for scheme, viewport, options in (("light", DESKTOP, None), ("dark", TABLET, only_contrast)):
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.set_viewport_size(viewport)
+            found = axe.run(self.page, context={"exclude": [[".picture svg"]]}, options=options).response
+            assert found["passes"]
+            told = [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found["violations"]]
+            assert not told, (self.page.url, scheme, told)
+            width = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            assert width[0] <= width[1], (self.page.url, width)
+
+    def close(self) -> None:
+        self.context.close()
+        assert not self.wrong, self.wrong
+
+
+@pytest.fixture
+def walk(chromium: Any, live: Live) -> Iterator[Any]:
+    opened: list[Walk] = []
+
+    def begin(**options: Any) -> Walk:
+        opened.append(Walk(chromium, live, **options))
+        return opened[-1]
+
+    yield begin
+    for one in opened:
+        one.close()
+
+
+def test_a_clinician_walks_every_page(walk: Any) -> None:
+    seen = walk()
+    page = seen.page
+    seen.log_in("demo")
+    page.wait_for_selector(LOADED)
+    assert page.get_by_text("Risk in 14 days").count() == 3
+    seen.accessible()
+    page.get_by_label("Name or identifier").fill("person 7")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name="Simulated Person 7").click()
+    page.wait_for_selector(LOADED)
+    for heading in ("What to consider", "Forecast for 14 days", "Leading signals", "Medication", "Data quality"):
+        assert page.get_by_role("heading", name=heading, exact=True).is_visible(), heading
+    assert page.locator(".picture svg").count() >= 3
+    assert "biometrics-detector" in page.inner_text("main")
+    page.get_by_role("combobox", name="Drug").select_option("venlafaxine")
+    page.get_by_role("spinbutton", name="Weeks").fill("2")
+    page.get_by_role("button", name="Simulate").click()
+    page.wait_for_selector("#whatif-answer .picture svg")
+    for folded in page.locator("details:not([open]) > summary").all()[:2]:
+        if folded.is_visible():
+            folded.click()
+    seen.accessible()
+    page.get_by_role("link", name="Add data").click()
+    seen.accessible()
+    page.get_by_role("link", name="Account").click()
+    seen.accessible()
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("heading", name="You are logged out").wait_for()
+    seen.accessible()
+
+
+def test_an_analyst_walks_every_page(walk: Any, tmp_path: Path) -> None:
+    seen = walk()
+    page = seen.page
+    seen.log_in("demo-analyst")
+    seen.accessible()
+    (tmp_path / "table.csv").write_bytes(table())
+    page.get_by_label("Brand").fill("kisqali")
+    page.get_by_label("Table, CSV").set_input_files(tmp_path / "table.csv")
+    page.get_by_role("button", name="Train").click()
+    seen.accessible()
+    page.get_by_role("link", name="To the model").click()
+    page.wait_for_selector("text=Generate a population")
+    seen.accessible()
+    page.get_by_label("Twins").fill("60")
+    page.get_by_role("button", name="Generate").click()
+    page.get_by_role("button", name="Simulate").click()
+    page.wait_for_selector("#tried .picture svg")
+    (tmp_path / "came.csv").write_text("actual\n" + "".join(f"{0.1 * i}\n" for i in range(60)))
+    page.get_by_label("CSV with a column").set_input_files(tmp_path / "came.csv")
+    page.get_by_role("button", name="Grade").click()
+    page.wait_for_selector("text=Grade:")
+    seen.accessible()
+
+
+def test_errors_are_pages_too(walk: Any) -> None:
+    seen = walk()
+    seen.log_in("demo-analyst")
+    for path, words in (("/patients", "This is not open to you"), ("/nowhere", "There is nothing here")):
+        seen.page.goto(seen.live.address + path)
+        assert seen.page.get_by_role("heading", name=words).is_visible()
+        seen.accessible()
+    assert all("status of 40" in said for said in seen.wrong), seen.wrong  # the browser tells of the status itself
+    seen.wrong.clear()
+
+
+def test_what_somebody_wrote_does_not_run(walk: Any, live: Live) -> None:
+    patient_id = live.run(_hostile(live))
+    seen = walk()
+    seen.log_in("demo")
+    seen.page.wait_for_selector(LOADED)
+    seen.page.goto(f"{live.address}/patients/{patient_id}")
+    seen.page.wait_for_selector(LOADED)
+    assert seen.page.get_by_role("heading", name=SCRIPT, exact=True).is_visible()
+    assert IMAGE in seen.page.inner_text("main")
+    assert seen.page.evaluate("typeof window.pwned") == "undefined"
+
+
+async def _hostile(live: Live) -> UUID:
+    import sqlalchemy as sa
+
+    from novamind.infrastructure.identity.tables import User
+
+    house = live.app.state.house
+    async with house.foundation.database.snapshot() as session:
+        user = (await session.scalars(sa.select(User).where(User.role == "clinician"))).one()
+    everything = frozenset(Permission)
+    clinician = Principal(user.user_id, uuid4(), Role.CLINICIAN, user.organisation_id, None, everything)
+    patient_id: UUID = await house.clinic.register(clinician, Identity({"mrn": IMAGE}, {"name": SCRIPT}))
+    for drug in (SCRIPT, IMAGE):
+        await house.clinic.add_medication(clinician, patient_id, MedicationCourse(drug, None))
+    return patient_id
+
+
+def test_a_file_is_dropped_and_one_is_chosen(walk: Any, tmp_path: Path) -> None:
+    seen = walk()
+    page = seen.page
+    seen.log_in("demo")
+    page.get_by_role("link", name="Simulated Person 11").click()
+    page.get_by_role("link", name="Add data").click()
+    now = datetime.now(UTC)
+    rows = [f"{now - timedelta(days=day):%Y-%m-%dT%H:%M:%S},{day},GAD-7" for day in range(1, 20)]
+    text = "timestamp,value,symptom\n" + "\n".join(rows)
+    dropped = page.evaluate_handle(
+        """text => { const moved = new DataTransfer();
+                     moved.items.add(new File([text], "reports.csv", {type: "text/csv"})); return moved; }""",
+        text,
+    )
+    page.dispatch_event(".drop", "drop", {"dataTransfer": dropped})
+    page.get_by_text("19 symptom report").wait_for()
+    assert page.inner_text("#told") == "Done: the answer is below the form"
+    (tmp_path / "notes.csv").write_text("nothing of use\n")
+    page.get_by_label("File up to").set_input_files(tmp_path / "notes.csv")
+    page.get_by_role("button", name="Send").click()
+    page.get_by_role("alert").wait_for()
+    seen.accessible()
+    assert all("status of 422" in said for said in seen.wrong), seen.wrong
+    seen.wrong.clear()
+
+
+def test_everything_is_reached_by_keyboard(walk: Any) -> None:
+    seen = walk()
+    page = seen.page
+    seen.log_in("demo")
+    page.wait_for_selector(LOADED)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.name") == "words"
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.type("person 23")
+    page.keyboard.press("Enter")
+    page.get_by_role("status").filter(has_text="1 found").wait_for()
+    page.get_by_role("link", name="Simulated Person 23").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(LOADED)
+    assert page.inner_text("#told").endswith("loaded")
+
+
+def test_it_works_without_javascript(walk: Any) -> None:
+    seen = walk(java_script_enabled=False)
+    page = seen.page
+    page.goto(seen.live.address)
+    page.get_by_label("User name").fill("demo")
+    page.get_by_label("Password").fill(seen.live.passwords["demo"])
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="Simulated Person 7").click()
+    patient = page.url
+    page.get_by_role("link", name="Show the insights").click()
+    page.get_by_role("heading", name="Leading signals").wait_for()
+    page.goto(patient)
+    page.get_by_role("spinbutton", name="Weeks").fill("2")
+    page.get_by_role("button", name="Simulate").click()
+    page.get_by_text("Ensemble of").wait_for()
