@@ -325,6 +325,11 @@ class Clinic:
             seed=regimen.seed,
         )
 
+    async def revision(self, principal: Principal, patient_id: UUID) -> int:
+        """A number that grows with each change of the record, for who may see what is computed from it."""
+        await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
+        return await self._store.revision(patient_id)
+
     async def fhir_bundle(self, principal: Principal, patient_id: UUID, *, with_insights: bool) -> dict[str, Any]:
         """The record as a FHIR R4 Bundle, with what the services say of it if that is wanted."""
         record = await self.record(principal, patient_id)
