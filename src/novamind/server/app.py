@@ -95,8 +95,6 @@ def create_app(
         app.include_router(administration.routes)
         app.include_router(cds.routes)
         app.include_router(jobs.routes)
-        for pages in dashboard.PAGES:
-            app.include_router(pages)
         app.include_router(
             populations.router(
                 lambda: background.twin_repository(settings.population_database_url, settings.population_dir),
@@ -105,6 +103,8 @@ def create_app(
             prefix="/api/v1",
             dependencies=[Depends(_may_use_populations)],
         )
+        for pages in dashboard.PAGES:
+            app.include_router(pages)
     register(app)
     _document(app)
     public = PUBLIC | static_files.PATHS | (frozenset() if only else dashboard.PUBLIC)
