@@ -29,7 +29,8 @@ from scipy.signal import lfilter
 
 from novamind.biometrics.anomalies import QUARTER_DAYS, change_points, detect_anomalies
 from novamind.biometrics.baselines import personal_baseline
-from novamind.biometrics.early_warning import ConfirmedLink, early_warnings
+from novamind.biometrics.domain import Link
+from novamind.biometrics.early_warning import early_warnings
 from tables import fill, markdown
 
 RESULTS = Path(__file__).resolve().parent / "results" / "early_warning.json"
@@ -179,8 +180,13 @@ def warnings(persons: int, real: bool) -> list[dict[str, float]]:
             error = 2 + abs(rng.normal(0, 2))
             guess = lag + width / 2 + rng.normal(0, error / 1.645)
             sign = effect * rng.normal(1, 0.15)
-            link = ConfirmedLink("signal", "symptom", guess, guess - error, guess + error, sign, 0.6 * sign, 1.4 * sign,
-                                 0.01, 150)  # fmt: skip
+            ends = sorted((0.6 * sign, 1.4 * sign))
+            link = Link(
+                patient_id=None, signal="signal", symptom="symptom", detected=True, score=3.0, p_value=0.001,
+                q_value=0.01, lag_hours=guess, lag_low=guess - error, lag_high=guess + error,
+                sign=1 if sign > 0 else -1, effect=sign, effect_low=ends[0], effect_high=ends[1], explained_by=None,
+                n_effective=150, pearson=sign, spearman=sign,
+            )  # fmt: skip
             deviation = personal_baseline(worn(rng, moving, kind)).deviation
             quarters += (DAYS - 42) / QUARTER_DAYS
             for warning in early_warnings({"signal": deviation}, [link]):

@@ -1,6 +1,6 @@
 """Links between signals and symptoms: power, false alarms, lags, and what a patient costs.
 
-    python benchmarks/lag.py realistic rich chance real speed rows docs
+    python benchmarks/lag.py realistic rich chance real learned speed rows many docs
 
 Each section replaces its own part of ``results/lag.json``; ``docs`` fills the tables of docs/biometrics.md.
 ``realistic`` and ``rich`` need the simulator, and ``real`` the public data sets, both kept outside this repository in
@@ -29,7 +29,7 @@ from tables import fill, markdown
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "lag.json"
 PAGE = ROOT / "docs" / "biometrics.md"
-SECTIONS = ("realistic", "rich", "chance", "real", "learned", "speed", "rows", "docs")
+SECTIONS = ("realistic", "rich", "chance", "real", "learned", "speed", "rows", "many", "docs")
 FIGURES = (
     "pairs", "direct", "negative", "auc", "power_at_fpr_0.05", "power", "fpr", "fdr", "accuracy", "lag_mae",
     "lag_median_ae", "lag_ci90_coverage", "lag_ci90_width", "sign_acc", "rate_null", "rate_external", "rate_common",
@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", default=["chance", "speed", "docs"], choices=SECTIONS)
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--lstm", type=Path, help="folder of 'novamind train biometrics --network lstm'")
     parser.add_argument("--persons", type=int, help="fewer, for a look")
     told = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -63,14 +64,19 @@ def main() -> None:
                 continue
             results[section] = real(folder)
         elif section == "learned":
-            results[section] = learned(results.get(section, {}))
+            results[section] = learned(results.get(section, {}), told.lstm)
         elif section == "speed":
             results[section] = speed()
         elif section == "rows":
             results[section] = rows()
+        elif section == "many":
+            results[section] = many(told.persons or 1000)
         else:
             fill(PAGE, tables(results))
             continue
+        # Another run may have stored its sections meanwhile.
+        stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        results = stored | {section: results[section]}
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         print(section, json.dumps(results[section], indent=1))
 
@@ -226,21 +232,26 @@ def links(signals: pl.DataFrame, reports: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def learned(before: dict[str, Any]) -> dict[str, Any]:
-    """What training measured on persons of the other population; the LSTM's where it was trained (see ``--lstm``)."""
+def learned(before: dict[str, Any], lstm: Path | None) -> dict[str, Any]:
+    """What training measured on persons of the other population; the LSTM's stays where no new one is given."""
+    series = {name: figures for name, figures in before.items() if "LSTM" in name}
+    if lstm is not None:
+        told = json.loads((lstm / "lstm.json").read_text())
+        size = f"{told['preset']['persons']} persons, {told['preset']['epochs']} epochs"
+        series = {f"bidirectional LSTM on the series, {size}": told["validation"]["lstm"]}
     manifest = json.loads((SHIPPED / "manifest.json").read_text())["validation"]
     return {
         "the engine's evidence alone": manifest["evidence"],
         "the network on its profiles": manifest["network"],
         "both, as shipped": manifest["both"],
-    } | {name: figures for name, figures in before.items() if "LSTM" in name}
+    } | series
 
 
-def speed() -> dict[str, float]:
-    """CPU seconds a patient of 120 days, 6 hourly signals and 4 symptoms, beside an iid Pearson scan of the same."""
-    rng = np.random.default_rng(0)
+def noise(seed: int) -> PersonSeries:
+    """A patient of 120 days, 6 hourly signals and 4 symptoms; values do not matter for what it costs."""
+    rng = np.random.default_rng(seed)
     hours, n = 24 * 120, 300
-    person = PersonSeries(
+    return PersonSeries(
         signals=tuple(f"signal_{b}" for b in range(6)),
         symptoms=tuple(f"symptom_{s}" for s in range(4)),
         start=np.datetime64("2024-01-01T00", "h"),
@@ -249,6 +260,12 @@ def speed() -> dict[str, float]:
         report_hours=np.sort(rng.uniform(0, hours - 1, n)),
         reports=np.round(3 + rng.standard_normal((n, 4))),
     )
+
+
+def speed() -> dict[str, float]:
+    """CPU seconds a patient, beside an iid Pearson scan of the same."""
+    person = noise(0)
+    hours, n = person.hours, len(person.report_hours)
     service = default_service()
     service.decide(person)
     taken = []
@@ -272,7 +289,7 @@ def speed() -> dict[str, float]:
 
 
 def rows() -> dict[str, float]:
-    """Ten million samples of one person: heart rate by the second and steps by the minute."""
+    """Ten million samples of one person: heart rate by the second."""
     n = 10_000_000
     start = np.datetime64("2024-01-01T00:00:00", "us")
     rng = np.random.default_rng(0)
@@ -292,6 +309,38 @@ def rows() -> dict[str, float]:
         "seconds": rounded(time.perf_counter() - clock),
         "peak_gib": rounded(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20),
         "pairs": len(found.links),
+    }
+
+
+def many(persons: int) -> dict[str, float]:
+    """Patients of 120 days on two processes: time and memory of the calling process at a quarter of them and at all."""
+    rng = np.random.default_rng(0)
+    start = np.datetime64("2024-01-01T00", "us")
+    one = noise(0)
+    at = start + (one.report_hours * 3_600_000_000).astype("timedelta64[us]")
+    hourly = start + (np.arange(one.hours) * 3_600_000_000).astype("timedelta64[us]")
+    signals = pl.concat(
+        pl.DataFrame({"patient_id": f"p{p:04}", "timestamp": hourly, "value": rng.standard_normal(one.hours)})
+        .with_columns(signal=pl.lit(name)) for p in range(persons) for name in one.signals
+    )  # fmt: skip
+    reports = pl.concat(
+        pl.DataFrame({"patient_id": f"p{p:04}", "timestamp": at, "value": np.round(3 + rng.standard_normal(len(at)))})
+        .with_columns(symptom=pl.lit(name)) for p in range(persons) for name in one.symptoms
+    )  # fmt: skip
+    used: dict[int, float] = {}
+
+    def watch(done: int, _: int) -> None:
+        used[done] = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+    clock = time.perf_counter()
+    found = default_service().correlate(signals, reports, workers=2, progress=watch)
+    return {
+        "persons": len(found.persons),
+        "seconds": rounded(time.perf_counter() - clock),
+        "mib_at_a_quarter": rounded(used[persons // 4]),
+        "mib_at_the_end": rounded(used[persons]),
+        "mib_of_the_largest_worker": rounded(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10),
+        "detected": sum(link.detected for person in found.persons for link in person.links),
     }
 
 
@@ -334,10 +383,11 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
             ["", "pairs", "AUC", "power at 5 % false positives", "power at 10 % false discoveries"],
             [[name, *(cell(value) for value in figures.values())] for name, figures in results["learned"].items()],
         )
-    if "speed" in results:
-        out["speed"] = markdown(
-            ["", "figure"], [[key.replace("_", " "), cell(value)] for key, value in results["speed"].items()]
-        )
+    for section in ("speed", "rows", "many"):
+        if section in results:
+            out[section] = markdown(
+                ["", "figure"], [[key.replace("_", " "), cell(value)] for key, value in results[section].items()]
+            )
     return out
 
 

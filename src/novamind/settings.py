@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     correlation_threshold: float = Field(
         default=0.0, ge=0, lt=1, description="Links with a smaller effect are not reported, after the decision."
     )
-    cache_entries: int = Field(default=256, ge=1, description="Forecast batches kept in memory.")
+    cache_entries: int = Field(default=1024, ge=1, description="Series whose forecasts are kept in memory.")
     cache_ttl: float = Field(default=900, gt=0, description="Seconds for which a forecast is kept in memory.")
     max_file_bytes: int = Field(
         default=256 * 1024 * 1024, gt=0, description="Largest file that is read; larger ones are refused."

@@ -33,7 +33,7 @@ def test_says_what_it_found(
     said = capsys.readouterr().out
     assert "1 of 2 pairs confirmed" in said
     assert "hrv" in said
-    assert {path.name for path in out.iterdir()} == {"links.png", "graph.png", "profile.png"}
+    assert {path.name for path in out.iterdir()} == {"links.png", "graph.png", "profile.png", "timeline.png"}
 
 
 def test_json_for_several_patients_with_progress(

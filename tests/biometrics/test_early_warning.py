@@ -4,23 +4,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from novamind.biometrics.early_warning import ConfirmedLink, confirmed_links, early_warnings, recent_mean
+from novamind.biometrics.domain import Floats, Link
+from novamind.biometrics.early_warning import early_warnings, recent_mean
 from novamind.errors import ValidationError
 
-Floats = NDArray[np.float64]
 ROW: dict[str, Any] = {
-    "signal": "hrv", "symptom": "anxiety", "detected": True, "score": 4.0, "p_value": 0.0001, "q_value": 0.005,
+    "patient_id": None, "signal": "hrv", "symptom": "anxiety", "detected": True, "score": 4.0, "p_value": 0.0001,
+    "q_value": 0.005,
     "lag_hours": 30.0, "lag_low": 24.0, "lag_high": 36.0, "sign": -1, "effect": -0.4, "effect_low": -0.5,
-    "effect_high": -0.3, "explained_by": None, "n_effective": 250.0,
+    "effect_high": -0.3, "explained_by": None, "n_effective": 250.0, "pearson": -0.2, "spearman": -0.2,
 }  # fmt: skip
 
 
-def link(**changes: Any) -> ConfirmedLink:
-    (found,) = confirmed_links([{**ROW, **changes}])
-    return found
+def link(**changes: Any) -> Link:
+    return Link(**{**ROW, **changes})
 
 
 def quiet(seed: int = 0, days: int = 120, constant: float = 6.0) -> Floats:
@@ -33,14 +32,18 @@ def quiet(seed: int = 0, days: int = 120, constant: float = 6.0) -> Floats:
     "changes",
     [
         {"detected": False},
-        {"explained_by": "weekday"},
-        {"lag_hours": -12.0},
-        {"lag_hours": 0.0},
-        {"lag_hours": float("nan")},
+        {"lag_hours": -12.0, "lag_low": -20.0, "lag_high": -4.0},
+        {"lag_hours": 12.0, "lag_low": -4.0},
+        {"lag_hours": float("nan"), "lag_low": float("nan"), "lag_high": float("nan")},
+        {"n_effective": 20.0},
+        {"q_value": 0.3},
     ],
 )
 def test_what_is_not_confirmed_or_does_not_lead_has_no_voice(changes: dict[str, Any]) -> None:
-    assert confirmed_links([{**ROW, **changes}]) == ()
+    deviation = quiet()
+    deviation[100 * 24 :] -= 10
+    assert early_warnings({"hrv": deviation}, [link()])
+    assert early_warnings({"hrv": deviation}, [link(**changes)]) == ()
 
 
 def test_a_move_of_the_leading_signal_warns_with_all_that_is_known() -> None:
@@ -56,14 +59,6 @@ def test_a_move_of_the_leading_signal_warns_with_all_that_is_known() -> None:
     assert (first.horizon_low, first.horizon_hours, first.horizon_high) == (12.0, 18.0, 24.0)
     assert first.reliability == "high"
     assert "30 h (24 to 36)" in first.evidence
-
-
-def test_without_a_link_or_with_a_poor_one_there_is_silence() -> None:
-    deviation = quiet()
-    deviation[100 * 24 :] -= 10
-    assert early_warnings({"hrv": deviation}, []) == ()
-    assert early_warnings({"hrv": deviation}, [link(n_effective=20.0)]) == ()
-    assert early_warnings({"hrv": deviation}, [link(q_value=0.3)]) == ()
 
 
 def test_what_is_too_small_to_matter_is_not_said() -> None:

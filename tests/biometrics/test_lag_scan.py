@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from novamind.biometrics import lag_scan
 from novamind.biometrics.decision import lag_interval
+from novamind.biometrics.domain import PersonSeries
 from novamind.biometrics.engine import analyse, tail_probability
 from novamind.biometrics.features import lag_posterior
 from novamind.biometrics.lag_scan import Scan
@@ -16,7 +18,7 @@ from tests.biometrics.conftest import LAG, person
 
 @pytest.mark.parametrize("shift", [0, -30, 21])
 def test_shifting_the_signal_shifts_the_lag(shift: int) -> None:
-    (found,) = analyse(person(shift=shift), draws=0).symptoms
+    (found,) = analyse(person(shift=shift), draws=20).symptoms
     middle, low, high = lag_interval(lag_posterior(found.marginal))
     # A signal moved so far that the symptom leads it is found at a negative lag.
     assert middle[0] == pytest.approx(LAG + shift, abs=2)
@@ -59,6 +61,39 @@ def test_bayes_factor_has_mean_one_without_a_link() -> None:
 
 def test_tail_probability_goes_beyond_the_draws_and_never_rises() -> None:
     draws = np.random.default_rng(7).exponential(size=(400, 3))
-    p = np.array([tail_probability(np.full(3, x), draws)[0] for x in np.linspace(0, 12, 60)])
+    p = np.array([tail_probability(np.full(3, x), draws)[0][0] for x in np.linspace(0, 12, 60)])
     assert (np.diff(p) <= 1e-12).all()
     assert p[-1] == pytest.approx(np.exp(-12), rel=2)
+
+
+def rare(seed: int, answers: int) -> PersonSeries:
+    """Reports of which few differ from the commonest, and which go with no signal."""
+    record = person(seed, days=60, effect=0.0)
+    reports = np.zeros((len(record.report_hours), 1))
+    reports[np.random.default_rng(seed).choice(len(reports), answers, replace=False)] = 1.0
+    return replace(record, reports=reports)
+
+
+def test_rare_answers_beside_a_signal_worn_for_days_are_tempered() -> None:
+    """A handful of events that fall into a short coverage go with anything; ordinary records count in full."""
+
+    def tempering(one: PersonSeries, seed: int) -> float:
+        return analyse(one, max_lag=72, seed=seed, draws=60).symptoms[0].tempering
+
+    def worn_briefly(one: PersonSeries) -> PersonSeries:
+        hourly = np.full(one.hourly.shape, np.nan)
+        hourly[480:672] = one.hourly[480:672]
+        return replace(one, hourly=hourly)
+
+    assert all(tempering(worn_briefly(rare(seed, 5)), seed) < 0.7 for seed in range(4))
+    assert all(tempering(worn_briefly(person(seed, days=60, effect=0.0)), seed) == 1 for seed in range(4))
+    assert all(tempering(person(seed, days=60, effect=0.0), seed) == 1 for seed in range(4))
+
+
+@pytest.mark.parametrize("answers", [4, 12])
+def test_rare_answers_keep_the_stated_rate(answers: int) -> None:
+    p = np.concatenate(
+        [s.p_value for seed in range(40) for s in analyse(rare(seed, answers), max_lag=72, draws=60).symptoms]
+    )
+    alarms = int((p < 0.05).sum())
+    assert alarms <= binom.ppf(0.999, len(p), 0.05), f"{alarms} of {len(p)}"

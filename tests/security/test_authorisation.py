@@ -51,7 +51,7 @@ ORACLE: dict[str, dict[str, set[str]]] = dict.fromkeys(
     LIST,
 ) | {"decideConsent": PEOPLE, "readAudit": PEOPLE | SUPERVISED}
 #: Tested by themselves below.
-APART = {"openEmergency", "beginTreatment", "endTreatment"}
+APART = {"openEmergency", "beginTreatment", "endTreatment", "newTicket"}
 #: Operations about nobody's record to who may do them.
 CALCULATORS = {"C11", "C12", "C21", "P1-self", "researcher", "service1", "service2"}
 GENERAL = {
@@ -77,6 +77,7 @@ GENERAL = {
     "gradePopulation": {"analyst"},
     "readJob": {"analyst"},
     "metrics": {"admin", "auditor", "service1", "service2"},
+    "graphql": set(LIST) | {"auditor"},
     "whoAmI": set(EVERYBODY),
 }
 #: About oneself or about nobody, open to all who are known or to all.
@@ -105,6 +106,7 @@ BODIES: dict[str, Any] = {
     "addClient": {"name": "x", "redirect_uris": []},
     "addKey": {},
     "cdsCards": {},
+    "graphql": {"query": "{ __typename }"},
     "drawPopulation": {"n": 1},
     "simulateCampaign": {"intervention_type": "email_campaign"},
     "gradePopulation": {"actual": [1]},

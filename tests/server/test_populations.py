@@ -67,7 +67,7 @@ def test_an_analyst_trains_draws_tries_and_grades(world: World) -> None:
     ("content", "says"),
     [
         (b"decile,prescribing_change\n1,2\n", "1,000 rows"),
-        (b"\xff\xfe\x00", "cannot be read|columns|rows"),
+        (b"\xff\xfe\x00", "cannot be read|printable text"),
         (b"", "read"),
     ],
 )

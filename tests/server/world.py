@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import json
 import secrets
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -224,8 +225,6 @@ class World:
 
     def audited(self, action: str | None = None, outcome: str | None = None) -> list[dict[str, Any]]:
         """Entries of the audit, the first first."""
-        import json
-
         import sqlalchemy as sa
 
         from novamind.infrastructure.tables import AuditEntry
@@ -236,3 +235,53 @@ class World:
 
         entries = [json.loads(content) for content in self.run(read())]
         return [one for one in entries if action in (None, one["action"]) and outcome in (None, one["outcome"])]
+
+
+class Socket:
+    """A WebSocket to one worker, driven as its server would; use it within ``world.run``."""
+
+    def __init__(
+        self,
+        world: World,
+        worker: int = 0,
+        origin: str | None = BASE,
+        query: bytes = b"",
+        host: str = "127.0.0.1:8000",
+        most_unread: int = 0,
+    ) -> None:
+        headers = [(b"host", host.encode())] + ([(b"origin", origin.encode())] if origin is not None else [])
+        scope = {
+            "type": "websocket",
+            "asgi": {"version": "3.0"},
+            "scheme": "ws",
+            "path": "/api/v1/live",
+            "raw_path": b"/api/v1/live",
+            "query_string": query,
+            "root_path": "",
+            "headers": headers,
+            "client": ("127.0.0.1", 50_000),
+            "server": ("127.0.0.1", 8000),
+            "subprotocols": [],
+            "state": {},
+        }
+        self._given: asyncio.Queue[Any] = asyncio.Queue()
+        self._sent: asyncio.Queue[Any] = asyncio.Queue(most_unread)
+        self._given.put_nowait({"type": "websocket.connect"})
+        self.served = asyncio.ensure_future(world.apps[worker](scope, self._given.get, self._sent.put))
+
+    def say(self, what: Any) -> None:
+        text = what if isinstance(what, str) else json.dumps(what)
+        self._given.put_nowait({"type": "websocket.receive", "text": text})
+
+    def leave(self) -> None:
+        self._given.put_nowait({"type": "websocket.disconnect", "code": 1000})
+
+    async def hear(self, seconds: float = 20) -> dict[str, Any]:
+        """The next message: what the server says, or ``{"closed": code}``."""
+        while True:
+            sent = await asyncio.wait_for(self._sent.get(), seconds)
+            if sent["type"] == "websocket.send":
+                return dict(json.loads(sent["text"]))
+            if sent["type"] == "websocket.close":
+                await self.served
+                return {"closed": sent["code"]}

@@ -160,6 +160,10 @@ def test_forecasts_are_forgotten_in_time(patient: pl.DataFrame) -> None:
     for rows in (patient, patient[:40], patient):
         short.forecast(rows, **SCALE)
     assert model.runs == 5
+    both = pl.concat([patient.with_columns(patient_id=pl.lit(name)) for name in ("a", "b")])
+    for _ in range(2):
+        short.forecast(both, **SCALE)
+    assert model.runs == 7
 
 
 def test_the_configured_horizon_is_the_limit(service: SymptomForecastingService, patient: pl.DataFrame) -> None:

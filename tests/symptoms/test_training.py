@@ -126,7 +126,7 @@ def test_schooling_fits_the_diaries_at_hand(tmp_path: Path) -> None:
     before, after = (
         network.loss(m, batch.at(slice(64), days, torch.device("cpu")), days).item() for m in (begun, schooled)
     )
-    assert after < 0.85 * before
+    assert after < 0.95 * before
 
 
 def test_drawn_diaries_keep_their_days() -> None:

@@ -5,17 +5,21 @@ import json
 import threading
 import time
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 
+import novamind as nm
 from novamind.errors import InsufficientDataError, ModelInferenceError, ServiceUnavailableError, ValidationError
-from novamind.records import MedicationCourse
+from novamind.records import MedicationCourse, PatientRecord, symptom_frame
 from novamind.twin import DigitalTwinIntegrationService, Insights, Options
 from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, BiometricLinks
 from novamind.twin.breaker import CircuitBreaker, State
-from novamind.twin.domain import Status
+from novamind.twin.domain import Priority, Recommendation, Status
 from novamind.twin.execution import Bulkhead, Guard
+from tests.biometrics.conftest import frames, person
 from tests.twin.people import TODAY, Scripted, diary, fails, record
 
 
@@ -217,56 +221,89 @@ def test_a_mapping_does_as_well_as_a_record(whole: DigitalTwinIntegrationService
     assert any("CYP2C9" in note for note in found.notes)
 
 
-@pytest.mark.skipif(
-    __import__("importlib.util").util.find_spec("novamind.biometrics") is not None, reason="the biometrics room is here"
-)
-def test_a_room_that_is_not_installed_is_named_and_not_counted_as_a_failure() -> None:
-    signals = diary([1.0] * 20).rename({"symptom": "signal"}).with_columns(unit=None)
-    patient = record(symptoms=diary([3.0] * 20), signals=signals)
-    analysis = BiometricLinks()
-    breaker = CircuitBreaker(failures=1)
-    service = DigitalTwinIntegrationService([analysis], {BIOMETRICS: Guard(breaker, Bulkhead())}, today=lambda: TODAY)
-    for _ in range(2):
-        assert "biometric analysis is not available" in ask(service, patient).missing[BIOMETRICS]
-    assert breaker.state is State.CLOSED
+DAYS = 100
+BIOMETRIC_RULES = {"biometric_lookback_days": 3650}
 
 
-class Correlations:
-    """What the biometrics room promises."""
-
-    def __init__(self) -> None:
-        self.asked: Any = None
-
-    async def analyze_correlations(self, patient_data: Any, biometric_data: Any = None) -> Any:
-        import polars as pl
-
-        self.asked = (patient_data, biometric_data)
-        rows = {
-            "signal": ["hrv", "sleep", "steps"],
-            "symptom": ["PHQ-9"] * 3,
-            "detected": [True, True, False],
-            "lag_hours": [24.0, -12.0, 24.0],
-            "lag_low": [12.0, -20.0, 0.0],
-            "lag_high": [36.0, -4.0, 48.0],
-            "sign": [-1, -1, 1],
-            "q_value": [0.01, 0.02, 0.9],
-            "effect": [-0.4, -0.3, 0.0],
-            "effect_low": [-0.6, -0.5, -0.2],
-            "effect_high": [-0.2, -0.1, 0.2],
-            "explained_by": [None, None, None],
-            "n_effective": [40.0, 40.0, 40.0],
-        }
-        return type("Links", (), {"links": pl.DataFrame(rows)})()
+def wearer(**known: Any) -> PatientRecord:
+    """A person whose heart rate variability goes before anxiety by 30 hours, the record ending today."""
+    tables = frames(person(days=DAYS, lag=30), "p")
+    later = timedelta(days=(TODAY - date(2024, 1, 1)).days - DAYS + 1)
+    moved = [frame.with_columns(pl.col("timestamp") + later) for frame in (tables.symptoms, tables.biometrics)]
+    return record(symptoms=moved[0], signals=moved[1], **known)
 
 
-def test_the_biometrics_room_is_asked_as_agreed() -> None:
-    room = Correlations()
-    signals = diary([1.0] * 60).rename({"symptom": "signal"}).with_columns(unit=None)
-    patient = record(symptoms=diary([3.0] * 60), signals=signals)
-    service = DigitalTwinIntegrationService([BiometricLinks(room)], today=lambda: TODAY)
-    found = ask(service, patient, Options(biometric_lookback_days=20))
-    assert room.asked[0]["patient_id"] == "p"
-    assert [len(room.asked[0]["symptoms"]), len(room.asked[1])] == [21, 21]
-    (watch,) = found.recommendations
-    assert watch.text == "Watch hrv: when it rises, PHQ-9 falls some 24 hours later."
-    assert json.dumps(found.to_dict(), allow_nan=False)
+def test_the_biometrics_room_is_asked_by_its_real_entry() -> None:
+    service = DigitalTwinIntegrationService([BiometricLinks()], today=lambda: TODAY)
+    found = ask(service, wearer(), BIOMETRIC_RULES)
+    result = found.results[BIOMETRICS]
+    assert result.status is Status.AVAILABLE
+    assert result.model_version == BiometricLinks().version
+    assert result.model_version.startswith("biometrics-detector")
+    (lead,) = [link for link in result.value.person().links if link.detected]
+    assert (lead.signal, lead.symptom) == ("hrv", "anxiety")
+    assert lead.lag_low <= 30 <= lead.lag_high
+    (watch,) = [one for one in found.recommendations if one.topic == "hrv before anxiety"]
+    assert "when it rises, anxiety rises some 30 hours later" in watch.text
+    assert watch.priority is Priority.WHEN_CONVENIENT
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))["results"][BIOMETRICS]["value"]
+    assert {"links", "insights", "anomalies", "early_warning", "monitoring_plan"} <= set(plain)
+    assert plain["links"][0]["lag_hours"] == lead.lag_hours
+    again = ask(service, wearer(), BIOMETRIC_RULES)
+    assert again.results[BIOMETRICS].reused
+
+
+def test_the_lookback_and_the_medications_reach_the_biometrics_room() -> None:
+    short = ask(DigitalTwinIntegrationService([BiometricLinks()], today=lambda: TODAY), wearer(), Options())
+    series = short.results[BIOMETRICS].value.person().series
+    assert series.hours <= 31 * 24
+    assert series.confounders == {}
+    taken = replace(
+        wearer(),
+        medications=(
+            MedicationCourse("sertraline", TODAY - timedelta(days=20)),
+            MedicationCourse("bupropion", TODAY - timedelta(days=25), stopped=True),
+            MedicationCourse("lithium", None),
+        ),
+    )
+    drugged = ask(DigitalTwinIntegrationService([BiometricLinks()], today=lambda: TODAY), taken, Options())
+    course = drugged.results[BIOMETRICS].value.person().series.confounders["medication"]
+    assert course[0] == 0
+    assert course[-1] == 1
+
+
+def test_a_warning_is_said_until_its_time_has_passed() -> None:
+    patient = wearer()
+    assert patient.signals is not None
+    values = patient.signals.values.copy()
+    rows = patient.signals.part(0)
+    values[rows][-24:] *= 4.0
+    moved = replace(patient, signals=replace(patient.signals, values=values))
+
+    def warned(today: date) -> list[Recommendation]:
+        service = DigitalTwinIntegrationService([BiometricLinks()], today=lambda: today)
+        return [one for one in ask(service, moved, BIOMETRIC_RULES).recommendations if "may rise" in one.topic]
+
+    (warning,) = warned(TODAY)
+    assert warning.topic == "anxiety may rise"
+    assert warning.priority is Priority.SOON
+    assert "led anxiety by" in warning.evidence[0].statement
+    assert warned(TODAY + timedelta(days=7)) == []
+
+
+def test_little_data_gives_no_words_and_none_at_all_a_reason() -> None:
+    service = DigitalTwinIntegrationService([BiometricLinks()], today=lambda: TODAY)
+    poor = ask(service, wearer(), Options(biometric_lookback_days=15))
+    assert poor.results[BIOMETRICS].value.reliability.level == "low"
+    assert poor.recommendations == ()
+    apart = wearer()
+    old = replace(apart, symptoms=symptom_frame(diary([3.0, 5.0] * 20, "anxiety", TODAY - timedelta(days=400))))
+    assert "look further back" in ask(service, old).missing[BIOMETRICS]
+
+
+def test_a_twin_of_frames_hands_its_wearables_on() -> None:
+    tables = frames(person(days=DAYS, lag=30))
+    twin = nm.PatientTwin.from_frames("p", symptoms=tables.symptoms, biometrics=tables.biometrics)
+    found = twin.insights({"biometric_lookback_days": 3650, "include_medication_predictions": False})
+    links = found.results[BIOMETRICS].value.links
+    assert links.filter(pl.col("detected"))["signal"].to_list() == ["hrv"]

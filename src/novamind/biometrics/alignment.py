@@ -8,7 +8,7 @@ The rules:
 - Reports of which none has a time of day (all at 00:00) count at noon; their lags are good to half a day.
 - Samples outside the reports' period, widened by the longest lag and a week, are left out: a device whose clock jumped
   years away does not lengthen the record.
-- Counts and durations cannot be negative.
+- Counts and durations cannot be negative, and nothing is larger than a trillion: such rows are refused.
 - Times are wall-clock times: in spring the skipped hour is empty, in autumn the repeated one has one cell.
 """
 
@@ -18,12 +18,14 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from novamind.biometrics.domain import Floats, PersonSeries
+from novamind.biometrics.domain import Floats, Mask, PersonSeries
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.records.frames import LongFrame, signal_frame
 
 #: Signals that cannot be negative, by a part of their name.
 _NOT_NEGATIVE = ("steps", "duration", "minutes", "distance", "heart_rate", "resting_hr", "hrv", "rmssd", "resp_rate")
+#: Larger than any signal in any unit in use: a fault of a device.
+_LARGEST = 1e12
 _SPARSE, _LONGEST_HOLD = 12.0, 36.0
 #: Days over which a medication's effect is taken to come in; onset of antidepressants within two weeks: Taylor et al.
 #: 2006 (Arch Gen Psychiatry 63:1217).
@@ -51,7 +53,7 @@ def persons(
     InsufficientDataError
         If nobody has both signals and reports.
     """
-    _check_counts(biometrics)
+    _check_values(biometrics)
     signal_rows = _by_patient(biometrics)
     symptom_rows = _by_patient(symptoms)
     both = [patient for patient in symptom_rows if patient in signal_rows]
@@ -74,8 +76,13 @@ def _by_patient(frame: LongFrame) -> dict[str | None, list[int]]:
     return out
 
 
-def _check_counts(frame: LongFrame) -> None:
+def _check_values(frame: LongFrame) -> None:
     for i, key in enumerate(frame.series):
+        huge = int((np.abs(frame.values[frame.part(i)]) > _LARGEST).sum())
+        if huge:
+            raise ValidationError(
+                f"{huge} values of '{key.name}' are beyond {_LARGEST:.0e}, which no signal reaches: empty them"
+            )
         if any(part in key.name.casefold() for part in _NOT_NEGATIVE):
             wrong = int((frame.values[frame.part(i)] < 0).sum())
             if wrong:
@@ -111,9 +118,10 @@ def _person(
     start = first.astype("datetime64[D]").astype("datetime64[h]")
     hours = int((last - start) / _HOUR) + 1
     hourly = np.full((hours, len(signals)), np.nan)
+    measured = np.zeros(hourly.shape, bool)
     offset = np.zeros(len(signals))
     for b, (when, value) in enumerate(kept):
-        hourly[:, b], offset[b] = _cells(when, value, start, hours)
+        hourly[:, b], measured[:, b], offset[b] = _cells(when, value, start, hours)
     reports = np.full((len(times), len(items)), np.nan)
     for s, (when, value) in enumerate(stamps):
         reports[np.searchsorted(times, when), s] = value
@@ -125,6 +133,7 @@ def _person(
         offset=offset,
         report_hours=(times - start) / _HOUR,
         reports=reports,
+        measured=measured,
         confounders={
             name: values
             for name, frame in courses.items()
@@ -145,10 +154,10 @@ def _reported(frame: LongFrame, series: int) -> tuple[Any, Floats]:
     return when[last], value[last]
 
 
-def _cells(when: Any, value: Floats, start: np.datetime64, hours: int) -> tuple[Floats, float]:
+def _cells(when: Any, value: Floats, start: np.datetime64, hours: int) -> tuple[Floats, Mask, float]:
     out = np.full(hours, np.nan)
     if not len(when):
-        return out, 0.0
+        return out, np.zeros(hours, bool), 0.0
     at = (when - start) / _HOUR
     cell = np.clip(np.floor(at).astype(np.int64), 0, hours - 1)
     counts = np.bincount(cell, minlength=hours)
@@ -163,8 +172,8 @@ def _cells(when: Any, value: Floats, start: np.datetime64, hours: int) -> tuple[
         source = np.maximum.accumulate(np.where(counts > 0, np.arange(hours), -1))
         held = (source >= 0) & (np.arange(hours) - source < reach)
         out = np.where(held, out[np.maximum(source, 0)], np.nan)
-        return out, 0.0
-    return out, float((at - np.floor(at)).mean())
+        return out, counts > 0, 0.0
+    return out, counts > 0, float((at - np.floor(at)).mean())
 
 
 def course(frame: nw.DataFrame[Any], name: str, patient: str | None, start: np.datetime64, hours: int) -> Floats | None:

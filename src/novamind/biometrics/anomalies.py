@@ -29,13 +29,11 @@ and that the baseline holds. Both are only nearly so, therefore the rate is meas
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.special import ndtri
 
+from novamind.biometrics.domain import Floats
 from novamind.errors import ValidationError
-
-Floats = NDArray[np.float64]
 
 QUARTER_DAYS = 91.0
 #: Time constants of the fast and the slow part in hours, share of the slow part, share of noise.

@@ -7,18 +7,16 @@ A signal on hourly cells is compared with a baseline fitted before its day began
 Hours and days are separated by median polish (Tukey 1977, "Exploratory Data Analysis", ch. 11), the trend is the
 Theil-Sen line through the days (Sen 1968, JASA 63:1379), the weekend counts once four weekends are known, and the
 scale is the median absolute deviation of the hour and its two neighbours. Half of the past may be disturbed before
-any of these breaks. A baseline is fitted anew every few days on the days before; nothing later is looked at.
+any of these breaks. A baseline is fitted anew every few days on the days before; nothing later is looked at. (For
+links, :mod:`novamind.biometrics.rhythm` takes rhythms out of a whole record; an alarm may know the past only.)
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from novamind.biometrics.domain import Floats, Integers, Mask
 from novamind.errors import ValidationError
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 _MAD_TO_SD = 1.4826
 _POLISH_ROUNDS = 4
@@ -84,9 +82,8 @@ def personal_baseline(
     if min(window_days, least_days, refit_days) < 1:
         raise ValidationError("window_days, least_days and refit_days must be at least 1")
     lead = first_hour % 24
-    n_days = -(-(lead + len(signal)) // 24)
-    table = np.full((n_days, 24), np.nan)
-    table.ravel()[lead : lead + len(signal)] = signal
+    table = _by_day(signal, first_hour)
+    n_days = len(table)
     weekend = (first_hour // 24 + np.arange(n_days)) % 7 >= 5
 
     expected, scale = np.full_like(table, np.nan), np.full_like(table, np.nan)
@@ -118,12 +115,9 @@ class _Fit:
     scale: Floats
 
 
-def _fit(table: Floats, weekend: NDArray[np.bool_]) -> _Fit:
+def _fit(table: Floats, weekend: Mask) -> _Fit:
     """Fit the baseline to ``(days, 24)``; ``level`` is that of the last day."""
-    hours, days = np.zeros(24), np.zeros(len(table))
-    for _ in range(_POLISH_ROUNDS):
-        days = nan_median(table - hours)
-        hours = np.nan_to_num(nan_median((table - days[:, None]).T))
+    hours, days = _polished(table)
     some = ~np.isnan(days)
     effect = 0.0
     if min(np.sum(some & weekend), np.sum(some & ~weekend)) >= 2 * _WEEKENDS_NEEDED:
@@ -138,6 +132,31 @@ def _fit(table: Floats, weekend: NDArray[np.bool_]) -> _Fit:
     overall = _MAD_TO_SD * float(np.nanmedian(residual)) or float(np.nanstd(table))
     scale = np.maximum(np.nan_to_num(_MAD_TO_SD * nan_median(around.T)), _LEAST_SCALE * overall)
     return _Fit(level, slope, effect, hours, scale)
+
+
+def _polished(table: Floats) -> tuple[Floats, Floats]:
+    """Median polish of ``(days, 24)`` into hours of the day and days; a day without values is ``NaN``."""
+    hours, days = np.zeros(24), np.zeros(len(table))
+    for _ in range(_POLISH_ROUNDS):
+        days = nan_median(table - hours)
+        hours = np.nan_to_num(nan_median((table - days[:, None]).T))
+    return hours, days
+
+
+def daily_levels(values: Floats, first_hour: int = 0) -> Floats:
+    """Level of each day, whatever hours of it were measured, ``(days,)``; ``NaN`` for a day without values.
+
+    Parameters as in :func:`personal_baseline`.
+    """
+    hours, days = _polished(_by_day(values, first_hour))
+    return days + float(np.median(hours))
+
+
+def _by_day(values: Floats, first_hour: int) -> Floats:
+    lead = first_hour % 24
+    table = np.full((-(-(lead + len(values)) // 24), 24), np.nan)
+    table.ravel()[lead : lead + len(values)] = values
+    return table
 
 
 def _theil_sen(at: Floats, values: Floats) -> float:

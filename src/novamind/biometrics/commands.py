@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +27,7 @@ Examples:
   novamind train biometrics --network lstm --preset smoke --out lstm
   NOVAMIND_BIOMETRIC_MODEL_PATH=model novamind correlate signals.csv reports.csv
 """
+_WARNINGS_SHOWN = 5
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -139,11 +139,12 @@ def _write(found: "Correlations", out: Path) -> dict[str, Path]:
 
     if len(found.persons) != 1:
         raise ValidationError("pictures are drawn of a single patient: filter the tables, or leave out --out")
-    files = {"Map": out / "links.png", "Graph": out / "graph.png"}
+    files = {"Map": out / "links.png", "Graph": out / "graph.png", "Timeline": out / "timeline.png"}
     try:
         out.mkdir(parents=True, exist_ok=True)
         save(found.plot(), files["Map"])
         save(found.plot_graph(), files["Graph"])
+        save(found.plot_timeline(), files["Timeline"])
         surest = max(found.persons[0].links, key=lambda link: link.score)
         files["Profile"] = out / "profile.png"
         save(found.plot(surest.signal, surest.symptom), files["Profile"])
@@ -173,6 +174,14 @@ def _summary(person: "PersonLinks") -> str:
         lines.append(f"{'Only apparent':<14}{sum(apparent.values())} pairs; they come from {causes}")
     for what, reason in person.skipped.items():
         lines.append(f"{'Left out':<14}{what}: {reason}")
+    for said in person.insights:
+        lines += ["", said.text, *([said.action] if said.action else [])]
+    for warning in person.early_warning[-_WARNINGS_SHOWN:]:
+        when = str(person.series.at(warning.hour).astype("datetime64[m]")).replace("T", " ")
+        lines.append(f"{'Warning':<14}{when}: {warning.symptom} to {'rise' if warning.direction > 0 else 'fall'} in "
+                     f"{warning.horizon_low:.0f} to {warning.horizon_high:.0f} h; {warning.evidence}")  # fmt: skip
+    for item in person.monitoring_plan:
+        lines.append(f"{'Watch':<14}{item.signal}: {item.reason}")
     lines.append(f"{'Reliability':<14}{person.reliability.level}: {'; '.join(person.reliability.reasons)}")
     return "\n".join([*lines, ""])
 
@@ -181,17 +190,7 @@ def _document(found: "Correlations", files: dict[str, Path]) -> dict[str, Any]:
     return {
         "fdr": found.fdr,
         "max_lag_hours": found.max_lag_hours,
-        "persons": [
-            {
-                "patient_id": person.patient_id,
-                "links": [asdict(link) for link in person.links],
-                "graph": [asdict(edge) for edge in person.graph.edges],
-                "skipped": dict(person.skipped),
-                "reliability": asdict(person.reliability),
-                "insights": list(person.insights),
-            }
-            for person in found.persons
-        ],
+        "persons": [person.to_dict() for person in found.persons],
         "model_version": found.model_version,
         "seed": found.seed,
         "files": {what.lower(): str(path) for what, path in files.items()},

@@ -1,14 +1,14 @@
 """One decision a pair: false discoveries, lag, sign and effect out of profile and odds."""
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, ndtri
 
 from novamind.biometrics import lag_scan
 from novamind.biometrics.domain import INTERVAL, Floats
 from novamind.biometrics.features import signed
 from novamind.biometrics.lag_scan import KERNELS, Scan
 
-_Z90 = 1.6448536269514722
+_HALF_WIDTH = float(ndtri(0.5 + INTERVAL / 2))
 
 
 def q_values(log_odds: Floats) -> Floats:
@@ -48,7 +48,7 @@ def effects(profile: Scan) -> tuple[Floats, Floats, Floats, Floats]:
     average = (weight * mean).sum((-2, -1))
     spread = np.sqrt((weight * (variance + mean**2)).sum((-2, -1)) - average**2)
     information = (weight * profile.information).sum((-2, -1))
-    return average, average - _Z90 * spread, average + _Z90 * spread, information
+    return average, average - _HALF_WIDTH * spread, average + _HALF_WIDTH * spread, information
 
 
 def strongest(profile: Scan) -> Floats:

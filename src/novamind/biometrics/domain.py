@@ -13,6 +13,7 @@ Mask = NDArray[np.bool_]
 
 #: Central probability of lag and effect intervals.
 INTERVAL = 0.9
+Level = Literal["high", "medium", "low"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class PersonSeries:
         ``(reports,)`` hours since ``start``, rising.
     reports
         ``(reports, symptoms)``; ``NaN`` where an item was skipped.
+    measured
+        ``(hours, signals)``: cells in which a sample stands, where others only hold an earlier one on; ``None`` where
+        every cell with a value has its own.
     confounders
         Known common causes by the hour: name to ``(hours,)``. Where ``illness`` is not among them, episodes are looked
         for in the signals.
@@ -45,12 +49,17 @@ class PersonSeries:
     offset: Floats
     report_hours: Floats
     reports: Floats
+    measured: Mask | None = None
     confounders: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def hours(self) -> int:
         """Length of the record."""
         return len(self.hourly)
+
+    def at(self, hour: int) -> np.datetime64:
+        """Local time at which an hourly cell begins, in microseconds."""
+        return self.start + np.timedelta64(hour * 3_600_000_000, "us")
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,8 @@ class Link:
     Attributes
     ----------
     detected
-        The decision: ``q_value`` within the requested rate of false discoveries.
+        The decision: ``q_value`` within the requested rate of false discoveries, chance alone unlikely, and the
+        interval of the effect, beside the other signals, without 0.
     score
         Log odds of a direct link; larger is surer.
     p_value
@@ -99,6 +109,18 @@ class Link:
     pearson: float
     spearman: float
 
+    @property
+    def leads(self) -> bool:
+        """Whether the signal is confirmed to come first: no lag of 0 or less lies in the interval."""
+        return self.detected and self.lag_low > 0
+
+    @property
+    def reliability(self) -> Level:
+        """High from 200 effective reports at q <= 0.01, medium from 60 at q <= 0.1, low below."""
+        if self.n_effective >= 200 and self.q_value <= 0.01:
+            return "high"
+        return "medium" if self.n_effective >= 60 and self.q_value <= 0.1 else "low"
+
 
 @dataclass(frozen=True)
 class LagProfile:
@@ -106,17 +128,20 @@ class LagProfile:
 
     Attributes
     ----------
-    lags
-        ``(2 * max_lag + 1,)`` signed hours, + where the signal leads.
     z
-        Largest z-value over the kernels at each lag, with its sign.
+        ``(2 * max_lag + 1,)``: largest z-value over the kernels at each lag, with its sign.
     posterior
-        Probability of each lag if there is a link.
+        Probability of each lag if there is a link, of the same shape.
     """
 
-    lags: Integers
     z: Floats
     posterior: Floats
+
+    @property
+    def lags(self) -> Integers:
+        """Signed hours, + where the signal leads."""
+        longest = len(self.z) // 2
+        return np.arange(-longest, longest + 1)
 
 
 @dataclass(frozen=True)
@@ -149,5 +174,5 @@ class CausalGraph:
 class Reliability:
     """How far the result can be relied on, and why."""
 
-    level: Literal["high", "medium", "low"]
+    level: Level
     reasons: tuple[str, ...]

@@ -1,6 +1,6 @@
 """A warning when a confirmed leading signal moves off its baseline: which symptom, which way, when, and how sure.
 
-Only links that the engine confirmed speak (detected, explained by no confounder, the signal first): nothing else can
+Only links that the engine confirmed speak (detected, the whole lag interval on the signal's side): nothing else can
 warn. A leading signal's deviation is averaged over its last hours, and a warning begins when the average crosses a
 level. The level is the one that a stationary Gaussian process with the mean crossings seen in this person's past
 would cross once in the stated time (Rice 1945, Bell Syst Tech J 24:46): with ``n`` mean crossings upward a day, the
@@ -8,18 +8,14 @@ level ``u`` in SD is crossed ``n exp(-u^2 / 2)`` times a day. The expected sympt
 deviation, both in SD, and is said only where it is large enough to matter.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from novamind.biometrics.domain import Floats, Level, Link
 from novamind.errors import ValidationError
-
-Floats = NDArray[np.float64]
-Reliability = Literal["high", "medium", "low"]
 
 QUARTER_HOURS = 91 * 24
 #: The recent mean's time constant.
@@ -28,42 +24,6 @@ _LEAST_PAST_HOURS = 28 * 24
 #: Expected shifts below half of what Cohen (1988) calls small are not worth a warning.
 _LEAST_EXPECTED = 0.1
 _PAUSE_HOURS = 24
-#: Least number of independent pairs for each level of reliability, and the largest q-value.
-_RELIABILITY: tuple[tuple[Reliability, float, float], ...] = (("high", 200, 0.01), ("medium", 60, 0.1))
-
-
-@dataclass(frozen=True, slots=True)
-class ConfirmedLink:
-    """One row of the links table that may warn.
-
-    Attributes
-    ----------
-    lag_hours, lag_low, lag_high
-        Hours by which the signal leads, with interval; 0 or more.
-    effect, effect_low, effect_high
-        Signed change of the symptom, in its SD, for one SD of the signal, with interval.
-    n_effective
-        Independent pairs of values that the link rests on.
-    """
-
-    signal: str
-    symptom: str
-    lag_hours: float
-    lag_low: float
-    lag_high: float
-    effect: float
-    effect_low: float
-    effect_high: float
-    q_value: float
-    n_effective: float
-
-    @property
-    def reliability(self) -> Reliability:
-        """High from 200 independent pairs at q <= 0.01, medium from 60 at q <= 0.1, low below."""
-        for level, pairs, q_value in _RELIABILITY:
-            if self.n_effective >= pairs and self.q_value <= q_value:
-                return level
-        return "low"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,44 +59,18 @@ class EarlyWarning:
     horizon_hours: float
     horizon_low: float
     horizon_high: float
-    reliability: Reliability
+    reliability: Level
     evidence: str
 
 
-def confirmed_links(rows: Iterable[Mapping[str, Any]]) -> tuple[ConfirmedLink, ...]:
-    """Rows of the links table on which a warning may rest: detected, explained by nothing else, the signal first.
-
-    Parameters
-    ----------
-    rows
-        Mappings with the links table's columns.
-    """
-    links = []
-    for row in rows:
-        lag, low, high = (float(row[name]) for name in ("lag_hours", "lag_low", "lag_high"))
-        if not row["detected"] or row["explained_by"] or not lag > 0:
-            continue
-        ends = float(row["effect_low"]), float(row["effect_high"])
-        links.append(
-            ConfirmedLink(
-                signal=str(row["signal"]),
-                symptom=str(row["symptom"]),
-                lag_hours=lag,
-                lag_low=max(low, 0.0),
-                lag_high=max(high, lag),
-                effect=float(row["effect"]),
-                effect_low=min(ends),
-                effect_high=max(ends),
-                q_value=float(row["q_value"]),
-                n_effective=float(row["n_effective"]),
-            )
-        )
-    return tuple(links)
+def speaking(links: Iterable[Link]) -> list[Link]:
+    """Links on which something may be said: the signal is confirmed to lead, and reliability is not low."""
+    return [link for link in links if link.leads and link.reliability != "low"]
 
 
 def early_warnings(
     deviations: Mapping[str, Floats],
-    links: Sequence[ConfirmedLink],
+    links: Iterable[Link],
     *,
     warnings_per_quarter: float = 4.0,
     least_expected: float = _LEAST_EXPECTED,
@@ -159,8 +93,8 @@ def early_warnings(
     """
     if not warnings_per_quarter > 0 or not least_expected >= 0:
         raise ValidationError("warnings_per_quarter must be above 0 and least_expected at least 0")
-    speaking = [link for link in links if link.reliability != "low"]
-    leading = sorted({link.signal for link in speaking})
+    confirmed = speaking(links)
+    leading = sorted({link.signal for link in confirmed})
     missing = [signal for signal in leading if signal not in deviations]
     if missing:
         raise ValidationError(f"no deviations are given for {', '.join(missing)}")
@@ -170,7 +104,7 @@ def early_warnings(
         for hour, deviation in moved:
             found += [
                 _warning(link, hour, deviation)
-                for link in speaking
+                for link in confirmed
                 if link.signal == signal and abs(link.effect * deviation) >= least_expected
             ]
     return tuple(sorted(found, key=lambda warning: (warning.hour, -abs(warning.expected_change))))
@@ -216,7 +150,7 @@ def _moves(deviation: Floats, per_quarter: float) -> list[tuple[int, float]]:
     return moves
 
 
-def _warning(link: ConfirmedLink, hour: int, deviation: float) -> EarlyWarning:
+def _warning(link: Link, hour: int, deviation: float) -> EarlyWarning:
     ends = sorted((link.effect_low * deviation, link.effect_high * deviation))
     change = link.effect * deviation
     # The mean lies about its memory behind the signal.

@@ -12,6 +12,9 @@ from novamind.biometrics.rhythm import Prepared, normal_scores, prepare
 
 #: Reports with an answer, and different answers, below which a symptom is not analysed.
 MIN_REPORTS, MIN_ANSWERS = 15, 2
+#: Reports other than the commonest answer below which no link of a symptom is confirmed: a few rare answers may come
+#: together with anything (ten events a covariate: Peduzzi et al. 1996, J Clin Epidemiol 49:1373).
+MIN_OTHER_ANSWERS = 10
 #: Hours with a value, and different values, below which a signal is not analysed.
 MIN_HOURS, MIN_VALUES = 24, 5
 DRAWS = 200
@@ -19,6 +22,9 @@ DRAWS = 200
 _HELD = 2.0
 #: Share of the draws from which the tail of the chance distribution is taken.
 _TAIL = 0.15
+#: Mean excess of evidence in that tail up to which reports count in full. Normal reports stay below it (0.15 to 0.45
+#: in simulated records of 30 to 180 days).
+_FULL_EXCESS = 0.5
 
 
 @dataclass(frozen=True)
@@ -35,12 +41,15 @@ class SymptomProfile:
         ``(signals,)`` log Bayes factors.
     p_value
         ``(signals,)``: how often chance alone gives such evidence.
+    tempering
+        Power to which the likelihood is raised, 1 where chance goes no further than it does with normal reports. Rare
+        answers beside a signal worn for some days only make it smaller: they count as the few events that they are.
     held
         Signals that were held in the model, strongest first.
     shared
         ``(signals, signals)``: by how much holding the column's signal lowers the row's evidence.
-    reports
-        Number of answers.
+    reports, other_answers
+        Number of answers, and of those that are not the commonest.
     """
 
     symptom: int
@@ -50,20 +59,27 @@ class SymptomProfile:
     evidence: Floats
     conditional_evidence: Floats
     p_value: Floats
+    tempering: float
     held: tuple[int, ...]
     shared: Floats
     reports: int
+    other_answers: int
 
 
 @dataclass(frozen=True)
 class PersonProfile:
-    """The engine's answer for one person: ``skipped`` says why a signal or symptom was left out."""
+    """The engine's answer for one person.
+
+    ``skipped`` says why a signal or symptom was left out; ``unconfirmable`` why no link of a symptom may be confirmed
+    though it was scanned.
+    """
 
     person: PersonSeries
     prepared: Prepared
     signals: Integers
     symptoms: tuple[SymptomProfile, ...]
     skipped: dict[str, str]
+    unconfirmable: dict[str, str]
     max_lag: int
 
 
@@ -91,7 +107,7 @@ def analyse(person: PersonSeries, max_lag: int = 168, seed: int = 0, draws: int 
     seed
         Of the draws that tell how far chance goes.
     draws
-        Number of them for each symptom.
+        Number of them for each symptom, 1 or more.
     """
     signals, skipped = usable_signals(person)
     prepared = prepare(person, signals)
@@ -107,7 +123,12 @@ def analyse(person: PersonSeries, max_lag: int = 168, seed: int = 0, draws: int 
             skipped[name] = "every answer is the same"
         elif len(signals):
             profiles.append(_symptom(person, prepared, smoothed, signals, s, scores, max_lag, draws, rng))
-    return PersonProfile(person, prepared, signals, tuple(profiles), skipped, max_lag)
+    rare = {
+        person.symptoms[one.symptom]: f"fewer than {MIN_OTHER_ANSWERS} answers differ from the commonest one"
+        for one in profiles
+        if one.other_answers < MIN_OTHER_ANSWERS
+    }
+    return PersonProfile(person, prepared, signals, tuple(profiles), skipped, rare, max_lag)
 
 
 def _symptom(
@@ -126,6 +147,10 @@ def _symptom(
     regression = fit_regression(times, scores[given], prepared.design[given])
     columns = lag_scan.regressors(prepared, smoothed, regression, times, person.offset[signals], max_lag)
     marginal, projected = lag_scan.scan(regression, columns)
+    by_chance = lag_scan.chance(regression, columns, marginal, times, draws, rng)
+    p_value, excess = tail_probability(lag_scan.evidence(marginal), by_chance)
+    tempering = min(1.0, _FULL_EXCESS / excess)
+    marginal, projected = Scan(tempering * marginal.score, tempering * marginal.information), tempering * projected
     evidence = lag_scan.evidence(marginal)
     held, place = _held(marginal, columns, projected)
     conditional_score, conditional_information = marginal.score.copy(), marginal.information.copy()
@@ -141,7 +166,6 @@ def _symptom(
                 alone = lag_scan.given(marginal, columns, projected, [place[h]])
                 shared[b, h] = evidence[b] - lag_scan.evidence(alone)[b]
     conditional = Scan(conditional_score, conditional_information)
-    by_chance = lag_scan.chance(regression, columns, marginal, times, draws, rng) if draws else None
     return SymptomProfile(
         symptom=symptom,
         regression=regression,
@@ -149,10 +173,12 @@ def _symptom(
         conditional=conditional,
         evidence=evidence,
         conditional_evidence=lag_scan.evidence(conditional),
-        p_value=np.full(len(signals), np.nan) if by_chance is None else tail_probability(evidence, by_chance),
+        p_value=p_value,
+        tempering=tempering,
         held=tuple(held),
         shared=shared,
         reports=int(given.sum()),
+        other_answers=int(given.sum() - np.unique(scores[given], return_counts=True)[1].max()),
     )
 
 
@@ -176,8 +202,8 @@ def _held(marginal: Scan, columns: Floats, projected: Floats) -> tuple[list[int]
     return held, place
 
 
-def tail_probability(observed: Floats, by_chance: Floats) -> Floats:
-    """P-values of evidence beside draws from chance, with an exponential tail beyond them.
+def tail_probability(observed: Floats, by_chance: Floats) -> tuple[Floats, float]:
+    """P-values of evidence beside draws from chance, with an exponential tail beyond them, and its mean excess.
 
     Parameters
     ----------
@@ -192,4 +218,4 @@ def tail_probability(observed: Floats, by_chance: Floats) -> Floats:
     decay = max(float(excess.sum() / (excess > 0).sum()), 1e-3)
     rank = (1 + (by_chance >= observed).sum(0)) / (draws + 1)
     beyond = _TAIL * np.exp(-np.maximum(observed - edge, 0) / decay)
-    return np.asarray(np.where(observed > edge, beyond, rank))
+    return np.where(observed > edge, beyond, rank), decay

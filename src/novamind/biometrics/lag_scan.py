@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.stats import rankdata
 
 from novamind.biometrics.domain import Floats
 from novamind.biometrics.ornstein_uhlenbeck import Regression
@@ -164,8 +165,13 @@ def given(profiles: Scan, columns: Floats, projected: Floats, chosen: list[int])
 def chance(
     regression: Regression, columns: Floats, profiles: Scan, times: Floats, draws: int, rng: np.random.Generator
 ) -> Floats:
-    """Evidence of each signal when reports come from the fitted process alone, ``(draws, signals)``."""
+    """Evidence of each signal when reports come from the fitted process alone, ``(draws, signals)``.
+
+    Each draw is given the person's own answers, by rank: where most answers are the same, a few rare ones decide, and
+    chance goes much further with them than with normal values.
+    """
     drawn = regression.inertia.draw(times, draws, rng)
+    drawn = np.sort(regression.outcome)[rankdata(drawn, "ordinal", axis=0).astype(np.int64) - 1]
     projected = regression.project(drawn)
     # Each draw has its own estimated scale, as the reports have.
     degrees = len(times) - np.linalg.matrix_rank(regression.design)

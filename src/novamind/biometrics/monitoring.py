@@ -10,10 +10,13 @@ Burden is the person's minutes a day that a device takes (charging, wearing, syn
 :data:`DEVICES`; a device that already stands in the plan costs its next signal a tenth more of itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from novamind.biometrics.early_warning import ConfirmedLink, Reliability
+from scipy.special import ndtri
+
+from novamind.biometrics.domain import INTERVAL, Level, Link
+from novamind.biometrics.early_warning import speaking
 from novamind.errors import ValidationError
 
 #: ``device: (minutes a day, signals it measures)``. Minutes are our assumption, for want of a published table.
@@ -88,17 +91,23 @@ class MonitoringItem:
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """One confirmed link in words, with something to consider."""
+    """One confirmed link in words.
+
+    Attributes
+    ----------
+    action
+        Something to consider, where the signal leads; ``None`` where it gives no warning.
+    """
 
     signal: str
     symptom: str
     text: str
-    action: str
-    reliability: Reliability
+    action: str | None
+    reliability: Level
 
 
 def monitoring_plan(
-    links: Sequence[ConfirmedLink], *, burden_minutes: Mapping[str, float] | None = None
+    links: Iterable[Link], *, burden_minutes: Mapping[str, float] | None = None
 ) -> tuple[MonitoringItem, ...]:
     """Rank leading signals by information per burden; empty where no link is reliable.
 
@@ -115,10 +124,9 @@ def monitoring_plan(
     own = dict(burden_minutes or {})
     if any(not minutes > 0 for minutes in own.values()):
         raise ValidationError("burden_minutes must be above 0")
-    waiting: dict[str, list[ConfirmedLink]] = {}
-    for link in links:
-        if link.reliability != "low":
-            waiting.setdefault(link.signal, []).append(link)
+    waiting: dict[str, list[Link]] = {}
+    for link in speaking(links):
+        waiting.setdefault(link.signal, []).append(link)
     left: dict[str, float] = {}
     worn: set[str] = set()
     plan = []
@@ -145,19 +153,18 @@ def monitoring_plan(
     return tuple(plan)
 
 
-def insights(links: Sequence[ConfirmedLink]) -> tuple[Insight, ...]:
-    """Say each reliable link in words, strongest first; empty where none is reliable."""
-    told = [link for link in links if link.reliability != "low"]
+def insights(links: Iterable[Link]) -> tuple[Insight, ...]:
+    """Say each confirmed link of medium or high reliability in words, largest effect first."""
+    told = [link for link in links if link.detected and link.reliability != "low"]
     return tuple(
-        Insight(link.signal, link.symptom, _said(link), _action(link.signal), link.reliability)
+        Insight(link.signal, link.symptom, _said(link), _action(link.signal) if link.leads else None, link.reliability)
         for link in sorted(told, key=lambda link: (-abs(link.effect), link.signal, link.symptom))
     )
 
 
-def _foretold(link: ConfirmedLink) -> float:
-    # A 90 or 95 % interval is 3.3 to 3.9 standard errors wide; the wider reading is the cautious one.
-    error = (link.effect_high - link.effect_low) / 3.29
-    return min(max(link.effect**2 - error**2, 0.0), 1.0)
+def _foretold(link: Link) -> float:
+    error = (link.effect_high - link.effect_low) / (2 * ndtri(0.5 + INTERVAL / 2))
+    return float(min(max(link.effect**2 - error**2, 0.0), 1.0))
 
 
 def _device(signal: str) -> tuple[str, float]:
@@ -167,14 +174,20 @@ def _device(signal: str) -> tuple[str, float]:
     return signal, _OTHER_MINUTES
 
 
-def _said(link: ConfirmedLink) -> str:
+def _said(link: Link) -> str:
+    signal, symptom = _plain(link.signal), _plain(link.symptom)
     way = "more" if link.effect > 0 else "less"
-    return (
-        f"In this record, higher {_plain(link.signal)} tends to be followed by {way} {_plain(link.symptom)} about "
-        f"{_lag(link.lag_hours)} later ({_lag(link.lag_low)} to {_lag(link.lag_high)}): one SD goes with "
-        f"{link.effect:+.2f} SD ({link.effect_low:+.2f} to {link.effect_high:+.2f}). It is an association in time, not "
-        f"proof of a cause."
-    )
+    size = f"one SD goes with {link.effect:+.2f} SD ({link.effect_low:+.2f} to {link.effect_high:+.2f})"
+    ends = sorted((abs(link.lag_low), abs(link.lag_high)))
+    span = f"about {_lag(abs(link.lag_hours))} later ({_lag(ends[0])} to {_lag(ends[1])})"
+    if link.leads:
+        said = f"higher {signal} tends to be followed by {way} {symptom} {span}"
+    elif link.lag_high < 0:
+        way = "higher" if link.effect > 0 else "lower"
+        said = f"more {symptom} tends to be followed by {way} {signal} {span}, so that {signal} gives no warning"
+    else:
+        said = f"higher {signal} goes with {way} {symptom}; which comes first is not clear"
+    return f"In this record, {said}: {size}. It is an association in time, not proof of a cause."
 
 
 def _action(signal: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import altair as alt
 import numpy as np
 
-from novamind.biometrics.domain import CausalGraph, LagProfile, Link
+from novamind.biometrics.domain import CausalGraph, Floats, LagProfile, Link
 from novamind.biometrics.results import PersonLinks
 
 _MORE, _LESS, _MUTED, _TEXT, _GRID, _BAND = "#b34700", "#1f6aa5", "#5a5a5a", "#222222", "#e8e8e8", "#d6e6f3"
@@ -115,7 +115,7 @@ def graph_chart(graph: CausalGraph) -> alt.LayerChart:
         (x0, y0), (x1, y1) = spots[edge.source], spots[edge.target]
         lines.append({"x": x0, "y": y0, "x2": x1, "y2": y1, "kind": edge.kind, "effect": edge.effect or 0.0})
         if edge.kind == "leads":
-            angle = float(np.degrees(np.arctan2((x1 - x0) * _WIDTH, (y1 - y0) * 60)))
+            angle = float(np.degrees(np.arctan2((x1 - x0) * _WIDTH / 1.7, (y1 - y0) * 60)))
             tips.append(
                 {"x": x0 + 0.93 * (x1 - x0), "y": y0 + 0.93 * (y1 - y0), "angle": 180 - angle, "effect": edge.effect}
             )
@@ -144,30 +144,113 @@ def graph_chart(graph: CausalGraph) -> alt.LayerChart:
         layers.append(
             alt.Chart(alt.InlineData(leads)).mark_rule(strokeWidth=2).encode(x=x, y=y, x2="x2", y2="y2", color=colour)
         )
+        said_there = alt.Chart(alt.InlineData(labels)).encode(x=x, y=y, text="text:N")
         layers.append(
-            alt.Chart(alt.InlineData(labels)).mark_text(dy=-8, fontSize=11, color=_TEXT).encode(x=x, y=y, text="text:N")
-        )
+            said_there.mark_text(fontSize=11, stroke="white", strokeWidth=8, strokeJoin="round")
+        )  # so that lines do not cross it
+        layers.append(said_there.mark_text(fontSize=11, color=_TEXT))
     if tips:
         layers.append(
             alt.Chart(alt.InlineData(tips)).mark_point(shape="triangle-up", filled=True, size=110, opacity=1).encode(
                 x=x, y=y, angle=alt.Angle("angle:Q", scale=None), color=colour
             )
         )  # fmt: skip
-    sides: list[tuple[float, Literal["left", "right", "center"], int]] = [
-        (0, "right", -8),
-        (1, "left", 8),
-        (0.5, "center", 0),
+    sides: list[tuple[float, Literal["left", "right", "center"], int, int]] = [
+        (0, "right", -8, 0),
+        (1, "left", 8, 0),
+        (0.5, "center", 0, 12),
     ]
-    for side, align, dx in sides:
+    for side, align, dx, dy in sides:
         rows = [node for node in nodes if node["x"] == side]
         if rows:
             layers.append(
-                alt.Chart(alt.InlineData(rows)).mark_text(align=align, dx=dx, fontSize=13, color=_TEXT).encode(
+                alt.Chart(alt.InlineData(rows)).mark_text(align=align, dx=dx, dy=dy, fontSize=13, color=_TEXT).encode(
                     x=x, y=y, text="name:N"
                 )
             )  # fmt: skip
     said = "Arrows from what comes first, with lag and effect; dashes: what explains an apparent link"
     return _finish(layers, 60 * (rise + 1) + 40 * len(middle), "What goes before what", said)
+
+
+def timeline(person: PersonLinks) -> alt.LayerChart:
+    """Draw signals against their own baselines, with anomalies and warnings, and the symptoms below, day by day.
+
+    Signals that lead a symptom or left their baseline are shown; all where none does. Each row is a daily mean in SD,
+    cut off at 3.
+    """
+    series = person.series
+    first = series.start.astype("datetime64[D]")
+    lead = int((series.start - first) / np.timedelta64(1, "h"))
+    speaking = {link.signal for link in person.links if link.leads} | {k for k, v in person.anomalies.items() if v}
+    signals = [name for name in person.deviations if name in speaking or not speaking]
+    symptoms = list(dict.fromkeys(link.symptom for link in person.links))
+    rows, names, spans = [], [], []
+    for place, name in enumerate(signals + symptoms):
+        at: Floats = np.arange(series.hours, dtype=float) + lead
+        if name in signals:
+            values = person.deviations[name]
+        else:
+            at, values = series.report_hours + lead, series.reports[:, series.symptoms.index(name)]
+            values = (values - np.nanmean(values)) / np.nanstd(values)
+        known = np.isfinite(values)
+        day = np.floor(at[known] / 24).astype(int)
+        if not len(day):
+            continue
+        count = np.bincount(day)
+        mean = np.bincount(day, values[known]) / np.maximum(count, 1)
+        names.append({"y": -place, "name": _plain(name)})
+        days = np.flatnonzero(count)
+        runs = np.cumsum(np.diff(days, prepend=days[0]) > 1)  # no line through days without a value
+        heights = np.clip(mean[days], -3, 3) / 7 - place
+        rows += [
+            {"day": str(first + int(d)), "y": float(height), "of": f"{name} {run}", "symptom": name in symptoms}
+            for d, height, run in zip(days, heights, runs, strict=True)
+        ]
+        for one in person.anomalies.get(name, ()):
+            begin, end = ((hour + lead) // 24 for hour in (one.start_hour, one.alarm_hour))
+            spans.append(
+                {"day": str(first + begin), "end": str(first + end + 1), "y": -place - 0.45, "top": -place + 0.45}
+            )
+    marks = [
+        {"day": str(first + (one.hour + lead) // 24), "y": 0.4 - signals.index(one.signal)}
+        for one in person.early_warning
+    ]
+    low, high = -len(signals + symptoms) + 0.4, 0.6
+    x = alt.X("day:T", title=None, axis=alt.Axis(format="%-d %b %Y", tickCount=6, grid=False))
+    y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[low, high], nice=False))
+    layers: list[alt.Chart] = []
+    if spans:
+        layers.append(
+            alt.Chart(alt.InlineData(spans)).mark_rect(color=_BAND).encode(
+                x=x, x2="end:T", y=y, y2="top:Q"
+            )
+        )  # fmt: skip
+    layers.append(alt.Chart(alt.InlineData(names)).mark_rule(color=_GRID).encode(y=y))
+    for symptom, colour in ((False, _TEXT), (True, _MUTED)):
+        part = [row for row in rows if row["symptom"] is symptom]
+        if part:
+            layers.append(
+                alt.Chart(alt.InlineData(part))
+                .mark_line(color=colour, strokeWidth=1.2, point=alt.OverlayMarkDef(size=6, color=colour))
+                .encode(x=x, y=y, detail="of:N")
+            )
+    if marks:
+        layers.append(
+            alt.Chart(alt.InlineData(marks)).mark_point(
+                shape="triangle-down", filled=True, size=70, opacity=1, color=_MORE
+            ).encode(x=x, y=y)
+        )  # fmt: skip
+    layers.append(
+        alt.Chart(alt.InlineData(names)).mark_text(align="right", dx=-10, fontSize=12, color=_TEXT).encode(
+            x=alt.value(0), y=y, text="name:N"
+        )
+    )  # fmt: skip
+    alarms = sum(map(len, person.anomalies.values()))
+    said = (
+        f"Daily means in SD. Blue: departures from the own baseline ({alarms}). "
+        f"Triangles: warnings of confirmed leading signals ({len(marks)})"
+    )
+    return _finish(layers, 62 * len(signals + symptoms), "Signals against their baselines, and symptoms", said)
 
 
 def save(chart: alt.LayerChart, path: Path) -> None:

@@ -1,12 +1,17 @@
 """The result as people use it: links as a frame, graph, profiles and pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from novamind.biometrics.domain import CausalGraph, Edge, LagProfile, Link, Reliability
+from novamind.biometrics import watching
+from novamind.biometrics.anomalies import Anomaly, ChangePoint
+from novamind.biometrics.domain import CausalGraph, Edge, Floats, LagProfile, Link, PersonSeries, Reliability
+from novamind.biometrics.early_warning import EarlyWarning, early_warnings
+from novamind.biometrics.monitoring import Insight, MonitoringItem, insights, monitoring_plan
 from novamind.errors import NotFoundError, ValidationError
 from novamind.records.frames import native_frame
 
@@ -14,6 +19,8 @@ if TYPE_CHECKING:
     import altair
 
 _COLUMNS = tuple(f.name for f in fields(Link))
+_TIME = "datetime64[us]"
+_NO_PAIR = "no such pair in the result: give signal and symptom by their names"
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,11 @@ class PersonLinks:
     profiles
         By signal and symptom.
     skipped
-        Signals and symptoms that could not be analysed, with the reason.
+        Signals and symptoms that could not be analysed, or of which no link could be confirmed, with the reason.
+    series
+        What all of it rests on; alarms are computed from it when they are first asked for.
+    seed
+        Of the draws.
     """
 
     patient_id: str | None
@@ -35,6 +46,8 @@ class PersonLinks:
     profiles: Mapping[tuple[str, str], LagProfile] = field(repr=False)
     skipped: Mapping[str, str]
     reliability: Reliability
+    series: PersonSeries = field(repr=False)
+    seed: int
 
     @property
     def graph(self) -> CausalGraph:
@@ -46,18 +59,71 @@ class PersonLinks:
             if link.detected:
                 forward = link.lag_hours >= 0
                 ends = (link.signal, link.symptom) if forward else (link.symptom, link.signal)
-                unsure = link.lag_low <= 0 <= link.lag_high
+                unsure = not link.leads and link.lag_high >= 0
                 edges.append(Edge(*ends, "together" if unsure else "leads", abs(link.lag_hours), link.effect))
             elif link.explained_by and link.explained_by != "inertia":
                 edges.append(Edge(link.explained_by, link.symptom, "explains"))
         return CausalGraph(self.patient_id, signals, symptoms, tuple(dict.fromkeys(edges)))
 
+    @cached_property
+    def deviations(self) -> Mapping[str, Floats]:
+        """Every usable signal against the person's own baseline, by the hour, in SD."""
+        return watching.deviations(self.series)
+
+    @cached_property
+    def anomalies(self) -> Mapping[str, tuple[Anomaly, ...]]:
+        """Departures of each signal from its baseline; at most one false alarm a quarter is aimed at."""
+        return watching.anomalies(self.series, dict(self.deviations), self.seed)
+
+    @cached_property
+    def change_points(self) -> Mapping[str, tuple[ChangePoint, ...]]:
+        """Days on which a signal's level changed for good."""
+        return watching.lasting_changes(self.series)
+
+    @cached_property
+    def early_warning(self) -> tuple[EarlyWarning, ...]:
+        """Moves of confirmed leading signals and what they foretell; none where reliability is low."""
+        return early_warnings(self.deviations, self._reliable) if self._reliable else ()
+
     @property
-    def insights(self) -> tuple[str, ...]:
-        """The confirmed links in sentences; none where reliability is low."""
-        if self.reliability.level == "low":
-            return ()
-        return tuple(_sentence(link) for link in sorted(self.links, key=lambda k: -k.score) if link.detected)
+    def monitoring_plan(self) -> tuple[MonitoringItem, ...]:
+        """What is worth watching, most information for the least burden first; empty where reliability is low."""
+        return monitoring_plan(self._reliable)
+
+    @property
+    def insights(self) -> tuple[Insight, ...]:
+        """The confirmed links in words, with something to consider; none where reliability is low."""
+        return insights(self._reliable)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the hourly series, as JSON writes it."""
+        return {
+            "patient_id": self.patient_id,
+            "links": [asdict(link) for link in self.links],
+            "graph": [asdict(edge) for edge in self.graph.edges],
+            "skipped": dict(self.skipped),
+            "reliability": asdict(self.reliability),
+            "insights": [asdict(said) for said in self.insights],
+            "anomalies": [
+                {"signal": name, "start": self._time(one.start_hour), "told": self._time(one.alarm_hour)} | asdict(one)
+                for name, found in self.anomalies.items()
+                for one in found
+            ],
+            "change_points": [
+                {"signal": name, "date": self._time(24 * one.day)[:10]} | asdict(one)
+                for name, found in self.change_points.items()
+                for one in found
+            ],
+            "early_warning": [{"time": self._time(one.hour)} | asdict(one) for one in self.early_warning],
+            "monitoring_plan": [asdict(item) for item in self.monitoring_plan],
+        }
+
+    def _time(self, hour: int) -> str:
+        return str(self.series.at(hour).astype("datetime64[s]"))
+
+    @property
+    def _reliable(self) -> tuple[Link, ...]:
+        return () if self.reliability.level == "low" else self.links
 
 
 @dataclass(frozen=True)
@@ -85,8 +151,7 @@ class Correlations:
     def links(self) -> Any:
         """One row a pair, a frame of the kind that came in; ``patient_id`` only where the input had it."""
         rows = [link for person in self.persons for link in person.links]
-        named = any(person.patient_id is not None for person in self.persons)
-        columns = [c for c in _COLUMNS if named or c != "patient_id"]
+        columns = [c for c in _COLUMNS if self._named or c != "patient_id"]
         return native_frame({column: [getattr(link, column) for link in rows] for column in columns}, self.backend)
 
     @property
@@ -100,13 +165,61 @@ class Correlations:
         return self._one().reliability
 
     @property
-    def insights(self) -> tuple[str, ...]:
+    def insights(self) -> tuple[Insight, ...]:
         """Of all persons."""
-        return tuple(sentence for person in self.persons for sentence in person.insights)
+        return tuple(said for person in self.persons for said in person.insights)
+
+    @property
+    def anomalies(self) -> Any:
+        """Departures from the own baselines as a frame: signal, start, told (when the test was sure), how far."""
+        found = [(p, name, one) for p in self.persons for name, them in p.anomalies.items() for one in them]
+        return self._frame(
+            [person for person, _, _ in found],
+            {
+                "signal": ([name for _, name, _ in found], str),
+                "start": ([p.series.at(one.start_hour) for p, _, one in found], _TIME),
+                "told": ([p.series.at(one.alarm_hour) for p, _, one in found], _TIME),
+                "direction": ([one.direction for _, _, one in found], int),
+                "mean_deviation": ([one.mean_deviation for _, _, one in found], float),
+                "evidence": ([one.evidence for _, _, one in found], float),
+            },
+        )
+
+    @property
+    def change_points(self) -> Any:
+        """Lasting changes of a signal's level as a frame: first day of the new level with its 90 % interval."""
+        found = [(p, name, one) for p in self.persons for name, them in p.change_points.items() for one in them]
+        return self._frame(
+            [person for person, _, _ in found],
+            {
+                "signal": ([name for _, name, _ in found], str),
+                "day": ([p.series.at(24 * one.day) for p, _, one in found], _TIME),
+                "day_low": ([p.series.at(24 * one.day_low) for p, _, one in found], _TIME),
+                "day_high": ([p.series.at(24 * one.day_high) for p, _, one in found], _TIME),
+                "before": ([one.before for _, _, one in found], float),
+                "after": ([one.after for _, _, one in found], float),
+            },
+        )
+
+    @property
+    def early_warning(self) -> Any:
+        """Warnings of confirmed leading signals as a frame: when, which symptom, which way, in how many hours."""
+        found = [(person, one) for person in self.persons for one in person.early_warning]
+        told = {"time": ([person.series.at(one.hour) for person, one in found], _TIME)}
+        return self._frame([person for person, _ in found], told | _columns(EarlyWarning, [one for _, one in found]))
+
+    @property
+    def monitoring_plan(self) -> Any:
+        """What is worth watching as a frame, each person's best first."""
+        found = [(person, one) for person in self.persons for one in person.monitoring_plan]
+        return self._frame([person for person, _ in found], _columns(MonitoringItem, [one for _, one in found]))
 
     def profile(self, signal: str, symptom: str, patient_id: str | None = None) -> LagProfile:
         """How the evidence of a pair lies over the lags."""
-        return self.person(patient_id).profiles[signal, symptom]
+        profiles = self.person(patient_id).profiles
+        if (signal, symptom) not in profiles:
+            raise NotFoundError(_NO_PAIR)
+        return profiles[signal, symptom]
 
     def person(self, patient_id: str | None = None) -> PersonLinks:
         """One person's part; the only one where ``patient_id`` is not given."""
@@ -129,7 +242,7 @@ class Correlations:
         pair = (signal, symptom)
         link = next((k for k in person.links if (k.signal, k.symptom) == pair), None)
         if link is None:
-            raise NotFoundError("no such pair in the result: give signal and symptom by their names")
+            raise NotFoundError(_NO_PAIR)
         return lag_profile(link, person.profiles[link.signal, link.symptom])
 
     def plot_graph(self, patient_id: str | None = None) -> "altair.LayerChart":
@@ -137,6 +250,22 @@ class Correlations:
         from novamind.biometrics.plots import graph_chart
 
         return graph_chart(self.person(patient_id).graph)
+
+    def plot_timeline(self, patient_id: str | None = None) -> "altair.LayerChart":
+        """Signals against their baselines with anomalies and warnings, and the symptoms they foretell."""
+        from novamind.biometrics.plots import timeline
+
+        return timeline(self.person(patient_id))
+
+    @property
+    def _named(self) -> bool:
+        return any(person.patient_id is not None for person in self.persons)
+
+    def _frame(self, owners: Sequence[PersonLinks], columns: Mapping[str, tuple[list[Any], Any]]) -> Any:
+        named = {"patient_id": ([person.patient_id for person in owners], str)} if self._named else {}
+        return native_frame(
+            {name: np.array(values, kind) for name, (values, kind) in (named | dict(columns)).items()}, self.backend
+        )
 
     def _one(self) -> PersonLinks:
         if len(self.persons) != 1:
@@ -158,15 +287,17 @@ def reliability(days: float, reports: int, coverage: Sequence[float]) -> Reliabi
     return Reliability("high", tuple(reasons))
 
 
-def _sentence(link: Link) -> str:
-    signal, symptom = link.signal.replace("_", " "), link.symptom.replace("_", " ")
-    more, direction = ("More" if link.sign > 0 else "Less"), ("more" if link.effect > 0 else "less")
-    span = f"{abs(link.lag_hours):.0f} h (90 %: {link.lag_low:.0f} to {link.lag_high:.0f})"
-    size = f"standardised effect {link.effect:+.2f}"
-    if link.lag_low <= 0 <= link.lag_high:
-        return (
-            f"{more} {signal} goes with more {symptom} at about the same time ({span.split(' (')[1][:-1]} h; {size})."
-        )
-    if link.lag_hours > 0:
-        return f"{more} {signal} goes before more {symptom} by {span}, {size}: watch {signal}."
-    return f"More {symptom} goes before {direction} {signal} by {span}, {size}: {signal} follows, it gives no warning."
+def _columns(kind: type, rows: Sequence[Any]) -> dict[str, tuple[list[Any], Any]]:
+    """Fields of dataclasses as columns with their types; tuples are joined, hours since the start are left out."""
+    out: dict[str, tuple[list[Any], Any]] = {}
+    for of in fields(kind):
+        if of.name == "hour":
+            continue
+        values = [getattr(row, of.name) for row in rows]
+        numeric = of.type in (int, float)
+        out[of.name] = (values, of.type) if numeric else ([_text(value) for value in values], str)
+    return out
+
+
+def _text(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)

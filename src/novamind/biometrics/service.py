@@ -25,6 +25,8 @@ from novamind.settings import Settings
 MAX_LAG_HOURS = 168
 #: Chance alone must not give such evidence more often than this, whatever the detector says.
 _CHANCE_LEVEL = 0.05
+#: Below this a p-value would tell more of the exponential tail than of the draws.
+_LEAST_P = 1e-6
 _OPTIONS = {"max_lag_hours", "fdr", "calendar", "medication", "illness", "seed"}
 
 Progress = Callable[[int, int], None]
@@ -45,6 +47,11 @@ class BiometricCorrelationService:
     def __init__(self, detector: LinkDetector, min_effect: float = 0.0) -> None:
         self.detector = detector
         self.min_effect = min_effect
+
+    @property
+    def version(self) -> str:
+        """Of the detector."""
+        return self.detector.version
 
     def correlate(
         self,
@@ -133,7 +140,11 @@ class BiometricCorrelationService:
             q = decision.q_values(odds)
             for k, told in enumerate(answer.pairs_told):
                 detected = bool(
-                    q[k] <= fdr and told["p_value"] <= _CHANCE_LEVEL and abs(told["effect"]) >= self.min_effect
+                    told["symptom"] not in answer.unconfirmable
+                    and q[k] <= fdr
+                    and told["p_value"] <= _CHANCE_LEVEL
+                    and told["effect_low"] * told["effect_high"] > 0
+                    and abs(told["effect"]) >= self.min_effect
                 )
                 explained = None if detected else answer.explained[k]
                 links.append(
@@ -146,15 +157,24 @@ class BiometricCorrelationService:
                         **told,
                     )
                 )
-        return PersonLinks(answer.patient_id, tuple(links), answer.profiles, answer.skipped, answer.reliability)
+        return PersonLinks(
+            answer.patient_id,
+            tuple(links),
+            answer.profiles,
+            answer.skipped | answer.unconfirmable,
+            answer.reliability,
+            answer.series,
+            answer.seed,
+        )
 
 
 class _Answer:
     """What a worker sends back of one person: small enough for many thousands."""
 
-    def __init__(self, patient_id: str | None, found: PersonProfile) -> None:
-        self.patient_id = patient_id
-        self.skipped = found.skipped
+    def __init__(self, patient_id: str | None, found: PersonProfile, seed: int) -> None:
+        self.seed = seed
+        self.patient_id, self.series = patient_id, found.person
+        self.skipped, self.unconfirmable = found.skipped, found.unconfirmable
         self.pairs: PairInputs | None = pair_inputs(found) if found.symptoms else None
         self.pairs_told: list[dict[str, Any]] = []
         self.explained: list[str | None] = []
@@ -172,7 +192,6 @@ class _Answer:
         middle, low, high = decision.lag_interval(posterior)
         effect, effect_low, effect_high, information = decision.effects(symptom.conditional)
         z = decision.strongest(symptom.conditional)
-        lags = np.arange(-found.max_lag, found.max_lag + 1)
         name = person.symptoms[symptom.symptom]
         for i, b in enumerate(found.signals):
             pearson, spearman = plain_correlations(person, symptom.symptom, int(b), float(middle[i]))
@@ -180,7 +199,7 @@ class _Answer:
                 {
                     "signal": person.signals[b],
                     "symptom": name,
-                    "p_value": float(symptom.p_value[i]),
+                    "p_value": max(float(symptom.p_value[i]), _LEAST_P),
                     "lag_hours": float(middle[i]),
                     "lag_low": float(low[i]),
                     "lag_high": float(high[i]),
@@ -195,12 +214,12 @@ class _Answer:
             )
             self.explained.append(explanation(found, symptom, i))
             self.profiles[person.signals[b], name] = LagProfile(
-                lags, z[i].astype(np.float32), posterior[i].astype(np.float32)
+                z[i].astype(np.float32), posterior[i].astype(np.float32)
             )
 
 
 def _answer(patient_id: str | None, person: PersonSeries, max_lag: int, seed: int) -> _Answer:
-    return _Answer(patient_id, analyse(person, max_lag, seed))
+    return _Answer(patient_id, analyse(person, max_lag, seed), seed)
 
 
 def _analysed(

@@ -11,10 +11,11 @@ purge, one rotation and one audit must reach all of it.
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from novamind.errors import NotFoundError, ServiceUnavailableError, ValidationError
+from novamind.errors import NotFoundError, NovamindError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database, Together, insert_all_missing
 from novamind.infrastructure.events import outbox_row, record_event
@@ -328,17 +329,20 @@ class PatientStore:
         ServiceUnavailableError
             If the audit cannot be written: nothing is handed out then.
         """
-        event = Event(access=access, action="read", what=kind, patient_id=patient_id)
-        try:
-            records = await self._opened(patient_id, kind, newest)
-        except NotFoundError:
-            await self._audit.append(replace(event, outcome="not_found", count=0))
-            raise
-        except TamperedError:
-            await self._audit.append(replace(event, outcome="tampered", count=0))
-            raise
-        await self._audit.append(replace(event, count=len(records)))
-        return records
+        (answer,) = (await self.read_each({patient_id: access}, kind, newest=newest)).values()
+        if isinstance(answer, NovamindError):
+            raise answer
+        return answer
+
+    async def read_each(
+        self, accesses: Mapping[UUID, Access], kind: Kind, *, newest: int | None = None
+    ) -> dict[UUID, list[StoredRecord] | NovamindError]:
+        """Read several patients' records with as many queries as one's: for each what :meth:`read` gives or raises."""
+        if not accesses:
+            return {}
+        answers = await self._opened(list(accesses), kind, newest)
+        await self._audit.append(*(_reading(accesses[one], kind, one, answer) for one, answer in answers.items()))
+        return answers
 
     async def revision(self, patient_id: UUID) -> int:
         """A number that grows with each change of a patient's record or consent; part of every cache key.
@@ -377,10 +381,17 @@ class PatientStore:
 
     async def consents(self, patient_id: UUID) -> dict[str, bool]:
         """The last decision in each category in which there was one."""
-        query = sa.select(Consent.category, Consent.granted).where(Consent.patient_id == patient_id)
+        return (await self.consents_each([patient_id]))[patient_id]
+
+    async def consents_each(self, patient_ids: Collection[UUID]) -> dict[UUID, dict[str, bool]]:
+        """Several patients' decisions with one query."""
+        query = sa.select(Consent.patient_id, Consent.category, Consent.granted)
+        found: dict[UUID, dict[str, bool]] = {patient_id: {} for patient_id in patient_ids}
         async with self._database.snapshot() as session:
-            rows = await session.execute(query.order_by(Consent.decided_at))
-            return {category: granted for category, granted in rows}  # noqa: C416 - rows are not tuples to dict()
+            rows = await session.execute(query.where(Consent.patient_id.in_(patient_ids)).order_by(Consent.decided_at))
+            for patient_id, category, granted in rows:
+                found[patient_id][category] = granted
+        return found
 
     async def relate(self, clinician_id: UUID, patient_id: UUID, access: Access) -> UUID:
         """Begin a clinician's treatment of a patient; its id."""
@@ -421,31 +432,45 @@ class PatientStore:
         async with self._database.snapshot() as session:
             return list(await session.scalars(query.distinct().order_by(Relationship.patient_id)))
 
-    async def _opened(self, patient_id: UUID, kind: Kind, newest: int | None) -> list[StoredRecord]:
-        query = (
-            sa.select(Record.record_id, Record.version, Record.key_id, Record.payload, Record.recorded_at)
+    async def _opened(
+        self, patient_ids: Sequence[UUID], kind: Kind, newest: int | None
+    ) -> dict[UUID, list[StoredRecord] | NovamindError]:
+        columns = (Record.patient_id, Record.record_id, Record.version, Record.key_id, Record.payload)
+        each = [
+            sa.select(*columns, Record.recorded_at)
             .where(Record.patient_id == patient_id, Record.kind == kind, Record.superseded_at.is_(None))
             .order_by(Record.recorded_at.desc(), Record.record_id)
             .limit(newest)
-        )
+            .subquery()
+            for patient_id in patient_ids
+        ]
+        query = sa.union_all(*map(sa.select, each))
+        answers: dict[UUID, list[StoredRecord] | NovamindError] = {}
         for _ in range(2):
             async with self._database.snapshot() as session:
                 rows = (await session.execute(query)).all()
-            cipher = await self._vault.cipher(patient_id)
-            for key_id in {row.key_id for row in rows}:
-                cipher = await self._vault.cipher(patient_id, key_id=key_id)
-            if all(cipher.knows(row.key_id) for row in rows):
+            await self._vault.remember(patient_ids)
+            ciphers = {}
+            for patient_id in patient_ids:
+                try:
+                    ciphers[patient_id] = await self._vault.cipher(patient_id)
+                except NotFoundError as error:
+                    answers[patient_id] = error
+            rows = [row for row in rows if row.patient_id in ciphers]
+            for patient_id, key_id in {(row.patient_id, row.key_id) for row in rows}:
+                ciphers[patient_id] = await self._vault.cipher(patient_id, key_id=key_id)
+            if all(ciphers[row.patient_id].knows(row.key_id) for row in rows):
                 break  # else a data key was replaced between the two readings
-        return [
-            StoredRecord(
-                row.record_id,
-                row.version,
-                kind,
-                _unpack(cipher.open(row.payload, row.key_id, place(row.record_id, kind, row.version))),
-                row.recorded_at,
-            )
-            for row in reversed(rows)
-        ]
+        in_order = sorted(sorted(rows, key=attrgetter("record_id"), reverse=True), key=attrgetter("recorded_at"))
+        theirs: dict[UUID, list[Any]] = {patient_id: [] for patient_id in ciphers}
+        for row in in_order:
+            theirs[row.patient_id].append(row)
+        for patient_id, cipher in ciphers.items():
+            try:
+                answers[patient_id] = [_open(cipher, kind, row) for row in theirs[patient_id]]
+            except TamperedError as error:
+                answers[patient_id] = error
+        return answers
 
     async def _touch(self, session: AsyncSession, patient_id: UUID) -> None:
         revision = await session.scalar(
@@ -536,6 +561,19 @@ def _event(access: Access, action: str, what: str, patient_id: UUID, record_ids:
         count=max(1, len(record_ids)),
         references=[str(record_id) for record_id in record_ids[:_NAMED_IN_AUDIT]],
     )
+
+
+def _reading(access: Access, kind: Kind, patient_id: UUID, answer: list[StoredRecord] | NovamindError) -> Event:
+    """What the audit is told of one patient's reading."""
+    read = Event(access=access, action="read", what=kind, patient_id=patient_id)
+    if isinstance(answer, NovamindError):
+        return replace(read, outcome="tampered" if isinstance(answer, TamperedError) else "not_found", count=0)
+    return replace(read, count=len(answer))
+
+
+def _open(cipher: PatientCipher, kind: Kind, row: sa.Row[Any]) -> StoredRecord:
+    plain = cipher.open(row.payload, row.key_id, place(row.record_id, kind, row.version))
+    return StoredRecord(row.record_id, row.version, kind, _unpack(plain), row.recorded_at)
 
 
 def place(record_id: UUID, kind: str, version: int) -> Place:

@@ -11,7 +11,7 @@ import hmac
 import json
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -139,10 +139,18 @@ class Vault:
         """
         cipher = self._ciphers.get(patient_id)
         if cipher is None or (key_id is not None and not cipher.knows(key_id)):
-            cipher = self._ciphers[patient_id] = await self._read(patient_id)
+            await self._read(patient_id)
+            if patient_id not in self._ciphers:
+                raise NotFoundError("there is no patient of this id")
+            cipher = self._ciphers[patient_id]
         if cipher.messages_left < messages:
             cipher = await self._reserve(cipher, messages)
         return cipher
+
+    async def remember(self, patient_ids: Iterable[UUID]) -> None:
+        """Unwrap the data keys of those patients whose keys are not at hand, with one query for all of them."""
+        if unknown := [patient_id for patient_id in patient_ids if patient_id not in self._ciphers]:
+            await self._read(*unknown)
 
     def forget(self, patient_id: UUID) -> None:
         """Drop a patient's keys from memory."""
@@ -184,23 +192,22 @@ class Vault:
             raise ServiceUnavailableError("the patient's data key is being replaced; try again") from error
         self.forget(patient_id)
 
-    async def _read(self, patient_id: UUID) -> PatientCipher:
+    async def _read(self, *patient_ids: UUID) -> None:
         async with self._database.snapshot() as session:
             rows = await session.execute(
-                sa.select(PatientKey.key_id, PatientKey.wrapping_key, PatientKey.wrapped)
-                .where(PatientKey.patient_id == patient_id)
+                sa.select(PatientKey.patient_id, PatientKey.key_id, PatientKey.wrapping_key, PatientKey.wrapped)
+                .where(PatientKey.patient_id.in_(patient_ids))
                 .order_by(PatientKey.generation)
             )
             found = rows.all()
-        if not found:
-            raise NotFoundError("there is no patient of this id")
-        return PatientCipher(
-            patient_id,
-            [
-                (key_id, await self._encryption.unwrap(name, wrapped, wrapping_context(patient_id, key_id)))
-                for key_id, name, wrapped in found
-            ],
-        )
+        keys: dict[UUID, list[tuple[UUID, bytes]]] = {}
+        for patient_id, key_id, name, wrapped in found:
+            data_key = await self._encryption.unwrap(name, wrapped, wrapping_context(patient_id, key_id))
+            keys.setdefault(patient_id, []).append((key_id, data_key))
+        for patient_id in patient_ids:
+            self.forget(patient_id)
+            if patient_id in keys:
+                self._ciphers[patient_id] = PatientCipher(patient_id, keys[patient_id])
 
     async def _reserve(self, cipher: PatientCipher, messages: int) -> PatientCipher:
         block = max(self._block, messages)

@@ -216,10 +216,13 @@ def _nulls(column: nw.Series[Any]) -> Mask:
 def _texts(column: nw.Series[Any], name: str) -> pl.Series:
     """Ids and names as text; whole numbers without decimal point, also where pandas made floats of them."""
     _refuse(_nulls(column), name, "is empty")
-    items = column.to_list()
-    if column.dtype.is_float():
-        items = [int(item) if item.is_integer() else item for item in items]
-    texts = pl.Series([str(item) for item in items], dtype=pl.String).str.strip_chars()
+    if column.dtype.is_integer() or column.dtype == nw.String:
+        texts = column.to_polars().cast(pl.String).str.strip_chars()
+    else:
+        items = column.to_list()
+        if column.dtype.is_float():
+            items = [int(item) if item.is_integer() else item for item in items]
+        texts = pl.Series([str(item) for item in items], dtype=pl.String).str.strip_chars()
     _refuse((texts == "").to_numpy(), name, "is empty")
     return texts
 

@@ -19,11 +19,12 @@ from novamind.neurochemistry import endpoints as neurochemistry
 from novamind.pharmacogenomics import PharmacogenomicsService
 from novamind.pharmacogenomics import endpoints as pharmacogenomics
 from novamind.populations import endpoints as populations
-from novamind.server import administration, background, cds, jobs, oauth, patients
+from novamind.server import administration, background, cds, jobs, live, oauth, patients
 from novamind.server.caller import AtHome, Caller
 from novamind.server.dashboard import error_pages, static_files
 from novamind.server.dashboard import routes as dashboard
 from novamind.server.door import DOCUMENTATION, PUBLIC, Door
+from novamind.server.graphql import endpoint as graphql
 from novamind.server.house import open_house
 from novamind.server.problems import RESPONSES, Problem, register
 from novamind.settings import Settings
@@ -95,6 +96,8 @@ def create_app(
         app.include_router(administration.routes)
         app.include_router(cds.routes)
         app.include_router(jobs.routes)
+        app.include_router(live.routes(metrics))
+        app.include_router(graphql.routes(introspection=settings.environment != "production"))
         app.include_router(
             populations.router(
                 lambda: background.twin_repository(settings.population_database_url, settings.population_dir),

@@ -4,16 +4,22 @@ A patient's record is put together here from what the store holds, so that every
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import numpy as np
 import polars as pl
 
-from novamind.errors import InsufficientDataError, NotFoundError, ServiceUnavailableError, ValidationError
+from novamind.errors import (
+    InsufficientDataError,
+    NotFoundError,
+    NovamindError,
+    ServiceUnavailableError,
+    ValidationError,
+)
 from novamind.infrastructure.audit import Access, AuditLog
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
@@ -48,6 +54,9 @@ from novamind.twin.what_if import WhatIf, what_if
 CONSENTS: Final = ("genomics", "research", "sharing")
 _LISTS: Final = {"conditions": Condition, "allergies": Allergy, "procedures": Procedure, "consents": Consent}
 _GENOMICS_WITHDRAWN: Final = NotUnderstood("genotype", "not used: the patient withdrew consent to genomics")
+T = TypeVar("T")
+#: To each patient what was asked for, or why there is none.
+Answers = dict[UUID, T | NovamindError]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -132,13 +141,17 @@ class Clinic:
     async def patients(self, principal: Principal, after: UUID | None, limit: int) -> list[PatientSummary]:
         """Patients whom the caller may see, in the order of their ids."""
         ids = await self._access.patients(principal, after, limit)
-        access = access_of(principal, "list")
-        return list(await asyncio.gather(*(self._summary(patient_id, access) for patient_id in ids)))
+        found = await self._summaries(dict.fromkeys(ids, access_of(principal, "list")))
+        return [_right(found[patient_id]) for patient_id in ids]
 
     async def patient(self, principal: Principal, patient_id: UUID) -> PatientSummary:
         """Who a patient is."""
-        access = await self._access.permit_patient(principal, Permission.PATIENTS_READ, patient_id)
-        return await self._summary(patient_id, access)
+        return _right((await self.summaries(principal, [patient_id]))[patient_id])
+
+    async def summaries(self, principal: Principal, patient_ids: Collection[UUID]) -> Answers[PatientSummary]:
+        """Who several patients are."""
+        accesses, refused = await self._permitted(principal, Permission.PATIENTS_READ, patient_ids)
+        return refused | await self._summaries(accesses)
 
     async def add_reports(
         self, principal: Principal, patient_id: UUID, reports: Sequence[Report], idempotency_key: str | None
@@ -157,8 +170,14 @@ class Clinic:
 
     async def reports(self, principal: Principal, patient_id: UUID, newest: int) -> list[StoredRecord]:
         """The newest symptom reports, the first stored first."""
-        access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
-        return await self._store.read(patient_id, Kind.SYMPTOM_REPORT, access, newest=newest)
+        return _right((await self.histories(principal, [patient_id], newest))[patient_id])
+
+    async def histories(
+        self, principal: Principal, patient_ids: Collection[UUID], newest: int | None = None
+    ) -> Answers[list[StoredRecord]]:
+        """Several patients' symptom reports, all or the newest, the first stored first."""
+        accesses, refused = await self._permitted(principal, Permission.RESULTS_READ, patient_ids)
+        return refused | await self._store.read_each(accesses, Kind.SYMPTOM_REPORT, newest=newest)
 
     async def add_samples(
         self,
@@ -184,7 +203,7 @@ class Clinic:
     async def genotype(self, principal: Principal, patient_id: UUID) -> dict[str, str]:
         """Gene to result; nothing where the patient withdrew consent to genomics."""
         access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
-        return (await self._genotype(patient_id, access))[0]
+        return _right((await self._genotypes({patient_id: access}))[patient_id])[0]
 
     async def add_medication(self, principal: Principal, patient_id: UUID, course: MedicationCourse) -> list[UUID]:
         """Store a course of a medication."""
@@ -201,8 +220,11 @@ class Clinic:
         self, principal: Principal, patient_id: UUID, horizon: int, threshold: float | None
     ) -> ForecastsBody:
         """Forecast each symptom."""
-        access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
-        stored = await self._store.read(patient_id, Kind.SYMPTOM_REPORT, access)
+        stored = _right((await self.histories(principal, [patient_id]))[patient_id])
+        return await self.forecast_of(stored, horizon, threshold)
+
+    async def forecast_of(self, stored: Sequence[StoredRecord], horizon: int, threshold: float | None) -> ForecastsBody:
+        """Forecast each symptom of a history that was read."""
         if not stored:
             raise InsufficientDataError("nothing to forecast: there are no symptom reports yet")
         reports = [_mapping(one) for one in stored]
@@ -213,7 +235,10 @@ class Clinic:
 
     async def medication_advice(self, principal: Principal, patient_id: UUID, medication: str | None) -> Review:
         """What the patient's genotype and other medication mean for one drug, or for all psychiatric ones."""
-        record = await self.record(principal, patient_id)
+        return await self.advice_of(await self.record(principal, patient_id), medication)
+
+    async def advice_of(self, record: PatientRecord, medication: str | None) -> Review:
+        """The same of a record that was read."""
         taken = [course.medication for course in record.medications_on(datetime.now(UTC).date())]
         words = [condition.word for condition in record.conditions if condition.active and condition.word]
         data = {"genotype": dict(record.genotype), "comedications": taken, "conditions": words}
@@ -242,26 +267,41 @@ class Clinic:
 
     async def record(self, principal: Principal, patient_id: UUID) -> PatientRecord:
         """All that is known of a patient, as the services take it."""
-        access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
-        summary, reports, samples, medications, listed, (genes, withdrawn) = await asyncio.gather(
-            self._summary(patient_id, access),
-            self._store.read(patient_id, Kind.SYMPTOM_REPORT, access),
-            self._store.read(patient_id, Kind.BIOMETRIC_SAMPLES, access),
-            self._store.read(patient_id, Kind.MEDICATION, access),
-            self._store.read(patient_id, Kind.CONDITION, access),
-            self._genotype(patient_id, access),
+        return _right((await self.records(principal, [patient_id]))[patient_id])
+
+    async def records(self, principal: Principal, patient_ids: Collection[UUID]) -> Answers[PatientRecord]:
+        """The same of several patients, with as many queries as of one."""
+        accesses, answers = await self._permitted(principal, Permission.RESULTS_READ, patient_ids)
+        parts: tuple[Answers[Any], ...] = await asyncio.gather(
+            self._summaries(accesses),
+            self._store.read_each(accesses, Kind.SYMPTOM_REPORT),
+            self._store.read_each(accesses, Kind.BIOMETRIC_SAMPLES),
+            self._store.read_each(accesses, Kind.MEDICATION),
+            self._store.read_each(accesses, Kind.CONDITION),
+            self._genotypes(accesses),
         )
-        return await asyncio.to_thread(
-            _record, summary, reports, samples, medications, listed, genes, (_GENOMICS_WITHDRAWN,) if withdrawn else ()
-        )
+        found: Answers[PatientRecord] = dict(answers)
+        for patient_id in accesses:
+            try:
+                found[patient_id] = await asyncio.to_thread(_record, *(_right(part[patient_id]) for part in parts))
+            except NovamindError as error:
+                found[patient_id] = error
+        return found
 
     async def insights(self, principal: Principal, patient_id: UUID, options: Options) -> Insights:
         """What all services say together; what is missing says why."""
-        record = await self.record(principal, patient_id)
+        return await self.insights_of(await self.record(principal, patient_id), options)
+
+    async def insights_of(self, record: PatientRecord, options: Options | None = None) -> Insights:
+        """What all services say of a record that was read."""
         return await self._twin.generate_comprehensive_patient_insights(record.patient_id, record, options)
 
     async def correlations(self, principal: Principal, patient_id: UUID, lookback_days: int) -> ServiceResult:
-        """Links between signals and symptoms.
+        """Links between signals and symptoms."""
+        return await self.correlations_of(await self.record(principal, patient_id), lookback_days)
+
+    async def correlations_of(self, record: PatientRecord, lookback_days: int) -> ServiceResult:
+        """The same of a record that was read.
 
         Raises
         ------
@@ -273,7 +313,7 @@ class Clinic:
         options = Options(
             include_symptom_forecast=False, include_medication_predictions=False, biometric_lookback_days=lookback_days
         )
-        found = (await self.insights(principal, patient_id, options)).results[BIOMETRICS]
+        found = (await self.insights_of(record, options)).results[BIOMETRICS]
         if found.status is Status.AVAILABLE:
             return found
         error = InsufficientDataError if found.status is Status.NO_DATA else ServiceUnavailableError
@@ -305,12 +345,15 @@ class Clinic:
             seed=regimen.seed,
         )
 
+    async def revision(self, principal: Principal, patient_id: UUID) -> int:
+        """A number that grows with each change of the record, for who may see what is computed from it."""
+        await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
+        return await self._store.revision(patient_id)
+
     async def fhir_bundle(self, principal: Principal, patient_id: UUID, *, with_insights: bool) -> dict[str, Any]:
         """The record as a FHIR R4 Bundle, with what the services say of it if that is wanted."""
         record = await self.record(principal, patient_id)
-        insights = None
-        if with_insights:
-            insights = await self._twin.generate_comprehensive_patient_insights(record.patient_id, record)
+        insights = await self.insights_of(record) if with_insights else None
         return await asyncio.to_thread(PatientTwin(record).to_fhir, insights)
 
     async def import_record(
@@ -337,21 +380,48 @@ class Clinic:
             await self._store.append(patient_id, kind, contents, access, idempotency_key=once)
         return {str(kind): len(contents) for kind, contents in parts.items()}
 
-    async def _summary(self, patient_id: UUID, access: Access) -> PatientSummary:
-        newest = await self._store.read(patient_id, Kind.IDENTITY, access, newest=1)
-        stated = _mapping(newest[-1])
-        return PatientSummary(patient_id, stated["identifiers"], stated["details"])
+    async def _permitted(
+        self, principal: Principal, permission: Permission, patient_ids: Collection[UUID]
+    ) -> tuple[dict[UUID, Access], dict[UUID, Any]]:
+        """Those whom the caller may see, and the errors of the others."""
+        decided = await self._access.permit_patients(principal, permission, patient_ids)
+        accesses = {one: access for one, access in decided.items() if isinstance(access, Access)}
+        return accesses, {one: error for one, error in decided.items() if one not in accesses}
 
-    async def _genotype(self, patient_id: UUID, access: Access) -> tuple[dict[str, str], bool]:
+    async def _summaries(self, accesses: Mapping[UUID, Access]) -> Answers[PatientSummary]:
+        stored = await self._store.read_each(accesses, Kind.IDENTITY, newest=1)
+        return {one: _summary(one, answer) for one, answer in stored.items()}
+
+    async def _genotypes(self, accesses: Mapping[UUID, Access]) -> Answers[tuple[dict[str, str], bool]]:
         """Results by gene, the newest of each, and whether they are closed by the patient's decision."""
-        if not (await self._store.consents(patient_id)).get("genomics", True):
-            return {}, True
-        stored = await self._store.read(patient_id, Kind.GENOTYPE, access)
-        return {gene: text for one in stored for gene, text in _mapping(one)["genes"].items()}, False
+        decisions = await self._store.consents_each(accesses)
+        opened = {one: access for one, access in accesses.items() if decisions[one].get("genomics", True)}
+        stored = await self._store.read_each(opened, Kind.GENOTYPE)
+        return {one: _genes(stored[one]) if one in opened else ({}, True) for one in accesses}
 
     async def _genomics_allowed(self, patient_id: UUID) -> None:
         if not (await self._store.consents(patient_id)).get("genomics", True):
             raise ValidationError("the patient withdrew consent to genomics; no genotype can be stored")
+
+
+def _right(answer: T | NovamindError) -> T:
+    """The answer, if it is no error."""
+    if isinstance(answer, NovamindError):
+        raise answer
+    return answer
+
+
+def _summary(patient_id: UUID, stored: list[StoredRecord] | NovamindError) -> PatientSummary | NovamindError:
+    if isinstance(stored, NovamindError):
+        return stored
+    stated = _mapping(stored[-1])
+    return PatientSummary(patient_id, stated["identifiers"], stated["details"])
+
+
+def _genes(stored: list[StoredRecord] | NovamindError) -> tuple[dict[str, str], bool] | NovamindError:
+    if isinstance(stored, NovamindError):
+        return stored
+    return {gene: text for one in stored for gene, text in _mapping(one)["genes"].items()}, False
 
 
 def _mapping(stored: StoredRecord) -> Mapping[str, Any]:
@@ -396,9 +466,9 @@ def _record(
     samples: Sequence[StoredRecord],
     medications: Sequence[StoredRecord],
     listed: Sequence[StoredRecord],
-    genes: Mapping[str, str],
-    withheld: tuple[NotUnderstood, ...],
+    genotype: tuple[Mapping[str, str], bool],
 ) -> PatientRecord:
+    genes, withdrawn = genotype
     details = dict(summary.details)
     zone = details.pop("timezone", None)
     if born := details.pop("birth_date", None):
@@ -422,7 +492,7 @@ def _record(
         allergies=tuple(lists["allergies"]),
         procedures=tuple(lists["procedures"]),
         consents=tuple(lists["consents"]),
-        not_understood=withheld,
+        not_understood=(_GENOMICS_WITHDRAWN,) if withdrawn else (),
     )
 
 

@@ -45,7 +45,7 @@ def serve(
     certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM); with --private-key.")] = None,
     private_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
 ) -> None:
-    """Start the server: REST, OAuth and CDS Hooks on one address.
+    """Start the server: REST, GraphQL, live forecasts, OAuth and CDS Hooks on one address.
 
     In development keys and an SQLite database are made in the present folder, with a clinic of simulated patients.
     In production it refuses to start without keys of its own ('novamind keys generate').
@@ -55,6 +55,7 @@ def serve(
     import uvicorn
 
     from novamind.server.app import checked_rooms
+    from novamind.server.live import FRAME_BYTES
     from novamind.settings import Settings
 
     if host in ("127.0.0.1", "localhost"):
@@ -80,7 +81,7 @@ def serve(
         proxy_headers=False,
         forwarded_allow_ips="",
         timeout_graceful_shutdown=20,
-        ws_max_size=64 * 1024,
+        ws_max_size=FRAME_BYTES,
         ws_per_message_deflate=False,
         ssl_certfile=certificate,
         ssl_keyfile=private_key,

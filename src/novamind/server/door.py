@@ -219,11 +219,15 @@ class Door:
         return None, _replay(bytes(body), receive)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """WebSockets come from our own pages, exactly; who it is the route asks, by a ticket."""
-        headers = Headers(scope=scope)
+        """WebSockets come from our own pages, exactly; who it is the route asks, by a ticket.
+
+        An address with a query is refused: somebody has put a secret into it.
+        """
+        headers, request_id = Headers(scope=scope), str(uuid4())
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=str(uuid4()))
-        if not self._known_host(headers) or headers.get("origin") not in self._origins:
+        structlog.contextvars.bind_contextvars(request_id=request_id, correlation_id=request_id)
+        at_home = self._known_host(headers) and headers.get("origin") in self._origins
+        if not at_home or scope["query_string"]:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return

@@ -1,6 +1,7 @@
 """REST of one clinic's patients: thin, since :mod:`novamind.server.clinic` decides and does."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -10,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from novamind.errors import ValidationError
-from novamind.infrastructure.patient_store import Identity
+from novamind.infrastructure.patient_store import Identity, StoredRecord
 from novamind.pharmacogenomics.endpoints import Gene, ReviewBody, Word
 from novamind.records import MedicationCourse, read_fhir
 from novamind.server.caller import AtHome, Caller
@@ -110,6 +111,15 @@ class StoredReport(BaseModel):
     symptom: str
     timestamp: datetime
     value: float
+
+
+def stored_reports(stored: Sequence[StoredRecord]) -> list[StoredReport]:
+    """From the store's records."""
+    return [
+        StoredReport.model_validate({"id": one.record_id, "recorded_at": one.recorded_at, **dict(one.content)})
+        for one in stored
+        if isinstance(one.content, dict)
+    ]
 
 
 class Stretch(_Body):
@@ -296,13 +306,7 @@ async def read_reports(
 ) -> Reports:
     """Read the newest symptom reports."""
     stored = await house.clinic.reports(caller, patient_id, newest)
-    return Reports(
-        items=[
-            StoredReport.model_validate({"id": one.record_id, "recorded_at": one.recorded_at, **dict(one.content)})
-            for one in stored
-            if isinstance(one.content, dict)
-        ]
-    )
+    return Reports(items=stored_reports(stored))
 
 
 @routes.post("/{patient_id}/biometrics", status_code=201, operation_id="addBiometrics")

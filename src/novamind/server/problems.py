@@ -98,19 +98,26 @@ def problem(
     return JSONResponse(body.model_dump(exclude_defaults=True), status, added, MEDIA_TYPE)
 
 
-def of_error(error: NovamindError) -> JSONResponse:
-    """The problem that one of our errors is."""
+def kind_of(error: Exception) -> tuple[int, str, str]:
+    """Status, kind and text of an error; what the operators should see the log is told."""
+    if not isinstance(error, NovamindError):
+        log.error(_FAILED, exc_info=error)
+        return 500, "internal", "something went wrong here; the operators can find it by the X-Request-Id"
     status, kind = next(((status, kind) for of, status, kind in _KINDS if isinstance(error, of)), (422, "invalid"))
-    headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooManyAttemptsError) else None
     if status == 503:
         log.error(_FAILED, exc_info=error)
-    return problem(status, kind, str(error), headers)
+    return status, kind, str(error)
+
+
+def of_error(error: NovamindError) -> JSONResponse:
+    """The problem that one of our errors is."""
+    headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooManyAttemptsError) else None
+    return problem(*kind_of(error), headers)
 
 
 def unexpected(error: Exception) -> JSONResponse:
     """The problem that is ours: the log has the place, the answer has nothing."""
-    log.error(_FAILED, exc_info=error)
-    return problem(500, "internal", "something went wrong here; the operators can find it by the X-Request-Id")
+    return problem(*kind_of(error))
 
 
 def register(app: FastAPI) -> None:

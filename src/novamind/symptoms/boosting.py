@@ -7,7 +7,9 @@ Econometrica 46:33; XGBoost's ``reg:quantileerror``, Chen & Guestrin 2016, KDD).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,10 +68,34 @@ class BoostedQuantiles:
         import xgboost
 
         rows = summary.per_day(np.array([horizon]))[:, 0]
-        values: Any = self.booster.predict(xgboost.DMatrix(rows, nthread=1), pred_contribs=True)
-        middle = len(LEVELS) // 2
-        scaled: NDArray[np.float64] = values[:, middle].astype(np.float64) * summary.spread[:, None]
+        values: Any = self._median.predict(xgboost.DMatrix(rows, nthread=1), pred_contribs=True)
+        scaled: NDArray[np.float64] = values.astype(np.float64) * summary.spread[:, None]
         return scaled
+
+    @cached_property
+    def _median(self) -> xgboost.Booster:
+        """The same trees with only the median in their leaves: of vectors in leaves XGBoost gives no SHAP values."""
+        import xgboost
+
+        model = json.loads(self.booster.save_raw("json"))
+        learner, middle = model["learner"], len(LEVELS) // 2
+        for tree in learner["gradient_booster"]["model"]["trees"]:
+            leaves, vector, values = np.array(tree["left_children"]) == -1, len(LEVELS), np.array(tree["leaf_weights"])
+            # A leaf's right child is the place of its vector; a single value stands where other nodes have their split.
+            place = np.where(leaves, np.array(tree["right_children"]) * vector + middle, 0)
+            value = np.where(leaves, values[place], tree["split_conditions"])
+            tree["split_conditions"] = value.tolist()
+            # The expectation of a node, for SHAP's base value, is computed by XGBoost from leaves and cover.
+            tree["base_weights"] = value.tolist()
+            tree["right_children"] = np.where(leaves, -1, tree["right_children"]).tolist()
+            tree["leaf_weights"] = []
+            tree["tree_param"]["size_leaf_vector"] = "1"
+        base = json.loads(learner["learner_model_param"]["base_score"])[middle]
+        learner["learner_model_param"] |= {"base_score": f"[{base}]", "num_target": "1"}
+        learner["objective"] = {"name": "reg:squarederror", "reg_loss_param": {"scale_pos_weight": "1"}}
+        median = xgboost.Booster({"nthread": 1})
+        median.load_model(bytearray(json.dumps(model).encode()))
+        return median
 
 
 def fit_booster(
@@ -81,7 +107,7 @@ def fit_booster(
     rounds: int,
     seed: int,
 ) -> xgboost.Booster:
-    """Train all 21 quantiles.
+    """Train trees whose leaves hold all 21 quantiles: one walk down a tree answers for all.
 
     Parameters
     ----------
@@ -98,6 +124,7 @@ def fit_booster(
             "objective": "reg:quantileerror",
             "quantile_alpha": LEVELS,
             "tree_method": "hist",
+            "multi_strategy": "multi_output_tree",
             "max_bin": 64,
             "seed": seed,
             **parameters,

@@ -22,8 +22,10 @@ def interpolate(values: Numbers, knots: NDArray[Any], at: NDArray[Any], axis: in
     shape = [1] * values.ndim
     shape[axis] = -1
     near = np.take(values, below, axis)
-    far = np.take(values, np.minimum(below + 1, values.shape[axis] - 1), axis)
-    out: Numbers = near + (far - near) * share.reshape(shape).astype(values.dtype)
+    out: Numbers = np.take(values, np.minimum(below + 1, values.shape[axis] - 1), axis)
+    out -= near
+    out *= share.reshape(shape).astype(values.dtype)
+    out += near
     return out
 
 

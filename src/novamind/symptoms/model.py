@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +30,7 @@ _BACKTEST_HORIZON = 7
 _BACKTEST_REPORTS = 10  # reports that must lie before such an origin
 
 #: Series that are forecast at once by one core: large enough to be fast, small enough to need little memory.
-_CHUNK = 512
+_CHUNK = 256
 
 MANIFEST = "manifest.json"
 _BOOSTER = "boosting.ubj"
@@ -84,19 +84,28 @@ class Prediction:
     backtest: Backtest
 
     @classmethod
-    def join(cls, parts: Sequence["Prediction"]) -> "Prediction":
-        """What was said of several batches, as one."""
-        loss, days, ratio = (
-            np.concatenate([getattr(p.backtest, name) for p in parts]) for name in ("loss", "days", "ratio")
-        )
-        return cls(
-            Summary.join([p.summary for p in parts]),
-            np.concatenate([p.members for p in parts], axis=1),
-            np.concatenate([p.combined for p in parts]),
-            np.concatenate([p.quantiles for p in parts]),
-            np.concatenate([p.weights for p in parts]),
-            Backtest(loss, days, ratio),
-        )
+    def join(cls, parts: Iterable["Prediction"], series: int) -> "Prediction":
+        """What was said of several batches, ``series`` in all, as one; each batch is let go once it is copied."""
+        summaries, arrays, begin = [], {}, 0
+        for part in parts:
+            summaries.append(part.summary)
+            end = begin + len(part.quantiles)
+            for name, values, axis in part._arrays():
+                if name not in arrays:
+                    shape = (*values.shape[:axis], series, *values.shape[axis + 1 :])
+                    arrays[name] = np.empty(shape, values.dtype)
+                arrays[name][(slice(None),) * axis + (slice(begin, end),)] = values
+            begin = end
+        backtest = Backtest(*(arrays.pop(name) for name in ("loss", "days", "ratio")))
+        return cls(Summary.join(summaries), backtest=backtest, **arrays)
+
+    def _arrays(self) -> Iterator[tuple[str, Array, int]]:
+        """Name, values and the axis of the series."""
+        yield "members", self.members, 1
+        for name in ("combined", "quantiles", "weights"):
+            yield name, getattr(self, name), 0
+        for name in ("loss", "days", "ratio"):
+            yield name, getattr(self.backtest, name), 0
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,7 @@ class SymptomModel:
             return self._predict(histories, horizon)
         chunks = (histories.rows(slice(i, i + _CHUNK)) for i in range(0, len(histories), _CHUNK))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return Prediction.join(list(pool.map(lambda chunk: self._predict(chunk, horizon), chunks)))
+            return Prediction.join(pool.map(lambda chunk: self._predict(chunk, horizon), chunks), len(histories))
 
     def _predict(self, histories: Histories, horizon: int) -> Prediction:
         origins = Origins.present(histories).and_earlier(BACKTEST_DAYS, _BACKTEST_REPORTS, _BACKTEST_HORIZON)

@@ -15,7 +15,6 @@ from novamind.symptoms.domain import Days, Floats, Member, Scale, SymptomForecas
 from novamind.symptoms.features import FEATURES
 from novamind.symptoms.insights import insights
 from novamind.symptoms.instruments import Instrument
-from novamind.symptoms.interpolation import on_steps
 from novamind.symptoms.model import Prediction, SymptomModel
 from novamind.symptoms.reliability import reliability
 from novamind.symptoms.trend import trend
@@ -105,10 +104,12 @@ class Forecasts:
     @cached_property
     def continuous_quantiles(self) -> NDArray[np.float64]:
         """``(series, horizon, 21)`` at :data:`LEVELS` in each instrument's units, not rounded to steps."""
-        unit = self.prediction.quantiles.astype(np.float64)
-        low, width = (np.array([x]).reshape(-1, 1, 1) for x in self._ends())
-        mirrored = np.array([s.scale.worse == "low" for s in self.series])[:, None, None]
-        out: NDArray[np.float64] = low + np.where(mirrored, 1 - unit[..., ::-1], unit) * width
+        out: NDArray[np.float64] = self.prediction.quantiles.astype(np.float64)
+        mirrored = np.array([s.scale.worse == "low" for s in self.series])
+        out[mirrored] = 1 - out[mirrored][..., ::-1]
+        # In place: of ten thousand series each copy is tens of megabytes.
+        out *= np.array([s.scale.range for s in self.series])[:, None, None]
+        out += np.array([s.scale.low for s in self.series])[:, None, None]
         return out
 
     @property
@@ -120,19 +121,11 @@ class Forecasts:
     def frame(self) -> Any:
         """As :attr:`Forecast.frame`, for all series."""
         levels = np.append(self.quantile_levels, 0.5)
-        values = self._snapped(at_levels(self.continuous_quantiles, levels))
+        each = zip(self.series, self.continuous_quantiles, strict=True)
+        values = np.stack([series.scale.snap(at_levels(quantiles, levels)) for series, quantiles in each])
         days = np.stack([_ahead(s.days, values.shape[1]) for s in self.series])
         columns = _columns([s.key for s in self.series], days, values[..., :-1], values[..., -1], self.quantile_levels)
         return native_frame(columns, self.backend)
-
-    def _ends(self) -> tuple[list[float], list[float]]:
-        return [s.scale.low for s in self.series], [s.scale.range for s in self.series]
-
-    def _snapped(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        low, width = (np.array([x]).reshape(-1, 1, 1) for x in self._ends())
-        step = np.array([s.scale.step or 0.0 for s in self.series])[:, None, None]
-        out: NDArray[np.float64] = np.clip(low + on_steps(values - low, step), low, low + width)
-        return out
 
     def _assemble(self, i: int) -> Forecast:
         series, backtest = self.series[i], self.prediction.backtest

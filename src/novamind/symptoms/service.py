@@ -42,16 +42,18 @@ class SymptomForecastingService:
     max_horizon
         Longest forecast in days.
     cache_entries, cache_seconds
-        How many batches are remembered, least recently used out first, and for how long. Nothing of a person but the
-        arrays of the forecast is kept, under a digest of the records and the model's version.
+        How many series' forecasts are remembered, least recently used out first, and for how long; larger batches are
+        not. Nothing of a person but the arrays of the forecast is kept, under a digest of records and model version.
     """
 
     def __init__(
-        self, model: SymptomModel, max_horizon: int = 30, cache_entries: int = 256, cache_seconds: float = 900
+        self, model: SymptomModel, max_horizon: int = 30, cache_entries: int = 1024, cache_seconds: float = 900
     ) -> None:
         self.model = model
         self.max_horizon = max_horizon
-        self._predictions: TTLCache[bytes, Prediction] = TTLCache(cache_entries, cache_seconds)
+        self._predictions: TTLCache[bytes, Prediction] = TTLCache(
+            cache_entries, cache_seconds, getsizeof=lambda prediction: len(prediction.quantiles)
+        )
         self._lock = Lock()
 
     def forecast(
@@ -129,8 +131,9 @@ class SymptomForecastingService:
             known = self._predictions.get(key)
         if known is None:
             known = self.model.predict(records, horizon)
-            with self._lock:
-                self._predictions[key] = known
+            if len(records) <= self._predictions.maxsize:
+                with self._lock:
+                    self._predictions[key] = known
         return known
 
     async def forecast_symptoms(

@@ -85,7 +85,7 @@ PRESETS = {
 PARAMETERS: dict[str, float | int] = {
     "eta": 0.1,
     "max_depth": 5,
-    "min_child_weight": 30,
+    "min_child_weight": 200,
     "subsample": 0.7,
     "colsample_bytree": 0.6,
     "reg_lambda": 5.0,
@@ -357,7 +357,7 @@ def _tuned(
         parameters: dict[str, float | int] = {
             "eta": trial.suggest_float("eta", 0.05, 0.2, log=True),
             "max_depth": trial.suggest_int("max_depth", 3, 7),
-            "min_child_weight": trial.suggest_float("min_child_weight", 5, 200, log=True),
+            "min_child_weight": trial.suggest_float("min_child_weight", 20, 1000, log=True),
             "subsample": trial.suggest_float("subsample", 0.5, 1.0),
             "colsample_bytree": trial.suggest_float("colsample_bytree", 0.4, 1.0),
             "reg_lambda": trial.suggest_float("reg_lambda", 0.5, 50, log=True),

@@ -55,7 +55,7 @@ def trend(history: Floats, scale: Scale) -> Trend:
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
     mean = float(weight @ slopes)
-    grid = mean + np.linspace(-1, 1, 2001) * 8 * float(errors.max())
+    grid = mean + np.linspace(-1, 1, 401) * 8 * float(errors.max())
     below = _mixture_below(grid, slopes, errors, weight, freedom)
     low, high = (float(np.interp(level, below, grid)) for level in (0.025, 0.975))
     above_zero = 1 - float(_mixture_below(np.zeros(1), slopes, errors, weight, freedom)[0])

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version as package_version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
-from novamind.errors import ServiceUnavailableError
+from novamind.errors import InsufficientDataError
 from novamind.pharmacogenomics import DrugReview, PharmacogenomicsService, Review
-from novamind.records import LongFrame
+from novamind.records import LongFrame, MedicationCourse
 from novamind.twin.case import Case, as_polars
 from novamind.twin.domain import Options
 from novamind.twin.ports import Analysis, BiometricCorrelations
@@ -27,7 +27,7 @@ _ENSEMBLE = 50
 
 
 def default_analyses() -> tuple[Analysis, ...]:
-    """The four rooms of this package; the biometrics room where it is installed."""
+    """The four rooms of this package."""
     return SymptomForecasts(), BiometricLinks(), MedicationReviews(), TreatmentCourses()
 
 
@@ -74,10 +74,17 @@ class BiometricLinks:
     service: BiometricCorrelations | None = None
     name: str = BIOMETRICS
 
+    def _service(self) -> BiometricCorrelations:
+        if self.service is None:
+            from novamind.biometrics.service import default_service
+
+            self.service = default_service()
+        return self.service
+
     @property
     def version(self) -> str:
-        """Of this package."""
-        return package_version("novamind")
+        """Of the detector."""
+        return self._service().version
 
     def lacking(self, case: Case, options: Options) -> str | None:  # noqa: ARG002
         """Signals and symptoms."""
@@ -86,17 +93,16 @@ class BiometricLinks:
         return None if case.record.symptoms is not None else "the record holds no symptom reports to link signals with"
 
     def inputs(self, case: Case, options: Options) -> tuple[object, ...]:
-        """Signals and symptoms of the lookback."""
-        return (_rows(case.record.symptoms), _rows(case.record.signals), options.biometric_lookback_days)
+        """Signals and symptoms, the lookback, and when medications began and ended."""
+        return (
+            _rows(case.record.symptoms),
+            _rows(case.record.signals),
+            options.biometric_lookback_days,
+            tuple((course.start, course.end) for course in case.record.medications if _dated(course)),
+        )
 
     async def run(self, case: Case, options: Options) -> Any:
-        """The room's own result."""
-        if self.service is None:
-            if find_spec("novamind.biometrics") is None:
-                raise NotInstalledError("biometric analysis is not available in this installation")
-            from importlib import import_module
-
-            self.service = import_module("novamind.biometrics.service").default_service()
+        """The room's own result, with the record's medications as known common causes."""
         record = case.record
         assert record.signals is not None  # noqa: S101 - lacking() was asked before
         assert record.symptoms is not None  # noqa: S101
@@ -105,12 +111,16 @@ class BiometricLinks:
             days=options.biometric_lookback_days
         )
         recent = [frame.filter(frame["timestamp"] >= begin) for frame in (symptoms, signals)]
-        patient = {"patient_id": record.patient_id, "symptoms": recent[0]}
-        return await self.service.analyze_correlations(patient, recent[1])
-
-
-class NotInstalledError(ServiceUnavailableError):
-    """A room is missing from this installation; trying again does not help."""
+        if not all(map(len, recent)):
+            raise InsufficientDataError(
+                f"the last {options.biometric_lookback_days} days of the record do not hold both signals and symptom "
+                f"reports: look further back (biometric_lookback_days)"
+            )
+        patient: dict[str, Any] = {"patient_id": record.patient_id, "symptoms": recent[0]}
+        courses = [(course.start, course.end) for course in record.medications if _dated(course)]
+        if courses:
+            patient["medication"] = pl.DataFrame(courses, {"start": pl.Date, "end": pl.Date}, orient="row")
+        return await self._service().analyze_correlations(patient, recent[1])
 
 
 @dataclass
@@ -175,6 +185,11 @@ class TreatmentCourses:
     async def run(self, case: Case, options: Options) -> Mapping[str, WhatIf]:  # noqa: ARG002
         """Drug to its course at the present dose."""
         return {drug: what_if(case, drug, dose, ensemble=_ENSEMBLE) for drug, dose in _simulated(case).items()}
+
+
+def _dated(course: MedicationCourse) -> bool:
+    """Whether it is known from when to when the medication was taken."""
+    return course.start is not None and not (course.stopped and course.end is None)
 
 
 def _simulated(case: Case) -> dict[str, float]:

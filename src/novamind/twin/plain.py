@@ -1,11 +1,8 @@
 """Insights and what-ifs as plain JSON types."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from novamind.pharmacogenomics.domain import to_dict
 from novamind.symptoms import wording
@@ -66,7 +63,7 @@ def _result(result: "ServiceResult") -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    """A service's result: its own JSON form where it has one, forecasts one by one, else frames as rows."""
+    """A service's result: its own JSON form where it has one, forecasts one by one."""
     if isinstance(value, Mapping):
         return {name: _value(one) for name, one in value.items()}
     if hasattr(value, "to_dict"):
@@ -76,10 +73,8 @@ def _value(value: Any) -> Any:
             "forecasts": [forecast_to_dict(forecast) for forecast in value],
             "skipped": {key.name: reason for key, reason in value.skipped.items()},
         }
-    if hasattr(value, "links"):
-        import narwhals as nw
-
-        return {"links": [_finite(row) for row in nw.from_native(value.links, eager_only=True).iter_rows(named=True)]}
+    if hasattr(value, "persons"):
+        return value.person().to_dict()
     return str(value)
 
 
@@ -135,10 +130,3 @@ def what_if_to_dict(asked: "WhatIf") -> dict[str, Any]:
 
 def _span(span: "Span") -> dict[str, float | None]:
     return asdict(span)
-
-
-def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in plain.items()
-    }

@@ -38,8 +38,13 @@ class Analysis(Protocol):
 class BiometricCorrelations(Protocol):
     """What the biometrics room serves."""
 
+    @property
+    def version(self) -> str:
+        """Identifies what decides."""
+        ...
+
     async def analyze_correlations(self, patient_data: Mapping[str, Any], biometric_data: Any = None) -> Any:
-        """Links between signals and symptoms, as a result with ``.links`` (frame)."""
+        """Links between signals and symptoms (:class:`novamind.biometrics.Correlations`)."""
         ...
 
 

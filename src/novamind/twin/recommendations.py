@@ -7,8 +7,8 @@ leaves this module has passed it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
-from typing import Any
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from novamind.twin.case import Case
 from novamind.twin.domain import Evidence, Level, Priority, Recommendation, ServiceResult, Status
 from novamind.twin.tracking import threshold_of
 from novamind.twin.what_if import WhatIf
+
+if TYPE_CHECKING:
+    from novamind.biometrics.results import PersonLinks
 
 #: From this concern on the review asks for another drug or against this one.
 SPEAKS_AGAINST = 3
@@ -51,7 +54,7 @@ def recommendations(case: Case, results: Mapping[str, ServiceResult]) -> tuple[R
     for drug, course in values.get(COURSES, {}).items():
         found += _exposure(drug, course)
     if BIOMETRICS in values:
-        found += _links(values[BIOMETRICS])
+        found += _links(values[BIOMETRICS].person(), case.today)
     kept = [one for one in found if not contradictions((one,), review, case)]
     return tuple(sorted(kept, key=lambda one: one.priority))
 
@@ -280,26 +283,39 @@ def _exposure(drug: str, course: WhatIf) -> Iterator[Recommendation]:
     )  # fmt: skip
 
 
-def _links(result: Any) -> Iterator[Recommendation]:
-    import narwhals as nw
-
-    frame = nw.from_native(result.links, eager_only=True)
-    for row in frame.iter_rows(named=True):
-        lag = row.get("lag_hours")
-        if not row.get("detected") or row.get("explained_by") or lag is None or not lag > 0:
+def _links(found: "PersonLinks", today: date) -> Iterator[Recommendation]:
+    """Confirmed leads that are reliable enough to be watched, and warnings whose time has not passed."""
+    series = found.series
+    for warning in found.early_warning:
+        until = series.at(warning.hour + int(np.ceil(warning.horizon_high)))
+        if until >= np.datetime64(today):
+            way = "rise" if warning.direction > 0 else "fall"
+            yield Recommendation(
+                Priority.SOON,
+                f"{warning.symptom} may {way}",
+                f"Ask about {warning.symptom}: it may {way} until {str(until)[:13].replace('T', ' ')} h.",
+                (Evidence(BIOMETRICS, f"{warning.evidence}.", f"warning of {str(series.at(warning.hour))[:16]}"),),
+                "low",
+                "most such warnings are not followed by a notable change",
+            )
+    actions = {(said.signal, said.symptom): said.action for said in found.insights}
+    for link in found.links:
+        action = actions.get((link.signal, link.symptom))
+        if action is None:
             continue
-        direction = "falls" if (row.get("sign") or 0) < 0 else "rises"
-        numbers = f"lag {lag:.0f} h ({row['lag_low']:.0f} to {row['lag_high']:.0f}), q = {row['q_value']:.3f}"
+        direction = "falls" if link.sign < 0 else "rises"
+        numbers = f"lag {link.lag_hours:.0f} h ({link.lag_low:.0f} to {link.lag_high:.0f}), q = {link.q_value:.3f}"
         yield Recommendation(
             Priority.WHEN_CONVENIENT,
-            f"{row['signal']} before {row['symptom']}",
-            f"Watch {row['signal']}: when it rises, {row['symptom']} {direction} some {lag:.0f} hours later.",
+            f"{link.signal} before {link.symptom}",
+            f"Watch {link.signal}: when it rises, {link.symptom} {direction} some {link.lag_hours:.0f} hours later. "
+            f"{action}",
             (
                 Evidence(
                     BIOMETRICS,
-                    f"{row['signal']} leads {row['symptom']}: {numbers},"
-                    f" effect {row['effect']:.2f} ({row['effect_low']:.2f} to {row['effect_high']:.2f}).",
-                    f"{row.get('n_effective', 0):.0f} effective observations",
+                    f"{link.signal} leads {link.symptom}: {numbers}, effect {link.effect:.2f} "
+                    f"({link.effect_low:.2f} to {link.effect_high:.2f}).",
+                    f"{link.n_effective:.0f} effective observations",
                 ),
             ),
             "low",

@@ -10,7 +10,7 @@ from typing import Any
 from cachetools import TTLCache
 
 from novamind.records import PatientRecord
-from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, NotInstalledError, default_analyses
+from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, default_analyses
 from novamind.twin.breaker import CircuitBreaker
 from novamind.twin.case import Case, read_case
 from novamind.twin.domain import ForecastCheck, Insights, Options, ServiceResult, Status
@@ -140,10 +140,7 @@ class DigitalTwinIntegrationService:
             known = self.store.get(key)
             if known is not None:
                 return known, version, True
-            try:
-                value = await analysis.run(case, options)
-            except NotInstalledError as error:
-                return _NotInstalled(str(error)), "", False
+            value = await analysis.run(case, options)
             self.store.put(key, value)
             return value, version, False
 
@@ -151,8 +148,6 @@ class DigitalTwinIntegrationService:
         if ended.status is not Status.AVAILABLE:
             return ServiceResult(name, ended.status, reason=ended.reason, attempts=ended.attempts)
         value, version, reused = ended.value
-        if isinstance(value, _NotInstalled):
-            return ServiceResult(name, Status.UNAVAILABLE, reason=value.reason)
         if isinstance(value, _Lacking):
             return ServiceResult(name, Status.NO_DATA, reason=value.reason)
         return ServiceResult(name, Status.AVAILABLE, value, "", version, reused, ended.attempts)
@@ -161,10 +156,6 @@ class DigitalTwinIntegrationService:
 class _Lacking:
     def __init__(self, reason: str) -> None:
         self.reason = reason
-
-
-class _NotInstalled(_Lacking):
-    pass
 
 
 def _key(name: str, version: str, inputs: tuple[object, ...]) -> str:

@@ -1,6 +1,6 @@
 """The one place where it is decided who may do what, and where every refusal is told to the audit."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 import structlog
 
-from novamind.errors import AuthorizationError, NotFoundError, ValidationError
+from novamind.errors import AuthorizationError, NotFoundError, NovamindError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database
 from novamind.infrastructure.events import record_event
@@ -75,14 +75,21 @@ class AccessControl:
         NotFoundError
             If they may not do it to this one, or there is none: which of the two is not told.
         """
-        ties = await self._ties(principal, patient_id)
-        why = ground(principal, permission, patient_id, ties, datetime.now(UTC))
-        if why is None:
-            await self._refused(principal, permission, patient_id)
-            if not principal.may(permission):
-                raise AuthorizationError(_reason(principal))
-            raise NotFoundError(_NO_PATIENT)
-        return access_of(principal, why)
+        (answer,) = (await self.permit_patients(principal, permission, [patient_id])).values()
+        if isinstance(answer, NovamindError):
+            raise answer
+        return answer
+
+    async def permit_patients(
+        self, principal: Principal, permission: Permission, patient_ids: Collection[UUID]
+    ) -> dict[UUID, Access | NovamindError]:
+        """Decide about several patients at once: for each what :meth:`permit_patient` would give or raise."""
+        ties, now = await self._ties(principal, patient_ids), datetime.now(UTC)
+        grounds = {one: ground(principal, permission, one, ties.get(one, Ties()), now) for one in patient_ids}
+        if refused := [one for one, why in grounds.items() if why is None]:
+            await self._refused(principal, permission, *refused)
+        error = NotFoundError(_NO_PATIENT) if principal.may(permission) else AuthorizationError(_reason(principal))
+        return {one: error if why is None else access_of(principal, why) for one, why in grounds.items()}
 
     async def patients(self, principal: Principal, after: UUID | None, limit: int) -> Sequence[UUID]:
         """Patients whose records the principal may read, in the order of their ids."""
@@ -107,7 +114,7 @@ class AccessControl:
         NotFoundError
             If it is another's, or there is none.
         """
-        ties = await self._ties(principal, patient_id)
+        ties = (await self._ties(principal, [patient_id])).get(patient_id, Ties())
         if ties.organisation_id is None or principal.organisation_id not in (None, ties.organisation_id):
             await self._refused(principal, Permission.USERS_MANAGE, patient_id)
             raise NotFoundError(_NO_PATIENT)
@@ -129,7 +136,7 @@ class AccessControl:
             At the fourth time in a day.
         """
         await self.permit(principal, Permission.EMERGENCY_OPEN)
-        ties = await self._ties(principal, patient_id)
+        ties = (await self._ties(principal, [patient_id])).get(patient_id, Ties())
         if ties.organisation_id is None or ties.organisation_id != principal.organisation_id:
             await self._refused(principal, Permission.EMERGENCY_OPEN, patient_id)
             raise NotFoundError(_NO_PATIENT)
@@ -164,27 +171,32 @@ class AccessControl:
         log.warning(_EMERGENCY, patient_id_hash=self._audit.pseudonym(patient_id))
         return until
 
-    async def _ties(self, principal: Principal, patient_id: UUID) -> Ties:
+    async def _ties(self, principal: Principal, patient_ids: Collection[UUID]) -> dict[UUID, Ties]:
+        """What ties the principal to each patient that there is."""
         treats = sa.exists().where(Relationship.patient_id == Patient.patient_id, *_treats(principal))
         emergency = (
             sa.select(sa.func.max(EmergencyAccess.expires_at))
             .where(EmergencyAccess.patient_id == Patient.patient_id, EmergencyAccess.user_id == principal.subject)
             .scalar_subquery()
         )
-        query = sa.select(Patient.organisation_id, treats, emergency).where(Patient.patient_id == patient_id)
+        query = sa.select(Patient.patient_id, Patient.organisation_id, treats, emergency)
         async with self._database.snapshot() as session:
-            row = (await session.execute(query)).one_or_none()
-        return Ties() if row is None else Ties(*row)
+            rows = await session.execute(query.where(Patient.patient_id.in_(patient_ids)))
+            return {one: Ties(organisation_id, treated, until) for one, organisation_id, treated, until in rows}
 
-    async def _refused(self, principal: Principal, permission: Permission, patient_id: UUID | None) -> None:
+    async def _refused(self, principal: Principal, permission: Permission, *patient_ids: UUID | None) -> None:
+        access = access_of(principal, "none")
         await self._audit.append(
-            Event(
-                access=access_of(principal, "none"),
-                action=permission.replace(":", "."),
-                what="patient" if patient_id else "route",
-                patient_id=patient_id,
-                outcome="denied",
-                count=0,
+            *(
+                Event(
+                    access=access,
+                    action=permission.replace(":", "."),
+                    what="patient" if patient_id else "route",
+                    patient_id=patient_id,
+                    outcome="denied",
+                    count=0,
+                )
+                for patient_id in patient_ids
             )
         )
 

@@ -16,9 +16,10 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from novamind.errors import AuthenticationError, NovamindError
+from novamind.errors import AuthenticationError, AuthorizationError, NovamindError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database
 from novamind.infrastructure.identity.accounts import API_KEY_PREFIX, Accounts
@@ -388,17 +389,27 @@ class Sessions:
             await self._end(session, principal.session_id, "logout")
 
     async def new_ticket(self, principal: Principal, patient_id: UUID) -> str:
-        """A ticket for one WebSocket about one patient, valid once and for seconds."""
-        ticket = new_secret()
-        async with self._database.transaction() as session:
-            await session.execute(
-                sa.insert(Ticket).values(
-                    digest=digest(ticket),
-                    session_id=principal.session_id,
-                    patient_id=patient_id,
-                    expires_at=datetime.now(UTC) + timedelta(seconds=TICKET_SECONDS),
+        """A ticket for one WebSocket about one patient, valid once and for seconds; expired ones are swept out.
+
+        Raises
+        ------
+        AuthorizationError
+            If the principal has no session that could end, but an API key.
+        """
+        ticket, now = new_secret(), datetime.now(UTC)
+        try:
+            async with self._database.transaction() as session:
+                await session.execute(sa.delete(Ticket).where(Ticket.expires_at <= now))
+                await session.execute(
+                    sa.insert(Ticket).values(
+                        digest=digest(ticket),
+                        session_id=principal.session_id,
+                        patient_id=patient_id,
+                        expires_at=now + timedelta(seconds=TICKET_SECONDS),
+                    )
                 )
-            )
+        except IntegrityError as error:
+            raise AuthorizationError("tickets are for sessions, not for API keys: get an access token") from error
         return ticket
 
     async def use_ticket(self, ticket: str) -> tuple[Principal, UUID]:

@@ -1,0 +1,445 @@
+"""The schema: types that show what REST gives, and resolvers that ask the clinic in the caller's name.
+
+Results are handed over as REST's own bodies; the types here only say what of them there is. What a list asks of each
+patient is gathered by a loader for each use case, so that a page costs as many queries as one patient.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from datetime import date, datetime
+from typing import Any, Final, TypeVar, dataclass_transform
+from uuid import UUID
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.dataloader import DataLoader
+from strawberry.extensions import SchemaExtension
+from strawberry.federation.schema import FederationAny
+from strawberry.scalars import JSON
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext, Info
+
+from novamind.errors import NotFoundError, ValidationError
+from novamind.infrastructure.identity.domain import Principal
+from novamind.infrastructure.patient_store import StoredRecord
+from novamind.pharmacogenomics.endpoints import ReviewBody
+from novamind.records import PatientRecord
+from novamind.server.clinic import Answers, Clinic, PatientSummary
+from novamind.server.graphql.limits import LONGEST_LIST, parsed
+from novamind.server.patients import CorrelationsBody, InsightsBody, stored_reports
+from novamind.symptoms.endpoints import ForecastsBody
+from novamind.twin.domain import Options
+from novamind.twin.plain import insights_to_dict, result_value
+
+T = TypeVar("T")
+_PAGE: Final = 20
+_MOST_REPORTS: Final = 500
+
+
+class Asking:
+    """Who asks, and what this one request has read already."""
+
+    def __init__(self, clinic: Clinic, caller: Principal) -> None:
+        self.clinic, self.caller = clinic, caller
+        self.summaries: DataLoader[UUID, PatientSummary] = DataLoader(self._each(clinic.summaries))
+        self.records: DataLoader[UUID, PatientRecord] = DataLoader(self._each(clinic.records))
+        self.histories: DataLoader[tuple[UUID, int | None], list[StoredRecord]] = DataLoader(self._histories)
+
+    def _each(self, use_case: Callable[[Principal, Collection[UUID]], Awaitable[Answers[Any]]]) -> Callable[..., Any]:
+        async def load(patient_ids: list[UUID]) -> list[Any]:
+            answers = await use_case(self.caller, patient_ids)
+            return [answers[patient_id] for patient_id in patient_ids]
+
+        return load
+
+    async def _histories(self, keys: list[tuple[UUID, int | None]]) -> list[Any]:
+        wanted = sorted({newest for _, newest in keys}, key=lambda newest: (newest is None, newest))
+        found = {
+            newest: await self.clinic.histories(self.caller, [one for one, n in keys if n == newest], newest)
+            for newest in wanted
+        }
+        return [found[newest][patient_id] for patient_id, newest in keys]
+
+
+Asked = Info[Asking, None]
+
+
+@dataclass_transform()
+def _type(described: type[T]) -> type[T]:
+    """A type whose docstring is its description."""
+    return strawberry.type(described, description=inspect.getdoc(described))
+
+
+def _field(of: object = None) -> Callable[[Callable[..., Any]], Any]:
+    """A field whose docstring is its description; ``of`` is its type where the resolver gives REST's own body."""
+
+    def made(resolver: Callable[..., Any]) -> Any:
+        return strawberry.field(resolver, graphql_type=of, description=inspect.getdoc(resolver))
+
+    return made
+
+
+@_type
+class SymptomReport:
+    """One report of one symptom, as it was stored."""
+
+    id: UUID
+    recorded_at: datetime
+    symptom: str
+    timestamp: datetime
+    value: float
+
+
+@_type
+class Course:
+    """A medication taken from one day to another."""
+
+    medication: str
+    start: date | None
+    end: date | None
+    dose_mg: float | None
+    stopped: bool
+
+
+@_type
+class Scale:
+    """An instrument's range."""
+
+    low: float
+    high: float
+    step: float | None
+    worse: str
+
+
+@_type
+class Trend:
+    """Change per week, with its 95 % interval."""
+
+    per_week: float
+    low: float
+    high: float
+    probability_worsening: float
+    direction: str
+    days: int
+
+
+@_type
+class Risk:
+    """Probability per day of reaching a threshold."""
+
+    threshold: float
+    probability: list[float]
+    alert_probability: float
+    periods: JSON
+
+
+@_type
+class Member:
+    """One model of the ensemble and its errors, in percent of the scale."""
+
+    name: str
+    weight: float
+    own_error: float | None
+    validation_error: float
+
+
+@_type
+class Forecast:
+    """The forecast of one symptom; quantiles are monotone and inside the scale."""
+
+    symptom: str
+    scale: Scale
+    history_until: date
+    days: list[date]
+    quantile_levels: list[float]
+    quantiles: list[list[float]]
+    median: list[float]
+    trend: Trend
+    risk: Risk | None
+    reliability: str
+    reliability_reasons: list[str]
+    members: list[Member]
+    importance: JSON
+    measured_coverage: JSON
+    insights: list[str]
+    model_version: str
+    seed: int
+
+
+@_type
+class Skipped:
+    """A symptom that cannot be forecast yet, and why."""
+
+    symptom: str
+    reason: str
+
+
+@_type
+class Forecasts:
+    """All forecasts of one record."""
+
+    forecasts: list[Forecast]
+    skipped: list[Skipped]
+
+
+@_type
+class SignalLink:
+    """How a signal and a symptom go together; positive lags: the signal leads."""
+
+    signal: str
+    symptom: str
+    detected: bool
+    score: float | None
+    p_value: float | None
+    q_value: float | None
+    lag_hours: float | None
+    lag_low: float | None
+    lag_high: float | None
+    sign: int | None
+    effect: float | None
+    effect_low: float | None
+    effect_high: float | None
+    explained_by: str | None
+    n_effective: float | None
+
+
+@_type
+class LeadingSignals:
+    """Which signals lead or follow which symptoms, after correction for how many there were."""
+
+    model_version: str
+    links: list[SignalLink]
+
+
+@_type
+class MedicationAdvice:
+    """What genotype and co-medication mean for each drug, with the source of each sentence."""
+
+    genotype: JSON
+    phenotypes: JSON
+    comedications: list[str]
+    conditions: list[str]
+    notes: list[str]
+    ranking: list[str]
+    comparison: JSON
+    drugs: JSON
+    disclaimer: str
+
+
+@_type
+class Evidence:
+    """On what a recommendation rests."""
+
+    service: str
+    statement: str
+    source: str
+    url: str
+
+
+@_type
+class Reliability:
+    """How far it can be relied on, and why."""
+
+    level: str
+    reason: str
+
+
+@_type
+class Recommendation:
+    """Something to consider."""
+
+    priority: int
+    when: str
+    topic: str
+    text: str
+    evidence: list[Evidence]
+    reliability: Reliability
+    proposes: list[str]
+    caveat: str
+
+
+@_type
+class Insights:
+    """What all services say together; a service that has nothing to say gives its reason."""
+
+    made_on: date
+    complete: bool
+    missing: JSON
+    options: JSON
+    model_versions: JSON
+    recommendations: list[Recommendation]
+    results: JSON
+    tracking: JSON
+    notes: list[str]
+    disclaimer: str
+
+
+@_type
+class AuditEntry:
+    """Somebody looked at or changed a record."""
+
+    sequence: int
+    at: str
+    actor: str
+    role: str
+    purpose: str
+    correlation_id: str
+    action: str
+    what: str
+    outcome: str
+    count: int
+    references: list[str]
+
+
+@strawberry.federation.type(keys=["id"], description="A patient whom the caller may see.")
+class Patient:
+    """A patient whom the caller may see."""
+
+    id: UUID
+    identifiers: JSON
+    name: str | None
+    birth_date: date | None
+    gender: str | None
+    timezone: str | None
+
+    @classmethod
+    def of(cls, summary: PatientSummary) -> "Patient":
+        """From the clinic's summary."""
+        stated = summary.details
+        born = stated.get("birth_date")
+        return cls(
+            id=summary.patient_id,
+            identifiers=JSON(dict(summary.identifiers)),
+            name=stated.get("name"),
+            birth_date=date.fromisoformat(born) if born else None,
+            gender=stated.get("gender"),
+            timezone=stated.get("timezone"),
+        )
+
+    @_field(list[SymptomReport] | None)
+    async def symptoms(self, info: Asked, newest: int = 100) -> Any:
+        """The newest reports, the first stored first."""
+        _check("newest", newest, _MOST_REPORTS)
+        return stored_reports(await info.context.histories.load((self.id, newest)))
+
+    @_field(list[Course] | None)
+    async def medications(self, info: Asked) -> Any:
+        """Courses of medication, the first stored first."""
+        return (await info.context.records.load(self.id)).medications
+
+    @_field(JSON | None)
+    async def genotype(self, info: Asked) -> Any:
+        """Gene to result; none where consent was withdrawn."""
+        return dict((await info.context.records.load(self.id)).genotype)
+
+    @_field(Forecasts | None)
+    async def forecasts(self, info: Asked, horizon: int = 14, threshold: float | None = None) -> Any:
+        """The forecast of each symptom, with intervals."""
+        _check("horizon", horizon, 30)
+        stored = await info.context.histories.load((self.id, None))
+        forecasts: ForecastsBody = await info.context.clinic.forecast_of(stored, horizon, threshold)
+        return forecasts
+
+    @_field(LeadingSignals | None)
+    async def leading_signals(self, info: Asked, lookback_days: int = 30) -> Any:
+        """Which signals lead which symptoms."""
+        _check("lookbackDays", lookback_days, 3650, least=7)
+        record = await info.context.records.load(self.id)
+        found = await info.context.clinic.correlations_of(record, lookback_days)
+        return CorrelationsBody(model_version=found.model_version, links=result_value(found)["links"])
+
+    @_field(MedicationAdvice | None)
+    async def medication_advice(self, info: Asked, medication: str | None = None) -> Any:
+        """A review of one drug, or of all psychiatric ones."""
+        if medication is not None and not 1 <= len(medication) <= 100:
+            raise ValidationError("medication must have 1 to 100 characters")
+        record = await info.context.records.load(self.id)
+        review = await info.context.clinic.advice_of(record, medication)
+        return await asyncio.to_thread(ReviewBody.of, review)
+
+    @_field(Insights | None)
+    async def insights(self, info: Asked, horizon: int = 14, lookback_days: int = 30) -> Any:
+        """What all services say together."""
+        _check("horizon", horizon, 30)
+        _check("lookbackDays", lookback_days, 3650, least=7)
+        record = await info.context.records.load(self.id)
+        options = Options(forecast_days=horizon, biometric_lookback_days=lookback_days)
+        insights = await info.context.clinic.insights_of(record, options)
+        return InsightsBody.model_validate(await asyncio.to_thread(insights_to_dict, insights))
+
+
+@strawberry.type
+class Query:
+    """What can be asked."""
+
+    @_field()
+    async def patients(self, info: Asked, limit: int = _PAGE, after: UUID | None = None) -> list[Patient] | None:
+        """Patients whom the caller may see, in the order of their ids; `after` the last one."""
+        _check("limit", limit, LONGEST_LIST)
+        found = await info.context.clinic.patients(info.context.caller, after, limit)
+        for summary in found:
+            info.context.summaries.prime(summary.patient_id, summary)
+        return [Patient.of(summary) for summary in found]
+
+    @_field()
+    async def patient(self, info: Asked, id: UUID) -> Patient | None:  # noqa: A002 - the name of the key
+        """One patient."""
+        return Patient.of(await info.context.summaries.load(id))
+
+    @_field(list[AuditEntry] | None)
+    async def audit_trail(self, info: Asked, patient_id: UUID, newest: int = 100) -> Any:
+        """One patient."""
+        _check("newest", newest, 1000)
+        return await info.context.clinic.audit_trail(info.context.caller, patient_id, newest)
+
+
+class Schema(strawberry.federation.Schema):
+    """The schema; what goes wrong is told to the log by whoever answers."""
+
+    def entities_resolver(self, info: Asked, representations: list[FederationAny]) -> list[FederationAny]:
+        """Resolve what a gateway refers to."""
+        return [_entity(info, one) for one in representations]  # type: ignore[misc]
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Leave it to the endpoint."""
+
+
+def schema(*, introspection: bool) -> Schema:
+    """Make the schema.
+
+    Parameters
+    ----------
+    introspection
+        Whether its form may be asked for.
+    """
+
+    class Bounded(SchemaExtension):
+        def on_parse(self) -> Iterator[None]:
+            asked = self.execution_context
+            asked.graphql_document = parsed(
+                asked.query or "", asked.variables or {}, asked.operation_name, introspection=introspection
+            )
+            yield
+
+    return Schema(Query, extensions=[Bounded], config=StrawberryConfig(default_resolver=_part))
+
+
+def _part(source: Any, name: str) -> Any:
+    return source.get(name) if isinstance(source, Mapping) else getattr(source, name)
+
+
+async def _entity(info: Asked, representation: Any) -> Patient:
+    stated = representation if isinstance(representation, Mapping) else {}
+    if stated.get("__typename") != "Patient":
+        raise NotFoundError("there is no entity of this type here")
+    try:
+        patient_id = UUID(str(stated.get("id")))
+    except ValueError as error:
+        raise ValidationError("the id of an entity is no UUID") from error
+    return Patient.of(await info.context.summaries.load(patient_id))
+
+
+def _check(name: str, value: int, most: int, least: int = 1) -> None:
+    if not least <= value <= most:
+        raise ValidationError(f"{name} must be {least} to {most}")
