@@ -95,6 +95,7 @@ def test_a_clinician_walks_every_page(walk: Any) -> None:
     assert page.locator(".picture svg").count() >= 3
     shown = page.inner_text("main")
     assert "biometrics-detector" in shown
+    assert "Insight(" not in shown
     assert "The record ends" not in shown  # the demo is of today
     page.get_by_role("combobox", name="Drug").select_option("venlafaxine")
     page.get_by_role("spinbutton", name="Weeks").fill("2")
