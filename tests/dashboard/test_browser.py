@@ -93,7 +93,10 @@ def test_a_clinician_walks_every_page(walk: Any) -> None:
     for heading in ("What to consider", "Forecast for 14 days", "Leading signals", "Medication", "Data quality"):
         assert page.get_by_role("heading", name=heading, exact=True).is_visible(), heading
     assert page.locator(".picture svg").count() >= 3
-    assert "biometrics-detector" in page.inner_text("main")
+    shown = page.inner_text("main")
+    assert "biometrics-detector" in shown
+    assert "Insight(" not in shown
+    assert "The record ends" not in shown  # the demo is of today
     page.get_by_role("combobox", name="Drug").select_option("venlafaxine")
     page.get_by_role("spinbutton", name="Weeks").fill("2")
     page.get_by_role("button", name="Simulate").click()

@@ -320,6 +320,9 @@ def test_a_symptom_table_is_stored_once(person: Any, world: World) -> None:
         assert sent.status_code == 201, sent.text
         assert "20 symptom report" in sent.text
     assert len(reports_of(world, patient_id)) == 20
+    other = new_patient(world)
+    assert somebody.post(f"/patients/{other}/upload", files=file).status_code == 201
+    assert len(reports_of(world, other)) == 20
 
 
 def test_a_wearable_table_and_a_bundle_are_stored(person: Any, world: World) -> None:

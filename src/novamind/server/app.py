@@ -96,8 +96,6 @@ def create_app(
         app.include_router(administration.routes)
         app.include_router(cds.routes)
         app.include_router(jobs.routes)
-        for pages in dashboard.PAGES:
-            app.include_router(pages)
         app.include_router(live.routes(metrics))
         app.include_router(graphql.routes(introspection=settings.environment != "production"))
         app.include_router(
@@ -108,6 +106,8 @@ def create_app(
             prefix="/api/v1",
             dependencies=[Depends(_may_use_populations)],
         )
+        for pages in dashboard.PAGES:
+            app.include_router(pages)
     register(app)
     _document(app)
     public = PUBLIC | static_files.PATHS | (frozenset() if only else dashboard.PUBLIC)

@@ -290,19 +290,7 @@ class Clinic:
 
     async def insights(self, principal: Principal, patient_id: UUID, options: Options) -> Insights:
         """What all services say together; what is missing says why."""
-        return (await self.reading(principal, patient_id, options)).insights
-
-    async def reading(self, principal: Principal, patient_id: UUID, options: Options) -> Reading:
-        """The record with what all services say of it."""
-        record = await self.record(principal, patient_id)
-        case = Case(record, datetime.now(UTC).date())
-        return Reading(case, await self._twin.generate_comprehensive_patient_insights(record.patient_id, case, options))
-
-    async def replayed(self, principal: Principal, patient_id: UUID) -> tuple[ForecastCheck, ...]:
-        """Whether a forecast from two weeks before the record's end would have held."""
-        record = await self.record(principal, patient_id)
-        twin = PatientTwin(record)
-        return await asyncio.to_thread(twin.replayed) if twin.case.instruments else ()
+        return await self.insights_of(await self.record(principal, patient_id), options)
 
     async def insights_of(self, record: PatientRecord, options: Options | None = None) -> Insights:
         """What all services say of a record that was read."""
@@ -330,6 +318,18 @@ class Clinic:
             return found
         error = InsufficientDataError if found.status is Status.NO_DATA else ServiceUnavailableError
         raise error(found.reason)
+
+    async def reading(self, principal: Principal, patient_id: UUID, options: Options) -> Reading:
+        """The record with what all services say of it."""
+        record = await self.record(principal, patient_id)
+        case = Case(record, datetime.now(UTC).date())
+        return Reading(case, await self._twin.generate_comprehensive_patient_insights(record.patient_id, case, options))
+
+    async def replayed(self, principal: Principal, patient_id: UUID) -> tuple[ForecastCheck, ...]:
+        """Whether a forecast from two weeks before the record's end would have held."""
+        record = await self.record(principal, patient_id)
+        twin = PatientTwin(record)
+        return await asyncio.to_thread(twin.replayed) if twin.case.instruments else ()
 
     async def what_if(self, principal: Principal, patient_id: UUID, regimen: Regimen) -> WhatIf:
         """What a drug at a dose would do in this patient."""

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
@@ -80,7 +80,6 @@ def _waiting(house: House) -> str:
 
 
 def _set(answer: Response, house: House, name: str, value: str, seconds: int) -> None:
-    same_site: Literal["lax"] = "lax"
     answer.set_cookie(
         name,
         value,
@@ -88,5 +87,5 @@ def _set(answer: Response, house: House, name: str, value: str, seconds: int) ->
         path="/",
         secure=house.settings.public_url.startswith("https://"),
         httponly=True,
-        samesite=same_site,
+        samesite="lax",
     )

@@ -8,8 +8,9 @@ import numpy as np
 from markupsafe import Markup
 
 from novamind.biometrics.domain import Link
+from novamind.biometrics.early_warning import EarlyWarning
 from novamind.biometrics.plots import link_map
-from novamind.biometrics.results import Correlations
+from novamind.biometrics.results import Correlations, PersonLinks
 from novamind.infrastructure.patient_store import StoredRecord
 from novamind.pharmacogenomics import DrugReview, Review
 from novamind.pharmacogenomics.domain import Source
@@ -33,6 +34,7 @@ _TITLES: Final = {
 }
 _OLD_DAYS: Final = 14
 _FIRST_OPTIONS: Final = 8
+_SHOWN_ALARMS: Final = 5
 _GROUPS: Final = frozenset({"antidepressant", "antipsychotic"})
 _GROUP: Final = "antidepressant"
 
@@ -123,7 +125,10 @@ def _signals(found: Correlations | None) -> dict[str, Any] | None:
     return {
         "confirmed": [_link(link) for link in sorted(person.links, key=lambda k: -k.score) if link.detected],
         "others": [_link(link) for link in sorted(person.links, key=lambda k: k.q_value) if not link.detected],
-        "sentences": person.insights,
+        "told": person.insights,
+        "warnings": [_warning(one, person) for one in person.early_warning[-_SHOWN_ALARMS:]],
+        "anomalies": _anomalies(person),
+        "plan": person.monitoring_plan,
         "skipped": dict(person.skipped),
         "reliability": person.reliability,
         "fdr": found.fdr,
@@ -133,11 +138,45 @@ def _signals(found: Correlations | None) -> dict[str, Any] | None:
     }
 
 
+def _warning(one: EarlyWarning, person: PersonLinks) -> dict[str, Any]:
+    """A leading signal has moved: what it may foretell, and when."""
+    return {
+        "signal": one.signal.replace("_", " "),
+        "symptom": one.symptom.replace("_", " "),
+        "since": wording.date(_day(person, one.hour)),
+        "moved": f"{one.deviation:+.1f}",
+        "expected": f"{one.expected_change:+.2f}",
+        "expected_interval": f"{one.expected_low:+.2f} to {one.expected_high:+.2f}",
+        "horizon": f"{one.horizon_hours:.0f} h",
+        "horizon_interval": f"{one.horizon_low:.0f} to {one.horizon_high:.0f} h",
+        "reliability": one.reliability,
+    }
+
+
+def _anomalies(person: PersonLinks) -> list[dict[str, Any]]:
+    """The newest departures of signals from the person's own baseline."""
+    found = sorted(
+        ((one, name) for name, of_signal in person.anomalies.items() for one in of_signal),
+        key=lambda pair: pair[0].alarm_hour,
+    )
+    return [
+        {
+            "signal": name.replace("_", " "),
+            "period": wording.period(_day(person, one.start_hour), _day(person, one.alarm_hour)),
+            "size": f"{one.mean_deviation:+.1f}",
+            "evidence": f"{one.evidence:.1f}",
+        }
+        for one, name in found[-_SHOWN_ALARMS:]
+    ]
+
+
+def _day(person: PersonLinks, hour: int) -> np.datetime64:
+    day: np.datetime64 = person.series.at(hour).astype("datetime64[D]")
+    return day
+
+
 def _link(link: Link) -> dict[str, Any]:
-    if link.lag_low <= 0 <= link.lag_high:
-        course = "at about the same time"
-    else:
-        course = "leads" if link.lag_hours > 0 else "follows"
+    course = "leads" if link.leads else "at about the same time" if link.lag_high >= 0 else "follows"
     return {
         "signal": link.signal.replace("_", " "),
         "symptom": link.symptom.replace("_", " "),

@@ -29,6 +29,7 @@ from novamind.settings import Settings
 _TABLES: Final = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _KNOWN: Final = (*_TABLES, ".json", ".xml", ".zip", ".fit")
 _MOST_NOTES: Final = 20
+_IN_MEMORY: Final = "/dev/shm"  # noqa: S108 - a folder of its own is made in it
 
 routes = APIRouter(prefix="/patients/{patient_id}/upload", include_in_schema=False)
 
@@ -44,7 +45,7 @@ async def form(request: Request, house: AtHome, caller: Caller, patient_id: Pati
 async def upload(
     request: Request, house: AtHome, caller: Caller, patient_id: PatientId, file: Annotated[UploadFile, File()]
 ) -> Response:
-    """Read a file and store all of it or nothing; the same file sent twice is stored once."""
+    """Read a file and store it, each kind of data whole; the same file sent twice is stored once."""
     patient = await house.clinic.patient(caller, patient_id)
     content = await file.read()
     suffix = Path(file.filename or "").suffix.lower()
@@ -54,7 +55,8 @@ async def upload(
     except FhirImportError as error:
         told = [issue.diagnostics for issue in error.outcome.issues]
         return page(request, "uploaded.html", {"patient": patient, "stored": None, "notes": told[:_MOST_NOTES]}, 422)
-    stored = await house.clinic.import_record(caller, patient_id, record, hashlib.sha256(content).hexdigest()[:40])
+    once = hashlib.sha256(patient_id.bytes + content).hexdigest()
+    stored = await house.clinic.import_record(caller, patient_id, record, once)
     shown = {kind.replace("_", " "): count for kind, count in stored.items() if count}
     return page(request, "uploaded.html", {"patient": patient, "stored": shown, "notes": notes[:_MOST_NOTES]}, 201)
 
@@ -76,13 +78,15 @@ def read(
     if suffix == ".json" and b'"resourceType"' in content:
         found = read_fhir(content, settings=settings)
         return found.record, [issue.diagnostics for issue in found.outcome.issues]
-    with tempfile.TemporaryDirectory() as folder:  # the readers take paths; it is gone before the answer
+    # The readers take paths; where the system has a folder in memory, nothing of the file gets onto a disk.
+    with tempfile.TemporaryDirectory(dir=_IN_MEMORY if Path(_IN_MEMORY).is_dir() else None) as folder:
         path = Path(folder) / f"file{suffix}"
         path.write_bytes(content)
         if suffix in _TABLES:
             table = read_table(path, settings)
             if "signal" not in table.columns:
-                return PatientRecord(str(patient_id), zone, symptoms=symptom_frame(_own(table, patient_id))), []
+                frame = symptom_frame(_own(table, patient_id), timezone=zone)
+                return PatientRecord(str(patient_id), zone, symptoms=frame), []
         export = read_wearables(path, patient_id=str(patient_id), timezone=zone, settings=settings)
     frame = signal_frame(_own(export.frame, patient_id), timezone=zone)
     return PatientRecord(str(patient_id), zone, signals=frame), _left_out(export.summary)
