@@ -343,6 +343,7 @@ def docs(found: dict[str, Any]) -> None:
             [
                 ["first request of the process, models unread", f"{insights['first_of_the_process_s']:.2f}"],
                 ["others, nothing of them computed before", cold],
+                ["services that were missing then", ", ".join(insights["missing"]) or "none"],
             ],
         ),
     }
