@@ -142,7 +142,8 @@ def test_a_list_asks_the_database_as_often_as_one_patient_does(world: World, fie
     for limit in (1, 3):
         world.house.foundation.vault._ciphers.clear()
         with statements(world) as told:
-            patients = data(world, f"{{ patients(limit: {limit}) {{ id {fields} }} }}", "service1")["patients"]
+            answer = asked(world, f"{{ patients(limit: {limit}) {{ id {fields} }} }}", "service1")
+            patients = answer["data"]["patients"]  # some may have no reports yet
         assert len(patients) == limit
         counts.append(told)
     one, several = counts

@@ -93,7 +93,7 @@ class Outbox:
         An event whose handler fails is tried again later, :data:`ATTEMPTS` times in all; then it stays in the
         outbox until somebody looks, and holds up nobody.
         """
-        published = 0
+        published = []
         for row in await self._claim(limit):
             event = Event(row.event_id, row.kind, row.patient_id, tuple(map(UUID, row.record_ids)), row.created_at)
             try:
@@ -101,10 +101,11 @@ class Outbox:
             except Exception as error:
                 log.error(_NOT_HANDLED, correlation_id=str(row.event_id), exc_info=error)
                 continue
+            published.append(row.position)
+        if published:  # in one transaction, since every commit keeps callers waiting
             async with self._database.transaction() as session:
-                await session.execute(sa.delete(OutboxEvent).where(OutboxEvent.position == row.position))
-            published += 1
-        return published
+                await session.execute(sa.delete(OutboxEvent).where(OutboxEvent.position.in_(published)))
+        return len(published)
 
     async def failed(self) -> int:
         """Events that are not tried any more."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from novamind.populations.store import TwinRepository
 
 TRAIN: Final = "train-twins"
+_opening = Lock()
 _PAUSE_SECONDS: Final = 2.0
 _PRIVACY_OFFICER: Final = message("tell the privacy officer: a record was opened in an emergency")
 _UNSENT: Final = message("events wait, since the database does not answer")
@@ -75,9 +77,14 @@ async def publish(foundation: "Foundation") -> None:
             await asyncio.sleep(_PAUSE_SECONDS)
 
 
-@lru_cache(maxsize=4)
 def twin_repository(database_url: str, folder: Path) -> "TwinRepository":
     """The store of population twins, which is another database than the patients'."""
+    with _opening:  # opening brings the schema up to date, which two threads must not do at once
+        return _opened(database_url, folder)
+
+
+@lru_cache(maxsize=4)
+def _opened(database_url: str, folder: Path) -> "TwinRepository":
     from novamind.populations.store import TwinRepository
 
     return TwinRepository(database_url, folder)

@@ -20,7 +20,8 @@ from novamind.errors import (
     ServiceUnavailableError,
     ValidationError,
 )
-from novamind.infrastructure.audit import Access, AuditLog
+from novamind.infrastructure.audit import Access, AuditLog, Event
+from novamind.infrastructure.cache import SealedCache
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
 from novamind.infrastructure.identity.sessions import access_of
@@ -106,7 +107,7 @@ class Clinic:
     ----------
     access
         Decides who may.
-    store, audit
+    store, audit, cache
         Those of the running system.
     symptoms, pharmacogenomics, twin
         The services.
@@ -117,6 +118,7 @@ class Clinic:
         access: AccessControl,
         store: PatientStore,
         audit: AuditLog,
+        cache: SealedCache,
         symptoms: SymptomForecastingService,
         pharmacogenomics: PharmacogenomicsService,
         twin: DigitalTwinIntegrationService,
@@ -124,6 +126,7 @@ class Clinic:
         self._access = access
         self._store = store
         self._audit = audit
+        self._cache = cache
         self._symptoms = symptoms
         self._pharmacogenomics = pharmacogenomics
         self._twin = twin
@@ -216,12 +219,19 @@ class Clinic:
         stored = await self._store.read(patient_id, Kind.MEDICATION, access)
         return [(one.record_id, _course(_mapping(one))) for one in stored]
 
-    async def forecast(
-        self, principal: Principal, patient_id: UUID, horizon: int, threshold: float | None
-    ) -> ForecastsBody:
-        """Forecast each symptom."""
-        stored = _right((await self.histories(principal, [patient_id]))[patient_id])
-        return await self.forecast_of(stored, horizon, threshold)
+    async def forecast(self, principal: Principal, patient_id: UUID, horizon: int, threshold: float | None) -> bytes:
+        """Forecast each symptom: the JSON of a :class:`ForecastsBody`, out of the cache if nothing has changed."""
+        access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
+        revision = await self._store.revision(patient_id)
+        what = ("forecast", self._symptoms.model.version, str(horizon), str(threshold))
+        kept = await self._cache.get(patient_id, revision, *what)
+        if kept is not None:
+            await self._audit.append(Event(access=access, action="read", what=Kind.FORECAST, patient_id=patient_id))
+            return kept
+        stored = await self._store.read(patient_id, Kind.SYMPTOM_REPORT, access)
+        made = (await self.forecast_of(stored, horizon, threshold)).model_dump_json().encode()
+        await self._cache.put(patient_id, revision, *what, value=made)
+        return made
 
     async def forecast_of(self, stored: Sequence[StoredRecord], horizon: int, threshold: float | None) -> ForecastsBody:
         """Forecast each symptom of a history that was read."""

@@ -1,7 +1,7 @@
 """Everything that a running server stands on, joined in one object."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from novamind.infrastructure.audit import Access
 from novamind.infrastructure.bootstrap import Foundation, open_foundation
+from novamind.infrastructure.cache import MemoryShelf, RedisShelf, SealedCache, Shelf
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.wiring import Identity, open_identity
 from novamind.infrastructure.jobs import Jobs
@@ -50,13 +51,16 @@ async def open_house(
     ServiceUnavailableError
         If the database does not answer.
     """
-    async with open_foundation(settings) as foundation:
+    async with open_foundation(settings) as foundation, AsyncExitStack() as stack:
         identity = open_identity(settings, foundation, passwords)
         await register_first_party(foundation.database, settings.public_url)
+        shelf = _shelf(settings)
+        stack.push_async_callback(shelf.close)
         clinic = Clinic(
             identity.access,
             foundation.store,
             foundation.audit,
+            SealedCache(shelf, foundation.vault, foundation.index),
             default_service(),
             PharmacogenomicsService(),
             DigitalTwinIntegrationService(),
@@ -69,3 +73,11 @@ async def open_house(
             background.jobs(settings, foundation),
             metrics or CollectorRegistry(),
         )
+
+
+def _shelf(settings: Settings) -> Shelf:
+    """Where cached results lie: in Redis for all processes, or in this one."""
+    own = MemoryShelf(settings.cache_entries, settings.cache_ttl)
+    if settings.redis_url is None:
+        return own
+    return RedisShelf(settings.redis_url.get_secret_value(), settings.cache_ttl, own)

@@ -13,7 +13,7 @@ import json
 import time
 from collections import Counter
 from contextlib import suppress
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Final, cast
 from uuid import UUID
 
 import pydantic
@@ -205,15 +205,15 @@ async def _forecast(house: House, principal: Principal, patient_id: UUID) -> str
     except (AuthorizationError, NotFoundError, ServiceUnavailableError):
         raise
     except NovamindError as error:
-        return _said("problem", {"detail": str(error)})
-    said = _said("forecast", forecast.model_dump(mode="json"))
+        return _problem(str(error))
+    said = '{"type":"forecast",' + forecast.decode()[1:]
     if len(said) > _LARGEST_PUSH:
-        return _said("problem", {"detail": "the forecast is too large to be sent here; read it over REST"})
+        return _problem("the forecast is too large to be sent here; read it over REST")
     return said
 
 
-def _said(kind: str, content: dict[str, Any]) -> str:
-    return json.dumps({"type": kind, **content}, allow_nan=False)
+def _problem(detail: str) -> str:
+    return json.dumps({"type": "problem", "detail": detail})
 
 
 async def _send(socket: WebSocket, text: str) -> None:

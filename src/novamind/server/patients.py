@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -357,16 +357,17 @@ async def read_medications(house: AtHome, caller: Caller, patient_id: PatientId)
     )
 
 
-@routes.get("/{patient_id}/forecast", operation_id="forecastPatient")
+@routes.get("/{patient_id}/forecast", operation_id="forecastPatient", response_model=ForecastsBody)
 async def forecast_patient(
     house: AtHome,
     caller: Caller,
     patient_id: PatientId,
     horizon: Horizon = 14,
     threshold: Annotated[float | None, Query(allow_inf_nan=False, description="A score whose risk is wanted.")] = None,
-) -> ForecastsBody:
+) -> Response:
     """Forecast each symptom, with calibrated intervals."""
-    return await house.clinic.forecast(caller, patient_id, horizon, threshold)
+    forecast = await house.clinic.forecast(caller, patient_id, horizon, threshold)
+    return Response(forecast, media_type="application/json")
 
 
 @routes.post("/{patient_id}/medication-advice", operation_id="adviseMedication")

@@ -10,7 +10,7 @@ import structlog
 
 from novamind.errors import AuthorizationError, NotFoundError, NovamindError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
-from novamind.infrastructure.database import Database
+from novamind.infrastructure.database import Database, Together
 from novamind.infrastructure.events import record_event
 from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties, ground
@@ -51,6 +51,7 @@ class AccessControl:
         self._seal = seal
         self._attempts = attempts
         self._emergency_lifetime = emergency_lifetime
+        self._together = Together(self._ties_of_all)
 
     async def permit(self, principal: Principal, permission: Permission) -> Access:
         """Let pass what is about no single patient.
@@ -100,7 +101,10 @@ class AccessControl:
         else:
             query = query.where(Patient.organisation_id == principal.organisation_id)
         if principal.role is Role.CLINICIAN:
-            query = query.where(Patient.patient_id.in_(sa.select(Relationship.patient_id).where(*_treats(principal))))
+            treated = sa.select(Relationship.patient_id).where(
+                Relationship.clinician_id == principal.subject, *_goes_on(datetime.now(UTC))
+            )
+            query = query.where(Patient.patient_id.in_(treated))
         if after is not None:
             query = query.where(Patient.patient_id > after)
         async with self._database.snapshot() as session:
@@ -173,16 +177,37 @@ class AccessControl:
 
     async def _ties(self, principal: Principal, patient_ids: Collection[UUID]) -> dict[UUID, Ties]:
         """What ties the principal to each patient that there is."""
-        treats = sa.exists().where(Relationship.patient_id == Patient.patient_id, *_treats(principal))
-        emergency = (
-            sa.select(sa.func.max(EmergencyAccess.expires_at))
-            .where(EmergencyAccess.patient_id == Patient.patient_id, EmergencyAccess.user_id == principal.subject)
-            .scalar_subquery()
+        return await self._together.do((principal.subject, patient_ids))
+
+    async def _ties_of_all(self, asked: Sequence[tuple[UUID, Collection[UUID]]]) -> list[dict[UUID, Ties]]:
+        """The same for several callers, from one moment with three queries."""
+        subjects, patients = {who for who, _ in asked}, {one for _, patient_ids in asked for one in patient_ids}
+        now = datetime.now(UTC)
+        of_patients = sa.select(Patient.patient_id, Patient.organisation_id).where(Patient.patient_id.in_(patients))
+        treated = sa.select(Relationship.clinician_id, Relationship.patient_id).where(
+            Relationship.clinician_id.in_(subjects), Relationship.patient_id.in_(patients), *_goes_on(now)
         )
-        query = sa.select(Patient.patient_id, Patient.organisation_id, treats, emergency)
+        opened = (
+            sa.select(EmergencyAccess.user_id, EmergencyAccess.patient_id, sa.func.max(EmergencyAccess.expires_at))
+            .where(
+                EmergencyAccess.user_id.in_(subjects),
+                EmergencyAccess.patient_id.in_(patients),
+                EmergencyAccess.expires_at > now,
+            )
+            .group_by(EmergencyAccess.user_id, EmergencyAccess.patient_id)
+        )
         async with self._database.snapshot() as session:
-            rows = await session.execute(query.where(Patient.patient_id.in_(patient_ids)))
-            return {one: Ties(organisation_id, treated, until) for one, organisation_id, treated, until in rows}
+            organisations = {patient_id: belongs for patient_id, belongs in await session.execute(of_patients)}  # noqa: C416
+            treats = {(who, patient_id) for who, patient_id in await session.execute(treated)}
+            until = {(who, patient_id): ends for who, patient_id, ends in await session.execute(opened)}
+        return [
+            {
+                one: Ties(organisations[one], (who, one) in treats, until.get((who, one)))
+                for one in patient_ids
+                if one in organisations
+            }
+            for who, patient_ids in asked
+        ]
 
     async def _refused(self, principal: Principal, permission: Permission, *patient_ids: UUID | None) -> None:
         access = access_of(principal, "none")
@@ -201,13 +226,8 @@ class AccessControl:
         )
 
 
-def _treats(principal: Principal) -> tuple[sa.ColumnElement[bool], ...]:
-    now = datetime.now(UTC)
-    return (
-        Relationship.clinician_id == principal.subject,
-        Relationship.begins_at <= now,
-        sa.or_(Relationship.ends_at.is_(None), Relationship.ends_at > now),
-    )
+def _goes_on(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return Relationship.begins_at <= now, sa.or_(Relationship.ends_at.is_(None), Relationship.ends_at > now)
 
 
 def _reason(principal: Principal) -> str:

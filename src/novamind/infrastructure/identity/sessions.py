@@ -8,7 +8,7 @@ account exists, and there is no half-way token.
 import base64
 import hashlib
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import AuthenticationError, AuthorizationError, NovamindError
 from novamind.infrastructure.audit import Access, AuditLog, Event
-from novamind.infrastructure.database import Database
+from novamind.infrastructure.database import Database, Together
 from novamind.infrastructure.identity.accounts import API_KEY_PREFIX, Accounts
 from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.domain import PERMISSIONS, Permission, Principal, Role, audience
@@ -110,6 +110,9 @@ def correlation_id() -> str:
     return str(structlog.contextvars.get_contextvars().get("correlation_id", "none"))
 
 
+_Live = tuple[Session, User | None, OAuthClient]
+
+
 class Sessions:
     """Opens, checks, prolongs and ends sessions.
 
@@ -141,6 +144,7 @@ class Sessions:
         self._lifetimes = lifetimes
         self._limits = limits
         self._second_factor_needed = second_factor_needed
+        self._together = Together(self._live_of_all)
 
     async def check_request(self, request: AuthorizationRequest) -> None:
         """Refuse a client or a redirect address that is not registered, before anything is sent there.
@@ -343,8 +347,7 @@ class Sessions:
             return await self._authenticate_key(bearer)
         claims = self._tokens.read(bearer)
         now = datetime.now(UTC)
-        async with self._database.snapshot() as session:
-            found = await self._live(session, Session.session_id == claims.session_id, now)
+        found = await self._together.do(claims.session_id)
         if found is None:
             raise AuthenticationError(_ENDED)
         principal = self._principal(*found)
@@ -377,8 +380,7 @@ class Sessions:
         AuthenticationError
             If it has ended.
         """
-        async with self._database.snapshot() as session:
-            found = await self._live(session, Session.session_id == session_id, datetime.now(UTC))
+        found = await self._together.do(session_id)
         if found is None:
             raise AuthenticationError(_ENDED)
         return self._principal(*found)
@@ -460,15 +462,23 @@ class Sessions:
         role = Role(str(client.role))
         return Principal(client.client_id, key_id, role, client.organisation_id, None, scopes)
 
-    async def _live(
-        self, session: AsyncSession, which: sa.ColumnElement[bool], now: datetime
-    ) -> tuple[Session, User | None, OAuthClient] | None:
-        query = (
+    async def _live(self, session: AsyncSession, which: sa.ColumnElement[bool], now: datetime) -> _Live | None:
+        found = (await session.execute(self._living(now).where(which))).one_or_none()
+        return None if found is None else (found[0], found[1], found[2])
+
+    async def _live_of_all(self, session_ids: Sequence[UUID]) -> list[_Live | None]:
+        """The sessions of several callers, those that have not ended, with one query."""
+        query = self._living(datetime.now(UTC)).where(Session.session_id.in_(set(session_ids)))
+        async with self._database.snapshot() as session:
+            found = {row[0].session_id: (row[0], row[1], row[2]) for row in await session.execute(query)}
+        return [found.get(session_id) for session_id in session_ids]
+
+    def _living(self, now: datetime) -> "sa.Select[Session, User, OAuthClient]":
+        return (
             sa.select(Session, User, OAuthClient)
             .join(OAuthClient, OAuthClient.client_id == Session.client_id)
             .outerjoin(User, User.user_id == Session.user_id)
             .where(
-                which,
                 Session.ended_at.is_(None),
                 Session.expires_at > now,
                 Session.last_seen_at > now - self._lifetimes.idle,
@@ -476,8 +486,6 @@ class Sessions:
                 OAuthClient.disabled_at.is_(None),
             )
         )
-        found = (await session.execute(query)).one_or_none()
-        return None if found is None else (found[0], found[1], found[2])
 
     def _principal(self, row: Session, user: User | None, client: OAuthClient) -> Principal:
         scopes = frozenset(map(Permission, row.scopes))
