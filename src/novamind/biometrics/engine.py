@@ -22,8 +22,8 @@ DRAWS = 200
 _HELD = 2.0
 #: Share of the draws from which the tail of the chance distribution is taken.
 _TAIL = 0.15
-#: Mean excess of evidence in that tail up to which reports count in full. Normal reports stay below it (0.15 to 0.45
-#: in simulated records of 30 to 180 days).
+#: Mean excess of evidence in that tail up to which reports count in full. A Bayes factor's must be below 1 (Markov's
+#: inequality); ordinary simulated records of 30 to 180 days have 0.15 to 0.45.
 _FULL_EXCESS = 0.5
 
 
