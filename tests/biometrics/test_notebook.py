@@ -80,7 +80,7 @@ def test_short_and_constant_series_are_left_out_with_the_reason(record: PersonSe
     found = nm.biometrics.correlate(tables.biometrics.drop_nulls(), tables.symptoms)
     skipped = found.person().skipped
     assert set(skipped) == {"three", "flat", "never"}
-    assert "values" in skipped["three"]
+    assert "hours" in skipped["three"]
     assert "values" in skipped["flat"]
     assert "same" in skipped["never"]
     assert set(found.links["signal"]) == {"hrv", "steps"}

@@ -176,6 +176,7 @@ def _summary(person: "PersonLinks") -> str:
         lines.append(f"{'Left out':<14}{what}: {reason}")
     for said in person.insights:
         lines += ["", said.text, *([said.action] if said.action else [])]
+    lines.append("")
     for warning in person.early_warning[-_WARNINGS_SHOWN:]:
         when = str(person.series.at(warning.hour).astype("datetime64[m]")).replace("T", " ")
         lines.append(f"{'Warning':<14}{when}: {warning.symptom} to {'rise' if warning.direction > 0 else 'fall'} in "

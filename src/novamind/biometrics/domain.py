@@ -57,6 +57,10 @@ class PersonSeries:
         """Length of the record."""
         return len(self.hourly)
 
+    def has_sample(self, signal: int) -> Mask:
+        """``(hours,)``: cells in which a sample of the signal stands, not one held on from earlier."""
+        return np.isfinite(self.hourly[:, signal]) if self.measured is None else self.measured[:, signal]
+
     def at(self, hour: int) -> np.datetime64:
         """Local time at which an hourly cell begins, in microseconds."""
         return self.start + np.timedelta64(hour * 3_600_000_000, "us")

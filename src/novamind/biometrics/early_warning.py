@@ -159,8 +159,9 @@ def _warning(link: Link, hour: int, deviation: float) -> EarlyWarning:
     way = "above" if deviation > 0 else "below"
     evidence = (
         f"{link.signal} lies {abs(deviation):.1f} SD {way} its baseline; in this record it led {link.symptom} by "
-        f"{link.lag_hours:.0f} h ({link.lag_low:.0f} to {link.lag_high:.0f}), q = {link.q_value:.2g}, "
-        f"{link.n_effective:.0f} independent pairs"
+        f"{link.lag_hours:.0f} h ({link.lag_low:.0f} to {link.lag_high:.0f}), "
+        f"{'q < 0.001' if link.q_value < 0.001 else f'q = {link.q_value:.2g}'}, "
+        f"{link.n_effective:.0f} effective reports"
     )
     return EarlyWarning(
         link.signal, link.symptom, hour, deviation, change, ends[0], ends[1], 1 if change > 0 else -1,

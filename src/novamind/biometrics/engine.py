@@ -15,15 +15,15 @@ MIN_REPORTS, MIN_ANSWERS = 15, 2
 #: Reports other than the commonest answer below which no link of a symptom is confirmed: a few rare answers may come
 #: together with anything (ten events a covariate: Peduzzi et al. 1996, J Clin Epidemiol 49:1373).
 MIN_OTHER_ANSWERS = 10
-#: Hours with a value, and different values, below which a signal is not analysed.
+#: Hours with a value of their own, and different values, below which a signal is not analysed.
 MIN_HOURS, MIN_VALUES = 24, 5
 DRAWS = 200
 #: Log Bayes factor from which a signal is held in the model while the others are looked at.
 _HELD = 2.0
 #: Share of the draws from which the tail of the chance distribution is taken.
 _TAIL = 0.15
-#: Mean excess of evidence in that tail up to which reports count in full. Normal reports stay below it (0.15 to 0.45
-#: in simulated records of 30 to 180 days).
+#: Mean excess of evidence in that tail up to which reports count in full. A Bayes factor's must be below 1 (Markov's
+#: inequality); ordinary simulated records of 30 to 180 days have 0.15 to 0.45.
 _FULL_EXCESS = 0.5
 
 
@@ -87,9 +87,9 @@ def usable_signals(person: PersonSeries) -> tuple[Integers, dict[str, str]]:
     """Signals that can be analysed, and why the others cannot."""
     skipped, kept = {}, []
     for b, name in enumerate(person.signals):
-        values = person.hourly[np.isfinite(person.hourly[:, b]), b]
+        values = person.hourly[person.has_sample(b), b]
         if len(values) < MIN_HOURS:
-            skipped[name] = f"fewer than {MIN_HOURS} hours with a value"
+            skipped[name] = f"fewer than {MIN_HOURS} hours with a value of their own"
         elif len(np.unique(values[: 10 * MIN_HOURS])) < MIN_VALUES and len(np.unique(values)) < MIN_VALUES:
             skipped[name] = f"fewer than {MIN_VALUES} different values"
         else:

@@ -46,9 +46,9 @@ _OTHER_MINUTES = 5.0
 _SAME_DEVICE_SHARE = 0.1
 
 #: What a clinician may want to look at, by the start of a signal's name. Offers, never orders.
-_ACTIVITY = "It may be worth discussing whether activity could be planned on quiet days, if the person wants to."
+_ACTIVITY = "It may be worth discussing how active and quiet days are spread over the week, if the person wants to."
 _AROUSAL = "It may be worth asking about arousal, stimulants, infection or a change of medication on such days."
-_VARIABILITY = "It may be worth asking what went before days of low variability: load, alcohol, infection, conflict."
+_VARIABILITY = "It may be worth asking what went before such days: load, rest, alcohol, infection, conflict."
 _ACTIONS = {
     "sleep": "It may be worth asking how the nights went and whether sleep times could be steadied.",
     "hrv": _VARIABILITY,

@@ -32,7 +32,9 @@ def anomalies(person: PersonSeries, deviation: dict[str, Floats], seed: int = 0)
     """Departures from the baselines, one false alarm a quarter for all signals together on average."""
     if not deviation:
         return {}
-    own = np.stack([np.where(_own(person, name), values, np.nan) for name, values in deviation.items()])
+    own = np.stack(
+        [np.where(person.has_sample(person.signals.index(name)), each, np.nan) for name, each in deviation.items()]
+    )
     return dict(zip(deviation, detect_anomalies(own, _first_hour(person), seed=seed), strict=True))
 
 
@@ -41,12 +43,7 @@ def lasting_changes(person: PersonSeries) -> dict[str, tuple[ChangePoint, ...]]:
     first = _first_hour(person)
     return {
         person.signals[b]: change_points(
-            daily_levels(np.where(_own(person, person.signals[b]), person.hourly[:, b], np.nan), first)
+            daily_levels(np.where(person.has_sample(int(b)), person.hourly[:, b], np.nan), first)
         )
         for b in usable_signals(person)[0]
     }
-
-
-def _own(person: PersonSeries, signal: str) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    b = person.signals.index(signal)
-    return np.isfinite(person.hourly[:, b]) if person.measured is None else person.measured[:, b]
