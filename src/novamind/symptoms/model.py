@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,46 +66,29 @@ class Prediction:
 
     Attributes
     ----------
-    members
-        Each member's own quantiles, ``(members, series, horizon, 21)`` on the unit scale.
-    combined
-        The members' weighted average before calibration, ``(series, horizon, 21)``.
     quantiles
-        The same calibrated, not rounded to steps.
+        The members' calibrated average, ``(series, horizon, 21)`` on the unit scale, not rounded to steps.
     weights
         ``(series, horizon, members)``.
     """
 
     summary: Summary
-    members: Array
-    combined: Array
     quantiles: Array
     weights: Array
     backtest: Backtest
 
     @classmethod
-    def join(cls, parts: Iterable["Prediction"], series: int) -> "Prediction":
-        """What was said of several batches, ``series`` in all, as one; each batch is let go once it is copied."""
-        summaries, arrays, begin = [], {}, 0
-        for part in parts:
-            summaries.append(part.summary)
-            end = begin + len(part.quantiles)
-            for name, values, axis in part._arrays():
-                if name not in arrays:
-                    shape = (*values.shape[:axis], series, *values.shape[axis + 1 :])
-                    arrays[name] = np.empty(shape, values.dtype)
-                arrays[name][(slice(None),) * axis + (slice(begin, end),)] = values
-            begin = end
-        backtest = Backtest(*(arrays.pop(name) for name in ("loss", "days", "ratio")))
-        return cls(Summary.join(summaries), backtest=backtest, **arrays)
-
-    def _arrays(self) -> Iterator[tuple[str, Array, int]]:
-        """Name, values and the axis of the series."""
-        yield "members", self.members, 1
-        for name in ("combined", "quantiles", "weights"):
-            yield name, getattr(self, name), 0
-        for name in ("loss", "days", "ratio"):
-            yield name, getattr(self.backtest, name), 0
+    def join(cls, parts: Sequence["Prediction"]) -> "Prediction":
+        """What was said of several batches, as one."""
+        loss, days, ratio = (
+            np.concatenate([getattr(p.backtest, name) for p in parts]) for name in ("loss", "days", "ratio")
+        )
+        return cls(
+            Summary.join([p.summary for p in parts]),
+            np.concatenate([p.quantiles for p in parts]),
+            np.concatenate([p.weights for p in parts]),
+            Backtest(loss, days, ratio),
+        )
 
 
 @dataclass(frozen=True)
@@ -139,7 +122,7 @@ class SymptomModel:
             return self._predict(histories, horizon)
         chunks = (histories.rows(slice(i, i + _CHUNK)) for i in range(0, len(histories), _CHUNK))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return Prediction.join(pool.map(lambda chunk: self._predict(chunk, horizon), chunks), len(histories))
+            return Prediction.join(list(pool.map(lambda chunk: self._predict(chunk, horizon), chunks)))
 
     def _predict(self, histories: Histories, horizon: int) -> Prediction:
         origins = Origins.present(histories).and_earlier(BACKTEST_DAYS, _BACKTEST_REPORTS, _BACKTEST_HORIZON)
@@ -150,9 +133,8 @@ class SymptomModel:
         weights = self.stack.member_weights(
             summary.reports, horizon, backtest.loss / summary.spread[:, None], backtest.days
         )
-        combined = combine(quantiles[0], weights)
-        calibrated = self.calibration.apply(combined, summary, backtest.ratio, backtest.days)
-        return Prediction(summary, quantiles[0], combined, calibrated, weights, backtest)
+        calibrated = self.calibration.apply(combine(quantiles[0], weights), summary, backtest.ratio, backtest.days)
+        return Prediction(summary, calibrated, weights, backtest)
 
     def member_quantiles(self, origins: Origins, horizons: Sequence[int]) -> list[tuple[Array, ...]]:
         """Every member's quantiles from every origin."""

@@ -261,14 +261,21 @@ def assembled(
     )
     progress("weighing the members")
     prediction = model.predict(weigh.histories, MAX_HORIZON)
-    weights = share_evenly(fit_weights(prediction.members, weigh.future, prediction.summary.reports))
-    model = replace(model, stack=Stack(weights, _learning_rate(weights, prediction, weigh.future)))
+    said = _members(model, weigh, MAX_HORIZON)
+    weights = share_evenly(fit_weights(said, weigh.future, prediction.summary.reports))
+    model = replace(model, stack=Stack(weights, _learning_rate(weights, said, prediction, weigh.future)))
     progress("calibrating the intervals")
     prediction = model.predict(calibrate.histories, MAX_HORIZON)
     factors = fit_factors(prediction.quantiles, calibrate.future, prediction.summary)
-    model = replace(model, calibration=Calibration(factors, _own_days(factors, prediction, calibrate.future)))
+    combined = combine(_members(model, calibrate, MAX_HORIZON), prediction.weights)
+    model = replace(model, calibration=Calibration(factors, _own_days(factors, combined, prediction, calibrate.future)))
     progress("measuring on a cohort that nothing has seen")
     return _measured(model, measure)
+
+
+def _members(model: SymptomModel, w: Windows, horizon: int) -> Array:
+    """Each member's own quantiles, ``(members, series, horizon, 21)``."""
+    return np.stack([said for (said,) in model.member_quantiles(Origins.present(w.histories), [horizon])])
 
 
 def _transformer(
@@ -374,24 +381,24 @@ def _tuned(
     return best
 
 
-def _learning_rate(weights: Array, prediction: Prediction, future: Array) -> float:
+def _learning_rate(weights: Array, members: Array, prediction: Prediction, future: Array) -> float:
     """How fast a person's own record should move the weights: the rate with the least loss."""
     summary, backtest = prediction.summary, prediction.backtest
     relative = backtest.loss / summary.spread[:, None]
 
     def loss(rate: float) -> float:
         own = Stack(weights, rate).member_weights(summary.reports, MAX_HORIZON, relative, backtest.days)
-        return float(np.nanmean(crps(combine(prediction.members, own), future)))
+        return float(np.nanmean(crps(combine(members, own), future)))
 
     return min((0.0, 0.1, 0.3, 1.0, 2.0, 4.0), key=loss)
 
 
-def _own_days(factors: Array, prediction: Prediction, future: Array) -> float:
+def _own_days(factors: Array, combined: Array, prediction: Prediction, future: Array) -> float:
     """How many of a person's own days weigh as much as the cohort: the number with the least loss."""
     backtest = prediction.backtest
 
     def loss(days: float) -> float:
-        own = Calibration(factors, days).apply(prediction.combined, prediction.summary, backtest.ratio, backtest.days)
+        own = Calibration(factors, days).apply(combined, prediction.summary, backtest.ratio, backtest.days)
         return float(np.nanmean(crps(own, future)))
 
     return min((50.0, 100.0, 200.0, 400.0), key=loss)
@@ -404,7 +411,7 @@ def _measured(model: SymptomModel, w: Windows) -> SymptomModel:
     outcome = w.future[:, :horizon]
     step = w.histories.step[:, None, None]
     snapped = on_steps(prediction.quantiles, step)
-    answers = [*(on_steps(q, step) for q in prediction.members), snapped]
+    answers = [*(on_steps(q, step) for q in _members(model, w, horizon)), snapped]
     names = [*(m.name for m in model.members), "ensemble"]
     error = {n: round(100 * float(np.nanmean(crps(q, outcome))), 3) for n, q in zip(names, answers, strict=True)}
     known = np.isfinite(outcome)
