@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import onnxruntime
 
 NAME = "transformer"
-#: Series per run of the network: large enough to fill the cores, small enough to stay in their caches.
-_BATCH = 64
+#: Series per run of the network: few enough that what is computed of them stays in a core's cache.
+_BATCH = 16
 _BEGUN = 1  # the channel that says the record has begun
 
 
