@@ -111,6 +111,12 @@ class DrugReview:
         """The concern in words; without any advice on the genotype, that is what it says."""
         return "no genotype advice" if self.concern == 0 and self.standing else CONCERN_NAMES[self.concern]
 
+    @property
+    def leading(self) -> Advice | None:
+        """The guideline's advice that asks for most, the first of several; None when none asks for anything."""
+        asking = [a for a in self.guidelines if _advised_concern(a) > 0]
+        return max(asking, key=_advised_concern, default=None)
+
 
 @dataclass(frozen=True)
 class Review(Collection[str]):
@@ -196,6 +202,11 @@ class Review(Collection[str]):
             "drugs": {name: to_dict(d) for name, d in self.drugs.items()},
             "disclaimer": DISCLAIMER,
         }
+
+
+def _advised_concern(advice: Advice) -> int:
+    """How much a guideline's advice speaks against the plain use of the drug for somebody who is to begin it."""
+    return 0 if _ALREADY_TAKING in advice.population else _CONCERN.get(advice.action, _ADJUSTMENT)
 
 
 def _order(review: DrugReview) -> tuple[int, bool, float, str]:
@@ -294,11 +305,7 @@ def _review(
         if gene in genotype
         for warning in genotype[gene].warnings
     )
-    concern = max(
-        [0]
-        + [_CONCERN.get(a.action, _ADJUSTMENT) for a in advice if _ALREADY_TAKING not in a.population]
-        + [_CAUTION_CONCERN[c.severity] for c in with_others]
-    )
+    concern = max([0] + [_advised_concern(a) for a in advice] + [_CAUTION_CONCERN[c.severity] for c in with_others])
     level = exposures.therapeutic_ranges().get(drug)
     cited = [
         *(a.reference for a in advice), *(s for c in flat for s in c.sources),

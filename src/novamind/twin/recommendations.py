@@ -119,10 +119,12 @@ def _forecast(forecast: SymptomForecast) -> Iterator[Recommendation]:
         if risk.periods:
             cut = next(c for c in instrument.cut_offs if c.value == threshold)
             start = wording.date(risk.periods[0].start)
+            last = forecast.history[np.isfinite(forecast.history)][-1]
+            there = last >= threshold if forecast.scale.worse == "high" else last <= threshold
             yield Recommendation(
                 Priority.SOON,
                 f"{forecast.symptom} risk",
-                f"See the person before {start}: {forecast.symptom} may reach"
+                f"See the person before {start}: {forecast.symptom} may {'stay at' if there else 'reach'}"
                 f" {wording.beyond(forecast.scale, threshold)} ({cut.meaning}).",
                 (Evidence(SYMPTOMS, wording.risk(forecast, risk), cut.source), shown, measured),
                 level,
@@ -187,7 +189,7 @@ def _current(case: Case, review: Review) -> Iterator[Recommendation]:
             continue
         found = review[drug]
         level, reason = _review_level(found)
-        first = next((a.text for a in found.guidelines if a.action not in ("STANDARD_DOSE", "NO_RECOMMENDATION")), "")
+        first = found.leading.text if found.leading else ""
         texts = [c.text for c in found.interactions if c.severity in (Severity.CONTRAINDICATED, Severity.MAJOR)]
         said = (
             first
