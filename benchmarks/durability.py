@@ -32,8 +32,10 @@ from novamind.infrastructure.bootstrap import Foundation, open_foundation
 from novamind.infrastructure.patient_store import Identity, Kind
 from novamind.infrastructure.tables import PatientKey
 from novamind.settings import Settings
+from tables import fill, markdown
 
 RESULTS = Path(__file__).parent / "results" / "durability.json"
+PAGE = Path(__file__).parents[1] / "docs" / "security.md"
 ACCESS = Access(actor="benchmark", role="service", purpose="benchmark", correlation_id="1")
 REPORT = {"symptom": "PHQ-9", "value": 17, "timestamp": "2026-03-01T08:00:00+01:00", "note": "slept badly"}
 TOMORROW = timedelta(days=1)
@@ -205,6 +207,34 @@ async def audit(settings: Settings, entries: int) -> dict[str, Any]:
     }
 
 
+def tables(results: dict[str, Any]) -> dict[str, str]:
+    """What the page on security shows."""
+    rows = []
+    for database, its in results.items():
+        for section, callers in (("one_caller", "one caller"), ("eight_callers", "eight callers")):
+            rate = its[section]["per_second"]
+            ratio = f"{100 * its[section]['ingest_ratio']:.0f} %"
+            rows.append([f"{database}: ingest, {callers}", f"{rate['sealed']:.0f} a second ({ratio} of bare)"])
+            ratio = f"{100 * its[section]['audited_read_ratio']:.0f} %"
+            rows.append(
+                [f"{database}: audited read, {callers}", f"{rate['sealed_read']:.0f} a second ({ratio} of bare)"]
+            )
+        audit = its["audit"]
+        rows.append([f"{database}: appending an entry to the audit", f"{audit['append_cpu_ms']:g} ms of CPU"])
+        rows.append([f"{database}: verifying a million", f"{audit['verify_cpu_s_per_million']:g} s of CPU"])
+        if "kills" in its:
+            kill = its["kills"]
+            rows.append(
+                [
+                    f"{database}: killed {kill['kills_during_ingest']} times while storing,"
+                    f" {kill['kills_during_rotation']} times while rotating keys",
+                    f"of {kill['acknowledged']:,} acknowledged reports {kill['acknowledged_and_lost']} lost,"
+                    f" {kill['stored_by_halves']} by halves, {kill['unreadable_after_a_kill']} unreadable",
+                ]
+            )
+    return {"durability": markdown(["what", "measured"], rows)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="+", choices=["one_caller", "eight_callers", "kills", "audit"])
@@ -230,6 +260,7 @@ def main() -> None:
                 results.setdefault(name, {})[section] = asyncio.run(work())
                 print(name, section, results[name][section], flush=True)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    fill(PAGE, tables(results))
 
 
 if __name__ == "__main__":
