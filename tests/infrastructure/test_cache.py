@@ -110,9 +110,11 @@ def test_a_redis_that_hangs_holds_nobody_up_for_long(run: Run[None], redis_serve
 
         fell_silent = cache._shelf._fell_silent  # type: ignore[attr-defined]
         cache._shelf._fell_silent = count  # type: ignore[attr-defined]
+        begun = time.monotonic()
         for _ in range(20):
             assert await cache.get(mine, 1, "a") is None
-        assert asked == 1
+        # Once, and again only where the twenty took longer than the pause between two questions.
+        assert 1 <= asked <= 1 + (time.monotonic() - begun) / module._REDIS_AGAIN_SECONDS
         redis_server.process.send_signal(signal.SIGCONT)
         await cache._shelf.close()
 
