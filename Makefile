@@ -38,7 +38,7 @@ serve: .venv/base.stamp
 	$(BIN)/novamind serve
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
