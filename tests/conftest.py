@@ -8,8 +8,13 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
+
+# The same examples in every run, and no clock: a run that fails can be run again.
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, max_examples=50)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import pytest
 from novamind.errors import ValidationError
 from novamind.server import strict_json
 from tests.security.test_authentication import filled, operations
-from tests.server.world import BASE, FHIR_JSON, World
+from tests.server.world import BASE, FHIR_JSON, NOT_EXPLODED, World
 
 JSON = {"Content-Type": "application/json"}
 STRINGS = [
@@ -112,7 +112,7 @@ def test_c05_compressed_bodies_are_refused_before_they_are_opened(world: World, 
     bomb = gzip.compress(b" " * 10_000_000)
     begun = time.process_time()
     assert sent(world, bomb, {"Content-Encoding": encoding}).status_code == 415
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < NOT_EXPLODED
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_c09_dates_and_values_off_their_range_are_refused_quickly(world: World, 
     begun = time.process_time()
     answer = sent(world, json.dumps(reports(**wrong)).encode())
     assert answer.status_code in (413, 422)
-    assert time.process_time() - begun < 0.5
+    assert time.process_time() - begun < NOT_EXPLODED
     assert all(str(value) not in answer.text for value in wrong.values() if len(str(value)) > 6)
 
 

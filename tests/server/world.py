@@ -24,6 +24,8 @@ from novamind.settings import Settings
 
 CHEAP = Passwords(time_cost=1, memory_kib=64)
 BASE = "http://127.0.0.1:8000"
+#: Seconds of CPU that tell a refused bomb from one that went off; how fast a refusal is, no test says.
+NOT_EXPLODED = 10.0
 CALLBACK = f"{BASE}/callback"
 FHIR_JSON = "application/fhir+json"
 
