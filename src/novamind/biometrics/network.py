@@ -146,6 +146,9 @@ def export(network: PairNetwork, path: Path) -> None:
     )
     if program is None:
         raise ModelInferenceError("the network could not be exported; check the installed torch and onnxscript")
+    # The exporter notes where in the source each node came from, with this machine's folders.
+    for node in program.model.graph:
+        node.metadata_props.clear()
     program.save(str(path), external_data=False)
 
 
