@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 # The same examples in every run, and no clock: a run that fails can be run again.
-hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, max_examples=50)
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("suite")
 
 

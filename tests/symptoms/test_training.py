@@ -46,12 +46,19 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fitted]:
     return Fitted(model, folder, said)
 
 
+def test_the_network_s_file_names_no_folder_of_the_machine(smoke: Fitted) -> None:
+    from novamind.symptoms import network
+
+    written = (smoke.folder / "transformer.onnx").read_bytes()
+    assert str(Path(network.__file__).parent).encode() not in written
+
+
 def test_smoke_training_beats_the_own_mean_on_people_it_has_not_seen(smoke: Fitted) -> None:
     error = smoke.model.validation_error
     assert set(error) == {*(m.name for m in smoke.model.members), "ensemble"}
     assert error["ensemble"] < error["own mean"]
     # Intervals on coarse scales are kept as narrow as their coverage allows, which costs a little of the score.
-    assert error["ensemble"] < 1.03 * min(error.values())
+    assert error["ensemble"] < 1.012 * min(error.values())
 
 
 def test_smoke_training_covers_what_it_states(smoke: Fitted) -> None:

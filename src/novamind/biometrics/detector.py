@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ import numpy as np
 from novamind.biometrics.domain import Floats
 from novamind.biometrics.features import FEATURES, PairInputs
 from novamind.errors import ModelInferenceError
+from novamind.infrastructure.manifest import check_files
+from novamind.infrastructure.onnx_file import open_network
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -51,12 +52,10 @@ class AmortisedDetector:
         ModelInferenceError
             If a file is missing, is not the one that the manifest describes, or expects other features.
         """
-        import onnxruntime
-
         try:
             manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-            data = (folder / NETWORK).read_bytes()
-            digest, features = manifest["files"][NETWORK], manifest["features"]
+            check_files(folder, manifest["files"])
+            stated, features = manifest["files"][NETWORK], manifest["features"]
             network, evidence = (float(weight) for weight in manifest["weights"])
             intercept = float(manifest["intercept"])
         except (OSError, KeyError, ValueError) as error:
@@ -64,17 +63,10 @@ class AmortisedDetector:
                 "no complete biometric detector in the model folder; fit one with 'novamind train biometrics' or unset "
                 "NOVAMIND_BIOMETRIC_MODEL_PATH to use the shipped one"
             ) from error
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise ModelInferenceError(
-                f"{NETWORK} is not the file that {MANIFEST} describes; fit or install the detector again"
-            )
         if features != list(FEATURES):
             raise ModelInferenceError("the detector was fitted to other features than this version has: fit it again")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = 1
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        return cls(session, (network, evidence), intercept, f"{manifest['name']}-{digest[:8]}")
+        session = open_network(folder / NETWORK)
+        return cls(session, (network, evidence), intercept, f"{manifest['name']}-{stated[:8]}")
 
     def log_odds(self, pairs: PairInputs) -> Floats:
         """See :class:`novamind.biometrics.ports.LinkDetector`."""

@@ -21,7 +21,7 @@ from novamind.biometrics.detector import neighbours
 from novamind.biometrics.domain import PersonSeries
 from novamind.biometrics.features import CHANNELS, FEATURES, REACH, PairInputs
 from novamind.biometrics.rhythm import normal_scores
-from novamind.errors import ModelInferenceError
+from novamind.infrastructure.onnx_file import write_network
 
 Progress = Callable[[str], None]
 
@@ -144,12 +144,7 @@ def export(network: PairNetwork, path: Path) -> None:
         dynamo=True,
         verbose=False,
     )
-    if program is None:
-        raise ModelInferenceError("the network could not be exported; check the installed torch and onnxscript")
-    # The exporter notes where in the source each node came from, with this machine's folders.
-    for node in program.model.graph:
-        node.metadata_props.clear()
-    program.save(str(path), external_data=False)
+    write_network(program, path)
 
 
 class SeriesNetwork(nn.Module):

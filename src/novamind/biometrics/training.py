@@ -3,7 +3,6 @@
 Early stopping and calibration look at another population than the fit, so that nothing rests on the first being right.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +21,7 @@ from novamind.biometrics.engine import analyse
 from novamind.biometrics.features import FEATURES, PairInputs, pair_inputs
 from novamind.cohorts.wearables import OTHER_WEARABLES, WearablePatient, WearableSettings, simulate_wearables
 from novamind.errors import ServiceUnavailableError
+from novamind.infrastructure.manifest import digest
 
 Progress = Callable[[str], None]
 _Told = tuple[PairInputs, NDArray[np.float32]]
@@ -199,7 +199,7 @@ def _train_detector(preset: Preset, seed: int, out: Path, workers: int, progress
         "features": list(FEATURES),
         "weights": weights.tolist(),
         "intercept": intercept,
-        "files": {NETWORK: hashlib.sha256((out / NETWORK).read_bytes()).hexdigest()},
+        "files": {NETWORK: digest(out / NETWORK)},
         "validation": figures,
     }
     (out / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")

@@ -364,11 +364,6 @@ class PatientStore:
             found: dict[UUID, int] = {one: revision for one, revision in await session.execute(query)}  # noqa: C416
         return [found.get(patient_id) for patient_id in patient_ids]
 
-    async def organisation_of(self, patient_id: UUID) -> UUID | None:
-        """The organisation to which a patient belongs; ``None`` if there is no such patient."""
-        async with self._database.snapshot() as session:
-            return await session.scalar(sa.select(Patient.organisation_id).where(Patient.patient_id == patient_id))
-
     async def decide(self, patient_id: UUID, category: str, granted: bool, access: Access) -> None:
         """Store a patient's decision about one category of data; it counts from now on."""
         async with self._database.transaction() as session:

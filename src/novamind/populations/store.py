@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from novamind.errors import DataProcessingError, NotFoundError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure.database import NAMING, UtcDateTime, upgrade, with_driver
+from novamind.infrastructure.manifest import digest
 from novamind.populations.domain import DigitalTwin, FidelityReport, SimulationResult, TwinType
 from novamind.populations.fidelity_tracker import FidelityRecord
 from novamind.populations.generator import TwinGenerator
@@ -324,7 +325,7 @@ class TwinRepository:
                     "shard": shard,
                     "rows": len(rows),
                     "file": name,
-                    "sha256": _digest(self._folder / name),
+                    "sha256": digest(self._folder / name),
                 }
             )
         layout = {
@@ -373,7 +374,7 @@ class TwinRepository:
         parts = []
         for shard in shards:
             path = self._folder / shard.file
-            if not path.is_file() or _digest(path) != shard.sha256:
+            if not path.is_file() or digest(path) != shard.sha256:
                 raise DataProcessingError(f"Shard {shard.shard} of the population is absent or was altered.")
             frame = pl.read_parquet(path)
             parts.append({name: frame[name].to_numpy() for name in frame.columns})
@@ -565,8 +566,3 @@ def _plain(population: TwinPopulation, rows: Any) -> Any:
 
 def _plain_json(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else list(value)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

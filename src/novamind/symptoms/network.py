@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from novamind.cohorts import OTHER_POPULATION, CohortSettings, simulate
-from novamind.errors import ModelInferenceError
+from novamind.infrastructure.onnx_file import write_network
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.preprocessing import Diary, Histories, told_treatment
 from novamind.symptoms.tokens import CHANNELS, CONTEXT_DAYS, HORIZONS, tokenise
@@ -384,9 +384,4 @@ def export(model: QuantileTransformer, path: Path) -> None:
         dynamic_shapes=({0: dynamic("series"), 1: dynamic("days")}, {0: dynamic("origins")}),
         verbose=False,
     )
-    if program is None:
-        raise ModelInferenceError("the network could not be exported; check the installed torch and onnxscript")
-    # The exporter notes where in the source each node came from, with this machine's folders.
-    for node in program.model.graph:
-        node.metadata_props.clear()
-    program.save(path, external_data=False)
+    write_network(program, path)

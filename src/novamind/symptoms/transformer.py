@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from novamind.infrastructure.onnx_file import open_network
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.interpolation import interpolate
 from novamind.symptoms.origins import Origins
@@ -38,13 +39,7 @@ class TransformerQuantiles:
     @classmethod
     def load(cls, path: Path) -> TransformerQuantiles:
         """Read an ONNX file."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        # One thread: large batches run in chunks side by side, and threads that wait for each other are slower.
-        options.intra_op_num_threads = 1
-        return cls(onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]))
+        return cls(open_network(path))
 
     def quantiles(self, origins: Origins, horizons: Sequence[int]) -> tuple[Array, ...]:
         """See :class:`novamind.symptoms.ports.Forecaster`."""

@@ -304,11 +304,6 @@ class Accounts:
         if found is None or within not in (None, found.organisation_id):
             raise NotFoundError("there is no clinician of this id")
 
-    async def client_named(self, name: str) -> UUID | None:
-        """The client of this name."""
-        async with self._database.snapshot() as session:
-            return await session.scalar(sa.select(OAuthClient.client_id).where(OAuthClient.name == name))
-
     def name_digest(self, name: str) -> bytes:
         """Under what an account is found; case, spaces and the way Unicode writes a letter make no difference."""
         return self._index.keyed("users.name", unicodedata.normalize("NFKC", name.strip().casefold()))

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from novamind.errors import ValidationError
-from novamind.records.wearables.json_files import parsed
 from novamind.records.wearables.rows import Rows
 from novamind.records.wearables.samples import Batch, Tally
 
@@ -215,15 +214,3 @@ def _with_awakenings(stages: list[Any], short: list[Any]) -> list[tuple[str, flo
         (text, (stop - start) / 1e6, level)
         for text, (start, stop, level) in zip(texts.to_list(), parts + waking, strict=True)
     ]
-
-
-def parsed_table_or_json(file: str, data: bytes, tally: Tally) -> Iterator[Batch]:
-    """One file of the archive."""
-    if file.lower().endswith(".csv"):
-        yield from table_batches(file, data, tally)
-        return
-    document = parsed(data, file)
-    if recognised(file, document):
-        yield from json_batches(file, document, tally)
-    else:
-        tally.not_read("Fitbit file of another kind")
