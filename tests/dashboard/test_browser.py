@@ -40,8 +40,12 @@ class Walk:
         self.accessible()
         self.page.get_by_label("User name").fill(name)
         self.page.get_by_label("Password").fill(self.live.passwords[name])
-        self.page.get_by_role("button", name="Log in").click()
-        self.page.wait_for_load_state()
+        self.go("button", "Log in")
+
+    def go(self, role: Any, name: str) -> None:
+        """Press what leads to another page, and wait until that one is there with its script run."""
+        with self.page.expect_navigation(wait_until="load"):
+            self.page.get_by_role(role, name=name).click()
 
     def accessible(self) -> None:
         """No rule of axe-core is broken (WCAG 2.2 A and AA, and its best practices), nothing overflows sideways.
@@ -87,8 +91,8 @@ def test_a_clinician_walks_every_page(walk: Any) -> None:
     assert page.get_by_text("Risk in 14 days").count() == 3
     seen.accessible()
     page.get_by_label("Name or identifier").fill("person 7")
-    page.get_by_role("button", name="Search").click()
-    page.get_by_role("link", name="Simulated Person 7").click()
+    seen.go("button", "Search")
+    seen.go("link", "Simulated Person 7")
     page.wait_for_selector(LOADED)
     for heading in ("What to consider", "Forecast for 14 days", "Leading signals", "Medication", "Data quality"):
         assert page.get_by_role("heading", name=heading, exact=True).is_visible(), heading
@@ -105,11 +109,11 @@ def test_a_clinician_walks_every_page(walk: Any) -> None:
         if folded.is_visible():
             folded.click()
     seen.accessible()
-    page.get_by_role("link", name="Add data").click()
+    seen.go("link", "Add data")
     seen.accessible()
-    page.get_by_role("link", name="Account").click()
+    seen.go("link", "Account")
     seen.accessible()
-    page.get_by_role("button", name="Log out").click()
+    seen.go("button", "Log out")
     page.get_by_role("heading", name="You are logged out").wait_for()
     seen.accessible()
 
@@ -122,13 +126,13 @@ def test_an_analyst_walks_every_page(walk: Any, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes(table())
     page.get_by_label("Brand").fill("kisqali")
     page.get_by_label("Table, CSV").set_input_files(tmp_path / "table.csv")
-    page.get_by_role("button", name="Train").click()
+    seen.go("button", "Train")
     seen.accessible()
-    page.get_by_role("link", name="To the model").click()
+    seen.go("link", "To the model")
     page.wait_for_selector("text=Generate a population")
     seen.accessible()
     page.get_by_label("Twins").fill("60")
-    page.get_by_role("button", name="Generate").click()
+    seen.go("button", "Generate")
     page.get_by_role("button", name="Simulate").click()
     page.wait_for_selector("#tried .picture svg")
     (tmp_path / "came.csv").write_text("actual\n" + "".join(f"{0.1 * i}\n" for i in range(60)))
@@ -181,8 +185,8 @@ def test_a_file_is_dropped_and_one_is_chosen(walk: Any, tmp_path: Path) -> None:
     seen = walk()
     page = seen.page
     seen.log_in("demo")
-    page.get_by_role("link", name="Simulated Person 11").click()
-    page.get_by_role("link", name="Add data").click()
+    seen.go("link", "Simulated Person 11")
+    seen.go("link", "Add data")
     now = datetime.now(UTC)
     rows = [f"{now - timedelta(days=day):%Y-%m-%dT%H:%M:%S},{day},GAD-7" for day in range(1, 20)]
     text = "timestamp,value,symptom\n" + "\n".join(rows)
@@ -220,7 +224,8 @@ def test_everything_is_reached_by_keyboard(walk: Any) -> None:
     page.keyboard.press("Enter")
     page.get_by_role("status").filter(has_text="1 found").wait_for()
     page.get_by_role("link", name="Simulated Person 23").focus()
-    page.keyboard.press("Enter")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     page.wait_for_selector(LOADED)
     assert page.inner_text("#told").endswith("loaded")
 
@@ -231,10 +236,10 @@ def test_it_works_without_javascript(walk: Any) -> None:
     page.goto(seen.live.address)
     page.get_by_label("User name").fill("demo")
     page.get_by_label("Password").fill(seen.live.passwords["demo"])
-    page.get_by_role("button", name="Log in").click()
-    page.get_by_role("link", name="Simulated Person 7").click()
+    seen.go("button", "Log in")
+    seen.go("link", "Simulated Person 7")
     patient = page.url
-    page.get_by_role("link", name="Show the insights").click()
+    seen.go("link", "Show the insights")
     page.get_by_role("heading", name="Leading signals").wait_for()
     page.goto(patient)
     page.get_by_role("spinbutton", name="Weeks").fill("2")
