@@ -236,7 +236,7 @@ def members(arguments: argparse.Namespace) -> Result | None:
     if protocol is None:
         return None
     shipped = default_service().model
-    stack, calibration = shipped.stack, shipped.calibration
+    stack = shipped.stack
     variants = {}
     for i, member in enumerate(shipped.members):
         alone = np.zeros_like(stack.weights)
@@ -247,8 +247,7 @@ def members(arguments: argparse.Namespace) -> Result | None:
     for member in shipped.members:
         variants[f"without {member.name}"] = floored.without([member.name])
     variants["weights not moved by the person's record"] = replace(shipped, stack=replace(stack, learning_rate=0.0))
-    uncalibrated = Calibration(np.ones_like(calibration.factors), np.inf)
-    variants["without conformal calibration"] = replace(shipped, calibration=uncalibrated)
+    variants["without conformal calibration"] = replace(shipped, calibration=Calibration.of_own_errors())
     losses = []
     for name, model in {OURS: shipped, **variants}.items():
         say(f"  {name}")
@@ -401,6 +400,7 @@ def speed(_arguments: argparse.Namespace) -> Result:
     autoets = per_series(AutoETS(season_length=7), 60)
     seasonal_naive = per_series(SeasonalNaive(season_length=7), 1_000)
     ours = thousand[1] / 1_000
+    trained = _nhits([_interpolated(row) for row in reports[:1_000]])
 
     say("  cold start and memory")
     with tempfile.TemporaryDirectory() as folder:
@@ -434,10 +434,41 @@ def speed(_arguments: argparse.Namespace) -> Result:
             OURS: rounded(1e3 * ours),
             "autoets": rounded(1e3 * autoets),
             "seasonal_naive": rounded(1e3 * seasonal_naive),
+            **{name: rounded(1e3 * seconds / 1_000) for name, seconds in trained.items()},
         },
         "autoets_over_ours": rounded(autoets / ours),
         "ours_over_seasonal_naive": rounded(ours / seasonal_naive),
     }
+
+
+def _nhits(filled: list[Floats]) -> dict[str, float]:
+    """CPU seconds in which neuralforecast's NHITS learns the series and forecasts them, if it is installed.
+
+    It has to see a clinic's series before it can forecast them, so both are told.
+    """
+    if importlib.util.find_spec("neuralforecast") is None:
+        say("  NHITS skipped: pip install neuralforecast torch==2.13.0")
+        return {}
+    import logging
+
+    import pandas as pd
+    from neuralforecast import NeuralForecast
+    from neuralforecast.losses.pytorch import MQLoss
+    from neuralforecast.models import NHITS
+
+    say("  NHITS")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    days = pd.date_range("2024-01-01", periods=len(filled[0]))
+    frame = pd.concat([pd.DataFrame({"unique_id": i, "ds": days, "y": y}) for i, y in enumerate(filled)])
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False, "accelerator": "cpu"}
+    loss = MQLoss(level=[80, 95])
+    model = NHITS(h=14, input_size=28, loss=loss, scaler_type="robust", max_steps=500, random_seed=SEED, **quiet)
+    forecaster = NeuralForecast(models=[model], freq="D")
+    started = time.process_time()
+    forecaster.fit(frame)
+    fitted = time.process_time()
+    forecaster.predict()
+    return {"nhits_training": fitted - started, "nhits": time.process_time() - fitted}
 
 
 def _interpolated(row: NDArray[np.float32]) -> Floats:
@@ -628,6 +659,10 @@ def calibration(_arguments: argparse.Namespace) -> Result:
     )
     for level in ("high", "medium", "low"):
         add("reliability", level, grade == level)
+    # Where every report is the same the grade is medium, as the variation is not known; the error is small all the same.
+    varies = np.nanstd(history, axis=1) > 0
+    add("reliability", "medium, reports differ", (grade == "medium") & varies)
+    add("reliability", "high, reports differ", (grade == "high") & varies)
     add("scale", f"coarse: steps above {100 * COARSE_STEP:.0f} %", step > COARSE_STEP)
     add("scale", "fine steps", (step > 0) & (step <= COARSE_STEP))
     add("scale", "continuous or steps unknown", step == 0)

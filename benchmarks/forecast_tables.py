@@ -175,6 +175,14 @@ def speed_tables(result: dict[str, Any]) -> Tables:
         ["CPU time per series in a batch of 1,000", f"{each[OURS]:g} ms"],
         ["CPU time per series, AutoETS", f"{each['autoets']:g} ms"],
         ["CPU time per series, seasonal naive", f"{each['seasonal_naive']:g} ms"],
+        *(
+            [
+                ["CPU time per series, NHITS (neuralforecast)", f"{each['nhits']:g} ms"],
+                ["the same network learning these series first, per series", f"{each['nhits_training']:g} ms"],
+            ]
+            if "nhits" in each
+            else []
+        ),
         ["**AutoETS / ours, CPU time**", f"**{result['autoets_over_ours']:g}**"],
         ["ours / seasonal naive, CPU time", f"{result['ours_over_seasonal_naive']:g}"],
     ]

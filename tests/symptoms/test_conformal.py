@@ -1,18 +1,19 @@
 """Intervals that covered too little or too much cover what they state after calibration, for people not seen before."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
 
-from novamind.symptoms.conformal import Calibration, fit_factors, own_scale
+from novamind.symptoms.conformal import ENDS, GROUPS, Calibration, fit, own_scale
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, horizon_group, report_group
+from novamind.symptoms.experts import horizon_group, report_group
 from novamind.symptoms.features import Summary, summarise
 from novamind.symptoms.preprocessing import Histories
 
 HORIZON = 30
-GROUPS = (len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1)
-UNCHANGED = np.ones((2, *GROUPS, 21), np.float32)  # for fine scales and for coarse ones
+UNCHANGED = Calibration.of_own_errors()
 FINE, COARSE = 0.0, 0.25
 
 
@@ -43,18 +44,23 @@ def coverage(quantiles: np.ndarray, outcome: np.ndarray, level: float) -> tuple[
     return float(inside.mean()), 5 * float(np.sqrt(level * (1 - level) / known.sum()))
 
 
-def alone(quantiles: np.ndarray, persons: Summary, factors: np.ndarray) -> np.ndarray:
-    """Calibrated by the cohort's factors only."""
+def found(quantiles: np.ndarray, outcome: np.ndarray, persons: Summary) -> Calibration:
+    """What a cohort says, where no person's own errors are known."""
+    return fit(quantiles, outcome, persons, 10.0)
+
+
+def alone(quantiles: np.ndarray, persons: Summary, calibration: Calibration) -> np.ndarray:
+    """Calibrated by the cohort only."""
     none = np.zeros(len(quantiles), np.float32)
-    return Calibration(factors, 10.0).apply(quantiles, persons, none + 1, none)
+    return calibration.apply(quantiles, persons, none + 1, none)
 
 
 @pytest.mark.parametrize("stated", [0.6, 0.8, 1.0, 1.4, 1.8])
 def test_factors_restore_what_is_stated(stated: float) -> None:
     quantiles, outcome, persons = cohort(2500, stated, seed=0)
-    factors = fit_factors(quantiles, outcome, persons)
+    calibration = found(quantiles, outcome, persons)
     fresh, came, fresh_persons = cohort(2500, stated, seed=1)
-    calibrated = alone(fresh, fresh_persons, factors)
+    calibrated = alone(fresh, fresh_persons, calibration)
     for level in (0.8, 0.9, 0.95):
         before, error = coverage(fresh, came, level)
         after, _ = coverage(calibrated, came, level)
@@ -68,7 +74,7 @@ def test_factors_are_found_per_horizon_and_length_of_record() -> None:
     days, length = horizon_group(HORIZON), report_group(cohort(6000, 1.0, seed=2)[2].reports)
     stated = np.where((days >= 3)[None, :] == (length >= 2)[:, None], 0.7, 1.4)
     quantiles, outcome, persons = cohort(6000, stated, seed=2)
-    factors = fit_factors(quantiles, outcome, persons)[0]
+    factors = found(quantiles, outcome, persons).factors
     for day in range(GROUPS[0]):
         for person in range(GROUPS[1]):
             expected = 1 / (0.7 if (day >= 3) == (person >= 2) else 1.4)
@@ -79,27 +85,44 @@ def test_skewed_errors_get_skewed_intervals() -> None:
     quantiles, outcome, persons = cohort(2500, 1.0, seed=3)
     centre = quantiles[:, :1, 10]
     outcome = np.where(outcome > centre, centre + 1.6 * (outcome - centre), outcome)
-    factors = fit_factors(quantiles, outcome, persons)
-    assert factors[0, ..., 18:].mean() == pytest.approx(1.6, abs=0.1)
-    assert factors[0, ..., :3].mean() == pytest.approx(1.0, abs=0.1)
+    factors = found(quantiles, outcome, persons).factors
+    assert factors[..., 18:].mean() == pytest.approx(1.6, abs=0.1)
+    assert factors[..., :3].mean() == pytest.approx(1.0, abs=0.1)
 
 
 @pytest.mark.parametrize("step", [0.125, COARSE])
 def test_answers_on_a_coarse_scale_are_covered(step: float) -> None:
-    """Whatever width was stated, the rounded intervals hold at least what they state."""
+    """Whatever width was stated, the rounded intervals hold what they state, and little more than answers force."""
     for stated in (0.7, 1.0, 1.5):
         quantiles, outcome, persons = cohort(4000, stated, seed=11)
         answers = np.round(outcome / step) * step
         coarse = people(persons.reports, step)
-        calibrated = alone(quantiles, coarse, fit_factors(quantiles, answers, coarse))
+        calibrated = alone(quantiles, coarse, found(quantiles, answers, coarse))
         rounded = np.round(calibrated / step) * step
         for level in (0.8, 0.95):
-            assert coverage(rounded, answers, level)[0] > level - 0.03
+            before, after = (coverage(q, answers, level)[0] for q in (np.round(quantiles / step) * step, rounded))
+            assert after > level - 0.03
+            assert after <= max(before, level + 0.03)
+
+
+def test_only_the_ends_of_intervals_move_on_a_coarse_scale() -> None:
+    """The other quantiles stay, or are where the end beside them went."""
+    quantiles, outcome, persons = cohort(4000, 1.5, seed=11)
+    coarse = people(persons.reports, COARSE)
+    calibrated = alone(quantiles, coarse, found(quantiles, np.round(outcome / COARSE) * COARSE, coarse))
+    ends = calibrated[..., ENDS]
+    assert np.mean(ends[..., 1] > quantiles[..., 2] + 1e-6) > 0.9
+    for i in set(range(21)) - set(ENDS.tolist()):
+        stays = np.isclose(calibrated[..., i], quantiles[..., i], atol=1e-6)
+        assert (stays | np.isclose(calibrated[..., i, None], ends, atol=1e-6).any(-1)).all()
+    assert (np.diff(calibrated, axis=-1) >= 0).all()
 
 
 def test_few_outcomes_change_nothing() -> None:
     quantiles, outcome, persons = cohort(20, 0.5, seed=4)
-    assert (fit_factors(quantiles, outcome, persons) == 1).all()
+    calibration = found(quantiles, outcome, persons)
+    np.testing.assert_array_equal(calibration.factors, UNCHANGED.factors)
+    np.testing.assert_array_equal(calibration.levels, UNCHANGED.levels)
 
 
 def test_nothing_to_calibrate_changes_nothing() -> None:
@@ -111,9 +134,9 @@ def test_calibrated_quantiles_are_ordered_and_on_the_scale() -> None:
     rng = np.random.default_rng(6)
     quantiles, _, persons = cohort(300, 6.0, seed=6)
     quantiles = np.clip(quantiles, 0, 1)
-    factors = rng.uniform(0.5, 2.0, UNCHANGED.shape).astype(np.float32)
+    factors = rng.uniform(0.5, 2.0, UNCHANGED.factors.shape).astype(np.float32)
     ratio, days = (rng.uniform(0, 30, 300).astype(np.float32) for _ in range(2))
-    calibrated = Calibration(factors, 10.0).apply(quantiles, persons, ratio, days)
+    calibrated = Calibration(factors, UNCHANGED.levels, 10.0).apply(quantiles, persons, ratio, days)
     assert (np.diff(calibrated, axis=-1) >= 0).all()
     assert calibrated.min() >= 0
     assert calibrated.max() <= 1
@@ -123,7 +146,7 @@ def test_quantiles_at_an_end_of_the_scale_stay_there() -> None:
     """The mass of answers at the best or worst value is not calibrated away."""
     quantiles, _, persons = cohort(300, 6.0, seed=12)
     quantiles = np.clip(quantiles, 0, 1)
-    narrower = alone(quantiles, persons, 0.5 * UNCHANGED)
+    narrower = alone(quantiles, persons, replace(UNCHANGED, factors=0.5 * UNCHANGED.factors))
     for end in (0, 1):
         assert np.mean(quantiles == end) > 0.05
         np.testing.assert_array_equal(narrower == end, quantiles == end)
@@ -146,7 +169,7 @@ def test_own_scale_of_a_record_without_outcomes_is_one() -> None:
 
 def test_own_errors_widen_and_narrow_by_how_much_they_are_known() -> None:
     quantiles, _, persons = cohort(1, 1.0, seed=9)
-    calibration = Calibration(UNCHANGED, 10.0)
+    calibration = Calibration.of_own_errors(10.0)
 
     def width(ratio: float, days: float) -> float:
         out = calibration.apply(quantiles, persons, np.array([ratio], np.float32), np.array([days], np.float32))
@@ -162,6 +185,4 @@ def test_own_errors_widen_and_narrow_by_how_much_they_are_known() -> None:
 def test_cohort_alone_where_own_days_never_count() -> None:
     quantiles, _, persons = cohort(5, 1.0, seed=10)
     far = np.full(5, 3, np.float32)
-    np.testing.assert_allclose(
-        Calibration(UNCHANGED, np.inf).apply(quantiles, persons, far, far * 10), quantiles, atol=1e-6
-    )
+    np.testing.assert_allclose(UNCHANGED.apply(quantiles, persons, far, far * 10), quantiles, atol=1e-6)

@@ -14,10 +14,10 @@ import numpy as np
 from novamind.errors import ModelInferenceError
 from novamind.infrastructure.manifest import check_files, digest
 from novamind.symptoms.boosting import BoostedQuantiles
-from novamind.symptoms.conformal import Calibration, own_scale
+from novamind.symptoms.conformal import ENDS, GROUPS, Calibration, own_scale
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import Stack, combine, crps
-from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, Expert
+from novamind.symptoms.experts import Expert
 from novamind.symptoms.features import Summary
 from novamind.symptoms.origins import Origins
 from novamind.symptoms.ports import Forecaster
@@ -52,7 +52,7 @@ class Backtest:
     days
         ``(series,)`` number of past days scored.
     ratio
-        ``(series,)`` size of the ensemble's errors beside what it forecast.
+        ``(series,)`` size of the ensemble's errors beside what it forecast before any calibration.
     """
 
     loss: Array
@@ -153,8 +153,7 @@ class SymptomModel:
             weights = self.stack.member_weights(
                 summary.reports, _BACKTEST_HORIZON, np.zeros((len(rows), len(self.members)), np.float32), none
             )
-            combined = self.calibration.apply(combine(members, weights), summary, none + 1, none)
-            ratio_here, days_here = own_scale(combined, outcome)
+            ratio_here, days_here = own_scale(combine(members, weights), outcome)
             total = days[rows] + days_here
             share = days_here / total
             loss[rows] += share[:, None] * (np.nanmean(crps(members, outcome[None]), axis=2).T - loss[rows])
@@ -182,6 +181,7 @@ class SymptomModel:
         parts["weights"] = _rounded(self.stack.weights)
         parts["learning_rate"] = self.stack.learning_rate
         parts["factors"] = _rounded(self.calibration.factors)
+        parts["levels"] = _rounded(self.calibration.levels)
         parts["own_days"] = self.calibration.own_days
         (folder / _STACK).write_text(json.dumps(parts))
         manifest = {
@@ -216,8 +216,6 @@ class SymptomModel:
 
     @classmethod
     def _of_parts(cls, folder: Path, manifest: dict[str, Any], parts: dict[str, Any]) -> "SymptomModel":
-        groups = (len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1)
-
         def array(value: Any, *shape: int) -> Array:
             return np.array(value, np.float32).reshape(shape)  # ValueError where it is another shape
 
@@ -225,8 +223,8 @@ class SymptomModel:
             Expert(
                 e["name"],
                 tuple(e["signals"]),
-                array(e["damping"], *groups, len(e["signals"])),
-                array(e["shape"], *groups, len(LEVELS)),
+                array(e["damping"], *GROUPS, len(e["signals"])),
+                array(e["shape"], *GROUPS, len(LEVELS)),
                 float("inf") if e["own_reports"] is None else e["own_reports"],
             )
             for e in parts["experts"]
@@ -239,8 +237,12 @@ class SymptomModel:
         whole = hashlib.sha256("".join(sorted(manifest["files"].values())).encode()).hexdigest()
         return cls(
             members=members,
-            stack=Stack(array(parts["weights"], *groups, len(members)), float(parts["learning_rate"])),
-            calibration=Calibration(array(parts["factors"], 2, *groups, len(LEVELS)), float(parts["own_days"])),
+            stack=Stack(array(parts["weights"], *GROUPS, len(members)), float(parts["learning_rate"])),
+            calibration=Calibration(
+                array(parts["factors"], *GROUPS, len(LEVELS)),
+                array(parts["levels"], *GROUPS, len(ENDS)),
+                float(parts["own_days"]),
+            ),
             version=f"{manifest['name']}-{whole[:8]}",
             validation_error=manifest["validation_error"],
             coverage={float(k): v for k, v in manifest["coverage"].items()},

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from novamind.cohorts import OTHER_POPULATION, CohortSettings, simulate
 from novamind.errors import InsufficientDataError, ServiceUnavailableError
 from novamind.records.frames import LongFrame
+from novamind.symptoms import conformal
 from novamind.symptoms.boosting import KNOTS, BoostedQuantiles, fit_booster
-from novamind.symptoms.conformal import Calibration, fit_factors
+from novamind.symptoms.conformal import GROUPS, Calibration
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights, share_evenly
 from novamind.symptoms.experts import EXPERTS, HORIZON_GROUPS, REPORT_GROUPS, fit_expert, horizon_group, report_group
@@ -250,11 +251,10 @@ def assembled(
     progress: Progress = lambda _: None,
 ) -> SymptomModel:
     """Weigh fitted members, calibrate their average, and measure the whole, each on windows of its own."""
-    groups = (len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1)
     model = SymptomModel(
         members=members,
-        stack=Stack(np.full((*groups, len(members)), 1 / len(members), np.float32), 0.0),
-        calibration=Calibration(np.ones((2, *groups, len(LEVELS)), np.float32), np.inf),
+        stack=Stack(np.full((*GROUPS, len(members)), 1 / len(members), np.float32), 0.0),
+        calibration=Calibration.of_own_errors(),
         version=name,
         validation_error={},
         coverage={},
@@ -266,9 +266,9 @@ def assembled(
     model = replace(model, stack=Stack(weights, _learning_rate(weights, said, prediction, weigh.future)))
     progress("calibrating the intervals")
     prediction = model.predict(calibrate.histories, MAX_HORIZON)
-    factors = fit_factors(prediction.quantiles, calibrate.future, prediction.summary)
-    combined = combine(_members(model, calibrate, MAX_HORIZON), prediction.weights)
-    model = replace(model, calibration=Calibration(factors, _own_days(factors, combined, prediction, calibrate.future)))
+    days = _own_days(prediction, calibrate.future)
+    scaled = _scaled(prediction, days)
+    model = replace(model, calibration=conformal.fit(scaled, calibrate.future, prediction.summary, days))
     progress("measuring on a cohort that nothing has seen")
     return _measured(model, measure)
 
@@ -393,15 +393,16 @@ def _learning_rate(weights: Array, members: Array, prediction: Prediction, futur
     return min((0.0, 0.1, 0.3, 1.0, 2.0, 4.0), key=loss)
 
 
-def _own_days(factors: Array, combined: Array, prediction: Prediction, future: Array) -> float:
-    """How many of a person's own days weigh as much as the cohort: the number with the least loss."""
+def _scaled(prediction: Prediction, days: float) -> Array:
+    """What was said before any calibration, its width scaled by each person's own errors."""
     backtest = prediction.backtest
+    own = Calibration.of_own_errors(days)
+    return own.apply(prediction.quantiles, prediction.summary, backtest.ratio, backtest.days)
 
-    def loss(days: float) -> float:
-        own = Calibration(factors, days).apply(combined, prediction.summary, backtest.ratio, backtest.days)
-        return float(np.nanmean(crps(own, future)))
 
-    return min((50.0, 100.0, 200.0, 400.0), key=loss)
+def _own_days(prediction: Prediction, future: Array) -> float:
+    """How many of a person's own days weigh as much as the cohort: the number with the least loss."""
+    return min((50.0, 100.0, 200.0, 400.0), key=lambda days: float(np.nanmean(crps(_scaled(prediction, days), future))))
 
 
 def _measured(model: SymptomModel, w: Windows) -> SymptomModel:
