@@ -659,7 +659,7 @@ def calibration(_arguments: argparse.Namespace) -> Result:
     )
     for level in ("high", "medium", "low"):
         add("reliability", level, grade == level)
-    # Where every report is the same the grade is medium, as the variation is not known; the error is small all the same.
+    # Where every report is the same the grade is medium, as the variation is not known, and the error small.
     varies = np.nanstd(history, axis=1) > 0
     add("reliability", "medium, reports differ", (grade == "medium") & varies)
     add("reliability", "high, reports differ", (grade == "high") & varies)
