@@ -256,13 +256,13 @@ class Clinic:
 
     async def audit_trail(self, principal: Principal, patient_id: UUID, newest: int) -> list[dict[str, Any]]:
         """Who looked at or changed a patient's record, the newest first."""
-        await self._access.permit_patient(principal, Permission.AUDIT_READ, patient_id)
-        return await self._audit.entries(patient_id, newest)
+        access = await self._access.permit_patient(principal, Permission.AUDIT_READ, patient_id)
+        return await self._told(access, "audit", patient_id, await self._audit.entries(patient_id, newest))
 
     async def consents(self, principal: Principal, patient_id: UUID) -> dict[str, bool]:
         """The patient's decisions; what was never decided is not in it."""
-        await self._access.permit_patient(principal, Permission.PATIENTS_READ, patient_id)
-        return await self._store.consents(patient_id)
+        access = await self._access.permit_patient(principal, Permission.PATIENTS_READ, patient_id)
+        return await self._told(access, "consent", patient_id, await self._store.consents(patient_id))
 
     async def decide(self, principal: Principal, patient_id: UUID, category: str, granted: bool) -> None:
         """Store a decision of the patient; it counts from the next request on."""
@@ -397,6 +397,11 @@ class Clinic:
         decided = await self._access.permit_patients(principal, permission, patient_ids)
         accesses = {one: access for one, access in decided.items() if isinstance(access, Access)}
         return accesses, {one: error for one, error in decided.items() if one not in accesses}
+
+    async def _told(self, access: Access, what: str, patient_id: UUID, found: T) -> T:
+        """What was read, handed out when the audit knows."""
+        await self._audit.append(Event(access=access, action="read", what=what, patient_id=patient_id))
+        return found
 
     async def _summaries(self, accesses: Mapping[UUID, Access]) -> Answers[PatientSummary]:
         stored = await self._store.read_each(accesses, Kind.IDENTITY, newest=1)
