@@ -16,7 +16,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from novamind.errors import ServiceUnavailableError, ValidationError
+from novamind.infrastructure.database import Database
+from novamind.infrastructure.keys import new_key
 from novamind.server import connections
+from novamind.settings import Settings
 from tests.server.world import World
 
 HOST = b"Host: 127.0.0.1:8000\r\n"
@@ -208,6 +212,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "certificate.pem", folder / "key.pem"
 
 
+def other_certificate() -> str:
+    """Of an authority that has nothing to do with the server's."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "authority")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
 def shaken(server: ssl.SSLContext, low: ssl.TLSVersion, high: ssl.TLSVersion, ciphers: str) -> str | None:
     """The cipher on which a client of these versions and ciphers agrees with the server; none if they do not."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -252,3 +265,78 @@ def test_d15_tls_is_of_today(certificate: tuple[Path, Path]) -> None:
     careless.set_ciphers(OLD)
     careless.minimum_version = VERSION.TLSv1
     assert all(shaken(careless, *one) for one in refused[:3])
+
+
+SAFE = {
+    "sqlite:///novamind.db": None,
+    "postgresql://u:CANARY@/n?host=/run/postgresql": None,
+    "postgresql://u:CANARY@%2Frun%2Fpostgresql/n": "unix:///run/redis.sock",
+    "postgresql://u:CANARY@db.example/n?ssl=verify-full": "rediss://:CANARY@cache.example/0",
+    "postgresql://u:CANARY@localhost/n": "redis://:CANARY@127.0.0.1/0",
+}
+UNSAFE = [
+    ("postgresql://u:CANARY@db.example/n", None),
+    ("postgresql://u:CANARY@db.example/n?ssl=require", None),
+    ("postgresql://u:CANARY@db.example/n?ssl=verify-full&ssl=disable", None),
+    ("postgresql://u:CANARY@localhost/n?host=db.example", None),
+    ("postgresql://u:CANARY@/n?host=/run&host=db.example", None),
+    ("postgresql://u:CANARY@localhost.evil.example/n", None),
+    ("sqlite:///novamind.db", "redis://:CANARY@cache.example/0"),
+    ("sqlite:///novamind.db", "rediss://:CANARY@cache.example/0?ssl_cert_reqs=none"),
+    ("sqlite:///novamind.db", "rediss://:CANARY@cache.example/0?ssl_check_hostname=false"),
+]
+
+
+def in_production(database: str, redis: str | None) -> Settings:
+    keys = {f"{name}_key": new_key() for name in ("encryption", "index", "audit_signing")}
+    where = {"database_url": database, "redis_url": redis, "key_provider": "environment"}
+    return Settings(environment="production", **keys, **where)  # type: ignore[arg-type]
+
+
+def test_d15_production_speaks_to_other_machines_over_checked_tls_or_not_at_all() -> None:
+    for database, redis in SAFE.items():
+        assert in_production(database, redis).environment == "production"
+    for database, redis in UNSAFE:
+        with pytest.raises(ValidationError, match=r"NOVAMIND_(DATABASE|REDIS)_URL") as caught:
+            in_production(database, redis)
+        assert "CANARY" not in str(caught.value)
+        assert Settings(database_url=database, redis_url=redis)  # type: ignore[arg-type]
+
+
+def test_d15_a_database_that_shows_somebody_elses_certificate_gets_no_password(
+    certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listener that speaks PostgreSQL's beginning: what of a client's start does it see?"""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*certificate)
+    authority = tmp_path / "authority.pem"
+    authority.write_text(other_certificate())
+    monkeypatch.setenv("PGSSLROOTCERT", str(authority))
+
+    async def seen(mode: str) -> bytes:
+        read: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readexactly(8)  # SSLRequest
+            writer.write(b"S")
+            await writer.drain()
+            try:
+                await writer.start_tls(tls)
+                read.set_result(await reader.read(1000))
+            except (OSError, ssl.SSLError):
+                read.set_result(b"")
+            writer.close()
+
+        server = await asyncio.start_server(listen, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        database = Database(f"postgresql://novamind:CANARY@127.0.0.1:{port}/novamind?ssl={mode}")
+        with pytest.raises(ServiceUnavailableError):
+            async with database.snapshot():
+                pass
+        server.close()
+        await database.close()
+        return await read
+
+    assert asyncio.run(seen("verify-full")) == b""
+    monkeypatch.delenv("PGSSLROOTCERT")
+    assert b"novamind" in asyncio.run(seen("require"))
