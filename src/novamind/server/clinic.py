@@ -45,8 +45,10 @@ from novamind.symptoms.domain import Scale
 from novamind.symptoms.endpoints import ForecastsBody, Report, forecast_frame
 from novamind.symptoms.service import SymptomForecastingService
 from novamind.twin.analyses import BIOMETRICS
+from novamind.twin.breaker import CircuitBreaker
 from novamind.twin.case import Case
 from novamind.twin.domain import ForecastCheck, Insights, Options, ServiceResult, Status
+from novamind.twin.execution import Bulkhead, Guard
 from novamind.twin.patient import PatientTwin
 from novamind.twin.service import DigitalTwinIntegrationService
 from novamind.twin.what_if import WhatIf, what_if
@@ -130,6 +132,7 @@ class Clinic:
         self._symptoms = symptoms
         self._pharmacogenomics = pharmacogenomics
         self._twin = twin
+        self._forecasting = Guard(CircuitBreaker(), Bulkhead())
 
     async def register(self, principal: Principal, identity: Identity) -> UUID:
         """Register a patient of one's organisation; a clinician treats whom they registered."""
@@ -234,14 +237,29 @@ class Clinic:
         return made
 
     async def forecast_of(self, stored: Sequence[StoredRecord], horizon: int, threshold: float | None) -> ForecastsBody:
-        """Forecast each symptom of a history that was read."""
+        """Forecast each symptom of a history that was read.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            If the model fails, gives no number or takes too long; after some such ends it is left alone for a while.
+        """
         if not stored:
             raise InsufficientDataError("nothing to forecast: there are no symptom reports yet")
         reports = [_mapping(one) for one in stored]
         given = {one["symptom"]: Scale(**one["scale"]) for one in reports if "scale" in one}
-        return await asyncio.to_thread(
-            forecast_frame, self._symptoms, _reports_frame(reports), given, horizon, threshold
-        )
+
+        async def work() -> ForecastsBody | NovamindError:
+            try:
+                return forecast_frame(self._symptoms, _reports_frame(reports), given, horizon, threshold)
+            except (ValidationError, InsufficientDataError) as error:
+                return error  # of the record, not of the model
+
+        ended = await self._forecasting.call(work)
+        if ended.status is not Status.AVAILABLE:
+            raise ServiceUnavailableError(f"there is no forecast now: {ended.reason}")
+        forecasts: ForecastsBody | NovamindError = ended.value
+        return _right(forecasts)
 
     async def medication_advice(self, principal: Principal, patient_id: UUID, medication: str | None) -> Review:
         """What the patient's genotype and other medication mean for one drug, or for all psychiatric ones."""

@@ -94,6 +94,7 @@ def options(certificate: Path | None = None, private_key: Path | None = None) ->
         "ws_max_size": FRAME_BYTES,
         "ws_per_message_deflate": False,
         "limit_concurrency": MOST_CONNECTIONS,
+        "backlog": 128,  # as often asyncio tries, and logs, when there are no file descriptors left
         "timeout_graceful_shutdown": 20,
         "ssl_certfile": certificate,
         "ssl_keyfile": private_key,
