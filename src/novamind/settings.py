@@ -6,6 +6,7 @@ import os
 import string
 from pathlib import Path
 from typing import Final, Literal, Self
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,6 +16,7 @@ from novamind.errors import ValidationError
 KEY_BYTES: Final = 32
 _FEWEST_DIFFERENT_BYTES: Final = 16  # 32 random bytes have fewer once in 10^10 keys
 _PRINTABLE: Final = frozenset(string.printable.encode())
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _NOT_IN_PRODUCTION: Final = ("DEBUG", "TESTING", "NOVAMIND_DEBUG", "NOVAMIND_TESTING")
 
 
@@ -180,7 +182,24 @@ class Settings(BaseSettings):
             raise ValidationError(f"{', '.join(map(_variable, missing))} must be set in production")
         if self.key_provider == "transit" and not str(self.transit_url).startswith("https://"):
             raise ValidationError("NOVAMIND_TRANSIT_URL must begin with https:// in production")
+        database, redis = self.database_url.get_secret_value(), self.redis_url and self.redis_url.get_secret_value()
+        if _leaves_the_machine(database) and _asked(database).get("ssl") != ["verify-full"]:
+            raise ValidationError("NOVAMIND_DATABASE_URL must have ?ssl=verify-full in production, or lead to a socket")
+        if redis and _leaves_the_machine(redis):
+            weakened = _asked(redis).keys() & {"ssl_cert_reqs", "ssl_check_hostname"}
+            if weakened or not redis.startswith("rediss://"):
+                raise ValidationError("NOVAMIND_REDIS_URL must be rediss:// with certificates checked in production")
 
 
 def _variable(name: str) -> str:
     return f"NOVAMIND_{name.upper()}"
+
+
+def _asked(url: str) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(url).query)
+
+
+def _leaves_the_machine(url: str) -> bool:
+    """Whether a URL leads to a host other than this; a path is a socket's."""
+    hosts = [unquote(urlsplit(url).hostname or ""), *_asked(url).get("host", [])]
+    return any(host and host not in _LOOPBACK and not host.startswith("/") for host in hosts)

@@ -171,7 +171,7 @@ async def rewritten(here: Foundation, key: Ed25519PrivateKey) -> None:
     digest, entries, checkpoints = NOTHING, [], []
     forger = AuditLog(here.database, key, b"0123456789abcdef")
     for sequence in range(1, ENTRIES + 1):
-        content = forger._content(sequence, event(0))
+        content = forger._content(sequence, forger._now(), event(0))
         digest = chained(digest, content)
         entries.append(
             {"sequence": sequence, "content": content, "subject": forger.pseudonym(PATIENT), "digest": digest}

@@ -196,7 +196,19 @@ asyncio.run(main(UUID(sys.argv[1]), int(sys.argv[2])))
 """
 
 
+async def differing(here: Foundation, patient_id: UUID) -> set[str]:
+    """Records that the audit does not tell of, and records that it tells of and that are not there."""
+    entries = await here.audit.entries(patient_id, 10_000)
+    told = {one for entry in entries if entry["what"] == "symptom_report" for one in entry["references"]}
+    async with here.database.snapshot() as session:
+        reports = sa.select(Record.record_id).where(Record.kind == Kind.SYMPTOM_REPORT, Record.patient_id == patient_id)
+        kept = await session.scalars(reports)
+        return told ^ set(map(str, kept))
+
+
 def test_what_was_acknowledged_is_there_after_a_kill_and_nothing_by_halves(run: Run[UUID], settings: Settings) -> None:
+    """Also E09 of the attack plan: no change without its audit entry, no entry of a change that was undone."""
+
     async def first(here: Foundation) -> UUID:
         return (await patients(here, 1))[0]
 
@@ -238,6 +250,10 @@ def test_what_was_acknowledged_is_there_after_a_kill_and_nothing_by_halves(run: 
         assert found.intact
         entries = await here.audit.entries(patient_id, 10_000)
         assert sum(entry["what"] == "symptom_report" and entry["action"] == "write" for entry in entries) == len(stored)
+        assert await differing(here, patient_id) == set()
+        async with here.database.transaction() as session:  # as if the two were stored apart
+            await session.execute(sa.delete(Record).where(Record.record_id == UUID(ids[0])))
+        assert await differing(here, patient_id) == {ids[0]}
         return patient_id
 
     run(check)

@@ -1,3 +1,18 @@
+"""The world of the server's tests, and a small one on SQLite alone for attacks that no database makes different."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from novamind.infrastructure.keys import new_key
 from tests.server.conftest import world
+from tests.server.world import World
 
 __all__ = ["world"]
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("small-world")
+    with World(f"sqlite:///{folder}/novamind.db", folder, workers=1, jwt_secret=new_key()) as made:
+        yield made.populate()

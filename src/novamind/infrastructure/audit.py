@@ -23,10 +23,11 @@ import sqlalchemy as sa
 import structlog
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from novamind.errors import DataProcessingError, ValidationError
-from novamind.infrastructure.database import Database, Together
+from novamind.errors import DataProcessingError, ServiceUnavailableError, ValidationError
+from novamind.infrastructure.database import WAIT_SECONDS, Database, Together
 from novamind.infrastructure.logs import message, patient_hash
 from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry, Organisation
 
@@ -37,6 +38,7 @@ _PAGE: Final = 5000
 _FORM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,63}")
 _CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 _WITNESS_SILENT: Final = message("the audit's witness cannot be written")
+_SET_BACK: Final = message("the clock was set back; the audit's entries keep their order by number")
 
 log = structlog.get_logger()
 
@@ -193,6 +195,7 @@ class AuditLog:
         self._pseudonym_key = pseudonym_key
         self._witness = witness
         self._together = Together(self._append_all)
+        self._latest = datetime.min.replace(tzinfo=UTC)
 
     async def append(self, *events: Event) -> None:
         """Append; returns when the entries are on disk. Callers that wait at the same time share one commit.
@@ -213,12 +216,23 @@ class AuditLog:
         """Append within the caller's transaction, so that deed and entry are kept together or not at all.
 
         From here to the commit everybody else who appends waits: call it last.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            If the entries cannot be stored, for whatever reason: leave the transaction with it.
         """
+        try:
+            await self._append_to_end(session, events)
+        except DBAPIError as error:  # of any kind: a full disk, a lock, a table that refuses
+            raise ServiceUnavailableError("the audit cannot be written now, so nothing is done; try later") from error
+
+    async def _append_to_end(self, session: AsyncSession, events: Sequence[Event]) -> None:
         sequence, digest = await self._end(session)
-        rows, checkpoints = [], []
+        rows, checkpoints, now = [], [], self._now()
         for event in events:
             sequence += 1
-            content = self._content(sequence, event)
+            content = self._content(sequence, now, event)
             digest = chained(digest, content)
             subject = self.pseudonym(event.patient_id)
             rows.append({"sequence": sequence, "content": content, "subject": subject, "digest": digest})
@@ -269,15 +283,24 @@ class AuditLog:
     async def _end(self, session: AsyncSession) -> tuple[int, bytes]:
         """Number and digest of the last entry; nobody else appends until the transaction has ended."""
         if not self._database.is_sqlite:
-            await session.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            patience = sa.func.set_config("lock_timeout", f"{WAIT_SECONDS}s", True)  # of this transaction
+            await session.execute(sa.select(patience, sa.func.pg_advisory_xact_lock(_LOCK)))
         query = sa.select(AuditEntry.sequence, AuditEntry.digest).order_by(AuditEntry.sequence.desc()).limit(1)
         last = (await session.execute(query)).one_or_none()
         return (0, NOTHING) if last is None else (last.sequence, last.digest)
 
-    def _content(self, sequence: int, event: Event) -> str:
+    def _now(self) -> datetime:
+        """The time, with an alarm if it is well before that of the last entry of this process."""
+        now = datetime.now(UTC)
+        if now + _CLOCK_TOLERANCE < self._latest:
+            log.error(_SET_BACK)
+        self._latest = now
+        return now
+
+    def _content(self, sequence: int, now: datetime, event: Event) -> str:
         stated: dict[str, Any] = {
             "sequence": sequence,
-            "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "at": now.isoformat(timespec="microseconds"),
             **asdict(event.access),
             "action": event.action,
             "what": event.what,

@@ -65,13 +65,14 @@ def register(app: typer.Typer) -> None:
 
         Example: novamind twins generate twins.model -n 10000 --filter specialty=oncology --filter decile=1..3
         """
+        from novamind.infrastructure.spreadsheet import without_formulas
         from novamind.populations.generator import TwinGenerator
 
         _progress(f"drawing {n:,} twins")
         population = TwinGenerator.load(model).generate(n, _filters(filters), seed)
         frame = replace(population, features=replace(population.features, backend="polars")).frame
         if out.suffix == ".csv":
-            frame.write_csv(out)
+            without_formulas(frame).write_csv(out)
         else:
             frame.write_parquet(out)
         _show(

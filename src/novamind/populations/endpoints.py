@@ -25,6 +25,7 @@ from novamind.populations.store import TwinRepository
 
 #: Most twins of one population that is drawn while the caller waits.
 MOST_TWINS = 100_000
+_LONGEST_HEADER = 65_536
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9 _.-]{0,59}$")]
 _Value = str | int | float | bool
 
@@ -147,6 +148,23 @@ class FidelityBody(BaseModel):
         return cls.model_validate({name: stated[name] for name in cls.model_fields})
 
 
+def read_csv(table: bytes) -> pl.DataFrame:
+    """Read a CSV table that somebody sent.
+
+    Raises
+    ------
+    DataProcessingError
+        If it cannot be read, or its header is so long that the columns alone would fill the memory.
+    """
+    unreadable = "the table cannot be read; send CSV with a header line"
+    if len(table.partition(b"\n")[0]) > _LONGEST_HEADER:
+        raise DataProcessingError(f"{unreadable} of at most {_LONGEST_HEADER:,} bytes")
+    try:
+        return pl.read_csv(table, infer_schema_length=None)
+    except pl.exceptions.PolarsError as error:
+        raise DataProcessingError(unreadable) from error
+
+
 def train(repository: TwinRepository, asked: Training, table: bytes) -> dict[str, Any]:
     """Train on a CSV table and store the model; its id and figures, for the job's result.
 
@@ -157,10 +175,7 @@ def train(repository: TwinRepository, asked: Training, table: bytes) -> dict[str
     """
     import warnings
 
-    try:
-        frame = pl.read_csv(table, infer_schema_length=None)
-    except pl.exceptions.PolarsError as error:
-        raise DataProcessingError("the table cannot be read; send CSV with a header line") from error
+    frame = read_csv(table)
     generator = TwinGenerator(asked.twin_type, asked.brand, seed=asked.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # they are part of the metrics

@@ -36,6 +36,7 @@ import numpy as np
 import polars as pl
 
 from novamind.errors import DataProcessingError, NotFoundError, ValidationError
+from novamind.infrastructure.spreadsheet import as_it_was, without_formulas
 from novamind.records.frames import LongFrame, signal_frame, symptom_frame
 from novamind.records.patient import Allergy, Coding, Condition, Consent, MedicationCourse, PatientRecord, Procedure
 from novamind.records.tables import read_bytes, read_table, require_columns
@@ -78,7 +79,7 @@ def read_patient_directory(
     for name, check in (("symptoms", symptom_frame), ("signals", signal_frame)):
         found = _one_of(folder, name)
         if found is not None:
-            table = read_table(found, settings)
+            table = _read(found, settings)
             if "patient_id" not in table.columns:
                 table = table.with_columns(patient_id=pl.lit(record.patient_id))
             with _named(found):
@@ -86,7 +87,7 @@ def read_patient_directory(
     courses: tuple[MedicationCourse, ...] = ()
     file = folder / "medications.csv"
     if file.exists():
-        table = read_table(file, settings)
+        table = _read(file, settings)
         with _named(file):
             courses = _courses(table)
     return replace(record, symptoms=frames.get("symptoms"), signals=frames.get("signals"), medications=courses)
@@ -118,6 +119,11 @@ def write_patient_directory(record: PatientRecord, path: str | Path) -> None:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise DataProcessingError(f"{folder.name} cannot be written: {error.strerror}") from error
+
+
+def _read(file: Path, settings: Settings) -> pl.DataFrame:
+    table = read_table(file, settings)
+    return as_it_was(table) if file.suffix == ".csv" else table
 
 
 @contextmanager
@@ -228,9 +234,9 @@ def _write_files(record: PatientRecord, folder: Path) -> None:
     about = {name: value for name, value in about.items() if value or name not in ("genotype", *_LISTS)}
     (folder / "patient.json").write_text(json.dumps(about, ensure_ascii=False, indent=2) + "\n", "utf-8")
     if record.symptoms is not None:
-        _table(record.symptoms, "symptom").write_csv(folder / "symptoms.csv")
+        without_formulas(_table(record.symptoms, "symptom")).write_csv(folder / "symptoms.csv")
     if record.signals is not None:
-        _table(record.signals, "signal").write_csv(folder / "signals.csv")
+        without_formulas(_table(record.signals, "signal")).write_csv(folder / "signals.csv")
     if record.medications:
         rows: Sequence[tuple[Any, ...]] = [
             (
@@ -244,7 +250,7 @@ def _write_files(record: PatientRecord, folder: Path) -> None:
             for c in record.medications
         ]
         table = pl.DataFrame(rows, schema=_COLUMNS, orient="row", infer_schema_length=None)
-        table.write_csv(folder / "medications.csv")
+        without_formulas(table).write_csv(folder / "medications.csv")
 
 
 def _table(frame: LongFrame, name_column: str) -> pl.DataFrame:

@@ -22,6 +22,7 @@ _CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
 _SHOWN_COLUMNS = 12
 _BYTES_PER_CELL = 8
+_LONGEST_HEADER = 65_536  # characters; below the limit of the csv module's fields, and no room for a million columns
 
 
 def read_table(path: str | Path, settings: Settings | None = None) -> pl.DataFrame:
@@ -131,6 +132,8 @@ def _header(text: str, name: str) -> tuple[list[str], str]:
     first = text.split("\n", 1)[0]
     if not first.strip():
         raise ValidationError(f"{name} has no header: the first row must name the columns")
+    if len(first) > _LONGEST_HEADER:
+        raise ValidationError(f"{name}: the header is longer than {_LONGEST_HEADER:,} characters: check its line ends")
     header, separator = max(
         ((next(csv.reader([first], delimiter=candidate)), candidate) for candidate in ",;\t"),
         key=lambda found: len(found[0]),

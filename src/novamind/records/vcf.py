@@ -22,6 +22,7 @@ from novamind.settings import Settings
 MISSING = -1
 _GZIP = b"\x1f\x8b"
 _MAX_LINE_BYTES = 64 * 1024 * 1024
+_MOST_ALLELES = 1000
 
 # Lengths that tell the builds apart (Genome Reference Consortium, GRCh37.p13 and GRCh38.p14).
 _GRCH37_LENGTHS = {
@@ -189,6 +190,8 @@ def _records(
                 f"Line {number} of the VCF has {len(fields)} columns, its header {9 + samples};"
                 " the file is cut off or damaged."
             )
+        if fields[4].count(",") >= _MOST_ALLELES:
+            raise DataProcessingError(f"Line {number} of the VCF names more than {_MOST_ALLELES} alleles.")
         keys = fields[8].split(":")
         if "GT" not in keys:
             continue

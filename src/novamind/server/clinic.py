@@ -45,8 +45,10 @@ from novamind.symptoms.domain import Scale
 from novamind.symptoms.endpoints import ForecastsBody, Report, forecast_frame
 from novamind.symptoms.service import SymptomForecastingService
 from novamind.twin.analyses import BIOMETRICS
+from novamind.twin.breaker import CircuitBreaker
 from novamind.twin.case import Case
 from novamind.twin.domain import ForecastCheck, Insights, Options, ServiceResult, Status
+from novamind.twin.execution import Bulkhead, Guard
 from novamind.twin.patient import PatientTwin
 from novamind.twin.service import DigitalTwinIntegrationService
 from novamind.twin.what_if import WhatIf, what_if
@@ -130,6 +132,7 @@ class Clinic:
         self._symptoms = symptoms
         self._pharmacogenomics = pharmacogenomics
         self._twin = twin
+        self._forecasting = Guard(CircuitBreaker(), Bulkhead())
 
     async def register(self, principal: Principal, identity: Identity) -> UUID:
         """Register a patient of one's organisation; a clinician treats whom they registered."""
@@ -234,14 +237,29 @@ class Clinic:
         return made
 
     async def forecast_of(self, stored: Sequence[StoredRecord], horizon: int, threshold: float | None) -> ForecastsBody:
-        """Forecast each symptom of a history that was read."""
+        """Forecast each symptom of a history that was read.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            If the model fails, gives no number or takes too long; after some such ends it is left alone for a while.
+        """
         if not stored:
             raise InsufficientDataError("nothing to forecast: there are no symptom reports yet")
         reports = [_mapping(one) for one in stored]
         given = {one["symptom"]: Scale(**one["scale"]) for one in reports if "scale" in one}
-        return await asyncio.to_thread(
-            forecast_frame, self._symptoms, _reports_frame(reports), given, horizon, threshold
-        )
+
+        async def work() -> ForecastsBody | NovamindError:
+            try:
+                return forecast_frame(self._symptoms, _reports_frame(reports), given, horizon, threshold)
+            except (ValidationError, InsufficientDataError) as error:
+                return error  # of the record, not of the model
+
+        ended = await self._forecasting.call(work)
+        if ended.status is not Status.AVAILABLE:
+            raise ServiceUnavailableError(f"there is no forecast now: {ended.reason}")
+        forecasts: ForecastsBody | NovamindError = ended.value
+        return _right(forecasts)
 
     async def medication_advice(self, principal: Principal, patient_id: UUID, medication: str | None) -> Review:
         """What the patient's genotype and other medication mean for one drug, or for all psychiatric ones."""
@@ -256,13 +274,13 @@ class Clinic:
 
     async def audit_trail(self, principal: Principal, patient_id: UUID, newest: int) -> list[dict[str, Any]]:
         """Who looked at or changed a patient's record, the newest first."""
-        await self._access.permit_patient(principal, Permission.AUDIT_READ, patient_id)
-        return await self._audit.entries(patient_id, newest)
+        access = await self._access.permit_patient(principal, Permission.AUDIT_READ, patient_id)
+        return await self._told(access, "audit", patient_id, await self._audit.entries(patient_id, newest))
 
     async def consents(self, principal: Principal, patient_id: UUID) -> dict[str, bool]:
         """The patient's decisions; what was never decided is not in it."""
-        await self._access.permit_patient(principal, Permission.PATIENTS_READ, patient_id)
-        return await self._store.consents(patient_id)
+        access = await self._access.permit_patient(principal, Permission.PATIENTS_READ, patient_id)
+        return await self._told(access, "consent", patient_id, await self._store.consents(patient_id))
 
     async def decide(self, principal: Principal, patient_id: UUID, category: str, granted: bool) -> None:
         """Store a decision of the patient; it counts from the next request on."""
@@ -397,6 +415,11 @@ class Clinic:
         decided = await self._access.permit_patients(principal, permission, patient_ids)
         accesses = {one: access for one, access in decided.items() if isinstance(access, Access)}
         return accesses, {one: error for one, error in decided.items() if one not in accesses}
+
+    async def _told(self, access: Access, what: str, patient_id: UUID, found: T) -> T:
+        """What was read, handed out when the audit knows."""
+        await self._audit.append(Event(access=access, action="read", what=what, patient_id=patient_id))
+        return found
 
     async def _summaries(self, accesses: Mapping[UUID, Access]) -> Answers[PatientSummary]:
         stored = await self._store.read_each(accesses, Kind.IDENTITY, newest=1)

@@ -50,12 +50,10 @@ def serve(
     In development keys and an SQLite database are made in the present folder, with a clinic of simulated patients.
     In production it refuses to start without keys of its own ('novamind keys generate').
     """
-    import ssl
-
     import uvicorn
 
     from novamind.server.app import checked_rooms
-    from novamind.server.live import FRAME_BYTES
+    from novamind.server.connections import options
     from novamind.settings import Settings
 
     if host in ("127.0.0.1", "localhost"):
@@ -75,17 +73,7 @@ def serve(
         host=host,
         port=port,
         workers=workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        forwarded_allow_ips="",
-        timeout_graceful_shutdown=20,
-        ws_max_size=FRAME_BYTES,
-        ws_per_message_deflate=False,
-        ssl_certfile=certificate,
-        ssl_keyfile=private_key,
-        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        **options(certificate, private_key),
     )
 
 

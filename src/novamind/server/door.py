@@ -163,6 +163,9 @@ class Door:
             return problem(403, "origin", "requests from this origin are not accepted"), receive
         if "content-encoding" in headers and headers["content-encoding"].strip().lower() != "identity":
             return problem(415, "encoding", "send the body as it is: compressed ones are not accepted"), receive
+        if "transfer-encoding" in headers and "content-length" in headers:  # RFC 9112, 6.1: two readers would disagree
+            close = {"Connection": "close"}
+            return problem(400, "length", "say the length of the body in one way", close), receive
         names = [name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)]
         if len(set(names)) < len(names):
             return problem(400, "query", "a parameter is given twice"), receive

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from cachetools import TTLCache
 
-from novamind.errors import InsufficientDataError, ValidationError
+from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
 from novamind.records.frames import LongFrame, SeriesKey, signal_frame, symptom_frame
 from novamind.settings import Settings
 from novamind.symptoms.covariates import TREATMENT_START, covariates_of, signal_shifts
@@ -131,6 +131,8 @@ class SymptomForecastingService:
             known = self._predictions.get(key)
         if known is None:
             known = self.model.predict(records, horizon)
+            if not np.isfinite(known.quantiles).all():
+                raise ModelInferenceError("the model gave no number; nothing is made up in its place")
             if len(records) <= self._predictions.maxsize:
                 with self._lock:
                     self._predictions[key] = known

@@ -23,6 +23,7 @@ from novamind.populations.endpoints import (
     describe,
     draw,
     grade,
+    read_csv,
     try_campaign,
 )
 from novamind.populations.plots import effects, fidelity
@@ -167,8 +168,8 @@ def _checked(form: type[_Body], **stated: Any) -> _Body:
 
 
 def _outcomes(content: bytes) -> list[float | None]:
+    table = read_csv(content)
     try:
-        table = pl.read_csv(content, infer_schema_length=None)
         return table["actual"].cast(pl.Float64).to_list()
     except pl.exceptions.PolarsError as error:
         raise ValidationError("send CSV with a column 'actual', one row for each twin in their order") from error

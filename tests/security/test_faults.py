@@ -1,0 +1,333 @@
+"""Section 6 of the attack plan, with E08 on the started server: what breaks around it, and how it ends."""
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import sqlalchemy as sa
+import websockets
+
+from novamind.errors import ModelInferenceError, NovamindError
+from novamind.infrastructure.identity import tokens
+from novamind.infrastructure.tables import AuditEntry, Record
+from novamind.symptoms.model import SymptomModel
+from novamind.symptoms.service import default_service
+from novamind.twin import DigitalTwinIntegrationService
+from novamind.twin.analyses import MEDICATIONS, SYMPTOMS, default_analyses
+from novamind.twin.breaker import CircuitBreaker
+from novamind.twin.execution import Bulkhead, Guard
+from tests.server.world import BASE, World
+
+# --- F04: models ---
+
+CANARY = "CANARY-in-a-model"
+honest = SymptomModel.predict
+#: Pressed by tests at their end, so that no thread sleeps on.
+released = threading.Event()
+
+
+def fails(error: Exception) -> Callable[..., Any]:
+    def predict(*_: Any) -> Any:
+        raise error
+
+    return predict
+
+
+def sleeps(*_: Any) -> Any:
+    released.wait(60)
+    raise ModelInferenceError("too late")
+
+
+def without_a_number(*arguments: Any) -> Any:
+    made = honest(*arguments)
+    spoiled = made.quantiles.copy()
+    spoiled[0, 0, 0] = float("nan")
+    return replace(made, quantiles=spoiled)
+
+
+WRONG: dict[str, Callable[..., Any]] = {
+    "raises": fails(RuntimeError(CANARY)),
+    "no memory": fails(MemoryError(CANARY)),
+    "damaged": fails(ModelInferenceError("the model is damaged")),
+    "NaN": without_a_number,
+    "sleeps": sleeps,
+}
+
+
+def joined(guard: Guard) -> DigitalTwinIntegrationService:
+    """The service whose model fails and one that has nothing to do with it."""
+    two = [one for one in default_analyses() if one.name in (SYMPTOMS, MEDICATIONS)]
+    return DigitalTwinIntegrationService(two, {SYMPTOMS: guard})
+
+
+@pytest.fixture
+def guarded(small_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
+    """Fresh guards of short patience, nothing computed before; the callable sets the breaker's clock."""
+    now = [0.0]
+
+    def guard() -> Guard:
+        return Guard(CircuitBreaker(3, 30, lambda: now[0]), Bulkhead(), limit_seconds=5, attempts=1)
+
+    clinic = small_world.house.clinic
+    monkeypatch.setattr(clinic, "_forecasting", guard())
+    monkeypatch.setattr(clinic, "_twin", joined(guard()))
+    clinic._symptoms._predictions.clear()
+    released.clear()
+
+    def at(seconds: float) -> None:
+        now[0] = seconds
+
+    yield at
+    released.set()
+    default_service()._predictions.clear()
+
+
+@pytest.mark.parametrize("how", WRONG)
+def test_f04_a_model_that_fails_is_missing_and_nothing_is_made_up(
+    small_world: World, guarded: Callable[[float], None], how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, at = small_world, f"/api/v1/patients/{small_world.patients['P3']}"
+    if how == "sleeps":
+        clinic = world.house.clinic
+        monkeypatch.setattr(clinic, "_forecasting", replace(clinic._forecasting, limit_seconds=0.2))
+        monkeypatch.setattr(clinic, "_twin", joined(replace(clinic._twin.guards[SYMPTOMS], limit_seconds=0.2)))
+    asked: list[int] = []
+
+    def counted(*arguments: Any) -> Any:
+        asked.append(1)
+        return WRONG[how](*arguments)
+
+    monkeypatch.setattr(SymptomModel, "predict", counted)
+    query = f"?horizon={20 + list(WRONG).index(how)}"  # which nobody asked for before
+    for _ in range(3):
+        answer = world.call("GET", f"{at}/forecast{query}", "C12")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"]
+        assert CANARY not in answer.text
+        assert "quantiles" not in answer.text
+    before = len(asked)
+    assert world.call("GET", f"{at}/forecast{query}", "C12").status_code == 503
+    assert len(asked) == before  # the circuit is open
+    insights = world.call("GET", f"{at}/insights", "C12").json()
+    assert insights["complete"] is False
+    assert insights["missing"][SYMPTOMS]
+    assert insights["results"][MEDICATIONS]["status"] == "available"
+    assert CANARY not in json.dumps(insights, allow_nan=False)
+    monkeypatch.setattr(SymptomModel, "predict", honest)
+    assert world.call("GET", f"{at}/forecast{query}", "C12").status_code == 503  # still left alone
+    guarded(31)
+    assert world.call("GET", f"{at}/forecast{query}", "C12").status_code == 200  # the probe went through
+    assert world.call("GET", f"{at}/insights", "C12").json()["results"][SYMPTOMS]["status"] == "available"
+
+
+def test_f04_a_model_that_is_not_there_is_an_error_and_no_other_model(tmp_path: Path) -> None:
+    with pytest.raises(NovamindError):
+        SymptomModel.load(tmp_path / "nowhere")
+
+
+# --- F07: clocks ---
+
+
+@pytest.mark.parametrize(("skew", "status"), [(0, 200), (-4, 200), (4, 200), (-300, 401), (310, 401), (86_400, 401)])
+def test_f07_a_token_is_good_within_its_leeway_whoever_has_the_wrong_clock(
+    small_world: World, skew: int, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = small_world.log_in("C12")
+    real = tokens.time.time
+    monkeypatch.setattr(tokens.time, "time", lambda: real() + skew)
+    assert small_world.call("GET", "/api/v1/me", token).status_code == status
+
+
+@pytest.mark.parametrize("last", [date(2024, 2, 28), date(2026, 3, 28), date(2025, 10, 25)])
+def test_f07_a_forecast_begins_after_the_last_report_whatever_day_it_is_here(small_world: World, last: date) -> None:
+    """Leap day, and the hours that summer time takes and gives back."""
+    days = [last - timedelta(days=i) for i in range(20, -1, -1)]
+    reports = [
+        {"symptom": "PHQ-9", "timestamp": f"{day}T23:30:00+01:00", "value": 5 + i % 4} for i, day in enumerate(days)
+    ]
+    answer = small_world.call("POST", "/api/v1/symptoms/forecast", "C11", json={"reports": reports, "horizon": 3})
+    (made,) = answer.json()["forecasts"]
+    assert made["history_until"] == last.isoformat()
+    assert made["days"] == [(last + timedelta(days=i)).isoformat() for i in (1, 2, 3)]
+
+
+# --- the server as 'novamind serve' starts it ---
+
+
+class Started:
+    """The server in a process of its own, on the world's database: tokens of the world are good there too."""
+
+    def __init__(self, world: World) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        secret = {"database_url", "jwt_secret"}
+        own = {name: getattr(world.settings, name).get_secret_value() for name in secret}
+        own |= {"key_file": str(world.settings.key_file), "audit_witness": str(world.settings.audit_witness)}
+        own |= {"population_dir": str(world.settings.population_dir), "public_url": BASE, "log_level": "ERROR"}
+        own["population_database_url"] = world.settings.population_database_url
+        environment = os.environ | {f"NOVAMIND_{name.upper()}": value for name, value in own.items()}
+        command = [str(Path(sys.executable).with_name("novamind")), "serve", "--no-demo", "--port", str(self.port)]
+        self.log = world.settings.key_file.with_name("server.log")
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=log)
+        self.at = f"http://127.0.0.1:{self.port}"
+        self.wait()
+
+    def wait(self) -> None:
+        """Until it takes requests."""
+        with httpx.Client(base_url=self.at, timeout=20, verify=False) as client:  # noqa: S501 - it is no TLS
+            while True:
+                with suppress(httpx.TransportError):
+                    if client.get("/ready").status_code == 200:
+                        return
+                assert self.process.poll() is None, self.log.read_text()
+                time.sleep(0.1)
+
+    def numbers(self) -> list[int]:
+        """Of its open files and connections."""
+        return [int(one.name) for one in Path(f"/proc/{self.process.pid}/fd").iterdir()]
+
+    def limit(self, what: int, most: int) -> tuple[int, int]:
+        before = resource.prlimit(self.process.pid, what)
+        resource.prlimit(self.process.pid, what, (most, before[1]))
+        return before
+
+    def call(self, world: World, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {world.tokens['C11']}"}
+        return httpx.request(method, f"{self.at}{path}", headers=headers, timeout=30, **options)
+
+
+@pytest.fixture(scope="module")
+def started(small_world: World) -> Iterator[Started]:
+    small_world.log_in("C11")
+    one = Started(small_world)
+    yield one
+    one.process.kill()
+    one.process.wait()
+
+
+def report(day: int, value: int = 5) -> dict[str, Any]:
+    when = f"{date(2025, 1, 1) + timedelta(days=day)}T08:00:00+01:00"
+    return {"reports": [{"symptom": "GAD-7", "timestamp": when, "value": value}]}
+
+
+def reports_at(world: World) -> str:
+    return f"/api/v1/patients/{world.patients['P2']}/reports"
+
+
+def test_e08_on_a_full_disk_it_answers_503_and_goes_on_when_there_is_room(started: Started, small_world: World) -> None:
+    """The limit on a file's size does to every write what a full disk does."""
+    where, entries = reports_at(small_world), len(small_world.audited())
+    before = started.limit(resource.RLIMIT_FSIZE, 0)
+    try:
+        patient = f"/api/v1/patients/{small_world.patients['P2']}"
+        tried = [started.call(small_world, "GET", f"{patient}{part}") for part in ("", "/medications", "/forecast")]
+        tried.append(started.call(small_world, "POST", where, json=report(1)))
+        tried.append(started.call(small_world, "GET", "/api/v1/patients"))
+    finally:
+        started.limit(resource.RLIMIT_FSIZE, before[0])
+    assert {answer.status_code for answer in tried} == {503}
+    assert all(answer.headers["retry-after"] for answer in tried)
+    assert len(small_world.audited()) == entries
+    assert started.call(small_world, "GET", patient).status_code == 200
+    assert small_world.run(small_world.house.foundation.audit.verify()).intact
+
+
+def test_f09_without_file_descriptors_it_lives_on_and_serves_when_some_are_free(
+    started: Started, small_world: World
+) -> None:
+    most = max(started.numbers()) + 20
+    before = started.limit(resource.RLIMIT_NOFILE, most)
+    held = [socket.create_connection(("127.0.0.1", started.port)) for _ in range(most + 10)]
+    while max(started.numbers()) < most - 1:  # until it has taken as many as it may: the lowest free number comes first
+        time.sleep(0.02)
+    assert started.process.poll() is None
+    for one in held:
+        one.close()
+    started.wait()
+    started.limit(resource.RLIMIT_NOFILE, before[0])
+    assert started.call(small_world, "GET", "/api/v1/me").status_code == 200
+
+
+async def stored(world: World) -> tuple[set[str], set[str]]:
+    """Ids of the patient's reports, and those of which the audit says that they were stored."""
+    patient_id = UUID(world.patients["P2"])
+    reports = sa.select(Record.record_id).where(Record.patient_id == patient_id, Record.kind == "symptom_report")
+    pseudonym = world.house.foundation.audit.pseudonym(patient_id)
+    async with world.house.foundation.database.snapshot() as session:
+        kept = {str(one) for one in await session.scalars(reports)}
+        entries = map(
+            json.loads, await session.scalars(sa.select(AuditEntry.content).where(AuditEntry.subject == pseudonym))
+        )
+        told = [one for one in entries if one["action"] == "write" and one["what"] == "symptom_report"]
+    assert all(entry["count"] == len(entry["references"]) for entry in told if entry["count"] == 1)
+    return kept, {one for entry in told if entry["count"] == 1 for one in entry["references"]}
+
+
+async def ingest(started: Started, world: World, first: int, enough: asyncio.Event) -> tuple[set[str], int]:
+    """Send reports, four at a time, until the server is gone; ids of what it acknowledged, and other answers."""
+    acknowledged: set[str] = set()
+    refused = 0
+    headers = {"Authorization": f"Bearer {world.tokens['C11']}"}
+
+    async def one(client: httpx.AsyncClient, day: int) -> None:
+        nonlocal refused
+        while True:
+            day += 4
+            try:
+                answer = await client.post(reports_at(world), json=report(day), headers=headers)
+            except httpx.TransportError:
+                return
+            refused += answer.status_code != 201
+            acknowledged.update(answer.json().get("ids", []))
+            if len(acknowledged) >= 30:
+                enough.set()
+
+    async with httpx.AsyncClient(base_url=started.at, timeout=60) as client:
+        await asyncio.gather(*(one(client, first + i) for i in range(4)))
+    return acknowledged, refused
+
+
+def test_f06_on_sigterm_it_answers_what_it_took_and_takes_leave_of_sockets(
+    started: Started, small_world: World
+) -> None:
+    async def terminate() -> tuple[set[str], int, int | None]:
+        body = {"patient_id": small_world.patients["P2"]}
+        ticket = (await small_world.acall("POST", "/api/v1/live/tickets", "C11", json=body)).json()["ticket"]
+        at = f"ws://127.0.0.1:{started.port}/api/v1/live"
+        async with websockets.connect(at, origin=websockets.Origin(BASE)) as live:
+            await live.send(json.dumps({"ticket": ticket}))
+            assert json.loads(await live.recv())["type"] in ("forecast", "problem")
+            enough = asyncio.Event()
+            sending = asyncio.ensure_future(ingest(started, small_world, 2000, enough))
+            await enough.wait()
+            started.process.send_signal(signal.SIGTERM)
+            acknowledged, refused = await sending
+            with pytest.raises(websockets.ConnectionClosed):
+                while True:
+                    await live.recv()
+            return acknowledged, refused, live.close_code
+
+    acknowledged, refused, code = small_world.run(terminate())
+    assert started.process.wait(60) == 0
+    kept, told = small_world.run(stored(small_world))
+    assert acknowledged <= kept
+    assert acknowledged <= told
+    assert refused == 0
+    assert code == 1001
