@@ -242,31 +242,31 @@ class Together(Generic[Item, Answer]):
         self._work = work
         self._most = most
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
-        self._working = asyncio.Lock()
+        self._worker: asyncio.Task[None] | None = None
 
     async def do(self, item: Item) -> Answer:
         """Have it done; returns or raises when it is. A caller who gives up does not stop the others' work."""
         done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
-        async with self._working:
-            while not done.done():
-                await asyncio.shield(self._work_off())
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work_off())
         return await done
 
     async def _work_off(self) -> None:
-        batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-        answers: Sequence[Answer | Exception]
-        try:
-            answers = await self._work([item for item, _ in batch])
-        except Exception as error:  # noqa: BLE001 - every caller is told of it
-            answers = [error] * len(batch)
-        for (_, done), answer in zip(batch, answers, strict=True):
-            if done.done():
-                continue  # its caller has given up
-            if isinstance(answer, Exception):
-                done.set_exception(answer)
-            else:
-                done.set_result(answer)
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            answers: Sequence[Answer | Exception]
+            try:
+                answers = await self._work([item for item, _ in batch])
+            except Exception as error:  # noqa: BLE001 - every caller is told of it
+                answers = [error] * len(batch)
+            for (_, done), answer in zip(batch, answers, strict=True):
+                if done.done():
+                    continue  # its caller has given up
+                if isinstance(answer, Exception):
+                    done.set_exception(answer)
+                else:
+                    done.set_result(answer)
 
 
 async def insert_missing(session: AsyncSession, table: type[Base], **values: Any) -> bool:

@@ -138,7 +138,6 @@ class PatientStore:
         self._index = index
         self._audit = audit
         self._together = Together(self._add)
-        self._revisions = Together(self._revisions_of)
 
     async def add_organisation(self, name: str, access: Access) -> UUID:
         """Store a clinic; its id."""
@@ -353,16 +352,11 @@ class PatientStore:
         NotFoundError
             If there is no such patient.
         """
-        revision = await self._revisions.do(patient_id)
+        async with self._database.snapshot() as session:
+            revision = await session.scalar(sa.select(Patient.revision).where(Patient.patient_id == patient_id))
         if revision is None:
             raise NotFoundError(_NO_PATIENT)
         return revision
-
-    async def _revisions_of(self, patient_ids: Sequence[UUID]) -> list[int | None]:
-        query = sa.select(Patient.patient_id, Patient.revision).where(Patient.patient_id.in_(set(patient_ids)))
-        async with self._database.snapshot() as session:
-            found: dict[UUID, int] = {one: revision for one, revision in await session.execute(query)}  # noqa: C416
-        return [found.get(patient_id) for patient_id in patient_ids]
 
     async def decide(self, patient_id: UUID, category: str, granted: bool, access: Access) -> None:
         """Store a patient's decision about one category of data; it counts from now on."""
