@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import DataProcessingError, ValidationError
-from novamind.infrastructure.database import Database, Together
+from novamind.infrastructure.database import MAINTENANCE_SECONDS, Database, Together
 from novamind.infrastructure.logs import message, patient_hash
 from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry, Organisation
 
@@ -257,7 +257,7 @@ class AuditLog:
             If the witness cannot be read.
         """
         public, found = self._signing_key.public_key(), Verification()
-        async with self._database.snapshot() as session:
+        async with self._database.snapshot(MAINTENANCE_SECONDS) as session:
             kept = [_checkpoint(row) for row in await session.scalars(sa.select(AuditCheckpoint))]
             check = _Check(found, public, kept, self._read_witness())
             while rows := (await session.execute(_page(check.sequence))).all():
