@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import DataProcessingError, ServiceUnavailableError, ValidationError
-from novamind.infrastructure.database import WAIT_SECONDS, Database, Together
+from novamind.infrastructure.database import MAINTENANCE_SECONDS, Database, Together
 from novamind.infrastructure.logs import message, patient_hash
 from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry, Organisation
 
@@ -37,6 +37,8 @@ _LOCK: Final = 0x6E6F7661617564  # the advisory lock of whoever appends: "novaau
 _PAGE: Final = 5000
 _FORM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,63}")
 _CLOCK_TOLERANCE: Final = timedelta(seconds=5)
+_END: Final = sa.select(AuditEntry.sequence, AuditEntry.digest).order_by(AuditEntry.sequence.desc()).limit(1)
+_ADD: Final = sa.insert(cast("sa.Table", AuditEntry.__table__))
 _WITNESS_SILENT: Final = message("the audit's witness cannot be written")
 _SET_BACK: Final = message("the clock was set back; the audit's entries keep their order by number")
 
@@ -60,7 +62,7 @@ class Access:
     correlation_id: str
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        for name, value in vars(self).items():
             if not _FORM.fullmatch(value):
                 raise ValidationError(f"{name} must be an identifier of at most 64 letters, digits and :._-")
 
@@ -238,7 +240,7 @@ class AuditLog:
             rows.append({"sequence": sequence, "content": content, "subject": subject, "digest": digest})
             if sequence % CHECKPOINT_EVERY == 0:
                 checkpoints.append(self._sign(sequence, digest))
-        await session.execute(sa.insert(AuditEntry), rows)
+        await session.execute(_ADD, rows)
         if checkpoints:
             await self._add(session, checkpoints)
 
@@ -269,7 +271,7 @@ class AuditLog:
             If the witness cannot be read.
         """
         public, found = self._signing_key.public_key(), Verification()
-        async with self._database.snapshot() as session:
+        async with self._database.snapshot(MAINTENANCE_SECONDS) as session:
             kept = [_checkpoint(row) for row in await session.scalars(sa.select(AuditCheckpoint))]
             check = _Check(found, public, kept, self._read_witness())
             while rows := (await session.execute(_page(check.sequence))).all():
@@ -283,10 +285,8 @@ class AuditLog:
     async def _end(self, session: AsyncSession) -> tuple[int, bytes]:
         """Number and digest of the last entry; nobody else appends until the transaction has ended."""
         if not self._database.is_sqlite:
-            patience = sa.func.set_config("lock_timeout", f"{WAIT_SECONDS}s", True)  # of this transaction
-            await session.execute(sa.select(patience, sa.func.pg_advisory_xact_lock(_LOCK)))
-        query = sa.select(AuditEntry.sequence, AuditEntry.digest).order_by(AuditEntry.sequence.desc()).limit(1)
-        last = (await session.execute(query)).one_or_none()
+            await session.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        last = (await session.execute(_END)).one_or_none()
         return (0, NOTHING) if last is None else (last.sequence, last.digest)
 
     def _now(self) -> datetime:
@@ -301,7 +301,7 @@ class AuditLog:
         stated: dict[str, Any] = {
             "sequence": sequence,
             "at": now.isoformat(timespec="microseconds"),
-            **asdict(event.access),
+            **vars(event.access),
             "action": event.action,
             "what": event.what,
             "patient": self.pseudonym(event.patient_id),

@@ -42,6 +42,13 @@ NAMING: Final = {
 }
 #: Seconds to wait for a lock or a free connection before the caller is told to come back.
 WAIT_SECONDS: Final = 5
+#: Seconds for a unit of work that a caller waits for; to give a silent connection up takes two more.
+PATIENCE_SECONDS: Final = 3.0
+#: Seconds for a unit that nobody waits for: migrating, verifying, purging, replacing keys.
+MAINTENANCE_SECONDS: Final = 3600.0
+#: Classes of SQLSTATE that say "not now": connection, rollback by conflict, resources, intervention, system.
+_NOT_NOW: Final = ("08", "40", "53", "57", "58")
+_READ_ONLY: Final = "25006"
 _MIGRATION_LOCK: Final = 0x6E6F76616D696E64  # the advisory lock of whoever migrates: "novamind"
 _NO_ANSWER: Final = "The database does not answer; try again in a moment, or check NOVAMIND_DATABASE_URL."
 
@@ -154,8 +161,13 @@ class Database:
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, patience: float = PATIENCE_SECONDS) -> AsyncIterator[AsyncSession]:
         """Begin a unit of work that writes; committed at the end of the block, rolled back if it raises.
+
+        Parameters
+        ----------
+        patience
+            Seconds after which PostgreSQL is taken to be silent; of SQLite only the lock is waited for.
 
         Raises
         ------
@@ -163,11 +175,11 @@ class Database:
             If the database does not answer, is locked or stops answering; nothing was kept then, or, if it stopped
             during the commit, it cannot be known: repeat with the same idempotency key.
         """
-        async with self._begin(read_only=False) as session:
+        async with self._begin(patience, read_only=False) as session:
             yield session
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+    async def snapshot(self, patience: float = PATIENCE_SECONDS) -> AsyncIterator[AsyncSession]:
         """Begin a unit of work that only reads, all of it from one moment; it never waits for a writer.
 
         Raises
@@ -175,11 +187,11 @@ class Database:
         ServiceUnavailableError
             If the database does not answer.
         """
-        async with self._begin(read_only=True) as session:
+        async with self._begin(patience, read_only=True) as session:
             yield session
 
     @asynccontextmanager
-    async def _begin(self, *, read_only: bool) -> AsyncIterator[AsyncSession]:
+    async def _begin(self, patience: float, *, read_only: bool) -> AsyncIterator[AsyncSession]:
         options: dict[str, Any] = {}
         if read_only:
             options = (
@@ -189,20 +201,21 @@ class Database:
             )
         async with self._sessions() as session:
             try:
-                await session.connection(execution_options=options)
-            except (OSError, DBAPIError, PoolTimeoutError) as error:
-                raise ServiceUnavailableError(_NO_ANSWER) from error
-            try:
-                yield session
-                if read_only:
-                    session.expunge_all()  # what was read stays readable
-                    await session.rollback()
-                else:
-                    await session.commit()
-            except (OperationalError, InterfaceError) as error:
+                async with asyncio.timeout(None if self.is_sqlite else patience):
+                    try:
+                        await session.connection(execution_options=options)
+                    except (OSError, DBAPIError, PoolTimeoutError) as error:
+                        raise ServiceUnavailableError(_NO_ANSWER) from error
+                    yield session
+                    if read_only:
+                        session.expunge_all()  # what was read stays readable
+                        await session.rollback()
+                    else:
+                        await session.commit()
+            except (TimeoutError, ConnectionError) as error:
                 raise ServiceUnavailableError(_NO_ANSWER) from error
             except DBAPIError as error:
-                if error.connection_invalidated:
+                if _cannot_now(error) or (_state(error) == _READ_ONLY and not read_only):
                     raise ServiceUnavailableError(_NO_ANSWER) from error
                 raise
 
@@ -214,7 +227,7 @@ class Database:
         ServiceUnavailableError
             If the database does not answer.
         """
-        async with self.transaction() as session:
+        async with self.transaction(MAINTENANCE_SECONDS) as session:
             if not self.is_sqlite:
                 await session.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             connection = await session.connection()
@@ -242,31 +255,33 @@ class Together(Generic[Item, Answer]):
         self._work = work
         self._most = most
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
-        self._working = asyncio.Lock()
+        self._worker: asyncio.Task[None] | None = None
 
     async def do(self, item: Item) -> Answer:
         """Have it done; returns or raises when it is. A caller who gives up does not stop the others' work."""
         done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
-        async with self._working:
-            while not done.done():
-                await asyncio.shield(self._work_off())
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work_off())
         return await done
 
     async def _work_off(self) -> None:
-        batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-        answers: Sequence[Answer | Exception]
-        try:
-            answers = await self._work([item for item, _ in batch])
-        except Exception as error:  # noqa: BLE001 - every caller is told of it
-            answers = [error] * len(batch)
-        for (_, done), answer in zip(batch, answers, strict=True):
-            if done.done():
-                continue  # its caller has given up
-            if isinstance(answer, Exception):
-                done.set_exception(answer)
-            else:
-                done.set_result(answer)
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            answers: Sequence[Answer | Exception]
+            try:
+                answers = await self._work([item for item, _ in batch])
+            except Exception as error:  # noqa: BLE001 - every caller is told of it
+                if isinstance(error, ServiceUnavailableError):  # whoever waits would only wait for the same
+                    batch, self._waiting = batch + self._waiting, []
+                answers = [error] * len(batch)
+            for (_, done), answer in zip(batch, answers, strict=True):
+                if done.done():
+                    continue  # its caller has given up
+                if isinstance(answer, Exception):
+                    done.set_exception(answer)
+                else:
+                    done.set_result(answer)
 
 
 async def insert_missing(session: AsyncSession, table: type[Base], **values: Any) -> bool:
@@ -281,6 +296,17 @@ async def insert_all_missing(
     """Insert those rows whose key is not there; their keys. Give rows in one order everywhere."""
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     return set(await session.scalars(insert(table).values(rows).on_conflict_do_nothing().returning(key)))
+
+
+def _cannot_now(error: DBAPIError) -> bool:
+    """Whether it is the database that cannot, and not the statement that is wrong."""
+    away = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return away or _state(error).startswith(_NOT_NOW)
+
+
+def _state(error: DBAPIError) -> str:
+    """PostgreSQL's code of what happened."""
+    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

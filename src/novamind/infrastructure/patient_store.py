@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import NotFoundError, NovamindError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
-from novamind.infrastructure.database import Database, Together, insert_all_missing
+from novamind.infrastructure.database import PATIENCE_SECONDS, Database, Together, insert_all_missing
 from novamind.infrastructure.events import outbox_row, record_event
 from novamind.infrastructure.tables import (
     Consent,
@@ -41,6 +41,7 @@ from novamind.infrastructure.tables import (
 )
 from novamind.infrastructure.vault import BlindIndex, PatientCipher, Place, TamperedError, Vault
 
+_ROWS_A_SECOND: Final = 500  # that the slowest database is expected to store
 _NAMED_IN_AUDIT: Final = 20  # records of one change; of more the count is told
 _NO_PATIENT: Final = "there is no patient of this id"
 
@@ -138,7 +139,6 @@ class PatientStore:
         self._index = index
         self._audit = audit
         self._together = Together(self._add)
-        self._revisions = Together(self._revisions_of)
 
     async def add_organisation(self, name: str, access: Access) -> UUID:
         """Store a clinic; its id."""
@@ -251,7 +251,8 @@ class PatientStore:
 
         Rows are locked in one order everywhere (patients, noted requests, audit), so that nobody waits in a circle.
         """
-        async with self._database.transaction() as session:
+        rows = sum(len(addition.rows) for addition in additions)
+        async with self._database.transaction(PATIENCE_SECONDS + rows / _ROWS_A_SECOND) as session:
             wanted = Patient.patient_id.in_({addition.patient_id for addition in additions})
             query = sa.select(Patient.patient_id).where(wanted).order_by(Patient.patient_id).with_for_update()
             known = set(await session.scalars(query))
@@ -353,16 +354,11 @@ class PatientStore:
         NotFoundError
             If there is no such patient.
         """
-        revision = await self._revisions.do(patient_id)
+        async with self._database.snapshot() as session:
+            revision = await session.scalar(sa.select(Patient.revision).where(Patient.patient_id == patient_id))
         if revision is None:
             raise NotFoundError(_NO_PATIENT)
         return revision
-
-    async def _revisions_of(self, patient_ids: Sequence[UUID]) -> list[int | None]:
-        query = sa.select(Patient.patient_id, Patient.revision).where(Patient.patient_id.in_(set(patient_ids)))
-        async with self._database.snapshot() as session:
-            found: dict[UUID, int] = {one: revision for one, revision in await session.execute(query)}  # noqa: C416
-        return [found.get(patient_id) for patient_id in patient_ids]
 
     async def decide(self, patient_id: UUID, category: str, granted: bool, access: Access) -> None:
         """Store a patient's decision about one category of data; it counts from now on."""

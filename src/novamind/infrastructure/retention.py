@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import NotFoundError
 from novamind.infrastructure.audit import Access, AuditLog, Event
-from novamind.infrastructure.database import Base, Database
+from novamind.infrastructure.database import MAINTENANCE_SECONDS, Base, Database
 from novamind.infrastructure.patient_store import Kind
 from novamind.infrastructure.tables import IdempotencyKey, Patient, PatientKey, Record
 from novamind.infrastructure.vault import Vault
@@ -66,7 +66,7 @@ class Retention:
         now = now or datetime.now(UTC)
         cutoff = now - self._kept
         living = sa.exists().where(Record.patient_id == Patient.patient_id, Record.recorded_at >= cutoff)
-        async with self._database.snapshot() as session:
+        async with self._database.snapshot(MAINTENANCE_SECONDS) as session:
             patients = tuple(
                 await session.scalars(sa.select(Patient.patient_id).where(Patient.created_at < cutoff, ~living))
             )
@@ -84,7 +84,7 @@ class Retention:
         """Delete what a plan names; interrupted, it is planned and carried out again."""
         for patient_id in plan.patients:
             await self.forget(patient_id, access)
-        async with self._database.transaction() as session:
+        async with self._database.transaction(MAINTENANCE_SECONDS) as session:
             await session.execute(
                 sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < plan.cutoff + self._kept - IDEMPOTENCY_AGE)
             )
@@ -108,7 +108,7 @@ class Retention:
         NotFoundError
             If there is no such patient.
         """
-        async with self._database.transaction() as session:
+        async with self._database.transaction(MAINTENANCE_SECONDS) as session:
             wrapped = (
                 await session.scalars(sa.select(PatientKey.wrapped).where(PatientKey.patient_id == patient_id))
             ).all()

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from novamind.errors import ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
-from novamind.infrastructure.database import Database
+from novamind.infrastructure.database import MAINTENANCE_SECONDS, Database
 from novamind.infrastructure.keys import KeyEncryption
 from novamind.infrastructure.patient_store import place
 from novamind.infrastructure.tables import PatientKey, Record, WrappingKey
@@ -58,7 +58,7 @@ class Rotation:
         """Data keys that are still wrapped by an earlier encryption key."""
         current = await self._encryption.current()
         query = sa.select(sa.func.count()).select_from(PatientKey).where(PatientKey.wrapping_key != current)
-        async with self._database.snapshot() as session:
+        async with self._database.snapshot(MAINTENANCE_SECONDS) as session:
             return await session.scalar(query) or 0
 
     async def rewrap(self) -> int:
@@ -72,7 +72,7 @@ class Rotation:
         current, done = await self._encryption.current(), 0
         earlier = sa.select(PatientKey).where(PatientKey.wrapping_key != current).limit(_BATCH)
         while True:
-            async with self._database.snapshot() as session:
+            async with self._database.snapshot(MAINTENANCE_SECONDS) as session:
                 keys = (await session.scalars(earlier)).all()
             if not keys:
                 return done
@@ -82,7 +82,7 @@ class Rotation:
                 data_key = await self._encryption.unwrap(key.wrapping_key, key.wrapped, context)
                 name, wrapped = await self._encryption.wrap(data_key, context)
                 again.append((key.key_id, key.wrapping_key, {"wrapping_key": name, "wrapped": wrapped}))
-            async with self._database.transaction() as session:
+            async with self._database.transaction(MAINTENANCE_SECONDS) as session:
                 for used in {values["wrapping_key"] for _, _, values in again}:
                     await use_wrapping_key(session, used)
                 for key_id, before, values in again:
@@ -98,7 +98,7 @@ class Rotation:
         What they wrapped in old backups can be read no more once they are destroyed.
         """
         current = await self._encryption.current()
-        async with self._database.transaction() as session:
+        async with self._database.transaction(MAINTENANCE_SECONDS) as session:
             unused = ~sa.exists().where(PatientKey.wrapping_key == WrappingKey.name)
             candidates = await session.scalars(
                 sa.select(WrappingKey.name)
@@ -129,7 +129,7 @@ class Rotation:
         old = newest.having(
             sa.or_(sa.func.max(PatientKey.created_at) < made_before, sa.func.count() > 1)  # or begun and interrupted
         )
-        async with self._database.snapshot() as session:
+        async with self._database.snapshot(MAINTENANCE_SECONDS) as session:
             patients = (await session.scalars(old)).all()
         for done, patient_id in enumerate(patients, start=1):
             await self._renew(patient_id)
@@ -137,7 +137,7 @@ class Rotation:
         return len(patients)
 
     async def _renew(self, patient_id: UUID) -> None:
-        async with self._database.snapshot() as session:
+        async with self._database.snapshot(MAINTENANCE_SECONDS) as session:
             keys = await session.scalar(
                 sa.select(sa.func.count()).select_from(PatientKey).where(PatientKey.patient_id == patient_id)
             )
@@ -155,7 +155,7 @@ class Rotation:
         while True:
             key_id = (await self._vault.cipher(patient_id)).key_id
             query = sa.select(Record).where(Record.patient_id == patient_id, Record.key_id != key_id).limit(_BATCH)
-            async with self._database.snapshot() as session:
+            async with self._database.snapshot(MAINTENANCE_SECONDS) as session:
                 rows = (await session.scalars(query)).all()
             if not rows:
                 return
@@ -164,7 +164,7 @@ class Rotation:
             for row in rows:
                 where = place(row.record_id, row.kind, row.version)
                 sealed.append(cipher.seal(cipher.open(row.payload, row.key_id, where), where))
-            async with self._database.transaction() as session:
+            async with self._database.transaction(MAINTENANCE_SECONDS) as session:
                 for row, payload in zip(rows, sealed, strict=True):
                     await session.execute(
                         sa.update(Record)
@@ -180,7 +180,7 @@ class Rotation:
         """Destroy the keys before the newest; not while anything is under them, which the database sees to."""
         newest = (await self._vault.cipher(patient_id)).key_id
         try:
-            async with self._database.transaction() as session:
+            async with self._database.transaction(MAINTENANCE_SECONDS) as session:
                 dropped = await session.scalars(
                     sa.delete(PatientKey)
                     .where(PatientKey.patient_id == patient_id, PatientKey.key_id != newest)

@@ -81,6 +81,8 @@ def create_app(
         redirect_slashes=False,
         responses=RESPONSES,
     )
+    if not only:
+        app.include_router(patients.routes)  # first, since routes are tried in order and these are asked most
     app.include_router(_operations())
     app.include_router(oauth.routes)
     app.include_router(static_files.routes)
@@ -92,7 +94,6 @@ def create_app(
     for name in only or ROOMS:
         app.include_router(calculators[name], prefix="/api/v1", dependencies=[Depends(_may_calculate)])
     if not only:
-        app.include_router(patients.routes)
         app.include_router(administration.routes)
         app.include_router(cds.routes)
         app.include_router(jobs.routes)

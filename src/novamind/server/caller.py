@@ -14,11 +14,11 @@ _scheme = HTTPBearer(
 )
 
 
-def _house(request: Request) -> House:
+async def _house(request: Request) -> House:
     return cast("House", request.app.state.house)
 
 
-def _principal(request: Request, _documented: Annotated[object, Depends(_scheme)]) -> Principal:
+async def _principal(request: Request, _documented: Annotated[object, Depends(_scheme)]) -> Principal:
     """Whom the door let in."""
     principal = getattr(request.state, "principal", None)
     if not isinstance(principal, Principal):

@@ -224,8 +224,7 @@ class Clinic:
 
     async def forecast(self, principal: Principal, patient_id: UUID, horizon: int, threshold: float | None) -> bytes:
         """Forecast each symptom: the JSON of a :class:`ForecastsBody`, out of the cache if nothing has changed."""
-        access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
-        revision = await self._store.revision(patient_id)
+        access, revision = await self._access.permit_revision(principal, Permission.RESULTS_READ, patient_id)
         what = ("forecast", self._symptoms.model.version, str(horizon), str(threshold))
         kept = await self._cache.get(patient_id, revision, *what)
         if kept is not None:
@@ -375,8 +374,7 @@ class Clinic:
 
     async def revision(self, principal: Principal, patient_id: UUID) -> int:
         """A number that grows with each change of the record, for who may see what is computed from it."""
-        await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
-        return await self._store.revision(patient_id)
+        return (await self._access.permit_revision(principal, Permission.RESULTS_READ, patient_id))[1]
 
     async def fhir_bundle(self, principal: Principal, patient_id: UUID, *, with_insights: bool) -> dict[str, Any]:
         """The record as a FHIR R4 Bundle, with what the services say of it if that is wanted."""

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl, urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -56,10 +56,12 @@ _HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
 }
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _BODY_SECONDS: Final = 30
 _REQUESTS_A_MINUTE: Final = 1200
+_PATIENT: Final = re.compile(r"/patients/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=/|$)")
 _CORRELATION: Final = re.compile(r"[0-9a-fA-F-]{8,64}")
 _ANSWERED = message("answered")
 
@@ -98,9 +100,10 @@ class Door:
         self._hosts = {*settings.allowed_hosts, str(own.hostname)}
         self._origins = {*settings.allowed_origins, settings.public_url}
         self._public = public
-        self._headers = _HEADERS | (
+        headers = _HEADERS | (
             {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if own.scheme == "https" else {}
         )
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self.cookie = cookie_name(settings)
         self._budget = _Budget(_REQUESTS_A_MINUTE)
         self._durations = Histogram(
@@ -133,11 +136,9 @@ class Door:
             nonlocal status
             if sent["type"] == "http.response.start":
                 status = sent["status"]
-                out = MutableHeaders(raw=sent["headers"])
-                for name, value in self._headers.items():
-                    out.setdefault(name, value)
-                out.setdefault("Cache-Control", "no-store")
-                out["X-Request-Id"] = request_id
+                own = {name for name, _ in sent["headers"]}
+                added = [header for header in self._headers if header[0] not in own]
+                sent["headers"] = [*sent["headers"], *added, (b"x-request-id", request_id.encode())]
             await send(sent)
 
         try:
@@ -179,12 +180,13 @@ class Door:
 
     async def _identify(self, scope: Scope, headers: Headers) -> Principal:
         house = cast("House", scope["app"].state.house)
+        about = map(UUID, _PATIENT.findall(scope["path"]))
         scheme, _, credential = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and credential:
-            return await house.identity.sessions.authenticate(credential)
+            return await house.identity.sessions.authenticate(credential, *about)
         cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie)
         if cookie and (scope["method"] in _SAFE or headers.get("origin") in self._origins):
-            return await house.identity.sessions.authenticate_cookie(cookie)
+            return await house.identity.sessions.authenticate_cookie(cookie, *about)
         raise AuthenticationError("say who you are: an access token or an API key as 'Authorization: Bearer …'")
 
     async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[Response | None, Receive]:

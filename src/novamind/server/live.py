@@ -182,7 +182,7 @@ async def _push(house: House, socket: WebSocket, principal: Principal, patient_i
     seen, sent = -1, ""
     while not left.is_set():
         try:
-            principal = await house.identity.sessions.authenticate_session(principal.session_id)
+            principal = await house.identity.sessions.authenticate_session(principal.session_id, patient_id)
             revision = await house.clinic.revision(principal, patient_id)
             if revision != seen:
                 said = await _forecast(house, principal, patient_id)

@@ -1,6 +1,7 @@
 """The one place where it is decided who may do what, and where every refusal is told to the audit."""
 
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -10,12 +11,13 @@ import structlog
 
 from novamind.errors import AuthorizationError, NotFoundError, NovamindError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
-from novamind.infrastructure.database import Database, Together
+from novamind.infrastructure.database import Database
 from novamind.infrastructure.events import record_event
 from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties, ground
 from novamind.infrastructure.identity.secrets import AccountSeal
 from novamind.infrastructure.identity.sessions import access_of
+from novamind.infrastructure.identity.standing import Standing, goes_on
 from novamind.infrastructure.identity.tables import EmergencyAccess
 from novamind.infrastructure.logs import message
 from novamind.infrastructure.tables import Patient, Relationship
@@ -23,6 +25,7 @@ from novamind.infrastructure.tables import Patient, Relationship
 EMERGENCIES_A_DAY: Final = 3
 EMERGENCY_OPENED: Final = "emergency.opened"
 _SHORTEST_REASON: Final = 10
+_FRESH_SECONDS: Final = 1.0  # what was read with the session counts for so long; a body may arrive slowly
 _NO_PATIENT: Final = "there is no patient of this id"
 _EMERGENCY = message("a record was opened in an emergency")
 
@@ -41,17 +44,18 @@ class AccessControl:
     def __init__(
         self,
         database: Database,
+        standing: Standing,
         audit: AuditLog,
         seal: AccountSeal,
         attempts: AttemptCounter,
         emergency_lifetime: timedelta,
     ) -> None:
         self._database = database
+        self._standing = standing
         self._audit = audit
         self._seal = seal
         self._attempts = attempts
         self._emergency_lifetime = emergency_lifetime
-        self._together = Together(self._ties_of_all)
 
     async def permit(self, principal: Principal, permission: Permission) -> Access:
         """Let pass what is about no single patient.
@@ -76,17 +80,29 @@ class AccessControl:
         NotFoundError
             If they may not do it to this one, or there is none: which of the two is not told.
         """
-        (answer,) = (await self.permit_patients(principal, permission, [patient_id])).values()
+        return (await self.permit_revision(principal, permission, patient_id))[0]
+
+    async def permit_revision(
+        self, principal: Principal, permission: Permission, patient_id: UUID
+    ) -> tuple[Access, int]:
+        """The same, and the revision of the record at the moment for which that was decided."""
+        ties = await self._ties(principal, [patient_id])
+        (answer,) = (await self._decided(principal, permission, ties)).values()
         if isinstance(answer, NovamindError):
             raise answer
-        return answer
+        return answer, ties[patient_id].revision
 
     async def permit_patients(
         self, principal: Principal, permission: Permission, patient_ids: Collection[UUID]
     ) -> dict[UUID, Access | NovamindError]:
         """Decide about several patients at once: for each what :meth:`permit_patient` would give or raise."""
-        ties, now = await self._ties(principal, patient_ids), datetime.now(UTC)
-        grounds = {one: ground(principal, permission, one, ties.get(one, Ties()), now) for one in patient_ids}
+        return await self._decided(principal, permission, await self._ties(principal, patient_ids))
+
+    async def _decided(
+        self, principal: Principal, permission: Permission, ties: Mapping[UUID, Ties]
+    ) -> dict[UUID, Access | NovamindError]:
+        now = datetime.now(UTC)
+        grounds = {one: ground(principal, permission, one, theirs, now) for one, theirs in ties.items()}
         if refused := [one for one, why in grounds.items() if why is None]:
             await self._refused(principal, permission, *refused)
         error = NotFoundError(_NO_PATIENT) if principal.may(permission) else AuthorizationError(_reason(principal))
@@ -102,7 +118,7 @@ class AccessControl:
             query = query.where(Patient.organisation_id == principal.organisation_id)
         if principal.role is Role.CLINICIAN:
             treated = sa.select(Relationship.patient_id).where(
-                Relationship.clinician_id == principal.subject, *_goes_on(datetime.now(UTC))
+                Relationship.clinician_id == principal.subject, *goes_on(datetime.now(UTC))
             )
             query = query.where(Patient.patient_id.in_(treated))
         if after is not None:
@@ -118,7 +134,7 @@ class AccessControl:
         NotFoundError
             If it is another's, or there is none.
         """
-        ties = (await self._ties(principal, [patient_id])).get(patient_id, Ties())
+        ties = (await self._ties(principal, [patient_id]))[patient_id]
         if ties.organisation_id is None or principal.organisation_id not in (None, ties.organisation_id):
             await self._refused(principal, Permission.USERS_MANAGE, patient_id)
             raise NotFoundError(_NO_PATIENT)
@@ -140,7 +156,7 @@ class AccessControl:
             At the fourth time in a day.
         """
         await self.permit(principal, Permission.EMERGENCY_OPEN)
-        ties = (await self._ties(principal, [patient_id])).get(patient_id, Ties())
+        ties = (await self._ties(principal, [patient_id]))[patient_id]
         if ties.organisation_id is None or ties.organisation_id != principal.organisation_id:
             await self._refused(principal, Permission.EMERGENCY_OPEN, patient_id)
             raise NotFoundError(_NO_PATIENT)
@@ -175,39 +191,13 @@ class AccessControl:
         log.warning(_EMERGENCY, patient_id_hash=self._audit.pseudonym(patient_id))
         return until
 
-    async def _ties(self, principal: Principal, patient_ids: Collection[UUID]) -> dict[UUID, Ties]:
-        """What ties the principal to each patient that there is."""
-        return await self._together.do((principal.subject, patient_ids))
-
-    async def _ties_of_all(self, asked: Sequence[tuple[UUID, Collection[UUID]]]) -> list[dict[UUID, Ties]]:
-        """The same for several callers, from one moment with three queries."""
-        subjects, patients = {who for who, _ in asked}, {one for _, patient_ids in asked for one in patient_ids}
-        now = datetime.now(UTC)
-        of_patients = sa.select(Patient.patient_id, Patient.organisation_id).where(Patient.patient_id.in_(patients))
-        treated = sa.select(Relationship.clinician_id, Relationship.patient_id).where(
-            Relationship.clinician_id.in_(subjects), Relationship.patient_id.in_(patients), *_goes_on(now)
-        )
-        opened = (
-            sa.select(EmergencyAccess.user_id, EmergencyAccess.patient_id, sa.func.max(EmergencyAccess.expires_at))
-            .where(
-                EmergencyAccess.user_id.in_(subjects),
-                EmergencyAccess.patient_id.in_(patients),
-                EmergencyAccess.expires_at > now,
-            )
-            .group_by(EmergencyAccess.user_id, EmergencyAccess.patient_id)
-        )
-        async with self._database.snapshot() as session:
-            organisations = {patient_id: belongs for patient_id, belongs in await session.execute(of_patients)}  # noqa: C416
-            treats = {(who, patient_id) for who, patient_id in await session.execute(treated)}
-            until = {(who, patient_id): ends for who, patient_id, ends in await session.execute(opened)}
-        return [
-            {
-                one: Ties(organisations[one], (who, one) in treats, until.get((who, one)))
-                for one in patient_ids
-                if one in organisations
-            }
-            for who, patient_ids in asked
-        ]
+    async def _ties(self, principal: Principal, patient_ids: Collection[UUID]) -> Mapping[UUID, Ties]:
+        """What ties the principal to each patient: as it was read with the session a moment ago, or read now."""
+        oldest = time.monotonic() - _FRESH_SECONDS
+        at_hand = {one: principal.ties[one] for one in patient_ids if one in principal.ties}
+        if len(at_hand) == len(set(patient_ids)) and all(ties.read_at > oldest for ties in at_hand.values()):
+            return at_hand
+        return await self._standing.of_subject(principal.subject, patient_ids)
 
     async def _refused(self, principal: Principal, permission: Permission, *patient_ids: UUID | None) -> None:
         access = access_of(principal, "none")
@@ -224,10 +214,6 @@ class AccessControl:
                 for patient_id in patient_ids
             )
         )
-
-
-def _goes_on(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    return Relationship.begins_at <= now, sa.or_(Relationship.ends_at.is_(None), Relationship.ends_at > now)
 
 
 def _reason(principal: Principal) -> str:

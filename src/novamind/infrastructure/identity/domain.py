@@ -4,7 +4,8 @@ Everything is denied that is not listed. Two realms exclude each other: whoever 
 way to a patient's record, and the other way round.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -82,6 +83,31 @@ def audience(role: Role) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Ties:
+    """What ties a principal to a patient at this moment.
+
+    Attributes
+    ----------
+    organisation_id
+        The patient's; ``None`` if there is no such patient.
+    treats
+        Whether the principal treats the patient now.
+    emergency_until
+        Until when the principal has opened the record in an emergency.
+    revision
+        How often the patient's record or consent was changed.
+    read_at
+        When this was so, by the monotonic clock.
+    """
+
+    organisation_id: UUID | None = None
+    treats: bool = False
+    emergency_until: datetime | None = None
+    revision: int = 0
+    read_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """Somebody whose identity was proved.
 
@@ -99,6 +125,8 @@ class Principal:
         What this token may be used for, within what the role may do.
     second_factor
         Whether they proved a second factor, or need none.
+    ties
+        What tied them to the patient they ask about when the session was read.
     """
 
     subject: UUID
@@ -108,29 +136,11 @@ class Principal:
     patient_id: UUID | None
     scopes: frozenset[Permission]
     second_factor: bool = True
+    ties: Mapping[UUID, Ties] = field(default_factory=dict, compare=False, repr=False)
 
     def may(self, permission: Permission) -> bool:
         """Whether the role and this token allow it at all."""
         return self.second_factor and permission in PERMISSIONS[self.role] and permission in self.scopes
-
-
-@dataclass(frozen=True, slots=True)
-class Ties:
-    """What ties a principal to a patient at this moment.
-
-    Attributes
-    ----------
-    organisation_id
-        The patient's; ``None`` if there is no such patient.
-    treats
-        Whether the principal treats the patient now.
-    emergency_until
-        Until when the principal has opened the record in an emergency.
-    """
-
-    organisation_id: UUID | None = None
-    treats: bool = False
-    emergency_until: datetime | None = None
 
 
 class Ground(StrEnum):

@@ -8,7 +8,7 @@ account exists, and there is no half-way token.
 import base64
 import hashlib
 import hmac
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -21,12 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import AuthenticationError, AuthorizationError, NovamindError
 from novamind.infrastructure.audit import Access, AuditLog, Event
-from novamind.infrastructure.database import Database, Together
+from novamind.infrastructure.database import Database
 from novamind.infrastructure.identity.accounts import API_KEY_PREFIX, Accounts
 from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.domain import PERMISSIONS, Permission, Principal, Role, audience
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import digest, new_secret
+from novamind.infrastructure.identity.standing import Answer, Standing
 from novamind.infrastructure.identity.tables import (
     ApiKey,
     AuthorizationCode,
@@ -110,9 +111,6 @@ def correlation_id() -> str:
     return str(structlog.contextvars.get_contextvars().get("correlation_id", "none"))
 
 
-_Live = tuple[Session, User | None, OAuthClient]
-
-
 class Sessions:
     """Opens, checks, prolongs and ends sessions.
 
@@ -125,6 +123,7 @@ class Sessions:
     def __init__(
         self,
         database: Database,
+        standing: Standing,
         audit: AuditLog,
         accounts: Accounts,
         passwords: Passwords,
@@ -136,6 +135,7 @@ class Sessions:
         second_factor_needed: bool,
     ) -> None:
         self._database = database
+        self._standing = standing
         self._audit = audit
         self._accounts = accounts
         self._passwords = passwords
@@ -144,7 +144,6 @@ class Sessions:
         self._lifetimes = lifetimes
         self._limits = limits
         self._second_factor_needed = second_factor_needed
-        self._together = Together(self._live_of_all)
 
     async def check_request(self, request: AuthorizationRequest) -> None:
         """Refuse a client or a redirect address that is not registered, before anything is sent there.
@@ -289,7 +288,7 @@ class Sessions:
                 if used is not None:
                     await self._end(session, used.session_id, "refresh_reuse")
             else:
-                found = await self._live(session, Session.session_id == session_id, now)
+                found = await self._standing.living(session, session_id)
                 if found is not None and found[0].client_id == client_id and found[1] is not None:
                     found[0].last_seen_at = now
                     tokens = await self._pair(session, session_id, found[1], found[2])
@@ -335,8 +334,13 @@ class Sessions:
         await self._attempts.count("login-address", address, self._limits.window)
         raise GrantError("invalid_client", "the client or its secret is wrong")
 
-    async def authenticate(self, bearer: str) -> Principal:
+    async def authenticate(self, bearer: str, *about: UUID) -> Principal:
         """Who presents an access token or an API key.
+
+        Parameters
+        ----------
+        about
+            Patients whose ties to them are read along with the session.
 
         Raises
         ------
@@ -346,17 +350,14 @@ class Sessions:
         if bearer.startswith(API_KEY_PREFIX):
             return await self._authenticate_key(bearer)
         claims = self._tokens.read(bearer)
-        now = datetime.now(UTC)
-        found = await self._together.do(claims.session_id)
-        if found is None:
-            raise AuthenticationError(_ENDED)
-        principal = self._principal(*found)
+        found = await self._standing.of_session(claims.session_id, about)
+        principal = self._principal(found)
         if principal.subject != claims.subject or audience(principal.role) != claims.audience:
             raise AuthenticationError(_ENDED)
-        await self._seen(found[0], now)
+        await self._seen(found)
         return principal
 
-    async def authenticate_cookie(self, cookie: str) -> Principal:
+    async def authenticate_cookie(self, cookie: str, *about: UUID) -> Principal:
         """Who presents a browser's cookie.
 
         Raises
@@ -364,15 +365,12 @@ class Sessions:
         AuthenticationError
             If it is not valid or its session has ended.
         """
-        now = datetime.now(UTC)
-        async with self._database.snapshot() as session:
-            found = await self._live(session, Session.cookie_digest == digest(cookie[:_LONGEST_SECRET]), now)
-        if found is None:
-            raise AuthenticationError(_ENDED)
-        await self._seen(found[0], now)
-        return self._principal(*found)
+        found = await self._standing.of_session(digest(cookie[:_LONGEST_SECRET]), about)
+        principal = self._principal(found)
+        await self._seen(found)
+        return principal
 
-    async def authenticate_session(self, session_id: UUID) -> Principal:
+    async def authenticate_session(self, session_id: UUID, *about: UUID) -> Principal:
         """Who is behind a session that goes on, such as a WebSocket's.
 
         Raises
@@ -380,10 +378,7 @@ class Sessions:
         AuthenticationError
             If it has ended.
         """
-        found = await self._together.do(session_id)
-        if found is None:
-            raise AuthenticationError(_ENDED)
-        return self._principal(*found)
+        return self._principal(await self._standing.of_session(session_id, about))
 
     async def end(self, principal: Principal) -> None:
         """Log out: the session and all its tokens end."""
@@ -462,49 +457,26 @@ class Sessions:
         role = Role(str(client.role))
         return Principal(client.client_id, key_id, role, client.organisation_id, None, scopes)
 
-    async def _live(self, session: AsyncSession, which: sa.ColumnElement[bool], now: datetime) -> _Live | None:
-        found = (await session.execute(self._living(now).where(which))).one_or_none()
-        return None if found is None else (found[0], found[1], found[2])
-
-    async def _live_of_all(self, session_ids: Sequence[UUID]) -> list[_Live | None]:
-        """The sessions of several callers, those that have not ended, with one query."""
-        query = self._living(datetime.now(UTC)).where(Session.session_id.in_(set(session_ids)))
-        async with self._database.snapshot() as session:
-            found = {row[0].session_id: (row[0], row[1], row[2]) for row in await session.execute(query)}
-        return [found.get(session_id) for session_id in session_ids]
-
-    def _living(self, now: datetime) -> "sa.Select[Session, User, OAuthClient]":
-        return (
-            sa.select(Session, User, OAuthClient)
-            .join(OAuthClient, OAuthClient.client_id == Session.client_id)
-            .outerjoin(User, User.user_id == Session.user_id)
-            .where(
-                Session.ended_at.is_(None),
-                Session.expires_at > now,
-                Session.last_seen_at > now - self._lifetimes.idle,
-                User.disabled_at.is_(None),
-                OAuthClient.disabled_at.is_(None),
-            )
-        )
-
-    def _principal(self, row: Session, user: User | None, client: OAuthClient) -> Principal:
-        scopes = frozenset(map(Permission, row.scopes))
-        if user is None:
-            role = Role(str(client.role))
-            return Principal(client.client_id, row.session_id, role, client.organisation_id, None, scopes)
+    def _principal(self, found: Answer) -> Principal:
+        row, ties = found
+        if row is None:
+            raise AuthenticationError(_ENDED)
+        of_a_person = row.user_id is not None
         return Principal(
-            user.user_id,
+            row.user_id if of_a_person else row.client_id,
             row.session_id,
-            Role(user.role),
-            user.organisation_id,
-            user.patient_id,
-            scopes,
-            row.second_factor or not self._second_factor_needed,
+            Role(row.role if of_a_person else row.client_role),
+            row.organisation_id if of_a_person else row.client_organisation_id,
+            row.patient_id,
+            frozenset(map(Permission, row.scopes)),
+            not of_a_person or row.second_factor or not self._second_factor_needed,
+            ties,
         )
 
-    async def _seen(self, row: Session, now: datetime) -> None:
+    async def _seen(self, found: Answer) -> None:
         """Note now and then that the session is in use; not at each request, which would make every reader a writer."""
-        if now - row.last_seen_at > self._lifetimes.idle / 10:
+        row, now = found[0], datetime.now(UTC)
+        if row is not None and now - row.last_seen_at > self._lifetimes.idle / 10:
             async with self._database.transaction() as session:
                 await session.execute(
                     sa.update(Session).where(Session.session_id == row.session_id).values(last_seen_at=now)

@@ -11,6 +11,7 @@ from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import AccountSeal, derived_key
 from novamind.infrastructure.identity.sessions import Lifetimes, LoginLimits, Sessions
+from novamind.infrastructure.identity.standing import Standing
 from novamind.infrastructure.identity.tokens import AccessTokens
 from novamind.settings import Settings
 
@@ -40,14 +41,17 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
     accounts = Accounts(database, index, audit, seal, passwords)
     tokens = AccessTokens(_token_secrets(settings, foundation), settings.public_url, settings.access_token_seconds)
     attempts = AttemptCounter(database, index)
+    lifetimes = Lifetimes(timedelta(seconds=settings.session_idle_seconds), timedelta(seconds=settings.session_seconds))
+    standing = Standing(database, lifetimes.idle)
     sessions = Sessions(
         database,
+        standing,
         audit,
         accounts,
         passwords,
         tokens,
         attempts,
-        Lifetimes(timedelta(seconds=settings.session_idle_seconds), timedelta(seconds=settings.session_seconds)),
+        lifetimes,
         LoginLimits(
             settings.login_attempts,
             settings.login_failures_per_address,
@@ -55,7 +59,7 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
         ),
         second_factor_needed=settings.second_factor_needed,
     )
-    access = AccessControl(database, audit, seal, attempts, timedelta(seconds=settings.emergency_seconds))
+    access = AccessControl(database, standing, audit, seal, attempts, timedelta(seconds=settings.emergency_seconds))
     return Identity(accounts, sessions, tokens, access, attempts)
 
 
