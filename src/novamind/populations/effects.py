@@ -2,14 +2,16 @@
 
 Outcome = m(x) + (treated - share treated) * effect(x) + noise, where m and effect are each a sum of a linear
 part, a piecewise part (hinges and steps at quantiles) and a Gaussian-process part (radial kernel on landmark
-rows: Williams and Seeger 2001). Each part has its own prior variance, set by the evidence procedure of
-MacKay (1992, "Bayesian interpolation"), so that an effect which does not vary is estimated as constant.
+rows: Williams and Seeger 2001). The line and the pieces of each covariate and the Gaussian process have a prior
+variance of their own, set by the evidence procedure of MacKay (1992, "Bayesian interpolation"; automatic
+relevance determination), so that an effect which does not vary, or not with a covariate, is estimated so.
 Small evidence (at most 800 rows an arm) is also given to
 one Gaussian process per arm, and the individual effects come from whichever has the higher evidence. The
 average effect is doubly robust (augmented inverse propensity weighting, cross-fitted; Robins, Rotnitzky and
 Zhao 1994; Chernozhukov et al. 2018), with a variance that does not trust the model.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +26,9 @@ CLIP: Final = 0.01
 _LARGE: Final = 20_000
 _SWEEPS: Final = 20
 _FOLDS: Final = 5
+_FLAT: Final = 1e-6
 _PRUNED: Final = 1e5
+_SETTLED: Final = 0.05
 _NEGLIGIBLE: Final = 1e-4
 
 Floats = NDArray[np.float64]
@@ -73,8 +77,20 @@ class Basis:
             self._kernel(Z) @ self.whiten,
         ]
 
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """Which features share a prior variance: 0 for the intercept, then one number a group, ascending."""
+        d = len(self.knots)
+        pieces = [np.full(2 * len(k), 1 + d + j) for j, k in enumerate(self.knots)]
+        label = np.concatenate([[0], 1 + np.arange(d), *pieces, np.full(self.whiten.shape[1], 1 + 2 * d)])
+        return np.asarray(np.unique(label, return_inverse=True)[1], dtype=np.int64)
+
+    def rows(self, X: Floats) -> Floats:
+        """Intercept and all parts, shape (rows, features)."""
+        return np.hstack([np.ones((len(X), 1)), *self.parts(X)])
+
     def combine(self, X: Floats, weights: Floats) -> Floats:
-        """``[1, parts(X)] @ weights`` without building the whitened kernel."""
+        """``rows(X) @ weights`` without building the whitened kernel."""
         Z = self.standard(X)
         d, last = Z.shape[1], len(weights) - self.whiten.shape[1]
         total = weights[0] + Z @ weights[1 : 1 + d]
@@ -94,6 +110,23 @@ class Basis:
 
 def _squared_distances(A: NDArray[Any], B: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.maximum((A**2).sum(axis=1)[:, None] + (B**2).sum(axis=1) - 2 * A @ B.T, 0.0))
+
+
+def _moments(
+    rows: Floats, treated: NDArray[np.int64], y: Floats, share: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``P'P`` and ``P'y`` of the design ``P = [rows, (treated - share) * rows]``, from each arm's own."""
+    own, outcome = [], []
+    for arm in (0, 1):
+        part = rows[treated == arm]
+        own.append(part.T @ part)
+        outcome.append(part.T @ y[treated == arm])
+    gram, mixed, effect = (
+        own[0] * (-share) ** power + own[1] * (1 - share) ** power for power in (0, 1, 2)
+    )
+    return np.block([[gram, mixed], [mixed, effect]]), np.concatenate(
+        [outcome[0] + outcome[1], outcome[0] * -share + outcome[1] * (1 - share)]
+    )
 
 
 def _posterior(gram: Floats, moment: Floats, precision: Floats, beta: float) -> tuple[Floats, Floats, float]:
@@ -141,13 +174,16 @@ class EffectModel:
             raise InsufficientDataError("The outcome is the same in every row; no effect can be estimated.")
         self.share = float(treated.mean())
         self.centre, self.unit = float(y.mean()), float(y.std())
-        basis = Basis(X, self.seed)
-        evidence, self.precision, self.beta, self.block = self._evidence_procedure(
-            basis, X, treated, (y - self.centre) / self.unit
-        )
-        self.basis, (gram, moment, Phi) = basis, self._sums
-        self.weights, self.covariance, _ = _posterior(gram, moment, self.precision[self.block], self.beta)
-        self._average(X, treated, y, Phi, gram, randomised)
+        self.basis = Basis(X, self.seed)
+        rows, scaled = self.basis.rows(X), (y - self.centre) / self.unit
+        fold = np.random.default_rng(self.seed).permutation(len(y)) % _FOLDS
+        folds = [_moments(rows[fold == k], treated[fold == k], scaled[fold == k], self.share) for k in range(_FOLDS)]
+        gram, moment = (np.sum(part, axis=0) for part in zip(*folds, strict=True))
+        evidence = self._evidence_procedure(gram, moment, float(scaled @ scaled), len(y))
+        self.weights, self.covariance, _ = _posterior(gram, moment, self.precision, self.beta)
+        held_out = [_posterior(gram - g, moment - m, self.precision, self.beta)[0] for g, m in folds]
+        self.propensity = np.full(len(y), self.share) if randomised else propensity(X, treated, self.seed)
+        self._average(rows, treated, scaled, fold, held_out)
         self.arms = self._arms(X, treated, y, evidence - len(y) * np.log(self.unit))
         return self
 
@@ -161,68 +197,47 @@ class EffectModel:
         arms = ArmSurface(Z[treated == 0], y[treated == 0]), ArmSurface(Z[treated == 1], y[treated == 1])
         return arms if arms[0].log_evidence + arms[1].log_evidence > evidence else None
 
-    def _design(self, basis: Basis, X: Floats, contrast: NDArray[Any]) -> tuple[Floats, NDArray[np.int64]]:
-        parts = [np.ones((len(X), 1)), *basis.parts(X)]
-        half = np.hstack(parts)
-        block = np.repeat(np.arange(len(parts)), [p.shape[1] for p in parts])
-        return np.hstack([half, half * contrast[:, None]]), np.r_[block, block + len(parts)]
-
-    def _evidence_procedure(
-        self, basis: Basis, X: Floats, treated: NDArray[np.int64], y: Floats
-    ) -> tuple[float, Floats, float, NDArray[np.int64]]:
-        Phi, block = self._design(basis, X, treated - self.share)
-        gram, moment, total, n = Phi.T @ Phi, Phi.T @ y, float(y @ y), len(y)
-        count = int(block[-1]) + 1
-        free = [b for b in range(count) if b not in (0, count // 2) and (block == b).any()]
-        precision, beta, evidence = np.ones(count), 2.0, -np.inf
-        precision[[0, count // 2]] = 1e-6
+    def _evidence_procedure(self, gram: Floats, moment: Floats, total: float, n: int) -> float:
+        groups = self.basis.groups
+        count = int(groups[-1]) + 1
+        block = np.r_[groups, groups + count]
+        size = np.bincount(block)
+        precision, beta, evidence = np.ones(2 * count), 2.0, -np.inf
         for _ in range(_SWEEPS):
-            weights, covariance, log_det = _posterior(gram, moment, precision[block], beta)
-            used = 1 - precision[block] * np.diag(covariance)
-            residual: Any = max(total - 2 * weights @ moment + weights @ gram @ weights, 1e-9 * total)
+            precision[[0, count]] = _FLAT
+            each = precision[block]
+            weights, covariance, log_det = _posterior(gram, moment, each, beta)
+            used = 1 - each * np.diag(covariance)
+            residual = max(float(total - 2 * weights @ moment + weights @ gram @ weights), 1e-9 * total)
             evidence = 0.5 * (
-                np.log(precision[block]).sum()
-                + n * np.log(beta)
-                - beta * residual
-                - (precision[block] * weights**2).sum()
-                - log_det
+                np.log(each).sum() + n * np.log(beta) - beta * residual - (each * weights**2).sum() - log_det
             )
-            before = precision.copy()
-            for b in free:
-                here = block == b
-                precision[b] = np.clip(used[here].sum() / max(float((weights[here] ** 2).sum()), 1e-12), 1e-6, _PRUNED)
+            before = precision
+            precision = np.bincount(block, used) / np.maximum(np.bincount(block, weights**2), 1e-12)
+            precision = np.clip(precision, _FLAT, _PRUNED)
             beta = float(max(n - used.sum(), 1.0) / residual)
-            if np.abs(np.log(precision / before)).max() < 0.05:
+            moved = np.abs(np.log(precision / before))
+            moved[[0, count]] = 0
+            if moved.max() < _SETTLED:
                 break
-        self._sums = gram, moment, Phi
-        return float(evidence), precision, beta, block
+        precision[[0, count]] = _FLAT
+        self.precision, self.beta = precision[block], beta
+        return float(evidence)
 
     def _average(
-        self, X: Floats, treated: NDArray[np.int64], y: Floats, Phi: Floats, gram: Floats, randomised: bool
+        self, rows: Floats, treated: NDArray[np.int64], y: Floats, fold: NDArray[np.int64], held_out: Sequence[Floats]
     ) -> None:
-        n, half = len(y), Phi.shape[1] // 2
-        scaled = (y - self.centre) / self.unit
-        moment = Phi.T @ scaled
-        self.propensity = np.full(n, self.share) if randomised else propensity(X, treated, self.seed)
-        fold = np.random.default_rng(self.seed).permutation(n) % _FOLDS
+        n, half = rows.shape
         score = np.empty(n)
-        for k in range(_FOLDS):
+        for k, weights in enumerate(held_out):
             out = fold == k
-            part = Phi[out]
-            weights, _, _ = _posterior(
-                gram - part.T @ part, moment - part.T @ scaled[out], self.precision[self.block], self.beta
-            )
-            base, effect = part[:, :half] @ weights[:half], part[:, :half] @ weights[half:]
+            base, effect = rows[out] @ weights[:half], rows[out] @ weights[half:]
             t, e = treated[out], np.clip(self.propensity[out], CLIP, 1 - CLIP)
-            left = scaled[out] - base - (t - self.share) * effect
+            left = y[out] - base - (t - self.share) * effect
             score[out] = effect + left * (t / e - (1 - t) / (1 - e))
         self.average_effect = float(score.mean() * self.unit)
         self.standard_error = float(score.std(ddof=1) / np.sqrt(n) * self.unit)
-        self.anchor = Phi[:, :half].mean(axis=0)
-        del self._sums
-
-    def _rows(self, X: Floats) -> Floats:
-        return np.hstack([np.ones((len(X), 1)), *self.basis.parts(X)])
+        self.anchor = rows.mean(axis=0)
 
     def effect(self, X: Floats) -> Floats:
         """Individual effect, shape (rows,)."""
@@ -239,7 +254,7 @@ class EffectModel:
             Z = self.basis.standard(X)
             return np.asarray(np.sqrt(self.arms[0].variance(Z) + self.arms[1].variance(Z)))
         half = len(self.weights) // 2
-        rows = self._rows(X)
+        rows = self.basis.rows(X)
         variance = ((rows @ self.covariance[half:, half:]) * rows).sum(axis=1)
         return np.asarray(self.unit * np.sqrt(np.maximum(variance, 0.0)))
 
@@ -250,7 +265,7 @@ class EffectModel:
         the number of rows does not enter.
         """
         half = len(self.weights) // 2
-        step = self._rows(X).mean(axis=0) - self.anchor
+        step = self.basis.rows(X).mean(axis=0) - self.anchor
         variance = self.unit**2 * float(step @ self.covariance[half:, half:] @ step)
         return float(np.sqrt(self.standard_error**2 + max(variance, 0.0)))
 

@@ -29,7 +29,9 @@ from novamind.populations.table import DISCRETE_LEVELS, MAX_LEVELS, Arrays, Colu
 HINT = "\0predicted"
 """No column of a table can have this name: names are printable."""
 TREES = 4
-LEAF = 20
+LEAF = 10
+LEAF_PRICE = 2.0
+"""What a leaf costs in pruning, in residual variances."""
 NOISE_LEAF = 200
 """Donors of residuals: many, because what the mean leaves over is mostly noise that must not be learned."""
 FEATURE_SHARE = 0.9
@@ -557,18 +559,46 @@ def _grow(
     else:
         model = DecisionTreeRegressor(**options).fit(matrix, scores)
     tree = model.tree_
-    leaf_nodes = np.flatnonzero(tree.children_left < 0)
-    dense = np.full(tree.node_count, -1, dtype=np.int64)
-    dense[leaf_nodes] = np.arange(len(leaf_nodes))
-    keys = np.sort(dense[model.apply(matrix)] * len(y) + rank)
+    owner = _pruned(tree)
+    kept = np.flatnonzero(owner == np.arange(tree.node_count))
+    place = np.full(tree.node_count, -1, dtype=np.int64)
+    place[kept] = np.arange(len(kept))
+    inner = (tree.children_left[kept] >= 0) & (owner[tree.children_left[kept]] != kept)
+    left, right = (np.where(inner, place[c[kept]], -1) for c in (tree.children_left, tree.children_right))
+    dense = np.full(len(kept), -1, dtype=np.int64)
+    dense[~inner] = np.arange(np.sum(~inner))
+    keys = np.sort(dense[place[owner[model.apply(matrix)]]] * len(y) + rank)
     nodes = (
-        tree.children_left.astype(np.int64),
-        tree.children_right.astype(np.int64),
-        np.maximum(tree.feature, 0).astype(np.int64),
-        tree.threshold.astype(np.float32),
-        np.asarray(tree.missing_go_to_left, dtype=bool),
+        left,
+        right,
+        np.maximum(tree.feature[kept], 0).astype(np.int64),
+        tree.threshold[kept].astype(np.float32),
+        np.asarray(tree.missing_go_to_left[kept], dtype=bool),
     )
     return Tree(nodes, tuple(encoders), dense, keys)
+
+
+def _pruned(tree: Any) -> NDArray[np.int64]:
+    """Cut off branches that explain no more than noise; say which node every node has become a part of.
+
+    Cost-complexity pruning (Breiman et al. 1984, chapter 3) at a cost of two residual variances a leaf, which is
+    Akaike's criterion. A split on noise would only make donors fewer and twins more like them.
+    """
+    left, right = tree.children_left, tree.children_right
+    loss = tree.impurity * tree.weighted_n_node_samples
+    total, leaves = float(tree.weighted_n_node_samples[0]), int(np.sum(left < 0))
+    price = LEAF_PRICE * float(loss[left < 0].sum()) / (total - leaves)
+    best = loss + price
+    cut = np.ones(tree.node_count, dtype=bool)
+    for node in np.flatnonzero(left >= 0)[::-1]:
+        below = best[left[node]] + best[right[node]]
+        cut[node] = best[node] <= below
+        best[node] = min(best[node], below)
+    owner = np.arange(tree.node_count)
+    for node in np.flatnonzero(left >= 0):
+        if cut[node] or owner[node] != node:
+            owner[left[node]] = owner[right[node]] = owner[node]
+    return owner
 
 
 def _scores(y: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
