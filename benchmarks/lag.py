@@ -11,8 +11,11 @@ import argparse
 import importlib.util
 import json
 import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -247,10 +250,10 @@ def learned(before: dict[str, Any], lstm: Path | None) -> dict[str, Any]:
     } | series
 
 
-def noise(seed: int) -> PersonSeries:
-    """A patient of 120 days, 6 hourly signals and 4 symptoms; values do not matter for what it costs."""
+def noise(seed: int, days: int = 120) -> PersonSeries:
+    """A patient with 6 hourly signals and 4 symptoms, 5 reports in 2 days; values do not matter for what it costs."""
     rng = np.random.default_rng(seed)
-    hours, n = 24 * 120, 300
+    hours, n = 24 * days, 5 * days // 2
     return PersonSeries(
         signals=tuple(f"signal_{b}" for b in range(6)),
         symptoms=tuple(f"symptom_{s}" for s in range(4)),
@@ -313,35 +316,59 @@ def rows() -> dict[str, float]:
 
 
 def many(persons: int) -> dict[str, float]:
-    """Patients of 120 days on two processes: time and memory of the calling process at a quarter of them and at all."""
+    """The command on patients of 30 days and two processes: its time, and its memory whenever it tells how far it is.
+
+    Memory is that of the calling process, which holds both tables, and of the larger of its workers.
+    """
     rng = np.random.default_rng(0)
     start = np.datetime64("2024-01-01T00", "us")
-    one = noise(0)
+    one = noise(0, days=30)
     at = start + (one.report_hours * 3_600_000_000).astype("timedelta64[us]")
     hourly = start + (np.arange(one.hours) * 3_600_000_000).astype("timedelta64[us]")
-    signals = pl.concat(
-        pl.DataFrame({"patient_id": f"p{p:04}", "timestamp": hourly, "value": rng.standard_normal(one.hours)})
-        .with_columns(signal=pl.lit(name)) for p in range(persons) for name in one.signals
-    )  # fmt: skip
-    reports = pl.concat(
-        pl.DataFrame({"patient_id": f"p{p:04}", "timestamp": at, "value": np.round(3 + rng.standard_normal(len(at)))})
-        .with_columns(symptom=pl.lit(name)) for p in range(persons) for name in one.symptoms
-    )  # fmt: skip
-    used: dict[int, float] = {}
-
-    def watch(done: int, _: int) -> None:
-        used[done] = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
-
-    clock = time.perf_counter()
-    found = default_service().correlate(signals, reports, workers=2, progress=watch)
+    with TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("signals.parquet", "reports.parquet", "out.json")]
+        pl.concat(
+            pl.DataFrame({"patient_id": f"p{p:04}", "timestamp": hourly, "value": rng.standard_normal(one.hours)})
+            .with_columns(signal=pl.lit(name)) for p in range(persons) for name in one.signals
+        ).write_parquet(files[0])  # fmt: skip
+        pl.concat(
+            pl.DataFrame({
+                "patient_id": f"p{p:04}", "timestamp": at, "value": np.round(3 + rng.standard_normal(len(at)))
+            }).with_columns(symptom=pl.lit(name)) for p in range(persons) for name in one.symptoms
+        ).write_parquet(files[1])  # fmt: skip
+        command = [str(Path(sys.executable).with_name("novamind")), "correlate", *map(str, files[:2])]
+        own, workers, clock = [], [], time.perf_counter()
+        with (
+            files[2].open("w") as answer,
+            subprocess.Popen(
+                [*command, "--workers", "2", "--json"], stdout=answer, stderr=subprocess.PIPE, text=True
+            ) as running,
+        ):
+            assert running.stderr is not None
+            for line in running.stderr:
+                if line.endswith("patients\n"):
+                    print(f"{time.perf_counter() - clock:.0f} s: {line}", end="", flush=True)
+                    own.append(resident(running.pid))
+                    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+                    workers.append(max(resident(int(child)) for child in children))
+                    analysed = time.perf_counter() - clock
+        seconds = time.perf_counter() - clock
+        found = json.loads(files[2].read_text())["persons"]
     return {
-        "persons": len(found.persons),
-        "seconds": rounded(time.perf_counter() - clock),
-        "mib_at_a_quarter": rounded(used[persons // 4]),
-        "mib_at_the_end": rounded(used[persons]),
-        "mib_of_the_largest_worker": rounded(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10),
-        "detected": sum(link.detected for person in found.persons for link in person.links),
+        "persons": len(found),
+        "seconds_until_all_are_analysed": rounded(analysed),
+        "seconds_until_all_is_told": rounded(seconds),
+        "mib_at_the_first_tenth": rounded(own[0]),
+        "mib_when_all_are_analysed": rounded(own[-1]),
+        "mib_of_the_larger_worker_at_the_first_tenth": rounded(workers[0]),
+        "mib_of_the_larger_worker_when_all_are_analysed": rounded(workers[-1]),
+        "detected": sum(link["detected"] for person in found for link in person["links"]),
     }
+
+
+def resident(process: int) -> float:
+    """MiB that a process holds in memory."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
 def rounded(value: Any) -> Any:

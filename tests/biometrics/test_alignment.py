@@ -56,9 +56,10 @@ def test_a_clock_that_jumped_years_does_not_lengthen_the_record() -> None:
     assert person.hours == 480
 
 
-def test_negative_steps_are_refused() -> None:
-    with pytest.raises(ValidationError, match="1 values of 'steps' are negative"):
-        one(signal(MONDAY + np.arange(3) * HOUR, [10.0, -1.0, 3.0], "steps"), REPORTS)
+@pytest.mark.parametrize("name", ["steps", "step_count", "Active_Calories", "spo2"])
+def test_negative_counts_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"1 values of '{name}' are negative"):
+        one(signal(MONDAY + np.arange(3) * HOUR, [10.0, -1.0, 3.0], name), REPORTS)
 
 
 def test_overlapping_devices_are_refused_with_the_rows() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novamind.biometrics.ornstein_uhlenbeck import Inertia, Whitening, fit_regression, inertia_of_grid
+from novamind.biometrics.ornstein_uhlenbeck import Inertia, Whitening, draw, fit_regression, inertia_of_grid
 from tests.biometrics.conftest import inertia
 
 
@@ -55,13 +55,28 @@ def test_projection_takes_the_covariates_out() -> None:
     assert np.allclose(design.T @ fitted.project(column), 0, atol=1e-8)
 
 
-def test_fit_finds_how_fast_a_series_forgets() -> None:
+def test_fit_finds_how_fast_a_series_forgets_and_how_sure_that_is() -> None:
     rng = np.random.default_rng(3)
     times = np.sort(rng.uniform(0, 4000, 900))
     process = Inertia(np.array([6.0, 150.0]), np.array([0.5, 0.2]), 0.3)
-    fitted = [fit_regression(times, process.draw(times, 1, rng)[:, 0], np.ones((900, 1))).inertia for _ in range(6)]
-    near = [f.covariance(np.array([6.0]))[0] / (f.variances.sum() + f.noise) for f in fitted]
-    assert np.mean(near) == pytest.approx(process.covariance(np.array([6.0]))[0], abs=0.06)
+
+    def near(one: Inertia) -> float:
+        return float(one.covariance(np.array([6.0]))[0] / (one.variances.sum() + one.noise))
+
+    fits = [fit_regression(times, series, np.ones((900, 1))) for series in draw([process] * 12, times, rng).T]
+    assert np.mean([near(fit.inertia) for fit in fits]) == pytest.approx(near(process), abs=0.06)
+    plausible = np.array([[near(one) for one in fit.plausible(200, rng)] for fit in fits])
+    low, high = np.quantile(plausible, [0.05, 0.95], axis=1)
+    assert ((low <= near(process)) & (near(process) <= high)).sum() >= 9
+    assert (high - low).max() < 0.3
+
+
+def test_drawn_series_follow_their_processes() -> None:
+    rng = np.random.default_rng(4)
+    times = np.cumsum(rng.uniform(0.5, 12, 40))
+    process = Inertia(np.array([5.0, 60.0]), np.array([0.5, 0.3]), 0.2)
+    drawn = draw([process] * 20_000, times, rng)
+    assert np.allclose(drawn @ drawn.T / 20_000, dense(times, process), atol=0.05)
 
 
 def test_grid_fit_finds_the_time_constant_through_gaps() -> None:

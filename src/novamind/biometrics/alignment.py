@@ -23,7 +23,10 @@ from novamind.errors import InsufficientDataError, ValidationError
 from novamind.records.frames import LongFrame, signal_frame
 
 #: Signals that cannot be negative, by a part of their name.
-_NOT_NEGATIVE = ("steps", "duration", "minutes", "distance", "heart_rate", "resting_hr", "hrv", "rmssd", "resp_rate")
+_NOT_NEGATIVE = (
+    "step", "count", "duration", "minutes", "distance", "calories", "screen_time", "heart_rate", "resting_hr", "hrv",
+    "rmssd", "resp_rate", "respiratory_rate", "spo2", "oxygen_saturation",
+)  # fmt: skip
 #: Larger than any signal in any unit in use: a fault of a device.
 _LARGEST = 1e12
 _SPARSE, _LONGEST_HOLD = 12.0, 36.0

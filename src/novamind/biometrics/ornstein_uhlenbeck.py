@@ -5,6 +5,7 @@ over days. Its precision is banded, so every solve costs O(observations) (Rue & 
 Fields, chapter 2; Kelly et al. 2014, ApJ 788:33 for the irregular case).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,8 @@ _SLOWEST = 700.0
 #: Weakly informative prior of the fit: log time constants (hours) and log ratios of variance to the noise.
 _PRIOR_MEAN = np.array([np.log(6.0), np.log(80.0), 0.0, 0.0])
 _PRIOR_SD = np.array([0.8, 0.8, 1.2, 1.2])
+#: Step of the second differences that say how sure the fit is.
+_STEP = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,17 +49,6 @@ class Inertia:
         gap = np.abs(gap)
         fast, slow = (v * np.exp(-gap / t) for v, t in zip(self.variances, self.time_constants, strict=True))
         return np.asarray(fast + slow)
-
-    def draw(self, times: Floats, draws: int, rng: np.random.Generator) -> Floats:
-        """Series of the process with its noise at rising times, ``(n, draws)``."""
-        drawn = np.sqrt(self.noise) * rng.standard_normal((len(times), draws))
-        for tau, variance in zip(self.time_constants, self.variances, strict=True):
-            state = rng.standard_normal((len(times), draws))
-            keep = np.exp(-np.diff(times) / tau)
-            for i, phi in enumerate(keep, start=1):
-                state[i] = phi * state[i - 1] + np.sqrt(1 - phi**2) * state[i]
-            drawn += np.sqrt(variance) * state
-        return np.asarray(drawn)
 
 
 class Whitening:
@@ -106,11 +98,27 @@ class Whitening:
         return np.asarray(self._weight[:, None] * (columns - self.state(columns)))
 
 
+def draw(processes: Sequence[Inertia], times: Floats, rng: np.random.Generator) -> Floats:
+    """One series of each process with its noise at rising times, ``(n, processes)``."""
+    noise = np.array([process.noise for process in processes])
+    drawn = np.sqrt(noise) * rng.standard_normal((len(times), len(processes)))
+    gaps = np.diff(times)[:, None]
+    for c in range(2):
+        state = rng.standard_normal(drawn.shape)
+        keep = np.exp(-gaps / np.array([process.time_constants[c] for process in processes]))
+        fresh = np.sqrt(1 - keep**2)
+        for i in range(len(keep)):
+            state[i + 1] = keep[i] * state[i] + fresh[i] * state[i + 1]
+        drawn += np.sqrt([process.variances[c] for process in processes]) * state
+    return np.asarray(drawn)
+
+
 @dataclass(frozen=True)
 class Regression:
     """A series given its covariates: generalised least squares with the fitted process.
 
-    ``scale`` squared times the process's covariance is the covariance of ``outcome`` around its covariates.
+    ``scale`` squared times the process's covariance is the covariance of ``outcome`` around its covariates. ``centre``
+    and ``spread`` are the normal approximation of what the process's parameters may be.
     """
 
     whitening: Whitening
@@ -118,6 +126,13 @@ class Regression:
     design: Floats
     scale: float
     outcome: Floats
+    centre: Floats
+    spread: Floats
+
+    def plausible(self, number: int, rng: np.random.Generator) -> list[Inertia]:
+        """Processes that the series could come from, drawn from the posterior of their parameters."""
+        steps = rng.standard_normal((number, len(self.centre))) @ self.spread.T
+        return [_inertia(self.centre + step) for step in steps]
 
     @cached_property
     def _whitened_design(self) -> Floats:
@@ -167,7 +182,28 @@ def fit_regression(times: Floats, outcome: Floats, design: Floats) -> Regression
     options = {"maxfev": 90, "xatol": 0.05, "fatol": 0.05, "initial_simplex": _simplex()}
     theta = minimize(loss, _PRIOR_MEAN, method="Nelder-Mead", options=options).x
     whitening, scale, _ = parts(theta)
-    return Regression(whitening, _inertia(theta), design, float(np.sqrt(scale)), outcome)
+    spread = _root_of_inverse(_curvature(loss, theta) / 2)
+    return Regression(whitening, _inertia(theta), design, float(np.sqrt(scale)), outcome, theta, spread)
+
+
+def _curvature(loss: Callable[[Floats], float], theta: Floats) -> Floats:
+    """Second differences of a loss, over steps at which it has risen by what counts."""
+    k = len(theta)
+    step = _STEP * np.eye(k)
+    here = loss(theta)
+    ahead = np.array([loss(theta + d) for d in step])
+    back = np.array([loss(theta - d) for d in step])
+    out = np.diag(ahead + back - 2 * here)
+    for i in range(k):
+        for j in range(i):
+            out[i, j] = out[j, i] = loss(theta + step[i] + step[j]) - ahead[i] - ahead[j] + here
+    return out / _STEP**2
+
+
+def _root_of_inverse(matrix: Floats) -> Floats:
+    """``R`` with ``R R' = inverse``, where no direction is less certain than the widest prior."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray(vectors / np.sqrt(np.maximum(values, 1 / _PRIOR_SD.max() ** 2)))
 
 
 def _simplex() -> Floats:

@@ -23,9 +23,9 @@ ILLNESS_DIRECTION = {
 }  # fmt: skip
 _ILLNESS_DAYS = (2, 3, 5, 7)
 _ILLNESS_STEP = 6
-#: Least statistic (a sum of one-sided squares over signals) at which an episode is believed: with five or six signals
-#: and some hundred places to look, chance exceeds it in about one record in fifty.
-_ILLNESS_THRESHOLD = 34.0
+#: Least statistic (a sum of one-sided squares over signals) at which an episode is taken out. Chance exceeds it in two
+#: records of five: a needless column costs little, a missed illness is taken for a link.
+_ILLNESS_THRESHOLD = 20.0
 _ILLNESS_MOST = 4
 
 
@@ -247,7 +247,7 @@ def hourly_groups(person: PersonSeries, prepared: Prepared) -> dict[str, Floats]
     groups = {"time of day": waves, "weekday": weekend[:, None], "trend": _trend(hour, person.hours)[:, None]}
     groups |= {name: values[:, None] for name, values in person.confounders.items()}
     if "illness" not in groups and prepared.illness.any():
-        groups["illness"] = prepared.illness[:, None]
+        groups["possible illness"] = prepared.illness[:, None]
     if prepared.jitter.any():
         groups["sleep timing"] = waves[:, :2] * prepared.jitter[:, None]
     return groups
