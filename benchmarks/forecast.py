@@ -660,9 +660,7 @@ def calibration(_arguments: argparse.Namespace) -> Result:
     for level in ("high", "medium", "low"):
         add("reliability", level, grade == level)
     # Where every report is the same the grade is medium, as the variation is not known, and the error small.
-    varies = np.nanstd(history, axis=1) > 0
-    add("reliability", "medium, reports differ", (grade == "medium") & varies)
-    add("reliability", "high, reports differ", (grade == "high") & varies)
+    add("reliability", "medium, reports differ", (grade == "medium") & (np.nanstd(history, axis=1) > 0))
     add("scale", f"coarse: steps above {100 * COARSE_STEP:.0f} %", step > COARSE_STEP)
     add("scale", "fine steps", (step > 0) & (step <= COARSE_STEP))
     add("scale", "continuous or steps unknown", step == 0)
