@@ -12,7 +12,40 @@ from novamind.infrastructure.identity.domain import Permission, Principal, Role
 from novamind.infrastructure.patient_store import Identity
 from novamind.records import MedicationCourse
 from tests.dashboard.conftest import Live
-from tests.dashboard.test_pages import IMAGE, SCRIPT, table
+from tests.dashboard.test_pages import ABOUT_ONE, IMAGE, SCRIPT, table
+
+_RUN = "window.pwned=1"
+_HANDLERS = ("onerror", "onload", "onfocus autofocus", "onmouseover", "ontoggle open", "onanimationstart", "onbegin")
+_ELEMENTS = ("img src=x", "svg", "input", "details", "video src=x", "body", "iframe", "marquee")
+#: What has run somewhere: handlers on elements, scripts, addresses, ends of attributes, templates, odd encodings.
+PAYLOADS = (
+    *(f"<{element} {handler}={_RUN}>" for element in _ELEMENTS[:6] for handler in _HANDLERS),
+    f"<script>{_RUN}</script>",
+    f"</script><script>{_RUN}</script>",
+    f"</title><script>{_RUN}</script>",
+    f"</textarea><script>{_RUN}</script>",
+    f"<ScRiPt>{_RUN}</sCrIpT>",
+    f"<script src=data:,{_RUN}></script>",
+    f'"><script>{_RUN}</script>',
+    f"'><script>{_RUN}</script>",
+    f"' onmouseover='{_RUN}",
+    f'" autofocus onfocus="{_RUN}',
+    f"<a href=javascript:{_RUN}>x</a>",
+    f"javascript:{_RUN}",
+    f"<iframe src=javascript:{_RUN}>",
+    f"<object data=javascript:{_RUN}>",
+    f"<form action=javascript:{_RUN}><button>x</button></form>",
+    f"<svg><animate onbegin={_RUN} attributeName=x dur=1s>",
+    f"<math href=javascript:{_RUN}>x</math>",
+    f"<style>@import 'javascript:{_RUN}'</style>",
+    f"<meta http-equiv=refresh content=0;url=javascript:{_RUN}>",
+    f"<div hx-on:load={_RUN} hx-get=/ hx-trigger=load>x</div>",
+    f"{{{{constructor.constructor('{_RUN}')()}}}}",
+    f"${{{_RUN}}}",
+    f"%3Cscript%3E{_RUN}%3C/script%3E",
+    f"&lt;script&gt;{_RUN}&lt;/script&gt;",
+    f"\\x3cscript\\x3e{_RUN}\\x3c/script\\x3e",
+)
 
 DESKTOP, TABLET = {"width": 1280, "height": 900}, {"width": 768, "height": 1024}
 LOADED = "body[data-loaded]"
@@ -153,16 +186,36 @@ def test_errors_are_pages_too(walk: Any) -> None:
     seen.wrong.clear()
 
 
-def test_what_somebody_wrote_does_not_run(walk: Any, live: Live) -> None:
+def test_d13_what_somebody_wrote_does_not_run(walk: Any, live: Live) -> None:
+    """D13 of the attack plan: sixty payloads in every field that takes text, on every page that shows it."""
+    assert len(PAYLOADS) >= 60
     patient_id = live.run(_hostile(live))
     seen = walk()
     seen.log_in("demo")
     seen.page.wait_for_selector(LOADED)
+    for path in ABOUT_ONE:
+        seen.page.goto(f"{live.address}/patients/{patient_id}{path}")
+        seen.page.wait_for_load_state("load")
+        assert seen.page.evaluate("typeof window.pwned") == "undefined", path
     seen.page.goto(f"{live.address}/patients/{patient_id}")
     seen.page.wait_for_selector(LOADED)
     assert seen.page.get_by_role("heading", name=SCRIPT, exact=True).is_visible()
-    assert IMAGE in seen.page.inner_text("main")
+    shown = seen.page.inner_text("main")
+    assert IMAGE in shown
+    assert [one for one in PAYLOADS if " ".join(one.split()) not in " ".join(shown.split())] == []
+    seen.page.goto(f"{live.address}/patients")
+    seen.page.wait_for_selector(LOADED)
+    seen.page.get_by_label("Name or identifier").fill(SCRIPT)
+    seen.go("button", "Search")
     assert seen.page.evaluate("typeof window.pwned") == "undefined"
+    assert SCRIPT in seen.page.inner_text("main")
+
+
+def test_d13_the_browser_would_run_what_is_not_escaped(chromium: Any) -> None:
+    page = chromium.new_page()
+    page.set_content("".join(f"<p>{one}</p>" for one in PAYLOADS))
+    page.wait_for_function("window.pwned === 1")
+    page.close()
 
 
 async def _hostile(live: Live) -> UUID:
@@ -176,7 +229,7 @@ async def _hostile(live: Live) -> UUID:
     everything = frozenset(Permission)
     clinician = Principal(user.user_id, uuid4(), Role.CLINICIAN, user.organisation_id, None, everything)
     patient_id: UUID = await house.clinic.register(clinician, Identity({"mrn": IMAGE}, {"name": SCRIPT}))
-    for drug in (SCRIPT, IMAGE):
+    for drug in (SCRIPT, IMAGE, *PAYLOADS):
         await house.clinic.add_medication(clinician, patient_id, MedicationCourse(drug, None))
     return patient_id
 

@@ -92,6 +92,8 @@ def append_from_another_process(settings: Settings, count: int) -> None:
 
 
 def test_two_processes_write_one_chain(settings: Settings, run: Run[Verification]) -> None:
+    """E10 of the attack plan."""
+
     async def work(here: Foundation) -> Verification:
         other = multiprocessing.get_context("spawn").Process(target=append_from_another_process, args=(settings, 150))
         other.start()
@@ -153,6 +155,8 @@ MUTATIONS = {
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_what_was_done_to_the_chain_is_found_and_named(run: Run[None], name: str) -> None:
+    """E02 of the attack plan."""
+
     statements, broken_at = MUTATIONS[name]
 
     async def work(here: Foundation) -> None:
@@ -188,6 +192,8 @@ async def rewritten(here: Foundation, key: Ed25519PrivateKey) -> None:
 def test_a_rewritten_chain_needs_the_signing_key_and_even_then_the_witness_knows(
     run: Run[None], settings: Settings, has_key: int, has_witness: int, noticed: int
 ) -> None:
+    """E04 and E05 of the attack plan."""
+
     async def work(here: Foundation) -> None:
         await filled(here)
         await rewritten(here, here.keys.audit_signing if has_key else Ed25519PrivateKey.generate())
@@ -201,6 +207,8 @@ def test_a_rewritten_chain_needs_the_signing_key_and_even_then_the_witness_knows
 
 
 def test_a_database_set_back_is_noticed(run: Run[None]) -> None:
+    """E03 of the attack plan."""
+
     async def work(here: Foundation) -> None:
         await filled(here)
         # as in a consistent older copy, the entries and checkpoints after 150 are simply not there
@@ -218,6 +226,8 @@ def test_a_database_set_back_is_noticed(run: Run[None]) -> None:
 
 
 def test_random_bytes_changed_anywhere_are_found_at_their_place(run: Run[None]) -> None:
+    """E02 of the attack plan."""
+
     async def work(here: Foundation) -> None:
         await filled(here)
         await without_refusal(here.database)

@@ -127,6 +127,8 @@ def test_a_snapshot_sees_one_moment_and_writes_nothing(database_url: str) -> Non
 
 @pytest.mark.parametrize("statement", ["UPDATE audit_entries SET content = 'y'", "DELETE FROM audit_entries"])
 def test_the_database_itself_refuses_to_change_the_audit(database_url: str, statement: str) -> None:
+    """E12 of the attack plan."""
+
     async def run() -> None:
         database = Database(database_url)
         await database.migrate()

@@ -53,6 +53,8 @@ WEAK = {
 @pytest.mark.parametrize("field", GOOD)
 @pytest.mark.parametrize("weak", WEAK)
 def test_production_refuses_keys_that_are_not_random(field: str, weak: str) -> None:
+    """A09 of the attack plan."""
+
     with pytest.raises(ValidationError) as caught:
         Settings(**(PRODUCTION | GOOD | {field: WEAK[weak]}))
     assert f"NOVAMIND_{field.upper()}" in str(caught.value)
@@ -85,6 +87,8 @@ def test_production_refuses_one_key_for_two_things_a_key_file_and_a_kms_in_the_c
     ("name", "value"), [("ENCRYPTION_KEY", "CANARY-dev_secret"), ("DEBUG", "1"), ("INDEX_KEY", None)]
 )
 def test_the_program_does_not_start_with_them(name: str, value: str | None, tmp_path: Path) -> None:
+    """A09 of the attack plan."""
+
     set_ = {f"NOVAMIND_{key.upper()}": text for key, text in (PRODUCTION | GOOD).items()}
     set_ |= {f"NOVAMIND_{name}": value} if value else {}
     if value is None:
@@ -215,6 +219,8 @@ def cipher() -> PatientCipher:
 
 @given(plain=st.binary(max_size=300), put=places, looked=places)
 def test_what_is_sealed_opens_in_its_place_and_in_no_other(plain: bytes, put: Place, looked: Place) -> None:
+    """D03 of the attack plan."""
+
     vault = cipher()
     sealed = vault.seal(plain, put)
     assert vault.open(sealed, vault.key_id, put) == plain
@@ -226,6 +232,8 @@ def test_what_is_sealed_opens_in_its_place_and_in_no_other(plain: bytes, put: Pl
 @given(plain=st.binary(max_size=60), at=st.integers(0, 88), bit=st.integers(0, 7), cut=st.integers(1, 60))
 @settings(max_examples=500)
 def test_no_altered_bit_and_no_shorter_text_opens(plain: bytes, at: int, bit: int, cut: int) -> None:
+    """D04 of the attack plan."""
+
     vault, where = cipher(), Place("t", "c", "r")
     sealed = vault.seal(plain, where)
     flipped = bytearray(sealed)
@@ -250,6 +258,8 @@ def test_neither_another_patient_nor_another_key_opens_it() -> None:
 
 
 def test_nonces_do_not_repeat_and_ciphertext_looks_random() -> None:
+    """D02 and D05 of the attack plan."""
+
     vault, where = cipher(), Place("t", "c", "r")
     sealed = [vault.seal(b"PHQ-9: 17", where) for _ in range(100_000)]
     assert len({text[1:13] for text in sealed}) == len(sealed)
@@ -261,6 +271,8 @@ def test_nonces_do_not_repeat_and_ciphertext_looks_random() -> None:
 
 @given(value=st.text(alphabet="Aaéß ÅZ", max_size=6), other=st.text(alphabet="Aaéß ÅZ", max_size=6))
 def test_a_blind_index_tells_identifiers_apart_and_not_their_spelling(value: str, other: str) -> None:
+    """D07 of the attack plan."""
+
     index, clinic = BlindIndex(os.urandom(32)), uuid4()
     digest = index.digest("mrn", clinic, value)
     assert digest == index.digest("mrn", clinic, f"  {value.swapcase() if 'ß' not in value else value} ")
@@ -271,6 +283,8 @@ def test_a_blind_index_tells_identifiers_apart_and_not_their_spelling(value: str
 
 
 def test_a_data_key_that_is_used_up_gives_way_to_a_new_one(run: Run[None]) -> None:
+    """D05 of the attack plan."""
+
     async def work(here: Foundation) -> None:
         organisation = await here.store.add_organisation("Clinic", CLINICIAN)
         patient_id = await here.store.register(organisation, Identity({}, {}), CLINICIAN)

@@ -85,6 +85,8 @@ def escape(place: Path) -> None:
 def test_what_is_not_as_it_was_signed_is_refused(
     stored: tuple[ModelStore, Path], tmp_path: Path, attack: object
 ) -> None:
+    """C12 of the attack plan."""
+
     store, place = stored
     attack(place)  # type: ignore[operator]
     into = tmp_path / "into"
@@ -103,6 +105,8 @@ class Payload:
 def test_what_could_run_is_neither_stored_nor_fetched(
     stored: tuple[ModelStore, Path], model: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """C12 of the attack plan."""
+
     monkeypatch.chdir(tmp_path)
     store, place = stored
     (model / name).write_bytes(pickle.dumps(Payload()))
@@ -120,6 +124,8 @@ def test_what_could_run_is_neither_stored_nor_fetched(
 
 @pytest.mark.parametrize("name", ["../x", "..", "a/b", "/etc", "a\0", "", "%2e%2e", "a\\b"])
 def test_names_lead_nowhere_else(stored: tuple[ModelStore, Path], tmp_path: Path, name: str) -> None:
+    """C11 of the attack plan."""
+
     store, _ = stored
     with pytest.raises(ValidationError, match="letters"):
         store.fetch(name, "1.0", tmp_path / "into")

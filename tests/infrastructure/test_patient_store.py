@@ -72,6 +72,8 @@ def test_the_newest_come_last_and_can_be_had_alone(run: Run[None]) -> None:
 
 
 def test_a_patient_is_found_by_identifier_in_their_own_organisation_only(run: Run[None]) -> None:
+    """D07 of the attack plan."""
+
     async def work(here: Foundation) -> None:
         ours, theirs = [await here.store.add_organisation(name, CLINICIAN) for name in ("ours", "theirs")]
         mine = await here.store.register(ours, Identity({"mrn": "Ab  123", "name": "Zoë"}, {}), CLINICIAN)
@@ -180,6 +182,8 @@ def test_nobody_reads_unseen_and_nobody_reads_when_the_audit_cannot_be_written(
 
 
 def test_swapped_and_altered_rows_do_not_open_and_the_audit_is_told(run: Run[None]) -> None:
+    """D03 of the attack plan."""
+
     async def work(here: Foundation) -> None:
         patient_id, other_id = await patient(here), await patient(here, "Other")
         ids = await here.store.append(patient_id, Kind.NOTE, [{"n": 1}, {"n": 2}], CLINICIAN)
@@ -237,6 +241,8 @@ def everything_in(folder: Path) -> bytes:
 def test_a_thief_of_the_database_finds_no_canary(
     run: Run[None], settings: Settings, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    """D01 of the attack plan."""
+
     is_sqlite = "sqlite" in settings.database_url.get_secret_value()
     folder = tmp_path if is_sqlite else Path(request.getfixturevalue("postgres").server.pgdata)
     found: list[str] = []

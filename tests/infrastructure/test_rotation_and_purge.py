@@ -90,6 +90,8 @@ async def patients_organisation(here: Foundation) -> UUID:
 
 
 def test_data_keys_are_replaced_while_others_read_and_write(run: Run[None], settings: Settings) -> None:
+    """D06 of the attack plan."""
+
     async def work(here: Foundation) -> None:
         ids = await patients(here, 4)
         async with open_foundation(settings) as other:  # another process, with the earlier keys in its memory
@@ -143,6 +145,8 @@ asyncio.run(main())
 def test_a_rotation_that_is_killed_leaves_everything_readable_and_goes_on(
     run: Run[list[UUID]], settings: Settings
 ) -> None:
+    """D06 of the attack plan."""
+
     ids = run(lambda here: patients(here, 6))
     environment = os.environ | {
         "NOVAMIND_DATABASE_URL": settings.database_url.get_secret_value(),
@@ -270,6 +274,8 @@ async def rows_of(here: Foundation, patient_id: UUID) -> int:
 
 
 def test_a_forgotten_patient_leaves_nothing_but_the_proof(run: Run[None]) -> None:
+    """D08 of the attack plan."""
+
     async def work(here: Foundation) -> None:
         gone, stays = await patients(here, 2)
         await here.store.decide(gone, "research", True, CLINICIAN)
@@ -296,6 +302,8 @@ def test_a_forgotten_patient_leaves_nothing_but_the_proof(run: Run[None]) -> Non
 
 
 def test_a_backup_from_before_opens_no_more_when_its_encryption_key_is_destroyed(tmp_path: Path) -> None:
+    """D06 and D08 of the attack plan."""
+
     settings = Settings(database_url=f"sqlite:///{tmp_path}/live.db", key_file=tmp_path / "keys.json")
     backup = settings.model_copy(
         update={"database_url": Settings(database_url=f"sqlite:///{tmp_path}/backup.db").database_url}

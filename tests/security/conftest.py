@@ -5,10 +5,19 @@ from collections.abc import Iterator
 import pytest
 
 from novamind.infrastructure.keys import new_key
+from novamind.infrastructure.logs import configure
+from novamind.settings import Settings
 from tests.server.conftest import world
 from tests.server.world import World
 
 __all__ = ["world"]
+
+
+@pytest.fixture(autouse=True)
+def logs_of_the_product(logs_as_they_were: None) -> None:
+    """As a server writes them, in every test; otherwise structlog's own, with pictures of what variables hold."""
+    del logs_as_they_were
+    configure(Settings(log_level="INFO"))
 
 
 @pytest.fixture(scope="session")

@@ -222,9 +222,10 @@ def started(small_world: World) -> Iterator[Started]:
     one.process.wait()
 
 
-def report(day: int, value: int = 5) -> dict[str, Any]:
-    when = f"{date(2025, 1, 1) + timedelta(days=day)}T08:00:00+01:00"
-    return {"reports": [{"symptom": "GAD-7", "timestamp": when, "value": value}]}
+def report(number: int) -> dict[str, Any]:
+    """Each of its own time, and none in the future."""
+    when = f"{date(2025, 1, 1) + timedelta(days=number % 300)}T08:{number // 300:02d}:00+01:00"
+    return {"reports": [{"symptom": "GAD-7", "timestamp": when, "value": 5}]}
 
 
 def reports_at(world: World) -> str:
@@ -280,27 +281,25 @@ async def stored(world: World) -> tuple[set[str], set[str]]:
     return kept, {one for entry in told if entry["count"] == 1 for one in entry["references"]}
 
 
-async def ingest(started: Started, world: World, first: int, enough: asyncio.Event) -> tuple[set[str], int]:
-    """Send reports, four at a time, until the server is gone; ids of what it acknowledged, and other answers."""
+async def ingest(started: Started, world: World, enough: asyncio.Event) -> tuple[set[str], int]:
+    """Send reports, four at a time, until the server is gone; ids of what it acknowledged, and how often it refused."""
     acknowledged: set[str] = set()
     refused = 0
     headers = {"Authorization": f"Bearer {world.tokens['C11']}"}
 
-    async def one(client: httpx.AsyncClient, day: int) -> None:
+    async def one(client: httpx.AsyncClient, number: int) -> None:
         nonlocal refused
-        while True:
-            day += 4
-            try:
-                answer = await client.post(reports_at(world), json=report(day), headers=headers)
-            except httpx.TransportError:
-                return
-            refused += answer.status_code != 201
-            acknowledged.update(answer.json().get("ids", []))
-            if len(acknowledged) >= 30:
-                enough.set()
+        with suppress(httpx.TransportError):
+            while not refused:
+                answer = await client.post(reports_at(world), json=report(number), headers=headers)
+                refused += answer.status_code != 201
+                acknowledged.update(answer.json().get("ids", []))
+                number += 4
+                if len(acknowledged) >= 30 or refused:
+                    enough.set()
 
     async with httpx.AsyncClient(base_url=started.at, timeout=60) as client:
-        await asyncio.gather(*(one(client, first + i) for i in range(4)))
+        await asyncio.gather(*(one(client, i) for i in range(4)))
     return acknowledged, refused
 
 
@@ -315,7 +314,7 @@ def test_f06_on_sigterm_it_answers_what_it_took_and_takes_leave_of_sockets(
             await live.send(json.dumps({"ticket": ticket}))
             assert json.loads(await live.recv())["type"] in ("forecast", "problem")
             enough = asyncio.Event()
-            sending = asyncio.ensure_future(ingest(started, small_world, 2000, enough))
+            sending = asyncio.ensure_future(ingest(started, small_world, enough))
             await enough.wait()
             started.process.send_signal(signal.SIGTERM)
             acknowledged, refused = await sending
@@ -325,7 +324,7 @@ def test_f06_on_sigterm_it_answers_what_it_took_and_takes_leave_of_sockets(
             return acknowledged, refused, live.close_code
 
     acknowledged, refused, code = small_world.run(terminate())
-    assert started.process.wait(60) == 0
+    assert started.process.wait(60) in (0, -signal.SIGTERM)  # uvicorn hands the signal on when all is closed
     kept, told = small_world.run(stored(small_world))
     assert acknowledged <= kept
     assert acknowledged <= told

@@ -1,4 +1,4 @@
-"""C13, D10, D14 and D16 of the attack plan: what could lead out of the server, come into it sideways, or lie open."""
+"""C11, C13, D10, D14 and D16 of the attack plan: what could lead out of the server or into it sideways, or lie open."""
 
 import base64
 import math
@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,29 +27,31 @@ from tests.server.world import BASE, CALLBACK, FHIR_JSON, World
 _LEADING_OUT = frozenset(
     {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "subprocess.Popen"}
 )
+_watched: set[str] = _LEADING_OUT
 _seen: list[tuple[str, Any]] | None = None
 
 
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:
-    if _seen is not None and event in _LEADING_OUT:
+    if _seen is not None and event in _watched:
         _seen.append((event, arguments[1:2] if event.startswith("socket.c") else arguments[:1]))
 
 
+@cache
+def _hook() -> None:
+    sys.addaudithook(_watch)  # for ever; it does nothing while nobody watches
+
+
 @contextmanager
-def watched() -> Iterator[list[tuple[str, Any]]]:
+def watched(events: set[str] = _LEADING_OUT) -> Iterator[list[tuple[str, Any]]]:
     """Every name that is looked up, every connection and process that is begun by this process meanwhile."""
-    global _seen
-    if not watched_already:
-        sys.addaudithook(_watch)  # for ever; it does nothing while nobody watches
-        watched_already.append(True)
+    global _seen, _watched
+    _watched = events
+    _hook()
     _seen = []
     try:
         yield _seen
     finally:
         _seen = None
-
-
-watched_already: list[bool] = []
 
 
 def addresses(port: int) -> list[str]:
@@ -122,6 +125,49 @@ def test_d10_nothing_that_is_asked_of_it_makes_it_call_anybody(small_world: Worl
                 who = {"administration": "admin", "populations": "analyst"}.get(what["tags"][0], "C11")
                 small_world.call(method.upper(), at, who, json=BODIES.get(what["operationId"]))
     assert seen == []
+
+
+# --- C11: paths ---
+
+PATHS = (
+    "../../../../etc/passwd",
+    "..%2f..%2f..%2fetc%2fpasswd",
+    "%252e%252e%252fetc%252fpasswd",
+    "..\\\\..\\\\etc\\\\passwd",
+    "....//....//etc/passwd",
+    "/etc/passwd",
+    "//etc/passwd",
+    "passwd%00.js",
+    "\\\\\\\\host\\\\share\\\\passwd",
+    "%c0%ae%c0%ae/etc/passwd",
+)
+
+
+def test_c11_a_path_in_a_name_opens_nothing(small_world: World) -> None:
+    places = [("GET", path, "analyst") for path in ("/api/v1/populations/{}", "/api/v1/populations/models/{}")]
+    places += [("GET", path, "C11") for path in ("/static/{}", "/patients/{}", "/api/v1/patients/{}/fhir", "/{}")]
+    places += [("GET", "/api/v1/jobs/{}", "analyst"), ("DELETE", "/api/v1/keys/{}", "admin")]
+    wrong = []
+    with watched({"open"}) as seen:
+        for method, place, who in places:
+            for path in PATHS:
+                answer = small_world.call(method, place.format(path), who)
+                if answer.status_code not in (400, 401, 404, 422) or "root:" in answer.text:
+                    wrong.append(f"{place.format(path)}: {answer.status_code}")
+    assert wrong == []
+    assert [one for one in seen if "passwd" in str(one) or "share" in str(one)] == []
+    with watched({"open"}) as seen:
+        Path("/etc/passwd").read_bytes()
+    assert [one for one in seen if "passwd" in str(one)]
+
+
+def test_c11_a_file_that_is_sent_is_not_put_where_its_name_says(small_world: World, tmp_path: Path) -> None:
+    at = f"/patients/{small_world.patients['P2']}/upload"
+    for name in (f"{tmp_path}/x.csv", "../../x.csv", f"..%2f{tmp_path}/x.csv", "x.csv\\0.py", "..\\\\x.csv"):
+        with watched({"open"}) as seen:
+            small_world.call("POST", at, "C11", files={"file": (name, b"timestamp,value,symptom\n")})
+        assert [one for one in seen if str(tmp_path) in str(one) or ".." in str(one)] == []
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- D14: other sites ---

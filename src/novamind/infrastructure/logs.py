@@ -18,8 +18,9 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -101,7 +102,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     stream
         Where the lines go; standard error when ``None``.
     """
-    out = stream or sys.stderr
+    out = cast("TextIO", _Unfailing(stream or sys.stderr))
     level = logging.getLevelNamesMapping()[settings.log_level]
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _render],
@@ -111,6 +112,21 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [_LibraryLines(out)]
     root.setLevel(level)
+
+
+class _Unfailing:
+    """A stream on which a line may be lost, when the disk is full, without ending what it tells of."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._out.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._out.flush()
 
 
 class _LibraryLines(logging.Handler):
