@@ -1,0 +1,634 @@
+"""Section 6 of the attack plan: the stores stop, die, fill up and come back, while a real server is asked over HTTP.
+
+Every test waits for states (this answer was given, that row is there) and for nothing else; :data:`PATIENCE` only ends
+a run that would never end.
+"""
+
+import asyncio
+import contextlib
+import io
+import itertools
+import os
+import random
+import resource
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+import httpx
+import psutil
+import pytest
+import sqlalchemy as sa
+import uvicorn
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from pydantic import SecretStr
+
+from novamind.errors import NovamindError, ServiceUnavailableError
+from novamind.infrastructure.audit import CHECKPOINT_EVERY, Access
+from novamind.infrastructure.bootstrap import Foundation, open_foundation
+from novamind.infrastructure.database import Base, Database
+from novamind.infrastructure.identity.domain import Role
+from novamind.infrastructure.logs import configure
+from novamind.infrastructure.patient_store import Identity, Kind
+from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry, Organisation, Record
+from novamind.server.app import create_app
+from novamind.server.house import open_house
+from novamind.settings import Settings
+from tests.conftest import Postgres, Redis
+from tests.server.world import CHEAP
+
+PATIENCE = 180.0
+OPERATOR = Access(actor="operator", role="operator", purpose="test", correlation_id="1")
+CALLERS = 6  # half of them store, half of them read
+_numbers = itertools.count(100)
+
+
+class Proxy:
+    """Stands between the server and PostgreSQL, on a socket of its own: delays, resets, forgets.
+
+    Attributes
+    ----------
+    delay
+        Least and most seconds that each piece of the traffic takes.
+    resets
+        Share of the pieces at which the connection is reset instead.
+    """
+
+    def __init__(self, folder: Path, upstream: str) -> None:
+        self.delay: tuple[float, float] = (0.0, 0.0)
+        self.resets = 0.0
+        self._path, self._upstream = str(folder / ".s.PGSQL.5432"), upstream
+        self._chance = random.Random(0)
+        self._open: set[asyncio.StreamWriter] = set()
+        self._joined: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._server = self._run(asyncio.start_unix_server(self._join, self._path))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
+        self.reset()
+        self._run(self._gone())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _gone(self) -> None:
+        await asyncio.gather(*self._joined)
+
+    def _run(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+
+    def reset(self) -> None:
+        """Reset every connection."""
+
+        async def abort() -> None:
+            for writer in list(self._open):
+                writer.transport.abort()
+
+        self._run(abort())
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        joined = asyncio.current_task()
+        assert joined is not None
+        self._joined.add(joined)
+        joined.add_done_callback(self._joined.discard)
+        try:
+            onward, back = await asyncio.open_unix_connection(self._upstream)
+        except OSError:
+            writer.transport.abort()
+            return
+        ends = {writer, back}
+        self._open |= ends
+        await asyncio.gather(self._pump(reader, back), self._pump(onward, writer))
+        self._open -= ends
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await source.read(65536):
+                if self._chance.random() < self.resets:
+                    break
+                await asyncio.sleep(self._chance.uniform(*self.delay))
+                sink.write(piece)
+                await sink.drain()
+        sink.transport.abort()
+
+
+class Server:
+    """The server on a port and a thread of its own, on PostgreSQL behind a proxy and Redis; a clinic."""
+
+    def __init__(self, folder: Path, postgres: Postgres, proxy: Proxy, redis: Redis) -> None:
+        self.postgres, self.proxy, self.redis = postgres, proxy, redis
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.settings = Settings(
+            database_url=f"postgresql://novamind:@/postgres?host={folder}",
+            redis_url=redis.url,
+            key_file=folder / "keys.json",
+            audit_witness=folder / "witness",
+            public_url=self.url,
+            access_token_seconds=3600,
+            population_database_url=f"sqlite:///{folder}/populations.db",
+            population_dir=folder / "populations",
+        )
+        asyncio.run(self._prepare())
+        app = create_app(self.settings, passwords=CHEAP)
+        self._server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False))
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+
+    async def _prepare(self) -> None:
+        async with open_house(self.settings) as house:
+            store, access = house.foundation.store, house.operator("test")
+            organisation = await store.add_organisation("Clinic", access)
+            self.read, self.written = [await store.register(organisation, Identity({}, {}), access) for _ in range(2)]
+            history = [one for day in range(14) for one in reports(day)]
+            await store.append(self.read, Kind.SYMPTOM_REPORT, history, access)
+            self.callers = []
+            for number in range(CALLERS):  # each may send so many requests a minute
+                client = await house.identity.accounts.add_client(
+                    f"gateway {number}", access, role=Role.SERVICE, organisation_id=organisation
+                )
+                self.client_id = client.client_id
+                tokens = await house.identity.sessions.client_credentials(
+                    client.client_id, str(client.secret), None, "127.0.0.1"
+                )
+                self.callers.append({"Authorization": f"Bearer {tokens.access_token}"})
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def reports(number: int) -> list[dict[str, Any]]:
+    """What one request stores: two reports of a time that is its own."""
+    when = (datetime(1970, 1, 1, 8, tzinfo=UTC) + timedelta(days=number)).isoformat()
+    return [{"symptom": symptom, "timestamp": when, "value": 8 + number % 7} for symptom in ("PHQ-9", "GAD-7")]
+
+
+@pytest.fixture(autouse=True)
+def logs_as_the_product_writes_them(logs_as_they_were: None) -> None:
+    """Not as structlog does by itself: to draw an error with all its variables takes longer than to answer."""
+    del logs_as_they_were  # which is done first
+    configure(Settings(log_level="ERROR"), io.StringIO())
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="nm-faults-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for part in ("data", "redis"):
+            (folder / part).mkdir()
+        with contextlib.ExitStack() as stack:
+            postgres = Postgres(folder / "data")
+            stack.callback(postgres.stop)
+            redis = Redis(folder / "redis")
+            stack.callback(redis.stop)
+            upstream = postgres.new_database().rpartition("host=")[2] + "/.s.PGSQL.5432"
+            postgres.server.psql("CREATE ROLE novamind LOGIN; ALTER SCHEMA public OWNER TO novamind;")
+            proxy = stack.enter_context(Proxy(folder, upstream))
+            server = Server(folder, postgres, proxy, redis)
+            stack.callback(server.stop)
+            yield server
+
+
+class Load:
+    """Callers that store and read without pause, and note what they are answered.
+
+    Attributes
+    ----------
+    url
+        Whom they ask.
+    answers
+        Of each caller: status and headers of what came since :meth:`forget`; 0 where the connection broke.
+    acknowledged
+        Ids that were given out for what was stored.
+    """
+
+    def __init__(self, server: Server, url: str) -> None:
+        self._server, self.url = server, url
+        self.answers: list[list[tuple[int, httpx.Headers]]] = [[] for _ in range(CALLERS)]
+        self.acknowledged: set[str] = set()
+
+    def forget(self) -> None:
+        for answers in self.answers:
+            answers.clear()
+
+    def statuses(self) -> set[int]:
+        return {status for answers in self.answers for status, _ in answers}
+
+    async def each(self, *statuses: int) -> None:
+        """Wait until each caller got one of these."""
+        with contextlib.suppress(TimeoutError):
+            await until(lambda: self._have(statuses))
+        assert self._have(statuses), [Counter(one for one, _ in answers) for answers in self.answers]
+
+    def _have(self, statuses: tuple[int, ...]) -> bool:
+        return all(any(one in statuses for one, _ in answers) for answers in self.answers)
+
+    async def call(self, number: int) -> None:
+        headers, asked = self._server.callers[number], next(_numbers)
+        async with httpx.AsyncClient(headers=headers, timeout=PATIENCE) as client:
+            while True:
+                try:
+                    if number % 2:
+                        answer = await client.get(f"{self.url}/api/v1/patients/{self._server.read}/forecast")
+                    else:
+                        answer = await client.post(
+                            f"{self.url}/api/v1/patients/{self._server.written}/reports",
+                            headers={"Idempotency-Key": f"request-{asked}"},
+                            json={"reports": reports(asked)},
+                        )
+                except httpx.TransportError:
+                    self.answers[number].append((0, httpx.Headers()))
+                else:
+                    self.answers[number].append((answer.status_code, answer.headers))
+                    if answer.status_code == 201:
+                        self.acknowledged |= set(answer.json()["ids"])
+                        asked = next(_numbers)
+                await asyncio.sleep(0.05)  # else the limit of requests a minute would be all that is tested
+
+
+async def until(state: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not state():
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def under_load(server: Server, url: str | None = None) -> AsyncIterator[Load]:
+    """Ask all the while; in the end everything that was acknowledged must be there, once, and nothing by halves."""
+    load = Load(server, url or server.url)
+    async with asyncio.TaskGroup() as group:
+        callers = [group.create_task(load.call(number)) for number in range(CALLERS)]
+        await load.each(200, 201)
+        yield load
+        load.forget()
+        await load.each(200, 201)  # by itself
+        for caller in callers:
+            caller.cancel()
+    async with open_foundation(server.settings) as here:
+        stored = await here.store.read(server.written, Kind.SYMPTOM_REPORT, OPERATOR)
+        assert (await here.audit.verify()).intact
+    assert load.acknowledged <= {str(one.record_id) for one in stored}
+    pairs = Counter(one.content["timestamp"] for one in stored)  # type: ignore[index]
+    assert set(pairs.values()) == {2}
+
+
+async def asked(server: Server, path: str) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as client:
+        return await client.get(path)
+
+
+# --- what happens to PostgreSQL ---
+
+
+def processes(server: Server) -> list[psutil.Process]:
+    main = psutil.Process(server.postgres.server.get_pid())
+    return [main, *main.children(recursive=True)]
+
+
+@contextlib.asynccontextmanager
+async def stopped(server: Server) -> AsyncIterator[None]:
+    frozen = processes(server)
+    for process in frozen:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in frozen:
+            process.resume()
+
+
+@contextlib.asynccontextmanager
+async def killed(server: Server) -> AsyncIterator[None]:
+    dying = processes(server)
+    for process in dying:
+        process.kill()
+    await asyncio.to_thread(psutil.wait_procs, dying, PATIENCE)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.postgres.start)
+
+
+@contextlib.asynccontextmanager
+async def full(server: Server) -> AsyncIterator[None]:
+    """No connection is left for the server."""
+    server.postgres.server.psql("ALTER ROLE novamind CONNECTION LIMIT 0;")
+    server.proxy.reset()
+    try:
+        yield
+    finally:
+        server.postgres.server.psql("ALTER ROLE novamind CONNECTION LIMIT -1;")
+
+
+@pytest.mark.parametrize("fault", [stopped, killed, full])
+def test_f02_without_its_database_the_server_says_so_and_comes_back(
+    server: Server, fault: Callable[[Server], contextlib.AbstractAsyncContextManager[None]]
+) -> None:
+    """F02: 503 with Retry-After, not ready but alive, and everything as before when the database is back."""
+
+    async def run() -> None:
+        async with under_load(server) as load, fault(server):
+            load.forget()
+            await load.each(503)
+            ready = await asked(server, "/ready")
+            assert (ready.status_code, ready.headers["content-type"]) == (503, "application/problem+json")
+            assert (await asked(server, "/health")).status_code == 200
+            assert load.statuses() <= {200, 201, 503}
+            for answers in load.answers:
+                assert all(int(headers["retry-after"]) > 0 for status, headers in answers if status == 503)
+        assert (await asked(server, "/ready")).status_code == 200
+
+    asyncio.run(run())
+
+
+def test_f02_a_database_that_takes_no_writing_lets_nobody_read_unseen(server: Server) -> None:
+    """F02, E08: read-only; what cannot be audited is not read."""
+
+    async def run() -> None:
+        async with under_load(server) as load:
+            for value in ("on", "off"):
+                server.postgres.server.psql(
+                    f"ALTER SYSTEM SET default_transaction_read_only = {value}; SELECT pg_reload_conf();"
+                )
+                load.forget()
+                await load.each(*((503,) if value == "on" else (200, 201)))
+                assert load.statuses() <= {200, 201, 503}
+
+    asyncio.run(run())
+
+
+def test_f08_a_slow_and_broken_line_to_the_database_jams_nothing(server: Server) -> None:
+    """F08: 200 ms give or take 100 for each piece and 5 % of them resets; when the line is good again all is well."""
+
+    async def run() -> None:
+        async with under_load(server) as load:
+            server.proxy.delay, server.proxy.resets = (0.1, 0.3), 0.05
+            load.forget()
+            await load.each(200, 201, 503)
+            server.proxy.delay, server.proxy.resets = (0.0, 0.0), 0.0
+            assert load.statuses() <= {200, 201, 503}
+
+    asyncio.run(run())
+
+
+# --- what happens to Redis ---
+
+
+def test_f01_without_redis_everybody_is_answered_and_nobody_may_guess_secrets(server: Server) -> None:
+    """F01: stopped, dead, and answering nonsense; attempts are counted in the database and stay limited."""
+    wrong = {"grant_type": "client_credentials", "client_id": str(server.client_id), "client_secret": "x" * 43}
+
+    async def guesses() -> list[int]:
+        async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as client:
+            return [(await client.post("/oauth/token", data=wrong)).status_code for _ in range(4)]
+
+    async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while await reader.read(4096):
+                writer.write(b"$4\r\nlies\r\n")
+        writer.close()
+
+    async def run() -> None:
+        guessed = []
+        async with under_load(server) as load:
+            load.forget()
+            server.redis.process.send_signal(signal.SIGSTOP)
+            await load.each(200, 201)
+            guessed += await guesses()
+            server.redis.process.send_signal(signal.SIGCONT)
+            server.redis.stop()
+            await load.each(200, 201)
+            guessed += await guesses()
+            path = Path(server.redis.folder) / "redis.sock"
+            path.unlink(missing_ok=True)
+            liar = await asyncio.start_unix_server(nonsense, path)
+            load.forget()
+            await load.each(200, 201)
+            guessed += await guesses()
+            liar.close()
+            path.unlink(missing_ok=True)
+            server.redis.start()
+            assert load.statuses() <= {200, 201}
+        assert guessed == [401] * 10 + [429] * 2
+
+    asyncio.run(run())
+
+
+# --- what happens to the server ---
+
+
+def test_f05_what_a_killed_server_has_acknowledged_is_there_once(server: Server) -> None:
+    """F05: ``novamind serve`` is killed with -9 while reports are stored; what failed is sent again to another."""
+    environment = {
+        f"NOVAMIND_{name}".upper(): str(getattr(value, "get_secret_value", lambda value=value: value)())
+        for name, value in server.settings.model_dump(exclude_defaults=True).items()
+    }
+    port = free_port()
+    words = [str(Path(sys.executable).with_name("novamind")), "serve", "--no-demo", "--port", str(port)]
+
+    async def run() -> None:
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(words, env=os.environ | environment, stdout=quiet, stderr=quiet) as process:
+            try:
+                async with under_load(server, f"http://127.0.0.1:{port}") as load:
+                    process.kill()
+                    load.forget()
+                    await load.each(0)
+                    load.url = server.url
+            finally:
+                process.kill()
+
+    asyncio.run(run())
+
+
+# --- schema, disk and backup ---
+
+_HALF_A_MIGRATION = """
+import asyncio, sys, time
+import sqlalchemy as sa
+from novamind.infrastructure.database import Database
+
+async def main():
+    database = Database(sys.argv[1])
+
+    @sa.event.listens_for(database.engine.sync_engine, "after_cursor_execute")
+    def after(connection, cursor, statement, *rest):
+        if "CREATE TABLE users" in statement:
+            print("half", flush=True)
+            time.sleep(600)
+
+    await database.migrate()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def on_each(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/novamind.db"
+    server: Server = request.getfixturevalue("server")
+    name = f"other_{uuid4().hex}"
+    server.postgres.server.psql(f"CREATE DATABASE {name};")
+    return str(server.postgres.server.get_uri(database=name))
+
+
+both = pytest.mark.parametrize("on_each", ["sqlite", "postgresql"], indirect=True)
+
+
+@both
+def test_f10_a_migration_that_was_killed_half_way_is_done_by_the_next_two(on_each: str) -> None:
+    """F10: nothing of it is left behind, and of two that come at once one does it."""
+    words = [sys.executable, "-c", _HALF_A_MIGRATION, on_each]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as half:
+        assert half.stdout is not None
+        assert half.stdout.readline() == "half\n"
+        half.kill()
+
+    async def run() -> None:
+        database, other = Database(on_each), Database(on_each)
+        async with database.transaction() as session:
+            tables = await (await session.connection()).run_sync(lambda c: sa.inspect(c).get_table_names())
+        assert tables == []
+        await asyncio.gather(database.migrate(), other.migrate())
+        async with database.transaction() as session:
+            connection = await session.connection()
+            assert (
+                await connection.run_sync(lambda c: compare_metadata(MigrationContext.configure(c), Base.metadata))
+                == []
+            )
+        await database.close()
+        await other.close()
+
+    asyncio.run(run())
+
+
+def test_f02_a_full_disk_keeps_nothing_by_halves(tmp_path: Path) -> None:
+    """F02: SQLite may not grow; what was there is there, what could not be stored is not, and then it goes on."""
+
+    async def run() -> None:
+        async with open_foundation(sqlite_settings(tmp_path)) as here:
+            organisation = await here.store.add_organisation("Clinic", OPERATOR)
+            patient = await here.store.register(organisation, Identity({}, {}), OPERATOR)
+            first = await here.store.append(patient, Kind.NOTE, [{"n": 1}], OPERATOR)
+            largest = max(file.stat().st_size for file in tmp_path.glob("novamind.db*"))
+            limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, limits[1]))
+            try:
+                for _ in range(3):
+                    with pytest.raises(ServiceUnavailableError, match="does not answer"):
+                        await here.store.append(patient, Kind.NOTE, [{"n": "x" * 1000}] * 100, OPERATOR)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            second = await here.store.append(patient, Kind.NOTE, [{"n": 2}], OPERATOR)
+            stored = await here.store.read(patient, Kind.NOTE, OPERATOR)
+            assert [one.record_id for one in stored] == first + second
+            assert (await here.audit.verify()).intact
+
+    asyncio.run(run())
+
+
+def sqlite_settings(folder: Path) -> Settings:
+    return Settings(
+        database_url=f"sqlite:///{folder}/novamind.db",
+        key_file=folder / "keys.json",
+        audit_witness=folder / "witness",
+    )
+
+
+async def rows(here: Foundation, table: type[Base]) -> set[str]:
+    async with here.database.snapshot() as session:
+        return set(map(repr, (await session.execute(sa.select(table.__table__))).all()))
+
+
+def backed_up(url: str, folder: Path) -> str:
+    """A copy of a database that is in use, restored on another machine; the URL there."""
+    if url.startswith("sqlite"):
+        there = folder / "restored.db"
+        with (
+            contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as source,
+            contextlib.closing(sqlite3.connect(there)) as target,
+        ):
+            source.backup(target)
+        return f"sqlite:///{there}"
+    server = (Path(url.rpartition("host=")[2]) / "postmaster.pid").read_text().split()[0]
+    programs, dump = Path(psutil.Process(int(server)).exe()).parent, str(folder / "dump.sql")
+    restored = url.replace("/other", "/there")
+    name = restored.partition("?")[0].rpartition("/")[2]
+    for words in (
+        ["pg_dump", "--file", dump, url],
+        ["createdb", "--maintenance-db", url, name],
+        ["psql", "--quiet", "--output", os.devnull, "--file", dump, restored],
+    ):
+        subprocess.run([programs / words[0], *words[1:]], check=True)
+    return restored
+
+
+@both
+def test_f11_a_backup_opens_on_an_empty_machine_that_has_the_keys(on_each: str, tmp_path: Path) -> None:
+    """F11: taken while notes are stored; rows are equal and open, chain and old witness hold, a later one tells."""
+    here_files, there_files, without = tmp_path / "here", tmp_path / "there", tmp_path / "without"
+    for folder in (here_files, there_files, without):
+        folder.mkdir()
+
+    def settings(folder: Path, url: str) -> Settings:
+        return sqlite_settings(folder).model_copy(update={"database_url": SecretStr(url)})
+
+    async def run() -> None:
+        async with open_foundation(settings(here_files, on_each)) as here:
+            organisation = await here.store.add_organisation("Clinic", OPERATOR)
+            patient = await here.store.register(organisation, Identity({}, {"name": "Ada"}), OPERATOR)
+
+            async def store(count: int) -> list[UUID]:
+                return [(await here.store.append(patient, Kind.NOTE, [{"n": 0}], OPERATOR))[0] for _ in range(count)]
+
+            early = await store(CHECKPOINT_EVERY)
+            going_on = asyncio.ensure_future(store(CHECKPOINT_EVERY))
+            for name in ("keys.json", "witness"):  # before the database, so that it is not ahead of it
+                shutil.copy(here_files / name, there_files / name)
+            restored = await asyncio.to_thread(backed_up, on_each, there_files)
+            late = await going_on
+            async with open_foundation(settings(there_files, restored)) as there:
+                for table in (Organisation, Record, AuditEntry, AuditCheckpoint):
+                    assert set() < await rows(there, table) <= await rows(here, table)
+                found = await there.audit.verify()
+                assert found.intact
+                assert found.checkpoints >= 2  # the database's and the witness's
+                notes = [one.record_id for one in await there.store.read(patient, Kind.NOTE, OPERATOR)]
+                assert notes[: len(early)] == early
+                assert set(notes) <= {*early, *late}
+            shutil.copy(here_files / "witness", there_files / "witness")
+            async with open_foundation(settings(there_files, restored)) as there:
+                assert "cut off" in (await there.audit.verify()).reason
+        async with open_foundation(settings(without, restored)) as there:
+            with pytest.raises(NovamindError):
+                await there.store.read(patient, Kind.NOTE, OPERATOR)
+
+    asyncio.run(run())
