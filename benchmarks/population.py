@@ -1,4 +1,4 @@
-"""Population twins against references of the same run, in six parts.
+"""Population twins against references of the same run, in seven parts.
 
     python benchmarks/population.py quality --shared ../shared
 
@@ -13,6 +13,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from novamind.populations import (
     InterventionConfig,
     SimulationEngine,
     TwinGenerator,
+    scale,
 )
 from novamind.populations.drift import SequentialDriftTest
 from novamind.populations.effects import EffectModel
@@ -303,20 +305,41 @@ def _panel(folder: Path) -> dict[str, Any]:
 
 
 def drift(_: Path) -> dict[str, Any]:
-    """Count false alarms in 52 quiet weeks, and weeks until errors times 1.2 are found; from 2,000 errors."""
-    out = {}
-    for n in (30, 100, 500):
-        false, found = 0, []
-        for seed in range(100):
-            rng = np.random.default_rng(seed)
-            reference = rng.standard_t(6, 2_000)
-            quiet, loud = SequentialDriftTest(reference, seed=seed), SequentialDriftTest(reference, seed=seed)
-            false += any(quiet.update(rng.standard_t(6, n)) for _ in range(52))
-            while loud.week < 52 and not loud.update(1.2 * rng.standard_t(6, n)):
-                pass
-            found.append(loud.alarm_week or 99)
-        out[f"{n} a week"] = {"false_alarms_a_year": false / 100, "median_weeks": float(np.median(found))}
+    """Count false alarms in 52 quiet weeks, and weeks until errors times 1.2 are found; from 2,000 errors.
+
+    The change begins in the first week or after ten quiet weeks (where no false alarm came before).
+    """
+    laws: dict[str, Callable[[np.random.Generator, int], Any]] = {
+        "Student t, 6 degrees": lambda rng, n: rng.standard_t(6, n),
+        "normal": lambda rng, n: rng.normal(size=n),
+        "skewed": lambda rng, n: np.exp(0.6 * rng.normal(size=n)) - np.exp(0.18),
+    }
+    out: dict[str, Any] = {}
+    for n, years in ((30, 400), (100, 300), (500, 100)):
+        for law, draw in laws.items():
+            false, found, late = 0, [], []
+            for seed in range(years):
+                rng = np.random.default_rng([seed, n, 2026])
+                reference = draw(rng, 2_000)
+                quiet = SequentialDriftTest(reference, seed=seed)
+                false += any(quiet.update(draw(rng, n)) for _ in range(52))
+                if seed < 100:
+                    found.append(_weeks_to_alarm(reference, draw, n, 0, rng))
+                    late.append(_weeks_to_alarm(reference, draw, n, 10, rng))
+            out.setdefault(f"{n} a week", {})[law] = {
+                "years": years,
+                "false_alarms_a_year": false / years,
+                "median_weeks": float(np.median(found)),
+                "median_weeks_after_ten_quiet": float(np.median([w for w in late if w > 0])),
+            }
     return out
+
+
+def _weeks_to_alarm(reference: Any, draw: Callable[..., Any], n: int, quiet: int, rng: np.random.Generator) -> int:
+    test = SequentialDriftTest(reference)
+    while test.week < 52 and not test.update(draw(rng, n) * (1.2 if test.week >= quiet else 1.0)):
+        pass
+    return (test.alarm_week or 99) - quiet
 
 
 def speed(_: Path) -> dict[str, Any]:
@@ -344,8 +367,41 @@ def speed(_: Path) -> dict[str, Any]:
         repository = TwinRepository(f"sqlite:///{folder}/t.db", folder)
         out["save and load 1M"] = _timed(lambda: repository.load_population(repository.save_population(many)))[1]
         repository.close()
-    out["peak GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    out["peak GB"] = _peak_gb()
     return out
+
+
+def scaled(_: Path) -> dict[str, Any]:
+    """Ten million twins by two Ray workers: memory of the driver, and the same twins and answer from one process."""
+    import hcp_world as world
+
+    generator = TwinGenerator("hcp", "benchmark")
+    generator.train(world.make_hcps(10_000, 1), world.TARGET)
+    pilot = world.make_trial(4_000, "moderate", 1)[[*world.HCP_FEATURES, "treated", "y"]]
+    engine_of = partial(SimulationEngine, evidence=EstimatedEffect(pilot, randomised=True))
+    out: dict[str, Any] = {"twins": 10_000_000, "driver GB before": _peak_gb()}
+    with tempfile.TemporaryDirectory() as folder:
+        many, out["generate, 2 Ray workers"] = _timed(
+            lambda: scale.generate(generator, 10_000_000, f"{folder}/many", seed=1, workers=2, engine="ray")
+        )
+        found, out["simulate, 2 Ray workers"] = _timed(
+            lambda: scale.simulate(many, engine_of, EMAIL, workers=2, engine="ray")
+        )
+        out["driver GB after"] = _peak_gb()
+        alone, out["simulate, one process"] = _timed(lambda: scale.simulate(many, engine_of, EMAIL))
+        out["same answer"] = alone.to_dict() == found.to_dict()
+        few, out["generate 1M, one process"] = _timed(
+            lambda: scale.generate(generator, 1_000_000, f"{folder}/few", seed=1)
+        )
+        out["shards drawn again by one process"] = len(few.files)
+        out["shards that are the same"] = sum(
+            (few.folder / name).read_bytes() == (many.folder / name).read_bytes() for name in few.files
+        )
+    return out
+
+
+def _peak_gb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
@@ -411,7 +467,7 @@ def _uplift(frame: Any, arm: str) -> float:
 
 
 def main() -> None:
-    parts = {f.__name__: f for f in (quality, effects, real, trials, drift, speed)}
+    parts = {f.__name__: f for f in (quality, effects, real, trials, drift, speed, scaled)}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=parts)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))

@@ -148,4 +148,4 @@ class SequentialDriftTest:
         ties = np.searchsorted(known, new, "right") - low
         rank = (low + below + self._rng.random(m) * (ties + tied + 1)) / (len(known) + np.arange(m) + 1)
         self._known = np.sort(np.concatenate([known, new]))
-        return np.clip(rank, 1e-12, 1 - 1e-12)
+        return np.asarray(np.clip(rank, 1e-12, 1 - 1e-12))

@@ -29,6 +29,9 @@ _FOLDS: Final = 5
 _FLAT: Final = 1e-6
 _PRUNED: Final = 1e5
 _SETTLED: Final = 0.05
+_FREEDOM: Final = 0.24
+"""Log evidence that one more prior variance must bring: twice what it brings where there is nothing to find, as in
+Akaike's criterion. That is E[(t^2 - 1 - log t^2) / 2; t^2 > 1] = 0.12 for a standard normal t (MacKay's optimum)."""
 _NEGLIGIBLE: Final = 1e-4
 
 Floats = NDArray[np.float64]
@@ -77,12 +80,11 @@ class Basis:
             self._kernel(Z) @ self.whiten,
         ]
 
-    @property
-    def groups(self) -> NDArray[np.int64]:
+    def groups(self, *, by_covariate: bool) -> NDArray[np.int64]:
         """Which features share a prior variance: 0 for the intercept, then one number a group, ascending."""
-        d = len(self.knots)
-        pieces = [np.full(2 * len(k), 1 + d + j) for j, k in enumerate(self.knots)]
-        label = np.concatenate([[0], 1 + np.arange(d), *pieces, np.full(self.whiten.shape[1], 1 + 2 * d)])
+        d, step = len(self.knots), int(by_covariate)
+        pieces = [np.full(2 * len(k), 1 + d + step * j) for j, k in enumerate(self.knots)]
+        label = np.concatenate([[0], 1 + step * np.arange(d), *pieces, np.full(self.whiten.shape[1], 1 + 2 * d)])
         return np.asarray(np.unique(label, return_inverse=True)[1], dtype=np.int64)
 
     def rows(self, X: Floats) -> Floats:
@@ -121,12 +123,34 @@ def _moments(
         part = rows[treated == arm]
         own.append(part.T @ part)
         outcome.append(part.T @ y[treated == arm])
-    gram, mixed, effect = (
-        own[0] * (-share) ** power + own[1] * (1 - share) ** power for power in (0, 1, 2)
-    )
+    gram, mixed, effect = (own[0] * (-share) ** power + own[1] * (1 - share) ** power for power in (0, 1, 2))
     return np.block([[gram, mixed], [mixed, effect]]), np.concatenate(
         [outcome[0] + outcome[1], outcome[0] * -share + outcome[1] * (1 - share)]
     )
+
+
+def _evidence_procedure(
+    gram: Floats, moment: Floats, total: float, n: int, main: NDArray[np.int64], effect: NDArray[np.int64]
+) -> tuple[float, Floats, float]:
+    """Log evidence, prior precision per weight and noise precision, given who shares a prior variance."""
+    flat = [0, int(main[-1]) + 1]
+    block = np.r_[main, effect + flat[1]]
+    precision, beta, evidence = np.ones(int(block[-1]) + 1), 2.0, -np.inf
+    precision[flat] = _FLAT
+    for _ in range(_SWEEPS):
+        each = precision[block]
+        weights, covariance, log_det = _posterior(gram, moment, each, beta)
+        used = 1 - each * np.diag(covariance)
+        residual = max(float(total - 2 * weights @ moment + weights @ gram @ weights), 1e-9 * total)
+        evidence = 0.5 * (np.log(each).sum() + n * np.log(beta) - beta * residual - (each * weights**2).sum() - log_det)
+        before = precision
+        precision = np.bincount(block, used) / np.maximum(np.bincount(block, weights**2), 1e-12)
+        precision = np.clip(precision, _FLAT, _PRUNED)
+        precision[flat] = _FLAT
+        beta = float(max(n - used.sum(), 1.0) / residual)
+        if np.abs(np.log(precision / before)).max() < _SETTLED:
+            break
+    return float(evidence), precision[block], beta
 
 
 def _posterior(gram: Floats, moment: Floats, precision: Floats, beta: float) -> tuple[Floats, Floats, float]:
@@ -179,7 +203,7 @@ class EffectModel:
         fold = np.random.default_rng(self.seed).permutation(len(y)) % _FOLDS
         folds = [_moments(rows[fold == k], treated[fold == k], scaled[fold == k], self.share) for k in range(_FOLDS)]
         gram, moment = (np.sum(part, axis=0) for part in zip(*folds, strict=True))
-        evidence = self._evidence_procedure(gram, moment, float(scaled @ scaled), len(y))
+        evidence = self._choose_prior(gram, moment, float(scaled @ scaled), len(y))
         self.weights, self.covariance, _ = _posterior(gram, moment, self.precision, self.beta)
         held_out = [_posterior(gram - g, moment - m, self.precision, self.beta)[0] for g, m in folds]
         self.propensity = np.full(len(y), self.share) if randomised else propensity(X, treated, self.seed)
@@ -197,32 +221,13 @@ class EffectModel:
         arms = ArmSurface(Z[treated == 0], y[treated == 0]), ArmSurface(Z[treated == 1], y[treated == 1])
         return arms if arms[0].log_evidence + arms[1].log_evidence > evidence else None
 
-    def _evidence_procedure(self, gram: Floats, moment: Floats, total: float, n: int) -> float:
-        groups = self.basis.groups
-        count = int(groups[-1]) + 1
-        block = np.r_[groups, groups + count]
-        size = np.bincount(block)
-        precision, beta, evidence = np.ones(2 * count), 2.0, -np.inf
-        for _ in range(_SWEEPS):
-            precision[[0, count]] = _FLAT
-            each = precision[block]
-            weights, covariance, log_det = _posterior(gram, moment, each, beta)
-            used = 1 - each * np.diag(covariance)
-            residual = max(float(total - 2 * weights @ moment + weights @ gram @ weights), 1e-9 * total)
-            evidence = 0.5 * (
-                np.log(each).sum() + n * np.log(beta) - beta * residual - (each * weights**2).sum() - log_det
-            )
-            before = precision
-            precision = np.bincount(block, used) / np.maximum(np.bincount(block, weights**2), 1e-12)
-            precision = np.clip(precision, _FLAT, _PRUNED)
-            beta = float(max(n - used.sum(), 1.0) / residual)
-            moved = np.abs(np.log(precision / before))
-            moved[[0, count]] = 0
-            if moved.max() < _SETTLED:
-                break
-        precision[[0, count]] = _FLAT
-        self.precision, self.beta = precision[block], beta
-        return float(evidence)
+    def _choose_prior(self, gram: Floats, moment: Floats, total: float, n: int) -> float:
+        """Give the effect's covariates a prior variance each only where the evidence pays for that freedom."""
+        each, shared = (self.basis.groups(by_covariate=fine) for fine in (True, False))
+        fits = [_evidence_procedure(gram, moment, total, n, each, effect) for effect in (shared, each)]
+        best = int(fits[1][0] - fits[0][0] > _FREEDOM * (each[-1] - shared[-1]))
+        evidence, self.precision, self.beta = fits[best]
+        return evidence
 
     def _average(
         self, rows: Floats, treated: NDArray[np.int64], y: Floats, fold: NDArray[np.int64], held_out: Sequence[Floats]

@@ -34,7 +34,8 @@ _OVERLAP: Final = (0.05, 0.95)
 _MAX_OUTSIDE: Final = 0.10
 _PLACEBO_Z: Final = 2.58
 _BLOCK: Final = 25_000
-_SAMPLE: Final = 5_000
+SAMPLE: Final = 5_000
+"""Twins, evenly spaced, that stand for all where their mean covariates are needed."""
 
 Floats = NDArray[np.float64]
 
@@ -301,7 +302,7 @@ class TransportedEffect:
 
 def _sample(twins: Table) -> Table:
     """At most 5,000 twins, evenly spaced: enough for the mean covariates that an error needs."""
-    return twins if len(twins) <= _SAMPLE else twins.take(np.linspace(0, len(twins) - 1, _SAMPLE).astype(np.int64))
+    return twins if len(twins) <= SAMPLE else twins.take(np.linspace(0, len(twins) - 1, SAMPLE).astype(np.int64))
 
 
 Evidence = AssumedEffect | EstimatedEffect | TransportedEffect

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from novamind.errors import InsufficientDataError, NotFoundError, ValidationError
 from novamind.populations.domain import FidelityReport
-from novamind.populations.drift import SequentialDriftTest
+from novamind.populations.drift import ALPHA, SequentialDriftTest
 from novamind.populations.population import TwinPopulation
 
 MIN_PAIRS: Final = 10
@@ -88,13 +88,15 @@ class DriftReport:
     ----------
     retrain
         The sequential test rang: the only trigger.
+    evidence
+        Evidence of a change as a multiple of the limit in the last week; the test rings at 1.
     indicators
         Rules of thumb (error, correlation, coverage) as sentences. They ring falsely too often to act on
         alone: at 30 outcomes a week, error + 20 % does so every year.
     """
 
     retrain: bool
-    capital: float
+    evidence: float
     alpha: float
     alarm_week: int | None
     indicators: tuple[str, ...]
@@ -226,7 +228,7 @@ class FidelityTracker:
         current: FidelityReport | NDArray[Any] | Sequence[NDArray[Any]],
         baseline: FidelityReport | NDArray[Any],
         *,
-        alpha: float = 0.05,
+        alpha: float = ALPHA,
         retrain: Callable[[], Any] | None = None,
     ) -> DriftReport:
         """Decide whether a model must be trained again.
@@ -239,12 +241,12 @@ class FidelityTracker:
         baseline
             Signed errors of the model when it was sound, at least 50; or a report beside a report.
         alpha
-            Chance of a false alarm within a year.
+            Chance of a false alarm in a year.
         retrain
             Called when the test rings, for example ``lambda: generator.retrain(new_table)``.
         """
         if isinstance(current, FidelityReport) and isinstance(baseline, FidelityReport):
-            return DriftReport(False, 1.0, alpha, None, _indicators(current, baseline.mae))
+            return DriftReport(False, 0.0, alpha, None, _indicators(current, baseline.mae))
         if isinstance(current, FidelityReport) or isinstance(baseline, FidelityReport):
             raise ValidationError("Give errors for both current and baseline, or reports for both.")
         reference = np.asarray(baseline, dtype=float)
@@ -263,7 +265,7 @@ class FidelityTracker:
             notes.append("Mean absolute error is more than 20 % above the baseline.")
         if test.alarm_week is not None and retrain is not None:
             retrain()
-        return DriftReport(test.alarm_week is not None, test.capital, alpha, test.alarm_week, tuple(notes))
+        return DriftReport(test.alarm_week is not None, test.evidence, alpha, test.alarm_week, tuple(notes))
 
     def _population(self, population_id: UUID) -> TwinPopulation:
         if population_id not in self._populations:

@@ -192,7 +192,7 @@ class TwinGenerator:
             parts = list(
                 pool.map(lambda block: self.draw_block(int(n), block, filters, seed), range(-(-int(n) // BLOCK)))
             )
-        return self._population(concatenate(parts), filters, seed)
+        return self.population(concatenate(parts), filters, seed)
 
     def draw_block(self, n: int, block: int, filters: PopulationFilter | Mapping[str, Any] | None, seed: int) -> Arrays:
         """Draw block number ``block`` of a population of ``n``: columns, outcome, mean, interval."""
@@ -218,9 +218,10 @@ class TwinGenerator:
         sample = trees.draw(20_000, np.random.default_rng(seed), hint=self._outcome.predict if self._outcome else None)
         matching(Table(trees.columns, sample, self._backend), conditions)
 
-    def _population(
+    def population(
         self, values: Arrays, filters: PopulationFilter | Mapping[str, Any] | None, seed: int
     ) -> TwinPopulation:
+        """Make a population of drawn blocks."""
         trees, _ = self._need()
         columns = tuple(c for c in trees.columns if c.name != self.target)
         stated = filters.conditions() if isinstance(filters, PopulationFilter) else dict(filters or {})

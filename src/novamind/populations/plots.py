@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 
 from novamind.errors import ValidationError
-from novamind.populations.domain import FidelityReport, SimulationResult
+from novamind.populations.domain import FidelityReport, SimulationResult, TwinModelMetrics
 from novamind.populations.table import Table
 
 _BINS = 40
@@ -107,6 +107,15 @@ def fidelity(reports: Sequence[FidelityReport]) -> Any:
         .facet(row=alt.Row("measure:N", title=None))
         .resolve_scale(y="independent")
     )
+
+
+def feature_importance(metrics: TwinModelMetrics) -> Any:
+    """Share of the explained variation of the outcome per feature, largest first."""
+    rows = [{"feature": name, "share": share} for name, share in metrics.feature_importance.items()]
+    chart = alt.Chart(alt.InlineData(values=rows)).mark_bar()
+    return chart.encode(
+        x=alt.X("share:Q", title="share of explained variation"), y=alt.Y("feature:N", sort="-x", title=None)
+    ).properties(width=360)
 
 
 def _ranks(values: Any) -> Any:

@@ -1,6 +1,7 @@
 """Try an intervention on a population of twins."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +32,27 @@ GROUPS: Final[Mapping[TwinType, tuple[str, ...]]] = {
 }
 _Z95: Final = 1.959963984540054
 _GROUP_SAMPLE: Final = 1_000
+
+
+GroupSums = Mapping[tuple[str, float], tuple[int, float]]
+"""Number of twins and sum of effects per column and value."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a simulation needs of the effects of many twins: their number, sum, sums by group, and remarks."""
+
+    twins: int = 0
+    total: float = 0.0
+    groups: GroupSums = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __add__(self, other: "Tally") -> "Tally":
+        groups = dict(self.groups)
+        for key, (count, total) in other.groups.items():
+            before = groups.get(key, (0, 0.0))
+            groups[key] = (before[0] + count, before[1] + total)
+        return Tally(self.twins + other.twins, self.total + other.total, groups, (*self.notes, *other.notes))
 
 
 class SimulationEngine:
@@ -83,35 +105,42 @@ class SimulationEngine:
         InsufficientDataError
             If no twin matches the filters.
         """
-        evidence = self._evidence(intervention)
         twins = (
             self.population.features
             if filters is None
             else self.population.features.take(self.population.select(filters))
         )
-        individual, notes = _robust(evidence.individual(twins) * intervention.intensity)
-        effect = float(individual.mean())
+        tally, individual = self.tally(twins, intervention)
+        return replace(self.conclude(tally, twins, intervention), individual_effects=individual)
+
+    def tally(self, twins: Table, intervention: InterventionConfig) -> tuple["Tally", NDArray[np.float64]]:
+        """Sum the effects over these twins, altogether and by group; also the effect per twin."""
+        individual, notes = _robust(self._evidence(intervention).individual(twins) * intervention.intensity)
+        groups = _sums(twins, individual, GROUPS[self.population.twin_type])
+        return Tally(len(twins), float(individual.sum()), groups, notes), individual
+
+    def conclude(self, tally: "Tally", twins: Table, intervention: InterventionConfig) -> SimulationResult:
+        """Say what the sums mean; ``twins`` (all of them or a sample) tell how far they are from the evidence."""
+        evidence = self._evidence(intervention)
+        effect = tally.total / tally.twins
         error = evidence.standard_error(twins, effect / intervention.intensity) * intervention.intensity
         above = float(1 - ndtr((self.minimum_effect - effect) / error))
         recommendation, reason = self._advise(evidence, effect, error, above)
-        heterogeneity = _by_group(
-            evidence, twins, individual, GROUPS[self.population.twin_type], intervention.intensity
-        )
         return SimulationResult(
             intervention=intervention,
             source=evidence.source,
             average_treatment_effect=effect,
             standard_error=error,
             interval=(effect - _Z95 * error, effect + _Z95 * error),
-            individual_effects=individual,
-            heterogeneity=heterogeneity,
+            individual_effects=np.zeros(0),
+            heterogeneity=_by_group(evidence, twins, tally.groups, intervention.intensity),
             minimum_effect=self.minimum_effect,
             confidence=self.confidence,
             probability_above_minimum=above,
             recommendation=recommendation,
             reason=reason,
-            checks=(*evidence.checks, *notes),
-            twins=len(twins),
+            checks=(*evidence.checks, *tally.notes),
+            twins=tally.twins,
             population_id=self.population.population_id,
             model_version=str(self.population.model_id or "unsaved"),
         )
@@ -146,7 +175,8 @@ class SimulationEngine:
             if len(np.unique(twins.values[name])) > DISCRETE_LEVELS * 3:
                 raise ValidationError(f"Column {name!r} has too many values to group by.")
         evidence = self._evidence(results.intervention)
-        return _by_group(evidence, twins, results.individual_effects, groups, results.intervention.intensity)
+        sums = _sums(twins, results.individual_effects, groups)
+        return _by_group(evidence, twins, sums, results.intervention.intensity)
 
     def _evidence(self, intervention: InterventionConfig) -> Evidence:
         return self.evidence or AssumedEffect.of(str(intervention.intervention_type))
@@ -187,22 +217,36 @@ class SimulationEngine:
         )
 
 
+def _sums(twins: Table, individual: NDArray[np.float64], names: Sequence[str]) -> GroupSums:
+    found: dict[tuple[str, float], tuple[int, float]] = {}
+    for column in twins.columns:
+        if column.name in names:
+            values = twins.values[column.name]
+            levels, place = np.unique(values[~np.isnan(values)], return_inverse=True)
+            own = individual[~np.isnan(values)]
+            count, total = np.bincount(place), np.bincount(place, own)
+            found |= {
+                (column.name, float(level)): (int(n), float(s))
+                for level, n, s in zip(levels, count, total, strict=True)
+            }
+    return found
+
+
 def _by_group(
-    evidence: Evidence, twins: Table, individual: NDArray[np.float64], names: Sequence[str], intensity: float
+    evidence: Evidence, twins: Table, sums: GroupSums, intensity: float
 ) -> dict[str, tuple[GroupEffect, ...]]:
     found: dict[str, tuple[GroupEffect, ...]] = {}
-    for column in twins.columns:
-        if column.name not in names:
+    for (name, value), (count, total) in sorted(sums.items()):
+        column = twins[name]
+        rows = np.flatnonzero(twins.values[name] == value)
+        if not rows.size:  # A sample of a large population may lack a rare level.
             continue
-        values = twins.values[column.name]
-        for value in np.unique(values[~np.isnan(values)]):
-            rows = np.flatnonzero(values == value)
-            effect = float(individual[rows].mean())
-            some = rows[:: max(len(rows) // _GROUP_SAMPLE, 1)]
-            reach = _Z95 * evidence.standard_error(twins.take(some), effect / intensity) * intensity
-            level = str(column.levels[int(value)]) if column.kind == "category" else f"{value:g}"
-            row = GroupEffect(column.name, level, len(rows), effect, effect - reach, effect + reach)
-            found[column.name] = (*found.get(column.name, ()), row)
+        effect = total / count
+        some = rows[:: max(len(rows) // _GROUP_SAMPLE, 1)]
+        reach = _Z95 * evidence.standard_error(twins.take(some), effect / intensity) * intensity
+        level = str(column.levels[int(value)]) if column.kind == "category" else f"{value:g}"
+        row = GroupEffect(name, level, count, effect, effect - reach, effect + reach)
+        found[name] = (*found.get(name, ()), row)
     return found
 
 

@@ -22,12 +22,13 @@ from novamind.populations.domain import DigitalTwin, FidelityReport, SimulationR
 from novamind.populations.fidelity_tracker import FidelityRecord
 from novamind.populations.generator import TwinGenerator
 from novamind.populations.population import TwinPopulation
+from novamind.populations.shards import ROWS as SHARD_ROWS
+from novamind.populations.shards import read as read_shard
+from novamind.populations.shards import write as write_shard
 from novamind.populations.table import Column, Table, concatenate
 from novamind.settings import Settings
 
-SHARD_ROWS: Final = 250_000
 _POSTGRES_PORT: Final = 5432
-_DERIVED: Final = ("baseline_behavior", "expected_outcome", "outcome_low", "outcome_high")
 
 
 metadata = sa.MetaData(naming_convention=NAMING)
@@ -313,12 +314,7 @@ class TwinRepository:
         for shard, start in enumerate(range(0, len(population), SHARD_ROWS)):
             name = f"{population.population_id}-{shard:05d}.parquet"
             rows = np.arange(start, min(start + SHARD_ROWS, len(population)))
-            try:
-                _plain(population, rows).write_parquet(self._folder / name, compression="lz4", statistics=False)
-            except OSError as error:
-                raise DataProcessingError(
-                    "The population's shards cannot be written; check the folder and its free space."
-                ) from error
+            write_shard(population, rows, self._folder / name)
             shards.append(
                 {
                     "population_id": population.population_id,
@@ -364,8 +360,6 @@ class TwinRepository:
         DataProcessingError
             If a shard is absent or was altered.
         """
-        import polars as pl
-
         row = self._one(sa.select(populations).where(populations.c.population_id == population_id), "population")
         with self._transaction() as connection:
             shards = connection.execute(
@@ -376,9 +370,9 @@ class TwinRepository:
             path = self._folder / shard.file
             if not path.is_file() or digest(path) != shard.sha256:
                 raise DataProcessingError(f"Shard {shard.shard} of the population is absent or was altered.")
-            frame = pl.read_parquet(path)
-            parts.append({name: frame[name].to_numpy() for name in frame.columns})
-        values, layout = concatenate(parts), row.layout
+            parts.append(read_shard(path))
+        features, outcomes = (concatenate(part) for part in zip(*parts, strict=True))
+        layout, shown = row.layout, dict[str, Any](outcomes)
         columns = tuple(_column(c) for c in layout["columns"])
         return TwinPopulation(
             population_id=population_id,
@@ -386,11 +380,8 @@ class TwinRepository:
             twin_type=TwinType(layout["twin_type"]),
             brand=layout["brand"],
             target=_column(layout["target"]),
-            features=Table(columns, {c.name: values[f"feature:{c.name}"] for c in columns}, layout["backend"]),
-            baseline_behavior=values["baseline_behavior"],
-            expected_outcome=values["expected_outcome"],
-            outcome_low=values["outcome_low"],
-            outcome_high=values["outcome_high"],
+            features=Table(columns, features, layout["backend"]),
+            **shown,
             filters=row.filters_applied,
             seed=layout["seed"],
             created_at=row.created_at,
@@ -554,14 +545,6 @@ def _column(stated: dict[str, Any]) -> Column:
 
 def _twin(row: Any) -> DigitalTwin:
     return DigitalTwin(row.twin_id, row.features, row.baseline_behavior, row.expected_outcome, row.model_id)
-
-
-def _plain(population: TwinPopulation, rows: Any) -> Any:
-    """Codes and numbers of these twins as a Polars frame."""
-    import polars as pl
-
-    shown = {f"feature:{c.name}": population.features.values[c.name][rows] for c in population.features.columns}
-    return pl.DataFrame({**shown, **{name: getattr(population, name)[rows] for name in _DERIVED}})
 
 
 def _plain_json(value: Any) -> Any:
