@@ -172,6 +172,10 @@ async def kills(settings: Settings, count: int) -> dict[str, Any]:
         stored: dict[str, set[str]] = {}
         for record in await here.store.read(one, Kind.SYMPTOM_REPORT, ACCESS):
             stored.setdefault(str(record.content["n"]), set()).add(str(record.record_id))  # type: ignore[index]
+        entries = await here.audit.entries(one, 10_000_000)
+        written = [entry for entry in entries if entry["what"] == "symptom_report" and entry["action"] == "write"]
+        told = {record_id for entry in written for record_id in entry["references"]}
+        differing = len(told ^ {record_id for ids in stored.values() for record_id in ids})
         lost = sum(stored.get(n) != ids for n, ids in acknowledged.items())
         halves = sum(len(ids) != 2 for ids in stored.values())
         async with here.database.snapshot() as session:
@@ -185,6 +189,7 @@ async def kills(settings: Settings, count: int) -> dict[str, Any]:
         "stored_by_halves": halves,
         "unreadable_after_a_kill": unreadable,
         "audits_broken": broken,
+        "changes_without_entry_or_entries_without_change": differing,
         "keys_left_over": (keys or 0) - len(many) - 1,
     }
 

@@ -1,6 +1,7 @@
 """C15 and D15 of the attack plan, over real connections: requests that crawl, contradict themselves or pile up; TLS."""
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+import websockets
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,7 +23,7 @@ from novamind.infrastructure.database import Database
 from novamind.infrastructure.keys import new_key
 from novamind.server import connections
 from novamind.settings import Settings
-from tests.server.world import World
+from tests.server.world import BASE, World
 
 HOST = b"Host: 127.0.0.1:8000\r\n"
 HEALTH = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
@@ -166,6 +168,27 @@ def test_c15_a_byte_now_and_then_does_not_put_it_off(small_world: World, monkeyp
 
     assert healthy(small_world, lambda port: closed(port, 5000))
     assert not healthy(small_world, lambda port: closed(port, 50), http=H11Protocol)  # plain uvicorn waits for ever
+
+
+def test_c15_an_open_socket_is_not_taken_for_a_head_that_is_late(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+
+    async def ask(port: int) -> str:
+        at = f"ws://127.0.0.1:{port}/api/v1/live"
+        async with websockets.connect(at, origin=websockets.Origin(BASE)) as live:
+            body = {"patient_id": small_world.patients["P1"]}
+            ticket = (await small_world.acall("POST", "/api/v1/live/tickets", "C11", json=body)).json()["ticket"]
+            await live.send(json.dumps({"ticket": ticket}))
+            told = json.loads(await live.recv())["type"]
+            late, writer = await crawl(port, b"GET /hea")  # it began after the socket, so its time is up later
+            assert b"408" in await late.read()
+            writer.close()
+            await (await live.ping())
+            return str(told)
+
+    assert healthy(small_world, ask) == "forecast"
 
 
 def test_c15_hundreds_that_stay_half_open_keep_nobody_out_and_too_many_are_told(

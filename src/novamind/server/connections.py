@@ -37,15 +37,11 @@ class PunctualHttp(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Wait on as long as the head is not there."""
         super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if answering or self.transport.get_protocol() is not self:  # the connection is a WebSocket's now
             self._stop_waiting()
         elif self._limit is None and not self.transport.is_closing():
             self._wait()
-
-    def handle_websocket_upgrade(self, event: Any) -> None:
-        """Leave the connection to the WebSocket."""
-        super().handle_websocket_upgrade(event)
-        self._stop_waiting()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
