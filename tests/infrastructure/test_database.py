@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from novamind.errors import ServiceUnavailableError, ValidationError
-from novamind.infrastructure.database import Base, Database, with_driver
+from novamind.infrastructure.database import Base, Database, Together, with_driver
 from novamind.infrastructure.tables import AuditEntry, Organisation, Patient
 from tests.conftest import Postgres
 
@@ -174,6 +175,34 @@ def test_a_locked_file_is_a_clean_error(tmp_path: Path, monkeypatch: pytest.Monk
                 async with database.transaction():
                     pass
         await database.close()
+
+    asyncio.run(run())
+
+
+def test_work_that_waits_for_a_silent_database_is_given_up_with_it() -> None:
+    async def run() -> None:
+        asked: list[list[int]] = []
+        away = asyncio.Event()
+
+        async def work(items: Sequence[int]) -> list[int]:
+            asked.append(list(items))
+            if away.is_set():
+                return [2 * item for item in items]
+            await away.wait()
+            raise ServiceUnavailableError("the database does not answer")
+
+        together = Together(work)
+        first = [asyncio.ensure_future(together.do(i)) for i in (1, 2)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        given_up, late = asyncio.ensure_future(together.do(3)), asyncio.ensure_future(together.do(4))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        away.set()
+        failed = await asyncio.gather(*first, late, given_up, return_exceptions=True)
+        assert [type(one).__name__ for one in failed] == ["ServiceUnavailableError"] * 3 + ["CancelledError"]
+        assert await asyncio.gather(*(together.do(i) for i in (5, 6))) == [10, 12]
+        assert asked == [[1, 2], [5, 6]]
 
     asyncio.run(run())
 

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
+from novamind.errors import NotFoundError
 from novamind.infrastructure.identity import access
-from novamind.infrastructure.identity.domain import Ground, Role
+from novamind.infrastructure.identity.domain import Ground, Permission, Role
 from novamind.infrastructure.identity.tables import EmergencyAccess
 from novamind.infrastructure.tables import OutboxEvent, Patient
 from tests.security.test_authentication import filled, operations
@@ -334,6 +335,41 @@ def test_b09_nobody_slips_through_while_a_relationship_ends(world: World) -> Non
     early, late = world.run(race())
     assert set(early) <= {200, 404}
     assert set(late) == {404}
+
+
+def test_b05_what_was_read_with_the_session_counts_for_a_moment_only(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody whose body arrives slowly is asked about again."""
+    identity, store, patient = world.house.identity, world.house.foundation.store, UUID(world.patients["P2"])
+    caller = world.run(identity.sessions.authenticate(world.tokens["C11"], patient))
+    assert caller.ties[patient].treats
+    world.run(store.unrelate(world.users["C11"], patient, world.house.operator("test")))
+    monkeypatch.setattr(access, "_FRESH_SECONDS", 0.0)
+    with pytest.raises(NotFoundError):
+        world.run(identity.access.permit_patient(caller, Permission.RESULTS_READ, patient))
+    world.run(store.relate(world.users["C11"], patient, world.house.operator("test")))
+    world.run(identity.access.permit_patient(caller, Permission.RESULTS_READ, patient))
+
+
+def test_a_forecast_made_before_costs_two_queries_and_one_entry(world: World) -> None:
+    at = f"/api/v1/patients/{world.patients['P1']}/forecast"
+    assert world.call("GET", at, "C11").status_code == 200
+    said: list[str] = []
+    engine = world.house.foundation.database.engine.sync_engine
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        asked = re.match(
+            r"SELECT.*?FROM (sessions|patients|patient_\w+|audit_entries)|INSERT INTO (\w+)", statement, re.S
+        )
+        said.extend(name for name in (asked.groups() if asked else ()) if name)
+
+    sa.event.listen(engine, "after_cursor_execute", note)
+    try:
+        assert world.call("GET", at, "C11").status_code == 200
+    finally:
+        sa.event.remove(engine, "after_cursor_execute", note)
+    assert said == ["sessions", "patients", "audit_entries", "audit_entries"]
 
 
 def test_b10_nothing_of_a_patient_may_be_kept_by_a_cache(world: World) -> None:

@@ -58,6 +58,7 @@ def test_an_analyst_trains_draws_tries_and_grades(world: World) -> None:
     tried = world.call("POST", f"{here}/simulations", "analyst", json={"intervention_type": "email_campaign"}).json()
     assert tried["source"] == "assumed"
     assert tried["recommendation"] != "deploy"
+    assert 'route="/api/v1/populations/models/{model_id}"' in world.call("GET", "/metrics", "admin").text
     actual: list[float | None] = [1.0 + i % 5 for i in range(199)] + [None]
     graded = world.call("POST", f"{here}/fidelity", "analyst", json={"actual": actual}).json()
     assert (graded["sample_size"], graded["missing"]) == (199, 1)

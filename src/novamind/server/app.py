@@ -23,7 +23,7 @@ from novamind.server import administration, background, cds, jobs, live, oauth, 
 from novamind.server.caller import AtHome, Caller
 from novamind.server.dashboard import error_pages, static_files
 from novamind.server.dashboard import routes as dashboard
-from novamind.server.door import DOCUMENTATION, PUBLIC, Door
+from novamind.server.door import API, DOCUMENTATION, PUBLIC, Door
 from novamind.server.graphql import endpoint as graphql
 from novamind.server.house import open_house
 from novamind.server.problems import RESPONSES, Problem, register
@@ -92,7 +92,7 @@ def create_app(
         "neurochemistry": neurochemistry.router(),
     }
     for name in only or ROOMS:
-        app.include_router(calculators[name], prefix="/api/v1", dependencies=[Depends(_may_calculate)])
+        app.include_router(calculators[name], prefix=API, dependencies=[Depends(_may_calculate)])
     if not only:
         app.include_router(administration.routes)
         app.include_router(cds.routes)
@@ -104,7 +104,7 @@ def create_app(
                 lambda: background.twin_repository(settings.population_database_url, settings.population_dir),
                 background.submit_training,
             ),
-            prefix="/api/v1",
+            prefix=API,
             dependencies=[Depends(_may_use_populations)],
         )
         for pages in dashboard.PAGES:

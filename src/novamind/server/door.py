@@ -58,6 +58,8 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+#: Where the routes of rooms begin.
+API: Final = "/api/v1"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _BODY_SECONDS: Final = 30
 _REQUESTS_A_MINUTE: Final = 1200
@@ -266,9 +268,10 @@ class _Budget:
 
 
 def _template(scope: Scope) -> str:
-    """The route's pattern, which has no identifiers in it."""
-    route = scope.get("route")
-    return str(getattr(route, "path", "none"))
+    """The route's pattern, which has no identifiers in it; a room's own routes do not know where they are served."""
+    path = str(getattr(scope.get("route"), "path", "none"))
+    bare = scope["path"].startswith(API) and path.startswith("/") and not path.startswith(API)
+    return API + path if bare else path
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
