@@ -2,7 +2,7 @@
 
     python benchmarks/population.py quality --shared ../shared
 
-Each part is written into ``benchmarks/results/population.json`` under its own name.
+Each part is written into ``benchmarks/results/population.json`` under its own name, and into the docs page.
 """
 
 import argparse
@@ -32,8 +32,11 @@ from novamind.populations.effects import EffectModel
 from novamind.populations.privacy import report
 from novamind.populations.store import TwinRepository
 from novamind.populations.table import read
+from tables import fill, markdown
 
 RESULTS = Path(__file__).with_name("results") / "population.json"
+PAGE = Path(__file__).parents[1] / "docs" / "populations.md"
+SCALED = 10_000_000
 EMAIL = InterventionConfig("email_campaign")
 
 
@@ -315,7 +318,7 @@ def drift(_: Path) -> dict[str, Any]:
         "skewed": lambda rng, n: np.exp(0.6 * rng.normal(size=n)) - np.exp(0.18),
     }
     out: dict[str, Any] = {}
-    for n, years in ((30, 400), (100, 300), (500, 100)):
+    for n, years in ((30, 1_500), (100, 300), (500, 100)):
         for law, draw in laws.items():
             false, found, late = 0, [], []
             for seed in range(years):
@@ -372,17 +375,17 @@ def speed(_: Path) -> dict[str, Any]:
 
 
 def scaled(_: Path) -> dict[str, Any]:
-    """Ten million twins by two Ray workers: memory of the driver, and the same twins and answer from one process."""
+    """Draw many twins by two Ray workers: memory of the driver, and the same twins and answer from one process."""
     import hcp_world as world
 
     generator = TwinGenerator("hcp", "benchmark")
     generator.train(world.make_hcps(10_000, 1), world.TARGET)
     pilot = world.make_trial(4_000, "moderate", 1)[[*world.HCP_FEATURES, "treated", "y"]]
     engine_of = partial(SimulationEngine, evidence=EstimatedEffect(pilot, randomised=True))
-    out: dict[str, Any] = {"twins": 10_000_000, "driver GB before": _peak_gb()}
+    out: dict[str, Any] = {"twins": SCALED, "driver GB before": _peak_gb()}
     with tempfile.TemporaryDirectory() as folder:
         many, out["generate, 2 Ray workers"] = _timed(
-            lambda: scale.generate(generator, 10_000_000, f"{folder}/many", seed=1, workers=2, engine="ray")
+            lambda: scale.generate(generator, SCALED, f"{folder}/many", seed=1, workers=2, engine="ray")
         )
         found, out["simulate, 2 Ray workers"] = _timed(
             lambda: scale.simulate(many, engine_of, EMAIL, workers=2, engine="ray")
@@ -390,8 +393,8 @@ def scaled(_: Path) -> dict[str, Any]:
         out["driver GB after"] = _peak_gb()
         alone, out["simulate, one process"] = _timed(lambda: scale.simulate(many, engine_of, EMAIL))
         out["same answer"] = alone.to_dict() == found.to_dict()
-        few, out["generate 1M, one process"] = _timed(
-            lambda: scale.generate(generator, 1_000_000, f"{folder}/few", seed=1)
+        few, out["generate 500k, one process"] = _timed(
+            lambda: scale.generate(generator, 500_000, f"{folder}/few", seed=1)
         )
         out["shards drawn again by one process"] = len(few.files)
         out["shards that are the same"] = sum(
@@ -466,6 +469,139 @@ def _uplift(frame: Any, arm: str) -> float:
     return float(100 * (rate[arm] - rate["No E-Mail"]))
 
 
+def tables(stored: dict[str, Any]) -> dict[str, str]:
+    """Tables of the docs page, one for each part that was run."""
+    makers = {
+        "quality": _quality_table,
+        "effects": _effects_table,
+        "real": _real_table,
+        "trials": _trials_table,
+        "drift": _drift_table,
+        "speed": _seconds_table,
+        "scaled": _seconds_table,
+    }
+    made = {f"population-{part}": makers[part](stored[part]) for part in makers if part in stored}
+    return made | ({"population-kept": _kept_table(stored["real"])} if "real" in stored else {})
+
+
+def _quality_table(found: dict[str, Any]) -> str:
+    rows = {
+        "forest detection AUC": "detection_auc_rf",
+        "mean association difference": "mean_abs_association_diff_all_105_pairs",
+        "same, strong pairs": "mean_abs_diff_on_strong_pairs",
+        "train on twins / train on real, R2": "tstr_over_trtr",
+        "outcome SD, twins / real": "outcome_sd_ratio",
+        "target volume > total volume": "frac_target_gt_total",
+    }
+    return markdown(
+        ["", *found], [[label, *(f"{figures[key]:.3f}" for figures in found.values())] for label, key in rows.items()]
+    )
+
+
+def _effects_table(found: dict[str, Any]) -> str:
+    header = ["world", "CATE error", "correlation", "average covered", "deploy advised", "width, 100,000 / 2,000 twins"]
+    return markdown(
+        header,
+        [
+            [
+                world,
+                f"{f['cate_rmse']:.4f}",
+                f"{f['cate_correlation']:.3f}" if f["cate_correlation"] else "",
+                f"{f['coverage_95']:.3f}",
+                f"{f['deploy']} of {f['pilots']}",
+                f"{f['width_100k_over_2k']:.3f}",
+            ]
+            for world, f in found.items()
+        ],
+    )
+
+
+def _real_table(found: dict[str, Any]) -> str:
+    header = [
+        "",
+        "shapes (rows resampled)",
+        "detection AUC (rows resampled)",
+        "closer to train",
+        "membership AUC",
+        "copies",
+    ]
+    rows = [
+        [
+            name,
+            f"{f['shapes']:.4f} ({f['shapes_row_bootstrap']:.4f})",
+            f"{f['detection_auc_5000']:.3f} ({f['detection_auc_5000_row_bootstrap']:.3f})",
+            f"{f['share_closer_to_train']:.3f}",
+            f"{f['membership_auc']:.3f}",
+            f"{f['copies_of_unique_records']:.0%}",
+        ]
+        for name, f in found.items()
+    ]
+    return markdown(header, rows)
+
+
+def _kept_table(found: dict[str, Any]) -> str:
+    rows = []
+    for name, f in found.items():
+        rows += [[f"{name}, {arm}", f"{a:.2f} / {b:.2f}"] for arm, (a, b) in f.get("uplift_points", {}).items()]
+        rows += [[f"{name}, sum rules broken", f"{f['sum_rule_violations']:.0%}"]] if "sum_rule_violations" in f else []
+    return markdown(["", "figure"], rows)
+
+
+def _trials_table(found: dict[str, Any]) -> str:
+    rows = []
+    for arm, f in found["Hillstrom effects"].items():
+        rows += [
+            [
+                f"{arm}: Qini (linear double ML; noise of the difference)",
+                f"{f['qini']:.2f} ({f['qini_linear_double_ml']:.2f}; {f['noise_of_difference']:.2f})",
+            ],
+            [
+                f"{arm}: calibration error (linear double ML)",
+                f"{f['calibration']:.4f} ({f['calibration_linear_double_ml']:.4f})",
+            ],
+        ]
+    ihdp, semi = found["IHDP, 25 realisations, held-out tenth"], found["semi-synthetic prescribers, 100,000"]
+    panel, meal = found["panel intervals"], found["first sponsored meal"]
+    rows += [
+        [
+            "IHDP: PEHE / error of the average / coverage",
+            f"{ihdp['pehe']:.2f} / {ihdp['ate_error']:.2f} / {ihdp['coverage']:.3f}",
+        ],
+        [
+            "semi-synthetic prescribers, 100,000 rows: PEHE / correlation / CPU seconds",
+            f"{semi['pehe']:.4f} / {semi['correlation']:.2f} / {semi['cpu_seconds']:.1f}",
+        ],
+        [
+            f"prescriber panel: 95 % intervals cover / worst of {panel['specialties']} specialties",
+            f"{panel['coverage_95']:.3f} / {panel['worst_specialty']:.3f}",
+        ],
+        ["first sponsored meal", "no claim: " + " ".join(meal["failures"]) if meal["failures"] else "claimed"],
+    ]
+    return markdown(["", "figure"], rows)
+
+
+def _drift_table(found: dict[str, Any]) -> str:
+    header = ["outcomes", "errors", "false alarms a year", "weeks, change at once", "weeks, change after ten"]
+    rows = [
+        [
+            n,
+            law,
+            f"{f['false_alarms_a_year']:.1%} of {f['years']}",
+            f"{f['median_weeks']:.0f}",
+            f"{f['median_weeks_after_ten_quiet']:.0f}",
+        ]
+        for n, laws in found.items()
+        for law, f in laws.items()
+    ]
+    return markdown(header, rows)
+
+
+def _seconds_table(found: dict[str, Any]) -> str:
+    return markdown(
+        ["", "figure"], [[name, f"{v:,.2f}" if isinstance(v, float) else str(v)] for name, v in found.items()]
+    )
+
+
 def main() -> None:
     parts = {f.__name__: f for f in (quality, effects, real, trials, drift, speed, scaled)}
     parser = argparse.ArgumentParser(description=__doc__)
@@ -482,6 +618,7 @@ def main() -> None:
     stored[chosen.part] = figures
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(stored, indent=2) + "\n")
+    fill(PAGE, tables(stored))
     print(json.dumps(stored[chosen.part], indent=2))
 
 

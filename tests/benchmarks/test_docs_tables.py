@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import population  # noqa: E402
 from forecast import PAGES, RESULTS, TRUTH  # noqa: E402
 from forecast_tables import TABLES  # noqa: E402
 from tables import fill, markdown  # noqa: E402
@@ -34,3 +35,10 @@ def test_docs_hold_the_stored_results(page: Path, tmp_path: Path) -> None:
     copy.write_text(page.read_text())
     assert fill(copy, dict(table for name, tables in TABLES.items() for table in tables(results[name]))) == []
     assert copy.read_text() == page.read_text()
+
+
+def test_the_page_of_population_twins_holds_the_stored_results(tmp_path: Path) -> None:
+    copy = tmp_path / "page.md"
+    copy.write_text(population.PAGE.read_text())
+    assert fill(copy, population.tables(json.loads(population.RESULTS.read_text()))) == []
+    assert copy.read_text() == population.PAGE.read_text()

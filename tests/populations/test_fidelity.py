@@ -12,7 +12,7 @@ def test_false_alarms_stay_below_five_percent_a_year():
         rng = np.random.default_rng(seed)
         quiet = SequentialDriftTest(rng.standard_t(6, 2_000), seed=seed)
         false += any(quiet.update(rng.standard_t(6, 30)) for _ in range(52))
-    assert false <= 15  # Binomial(200, 0.04): more than 15 has a chance of 1 %.
+    assert false <= 12  # Binomial(200, 0.03): more than 12 has a chance below 1 %.
 
 
 def test_larger_errors_are_found_within_weeks():

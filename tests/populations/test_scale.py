@@ -52,7 +52,7 @@ def test_a_simulation_over_shards_is_that_of_the_whole(generator, sharded, engin
     np.testing.assert_allclose(kept, whole.individual_effects, rtol=1e-5)
 
 
-@pytest.mark.parametrize("engine", ["processes", "ray"])
+@pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=pytest.mark.timeout(600))])
 def test_two_workers_give_bit_by_bit_what_one_gives(generator, engine_of, tmp_path, engine, monkeypatch):
     if engine == "ray":
         pytest.importorskip("ray", reason="Ray is not installed (extra 'scale').")
@@ -82,6 +82,8 @@ def test_what_cannot_be_done_is_explained(generator, sharded, engine_of, tmp_pat
     with pytest.raises(ServiceUnavailableError, match="scale"):
         scale.generate(generator, 10, tmp_path, engine="ray")
     gone = scale.generate(generator, 10, tmp_path)
+    with pytest.raises(ValidationError, match="another"):
+        scale.generate(generator, 10, tmp_path)
     (tmp_path / gone.files[0]).unlink()
     with pytest.raises(DataProcessingError, match="absent"):
         gone.shard(0)

@@ -22,7 +22,7 @@ from novamind.errors import InsufficientDataError, ValidationError
 
 WEEKS: Final = 52
 MIN_REFERENCE: Final = 50
-ALPHA: Final = 0.04
+ALPHA: Final = 0.03
 """Below the 5 % a year that is promised, so that the promise also holds for a count over some hundred years."""
 _SHIFTS: Final = np.array([0.0, 0.0, 0.0, -0.3, 0.3])
 _SCALES: Final = np.array([1.15, 1.3, 2.0, 1.0, 1.0])

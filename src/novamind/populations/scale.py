@@ -91,7 +91,7 @@ def generate(
     Raises
     ------
     ValidationError, InsufficientDataError, ModelInferenceError
-        As `TwinGenerator.generate`.
+        As `TwinGenerator.generate`; also if the folder holds a population already.
     ServiceUnavailableError
         If Ray is asked for and not installed.
     """
@@ -99,11 +99,13 @@ def generate(
         raise ValidationError("The number of twins must be a whole number of at least 1.")
     place, seed, n = Path(folder), checked_seed(seed), int(n)
     place.mkdir(parents=True, exist_ok=True)
-    generator.save(place / _MODEL)
+    if any(place.glob("twins-*.parquet")):
+        raise ValidationError("The folder holds a population already; name another one.")
+    stamp = generator.save(place / _MODEL).stat().st_mtime_ns
     head = generator.generate(1, filters, seed).take(np.arange(0))
     blocks = range(math.ceil(n / BLOCK))
     starts = range(0, len(blocks), _BLOCKS)
-    jobs = [(str(place), i, n, blocks[start : start + _BLOCKS], filters, seed) for i, start in enumerate(starts)]
+    jobs = [(str(place), stamp, i, n, blocks[start : start + _BLOCKS], filters, seed) for i, start in enumerate(starts)]
     written = list(_each(_draw_shard, jobs, workers, engine))
     files, rows = zip(*written, strict=True)
     return ShardedPopulation(head, place, files, rows)
@@ -148,8 +150,10 @@ def simulate(
     return engine_of(population.head).conclude(tally, twins, intervention)
 
 
-def _draw_shard(folder: str, shard: int, n: int, blocks: range, filters: Filters, seed: int) -> tuple[str, int]:
-    generator = _model(f"{folder}/{_MODEL}")
+def _draw_shard(
+    folder: str, stamp: int, shard: int, n: int, blocks: range, filters: Filters, seed: int
+) -> tuple[str, int]:
+    generator = _model(f"{folder}/{_MODEL}", stamp)
     drawn = concatenate([generator.draw_block(n, block, filters, seed) for block in blocks])
     part = generator.population(drawn, filters, seed)
     name = f"twins-{shard:05d}.parquet"
@@ -168,20 +172,22 @@ def _simulate_shard(
     import polars as pl
 
     part = population.shard(number)
+    kept = population.folder / f"effects-{number:05d}.parquet"
     try:
         rows = np.flatnonzero(part.select(filters)) if filters is not None else np.arange(len(part))
     except InsufficientDataError:
+        kept.unlink(missing_ok=True)
         return Tally(), {}
     twins = part.features.take(rows)
     tally, individual = engine_of(part).tally(twins, intervention)
-    frame = pl.DataFrame({"row": rows + part.first_index, "effect": individual})
-    frame.write_parquet(population.folder / f"effects-{number:05d}.parquet")
+    pl.DataFrame({"row": rows + part.first_index, "effect": individual}).write_parquet(kept)
     some = np.linspace(0, len(rows) - 1, min(sample, len(rows))).astype(np.int64)
     return tally, twins.take(some).values
 
 
 @lru_cache(maxsize=1)
-def _model(path: str) -> TwinGenerator:
+def _model(path: str, stamp: int) -> TwinGenerator:
+    del stamp  # Another model under the same path has another time of writing.
     return TwinGenerator.load(path)
 
 
