@@ -14,11 +14,11 @@ DAYS, BEGIN, END = 60, 24 * 30, 24 * 34
 ALL = np.arange(len(SIGNALS))
 
 
-def ill(size: float) -> PersonSeries:
-    """Five vital signs, and four days on which they move by ``size`` SD as they do in an infection."""
+def ill() -> PersonSeries:
+    """Five vital signs, and four days on which they move by 2 SD as they do in an infection."""
     rng = np.random.default_rng(11)
     level = np.column_stack([inertia(rng, 24 * DAYS, 5.0) for _ in SIGNALS])
-    level[BEGIN:END] += size * np.array([-1, 1, -1, 1, 1])
+    level[BEGIN:END] += 2.0 * np.array([-1, 1, -1, 1, 1])
     at = np.arange(24 * DAYS - 1, step=8) + 0.5
     return PersonSeries(
         signals=SIGNALS, symptoms=("mood",), start=MONDAY.astype("datetime64[h]"), hourly=level,
@@ -27,7 +27,7 @@ def ill(size: float) -> PersonSeries:
 
 
 def test_an_illness_that_nobody_logged_is_taken_out_of_both_sides() -> None:
-    person = ill(2.0)
+    person = ill()
     prepared = prepare(person, ALL)
     days = prepared.illness.reshape(DAYS, 24).mean(1) > 0.5
     assert set(range(30, 34)) <= set(np.flatnonzero(days))
@@ -42,7 +42,7 @@ def test_an_illness_that_nobody_logged_is_taken_out_of_both_sides() -> None:
 
 @pytest.mark.parametrize("logged", [np.zeros(24 * DAYS), (np.arange(24 * DAYS) // 24 == 3).astype(float)])
 def test_where_a_log_is_kept_it_is_believed(logged: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
-    person = replace(ill(2.0), confounders={"illness": logged})
+    person = replace(ill(), confounders={"illness": logged})
     prepared = prepare(person, ALL)
     assert np.array_equal(prepared.illness, logged)
     assert "possible illness" not in hourly_groups(person, prepared)
