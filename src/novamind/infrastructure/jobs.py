@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from novamind.errors import NotFoundError, NovamindError, ServiceUnavailableError
 from novamind.infrastructure.database import Base, Database
 from novamind.infrastructure.logs import message
+from novamind.infrastructure.tasks import end
 
 ATTEMPTS: Final = 3
 _LEASE: Final = timedelta(seconds=30)
@@ -156,9 +157,7 @@ class Jobs:
             log.error(_FAILED, exc_info=error)
             problem = "something went wrong here; the operators can find it in the log"
         finally:
-            renewing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await renewing
+            await end([renewing])
         state = State.DONE if problem is None else State.FAILED
         async with self._database.transaction() as session:
             await session.execute(

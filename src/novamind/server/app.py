@@ -15,6 +15,7 @@ from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Permission
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.logs import configure
+from novamind.infrastructure.tasks import end
 from novamind.neurochemistry import endpoints as neurochemistry
 from novamind.pharmacogenomics import PharmacogenomicsService
 from novamind.pharmacogenomics import endpoints as pharmacogenomics
@@ -68,8 +69,7 @@ def create_app(
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work) for work in (house.jobs.work(), background.publish(house.foundation))]
                 yield
-                for task in tasks:
-                    task.cancel()
+                await end(tasks)
 
     app = FastAPI(
         title="Novamind",
