@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from novamind.symptoms.conformal import ENDS, GROUPS, Calibration, fit, own_scale
+from novamind.symptoms.conformal import ENDS, Calibration, fit, own_scale
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.experts import horizon_group, report_group
+from novamind.symptoms.experts import GROUPS, horizon_group, report_group
 from novamind.symptoms.features import Summary, summarise
 from novamind.symptoms.preprocessing import Histories
 

@@ -8,10 +8,9 @@ from scipy.stats import norm
 
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights, share_evenly
-from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, horizon_group, report_group
+from novamind.symptoms.experts import GROUPS, horizon_group, report_group
 
 HORIZON = 30
-GROUPS = (len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1)
 
 
 def normal_quantiles(centre: np.ndarray, deviation: np.ndarray) -> np.ndarray:

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.experts import EXPERTS, HORIZON_GROUPS, REPORT_GROUPS, fit_expert
+from novamind.symptoms.experts import EXPERTS, GROUPS, fit_expert
 from novamind.symptoms.features import FEATURES, Summary, summarise
 from novamind.symptoms.preprocessing import Histories
 
-GROUPS = (len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1)
 PERSONS = 1500
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, by_group, horizon_group, report_group
+from novamind.symptoms.experts import GROUPS, by_group, horizon_group, report_group
 from novamind.symptoms.features import Summary
 from novamind.symptoms.interpolation import interpolate, on_steps, places
 from novamind.symptoms.preprocessing import Array
@@ -33,7 +33,6 @@ COARSE_STEP = 0.12
 ENDS = np.flatnonzero(np.isin(LEVELS.round(3), (0.025, 0.1, 0.9, 0.975)))
 #: Fewer outcomes in a group than this calibrate nothing.
 _ENOUGH = 200
-GROUPS = (len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1)
 
 
 def own_scale(quantiles: Array, outcome: Array) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, by_group, horizon_group, report_group
+from novamind.symptoms.experts import GROUPS, by_group, horizon_group, report_group
 from novamind.symptoms.preprocessing import Array
 
 #: Outcomes per group that the weights are found on, and the step of the exponentiated gradient.
@@ -96,7 +96,7 @@ def fit_weights(quantiles: Array, outcome: Array, reports: Array, steps: int = 6
     """
     members = len(quantiles)
     days, persons = horizon_group(outcome.shape[1]), report_group(reports)
-    weights = np.full((len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1, members), 1 / members, np.float32)
+    weights = np.full((*GROUPS, members), 1 / members, np.float32)
     for d in range(weights.shape[0]):
         for p in range(weights.shape[1]):
             block = np.ix_(persons == p, days == d)

@@ -20,6 +20,8 @@ from novamind.symptoms.preprocessing import Array
 #: Upper ends of the groups of horizons (days) and of record lengths (reports) that share what was learned.
 HORIZON_GROUPS = np.array([1, 3, 7, 14, 30])
 REPORT_GROUPS = np.array([10, 20, 35, 60])
+#: How many of each there are; records longer than the last end are a group of their own.
+GROUPS = (len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1)
 #: The middle of each group, where its values hold; between the middles they glide, so that no forecast jumps.
 _HORIZON_MIDDLES = np.array([1, 2.5, 5.5, 11, 22.5])
 _REPORT_MIDDLES = np.array([7, 15, 27, 46, 90])
@@ -129,11 +131,10 @@ def fit_expert(
     days, persons = horizon_group(horizon), report_group(summary.reports)
     target = (future - summary.level[:, None]) / summary.spread[:, None]
     signal = _deviations(signals, summary, horizon) if signals else np.zeros((*future.shape, 0))
-    groups = (len(HORIZON_GROUPS), len(REPORT_GROUPS) + 1)
-    damping = np.zeros((*groups, len(signals)), dtype=np.float32)
-    shape = np.zeros((*groups, len(LEVELS)), dtype=np.float32)
-    for d in range(groups[0]):
-        for p in range(groups[1]):
+    damping = np.zeros((*GROUPS, len(signals)), dtype=np.float32)
+    shape = np.zeros((*GROUPS, len(LEVELS)), dtype=np.float32)
+    for d in range(GROUPS[0]):
+        for p in range(GROUPS[1]):
             block = np.ix_(persons == p, days == d)
             y = target[block].ravel()
             x = signal[block].reshape(len(y), len(signals))

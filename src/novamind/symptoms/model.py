@@ -14,10 +14,10 @@ import numpy as np
 from novamind.errors import ModelInferenceError
 from novamind.infrastructure.manifest import check_files, digest
 from novamind.symptoms.boosting import BoostedQuantiles
-from novamind.symptoms.conformal import ENDS, GROUPS, Calibration, own_scale
+from novamind.symptoms.conformal import ENDS, Calibration, own_scale
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import Stack, combine, crps
-from novamind.symptoms.experts import Expert
+from novamind.symptoms.experts import GROUPS, Expert
 from novamind.symptoms.features import Summary
 from novamind.symptoms.origins import Origins
 from novamind.symptoms.ports import Forecaster

@@ -21,10 +21,10 @@ from novamind.errors import InsufficientDataError, ServiceUnavailableError
 from novamind.records.frames import LongFrame
 from novamind.symptoms import conformal
 from novamind.symptoms.boosting import KNOTS, BoostedQuantiles, fit_booster
-from novamind.symptoms.conformal import GROUPS, Calibration
+from novamind.symptoms.conformal import Calibration
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights, share_evenly
-from novamind.symptoms.experts import EXPERTS, HORIZON_GROUPS, REPORT_GROUPS, fit_expert, horizon_group, report_group
+from novamind.symptoms.experts import EXPERTS, GROUPS, fit_expert, horizon_group, report_group
 from novamind.symptoms.features import summarise
 from novamind.symptoms.interpolation import on_steps
 from novamind.symptoms.model import NETWORK_FILE, TRANSFORMER_FILE, Prediction, SymptomModel
@@ -174,7 +174,7 @@ def topped_up(own: Windows, simulated: Windows) -> Windows:
     group, simulated_group = (report_group(np.isfinite(w.histories.values).sum(1)) for w in (own, simulated))
     day = horizon_group(MAX_HORIZON)
     future = simulated.future.copy()
-    for p, d in np.ndindex(len(REPORT_GROUPS) + 1, len(HORIZON_GROUPS)):
+    for d, p in np.ndindex(*GROUPS):
         if np.isfinite(own.future[np.ix_(group == p, day == d)]).sum() >= _ENOUGH_OUTCOMES:
             future[np.ix_(simulated_group == p, day == d)] = np.nan
     missing = np.flatnonzero(np.isfinite(future).any(1))
