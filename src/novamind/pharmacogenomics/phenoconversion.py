@@ -9,7 +9,7 @@
 Each class spans a range, because the FDA defines it by one: strong is at least a 5-fold exposure, moderate 2-
 to 5-fold, weak 1.25- to 2-fold. The range goes with the point value into the exposure interval. Where a drug's own
 ratio has been published (``knowledge/inhibition.csv``), expected exposure counts with the share of the enzyme that
-this ratio leaves (Ohno 2007, doi:10.2165/00003088-200746080-00005); the look-up keeps the guideline's factor.
+this ratio leaves (inhibition ratio of Ohno 2007, Clin Pharmacokinet 46:681); the look-up keeps the guideline's factor.
 """
 
 from collections.abc import Iterable
@@ -85,6 +85,12 @@ def residuals() -> dict[tuple[str, str], Residual]:
     return found
 
 
+def _remaining(m: Modulator) -> tuple[float, float, float]:
+    """Share of the enzyme under an inhibitor, as measured or by its class: point, low, high."""
+    known = residuals().get((m.drug, m.enzyme))
+    return (known.share, known.low, known.high) if known else _INHIBITED[m.strength]
+
+
 def acting_on(enzyme: str, comedications: Iterable[str], but: str | None = None) -> tuple[Modulator, ...]:
     """Modulators of an enzyme in a co-medication list; the drug that is looked up itself is left out.
 
@@ -124,15 +130,9 @@ def convert(reading: GeneResult, comedications: tuple[str, ...], but: str | None
     inducers = [m for m in acting if m.effect == "inducer" and m.strength in _INDUCED]
     if not inhibitors and not inducers:
         return PhenotypeChange(reading.gene, reading, reading, (), ())
-    factor = point = low = high = 1.0
-    measured = []
-    for m in inhibitors:
-        left = _INHIBITED[m.strength]
-        factor = min(factor, left[0])
-        if known := residuals().get((m.drug, m.enzyme)):
-            left = (known.share, known.low, known.high)
-            measured.append(known.source)
-        point, low, high = min(point, left[0]), min(low, left[1]), min(high, left[2])
+    factor = min((_INHIBITED[m.strength][0] for m in inhibitors), default=1.0)
+    left = [_remaining(m) for m in inhibitors]
+    point, low, high = (min((of[k] for of in left), default=1.0) for k in range(3))
     after = _inhibited(reading, factor) if factor < 1 else reading
     if factor == 0:  # full inhibition leaves nothing for an unseen allele to change
         after = replace(after, provisional=False)
@@ -148,7 +148,12 @@ def convert(reading: GeneResult, comedications: tuple[str, ...], but: str | None
             genetic_activity=reading.activity,
         )
     reasons = [m.sentence for m in (*inhibitors, *inducers)]
-    cited = [m.source for m in (*inhibitors, *inducers)] + measured
+    cited = [m.source for m in (*inhibitors, *inducers)]
+    for m in inhibitors:
+        known = residuals().get((m.drug, m.enzyme))
+        if known and known.share == min(of[0] for of in left):
+            reasons.append(f"expected exposure counts with the {known.share:.0%} of {m.enzyme} that {m.drug} leaves")
+            cited.append(known.source)
     if after.phenotype is not reading.phenotype or after.activity_score != reading.activity_score:
         rule = "cpic-opioids-2021" if reading.gene == "CYP2D6" else "shah-smith-2015"
         cited.append(sources()[rule])
