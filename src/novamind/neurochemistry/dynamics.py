@@ -17,7 +17,7 @@ proportion to occupancy.
 *Coupling.* Serotonin restrains the ventral tegmental area and the locus coeruleus through 5-HT2C receptors at its
 resting tone already: antagonists alone raise firing and frontal release of both, 5-HT2A antagonists do not
 (Gobert 2000 Synapse 36:205). Above that tone it also inhibits the locus coeruleus through 5-HT2A receptors (Szabo &
-Blier 2001 Brain Res 922:9). Both log-linearly.
+Blier 2001 Brain Res 922:9; Quesseveur 2013 Exp Brain Res 226:285). Both log-linearly.
 
 Structure after Artigas 1996 (Trends Neurosci 19:378), Blier & de Montigny 1994 (Trends Pharmacol Sci 15:220) and
 Best 2010 (Theor Biol Med Model 7:34). ``Parameters`` are drawn from stated ranges and kept where they fit the
