@@ -116,7 +116,12 @@ def test_under_an_ssri_a_5ht2a_antagonist_frees_frontal_noradrenaline():
         for extra in ({}, held("5-HT2A", 0.9, 2))
     )
     assert (alone["prefrontal_cortex"][:, 1] < 1.0).all()
-    assert (both["prefrontal_cortex"][:, 1] > alone["prefrontal_cortex"][:, 1]).all()
+    freed = both["prefrontal_cortex"][:, 1] - alone["prefrontal_cortex"][:, 1]
+    # Sets whose 5-HT2C gain covers the whole published fall leave nothing to 5-HT2A.
+    left_over = (ensemble().serotonin_to_norepinephrine > ensemble().serotonin_to_dopamine)[:, 0]
+    assert (freed[left_over] > 0).all()
+    assert np.abs(freed[~left_over]).max() < 1e-9
+    assert left_over.mean() > 0.5
 
 
 def test_a_batch_is_the_same_as_its_patients_one_by_one():

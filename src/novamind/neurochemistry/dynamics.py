@@ -17,7 +17,8 @@ proportion to occupancy.
 *Coupling.* Serotonin restrains the ventral tegmental area and the locus coeruleus through 5-HT2C receptors at its
 resting tone already: antagonists alone raise firing and frontal release of both, 5-HT2A antagonists do not
 (Gobert 2000 Synapse 36:205). Above that tone it also inhibits the locus coeruleus through 5-HT2A receptors (Szabo &
-Blier 2001 Brain Res 922:9; Quesseveur 2013 Exp Brain Res 226:285). Both log-linearly.
+Blier 2001 Brain Res 922:9; Quesseveur 2013 Exp Brain Res 226:285). Both log-linearly; 5-HT2C has the same gain in both
+nuclei, and 5-HT2A what is left of the published fall of locus coeruleus firing.
 
 Structure after Artigas 1996 (Trends Neurosci 19:378), Blier & de Montigny 1994 (Trends Pharmacol Sci 15:220) and
 Best 2010 (Theor Biol Med Model 7:34). ``Parameters`` are drawn from stated ranges and kept where they fit the
@@ -59,8 +60,8 @@ PRIOR: Mapping[str, tuple[float, float, str]] = {
     "desensitisation_extent": (0.6, 1.2, "share of stimulation compensated, homeostatic at 1"),
     "transporter_loss": (0.0, 0.3, "SERT lost at full occupancy, Benmansour 1999"),
     "transporter_days": (5.0, 20.0, "Benmansour 1999 J Neurosci 19:10494"),
-    "inhibition_by_5ht2a": (0.2, 0.6, "fall of locus coeruleus firing on SSRIs, Szabo & Blier 2001"),
-    "inhibition_by_5ht2c": (0.1, 0.5, "fall of ventral tegmental firing on SSRIs, Dremencov 2009"),
+    "serotonin_to_norepinephrine": (0.2, 0.6, "fall of locus coeruleus firing on SSRIs, Szabo & Blier 2001"),
+    "serotonin_to_dopamine": (0.1, 0.5, "fall of ventral tegmental firing on SSRIs, Dremencov 2009"),
     "symptom_days": (5.0, 30.0, "fixed by the published onset, Taylor 2006"),
 }
 
@@ -81,8 +82,8 @@ class Parameters:
     desensitisation_extent: Floats
     transporter_loss: Floats
     transporter_days: Floats
-    inhibition_by_5ht2a: Floats
-    inhibition_by_5ht2c: Floats
+    serotonin_to_norepinephrine: Floats
+    serotonin_to_dopamine: Floats
     symptom_days: Floats
 
     @classmethod
@@ -321,11 +322,12 @@ def _coupling(
         return 0.0
     around = serotonin[system.nucleus]
     tone = np.log(np.maximum(around * (1.0 - held.get("5-HT2C", 0.0)), SIGNAL_FLOOR))
-    restraint = parameters.inhibition_by_5ht2c * tone
-    if system.nucleus == "locus_coeruleus":
-        excess = np.log(np.maximum(around * (1.0 - held.get("5-HT2A", 0.0)), 1.0))
-        restraint = restraint + parameters.inhibition_by_5ht2a * excess
-    return -restraint
+    if system.nucleus == "ventral_tegmental_area":
+        return -parameters.serotonin_to_dopamine * tone
+    whole = parameters.serotonin_to_norepinephrine
+    at_rest = np.minimum(parameters.serotonin_to_dopamine, whole)
+    excess = np.log(np.maximum(around * (1.0 - held.get("5-HT2A", 0.0)), 1.0))
+    return -at_rest * tone - (whole - at_rest) * excess
 
 
 def _terminal_level(
