@@ -19,10 +19,11 @@ import numpy as np
 
 from novamind.pharmacogenomics import clozapine, genotype, guidelines, phenotype, recommend
 from novamind.pharmacogenomics.alleles import call_variants, wanted_positions
-from novamind.pharmacogenomics.domain import DiplotypeCall, GeneResult, Phenotype
-from novamind.pharmacogenomics.exposure import held_out_log_errors, model_log_sd
+from novamind.pharmacogenomics.domain import ActivityScore, DiplotypeCall, GeneResult, Phenotype
+from novamind.pharmacogenomics.exposure import held_out_log_errors, model_log_sd, pathways
 from novamind.pharmacogenomics.matching import allele_table, match_best
 from novamind.pharmacogenomics.notation import SCORED_GENES, parse_diplotype, parse_score
+from novamind.pharmacogenomics.phenoconversion import convert
 from novamind.pharmacogenomics.phenotypes import call_phenotype, phenotype_result, results, score_result
 from novamind.pharmacogenomics.service import call_vcf
 from novamind.records.vcf import Genotype, read_vcf
@@ -247,6 +248,22 @@ def speed() -> dict[str, float]:
     }
 
 
+def interactions(data: Path) -> dict[str, object]:
+    """Exposure under an inhibitor over that without it, by CYP2D6 score, in the order observed."""
+    scores = {"AS0": 0.0, "AS1": 1.0, "AS2": 2.0, "PM": 0.0, "EM": 2.0}
+    ordered = sorted(rows(data / "ddi_auc_by_genotype.csv"), key=lambda row: float(row["aucr_observed"]))
+    table = []
+    for row in ordered:
+        change = convert(score_result("CYP2D6", ActivityScore(scores[row["cyp2d6_group"]])), (row["inhibitor"],))
+        path = pathways()[row["substrate"]][-1]
+        before, after = change.before.activity or 0.0, change.after.activity or 0.0
+        ratio = path.ratio(after, change.after.genetic_activity) / path.ratio(before)
+        group = " ".join((row["substrate"], row["inhibitor"], row["cyp2d6_group"]))
+        table.append({"group": group, "observed": float(row["aucr_observed"]), "predicted": ratio})
+    predicted = [entry["predicted"] for entry in table]
+    return {"rows": table, "in_observed_order": predicted == sorted(predicted)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "pgx")
@@ -263,6 +280,7 @@ def main() -> None:
             "median_absolute_log_error": statistics.median(abs(e) for e in held_out_log_errors()),
             "rmse_log": model_log_sd(),
         },
+        "interactions_by_genotype": interactions(data),
         "clozapine_leave_one_out": clozapine_error(data),
         "speed": speed(),
     }

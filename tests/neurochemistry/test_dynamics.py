@@ -94,6 +94,36 @@ def test_levels_are_positive_under_anything():
                 assert all((level > 0).all() and np.isfinite(level).all() for level in levels.values())
 
 
+def test_resting_serotonin_restrains_frontal_catecholamines_through_5ht2c_and_not_5ht2a():
+    # Gobert 2000: a 5-HT2C antagonist raises both and leaves serotonin alone; a 5-HT2A antagonist changes none.
+    def frontal(target):
+        levels = simulate_chemistry(held(target, 0.9, 2), {}, ensemble(), 12.0).levels
+        return {name: levels[name]["prefrontal_cortex"][:, 1] for name in MONOAMINES}
+
+    blocked_2c, blocked_2a = frontal("5-HT2C"), frontal("5-HT2A")
+    for name in MONOAMINES:
+        np.testing.assert_allclose(blocked_2a[name], 1.0, atol=1e-9)
+        if name is not SEROTONIN:
+            assert (blocked_2c[name] > 1.05).all()
+    np.testing.assert_allclose(blocked_2c[SEROTONIN], 1.0, atol=1e-9)
+
+
+def test_under_an_ssri_a_5ht2a_antagonist_frees_frontal_noradrenaline():
+    # Quesseveur 2013: escitalopram alone does not raise it, with a 5-HT2A antagonist it does.
+    noradrenaline = Neurotransmitter.NOREPINEPHRINE
+    alone, both = (
+        simulate_chemistry(held("SERT", 0.8, 2) | extra, {}, ensemble(), 12.0).levels[noradrenaline]
+        for extra in ({}, held("5-HT2A", 0.9, 2))
+    )
+    assert (alone["prefrontal_cortex"][:, 1] < 1.0).all()
+    freed = both["prefrontal_cortex"][:, 1] - alone["prefrontal_cortex"][:, 1]
+    # Sets whose 5-HT2C gain covers the whole published fall leave nothing to 5-HT2A.
+    left_over = (ensemble().serotonin_to_norepinephrine > ensemble().serotonin_to_dopamine)[:, 0]
+    assert (freed[left_over] > 0).all()
+    assert np.abs(freed[~left_over]).max() < 1e-9
+    assert left_over.mean() > 0.5
+
+
 def test_a_batch_is_the_same_as_its_patients_one_by_one():
     sets = ensemble().take(np.array([3, 17, 40]))
     shares = np.linspace(0.2, 0.9, 3)[:, None] * np.ones((3, 60))

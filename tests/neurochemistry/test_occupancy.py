@@ -39,7 +39,7 @@ def test_two_drugs_compete_for_a_target():
 def test_a_partial_agonist_activates_part_of_what_it_holds():
     held = occupancy({"aripiprazole": {"aripiprazole": np.array([150.0]), "dehydroaripiprazole": np.array([60.0])}})
     assert held.occupied["D2"][0] > 0.95
-    assert held.activated["D2"][0] == pytest.approx(0.4 * held.occupied["D2"][0])
+    assert held.activated["D2"][0] == pytest.approx(0.25 * held.occupied["D2"][0])
     blocked = occupancy({"haloperidol": {"haloperidol": np.array([2.0])}})
     assert blocked.activated["D2"][0] == 0.0
 

@@ -90,6 +90,16 @@ def test_intervals_hold_the_point_and_widen_with_a_modulator() -> None:
         assert after.activity_low < after.activity_high
 
 
+def test_the_look_up_takes_the_guidelines_factor_and_exposure_what_was_measured() -> None:
+    change = convert(cyp2d6("*1/*4"), ("paroxetine",))
+    assert change.after.activity_score == 0
+    assert change.after.genetic_activity == 0.5
+    assert 0 < (change.after.activity or 0.0) < 0.5 * 0.05
+    assert "storelli-2019" in {source.id for source in change.sources}
+    # Without a published ratio of its own a strong inhibitor leaves nothing.
+    assert convert(cyp2d6("*1/*4"), ("bupropion",)).after.activity == 0
+
+
 INHIBITORS = sorted({m.drug for of in modulators().values() for m in of if m.effect == "inhibitor"})
 ANY = sorted(modulators())
 

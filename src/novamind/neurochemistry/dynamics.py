@@ -14,7 +14,11 @@ release does not depend on firing.
 reaches the cell (desensitisation, time constant in days, the same at every dose); transporters are lost in
 proportion to occupancy.
 
-*Coupling.* Serotonin inhibits the locus coeruleus (5-HT2A) and the ventral tegmental area (5-HT2C), log-linearly.
+*Coupling.* Serotonin restrains the ventral tegmental area and the locus coeruleus through 5-HT2C receptors at its
+resting tone already: antagonists alone raise firing and frontal release of both, 5-HT2A antagonists do not
+(Gobert 2000 Synapse 36:205). Above that tone it also inhibits the locus coeruleus through 5-HT2A receptors (Szabo &
+Blier 2001 Brain Res 922:9; Quesseveur 2013 Exp Brain Res 226:285). Both log-linearly; 5-HT2C has the same gain in both
+nuclei, and 5-HT2A what is left of the published fall of locus coeruleus firing.
 
 Structure after Artigas 1996 (Trends Neurosci 19:378), Blier & de Montigny 1994 (Trends Pharmacol Sci 15:220) and
 Best 2010 (Theor Biol Med Model 7:34). ``Parameters`` are drawn from stated ranges and kept where they fit the
@@ -314,14 +318,16 @@ def _coupling(
     system: _System, serotonin: Mapping[str, Floats], held: Mapping[str, Floats], parameters: Parameters
 ) -> Floats | float:
     """Logarithm of the input that serotonin leaves to the nucleus; 0 at baseline."""
-    if system.nucleus == "locus_coeruleus":
-        gain, receptor = parameters.serotonin_to_norepinephrine, "5-HT2A"
-    elif system.nucleus == "ventral_tegmental_area":
-        gain, receptor = parameters.serotonin_to_dopamine, "5-HT2C"
-    else:
+    if system.nucleus not in ("locus_coeruleus", "ventral_tegmental_area"):
         return 0.0
-    signal = serotonin[system.nucleus] * (1.0 - held.get(receptor, 0.0))
-    return -gain * np.log(np.maximum(signal, SIGNAL_FLOOR))
+    around = serotonin[system.nucleus]
+    tone = np.log(np.maximum(around * (1.0 - held.get("5-HT2C", 0.0)), SIGNAL_FLOOR))
+    if system.nucleus == "ventral_tegmental_area":
+        return -parameters.serotonin_to_dopamine * tone
+    whole = parameters.serotonin_to_norepinephrine
+    at_rest = np.minimum(parameters.serotonin_to_dopamine, whole)
+    excess = np.log(np.maximum(around * (1.0 - held.get("5-HT2A", 0.0)), 1.0))
+    return -at_rest * tone - (whole - at_rest) * excess
 
 
 def _terminal_level(

@@ -174,6 +174,8 @@ class GeneResult:
         Enzyme activity relative to the reference genotype (two normal alleles = 1); None when unknown.
     activity_low, activity_high
         Range of that activity where a co-medication makes it uncertain.
+    genetic_activity
+        That activity without co-medication, where one changes it.
     markers
         For HLA: allele -> carried.
     provisional
@@ -187,6 +189,7 @@ class GeneResult:
     activity: float | None = None
     activity_low: float | None = None
     activity_high: float | None = None
+    genetic_activity: float | None = None
     markers: tuple[tuple[str, bool], ...] = ()
     provisional: bool = False
 

@@ -5,11 +5,14 @@ clearance is ``1 - f + f a`` of normal and exposure its reciprocal (Rowland and 
 doi:10.1007/BF01059791).
 f is solved from one published exposure ratio per drug and gene (``knowledge/exposure.csv``); every other
 published ratio is left for checking. What has no published ratio has no figure.
+
+One functional allele out of two leaves half the activity, unless the drug's own ratio at that genotype is tabled
+(``one_functional``): then activity is raised to the power that reproduces it.
 """
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from novamind.pharmacogenomics.domain import Exposure, GeneResult, Source
@@ -20,7 +23,10 @@ _Z95 = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Pathway:
-    """Fraction of a drug's clearance through one enzyme, with the bounds of its ratio's interval."""
+    """Fraction of a drug's clearance through one enzyme, with the bounds of its ratio's interval.
+
+    ``power`` bends the scale of genetic activity for this drug; 1 leaves it as it is.
+    """
 
     drug: str
     analyte: str
@@ -29,11 +35,21 @@ class Pathway:
     fraction_low: float
     fraction_high: float
     source: Source
+    power: float = 1.0
 
-    def ratio(self, activity: float) -> float:
-        """Exposure relative to normal activity; infinite when nothing else clears the drug."""
-        clearance = 1 - self.fraction + self.fraction * activity
+    def ratio(self, activity: float, genetic: float | None = None) -> float:
+        """Exposure relative to normal activity; infinite when nothing else clears the drug.
+
+        ``genetic`` is the activity before co-medication, where that differs: only this part is bent.
+        """
+        own = activity if genetic is None else genetic
+        bent = own ** (self.power - 1) if own > 0 else 0.0
+        clearance = 1 - self.fraction + self.fraction * activity * bent
         return math.inf if clearance <= 0 else 1 / clearance
+
+    def activity_at(self, ratio: float) -> float:
+        """Share of the enzyme that is left when exposure is ``ratio`` times normal, from 0 to 1."""
+        return min(max((1 / ratio - 1 + self.fraction) / self.fraction, 0.0), 1.0)
 
 
 def fraction_metabolised(ratio: float, activity: float) -> float:
@@ -48,7 +64,11 @@ def pathways() -> dict[str, tuple[Pathway, ...]]:
     for r in rows("exposure"):
         activity = float(r["activity"])
         point, low, high = (fraction_metabolised(float(r[k] or r["ratio"]), activity) for k in ("ratio", "low", "high"))
-        pathway = Pathway(r["drug"], r["analyte"], r["gene"], point, low, high, source(r))
+        power = 1.0
+        if r["one_functional"]:
+            half = (1 / float(r["one_functional"]) - (1 - point)) / point
+            power = math.log(half) / math.log(0.5)
+        pathway = Pathway(r["drug"], r["analyte"], r["gene"], point, low, high, source(r), power)
         found.setdefault(r["drug"], []).append(pathway)
     return {drug: tuple(of) for drug, of in found.items()}
 
@@ -104,10 +124,10 @@ def _exposure(pathway: Pathway, reading: GeneResult | None) -> Exposure:
             f"The activity of this {pathway.gene} result is not known.",
             pathway.source,
         )
-    ratio = pathway.ratio(reading.activity)
+    ratio = pathway.ratio(reading.activity, reading.genetic_activity)
     spread = math.exp(_Z95 * model_log_sd()) if reading.activity != 1 else 1.0
     bounds = [
-        Pathway(pathway.drug, pathway.analyte, pathway.gene, f, f, f, pathway.source).ratio(a)
+        replace(pathway, fraction=f).ratio(a, reading.genetic_activity)
         for f in (pathway.fraction_low, pathway.fraction_high)
         for a in (_or(reading.activity_low, reading.activity), _or(reading.activity_high, reading.activity))
     ]

@@ -7,7 +7,9 @@
 - Induction has no look-up rule in any guideline: the phenotype stays, the expected exposure falls.
 
 Each class spans a range, because the FDA defines it by one: strong is at least a 5-fold exposure, moderate 2-
-to 5-fold, weak 1.25- to 2-fold. The range goes with the point value into the exposure interval.
+to 5-fold, weak 1.25- to 2-fold. The range goes with the point value into the exposure interval. Where a drug's own
+ratio has been published (``knowledge/inhibition.csv``), expected exposure counts with the share of the enzyme that
+this ratio leaves (inhibition ratio of Ohno 2007, Clin Pharmacokinet 46:681); the look-up keeps the guideline's factor.
 """
 
 from collections.abc import Iterable
@@ -15,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 from novamind.pharmacogenomics.domain import ActivityScore, Evidence, GeneResult, Phenotype, PhenotypeChange, Source
+from novamind.pharmacogenomics.exposure import pathways
 from novamind.pharmacogenomics.knowledge import rows, source, sources
 from novamind.pharmacogenomics.phenotypes import score_phenotype
 
@@ -53,6 +56,39 @@ def modulators() -> dict[str, tuple[Modulator, ...]]:
     for r in rows("modulators"):
         found.setdefault(r["drug"], []).append(Modulator(r["drug"], r["enzyme"], r["effect"], r["strength"], source(r)))
     return {drug: tuple(of) for drug, of in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """Share of an enzyme that an inhibitor leaves: point and range."""
+
+    share: float
+    low: float
+    high: float
+    source: Source
+
+
+@cache
+def residuals() -> dict[tuple[str, str], Residual]:
+    """What named inhibitors leave, by drug and enzyme, solved from one published exposure ratio each.
+
+    Without a published interval the range is that of the class of strong inhibitors.
+    """
+    found = {}
+    for r in rows("inhibition"):
+        path = next(p for p in pathways()[r["substrate"]] if p.gene == r["enzyme"])
+        share, least, most = (
+            path.activity_at(float(r[k])) if r[k] else bound
+            for k, bound in (("ratio", 0.0), ("high", _INHIBITED["strong"][1]), ("low", _INHIBITED["strong"][2]))
+        )
+        found[r["drug"], r["enzyme"]] = Residual(share, least, most, source(r))
+    return found
+
+
+def _remaining(m: Modulator) -> tuple[float, float, float]:
+    """Share of the enzyme under an inhibitor, as measured or by its class: point, low, high."""
+    known = residuals().get((m.drug, m.enzyme))
+    return (known.share, known.low, known.high) if known else _INHIBITED[m.strength]
 
 
 def acting_on(enzyme: str, comedications: Iterable[str], but: str | None = None) -> tuple[Modulator, ...]:
@@ -94,12 +130,11 @@ def convert(reading: GeneResult, comedications: tuple[str, ...], but: str | None
     inducers = [m for m in acting if m.effect == "inducer" and m.strength in _INDUCED]
     if not inhibitors and not inducers:
         return PhenotypeChange(reading.gene, reading, reading, (), ())
-    point = low = high = 1.0
-    for m in inhibitors:
-        left = _INHIBITED[m.strength]
-        point, low, high = min(point, left[0]), min(low, left[1]), min(high, left[2])
-    after = _inhibited(reading, point) if point < 1 else reading
-    if point == 0:  # full inhibition leaves nothing for an unseen allele to change
+    factor = min((_INHIBITED[m.strength][0] for m in inhibitors), default=1.0)
+    left = [_remaining(m) for m in inhibitors]
+    point, low, high = (min((of[k] for of in left), default=1.0) for k in range(3))
+    after = _inhibited(reading, factor) if factor < 1 else reading
+    if factor == 0:  # full inhibition leaves nothing for an unseen allele to change
         after = replace(after, provisional=False)
     if inducers:
         more = max(_INDUCED[m.strength] for m in inducers)
@@ -110,9 +145,15 @@ def convert(reading: GeneResult, comedications: tuple[str, ...], but: str | None
             activity=reading.activity * point,
             activity_low=reading.activity * low,
             activity_high=reading.activity * high,
+            genetic_activity=reading.activity,
         )
     reasons = [m.sentence for m in (*inhibitors, *inducers)]
     cited = [m.source for m in (*inhibitors, *inducers)]
+    for m in inhibitors:
+        known = residuals().get((m.drug, m.enzyme))
+        if known and known.share == min(of[0] for of in left):
+            reasons.append(f"expected exposure counts with the {known.share:.0%} of {m.enzyme} that {m.drug} leaves")
+            cited.append(known.source)
     if after.phenotype is not reading.phenotype or after.activity_score != reading.activity_score:
         rule = "cpic-opioids-2021" if reading.gene == "CYP2D6" else "shah-smith-2015"
         cited.append(sources()[rule])
