@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from novamind.populations.clusters import measure_clusters
     from novamind.populations.domain import (
         Brand,
         EffectSource,
@@ -42,6 +43,7 @@ _HOMES = {
     "TwinPopulation": "population",
     "TwinRepository": "store",
     "TwinType": "domain",
+    "measure_clusters": "clusters",
 }
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "TwinPopulation",
     "TwinRepository",
     "TwinType",
+    "measure_clusters",
 ]
 
 
