@@ -37,6 +37,8 @@ from tables import fill, markdown
 RESULTS = Path(__file__).with_name("results") / "population.json"
 PAGE = Path(__file__).parents[1] / "docs" / "populations.md"
 SCALED = 10_000_000
+SPLITS = 3
+_KINDS = ("", "_row_bootstrap", "_column_bootstrap")
 EMAIL = InterventionConfig("email_campaign")
 
 
@@ -116,7 +118,7 @@ def effects(_: Path) -> dict[str, Any]:
 
 
 def real(shared: Path) -> dict[str, Any]:
-    """Measure twins of two real tables beside a bootstrap of rows."""
+    """Measure twins of two real tables over several splits, beside rows and columns that are resampled."""
     import polars as pl
 
     folder = shared / "data" / "population"
@@ -126,37 +128,48 @@ def real(shared: Path) -> dict[str, Any]:
         ("Hillstrom", "hillstrom_email_rct", "visit"),
     ):
         frame = pl.read_parquet(folder / f"{file}.parquet").drop("hcp_id", strict=False)
-        rows = np.random.default_rng(0).permutation(len(frame))
-        train, hold = frame[rows[:20_000]], frame[rows[20_000:40_000]]
-        generator = TwinGenerator("hcp", "benchmark")
-        start = time.process_time()
-        generator.train(train, target)
-        spent = time.process_time() - start
-        population = generator.generate(20_000, seed=1)
-        twins = population.frame.select(train.columns)
-        names = tuple(c.name for c in population.features.columns)
-        private = report(population.features, read(train).only(names), read(hold).only(names))
-        out[name] = {
-            "shapes": _shapes(twins, hold),
-            "shapes_row_bootstrap": _shapes(train.sample(20_000, with_replacement=True, seed=1), hold),
-            "detection_auc_5000": _detection(twins, hold, 5_000),
-            "detection_auc_20000": _detection(twins, hold, 20_000),
-            "detection_auc_5000_row_bootstrap": _detection(
-                train.sample(20_000, with_replacement=True, seed=1), hold, 5_000
-            ),
-            "share_closer_to_train": private.share_closer_to_train,
-            "membership_auc": private.membership_auc,
-            "copies_of_unique_records": private.exact_copies,
-            "train_cpu_seconds": spent,
-            "rules": len(generator.metrics.rules) if generator.metrics else 0,
-        }
-        if "brand_claims" in twins.columns:
-            broken = (twins["brand_claims"] + twins["generic_claims"] > twins["total_claims"]).fill_null(False)
-            out[name]["sum_rule_violations"] = float(np.mean(broken.to_numpy()))
-        else:
-            out[name]["uplift_points"] = {
-                arm: [_uplift(t, arm) for t in (twins, train)] for arm in ("Womens E-Mail", "Mens E-Mail")
+        found = []
+        for split in range(SPLITS):
+            rows = np.random.default_rng(split).permutation(len(frame))
+            train, hold = frame[rows[:20_000]], frame[rows[20_000:40_000]]
+            generator = TwinGenerator("hcp", "benchmark")
+            start = time.process_time()
+            generator.train(train, target)
+            spent = time.process_time() - start
+            population = generator.generate(20_000, seed=split)
+            twins = population.frame.select(train.columns)
+            names = tuple(c.name for c in population.features.columns)
+            private = report(population.features, read(train).only(names), read(hold).only(names))
+            again = train.sample(20_000, with_replacement=True, seed=split)
+            alone = train.select(
+                pl.col(c).sample(20_000, with_replacement=True, seed=split + 100 * i)
+                for i, c in enumerate(train.columns)
+            )
+            figures = {
+                "detection_auc_20000": _detection(twins, hold, 20_000),
+                "share_closer_to_train": private.share_closer_to_train,
+                "membership_auc": private.membership_auc,
+                "copies_of_unique_records": private.exact_copies,
+                "train_cpu_seconds": spent,
+                "rules": len(generator.metrics.rules) if generator.metrics else 0,
             }
+            for kind, table in (("", twins), ("_row_bootstrap", again), ("_column_bootstrap", alone)):
+                figures[f"shapes{kind}"] = _shapes(table, hold)
+                figures |= {f"{key}{kind}": v for key, v in _pairs(table, hold).items()}
+            for kind, table in (("", twins), ("_row_bootstrap", again)):
+                quarters = [slice(5_000 * i, 5_000 * (i + 1)) for i in range(4)]
+                figures[f"detection_auc_5000{kind}"] = float(
+                    np.mean([_detection(table[part], hold[part], 5_000) for part in quarters])
+                )
+            if "brand_claims" in twins.columns:
+                broken = (twins["brand_claims"] + twins["generic_claims"] > twins["total_claims"]).fill_null(False)
+                figures["sum_rule_violations"] = float(np.mean(broken.to_numpy()))
+            else:
+                for arm in ("Womens E-Mail", "Mens E-Mail"):
+                    figures[f"uplift_points {arm}"] = _uplift(twins, arm)
+                    figures[f"uplift_points_lost {arm}"] = abs(_uplift(twins, arm) - _uplift(train, arm))
+            found.append(figures)
+        out[name] = {"splits": SPLITS, **_mean(found)}
     return out
 
 
@@ -432,6 +445,76 @@ def _shapes(twins: Any, hold: Any) -> float:
     return float(np.mean(scores))
 
 
+def _pairs(twins: Any, hold: Any) -> dict[str, float]:
+    """Column pair trends as SDMetrics 0.32 defines them, and the same idea by rank associations over all pairs.
+
+    Trends: pairs of numbers that correlate above 0.5 score 1 - |difference of Pearson| / 2, other pairs with Cramer's
+    V above 0.3 score 1 - total variation distance of their contingency tables (numbers in 10 bins of one width, the
+    same bins for both tables). Associations: Spearman, Cramer's V or correlation ratio of ranks, 1 - |difference| / 2.
+    """
+    from scipy.stats.contingency import association
+
+    numeric = [c for c in hold.columns if hold[c].dtype.is_numeric() and hold[c].n_unique() > 2]
+    value, code, rank = [], [], []
+    for table in (twins, hold):
+        value.append({c: table[c].cast(float).fill_null(float("nan")).to_numpy() for c in numeric})
+        rank.append({c: table[c].rank().fill_null(float("nan")).to_numpy() for c in numeric})
+    for own, table in zip(value, (twins, hold), strict=True):
+        codes = {}
+        for c in hold.columns:
+            if c in numeric:
+                edges = np.histogram_bin_edges(value[1][c][~np.isnan(value[1][c])], bins=10)
+                codes[c] = np.where(np.isnan(own[c]), 10, np.digitize(own[c], edges[1:-1]))
+            else:
+                levels = {v: i for i, v in enumerate(sorted({*twins[c].cast(str), *hold[c].cast(str)}))}
+                codes[c] = np.array([levels[v] for v in table[c].cast(str)])
+        code.append(codes)
+    trends, associations = [], []
+    for i, a in enumerate(hold.columns):
+        for b in hold.columns[i + 1 :]:
+            counts = [_counts(codes[a], codes[b]) for codes in code]
+            wide = np.zeros(np.max([t.shape for t in counts], axis=0))
+            own, real = (wide.copy() for _ in counts)
+            for padded, t in zip((own, real), counts, strict=True):
+                padded[: t.shape[0], : t.shape[1]] = t / t.sum()
+            seen = counts[1][counts[1].any(axis=1)][:, counts[1].any(axis=0)].astype(int)
+            if a in numeric and b in numeric:
+                pearson, spearman = ([_correlation(t[a], t[b]) for t in tables] for tables in (value, rank))
+                if abs(pearson[1]) > 0.5:
+                    trends.append(1 - abs(pearson[0] - pearson[1]) / 2)
+                associations.append(1 - abs(spearman[0] - spearman[1]) / 2)
+                continue
+            if min(seen.shape) > 1 and association(seen, method="cramer") > 0.3:
+                trends.append(1 - 0.5 * float(np.abs(own - real).sum()))
+            both = [
+                association(t[t.any(axis=1)][:, t.any(axis=0)].astype(int), method="cramer")
+                if a not in numeric and b not in numeric
+                else _correlation_ratio(codes[b if a in numeric else a], ranks[a if a in numeric else b])
+                for t, codes, ranks in zip(counts, code, rank, strict=True)
+            ]
+            associations.append(1 - abs(both[0] - both[1]) / 2)
+    return {"pair_trends": float(np.mean(trends)), "pair_associations": float(np.mean(associations))}
+
+
+def _counts(a: Any, b: Any) -> Any:
+    table = np.zeros((a.max() + 1, b.max() + 1))
+    np.add.at(table, (a, b), 1)
+    return table
+
+
+def _correlation(a: Any, b: Any) -> float:
+    known = ~(np.isnan(a) | np.isnan(b))
+    return float(np.corrcoef(a[known], b[known])[0, 1])
+
+
+def _correlation_ratio(code: Any, number: Any) -> float:
+    known = ~np.isnan(number)
+    code, number = code[known], number[known] - number[known].mean()
+    size = np.bincount(code)
+    between = np.bincount(code, weights=number) ** 2 / np.maximum(size, 1)
+    return float(np.sqrt(between.sum() / (number**2).sum()))
+
+
 def _detection(twins: Any, hold: Any, n: int) -> float:
     """Cross-validated AUC of boosted trees that tell twins from real rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -517,32 +600,33 @@ def _effects_table(found: dict[str, Any]) -> str:
 
 
 def _real_table(found: dict[str, Any]) -> str:
-    header = [
-        "",
-        "shapes (rows resampled)",
-        "detection AUC (rows resampled)",
-        "closer to train",
-        "membership AUC",
-        "copies",
-    ]
-    rows = [
-        [
-            name,
-            f"{f['shapes']:.4f} ({f['shapes_row_bootstrap']:.4f})",
-            f"{f['detection_auc_5000']:.3f} ({f['detection_auc_5000_row_bootstrap']:.3f})",
-            f"{f['share_closer_to_train']:.3f}",
-            f"{f['membership_auc']:.3f}",
-            f"{f['copies_of_unique_records']:.0%}",
+    three = {
+        "shapes": "shapes",
+        "pair trends": "pair_trends",
+        "pair associations": "pair_associations",
+        "detection AUC": "detection_auc_5000",
+    }
+    rows = []
+    for name, f in found.items():
+        rows += [
+            [f"{name}: {label}", *(f"{f[k]:.4f}" if (k := key + end) in f else "" for end in _KINDS)]
+            for label, key in three.items()
         ]
-        for name, f in found.items()
-    ]
-    return markdown(header, rows)
+        rows += [
+            [f"{name}: share closer to train", f"{f['share_closer_to_train']:.3f}", "", ""],
+            [f"{name}: membership AUC", f"{f['membership_auc']:.3f}", "", ""],
+            [f"{name}: copies of unique records", f"{f['copies_of_unique_records']:.0%}", "", ""],
+        ]
+    return markdown(["", "twins", "rows resampled", "columns resampled"], rows)
 
 
 def _kept_table(found: dict[str, Any]) -> str:
     rows = []
     for name, f in found.items():
-        rows += [[f"{name}, {arm}", f"{a:.2f} / {b:.2f}"] for arm, (a, b) in f.get("uplift_points", {}).items()]
+        for arm in ("Womens E-Mail", "Mens E-Mail"):
+            if f"uplift_points {arm}" in f:
+                rows.append([f"{name}, {arm}: uplift in twins", f"{f[f'uplift_points {arm}']:.2f}"])
+                rows.append([f"{name}, {arm}: lost or gained", f"{f[f'uplift_points_lost {arm}']:.2f}"])
         rows += [[f"{name}, sum rules broken", f"{f['sum_rule_violations']:.0%}"]] if "sum_rule_violations" in f else []
     return markdown(["", "figure"], rows)
 

@@ -16,6 +16,7 @@ and Reiter 2011.) What is ours:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ HINT = "\0predicted"
 """No column of a table can have this name: names are printable."""
 TREES = 4
 LEAF = 10
+COMMON = 10
+"""A number that so many training rows share is donated as it is: the size of one group says which group it is."""
 LEAF_PRICE = 2.0
 """What a leaf costs in pruning, in residual variances."""
 NOISE_LEAF = 200
@@ -132,7 +135,13 @@ class Step:
     hinted: bool = False
     line: tuple[float, float] | None = None
 
-    @property
+    @cached_property
+    def common(self) -> NDArray[np.bool_]:
+        """Whether the value at each rank belongs to so many that it is nobody's own, and may mean something."""
+        _, inverse, count = np.unique(self.support, return_inverse=True, return_counts=True)
+        return np.asarray(count[inverse] >= COMMON)
+
+    @cached_property
     def continuous(self) -> bool:
         """Whether most training values occur once, so that a twin may lie between two of them."""
         return (
@@ -359,7 +368,7 @@ def _donate(
         # Move towards the neighbouring donor by up to half the way: each donor speaks for its cell.
         lean = at - donor - 0.5
         beside = np.clip(donor + np.where(lean < 0, -1, 1), first, np.maximum(last - 1, first)).clip(0, len(keys) - 1)
-        rank += np.abs(lean) * (keys[beside] - base - rank)
+        rank += np.where(step.common[keys[donor] - base], 0.0, np.abs(lean) * (keys[beside] - base - rank))
     rank = np.clip(rank, begin, np.maximum(end - 1, begin)).clip(0, size - 1)
     if step.continuous:
         below = rank.astype(np.int64)
@@ -427,11 +436,16 @@ def _stands_alone(table: Table, rules: Rules, name: str) -> bool:
 
 
 def _order(table: Table, rules: Rules, last: str | None) -> list[str]:
-    """Categories first, then numbers of few values, then the rest; a total comes before its parts."""
-    totals: dict[str, set[str]] = {}
+    """Categories first, then numbers of few values, then the rest.
+
+    A total comes before its parts, and a small part before a large one: what is left for the last part bears the
+    errors of those before it, and bears them best where it is large.
+    """
+    before: dict[str, set[str]] = {}
     for rule in rules.sums:
-        for part in rule.parts:
-            totals.setdefault(part, set()).add(rule.total)
+        parts = sorted(rule.parts, key=lambda p: float(np.nansum(table.values[p])))
+        for i, part in enumerate(parts):
+            before.setdefault(part, set()).update({rule.total, *parts[:i]})
     free = [c for c in table.columns if c.name not in rules.derived and c.name != last]
     size = {c.name: len(np.unique(table.values[c.name])) for c in free}
 
@@ -443,9 +457,9 @@ def _order(table: Table, rules: Rules, last: str | None) -> list[str]:
     order: list[str] = []
 
     def place(name: str, trail: frozenset[str]) -> None:
-        for total in sorted(totals.get(name, ())):
-            if total in size and total not in order and total not in trail:
-                place(total, trail | {name})
+        for other in sorted(before.get(name, ())):
+            if other in size and other not in order and other not in trail:
+                place(other, trail | {name})
         if name not in order:
             order.append(name)
 
