@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from novamind.populations.adjustment import adjustment_set
     from novamind.populations.clusters import measure_clusters
     from novamind.populations.domain import (
         Brand,
@@ -43,6 +44,7 @@ _HOMES = {
     "TwinPopulation": "population",
     "TwinRepository": "store",
     "TwinType": "domain",
+    "adjustment_set": "adjustment",
     "measure_clusters": "clusters",
 }
 
@@ -64,6 +66,7 @@ __all__ = [
     "TwinPopulation",
     "TwinRepository",
     "TwinType",
+    "adjustment_set",
     "measure_clusters",
 ]
 
