@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -475,54 +476,60 @@ def _pairs(twins: Any, hold: Any) -> dict[str, float]:
     V above 0.3 score 1 - total variation distance of their contingency tables (numbers in 10 bins of one width, the
     same bins for both tables). Associations: Spearman, Cramer's V or correlation ratio of ranks, 1 - |difference| / 2.
     """
-    from scipy.stats.contingency import association
-
     numeric = [c for c in hold.columns if hold[c].dtype.is_numeric() and hold[c].n_unique() > 2]
-    value, code, rank = [], [], []
-    for table in (twins, hold):
-        value.append({c: table[c].cast(float).fill_null(float("nan")).to_numpy() for c in numeric})
-        rank.append({c: table[c].rank().fill_null(float("nan")).to_numpy() for c in numeric})
-    for own, table in zip(value, (twins, hold), strict=True):
-        codes = {}
-        for c in hold.columns:
-            if c in numeric:
-                edges = np.histogram_bin_edges(value[1][c][~np.isnan(value[1][c])], bins=10)
-                codes[c] = np.where(np.isnan(own[c]), 10, np.digitize(own[c], edges[1:-1]))
-            else:
-                levels = {v: i for i, v in enumerate(sorted({*twins[c].cast(str), *hold[c].cast(str)}))}
-                codes[c] = np.array([levels[v] for v in table[c].cast(str)])
-        code.append(codes)
+    value, rank = (
+        [{c: _gaps_as_nan(make(table[c])) for c in numeric} for table in (twins, hold)]
+        for make in (lambda column: column, lambda column: column.rank())
+    )
+    code = _codes(twins, hold, value, numeric)
     trends, associations = [], []
-    for i, a in enumerate(hold.columns):
-        for b in hold.columns[i + 1 :]:
-            counts = [_counts(codes[a], codes[b]) for codes in code]
-            wide = np.zeros(np.max([t.shape for t in counts], axis=0))
-            own, real = (wide.copy() for _ in counts)
-            for padded, t in zip((own, real), counts, strict=True):
-                padded[: t.shape[0], : t.shape[1]] = t / t.sum()
-            seen = counts[1][counts[1].any(axis=1)][:, counts[1].any(axis=0)].astype(int)
-            if a in numeric and b in numeric:
-                pearson, spearman = ([_correlation(t[a], t[b]) for t in tables] for tables in (value, rank))
-                if abs(pearson[1]) > 0.5:
-                    trends.append(1 - abs(pearson[0] - pearson[1]) / 2)
-                associations.append(1 - abs(spearman[0] - spearman[1]) / 2)
-                continue
-            if min(seen.shape) > 1 and association(seen, method="cramer") > 0.3:
-                trends.append(1 - 0.5 * float(np.abs(own - real).sum()))
-            both = [
-                association(t[t.any(axis=1)][:, t.any(axis=0)].astype(int), method="cramer")
-                if a not in numeric and b not in numeric
-                else _correlation_ratio(codes[b if a in numeric else a], ranks[a if a in numeric else b])
-                for t, codes, ranks in zip(counts, code, rank, strict=True)
-            ]
-            associations.append(1 - abs(both[0] - both[1]) / 2)
+    for a, b in combinations(hold.columns, 2):
+        if a in numeric and b in numeric:
+            pearson, spearman = ([_correlation(t[a], t[b]) for t in tables] for tables in (value, rank))
+            if abs(pearson[1]) > 0.5:
+                trends.append(1 - abs(pearson[0] - pearson[1]) / 2)
+            strength = spearman
+        else:
+            size = [1 + max(int(codes[name].max()) for codes in code) for name in (a, b)]
+            own, real = (np.bincount(codes[a] * size[1] + codes[b], minlength=size[0] * size[1]) for codes in code)
+            cramer = [_cramers_v(counts.reshape(size)) for counts in (own, real)]
+            if cramer[1] > 0.3:
+                trends.append(1 - 0.5 * float(np.abs(own / own.sum() - real / real.sum()).sum()))
+            group, number = (b, a) if a in numeric else (a, b)
+            strength = (
+                [_correlation_ratio(codes[group], ranks[number]) for codes, ranks in zip(code, rank, strict=True)]
+                if number in numeric
+                else cramer
+            )
+        associations.append(1 - abs(strength[0] - strength[1]) / 2)
     return {"pair_trends": float(np.mean(trends)), "pair_associations": float(np.mean(associations))}
 
 
-def _counts(a: Any, b: Any) -> Any:
-    table = np.zeros((a.max() + 1, b.max() + 1))
-    np.add.at(table, (a, b), 1)
-    return table
+def _gaps_as_nan(column: Any) -> Any:
+    return column.cast(float).fill_null(float("nan")).to_numpy()
+
+
+def _codes(twins: Any, hold: Any, value: Any, numeric: list[str]) -> list[dict[str, Any]]:
+    """Levels of both tables as whole numbers; numbers by ten bins of the real table, gaps as an eleventh."""
+    code: list[dict[str, Any]] = [{}, {}]
+    for name in hold.columns:
+        if name in numeric:
+            real = value[1][name]
+            edges = np.histogram_bin_edges(real[~np.isnan(real)], bins=10)[1:-1]
+            for codes, values in zip(code, value, strict=True):
+                codes[name] = np.where(np.isnan(values[name]), 10, np.digitize(values[name], edges))
+        else:
+            both = np.concatenate([table[name].cast(str).to_numpy() for table in (twins, hold)]).astype(str)
+            codes = np.unique(both, return_inverse=True)[1]
+            code[0][name], code[1][name] = codes[: len(twins)], codes[len(twins) :]
+    return code
+
+
+def _cramers_v(counts: Any) -> float:
+    from scipy.stats.contingency import association
+
+    counts = counts[counts.any(axis=1)][:, counts.any(axis=0)]
+    return float(association(counts, method="cramer")) if min(counts.shape) > 1 else 0.0
 
 
 def _correlation(a: Any, b: Any) -> float:

@@ -49,8 +49,8 @@ def measure_clusters(outcome: ArrayLike, cluster: ArrayLike, expected: ArrayLike
     outcome, cluster
         Outcome and cluster of each unit, each of shape (units,).
     expected
-        Expected outcome of each unit, such as `TwinGenerator.predict` gives, if the experiment will be adjusted
-        for it: then only what it leaves over counts.
+        Expected outcome of each unit, such as `TwinGenerator.predict` gives for units that it was not trained on, if
+        the experiment will be adjusted for it: then only what it leaves over counts.
 
     Raises
     ------

@@ -168,7 +168,7 @@ def _posterior(gram: Floats, moment: Floats, precision: Floats, beta: float) -> 
     return beta * covariance @ moment, covariance, 2 * float(np.log(np.diag(factor)).sum())
 
 
-def _averaged(gram: Floats, moment: Floats, priors: Sequence[Prior]) -> tuple[Floats, Floats]:
+def averaged_posterior(gram: Floats, moment: Floats, priors: Sequence[Prior]) -> tuple[Floats, Floats]:
     """Mean and covariance of the weights over the posteriors of several priors."""
     posteriors = [_posterior(gram, moment, precision, beta)[:2] for _, precision, beta in priors]
     mean = np.sum([p * own for (p, *_), (own, _) in zip(priors, posteriors, strict=True)], axis=0)
@@ -220,8 +220,8 @@ class EffectModel:
         folds = [_moments(rows[fold == k], treated[fold == k], scaled[fold == k], self.share) for k in range(_FOLDS)]
         gram, moment = (np.sum(part, axis=0) for part in zip(*folds, strict=True))
         priors, evidence = self._priors(gram, moment, float(scaled @ scaled), len(y))
-        self.weights, self.covariance = _averaged(gram, moment, priors)
-        held_out = [_averaged(gram - g, moment - m, priors)[0] for g, m in folds]
+        self.weights, self.covariance = averaged_posterior(gram, moment, priors)
+        held_out = [averaged_posterior(gram - g, moment - m, priors)[0] for g, m in folds]
         self.propensity = np.full(len(y), self.share) if randomised else propensity(X, treated, self.seed)
         self._average(rows, treated, scaled, fold, held_out)
         self.arms = self._arms(X, treated, y, evidence - len(y) * np.log(self.unit))
