@@ -188,7 +188,8 @@ def real(shared: Path) -> dict[str, Any]:
                     figures[f"uplift_points {arm}"] = _uplift(twins, arm)
                     figures[f"uplift_points_lost {arm}"] = abs(_uplift(twins, arm) - _uplift(train, arm))
             found.append(figures)
-        out[name] = {"splits": SPLITS, **_mean(found)}
+        lost = {k: max(f[k] for f in found) for k in found[0] if k.startswith("uplift_points_lost")}
+        out[name] = {"splits": SPLITS, **_mean(found), **lost}
     return out
 
 
@@ -655,8 +656,8 @@ def _kept_table(found: dict[str, Any]) -> str:
     for name, f in found.items():
         for arm in ("Womens E-Mail", "Mens E-Mail"):
             if f"uplift_points {arm}" in f:
-                rows.append([f"{name}, {arm}: uplift in twins", f"{f[f'uplift_points {arm}']:.2f}"])
-                rows.append([f"{name}, {arm}: lost or gained", f"{f[f'uplift_points_lost {arm}']:.2f}"])
+                rows.append([f"{name}, {arm}: uplift in twins, points", f"{f[f'uplift_points {arm}']:.2f}"])
+                rows.append([f"{name}, {arm}: lost or gained, worst split", f"{f[f'uplift_points_lost {arm}']:.2f}"])
         rows += [[f"{name}, sum rules broken", f"{f['sum_rule_violations']:.0%}"]] if "sum_rule_violations" in f else []
     return markdown(["", "figure"], rows)
 
