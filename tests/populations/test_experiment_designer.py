@@ -85,6 +85,10 @@ def test_clusters_that_cannot_be_measured_are_refused():
     y, label = clustered(np.full(12, 5), 0.1, np.random.default_rng(7))
     with pytest.raises(ValidationError, match="one cluster"):
         measure_clusters(y, label[1:])
+    with pytest.raises(ValidationError, match="one expected outcome"):
+        measure_clusters(y, label, expected=y[1:])
+    with pytest.raises(ValidationError, match="numbers"):
+        measure_clusters(["high"] * len(y), label)
     with pytest.raises(ValidationError, match="missing"):
         measure_clusters(y, [None, *label[1:]])
     with pytest.raises(ValidationError, match="missing"):

@@ -60,9 +60,14 @@ def measure_clusters(outcome: ArrayLike, cluster: ArrayLike, expected: ArrayLike
         With fewer than 10 clusters, no cluster of two, or an outcome that does not vary within clusters.
     """
     names = np.asarray(cluster).astype(str)
-    y = np.asarray(outcome, dtype=float) - (0.0 if expected is None else np.asarray(expected, dtype=float))
-    if y.ndim != 1 or names.shape != y.shape:
+    try:
+        y = np.asarray(outcome, dtype=float)
+        foreseen = np.zeros(y.shape) if expected is None else np.asarray(expected, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValidationError("Outcomes and expected outcomes must be numbers.") from error
+    if y.ndim != 1 or not y.shape == names.shape == foreseen.shape:
         raise ValidationError("Give one outcome, one cluster and, if any, one expected outcome per unit.")
+    y = y - foreseen
     if not np.isfinite(y).all() or np.isin(names, ("None", "nan", "NaT", "<NA>")).any():
         raise ValidationError("Outcomes, expected outcomes or clusters are missing for some units; drop those units.")
     label = np.unique(names, return_inverse=True)[1]

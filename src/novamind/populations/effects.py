@@ -6,10 +6,9 @@ rows: Williams and Seeger 2001). The line and the pieces of each covariate and t
 variance of their own, set by the evidence procedure of MacKay (1992, "Bayesian interpolation"; automatic
 relevance determination), so that an effect which does not vary, or not with a covariate, is estimated so.
 Whether the effect's covariates share one prior variance is not decided but averaged over: both posteriors count
-by their evidence (Hoeting et al. 1999, "Bayesian model averaging").
-Small evidence (at most 800 rows an arm) is also given to
-one Gaussian process per arm, and the individual effects come from whichever has the higher evidence. The
-average effect is doubly robust (augmented inverse propensity weighting, cross-fitted; Robins, Rotnitzky and
+by their evidence (Hoeting et al. 1999, "Bayesian model averaging"). Small evidence (at most 800 rows an arm) is
+also given to one Gaussian process per arm, and the individual effects come from whichever has the higher evidence.
+The average effect is doubly robust (augmented inverse propensity weighting, cross-fitted; Robins, Rotnitzky and
 Zhao 1994; Chernozhukov et al. 2018), with a variance that does not trust the model.
 """
 
@@ -36,6 +35,7 @@ _FREEDOM: Final = 0.24
 Akaike's criterion. That is E[(t^2 - 1 - log t^2) / 2; t^2 > 1] = 0.12 for a standard normal t (MacKay's optimum)."""
 _NEGLIGIBLE: Final = 1e-4
 _UNLIKELY: Final = 1e-3
+"""A prior of less chance is left out of the average."""
 
 Floats = NDArray[np.float64]
 Prior = tuple[float, Floats, float]

@@ -6,7 +6,8 @@ synthetic data: Reiter 2005, "Using CART to generate partially synthetic public 
 and Reiter 2011.) What is ours:
 
 * donors are held as ranks, and a twin's value lies between neighbouring donors in the rank space of the
-  whole column: marginals, whole numbers and heaped values survive, yet values are not plain copies;
+  whole column: marginals, whole numbers and heaped values survive, yet values are not plain copies (but
+  for a number that many rows share: it is nobody's own, and may be as good as a name);
 * within a leaf the draws are stratified, so a population of n twins has less sampling noise than n
   independent draws;
 * hard rules and filters cut the donors before the draw, so nothing is rejected afterwards; a filter weighs
@@ -362,7 +363,7 @@ def _donate(
         left = inner_last - inner_first
         first, last = np.where(left > 0, inner_first, first), np.where(left > 0, inner_last, last)
     at = first + _stratified(leaf, rng) * (last - first)
-    donor = np.clip(at.astype(np.int64), 0, len(keys) - 1)
+    donor = np.clip(at.astype(np.int64), 0, np.maximum(last - 1, 0))
     rank = (keys[donor] - base).astype(float)
     if step.kind == "number" and not listed:
         # Move towards the neighbouring donor by up to half the way: each donor speaks for its cell.
