@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,10 @@ from tables import fill, markdown
 RESULTS = Path(__file__).with_name("results") / "population.json"
 PAGE = Path(__file__).parents[1] / "docs" / "populations.md"
 SCALED = 10_000_000
+SPLITS = 3
+HALVINGS = 12
+PILOTS, FURTHER = 60, 140
+_KINDS = ("", "_row_bootstrap", "_column_bootstrap")
 EMAIL = InterventionConfig("email_campaign")
 
 
@@ -80,8 +85,13 @@ def quality(_: Path) -> dict[str, Any]:
 
 
 def effects(_: Path) -> dict[str, Any]:
-    """Measure simulated worlds: individual effects, coverage over fresh pilots, advice."""
+    """Measure simulated worlds: individual effects, coverage over fresh pilots, advice.
+
+    All worlds have the same pilots, so that their coverages rise and fall together; 60 pilots tell it to 2.8 points
+    only, hence the further pilots, which only the effect model sees.
+    """
     import hcp_world as world
+    from quality import encode
 
     generator = TwinGenerator("hcp", "benchmark")
     generator.train(world.make_hcps(10_000, 1), world.TARGET)
@@ -91,7 +101,7 @@ def effects(_: Path) -> dict[str, Any]:
     for name in world.WORLDS:
         truth = world.tau(test, name)
         errors, fits, covered, advice, ratio = [], [], [], [], []
-        for seed in range(60):
+        for seed in range(PILOTS):
             pilot = world.make_trial(4_000, name, 100 + seed)[[*world.HCP_FEATURES, "treated", "y"]]
             evidence = EstimatedEffect(pilot, randomised=True, seed=seed)
             result = SimulationEngine(few, evidence).simulate(EMAIL)
@@ -100,14 +110,21 @@ def effects(_: Path) -> dict[str, Any]:
                 errors.append(float(np.sqrt(np.mean((own - truth) ** 2))))
                 fits.append(float(np.corrcoef(own, truth)[0, 1]) if truth.std() > 0 else 0.0)
                 ratio.append(SimulationEngine(many, evidence).simulate(EMAIL).standard_error / result.standard_error)
-            error = evidence.model.standard_error
-            covered.append(abs(evidence.model.average_effect - truth.mean()) < 1.96 * error)
+            covered.append(_covers(evidence.model, truth.mean()))
             advice.append(str(result.recommendation))
+        for seed in range(PILOTS, PILOTS + FURTHER):
+            pilot = world.make_trial(4_000, name, 100 + seed)
+            model = EffectModel(seed).fit(
+                encode(pilot).to_numpy(), pilot["treated"].to_numpy(), pilot["y"].to_numpy(), randomised=True
+            )
+            covered.append(_covers(model, truth.mean()))
         out[name] = {
             "cate_rmse": float(np.mean(errors)),
             "cate_correlation": float(np.mean(fits)),
             "coverage_95": float(np.mean(covered)),
-            "pilots": 60,
+            "coverage_95_first_60": float(np.mean(covered[:PILOTS])),
+            "pilots": PILOTS,
+            "pilots_for_coverage": len(covered),
             "deploy": advice.count("deploy"),
             "do_not_deploy": advice.count("do_not_deploy"),
             "width_100k_over_2k": float(np.mean(ratio)),
@@ -115,8 +132,12 @@ def effects(_: Path) -> dict[str, Any]:
     return out
 
 
+def _covers(model: EffectModel, truth: float) -> bool:
+    return bool(abs(model.average_effect - truth) < 1.96 * model.standard_error)
+
+
 def real(shared: Path) -> dict[str, Any]:
-    """Measure twins of two real tables beside a bootstrap of rows."""
+    """Measure twins of two real tables over several splits, beside rows and columns that are resampled."""
     import polars as pl
 
     folder = shared / "data" / "population"
@@ -126,37 +147,49 @@ def real(shared: Path) -> dict[str, Any]:
         ("Hillstrom", "hillstrom_email_rct", "visit"),
     ):
         frame = pl.read_parquet(folder / f"{file}.parquet").drop("hcp_id", strict=False)
-        rows = np.random.default_rng(0).permutation(len(frame))
-        train, hold = frame[rows[:20_000]], frame[rows[20_000:40_000]]
-        generator = TwinGenerator("hcp", "benchmark")
-        start = time.process_time()
-        generator.train(train, target)
-        spent = time.process_time() - start
-        population = generator.generate(20_000, seed=1)
-        twins = population.frame.select(train.columns)
-        names = tuple(c.name for c in population.features.columns)
-        private = report(population.features, read(train).only(names), read(hold).only(names))
-        out[name] = {
-            "shapes": _shapes(twins, hold),
-            "shapes_row_bootstrap": _shapes(train.sample(20_000, with_replacement=True, seed=1), hold),
-            "detection_auc_5000": _detection(twins, hold, 5_000),
-            "detection_auc_20000": _detection(twins, hold, 20_000),
-            "detection_auc_5000_row_bootstrap": _detection(
-                train.sample(20_000, with_replacement=True, seed=1), hold, 5_000
-            ),
-            "share_closer_to_train": private.share_closer_to_train,
-            "membership_auc": private.membership_auc,
-            "copies_of_unique_records": private.exact_copies,
-            "train_cpu_seconds": spent,
-            "rules": len(generator.metrics.rules) if generator.metrics else 0,
-        }
-        if "brand_claims" in twins.columns:
-            broken = (twins["brand_claims"] + twins["generic_claims"] > twins["total_claims"]).fill_null(False)
-            out[name]["sum_rule_violations"] = float(np.mean(broken.to_numpy()))
-        else:
-            out[name]["uplift_points"] = {
-                arm: [_uplift(t, arm) for t in (twins, train)] for arm in ("Womens E-Mail", "Mens E-Mail")
+        found = []
+        for split in range(SPLITS):
+            rows = np.random.default_rng(split).permutation(len(frame))
+            train, hold = frame[rows[:20_000]], frame[rows[20_000:40_000]]
+            generator = TwinGenerator("hcp", "benchmark")
+            start = time.process_time()
+            generator.train(train, target)
+            spent = time.process_time() - start
+            population = generator.generate(20_000, seed=split)
+            twins = population.frame.select(train.columns)
+            names = tuple(c.name for c in population.features.columns)
+            private = report(population.features, read(train).only(names), read(hold).only(names))
+            again = train.sample(20_000, with_replacement=True, seed=split)
+            alone = train.select(
+                pl.col(c).sample(20_000, with_replacement=True, seed=split + 100 * i)
+                for i, c in enumerate(train.columns)
+            )
+            figures = {
+                "detection_auc_20000": _detection(twins, hold, 20_000),
+                "share_closer_to_train": private.share_closer_to_train,
+                "membership_auc": private.membership_auc,
+                "copies_of_unique_records": private.exact_copies,
+                "train_cpu_seconds": spent,
+                "rules": len(generator.metrics.rules) if generator.metrics else 0,
             }
+            for kind, table in (("", twins), ("_row_bootstrap", again), ("_column_bootstrap", alone)):
+                figures[f"shapes{kind}"] = _shapes(table, hold)
+                figures |= {f"{key}{kind}": v for key, v in _pairs(table, hold).items()}
+            for kind, table in (("", twins), ("_row_bootstrap", again)):
+                quarters = [slice(5_000 * i, 5_000 * (i + 1)) for i in range(4)]
+                figures[f"detection_auc_5000{kind}"] = float(
+                    np.mean([_detection(table[part], hold[part], 5_000) for part in quarters])
+                )
+            if "brand_claims" in twins.columns:
+                broken = (twins["brand_claims"] + twins["generic_claims"] > twins["total_claims"]).fill_null(False)
+                figures["sum_rule_violations"] = float(np.mean(broken.to_numpy()))
+            else:
+                for arm in ("Womens E-Mail", "Mens E-Mail"):
+                    figures[f"uplift_points {arm}"] = _uplift(twins, arm)
+                    figures[f"uplift_points_lost {arm}"] = abs(_uplift(twins, arm) - _uplift(train, arm))
+            found.append(figures)
+        lost = {k: max(f[k] for f in found) for k in found[0] if k.startswith("uplift_points_lost")}
+        out[name] = {"splits": SPLITS, **_mean(found), **lost}
     return out
 
 
@@ -167,7 +200,7 @@ def trials(shared: Path) -> dict[str, Any]:
     out: dict[str, Any] = {"Hillstrom effects": {}}
     for arm in ("Womens E-Mail", "Mens E-Mail"):
         found = []
-        for seed in range(3):
+        for seed in range(HALVINGS):
             X, t, y = data.hillstrom(arm)
             rows = np.random.default_rng(seed).permutation(len(y))
             a, b = rows[: len(y) // 2], rows[len(y) // 2 :]
@@ -197,7 +230,12 @@ def trials(shared: Path) -> dict[str, Any]:
                     "other_half_inside": float(inside),
                 }
             )
-        out["Hillstrom effects"][arm] = _mean(found)
+        lead = [f["qini"] - f["qini_linear_double_ml"] for f in found]
+        out["Hillstrom effects"][arm] = _mean(found) | {
+            "halvings": HALVINGS,
+            "sd_of_difference_over_halvings": float(np.std(lead, ddof=1)),
+            "first_three_halvings": _mean(found[:3]),
+        }
     found = []
     for k in range(1, 26):
         X, t, y, mu0, mu1 = data.ihdp(k)
@@ -432,6 +470,82 @@ def _shapes(twins: Any, hold: Any) -> float:
     return float(np.mean(scores))
 
 
+def _pairs(twins: Any, hold: Any) -> dict[str, float]:
+    """Column pair trends as SDMetrics 0.32 defines them, and the same idea by rank associations over all pairs.
+
+    Trends: pairs of numbers that correlate above 0.5 score 1 - |difference of Pearson| / 2, other pairs with Cramer's
+    V above 0.3 score 1 - total variation distance of their contingency tables (numbers in 10 bins of one width, the
+    same bins for both tables). Associations: Spearman, Cramer's V or correlation ratio of ranks, 1 - |difference| / 2.
+    """
+    numeric = [c for c in hold.columns if hold[c].dtype.is_numeric() and hold[c].n_unique() > 2]
+    value, rank = (
+        [{c: _gaps_as_nan(make(table[c])) for c in numeric} for table in (twins, hold)]
+        for make in (lambda column: column, lambda column: column.rank())
+    )
+    code = _codes(twins, hold, value, numeric)
+    trends, associations = [], []
+    for a, b in combinations(hold.columns, 2):
+        if a in numeric and b in numeric:
+            pearson, spearman = ([_correlation(t[a], t[b]) for t in tables] for tables in (value, rank))
+            if abs(pearson[1]) > 0.5:
+                trends.append(1 - abs(pearson[0] - pearson[1]) / 2)
+            strength = spearman
+        else:
+            size = [1 + max(int(codes[name].max()) for codes in code) for name in (a, b)]
+            own, real = (np.bincount(codes[a] * size[1] + codes[b], minlength=size[0] * size[1]) for codes in code)
+            cramer = [_cramers_v(counts.reshape(size)) for counts in (own, real)]
+            if cramer[1] > 0.3:
+                trends.append(1 - 0.5 * float(np.abs(own / own.sum() - real / real.sum()).sum()))
+            group, number = (b, a) if a in numeric else (a, b)
+            strength = (
+                [_correlation_ratio(codes[group], ranks[number]) for codes, ranks in zip(code, rank, strict=True)]
+                if number in numeric
+                else cramer
+            )
+        associations.append(1 - abs(strength[0] - strength[1]) / 2)
+    return {"pair_trends": float(np.mean(trends)), "pair_associations": float(np.mean(associations))}
+
+
+def _gaps_as_nan(column: Any) -> Any:
+    return column.cast(float).fill_null(float("nan")).to_numpy()
+
+
+def _codes(twins: Any, hold: Any, value: Any, numeric: list[str]) -> list[dict[str, Any]]:
+    """Levels of both tables as whole numbers; numbers by ten bins of the real table, gaps as an eleventh."""
+    code: list[dict[str, Any]] = [{}, {}]
+    for name in hold.columns:
+        if name in numeric:
+            real = value[1][name]
+            edges = np.histogram_bin_edges(real[~np.isnan(real)], bins=10)[1:-1]
+            for codes, values in zip(code, value, strict=True):
+                codes[name] = np.where(np.isnan(values[name]), 10, np.digitize(values[name], edges))
+        else:
+            both = np.concatenate([table[name].cast(str).to_numpy() for table in (twins, hold)]).astype(str)
+            codes = np.unique(both, return_inverse=True)[1]
+            code[0][name], code[1][name] = codes[: len(twins)], codes[len(twins) :]
+    return code
+
+
+def _cramers_v(counts: Any) -> float:
+    from scipy.stats.contingency import association
+
+    counts = counts[counts.any(axis=1)][:, counts.any(axis=0)]
+    return float(association(counts, method="cramer")) if min(counts.shape) > 1 else 0.0
+
+
+def _correlation(a: Any, b: Any) -> float:
+    known = ~(np.isnan(a) | np.isnan(b))
+    return float(np.corrcoef(a[known], b[known])[0, 1])
+
+
+def _correlation_ratio(code: Any, number: Any) -> float:
+    known = ~np.isnan(number)
+    code, number = code[known], number[known] - number[known].mean()
+    size = np.bincount(code)
+    between = np.bincount(code, weights=number) ** 2 / np.maximum(size, 1)
+    return float(np.sqrt(between.sum() / (number**2).sum()))
+
+
 def _detection(twins: Any, hold: Any, n: int) -> float:
     """Cross-validated AUC of boosted trees that tell twins from real rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -507,7 +621,7 @@ def _effects_table(found: dict[str, Any]) -> str:
                 world,
                 f"{f['cate_rmse']:.4f}",
                 f"{f['cate_correlation']:.3f}" if f["cate_correlation"] else "",
-                f"{f['coverage_95']:.3f}",
+                f"{f['coverage_95']:.3f} of {f['pilots_for_coverage']}",
                 f"{f['deploy']} of {f['pilots']}",
                 f"{f['width_100k_over_2k']:.3f}",
             ]
@@ -517,32 +631,33 @@ def _effects_table(found: dict[str, Any]) -> str:
 
 
 def _real_table(found: dict[str, Any]) -> str:
-    header = [
-        "",
-        "shapes (rows resampled)",
-        "detection AUC (rows resampled)",
-        "closer to train",
-        "membership AUC",
-        "copies",
-    ]
-    rows = [
-        [
-            name,
-            f"{f['shapes']:.4f} ({f['shapes_row_bootstrap']:.4f})",
-            f"{f['detection_auc_5000']:.3f} ({f['detection_auc_5000_row_bootstrap']:.3f})",
-            f"{f['share_closer_to_train']:.3f}",
-            f"{f['membership_auc']:.3f}",
-            f"{f['copies_of_unique_records']:.0%}",
+    three = {
+        "shapes": "shapes",
+        "pair trends": "pair_trends",
+        "pair associations": "pair_associations",
+        "detection AUC": "detection_auc_5000",
+    }
+    rows = []
+    for name, f in found.items():
+        rows += [
+            [f"{name}: {label}", *(f"{f[k]:.4f}" if (k := key + end) in f else "" for end in _KINDS)]
+            for label, key in three.items()
         ]
-        for name, f in found.items()
-    ]
-    return markdown(header, rows)
+        rows += [
+            [f"{name}: share closer to train", f"{f['share_closer_to_train']:.3f}", "", ""],
+            [f"{name}: membership AUC", f"{f['membership_auc']:.3f}", "", ""],
+            [f"{name}: copies of unique records", f"{f['copies_of_unique_records']:.0%}", "", ""],
+        ]
+    return markdown(["", "twins", "rows resampled", "columns resampled"], rows)
 
 
 def _kept_table(found: dict[str, Any]) -> str:
     rows = []
     for name, f in found.items():
-        rows += [[f"{name}, {arm}", f"{a:.2f} / {b:.2f}"] for arm, (a, b) in f.get("uplift_points", {}).items()]
+        for arm in ("Womens E-Mail", "Mens E-Mail"):
+            if f"uplift_points {arm}" in f:
+                rows.append([f"{name}, {arm}: uplift in twins, points", f"{f[f'uplift_points {arm}']:.2f}"])
+                rows.append([f"{name}, {arm}: lost or gained, worst split", f"{f[f'uplift_points_lost {arm}']:.2f}"])
         rows += [[f"{name}, sum rules broken", f"{f['sum_rule_violations']:.0%}"]] if "sum_rule_violations" in f else []
     return markdown(["", "figure"], rows)
 
@@ -552,8 +667,12 @@ def _trials_table(found: dict[str, Any]) -> str:
     for arm, f in found["Hillstrom effects"].items():
         rows += [
             [
-                f"{arm}: Qini (linear double ML; noise of the difference)",
+                f"{arm}: Qini, {f['halvings']} halvings (linear double ML; standard deviation of a difference)",
                 f"{f['qini']:.2f} ({f['qini_linear_double_ml']:.2f}; {f['noise_of_difference']:.2f})",
+            ],
+            [
+                f"{arm}: Qini, first three halvings alone",
+                f"{f['first_three_halvings']['qini']:.2f} ({f['first_three_halvings']['qini_linear_double_ml']:.2f})",
             ],
             [
                 f"{arm}: calibration error (linear double ML)",

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
-from novamind.populations import PopulationFilter, TwinGenerator
+from novamind.populations import PopulationFilter, TwinGenerator, sequential_trees
 from novamind.populations.privacy import report
 from novamind.populations.rules import RatioRule, SumRule, declared, learn
 from novamind.populations.table import read
@@ -56,16 +56,19 @@ def test_blocks_do_not_depend_on_how_the_work_is_split(generator, monkeypatch):
     assert np.array_equal(whole.features.values["decile"][500:1_000], block["decile"])
 
 
-def test_filters_are_kept_and_leave_the_other_columns_as_in_real_rows(generator):
+def test_filters_are_kept_and_leave_the_other_columns_as_in_real_rows(generator, table):
     wanted = {"specialty": ["oncology"], "decile": (1, 3), "digital_engagement_score": (0.5, None)}
     twins = generator.generate(2_000, wanted, seed=1).frame
-    fresh = accounts(60_000, 7).filter(
+    matching = (
         (pl.col("specialty") == "oncology") & (pl.col("decile") <= 3) & (pl.col("digital_engagement_score") >= 0.5)
     )
+    fresh, learned = accounts(60_000, 7).filter(matching), table.filter(matching)
     assert set(twins["specialty"]) == {"oncology"}
     assert twins["decile"].max() <= 3
     assert twins["digital_engagement_score"].min() >= 0.5
-    assert stats.ks_2samp(twins["total_patient_volume"], fresh["total_patient_volume"]).statistic < 0.08
+    # Nearer to fresh rows than the few matching rows that were learned from.
+    own, few = (stats.ks_2samp(t["total_patient_volume"], fresh["total_patient_volume"]) for t in (twins, learned))
+    assert own.statistic < few.statistic
     assert twins["prescribing_change"].mean() == pytest.approx(fresh["prescribing_change"].mean(), abs=0.006)
 
 
@@ -165,3 +168,25 @@ def test_declared_rules_are_checked_and_ratios_are_found():
         declared(["total <= covered"], table)
     with pytest.raises(ValidationError, match="cannot be read"):
         declared(["covered < total"], table)
+
+
+@pytest.mark.parametrize(("rows_each", "stays"), [(20, True), (5, False)])
+def test_a_number_that_many_rows_share_is_donated_as_it_is(rows_each, stays):
+    # One leaf's donors have 10 and 500, the other's what lies between: the leaf draws its own unless values are rare.
+    support = np.repeat([10.0, 200.0, 300.0, 500.0], rows_each)
+    n = len(support)
+    keys = np.r_[0:rows_each, n - rows_each : n, n + rows_each : 2 * n - rows_each]
+    step = sequential_trees.Step("size", "number", 0, (), (), None, support, (), None)
+    free = np.full(4_000, np.inf)
+    leaf = np.zeros(4_000, dtype=np.int64)
+    drawn, _ = sequential_trees._donate(step, leaf, keys, -free, free, None, None, np.random.default_rng(0))
+    assert (set(drawn) == {10.0, 500.0}) == stays
+    assert np.mean(drawn < 250) == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_last_part_of_a_sum_is_the_largest(generator):
+    order = [step.name for step in generator._trees.steps]
+    volumes = ["total_patient_volume", "other_patient_volume", "target_patient_volume"]
+    assert sorted(volumes, key=order.index)[0] == volumes[0]
+    parts = accounts(3_000)[volumes[1:]].sum()
+    assert (order.index(volumes[1]) < order.index(volumes[2])) == (parts[0, 0] < parts[0, 1])

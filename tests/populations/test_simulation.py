@@ -11,7 +11,7 @@ from novamind.populations import (
     SimulationRecommendation,
     TransportedEffect,
 )
-from novamind.populations.effects import EffectModel
+from novamind.populations.effects import EffectModel, averaged_posterior
 from tests.populations.conftest import accounts, pilot
 
 EMAIL = InterventionConfig("email_campaign")
@@ -46,6 +46,28 @@ def test_intervals_cover_the_average_effect():
         model = EffectModel().fit(X, t, y, randomised=True)
         covered += abs(model.average_effect - 0.3) < 1.96 * model.standard_error
     assert covered >= 25  # Binomial(30, 0.95): fewer has a chance below 1 %.
+
+
+def test_posteriors_are_averaged_as_a_mixture():
+    # One weight, sum of squares 4, sum of products 6: posterior N(6 b / (a + 4 b), 1 / (a + 4 b)) at precisions a, b.
+    priors = [(0.25, np.array([1.0]), 1.0), (0.75, np.array([8.0]), 2.0)]
+    mean, variance = averaged_posterior(np.array([[4.0]]), np.array([6.0]), priors)
+    own, spread = np.array([6 / 5, 12 / 16]), np.array([1 / 5, 1 / 16])
+    assert mean[0] == pytest.approx(own @ [0.25, 0.75])
+    assert variance[0, 0] == pytest.approx((spread + own**2) @ [0.25, 0.75] - mean[0] ** 2)
+
+
+@pytest.mark.parametrize(("of_one", "largest_error"), [(0.0, 0.1), (0.5, 0.15)])
+def test_the_evidence_tells_an_effect_of_one_covariate_from_none(of_one, largest_error):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(3_000, 12))
+    t = rng.integers(0, 2, 3_000)
+    y = X[:, 0] + of_one * X[:, 3] * t + rng.normal(size=3_000)
+    model = EffectModel().fit(X, t, y, randomised=True)
+    fresh = rng.normal(size=(3_000, 12))
+    error = np.abs(model.effect(fresh) - of_one * fresh[:, 3])
+    assert np.sqrt(np.mean(error**2)) < largest_error
+    assert np.mean(error < 1.96 * model.spread(fresh)) > 0.9
 
 
 def test_confounding_is_adjusted_for():

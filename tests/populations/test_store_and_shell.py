@@ -12,13 +12,11 @@ from alembic.migration import MigrationContext
 from typer.testing import CliRunner
 
 import novamind.cli as cli
-from novamind.errors import DataProcessingError, InsufficientDataError, NotFoundError, ValidationError
+from novamind.errors import DataProcessingError, NotFoundError, ValidationError
 from novamind.populations import (
-    ExperimentDesigner,
     FidelityTracker,
     InterventionConfig,
     SimulationEngine,
-    TrialPlan,
     TwinRepository,
     plots,
 )
@@ -146,73 +144,6 @@ def test_an_altered_shard_and_an_unknown_id_are_refused(population, repository, 
     assert synchronous("postgresql+asyncpg://u:p@h/d").startswith("postgresql+pg8000://")
     with pytest.raises(ValidationError, match="sqlite"):
         synchronous("mysql://h/d")
-
-
-def test_sample_size_agrees_with_the_textbook(population):
-    unadjusted = ExperimentDesigner(population, TrialPlan(adjust=False))
-    effect = 0.5 * unadjusted.outcome_sd
-    design = unadjusted.design(effect)
-    assert design.sample_size == 126  # 2 * 63: two-sample z test, d = 0.5, 80 % power, 5 %.
-    assert unadjusted.power(effect, 126) == pytest.approx(0.80, abs=0.005)
-    assert unadjusted.minimum_detectable_effect(126) == pytest.approx(effect, rel=0.01)
-    plan = TrialPlan(adjust=False, cluster_size=11, intraclass_correlation=0.1)
-    clustered = ExperimentDesigner(population, plan).design(effect)
-    assert plan.design_effect == pytest.approx(2.0)
-    assert clustered.sample_size >= 2 * 126
-    assert sum(clustered.clusters_per_arm) * 11 == clustered.sample_size
-    assert "two-sided" in design.registration
-
-
-def test_the_stated_power_is_reached(population):
-    design = ExperimentDesigner(population, TrialPlan(adjust=False, treated_share=0.3)).design(0.02)
-    y, rng = population.baseline_behavior, np.random.default_rng(0)
-    found = 0
-    for _ in range(2_000):
-        treated, control = rng.choice(y, design.treated) + 0.02, rng.choice(y, design.control)
-        error = np.sqrt(treated.var(ddof=1) / len(treated) + control.var(ddof=1) / len(control))
-        found += abs(treated.mean() - control.mean()) > 1.96 * error
-    assert found / 2_000 == pytest.approx(0.8, abs=0.03)
-
-
-def test_prediction_adjustment_and_stratified_allocation_help(population):
-    designer = ExperimentDesigner(population)
-    assert designer.residual_sd < designer.outcome_sd
-    arm = designer.allocate(1_000, strata=["specialty"], seed=1)
-    assert abs(arm.sum() - 500) <= 10
-    assert np.array_equal(arm, designer.allocate(1_000, strata=["specialty"], seed=1))
-    expected = population.expected_outcome[:1_000]
-    assert abs(expected[arm == 1].mean() - expected[arm == 0].mean()) < 0.05 * expected.std()
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"alpha": 0.6},
-        {"power": 1.5},
-        {"power": float("nan")},
-        {"treated_share": 1.0},
-        {"cluster_size": 0},
-        {"intraclass_correlation": -0.1},
-    ],
-)
-def test_a_senseless_plan_is_refused(wrong):
-    with pytest.raises(ValidationError, match=next(iter(wrong))):
-        TrialPlan(**wrong)
-
-
-def test_a_senseless_design_is_refused(population):
-    designer = ExperimentDesigner(population)
-    for effect in (0.0, float("nan")):
-        with pytest.raises(ValidationError, match="minimum_effect"):
-            designer.design(effect)
-    with pytest.raises(ValidationError, match="no column 'shoe_size'"):
-        designer.design(0.1, strata=["shoe_size"])
-    with pytest.raises(ValidationError, match="too many values"):
-        designer.allocate(1_000, strata=["payments"])
-    with pytest.raises(ValidationError, match="at least 4"):
-        designer.power(0.1, 2)
-    with pytest.raises(InsufficientDataError, match="does not vary"):
-        ExperimentDesigner(population.take(np.zeros(1, dtype=int)))
 
 
 def test_the_shell_trains_generates_simulates_and_grades(table, tmp_path):

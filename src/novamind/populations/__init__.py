@@ -7,6 +7,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from novamind.populations.adjustment import adjustment_set
+    from novamind.populations.clusters import measure_clusters
     from novamind.populations.domain import (
         Brand,
         EffectSource,
@@ -42,6 +44,8 @@ _HOMES = {
     "TwinPopulation": "population",
     "TwinRepository": "store",
     "TwinType": "domain",
+    "adjustment_set": "adjustment",
+    "measure_clusters": "clusters",
 }
 
 __all__ = [
@@ -62,6 +66,8 @@ __all__ = [
     "TwinPopulation",
     "TwinRepository",
     "TwinType",
+    "adjustment_set",
+    "measure_clusters",
 ]
 
 

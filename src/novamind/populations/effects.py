@@ -5,9 +5,10 @@ part, a piecewise part (hinges and steps at quantiles) and a Gaussian-process pa
 rows: Williams and Seeger 2001). The line and the pieces of each covariate and the Gaussian process have a prior
 variance of their own, set by the evidence procedure of MacKay (1992, "Bayesian interpolation"; automatic
 relevance determination), so that an effect which does not vary, or not with a covariate, is estimated so.
-Small evidence (at most 800 rows an arm) is also given to
-one Gaussian process per arm, and the individual effects come from whichever has the higher evidence. The
-average effect is doubly robust (augmented inverse propensity weighting, cross-fitted; Robins, Rotnitzky and
+Whether the effect's covariates share one prior variance is not decided but averaged over: both posteriors count
+by their evidence (Hoeting et al. 1999, "Bayesian model averaging"). Small evidence (at most 800 rows an arm) is
+also given to one Gaussian process per arm, and the individual effects come from whichever has the higher evidence.
+The average effect is doubly robust (augmented inverse propensity weighting, cross-fitted; Robins, Rotnitzky and
 Zhao 1994; Chernozhukov et al. 2018), with a variance that does not trust the model.
 """
 
@@ -33,8 +34,12 @@ _FREEDOM: Final = 0.24
 """Log evidence that one more prior variance must bring: twice what it brings where there is nothing to find, as in
 Akaike's criterion. That is E[(t^2 - 1 - log t^2) / 2; t^2 > 1] = 0.12 for a standard normal t (MacKay's optimum)."""
 _NEGLIGIBLE: Final = 1e-4
+_UNLIKELY: Final = 1e-3
+"""A prior of less chance is left out of the average."""
 
 Floats = NDArray[np.float64]
+Prior = tuple[float, Floats, float]
+"""How likely it is, the prior precision of each weight, the noise precision."""
 
 
 class Basis:
@@ -163,6 +168,17 @@ def _posterior(gram: Floats, moment: Floats, precision: Floats, beta: float) -> 
     return beta * covariance @ moment, covariance, 2 * float(np.log(np.diag(factor)).sum())
 
 
+def averaged_posterior(gram: Floats, moment: Floats, priors: Sequence[Prior]) -> tuple[Floats, Floats]:
+    """Mean and covariance of the weights over the posteriors of several priors."""
+    posteriors = [_posterior(gram, moment, precision, beta)[:2] for _, precision, beta in priors]
+    mean = np.sum([p * own for (p, *_), (own, _) in zip(priors, posteriors, strict=True)], axis=0)
+    spread = [
+        p * (covariance + np.outer(own - mean, own - mean))
+        for (p, *_), (own, covariance) in zip(priors, posteriors, strict=True)
+    ]
+    return np.asarray(mean), np.asarray(np.sum(spread, axis=0))
+
+
 class EffectModel:
     """Individual and average effects of a binary treatment.
 
@@ -203,9 +219,9 @@ class EffectModel:
         fold = np.random.default_rng(self.seed).permutation(len(y)) % _FOLDS
         folds = [_moments(rows[fold == k], treated[fold == k], scaled[fold == k], self.share) for k in range(_FOLDS)]
         gram, moment = (np.sum(part, axis=0) for part in zip(*folds, strict=True))
-        evidence = self._choose_prior(gram, moment, float(scaled @ scaled), len(y))
-        self.weights, self.covariance, _ = _posterior(gram, moment, self.precision, self.beta)
-        held_out = [_posterior(gram - g, moment - m, self.precision, self.beta)[0] for g, m in folds]
+        priors, evidence = self._priors(gram, moment, float(scaled @ scaled), len(y))
+        self.weights, self.covariance = averaged_posterior(gram, moment, priors)
+        held_out = [averaged_posterior(gram - g, moment - m, priors)[0] for g, m in folds]
         self.propensity = np.full(len(y), self.share) if randomised else propensity(X, treated, self.seed)
         self._average(rows, treated, scaled, fold, held_out)
         self.arms = self._arms(X, treated, y, evidence - len(y) * np.log(self.unit))
@@ -221,13 +237,20 @@ class EffectModel:
         arms = ArmSurface(Z[treated == 0], y[treated == 0]), ArmSurface(Z[treated == 1], y[treated == 1])
         return arms if arms[0].log_evidence + arms[1].log_evidence > evidence else None
 
-    def _choose_prior(self, gram: Floats, moment: Floats, total: float, n: int) -> float:
-        """Give the effect's covariates a prior variance each only where the evidence pays for that freedom."""
+    def _priors(self, gram: Floats, moment: Floats, total: float, n: int) -> tuple[list[Prior], float]:
+        """Give the priors that count, and the log evidence of both together.
+
+        One has a variance for each covariate of the effect, which the evidence must pay for; one a variance for all.
+        """
         each, shared = (self.basis.groups(by_covariate=fine) for fine in (True, False))
         fits = [_evidence_procedure(gram, moment, total, n, each, effect) for effect in (shared, each)]
-        best = int(fits[1][0] - fits[0][0] > _FREEDOM * (each[-1] - shared[-1]))
-        evidence, self.precision, self.beta = fits[best]
-        return evidence
+        score = np.array([fits[0][0], fits[1][0] - _FREEDOM * (each[-1] - shared[-1])])
+        evidence = float(np.logaddexp(*score))
+        likely = np.exp(score - evidence)
+        likely[likely < _UNLIKELY] = 0.0
+        chance = likely / likely.sum()
+        priors = [(float(p), *fit[1:]) for p, fit in zip(chance, fits, strict=True) if p > 0]
+        return priors, evidence - float(np.log(len(fits)))
 
     def _average(
         self, rows: Floats, treated: NDArray[np.int64], y: Floats, fold: NDArray[np.int64], held_out: Sequence[Floats]

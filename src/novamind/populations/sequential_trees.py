@@ -6,7 +6,8 @@ synthetic data: Reiter 2005, "Using CART to generate partially synthetic public 
 and Reiter 2011.) What is ours:
 
 * donors are held as ranks, and a twin's value lies between neighbouring donors in the rank space of the
-  whole column: marginals, whole numbers and heaped values survive, yet values are not plain copies;
+  whole column: marginals, whole numbers and heaped values survive, yet values are not plain copies (but
+  for a number that many rows share: it is nobody's own, and may be as good as a name);
 * within a leaf the draws are stratified, so a population of n twins has less sampling noise than n
   independent draws;
 * hard rules and filters cut the donors before the draw, so nothing is rejected afterwards; a filter weighs
@@ -16,6 +17,7 @@ and Reiter 2011.) What is ours:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,8 @@ HINT = "\0predicted"
 """No column of a table can have this name: names are printable."""
 TREES = 4
 LEAF = 10
+COMMON = 10
+"""A number that so many training rows share is donated as it is: the size of one group says which group it is."""
 LEAF_PRICE = 2.0
 """What a leaf costs in pruning, in residual variances."""
 NOISE_LEAF = 200
@@ -132,7 +136,13 @@ class Step:
     hinted: bool = False
     line: tuple[float, float] | None = None
 
-    @property
+    @cached_property
+    def common(self) -> NDArray[np.bool_]:
+        """Whether the value at each rank belongs to so many that it is nobody's own, and may mean something."""
+        _, inverse, count = np.unique(self.support, return_inverse=True, return_counts=True)
+        return np.asarray(count[inverse] >= COMMON)
+
+    @cached_property
     def continuous(self) -> bool:
         """Whether most training values occur once, so that a twin may lie between two of them."""
         return (
@@ -330,14 +340,14 @@ def _donate(
     """Draw a value for each row from its leaf's donors within its limits; also the share of donors left."""
     support, size = step.support, len(step.support)
     base = leaf * size
-    first, last = np.searchsorted(keys, base), np.searchsorted(keys, base + size)
+    first, last = _leaf_donors(keys, leaf, size)
     donors = last - first
     listed = ok is not None and not isinstance(ok, tuple)
     if listed and whole is None:
         keys = keys[inside(support, ok)[keys % size]]
         if not keys.size:
             return np.full(len(leaf), support[0]), np.zeros(len(leaf))
-        first, last = np.searchsorted(keys, base), np.searchsorted(keys, base + size)
+        first, last = _leaf_donors(keys, leaf, size)
     elif ok is not None:
         low, high = np.maximum(low, np.min(ok)), np.minimum(high, np.max(ok))
     begin, end = np.zeros(len(leaf), dtype=np.int64), np.full(len(leaf), size, dtype=np.int64)
@@ -353,13 +363,13 @@ def _donate(
         left = inner_last - inner_first
         first, last = np.where(left > 0, inner_first, first), np.where(left > 0, inner_last, last)
     at = first + _stratified(leaf, rng) * (last - first)
-    donor = np.clip(at.astype(np.int64), 0, len(keys) - 1)
+    donor = np.clip(at.astype(np.int64), 0, np.maximum(last - 1, 0))
     rank = (keys[donor] - base).astype(float)
     if step.kind == "number" and not listed:
         # Move towards the neighbouring donor by up to half the way: each donor speaks for its cell.
         lean = at - donor - 0.5
         beside = np.clip(donor + np.where(lean < 0, -1, 1), first, np.maximum(last - 1, first)).clip(0, len(keys) - 1)
-        rank += np.abs(lean) * (keys[beside] - base - rank)
+        rank += np.where(step.common[keys[donor] - base], 0.0, np.abs(lean) * (keys[beside] - base - rank))
     rank = np.clip(rank, begin, np.maximum(end - 1, begin)).clip(0, size - 1)
     if step.continuous:
         below = rank.astype(np.int64)
@@ -376,6 +386,14 @@ def _donate(
     if bounded:
         value = _within(value, low, high, step.decimals)
     return value, left / donors if ok is not None else np.ones(len(leaf))
+
+
+def _leaf_donors(
+    keys: NDArray[np.int64], leaf: NDArray[np.int64], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last (exclusive) place among the keys of each row's donors: searched once a leaf, not once a row."""
+    start = np.searchsorted(keys, np.arange(int(leaf.max(initial=0)) + 2) * size)
+    return start[leaf], start[leaf + 1]
 
 
 def _share(values: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -419,11 +437,16 @@ def _stands_alone(table: Table, rules: Rules, name: str) -> bool:
 
 
 def _order(table: Table, rules: Rules, last: str | None) -> list[str]:
-    """Categories first, then numbers of few values, then the rest; a total comes before its parts."""
-    totals: dict[str, set[str]] = {}
+    """Categories first, then numbers of few values, then the rest.
+
+    A total comes before its parts, and a small part before a large one: what is left for the last part bears the
+    errors of those before it, and bears them best where it is large.
+    """
+    before: dict[str, set[str]] = {}
     for rule in rules.sums:
-        for part in rule.parts:
-            totals.setdefault(part, set()).add(rule.total)
+        parts = sorted(rule.parts, key=lambda p: float(np.nansum(table.values[p])))
+        for i, part in enumerate(parts):
+            before.setdefault(part, set()).update({rule.total, *parts[:i]})
     free = [c for c in table.columns if c.name not in rules.derived and c.name != last]
     size = {c.name: len(np.unique(table.values[c.name])) for c in free}
 
@@ -435,9 +458,9 @@ def _order(table: Table, rules: Rules, last: str | None) -> list[str]:
     order: list[str] = []
 
     def place(name: str, trail: frozenset[str]) -> None:
-        for total in sorted(totals.get(name, ())):
-            if total in size and total not in order and total not in trail:
-                place(total, trail | {name})
+        for other in sorted(before.get(name, ())):
+            if other in size and other not in order and other not in trail:
+                place(other, trail | {name})
         if name not in order:
             order.append(name)
 
