@@ -298,3 +298,33 @@ def test_it_works_without_javascript(walk: Any) -> None:
     page.get_by_role("spinbutton", name="Weeks").fill("2")
     page.get_by_role("button", name="Simulate").click()
     page.get_by_text("Ensemble of").wait_for()
+
+
+def test_a_passkey_is_added_and_opens_the_login(walk: Any, live: Live) -> None:
+    """A virtual authenticator of Chromium, which verifies its owner, at the real pages."""
+    seen = walk()
+    devices = seen.context.new_cdp_session(seen.page)
+    devices.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+    options |= {"isUserVerified": True, "automaticPresenceSimulation": True}
+    devices.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    accounts = live.app.state.house.identity.accounts
+    operator = live.app.state.house.operator("test")
+    name, password = f"passkey-{uuid4().hex}", uuid4().hex
+    live.run(accounts.add_user(name, password, Role.ADMIN, operator))
+    live.passwords[name] = password
+    seen.log_in(name)
+    seen.page.goto(f"{live.address}/account")
+    seen.go("button", "Add a passkey")
+    assert seen.page.get_by_text("Added 20").count() == 1
+    seen.accessible()
+    seen.go("button", "Log out")
+    seen.page.goto(live.address)
+    seen.page.get_by_label("User name").fill(name)
+    seen.page.get_by_label("Password").fill(password)
+    seen.accessible()
+    seen.go("button", "Use a passkey")
+    seen.page.wait_for_url("**/account")
+    assert seen.page.get_by_text("last used 20").count() == 1
+    (account,) = [one for one in live.run(accounts.users(None, None, 100)) if one.name == name]
+    assert account.second_factor

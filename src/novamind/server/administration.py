@@ -1,7 +1,7 @@
 """REST of administrators: accounts, clients, keys, who treats whom; and of everybody: oneself."""
 
-from datetime import timedelta
-from typing import Annotated, Literal
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -111,6 +111,20 @@ class Code(_Body):
     """A one-time code."""
 
     code: Annotated[str, Field(pattern=r"^\d{6}$", examples=["123456"])]
+
+
+class PasskeyBody(BaseModel):
+    """A passkey of one's own."""
+
+    passkey_id: UUID
+    created_at: datetime
+    used_at: datetime | None
+
+
+class NewPasskey(_Body):
+    """What the browser made (``RegistrationResponseJSON`` of WebAuthn)."""
+
+    credential: dict[str, Any]
 
 
 class Me(BaseModel):
@@ -262,6 +276,36 @@ async def confirm_second_factor(house: AtHome, caller: Caller, code: Code) -> No
     _person(caller)
     await house.identity.attempts.take("second-factor", str(caller.subject), 10, timedelta(minutes=15))
     await house.identity.accounts.confirm_second_factor(caller, code.code, access_of(caller, "identity"))
+
+
+@routes.get("/me/passkeys", operation_id="listPasskeys")
+async def list_passkeys(house: AtHome, caller: Caller) -> list[PasskeyBody]:
+    """List your passkeys."""
+    _person(caller)
+    found = await house.identity.passkeys.list(caller.subject)
+    return [PasskeyBody.model_validate(one, from_attributes=True) for one in found]
+
+
+@routes.get("/me/passkeys/options", operation_id="passkeyOptions")
+async def passkey_options(house: AtHome, caller: Caller) -> dict[str, Any]:
+    """Say what to ask a browser for (``PublicKeyCredentialCreationOptionsJSON`` of WebAuthn); good for ten minutes."""
+    _person(caller)
+    return await house.identity.passkeys.options_to_add(caller)
+
+
+@routes.post("/me/passkeys", status_code=201, operation_id="addPasskey")
+async def add_passkey(house: AtHome, caller: Caller, new: NewPasskey) -> Made:
+    """Add a passkey or security key as a second factor."""
+    _person(caller)
+    await house.identity.attempts.take("second-factor", str(caller.subject), 10, timedelta(minutes=15))
+    return Made(id=await house.identity.passkeys.add(caller, new.credential, access_of(caller, "identity")))
+
+
+@routes.delete("/me/passkeys/{passkey_id}", status_code=204, operation_id="removePasskey")
+async def remove_passkey(house: AtHome, caller: Caller, passkey_id: UUID) -> None:
+    """Remove a passkey; the last second factor only an administrator takes away."""
+    _person(caller)
+    await house.identity.passkeys.remove(caller, passkey_id, access_of(caller, "identity"))
 
 
 def _person(caller: Principal) -> None:

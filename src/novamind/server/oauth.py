@@ -1,5 +1,6 @@
 """OAuth 2.1 on the wire: the login page, codes for tokens, refresh, client credentials, keys, logging out."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
@@ -17,8 +18,10 @@ from novamind.infrastructure.identity.sessions import AuthorizationRequest, Cred
 from novamind.server.caller import AtHome, Caller
 from novamind.server.dashboard.rendering import page
 from novamind.server.door import CONTENT_SECURITY_POLICY
+from novamind.server.house import House
 
 _LONGEST: Final = 1000
+_LONGEST_PASSKEY: Final = 8000
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 
 Text = Annotated[str, Form(max_length=_LONGEST)]
@@ -65,7 +68,7 @@ async def login_page(
         await house.identity.sessions.check_request(asked)
     except GrantError as error:
         return _refused(error)
-    return _page(request, asked, state)
+    return _page(request, house, asked, state)
 
 
 @routes.post("/oauth/authorize", response_class=RedirectResponse, status_code=303, operation_id="logIn")
@@ -78,21 +81,25 @@ async def log_in(
     username: Text,
     password: Text,
     one_time_code: Text = "",
+    passkey: Annotated[str, Form(max_length=_LONGEST_PASSKEY)] = "",
     state: Text = "",
 ) -> Response:
-    """Log in: name, password and one-time code at once; the answer leads back to the client with a code."""
+    """Log in: name, password and second factor at once; the answer leads back to the client with a code.
+
+    The second factor is a one-time code, or what a passkey says (``AuthenticationResponseJSON`` of WebAuthn).
+    """
     asked = AuthorizationRequest(client_id, redirect_uri, code_challenge)
     address = request.client.host if request.client else "unknown"
     try:
         code = await house.identity.sessions.log_in(
-            asked, Credentials(username, password, one_time_code.strip(), address)
+            asked, Credentials(username, password, one_time_code.strip(), address, passkey)
         )
     except GrantError as error:
         return _refused(error)
     except AuthenticationError as error:
-        return _page(request, asked, state, str(error), 401)
+        return _page(request, house, asked, state, str(error), 401)
     except TooManyAttemptsError as error:
-        return _page(request, asked, state, str(error), 429, {"Retry-After": str(error.seconds)})
+        return _page(request, house, asked, state, str(error), 429, {"Retry-After": str(error.seconds)})
     answer = {"code": code, "iss": house.settings.public_url} | ({"state": state} if state else {})
     return RedirectResponse(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(answer)}", 303)
 
@@ -178,13 +185,16 @@ def _refused(error: GrantError) -> JSONResponse:
 
 def _page(
     request: Request,
+    house: House,
     asked: AuthorizationRequest,
     state: str,
     refusal: str = "",
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    context = {"asked": asked, "state": state, "refusal": refusal}
+    passkeys = house.identity.passkeys
+    passkey = json.dumps(passkeys.options_to_prove(asked.challenge)) if passkeys.offered else None
+    context = {"asked": asked, "state": state, "refusal": refusal, "passkey": passkey}
     return page(request, "login.html", context, status, {**_form_may_lead_to(asked.redirect_uri), **(headers or {})})
 
 

@@ -16,9 +16,10 @@ from novamind.errors import NotFoundError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database
 from novamind.infrastructure.identity.domain import PERMISSIONS, Permission, Principal, Role
+from novamind.infrastructure.identity.passkeys import second_factor_proved
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import AccountSeal, digest, new_secret
-from novamind.infrastructure.identity.tables import ApiKey, OAuthClient, Session, User
+from novamind.infrastructure.identity.tables import ApiKey, OAuthClient, Passkey, Session, User
 from novamind.infrastructure.vault import BlindIndex
 
 API_KEY_PREFIX: Final = "nmk_"
@@ -117,14 +118,15 @@ class Accounts:
 
     async def users(self, organisation_id: UUID | None, after: UUID | None, limit: int) -> list[Account]:
         """Accounts of one organisation, or of all, in the order of their ids."""
-        query = sa.select(User).order_by(User.user_id).limit(limit)
+        has_passkey = sa.exists().where(Passkey.user_id == User.user_id)
+        query = sa.select(User, has_passkey).order_by(User.user_id).limit(limit)
         if organisation_id is not None:
             query = query.where(User.organisation_id == organisation_id)
         if after is not None:
             query = query.where(User.user_id > after)
         async with self._database.snapshot() as session:
-            rows = (await session.scalars(query)).all()
-        return [self._account(row) for row in rows]
+            rows = (await session.execute(query)).all()
+        return [self._account(user, passkey) for user, passkey in rows]
 
     async def change_role(self, user_id: UUID, role: Role, access: Access, within: UUID | None) -> None:
         """Give another role; whoever is logged in is logged out."""
@@ -173,15 +175,14 @@ class Accounts:
             if user.totp_confirmed_at is not None or not await self.use_code(session, user, code):
                 raise ValidationError("the one-time code is wrong; begin anew if your app lost the secret")
             user.totp_confirmed_at = datetime.now(UTC)
-            await session.execute(
-                sa.update(Session).where(Session.session_id == principal.session_id).values(second_factor=True)
-            )
+            await second_factor_proved(session, principal)
             await self._told(session, access, "second_factor_added", "user", principal.subject)
 
     async def remove_second_factor(self, user_id: UUID, access: Access, within: UUID | None) -> None:
-        """Take the second factor away, so that the person can set up another."""
+        """Take codes and passkeys away, so that the person can set up others."""
         nothing = {"totp_secret": None, "totp_confirmed_at": None, "totp_step": None}
-        await self._change(user_id, nothing, access, "second_factor_removed", within)
+        passkeys = sa.delete(Passkey).where(Passkey.user_id == user_id)
+        await self._change(user_id, nothing, access, "second_factor_removed", within, passkeys)
 
     async def use_code(self, session: AsyncSession, user: User, code: str) -> bool:
         """Whether a one-time code is right and was not used; from now on it was, in every worker."""
@@ -309,7 +310,13 @@ class Accounts:
         return self._index.keyed("users.name", unicodedata.normalize("NFKC", name.strip().casefold()))
 
     async def _change(
-        self, user_id: UUID, values: Mapping[str, object], access: Access, action: str, within: UUID | None = None
+        self,
+        user_id: UUID,
+        values: Mapping[str, object],
+        access: Access,
+        action: str,
+        within: UUID | None = None,
+        *also: sa.Delete,
     ) -> None:
         now = datetime.now(UTC)
         query = sa.update(User).where(User.user_id == user_id)
@@ -318,6 +325,8 @@ class Accounts:
         async with self._database.transaction() as session:
             if await session.scalar(query.values(**values).returning(User.user_id)) is None:
                 raise NotFoundError("there is no user of this id")
+            for change in also:
+                await session.execute(change)
             await session.execute(
                 sa.update(Session)
                 .where(Session.user_id == user_id, Session.ended_at.is_(None))
@@ -329,13 +338,13 @@ class Accounts:
         event = Event(access=access, action=action, what=what, references=[str(reference)])
         await self._audit.append_within(session, event)
 
-    def _account(self, row: User) -> Account:
+    def _account(self, row: User, passkey: bool) -> Account:
         return Account(
             row.user_id,
             self._seal.open(row.name, "users.name", row.user_id),
             Role(row.role),
             row.organisation_id,
             row.patient_id,
-            row.totp_confirmed_at is not None,
+            row.totp_confirmed_at is not None or passkey,
             row.disabled_at is not None,
         )

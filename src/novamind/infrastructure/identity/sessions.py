@@ -1,7 +1,7 @@
 """Logging in and staying logged in: OAuth 2.1 authorisation code with PKCE, client credentials, refresh rotation.
 
 All state is in the database, so that every worker says the same, and an end counts from the next request on. A login
-takes name, password and one-time code at once: what comes back says neither which of them was wrong nor whether the
+takes name, password and second factor at once: what comes back says neither which of them was wrong nor whether the
 account exists, and there is no half-way token.
 """
 
@@ -25,6 +25,7 @@ from novamind.infrastructure.database import Database
 from novamind.infrastructure.identity.accounts import API_KEY_PREFIX, Accounts
 from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.domain import PERMISSIONS, Permission, Principal, Role, audience
+from novamind.infrastructure.identity.passkeys import Passkeys
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import digest, new_secret
 from novamind.infrastructure.identity.standing import Answer, Standing
@@ -42,7 +43,7 @@ from novamind.infrastructure.identity.tokens import AccessTokens, TokenClaims
 CODE_SECONDS: Final = 60
 TICKET_SECONDS: Final = 30
 _LONGEST_SECRET: Final = 512
-_WRONG: Final = "the user name, the password or the one-time code is wrong"
+_WRONG: Final = "the user name, the password or the second factor is wrong"
 _CODE: Final = "the authorisation code is not valid; log in again"
 _ENDED: Final = "the session has ended; log in again"
 
@@ -83,12 +84,13 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a person types, and from where."""
+    """What a person types, and from where; of a passkey what the browser says (WebAuthn, as JSON)."""
 
     name: str
     password: str
     one_time_code: str
     address: str
+    passkey: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class Sessions:
         standing: Standing,
         audit: AuditLog,
         accounts: Accounts,
+        passkeys: Passkeys,
         passwords: Passwords,
         tokens: AccessTokens,
         attempts: AttemptCounter,
@@ -138,6 +141,7 @@ class Sessions:
         self._standing = standing
         self._audit = audit
         self._accounts = accounts
+        self._passkeys = passkeys
         self._passwords = passwords
         self._tokens = tokens
         self._attempts = attempts
@@ -166,7 +170,7 @@ class Sessions:
         Raises
         ------
         AuthenticationError
-            If name, password or one-time code is wrong; nothing says which.
+            If name, password or second factor is wrong; nothing says which.
         TooManyAttemptsError
             If it failed too often for this name or from this address.
         """
@@ -179,8 +183,9 @@ class Sessions:
         right = await self._passwords.matches(credentials.password, user.password_hash if user else None)
         code = new_secret()
         async with self._database.transaction() as session:
-            if user is not None and right and user.disabled_at is None and user.totp_confirmed_at is not None:
-                right = await self._accounts.use_code(session, user, credentials.one_time_code)
+            second_factor = False
+            if user is not None and right and user.disabled_at is None:
+                right, second_factor = await self._second_factor(session, user, request, credentials)
             if user is None or not right or user.disabled_at is not None:
                 await self._told(session, "anonymous", "none", "login", "denied")
                 user = None
@@ -193,7 +198,7 @@ class Sessions:
                         session_id=uuid4(),
                         redirect_uri=request.redirect_uri,
                         challenge=request.challenge,
-                        second_factor=user.totp_confirmed_at is not None,
+                        second_factor=second_factor,
                         expires_at=datetime.now(UTC) + timedelta(seconds=CODE_SECONDS),
                     )
                 )
@@ -203,6 +208,16 @@ class Sessions:
             raise AuthenticationError(_WRONG)
         await self._attempts.forget("login", who)
         return code
+
+    async def _second_factor(
+        self, session: AsyncSession, user: User, request: AuthorizationRequest, credentials: Credentials
+    ) -> tuple[bool, bool]:
+        """Whether the second factor is right, or there is none to ask for; and whether there was one."""
+        if credentials.passkey:
+            return await self._passkeys.proves(session, user.user_id, credentials.passkey, request.challenge), True
+        if user.totp_confirmed_at is not None:
+            return await self._accounts.use_code(session, user, credentials.one_time_code), True
+        return not await self._passkeys.any(session, user.user_id), False
 
     async def exchange_code(self, client_id: UUID, code: str, verifier: str, redirect_uri: str) -> Tokens:
         """Give tokens for an authorisation code, once; a second use ends what the first began.

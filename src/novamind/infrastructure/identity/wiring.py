@@ -8,6 +8,7 @@ from novamind.infrastructure.bootstrap import Foundation
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.accounts import Accounts
 from novamind.infrastructure.identity.attempts import AttemptCounter
+from novamind.infrastructure.identity.passkeys import Passkeys
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import AccountSeal, derived_key
 from novamind.infrastructure.identity.sessions import Lifetimes, LoginLimits, Sessions
@@ -21,6 +22,7 @@ class Identity:
     """Accounts, sessions, tokens and access control of one running system."""
 
     accounts: Accounts
+    passkeys: Passkeys
     sessions: Sessions
     tokens: AccessTokens
     access: AccessControl
@@ -41,6 +43,8 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
     accounts = Accounts(database, index, audit, seal, passwords)
     tokens = AccessTokens(_token_secrets(settings, foundation), settings.public_url, settings.access_token_seconds)
     attempts = AttemptCounter(database, index)
+    challenges = derived_key(foundation.keys.index, "passkey challenges")
+    passkeys = Passkeys(database, audit, seal, attempts, challenges, settings.public_url)
     lifetimes = Lifetimes(timedelta(seconds=settings.session_idle_seconds), timedelta(seconds=settings.session_seconds))
     standing = Standing(database, lifetimes.idle)
     sessions = Sessions(
@@ -48,6 +52,7 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
         standing,
         audit,
         accounts,
+        passkeys,
         passwords,
         tokens,
         attempts,
@@ -60,7 +65,7 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
         second_factor_needed=settings.second_factor_needed,
     )
     access = AccessControl(database, standing, audit, seal, attempts, timedelta(seconds=settings.emergency_seconds))
-    return Identity(accounts, sessions, tokens, access, attempts)
+    return Identity(accounts, passkeys, sessions, tokens, access, attempts)
 
 
 def _token_secrets(settings: Settings, foundation: Foundation) -> tuple[bytes, ...]:
