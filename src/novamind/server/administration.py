@@ -11,6 +11,7 @@ from novamind.errors import NotFoundError, ValidationError
 from novamind.infrastructure.audit import Access
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
 from novamind.infrastructure.identity.sessions import access_of
+from novamind.infrastructure.identity.smart_scopes import FORM as SMART_SCOPE
 from novamind.server.caller import AtHome, Caller
 from novamind.server.house import House
 from novamind.server.patients import After, Limit, PatientId
@@ -70,14 +71,19 @@ class NewClientBody(_Body):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,79}$", examples=["ward-gateway"])]
     role: Literal["service", "analyst"] | None = None
-    scopes: Annotated[list[Permission] | None, Field(max_length=20)] = None
+    scopes: Annotated[
+        list[Permission | Annotated[str, Field(pattern=rf"^{SMART_SCOPE}$")]] | None, Field(max_length=50)
+    ] = None
     redirect_uris: Annotated[
         list[Annotated[str, Field(pattern=r"^https?://[^\s#]{1,480}$")]], Field(max_length=10)
     ] = []
+    jwks: Annotated[
+        dict[str, Any] | None, Field(description="Public keys (RFC 7517) of a machine that signs (private_key_jwt).")
+    ] = None
 
 
 class ClientMade(Made):
-    """A client; the secret is shown this once."""
+    """A client; the secret is shown this once, and there is none where it signs."""
 
     secret: str | None
 
@@ -219,6 +225,7 @@ async def add_client(house: AtHome, caller: Caller, new: NewClientBody) -> Clien
         organisation_id=caller.organisation_id,
         scopes=new.scopes,
         redirect_uris=new.redirect_uris,
+        key_set=new.jwks,
     )
     return ClientMade(id=made.client_id, secret=made.secret)
 

@@ -31,6 +31,8 @@ from novamind.settings import Settings
 if TYPE_CHECKING:
     from novamind.server.house import House
 
+#: Services of CDS Hooks, which callers may sign for themselves.
+HOOKS: Final = "/cds-services"
 #: Open to everybody. Nothing else is.
 PUBLIC: Final = frozenset(
     {
@@ -40,7 +42,7 @@ PUBLIC: Final = frozenset(
         "/oauth/token",
         "/.well-known/jwks.json",
         "/.well-known/smart-configuration",
-        "/cds-services",
+        HOOKS,
     }
 )
 #: Open in development only.
@@ -99,6 +101,7 @@ class Door:
         self._file_routes = file_routes
         self._largest = settings.max_body_bytes
         own = urlsplit(settings.public_url)
+        self._at = settings.public_url
         self._hosts = {*settings.allowed_hosts, str(own.hostname)}
         self._origins = {*settings.allowed_origins, settings.public_url}
         self._public = public
@@ -185,6 +188,8 @@ class Door:
         about = map(UUID, _PATIENT.findall(scope["path"]))
         scheme, _, credential = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and credential:
+            if scope["path"].startswith(f"{HOOKS}/") and house.identity.hook_clients.knows(credential):
+                return await house.identity.hook_clients.authenticate(credential, self._at + scope["path"])
             return await house.identity.sessions.authenticate(credential, *about)
         cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie)
         if cookie and (scope["method"] in _SAFE or headers.get("origin") in self._origins):

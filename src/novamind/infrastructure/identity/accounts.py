@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import pyotp
@@ -15,10 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from novamind.errors import NotFoundError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database
+from novamind.infrastructure.identity.assertions import key_ring
 from novamind.infrastructure.identity.domain import PERMISSIONS, Permission, Principal, Role
 from novamind.infrastructure.identity.passkeys import second_factor_proved
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import AccountSeal, digest, new_secret
+from novamind.infrastructure.identity.smart_scopes import is_smart
 from novamind.infrastructure.identity.tables import ApiKey, OAuthClient, Passkey, Session, User
 from novamind.infrastructure.vault import BlindIndex
 
@@ -208,15 +210,18 @@ class Accounts:
         *,
         role: Role | None = None,
         organisation_id: UUID | None = None,
-        scopes: Collection[Permission] | None = None,
+        scopes: Collection[str] | None = None,
         redirect_uris: Sequence[str] = (),
+        key_set: Mapping[str, Any] | None = None,
     ) -> NewClient:
         """Make a client: with redirect addresses for people's logins, or with a role for a machine.
+
+        A machine that registers public keys proves itself by signing (``private_key_jwt``) and gets no secret.
 
         Raises
         ------
         ValidationError
-            If it is neither or both, the name is taken, or the role does not allow a scope.
+            If it is neither or both, the name is taken, the role does not allow a scope, or a key is no public key.
         """
         if (role is None) == (not redirect_uris):
             raise ValidationError("a client has redirect addresses (for people) or a role (for a machine)")
@@ -224,11 +229,16 @@ class Accounts:
             raise ValidationError("a machine has the role 'service' or 'analyst'")
         if role is Role.SERVICE and organisation_id is None:
             raise ValidationError("a service works for an organisation; name it")
+        if key_set is not None:
+            key_ring(key_set)
+            if role is None:
+                raise ValidationError("keys are for machines: give the client a role")
         allowed = frozenset(Permission) if role is None else PERMISSIONS[role]
-        wanted = allowed if scopes is None else frozenset(scopes)
-        if not wanted <= allowed:
-            raise ValidationError(f"the role '{role}' does not have: {', '.join(sorted(wanted - allowed))}")
-        client_id, secret = uuid4(), None if role is None else new_secret()
+        wanted = frozenset(map(str, allowed)) if scopes is None else frozenset(map(str, scopes))
+        strange = {one for one in wanted - allowed if role is not Role.SERVICE or not is_smart(one)}
+        if strange:
+            raise ValidationError(f"the role '{role}' does not have: {', '.join(sorted(strange))}")
+        client_id, secret = uuid4(), None if role is None or key_set is not None else new_secret()
         try:
             async with self._database.transaction() as session:
                 await session.execute(
@@ -240,6 +250,7 @@ class Accounts:
                         scopes=sorted(wanted),
                         redirect_uris=list(redirect_uris),
                         secret_digest=None if secret is None else digest(secret),
+                        key_set=key_set,
                         created_at=datetime.now(UTC),
                     )
                 )

@@ -23,11 +23,13 @@ from novamind.errors import AuthenticationError, AuthorizationError, NovamindErr
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database
 from novamind.infrastructure.identity.accounts import API_KEY_PREFIX, Accounts
+from novamind.infrastructure.identity.assertions import client_of, key_ring, read
 from novamind.infrastructure.identity.attempts import AttemptCounter
-from novamind.infrastructure.identity.domain import PERMISSIONS, Permission, Principal, Role, audience
+from novamind.infrastructure.identity.domain import PERMISSIONS, Principal, Role, audience
 from novamind.infrastructure.identity.passkeys import Passkeys
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import digest, new_secret
+from novamind.infrastructure.identity.smart_scopes import granted, narrowed
 from novamind.infrastructure.identity.standing import Answer, Standing
 from novamind.infrastructure.identity.tables import (
     ApiKey,
@@ -40,6 +42,7 @@ from novamind.infrastructure.identity.tables import (
 )
 from novamind.infrastructure.identity.tokens import AccessTokens, TokenClaims
 
+TOKEN_ENDPOINT: Final = "/oauth/token"  # noqa: S105 - an address
 CODE_SECONDS: Final = 60
 TICKET_SECONDS: Final = 30
 _LONGEST_SECRET: Final = 512
@@ -94,13 +97,23 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientProof:
+    """By what a machine proves who it is, and from where: its secret, or a token that it signed."""
+
+    client_id: UUID | None
+    secret: str
+    assertion: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """What a client gets."""
 
     access_token: str
     refresh_token: str | None
     expires_in: int
-    scopes: frozenset[Permission]
+    scopes: frozenset[str]
 
 
 def access_of(principal: Principal, purpose: str) -> Access:
@@ -118,6 +131,8 @@ class Sessions:
 
     Parameters
     ----------
+    token_endpoint
+        For whom machines sign when they prove who they are.
     second_factor_needed
         Without one a session may do nothing but set it up.
     """
@@ -135,6 +150,7 @@ class Sessions:
         lifetimes: Lifetimes,
         limits: LoginLimits,
         *,
+        token_endpoint: str,
         second_factor_needed: bool,
     ) -> None:
         self._database = database
@@ -147,6 +163,7 @@ class Sessions:
         self._attempts = attempts
         self._lifetimes = lifetimes
         self._limits = limits
+        self._token_endpoint = token_endpoint
         self._second_factor_needed = second_factor_needed
 
     async def check_request(self, request: AuthorizationRequest) -> None:
@@ -311,43 +328,59 @@ class Sessions:
             raise GrantError("invalid_grant", "the refresh token is not valid; log in again")
         return tokens
 
-    async def client_credentials(
-        self, client_id: UUID, secret: str, scopes: Collection[Permission] | None, address: str
-    ) -> Tokens:
-        """Give a machine its access token.
+    async def client_credentials(self, proof: ClientProof, scopes: Collection[str] | None) -> Tokens:
+        """Give a machine its access token, for what it may have of the scopes that it asks for.
 
         Raises
         ------
         GrantError
-            If client or secret is wrong, or a scope is not the client's.
+            If client, secret or signed token is wrong, or none of the scopes is the client's.
         TooManyAttemptsError
             If it failed too often for this client.
         """
+        try:
+            client_id = client_of(proof.assertion) if proof.assertion else proof.client_id
+        except AuthenticationError:
+            client_id = None
         await self._attempts.check("client", f"{client_id}", self._limits.per_account)
-        await self._attempts.check("login-address", address, self._limits.per_address)
+        await self._attempts.check("login-address", proof.address, self._limits.per_address)
         now = datetime.now(UTC)
         async with self._database.transaction() as session:
-            client = await session.get(OAuthClient, client_id)
-            known = client is not None and client.secret_digest is not None and client.disabled_at is None
-            expected = client.secret_digest if client and client.secret_digest else bytes(32)
-            right = hmac.compare_digest(expected, digest(secret[:_LONGEST_SECRET])) and known
+            client = None if client_id is None else await session.get(OAuthClient, client_id)
+            right = proof.client_id in (None, client_id) and await self._is_proved(session, client, proof)
             if client is None or client.role is None or not right:
                 await self._told(session, "anonymous", "none", "client_login", "denied")
             else:
                 role = Role(client.role)
-                allowed = frozenset(map(Permission, client.scopes)) & PERMISSIONS[role]
-                wanted = allowed if scopes is None else frozenset(scopes)
-                if not wanted <= allowed:
-                    raise GrantError("invalid_scope", "the client does not have this scope")
+                wanted = frozenset(client.scopes) if scopes is None else narrowed(scopes, client.scopes)
+                if not wanted:
+                    raise GrantError("invalid_scope", "the client has none of these scopes")
                 row = self._session(uuid4(), client, None, True, now)
                 row.scopes = sorted(wanted)
                 session.add(row)
-                await self._told(session, str(client_id), role, "client_login", "success")
-                claims = TokenClaims(row.session_id, client_id, audience(role))
+                await self._told(session, str(client.client_id), role, "client_login", "success")
+                claims = TokenClaims(row.session_id, client.client_id, audience(role))
                 return Tokens(self._tokens.issue(claims), None, self._tokens.lifetime, wanted)
         await self._attempts.count("client", f"{client_id}", self._limits.window)
-        await self._attempts.count("login-address", address, self._limits.window)
-        raise GrantError("invalid_client", "the client or its secret is wrong")
+        await self._attempts.count("login-address", proof.address, self._limits.window)
+        raise GrantError("invalid_client", "the client, its secret or its signed token is wrong")
+
+    async def _is_proved(self, session: AsyncSession, client: OAuthClient | None, proof: ClientProof) -> bool:
+        """Whether a machine is who it says: by the secret that it was given, or else by the keys that it registered."""
+        if client is not None and client.key_set is not None:
+            return await self._has_signed(session, client, proof.assertion)
+        known = client is not None and client.secret_digest is not None and client.disabled_at is None
+        expected = client.secret_digest if client and client.secret_digest else bytes(32)
+        return hmac.compare_digest(expected, digest(proof.secret[:_LONGEST_SECRET])) and known and not proof.assertion
+
+    async def _has_signed(self, session: AsyncSession, client: OAuthClient, assertion: str) -> bool:
+        try:
+            said = read(assertion, key_ring(client.key_set or {}), self._token_endpoint)
+        except AuthenticationError:
+            return False
+        if client.disabled_at is not None or said.subject != said.issuer or said.issuer != str(client.client_id):
+            return False
+        return await self._attempts.once(session, "assertion", f"{said.issuer} {said.token_id}", said.until)
 
     async def authenticate(self, bearer: str, *about: UUID) -> Principal:
         """Who presents an access token or an API key.
@@ -468,24 +501,26 @@ class Sessions:
         if found is None:
             raise AuthenticationError("the API key is not valid")
         key_id, client = found
-        scopes = frozenset(map(Permission, client.scopes))
+        scopes, fhir_types = granted(client.scopes)
         role = Role(str(client.role))
-        return Principal(client.client_id, key_id, role, client.organisation_id, None, scopes)
+        return Principal(client.client_id, key_id, role, client.organisation_id, None, scopes, fhir_types=fhir_types)
 
     def _principal(self, found: Answer) -> Principal:
         row, ties = found
         if row is None:
             raise AuthenticationError(_ENDED)
         of_a_person = row.user_id is not None
+        scopes, fhir_types = granted(row.scopes)
         return Principal(
             row.user_id if of_a_person else row.client_id,
             row.session_id,
             Role(row.role if of_a_person else row.client_role),
             row.organisation_id if of_a_person else row.client_organisation_id,
             row.patient_id,
-            frozenset(map(Permission, row.scopes)),
+            scopes,
             not of_a_person or row.second_factor or not self._second_factor_needed,
             ties,
+            fhir_types,
         )
 
     async def _seen(self, found: Answer) -> None:
@@ -518,7 +553,7 @@ class Sessions:
             sa.insert(RefreshToken).values(digest=digest(refresh), session_id=session_id, created_at=datetime.now(UTC))
         )
         access = self._tokens.issue(TokenClaims(session_id, user.user_id, audience(role)))
-        scopes = PERMISSIONS[role] & frozenset(map(Permission, client.scopes))
+        scopes = PERMISSIONS[role] & granted(client.scopes)[0]
         return Tokens(access, refresh, self._tokens.lifetime, scopes)
 
     async def _end(self, session: AsyncSession, session_id: UUID, reason: str) -> None:

@@ -7,11 +7,12 @@ from novamind.errors import ValidationError
 from novamind.infrastructure.bootstrap import Foundation
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.accounts import Accounts
+from novamind.infrastructure.identity.assertions import HookClients
 from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.passkeys import Passkeys
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import AccountSeal, derived_key
-from novamind.infrastructure.identity.sessions import Lifetimes, LoginLimits, Sessions
+from novamind.infrastructure.identity.sessions import TOKEN_ENDPOINT, Lifetimes, LoginLimits, Sessions
 from novamind.infrastructure.identity.standing import Standing
 from novamind.infrastructure.identity.tokens import AccessTokens
 from novamind.settings import Settings
@@ -27,6 +28,7 @@ class Identity:
     tokens: AccessTokens
     access: AccessControl
     attempts: AttemptCounter
+    hook_clients: HookClients
 
 
 def open_identity(settings: Settings, foundation: Foundation, passwords: Passwords | None = None) -> Identity:
@@ -62,10 +64,13 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
             settings.login_failures_per_address,
             timedelta(seconds=settings.login_window_seconds),
         ),
+        token_endpoint=settings.public_url + TOKEN_ENDPOINT,
         second_factor_needed=settings.second_factor_needed,
     )
     access = AccessControl(database, standing, audit, seal, attempts, timedelta(seconds=settings.emergency_seconds))
-    return Identity(accounts, passkeys, sessions, tokens, access, attempts)
+    return Identity(
+        accounts, passkeys, sessions, tokens, access, attempts, HookClients(settings.cds_clients, database, attempts)
+    )
 
 
 def _token_secrets(settings: Settings, foundation: Foundation) -> tuple[bytes, ...]:
