@@ -326,5 +326,5 @@ def test_a_passkey_is_added_and_opens_the_login(walk: Any, live: Live) -> None:
     seen.go("button", "Use a passkey")
     seen.page.wait_for_url("**/account")
     assert seen.page.get_by_text("last used 20").count() == 1
-    (account,) = [one for one in live.run(accounts.users(None, None, 100)) if one.name == name]
+    (account,) = [one for one in live.run(accounts.users(None, None, 100, operator)) if one.name == name]
     assert account.second_factor

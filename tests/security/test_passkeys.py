@@ -81,7 +81,8 @@ def test_a13_a_genuine_key_is_added_proves_its_owner_and_is_asked_for_from_then_
     assert world.log_in(name, passkey=json.dumps(key.get(asked(world))))
     assert world.call("GET", "/api/v1/me", name).json()["second_factor"] is True
     assert world.call("GET", "/api/v1/me/passkeys", name).json()[0]["used_at"]
-    listed = world.run(world.house.identity.accounts.users(world.organisations[0], None, 10_000))
+    shell = world.house.operator("test")
+    listed = world.run(world.house.identity.accounts.users(world.organisations[0], None, 10_000, shell))
     assert [one.second_factor for one in listed if one.user_id == world.users[name]] == [True]
     (added,) = [one for one in world.audited("second_factor_added") if one["actor"] == str(world.users[name])]
     assert (added["outcome"], added["what"]) == ("success", "passkey")

@@ -151,8 +151,8 @@ async def _manage(house: House, caller: Principal) -> Access:
 @routes.get("/users", operation_id="listUsers")
 async def list_users(house: AtHome, caller: Caller, after: After = None, limit: Limit = 50) -> AccountPage:
     """List the accounts of your organisation; of all, if you belong to none."""
-    await _manage(house, caller)
-    found = await house.identity.accounts.users(caller.organisation_id, after, limit)
+    access = await _manage(house, caller)
+    found = await house.identity.accounts.users(caller.organisation_id, after, limit, access)
     items = [AccountBody.model_validate(one, from_attributes=True) for one in found]
     return AccountPage(items=items, next=found[-1].user_id if len(found) == limit else None)
 
@@ -273,7 +273,7 @@ async def change_password(house: AtHome, caller: Caller, new: NewPassword) -> No
 async def begin_second_factor(house: AtHome, caller: Caller) -> SecondFactor:
     """Draw the secret of a second factor; it counts once a code of it was confirmed."""
     _person(caller)
-    secret = await house.identity.accounts.begin_second_factor(caller.subject)
+    secret = await house.identity.accounts.begin_second_factor(caller.subject, access_of(caller, "identity"))
     return SecondFactor(secret=secret, uri=f"otpauth://totp/Novamind?secret={secret}&issuer=Novamind")
 
 

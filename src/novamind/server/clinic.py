@@ -357,9 +357,8 @@ class Clinic:
         case = Case(record, datetime.now(UTC).date())
         return Reading(case, await self._twin.generate_comprehensive_patient_insights(record.patient_id, case, options))
 
-    async def replayed(self, principal: Principal, patient_id: UUID) -> tuple[ForecastCheck, ...]:
-        """Whether a forecast from two weeks before the record's end would have held."""
-        record = await self.record(principal, patient_id)
+    async def replayed_of(self, record: PatientRecord) -> tuple[ForecastCheck, ...]:
+        """Whether a forecast from two weeks before the end of a record that was read would have held."""
         twin = PatientTwin(record)
         return await asyncio.to_thread(twin.replayed) if twin.case.instruments else ()
 

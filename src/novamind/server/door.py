@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from novamind.errors import AuthenticationError, NovamindError, ValidationError
+from novamind.infrastructure.audit import ORIGIN
 from novamind.infrastructure.identity.attempts import TooManyAttemptsError
 from novamind.infrastructure.identity.domain import Principal
 from novamind.infrastructure.logs import message
@@ -135,6 +136,7 @@ class Door:
         structlog.contextvars.bind_contextvars(
             request_id=request_id, correlation_id=given if _CORRELATION.fullmatch(given) else request_id
         )
+        _note_origin(scope)
         status = 0
 
         async def answer(sent: Message) -> None:
@@ -238,6 +240,7 @@ class Door:
         headers, request_id = Headers(scope=scope), str(uuid4())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id, correlation_id=request_id)
+        _note_origin(scope)
         at_home = self._known_host(headers) and headers.get("origin") in self._origins
         if not at_home or scope["query_string"]:
             await receive()
@@ -270,6 +273,12 @@ class _Budget:
         self._spent[principal.subject] += 1
         if self._spent[principal.subject] > self._limit:
             raise TooManyAttemptsError(60)
+
+
+def _note_origin(scope: Scope) -> None:
+    """Let the audit know whence the request comes."""
+    audit = cast("House", scope["app"].state.house).foundation.audit
+    ORIGIN.set(audit.origin(scope["client"][0]) if scope.get("client") else "unknown")
 
 
 def _template(scope: Scope) -> str:

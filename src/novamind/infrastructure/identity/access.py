@@ -108,6 +108,17 @@ class AccessControl:
         error = NotFoundError(_NO_PATIENT) if principal.may(permission) else AuthorizationError(_reason(principal))
         return {one: error if why is None else access_of(principal, why) for one, why in grounds.items()}
 
+    async def admit(self, principal: Principal, permission: Permission, action: str) -> None:
+        """Let pass what is about no patient, and tell the audit of it before it is done: who uses population twins.
+
+        Raises
+        ------
+        AuthorizationError
+            If the role, the token or a missing second factor does not allow it.
+        """
+        access = await self.permit(principal, permission)
+        await self._audit.append(Event(access=access, action=action, what="population", outcome="admitted"))
+
     async def refuse(self, principal: Principal, permission: Permission, patient_id: UUID) -> NoReturn:
         """Refuse what the permission alone would allow, such as a type of resource that a token is not for.
 

@@ -118,7 +118,9 @@ class Accounts:
             raise ValidationError("the user name is taken, or there is no such organisation") from error
         return user_id
 
-    async def users(self, organisation_id: UUID | None, after: UUID | None, limit: int) -> list[Account]:
+    async def users(
+        self, organisation_id: UUID | None, after: UUID | None, limit: int, access: Access
+    ) -> list[Account]:
         """Accounts of one organisation, or of all, in the order of their ids."""
         has_passkey = sa.exists().where(Passkey.user_id == User.user_id)
         query = sa.select(User, has_passkey).order_by(User.user_id).limit(limit)
@@ -128,6 +130,7 @@ class Accounts:
             query = query.where(User.user_id > after)
         async with self._database.snapshot() as session:
             rows = (await session.execute(query)).all()
+        await self._audit.append(Event(access=access, action="read", what="user", count=len(rows)))
         return [self._account(user, passkey) for user, passkey in rows]
 
     async def change_role(self, user_id: UUID, role: Role, access: Access, within: UUID | None) -> None:
@@ -144,7 +147,7 @@ class Accounts:
         """Shut an account; whoever is logged in is logged out."""
         await self._change(user_id, {"disabled_at": datetime.now(UTC)}, access, "disabled", within)
 
-    async def begin_second_factor(self, user_id: UUID) -> str:
+    async def begin_second_factor(self, user_id: UUID, access: Access) -> str:
         """Draw a TOTP secret (RFC 6238) for an authenticator app; counts once a code of it was confirmed.
 
         Raises
@@ -160,6 +163,8 @@ class Accounts:
                 .values(totp_secret=self._seal.seal(secret, "users.totp_secret", user_id), totp_step=None)
                 .returning(User.user_id)
             )
+            if changed is not None:
+                await self._told(session, access, "second_factor_begun", "user", user_id)
         if changed is None:
             raise ValidationError("a second factor is in use already; ask an administrator to take it away first")
         return secret
@@ -174,11 +179,14 @@ class Accounts:
         """
         async with self._database.transaction() as session:
             user = await session.get_one(User, principal.subject)
-            if user.totp_confirmed_at is not None or not await self.use_code(session, user, code):
-                raise ValidationError("the one-time code is wrong; begin anew if your app lost the secret")
-            user.totp_confirmed_at = datetime.now(UTC)
-            await second_factor_proved(session, principal)
-            await self._told(session, access, "second_factor_added", "user", principal.subject)
+            right = user.totp_confirmed_at is None and await self.use_code(session, user, code)
+            if right:
+                user.totp_confirmed_at = datetime.now(UTC)
+                await second_factor_proved(session, principal)
+            outcome = "success" if right else "denied"
+            await self._told(session, access, "second_factor_added", "user", principal.subject, outcome)
+        if not right:
+            raise ValidationError("the one-time code is wrong; begin anew if your app lost the secret")
 
     async def remove_second_factor(self, user_id: UUID, access: Access, within: UUID | None) -> None:
         """Take codes and passkeys away, so that the person can set up others."""
@@ -272,18 +280,20 @@ class Accounts:
         key_id, secret, now = uuid4(), API_KEY_PREFIX + new_secret(), datetime.now(UTC)
         async with self._database.transaction() as session:
             client = await session.get(OAuthClient, client_id)
-            if client is None or client.role is None or within not in (None, client.organisation_id):
-                raise NotFoundError("there is no machine's client of this id")
-            await session.execute(
-                sa.insert(ApiKey).values(
-                    digest=digest(secret),
-                    key_id=key_id,
-                    client_id=client_id,
-                    created_at=now,
-                    expires_at=now + lifetime,
+            found = client is not None and client.role is not None and within in (None, client.organisation_id)
+            if found:
+                await session.execute(
+                    sa.insert(ApiKey).values(
+                        digest=digest(secret),
+                        key_id=key_id,
+                        client_id=client_id,
+                        created_at=now,
+                        expires_at=now + lifetime,
+                    )
                 )
-            )
-            await self._told(session, access, "write", "api_key", key_id)
+            await self._told(session, access, "write", "api_key", key_id, "success" if found else "not_found")
+        if not found:
+            raise NotFoundError("there is no machine's client of this id")
         return key_id, secret
 
     async def revoke_api_key(self, key_id: UUID, access: Access, within: UUID | None) -> None:
@@ -298,9 +308,10 @@ class Accounts:
                 .values(revoked_at=datetime.now(UTC))
                 .returning(ApiKey.key_id)
             )
-            if ended is None:
-                raise NotFoundError("there is no API key of this id")
-            await self._told(session, access, "revoked", "api_key", key_id)
+            outcome = "success" if ended is not None else "not_found"
+            await self._told(session, access, "revoked", "api_key", key_id, outcome)
+        if ended is None:
+            raise NotFoundError("there is no API key of this id")
 
     async def require_clinician(self, user_id: UUID, within: UUID | None) -> None:
         """Refuse what is no clinician's account of this organisation.
@@ -334,19 +345,23 @@ class Accounts:
         if within is not None:
             query = query.where(User.organisation_id == within)
         async with self._database.transaction() as session:
-            if await session.scalar(query.values(**values).returning(User.user_id)) is None:
-                raise NotFoundError("there is no user of this id")
-            for change in also:
-                await session.execute(change)
-            await session.execute(
-                sa.update(Session)
-                .where(Session.user_id == user_id, Session.ended_at.is_(None))
-                .values(ended_at=now, end_reason=action)
-            )
-            await self._told(session, access, action, "user", user_id)
+            found = await session.scalar(query.values(**values).returning(User.user_id)) is not None
+            if found:
+                for change in also:
+                    await session.execute(change)
+                await session.execute(
+                    sa.update(Session)
+                    .where(Session.user_id == user_id, Session.ended_at.is_(None))
+                    .values(ended_at=now, end_reason=action)
+                )
+            await self._told(session, access, action, "user", user_id, "success" if found else "not_found")
+        if not found:
+            raise NotFoundError("there is no user of this id")
 
-    async def _told(self, session: AsyncSession, access: Access, action: str, what: str, reference: UUID) -> None:
-        event = Event(access=access, action=action, what=what, references=[str(reference)])
+    async def _told(
+        self, session: AsyncSession, access: Access, action: str, what: str, reference: UUID, outcome: str = "success"
+    ) -> None:
+        event = Event(access=access, action=action, what=what, outcome=outcome, references=[str(reference)])
         await self._audit.append_within(session, event)
 
     def _account(self, row: User, passkey: bool) -> Account:

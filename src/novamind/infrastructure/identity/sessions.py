@@ -122,8 +122,9 @@ def access_of(principal: Principal, purpose: str) -> Access:
 
 
 def correlation_id() -> str:
-    """The id that joins the log lines and audit entries of one request."""
-    return str(structlog.contextvars.get_contextvars().get("correlation_id", "none"))
+    """The id that joins the log lines and audit entries of one request: ours, which no caller can choose."""
+    known = structlog.contextvars.get_contextvars()
+    return str(known.get("request_id") or known.get("correlation_id", "none"))
 
 
 class Sessions:

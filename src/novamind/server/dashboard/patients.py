@@ -76,7 +76,7 @@ async def insights(request: Request, house: AtHome, caller: Caller, patient_id: 
 async def tracking(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
     """Whether forecasts held."""
     reading = await house.clinic.reading(caller, patient_id, _LIST)
-    replayed = await house.clinic.replayed(caller, patient_id)
+    replayed = await house.clinic.replayed_of(reading.case.record)
     checks = (*reading.insights.tracking, *replayed)
     return page(request, "tracking.html", {"patient_id": patient_id, "checks": checks})
 
