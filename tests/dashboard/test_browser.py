@@ -10,7 +10,7 @@ import pytest
 
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
 from novamind.infrastructure.patient_store import Identity
-from novamind.records import MedicationCourse
+from novamind.records import MedicationCourse, read_fhir
 from tests.dashboard.conftest import Live
 from tests.dashboard.test_pages import ABOUT_ONE, IMAGE, SCRIPT, table
 
@@ -187,9 +187,12 @@ def test_errors_are_pages_too(walk: Any) -> None:
 
 
 def test_d13_what_somebody_wrote_does_not_run(walk: Any, live: Live) -> None:
-    """D13 of the attack plan: sixty payloads in every field that takes text, on every page that shows it."""
+    """D13 of the attack plan: sixty payloads in every field that takes text, on every page that shows it.
+
+    Names, identifiers, medications; notes, conditions, allergies and narratives that came as FHIR; GraphQL's errors.
+    """
     assert len(PAYLOADS) >= 60
-    patient_id = live.run(_hostile(live))
+    patient_id, named = live.run(_hostile(live))
     seen = walk()
     seen.log_in("demo")
     seen.page.wait_for_selector(LOADED)
@@ -197,6 +200,26 @@ def test_d13_what_somebody_wrote_does_not_run(walk: Any, live: Live) -> None:
         seen.page.goto(f"{live.address}/patients/{patient_id}{path}")
         seen.page.wait_for_load_state("load")
         assert seen.page.evaluate("typeof window.pwned") == "undefined", path
+    for path in ("", f"/{named}"):
+        seen.page.goto(f"{live.address}/patients{path}")
+        seen.page.wait_for_selector(LOADED)
+        assert seen.page.evaluate("typeof window.pwned") == "undefined", path
+        shown = seen.page.inner_text("main")
+        assert " ".join(" ".join(PAYLOADS).split()) in " ".join(shown.split()), path
+    told = seen.page.evaluate(
+        """async payloads => { const said = [];
+             for (const one of payloads) {
+               const options = {method: "POST", headers: {"Content-Type": "application/json"},
+                                body: JSON.stringify({query: `{ patient(id: "${one}") { ${one} } }`})};
+               const answer = await fetch("/graphql", options);
+               said.push([answer.headers.get("Content-Type"), await answer.text()]); }
+             return said; }""",
+        PAYLOADS[-25:],
+    )
+    assert len(told) == 25
+    assert all(kind.startswith("application/json") and _RUN not in text for kind, text in told), told
+    assert all("status of 400" in said for said in seen.wrong), seen.wrong  # the browser tells of the status itself
+    seen.wrong.clear()
     seen.page.goto(f"{live.address}/patients/{patient_id}")
     seen.page.wait_for_selector(LOADED)
     assert seen.page.get_by_role("heading", name=SCRIPT, exact=True).is_visible()
@@ -218,7 +241,7 @@ def test_d13_the_browser_would_run_what_is_not_escaped(chromium: Any) -> None:
     page.close()
 
 
-async def _hostile(live: Live) -> UUID:
+async def _hostile(live: Live) -> tuple[UUID, UUID]:
     import sqlalchemy as sa
 
     from novamind.infrastructure.identity.tables import User
@@ -231,7 +254,27 @@ async def _hostile(live: Live) -> UUID:
     patient_id: UUID = await house.clinic.register(clinician, Identity({"mrn": IMAGE}, {"name": SCRIPT}))
     for drug in (SCRIPT, IMAGE, *PAYLOADS):
         await house.clinic.add_medication(clinician, patient_id, MedicationCourse(drug, None))
-    return patient_id
+    found = read_fhir({"resourceType": "Bundle", "type": "collection", "entry": list(_hostile_resources())})
+    await house.clinic.import_fhir(clinician, patient_id, found, None)
+    everything_said = " ".join(PAYLOADS)
+    named: UUID = await house.clinic.register(clinician, Identity({"mrn": everything_said}, {"name": everything_said}))
+    return patient_id, named
+
+
+def _hostile_resources() -> Iterator[dict[str, Any]]:
+    narrative = {"status": "generated", "div": f"<div xmlns='http://www.w3.org/1999/xhtml'>{''.join(PAYLOADS)}</div>"}
+    subject, when = {"reference": "Patient/p"}, "2026-03-01T08:00:00+01:00"
+    yield {"resource": {"resourceType": "Patient", "id": "p", "text": narrative, "name": [{"text": SCRIPT}]}}
+    score = {"code": {"coding": [{"system": "http://loinc.org", "code": "44261-6"}], "text": SCRIPT}}
+    score |= {"valueQuantity": {"value": 9, "unit": SCRIPT}, "status": "final", "note": [{"text": SCRIPT}]}
+    yield {
+        "resource": {"resourceType": "Observation", "text": narrative, "subject": subject, "effectiveDateTime": when}
+        | score
+    }
+    for one in PAYLOADS:
+        said = {"code": {"text": one}, "text": narrative, "note": [{"text": one}]}
+        yield {"resource": {"resourceType": "Condition", "subject": subject} | said}
+        yield {"resource": {"resourceType": "AllergyIntolerance", "patient": subject} | said}
 
 
 def test_a_file_is_dropped_and_one_is_chosen(walk: Any, tmp_path: Path) -> None:
