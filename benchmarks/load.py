@@ -147,7 +147,7 @@ async def measure(connections: list[Connection], requests: Any, seconds: float) 
 
 
 @contextmanager
-def served(words: list[str], port: int, environment: dict[str, str]) -> Iterator[None]:
+def served(words: list[str], port: int, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(words, env=os.environ | environment, stdout=subprocess.DEVNULL)
     try:
         for _ in range(600):
@@ -158,7 +158,7 @@ def served(words: list[str], port: int, environment: dict[str, str]) -> Iterator
                 break
             except OSError:
                 time.sleep(0.1)
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait()

@@ -141,6 +141,9 @@ def test_a_clinician_walks_every_page(walk: Any) -> None:
     for folded in page.locator("details:not([open]) > summary").all()[:2]:
         if folded.is_visible():
             folded.click()
+    page.get_by_role("button", name="Withdraw consent to research").click()
+    page.locator("#consents-part strong").wait_for()
+    assert page.get_by_role("button", name="Withdraw consent to research").count() == 0
     seen.accessible()
     seen.go("link", "Add data")
     seen.accessible()
@@ -149,6 +152,48 @@ def test_a_clinician_walks_every_page(walk: Any) -> None:
     seen.go("button", "Log out")
     page.get_by_role("heading", name="You are logged out").wait_for()
     seen.accessible()
+
+
+def test_an_administrator_registers_somebody_who_opens_a_record_in_an_emergency(walk: Any, live: Live) -> None:
+    name, password = f"dr.{uuid4().hex[:8]}", uuid4().hex
+    seen = walk()
+    page = seen.page
+    seen.log_in("demo-admin")
+    page.get_by_role("heading", name="Register somebody").wait_for()
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("First password").fill(password)
+    page.get_by_role("combobox", name="Role").select_option("clinician")
+    seen.go("button", "Register")
+    assert page.get_by_role("row", name=name).inner_text().split()[:4] == [name, "clinician", "none", "open"]
+    seen.accessible()
+    seen.go("button", "Log out")
+    live.passwords[name] = password
+    seen.log_in(name)
+    page.get_by_text("You treat nobody yet").wait_for()
+    patient_id = live.run(_anybody(live))
+    page.get_by_text("Emergency: open the record").click()
+    page.get_by_label("Patient id").fill(str(patient_id))
+    page.get_by_label("Reason").fill("unconscious in the corridor")
+    seen.accessible()
+    seen.go("button", "Open in an emergency")
+    page.wait_for_selector(LOADED)
+    assert page.get_by_role("heading", level=1).inner_text() != "Patients"
+    assert "to read, until" in page.inner_text("main")
+    assert page.get_by_role("link", name="Add data").count() == 0
+    assert page.get_by_role("button", name="Withdraw").count() == 0
+    seen.go("button", "Log out")
+    seen.log_in("demo-admin")
+    seen.go("button", f"Shut the account of {name}")
+    assert "shut" in page.get_by_role("row", name=name).inner_text()
+
+
+async def _anybody(live: Live) -> UUID:
+    import sqlalchemy as sa
+
+    from novamind.infrastructure.tables import Patient
+
+    async with live.app.state.house.foundation.database.snapshot() as session:
+        return (await session.scalars(sa.select(Patient.patient_id).limit(1))).one()
 
 
 def test_an_analyst_walks_every_page(walk: Any, tmp_path: Path) -> None:
@@ -248,7 +293,8 @@ async def _hostile(live: Live) -> tuple[UUID, UUID]:
 
     house = live.app.state.house
     async with house.foundation.database.snapshot() as session:
-        user = (await session.scalars(sa.select(User).where(User.role == "clinician"))).one()
+        clinicians = sa.select(User).where(User.role == "clinician").order_by(User.created_at)
+        user = (await session.scalars(clinicians.limit(1))).one()
     everything = frozenset(Permission)
     clinician = Principal(user.user_id, uuid4(), Role.CLINICIAN, user.organisation_id, None, everything)
     patient_id: UUID = await house.clinic.register(clinician, Identity({"mrn": IMAGE}, {"name": SCRIPT}))
@@ -344,7 +390,7 @@ def test_it_works_without_javascript(walk: Any) -> None:
 
 
 def test_a_passkey_is_added_and_opens_the_login(walk: Any, live: Live) -> None:
-    """A virtual authenticator of Chromium, which verifies its owner, at the real pages."""
+    """A13: a virtual authenticator of Chromium, which verifies its owner, at the real pages."""
     seen = walk()
     devices = seen.context.new_cdp_session(seen.page)
     devices.send("WebAuthn.enable")
@@ -354,7 +400,7 @@ def test_a_passkey_is_added_and_opens_the_login(walk: Any, live: Live) -> None:
     accounts = live.app.state.house.identity.accounts
     operator = live.app.state.house.operator("test")
     name, password = f"passkey-{uuid4().hex}", uuid4().hex
-    live.run(accounts.add_user(name, password, Role.ADMIN, operator))
+    live.run(accounts.add_user(name, password, Role.RESEARCHER, operator))
     live.passwords[name] = password
     seen.log_in(name)
     seen.page.goto(f"{live.address}/account")

@@ -115,6 +115,7 @@ PAGES: dict[str, list[Told]] = {
     "changes": [*RECORD, ("read", "symptom_report")],
     "insights": RECORD,
     "tracking": RECORD,
+    "consents": [("read", "consent")],
     "audit": [("read", "audit")],
     "form": [("read", "identity")],
 }
