@@ -268,8 +268,24 @@ def test_a_key_in_the_database_opens_for_its_account_alone(world: World) -> None
 
     world.run(moved())
     stolen.user = world.users[name].bytes
-    assert log_in(world, name, stolen.get(asked(world))) in (401, 422)
-    assert world.audited("login", "success")[-1]["actor"] != str(world.users[name])
+    assert log_in(world, name, stolen.get(asked(world))) == 401
+    assert world.audited("login")[-1]["outcome"] == "denied"
+
+
+def test_a_machine_has_no_second_factor(world: World) -> None:
+    body = {"name": f"analyst {uuid4().hex}", "role": "analyst"}
+    made = world.call("POST", "/api/v1/clients", "admin", json=body).json()
+    given = {"client_id": made["id"], "client_secret": made["secret"]}
+    for token in ("service1", world.token(grant_type="client_credentials", **given).json()["access_token"]):
+        for method, path, sent in (
+            ("GET", "options", None),
+            ("POST", "", {"credential": {}}),
+            ("DELETE", str(uuid4()), None),
+        ):
+            at = f"/api/v1/me/passkeys/{path}".rstrip("/")
+            assert world.call(method, at, token, json=sent).status_code in (404, 422), at
+        confirm = {"code": "123456"}
+        assert world.call("POST", "/api/v1/me/second-factor/confirm", token, json=confirm).status_code == 422
 
 
 def test_an_account_goes_with_its_patient(world: World) -> None:

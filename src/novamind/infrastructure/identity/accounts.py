@@ -178,9 +178,9 @@ class Accounts:
             If the code is wrong or none was begun.
         """
         async with self._database.transaction() as session:
-            user = await session.get_one(User, principal.subject)
-            right = user.totp_confirmed_at is None and await self.use_code(session, user, code)
-            if right:
+            user = await session.get(User, principal.subject)
+            right = user is not None and user.totp_confirmed_at is None and await self.use_code(session, user, code)
+            if user is not None and right:
                 user.totp_confirmed_at = datetime.now(UTC)
                 await second_factor_proved(session, principal)
             outcome = "success" if right else "denied"

@@ -45,7 +45,7 @@ from webauthn.helpers.structs import (
 )
 from webauthn.registration.verify_registration_response import VerifiedRegistration
 
-from novamind.errors import NotFoundError, ValidationError
+from novamind.errors import DataProcessingError, NotFoundError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database
 from novamind.infrastructure.identity.attempts import AttemptCounter
@@ -106,12 +106,14 @@ class Passkeys:
         Raises
         ------
         ValidationError
-            If the server is reached by an address without a name, for which browsers make no passkeys.
+            If the server is reached by an address without a name, for which browsers make no passkeys, or by a machine.
         """
         self._require_name()
         async with self._database.snapshot() as session:
-            user = await session.get_one(User, principal.subject)
+            user = await session.get(User, principal.subject)
             rows = await self._of(session, principal.subject)
+        if user is None:
+            raise ValidationError("a machine has no passkeys")
         name = self._seal.open(user.name, "users.name", user.user_id)
         options = generate_registration_options(
             rp_id=self._relying_party,
@@ -180,7 +182,7 @@ class Passkeys:
                 credential_current_sign_count=row.sign_count,
                 require_user_verification=True,
             )
-        except _REFUSALS:
+        except (*_REFUSALS, DataProcessingError):  # the last: a stored key that somebody altered or moved
             return False
         moved = await session.scalar(
             sa.update(Passkey)
@@ -213,9 +215,9 @@ class Passkeys:
             If nothing else would be left: only an administrator takes the last one away.
         """
         async with self._database.transaction() as session:
-            user = await session.get_one(User, principal.subject, with_for_update=True)
+            user = await session.get(User, principal.subject, with_for_update=True)
             rows = await self._of(session, principal.subject)
-            if passkey_id not in {row.passkey_id for row in rows}:
+            if user is None or passkey_id not in {row.passkey_id for row in rows}:
                 raise NotFoundError("there is no passkey of this id")
             if len(rows) == 1 and user.totp_confirmed_at is None:
                 raise ValidationError("this is your only second factor; add another first, or ask an administrator")
