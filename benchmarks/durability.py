@@ -4,6 +4,8 @@
 outbox event) beside bare SQLAlchemy inserts of the same report into the same database with the same durability, in the
 same run; and audited reading of a patient's 30 newest reports beside a bare query.
 ``kills``: a process is killed with SIGKILL while it stores reports, and while it rotates keys, many times over.
+``served_kills``: ``novamind serve`` is killed with SIGKILL, many times over, while machines send reports over HTTP;
+what was not acknowledged is sent again under its idempotency key when the server is back.
 ``audit``: CPU time to append an entry, and to verify a long chain.
 
     python benchmarks/durability.py one_caller eight_callers kills audit --kills 50
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import sqlalchemy as sa
 
 from novamind.infrastructure.audit import Access, Event
@@ -39,6 +42,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "security.md"
 ACCESS = Access(actor="benchmark", role="service", purpose="benchmark", correlation_id="1")
 REPORT = {"symptom": "PHQ-9", "value": 17, "timestamp": "2026-03-01T08:00:00+01:00", "note": "slept badly"}
 TOMORROW = timedelta(days=1)
+SECTIONS = ("one_caller", "eight_callers", "kills", "served_kills", "audit")
+MACHINES = 16
 
 bare = sa.Table(
     "bare_reports",
@@ -194,6 +199,93 @@ async def kills(settings: Settings, count: int) -> dict[str, Any]:
     }
 
 
+async def served_kills(settings: Settings, count: int) -> dict[str, Any]:
+    """In the end every report that was sent is there exactly once, and whatever was acknowledged is there."""
+    from load import free_port, served
+    from novamind.infrastructure.identity.domain import Role
+    from novamind.infrastructure.identity.sessions import ClientProof
+    from novamind.server.house import open_house
+
+    chance, port = random.Random(0), free_port()  # noqa: S311
+    settings = settings.model_copy(update={"public_url": f"http://127.0.0.1:{port}", "access_token_seconds": 3600})
+    async with open_house(settings) as house:
+        shell = house.operator("benchmark")
+        organisation = await house.foundation.store.add_organisation("Clinic", shell)
+        patient_id = await house.foundation.store.register(organisation, Identity({}, {}), shell)
+        tokens = []
+        for number in range(MACHINES):  # each may send 1200 requests a minute
+            client = await house.identity.accounts.add_client(
+                f"gateway {number}", shell, role=Role.SERVICE, organisation_id=organisation
+            )
+            proof = ClientProof(client.client_id, str(client.secret), "", "127.0.0.1")
+            tokens.append((await house.identity.sessions.client_credentials(proof, None)).access_token)
+    environment = {
+        "NOVAMIND_DATABASE_URL": settings.database_url.get_secret_value(),
+        "NOVAMIND_KEY_FILE": str(settings.key_file),
+        "NOVAMIND_PUBLIC_URL": settings.public_url,
+        "NOVAMIND_ACCESS_TOKEN_SECONDS": "3600",
+        "NOVAMIND_LOG_LEVEL": "ERROR",
+    }
+    words = [str(Path(sys.executable).with_name("novamind")), "serve", "--port", str(port), "--no-demo"]
+    acknowledged: dict[int, set[str]] = {}
+    again, rates = 0, []
+    ended = asyncio.Event()
+
+    async def machine(number: int) -> None:
+        nonlocal again
+        headers, n = {"Authorization": f"Bearer {tokens[number]}"}, number
+        async with httpx.AsyncClient(headers=headers, timeout=60) as client:
+            while not ended.is_set():
+                when = (datetime(2000, 1, 1, tzinfo=UTC) + timedelta(minutes=n)).isoformat()
+                body = {"reports": [{"symptom": one, "timestamp": when, "value": 9} for one in ("PHQ-9", "GAD-7")]}
+                try:
+                    answer = await client.post(
+                        f"{settings.public_url}/api/v1/patients/{patient_id}/reports",
+                        headers={"Idempotency-Key": f"request-{n}"},
+                        json=body,
+                    )
+                except httpx.TransportError:
+                    again += 1
+                    await asyncio.sleep(0.1)
+                    continue
+                if answer.status_code == 201:
+                    acknowledged[n] = set(answer.json()["ids"])
+                    n += MACHINES
+                else:
+                    await asyncio.sleep(0.1)
+
+    machines = [asyncio.create_task(machine(number)) for number in range(MACHINES)]
+    for life in range(count + 1):
+        with served(words, port, environment) as process:
+            before, began = len(acknowledged), time.monotonic()
+            while len(acknowledged) < before + 20:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(chance.uniform(0.0, 1.5))
+            rates.append((len(acknowledged) - before) / (time.monotonic() - began))
+            if life < count:
+                process.send_signal(signal.SIGKILL)
+                print("killed", life + 1, len(acknowledged), flush=True)
+            else:
+                ended.set()
+                await asyncio.gather(*machines)
+    async with open_foundation(settings) as here:
+        stored: dict[str, set[str]] = {}
+        for record in await here.store.read(patient_id, Kind.SYMPTOM_REPORT, ACCESS):
+            stored.setdefault(record.content["timestamp"], set()).add(str(record.record_id))  # type: ignore[index]
+        intact = (await here.audit.verify()).intact
+    kept = {one for ids in stored.values() for one in ids}
+    return {
+        "kills": count,
+        "acknowledged_requests": len(acknowledged),
+        "per_second_median": round(sorted(rates)[len(rates) // 2], 1),
+        "sent_again": again,
+        "acknowledged_and_lost": sum(not ids <= kept for ids in acknowledged.values()),
+        "stored_twice_or_by_halves": sum(len(ids) != 2 for ids in stored.values()),
+        "stored_and_not_acknowledged": len(stored) - len(acknowledged),
+        "audit_intact": intact,
+    }
+
+
 async def audit(settings: Settings, entries: int) -> dict[str, Any]:
     """CPU seconds to verify a chain, and to append one entry."""
     event = Event(access=ACCESS, action="read", what="note", patient_id=uuid4())
@@ -237,12 +329,22 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
                     f" {kill['stored_by_halves']} by halves, {kill['unreadable_after_a_kill']} unreadable",
                 ]
             )
+        if "served_kills" in its:
+            kill = its["served_kills"]
+            rows.append(
+                [
+                    f"{database}: the server killed {kill['kills']} times"
+                    f" under {kill['per_second_median']:.0f} requests a second",
+                    f"of {kill['acknowledged_requests']:,} acknowledged requests {kill['acknowledged_and_lost']} lost,"
+                    f" {kill['stored_twice_or_by_halves']} stored twice or by halves",
+                ]
+            )
     return {"durability": markdown(["what", "measured"], rows)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="+", choices=["one_caller", "eight_callers", "kills", "audit"])
+    parser.add_argument("sections", nargs="+", choices=SECTIONS)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0)
@@ -260,6 +362,7 @@ def main() -> None:
                     "one_caller": lambda settings=settings: rates(settings, options.rounds, options.seconds, 1),
                     "eight_callers": lambda settings=settings: rates(settings, options.rounds, options.seconds, 8),
                     "kills": lambda settings=settings: kills(settings, options.kills),
+                    "served_kills": lambda settings=settings: served_kills(settings, options.kills),
                     "audit": lambda settings=settings: audit(settings, 100_000),
                 }[section]
                 results.setdefault(name, {})[section] = asyncio.run(work())

@@ -147,7 +147,7 @@ async def measure(connections: list[Connection], requests: Any, seconds: float) 
 
 
 @contextmanager
-def served(words: list[str], port: int, environment: dict[str, str]) -> Iterator[None]:
+def served(words: list[str], port: int, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(words, env=os.environ | environment, stdout=subprocess.DEVNULL)
     try:
         for _ in range(600):
@@ -158,7 +158,7 @@ def served(words: list[str], port: int, environment: dict[str, str]) -> Iterator
                 break
             except OSError:
                 time.sleep(0.1)
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait()
@@ -173,7 +173,7 @@ def free_port() -> int:
 async def prepared(settings: Any) -> dict[str, Any]:
     """A clinic with patients, simulated people for the insights, and machines with tokens."""
     from novamind.infrastructure.identity.domain import Role
-    from novamind.infrastructure.identity.sessions import access_of
+    from novamind.infrastructure.identity.sessions import ClientProof, access_of
     from novamind.infrastructure.patient_store import Identity, Kind
     from novamind.server.house import open_house
     from novamind.twin.simulated import simulated_record
@@ -187,7 +187,7 @@ async def prepared(settings: Any) -> dict[str, Any]:
                 f"gateway {number}", access, role=Role.SERVICE, organisation_id=organisation
             )
             given = await house.identity.sessions.client_credentials(
-                client.client_id, str(client.secret), None, "127.0.0.1"
+                ClientProof(client.client_id, str(client.secret), "", "127.0.0.1"), None
             )
             tokens.append(given.access_token)
         principal = await house.identity.sessions.authenticate(tokens[0])

@@ -112,6 +112,10 @@ class Settings(BaseSettings):
     allowed_origins: tuple[str, ...] = Field(
         default=(), description="Web origins, as JSON, beside its own that may open WebSockets or send forms."
     )
+    cds_clients: Path | None = Field(
+        default=None,
+        description="JSON file of EHRs that sign their own CDS Hooks tokens: issuer to {'jwks': ..., 'jku': ...}.",
+    )
     access_token_seconds: int = Field(default=300, ge=1, le=3600, description="For how long an access token lives.")
     session_idle_seconds: int = Field(default=1800, ge=1, description="Silence after which a session ends.")
     session_seconds: int = Field(default=12 * 3600, ge=1, description="Age at which a session ends in any case.")

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import crowd  # noqa: E402
 import durability  # noqa: E402
 import early_warning  # noqa: E402
 import wearables  # noqa: E402
@@ -16,7 +17,7 @@ from tables import fill  # noqa: E402
 
 
 @pytest.mark.parametrize(
-    ("page", "benchmarks"), [(wearables.PAGE, (wearables, early_warning)), (durability.PAGE, (durability,))]
+    ("page", "benchmarks"), [(wearables.PAGE, (wearables, early_warning)), (durability.PAGE, (durability, crowd))]
 )
 def test_docs_hold_the_stored_results(tmp_path: Path, page: Path, benchmarks: tuple[object, ...]) -> None:
     stored: dict[str, str] = {}

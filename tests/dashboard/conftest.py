@@ -89,7 +89,7 @@ class Live:
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder: Path = tmp_path_factory.mktemp("live")
     held = socket.create_server(("127.0.0.1", 0))
-    address = f"http://127.0.0.1:{held.getsockname()[1]}"
+    address = f"http://localhost:{held.getsockname()[1]}"  # passkeys need a name
     settings = Settings(
         database_url=f"sqlite:///{folder}/novamind.db",  # type: ignore[arg-type]
         key_file=folder / "keys.json",

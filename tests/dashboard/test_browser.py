@@ -10,7 +10,7 @@ import pytest
 
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
 from novamind.infrastructure.patient_store import Identity
-from novamind.records import MedicationCourse
+from novamind.records import MedicationCourse, read_fhir
 from tests.dashboard.conftest import Live
 from tests.dashboard.test_pages import ABOUT_ONE, IMAGE, SCRIPT, table
 
@@ -141,6 +141,9 @@ def test_a_clinician_walks_every_page(walk: Any) -> None:
     for folded in page.locator("details:not([open]) > summary").all()[:2]:
         if folded.is_visible():
             folded.click()
+    page.get_by_role("button", name="Withdraw consent to research").click()
+    page.locator("#consents-part strong").wait_for()
+    assert page.get_by_role("button", name="Withdraw consent to research").count() == 0
     seen.accessible()
     seen.go("link", "Add data")
     seen.accessible()
@@ -149,6 +152,48 @@ def test_a_clinician_walks_every_page(walk: Any) -> None:
     seen.go("button", "Log out")
     page.get_by_role("heading", name="You are logged out").wait_for()
     seen.accessible()
+
+
+def test_an_administrator_registers_somebody_who_opens_a_record_in_an_emergency(walk: Any, live: Live) -> None:
+    name, password = f"dr.{uuid4().hex[:8]}", uuid4().hex
+    seen = walk()
+    page = seen.page
+    seen.log_in("demo-admin")
+    page.get_by_role("heading", name="Register somebody").wait_for()
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("First password").fill(password)
+    page.get_by_role("combobox", name="Role").select_option("clinician")
+    seen.go("button", "Register")
+    assert page.get_by_role("row", name=name).inner_text().split()[:4] == [name, "clinician", "none", "open"]
+    seen.accessible()
+    seen.go("button", "Log out")
+    live.passwords[name] = password
+    seen.log_in(name)
+    page.get_by_text("You treat nobody yet").wait_for()
+    patient_id = live.run(_anybody(live))
+    page.get_by_text("Emergency: open the record").click()
+    page.get_by_label("Patient id").fill(str(patient_id))
+    page.get_by_label("Reason").fill("unconscious in the corridor")
+    seen.accessible()
+    seen.go("button", "Open in an emergency")
+    page.wait_for_selector(LOADED)
+    assert page.get_by_role("heading", level=1).inner_text() != "Patients"
+    assert "to read, until" in page.inner_text("main")
+    assert page.get_by_role("link", name="Add data").count() == 0
+    assert page.get_by_role("button", name="Withdraw").count() == 0
+    seen.go("button", "Log out")
+    seen.log_in("demo-admin")
+    seen.go("button", f"Shut the account of {name}")
+    assert "shut" in page.get_by_role("row", name=name).inner_text()
+
+
+async def _anybody(live: Live) -> UUID:
+    import sqlalchemy as sa
+
+    from novamind.infrastructure.tables import Patient
+
+    async with live.app.state.house.foundation.database.snapshot() as session:
+        return (await session.scalars(sa.select(Patient.patient_id).limit(1))).one()
 
 
 def test_an_analyst_walks_every_page(walk: Any, tmp_path: Path) -> None:
@@ -187,9 +232,12 @@ def test_errors_are_pages_too(walk: Any) -> None:
 
 
 def test_d13_what_somebody_wrote_does_not_run(walk: Any, live: Live) -> None:
-    """D13 of the attack plan: sixty payloads in every field that takes text, on every page that shows it."""
+    """D13 of the attack plan: sixty payloads in every field that takes text, on every page that shows it.
+
+    Names, identifiers, medications; notes, conditions, allergies and narratives that came as FHIR; GraphQL's errors.
+    """
     assert len(PAYLOADS) >= 60
-    patient_id = live.run(_hostile(live))
+    patient_id, named = live.run(_hostile(live))
     seen = walk()
     seen.log_in("demo")
     seen.page.wait_for_selector(LOADED)
@@ -197,6 +245,26 @@ def test_d13_what_somebody_wrote_does_not_run(walk: Any, live: Live) -> None:
         seen.page.goto(f"{live.address}/patients/{patient_id}{path}")
         seen.page.wait_for_load_state("load")
         assert seen.page.evaluate("typeof window.pwned") == "undefined", path
+    for path in ("", f"/{named}"):
+        seen.page.goto(f"{live.address}/patients{path}")
+        seen.page.wait_for_selector(LOADED)
+        assert seen.page.evaluate("typeof window.pwned") == "undefined", path
+        shown = seen.page.inner_text("main")
+        assert " ".join(" ".join(PAYLOADS).split()) in " ".join(shown.split()), path
+    told = seen.page.evaluate(
+        """async payloads => { const said = [];
+             for (const one of payloads) {
+               const options = {method: "POST", headers: {"Content-Type": "application/json"},
+                                body: JSON.stringify({query: `{ patient(id: "${one}") { ${one} } }`})};
+               const answer = await fetch("/graphql", options);
+               said.push([answer.headers.get("Content-Type"), await answer.text()]); }
+             return said; }""",
+        PAYLOADS[-25:],
+    )
+    assert len(told) == 25
+    assert all(kind.startswith("application/json") and _RUN not in text for kind, text in told), told
+    assert all("status of 400" in said for said in seen.wrong), seen.wrong  # the browser tells of the status itself
+    seen.wrong.clear()
     seen.page.goto(f"{live.address}/patients/{patient_id}")
     seen.page.wait_for_selector(LOADED)
     assert seen.page.get_by_role("heading", name=SCRIPT, exact=True).is_visible()
@@ -218,20 +286,41 @@ def test_d13_the_browser_would_run_what_is_not_escaped(chromium: Any) -> None:
     page.close()
 
 
-async def _hostile(live: Live) -> UUID:
+async def _hostile(live: Live) -> tuple[UUID, UUID]:
     import sqlalchemy as sa
 
     from novamind.infrastructure.identity.tables import User
 
     house = live.app.state.house
     async with house.foundation.database.snapshot() as session:
-        user = (await session.scalars(sa.select(User).where(User.role == "clinician"))).one()
+        clinicians = sa.select(User).where(User.role == "clinician").order_by(User.created_at)
+        user = (await session.scalars(clinicians.limit(1))).one()
     everything = frozenset(Permission)
     clinician = Principal(user.user_id, uuid4(), Role.CLINICIAN, user.organisation_id, None, everything)
     patient_id: UUID = await house.clinic.register(clinician, Identity({"mrn": IMAGE}, {"name": SCRIPT}))
     for drug in (SCRIPT, IMAGE, *PAYLOADS):
         await house.clinic.add_medication(clinician, patient_id, MedicationCourse(drug, None))
-    return patient_id
+    found = read_fhir({"resourceType": "Bundle", "type": "collection", "entry": list(_hostile_resources())})
+    await house.clinic.import_fhir(clinician, patient_id, found, None)
+    everything_said = " ".join(PAYLOADS)
+    named: UUID = await house.clinic.register(clinician, Identity({"mrn": everything_said}, {"name": everything_said}))
+    return patient_id, named
+
+
+def _hostile_resources() -> Iterator[dict[str, Any]]:
+    narrative = {"status": "generated", "div": f"<div xmlns='http://www.w3.org/1999/xhtml'>{''.join(PAYLOADS)}</div>"}
+    subject, when = {"reference": "Patient/p"}, "2026-03-01T08:00:00+01:00"
+    yield {"resource": {"resourceType": "Patient", "id": "p", "text": narrative, "name": [{"text": SCRIPT}]}}
+    score = {"code": {"coding": [{"system": "http://loinc.org", "code": "44261-6"}], "text": SCRIPT}}
+    score |= {"valueQuantity": {"value": 9, "unit": SCRIPT}, "status": "final", "note": [{"text": SCRIPT}]}
+    yield {
+        "resource": {"resourceType": "Observation", "text": narrative, "subject": subject, "effectiveDateTime": when}
+        | score
+    }
+    for one in PAYLOADS:
+        said = {"code": {"text": one}, "text": narrative, "note": [{"text": one}]}
+        yield {"resource": {"resourceType": "Condition", "subject": subject} | said}
+        yield {"resource": {"resourceType": "AllergyIntolerance", "patient": subject} | said}
 
 
 def test_a_file_is_dropped_and_one_is_chosen(walk: Any, tmp_path: Path) -> None:
@@ -298,3 +387,33 @@ def test_it_works_without_javascript(walk: Any) -> None:
     page.get_by_role("spinbutton", name="Weeks").fill("2")
     page.get_by_role("button", name="Simulate").click()
     page.get_by_text("Ensemble of").wait_for()
+
+
+def test_a_passkey_is_added_and_opens_the_login(walk: Any, live: Live) -> None:
+    """A13: a virtual authenticator of Chromium, which verifies its owner, at the real pages."""
+    seen = walk()
+    devices = seen.context.new_cdp_session(seen.page)
+    devices.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+    options |= {"isUserVerified": True, "automaticPresenceSimulation": True}
+    devices.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    accounts = live.app.state.house.identity.accounts
+    operator = live.app.state.house.operator("test")
+    name, password = f"passkey-{uuid4().hex}", uuid4().hex
+    live.run(accounts.add_user(name, password, Role.RESEARCHER, operator))
+    live.passwords[name] = password
+    seen.log_in(name)
+    seen.page.goto(f"{live.address}/account")
+    seen.go("button", "Add a passkey")
+    assert seen.page.get_by_text("Added 20").count() == 1
+    seen.accessible()
+    seen.go("button", "Log out")
+    seen.page.goto(live.address)
+    seen.page.get_by_label("User name").fill(name)
+    seen.page.get_by_label("Password").fill(password)
+    seen.accessible()
+    seen.go("button", "Use a passkey")
+    seen.page.wait_for_url("**/account")
+    assert seen.page.get_by_text("last used 20").count() == 1
+    (account,) = [one for one in live.run(accounts.users(None, None, 100, operator)) if one.name == name]
+    assert account.second_factor

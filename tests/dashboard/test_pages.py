@@ -14,7 +14,7 @@ from novamind.server.dashboard.routes import PAGES
 from tests.dashboard.conftest import Person
 from tests.server.world import BASE, World
 
-ABOUT_ONE = ("", "/changes", "/insights", "/tracking", "/audit", "/upload")
+ABOUT_ONE = ("", "/changes", "/insights", "/tracking", "/consents", "/audit", "/upload")
 FORBIDDEN = re.compile(r"<script(?![^>]*\ssrc=\"/static/)|<style|\sstyle=|\son\w+=|javascript:|(src|action)=\"https?:")
 SCRIPT = "<script>window.pwned=1</script>"
 IMAGE = '"><img src=x onerror="window.pwned=1">'
@@ -188,10 +188,11 @@ def pages_of(world: World) -> dict[str, tuple[str, ...]]:
     return {
         "C11": ("/patients", "/account", *(f"{at}{part}" for part in ABOUT_ONE), "/patients/nobody"),
         "analyst": ("/populations", "/account"),
+        "admin": ("/users", "/account"),
     }
 
 
-@pytest.mark.parametrize("who", ["C11", "analyst"])
+@pytest.mark.parametrize("who", ["C11", "analyst", "admin"])
 def test_no_page_needs_anything_that_the_policy_forbids(person: Any, world: World, who: str) -> None:
     somebody = person(who)
     for path in pages_of(world)[who]:

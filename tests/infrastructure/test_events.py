@@ -1,11 +1,16 @@
-"""Events are committed with their deed, handed out at least once, and one that nobody can handle holds up nobody."""
+"""F03 of the attack plan: events are committed with their deed, handed out at least once, and one that nobody can
+handle holds up nobody. The bus is the outbox in the database and the handlers of the process."""
 
+import asyncio
+import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
 
+from novamind.infrastructure import events
 from novamind.infrastructure.bootstrap import Foundation
 from novamind.infrastructure.events import ATTEMPTS, Event, InProcessBus, Outbox, record_event
 from novamind.infrastructure.patient_store import Identity, Kind
@@ -87,5 +92,98 @@ def test_what_a_dead_process_had_in_hand_is_free_again_and_not_before(run: Run[N
             past = datetime.now(UTC) - timedelta(seconds=1)
             await session.execute(sa.update(OutboxEvent).values(claimed_until=past))
         assert await outbox.dispatch() == 1
+
+    run(work)
+
+
+async def minutes_go_by(here: Foundation, minutes: int) -> None:
+    """For what waits in the outbox."""
+    async with here.database.transaction() as session:
+        for row in await session.scalars(sa.select(OutboxEvent).where(OutboxEvent.claimed_until.is_not(None))):
+            assert row.claimed_until is not None
+            row.claimed_until -= timedelta(minutes=minutes)
+
+
+def test_f03_an_hour_without_the_bus_delays_events_and_loses_none(run: Run[None]) -> None:
+    class Bus:
+        """Gone, until it is back."""
+
+        def __init__(self) -> None:
+            self.there, self.carried = False, Counter[UUID]()
+
+        async def publish(self, event: Event) -> None:
+            if not self.there:
+                raise ConnectionError
+            self.carried[event.event_id] += 1
+
+    async def work(here: Foundation) -> None:
+        bus, patient_id = Bus(), await patient(here)
+        outbox = Outbox(here.database, bus)
+        ids = [await here.store.append(patient_id, Kind.SYMPTOM_REPORT, [{"n": n}], CLINICIAN) for n in range(5)]
+        for _ in range(6):
+            assert await outbox.dispatch() == 0
+            await minutes_go_by(here, 10)
+        bus.there = True
+        late = await here.store.append(patient_id, Kind.SYMPTOM_REPORT, [{"n": 99}], CLINICIAN)
+        assert late
+        assert await outbox.dispatch() == 1  # what is new does not wait for what is old
+        for _ in range(6):
+            await minutes_go_by(here, 10)
+            await outbox.dispatch()
+        assert sorted(bus.carried.values()) == [1] * (len(ids) + 1)
+        assert await outbox.failed() == 0
+
+    run(work)
+
+
+def test_f03_a_handler_that_never_ends_is_given_up(run: Run[None], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(here: Foundation) -> None:
+        bus, heard = InProcessBus(), list[UUID]()
+
+        async def hang(_event: Event) -> None:
+            await asyncio.Event().wait()
+
+        async def hear(event: Event) -> None:
+            heard.append(event.event_id)
+
+        bus.subscribe("stuck", hang)
+        bus.subscribe("good", hear)
+        async with here.database.transaction() as session:
+            await record_event(session, "stuck", None, [])
+            await record_event(session, "good", None, [])
+        assert await Outbox(here.database, bus).dispatch() == 1
+        assert len(heard) == 1
+
+    monkeypatch.setattr(events, "_HANDLING_SECONDS", 0.05)
+    run(work)
+
+
+def test_f03_one_event_has_one_effect_however_often_and_in_which_order_it_comes(run: Run[None]) -> None:
+    """A handler that keeps what it does under the event's id; dispatchers at the same time, one that died, disorder."""
+
+    async def work(here: Foundation) -> None:
+        bus, patient_id, calls = InProcessBus(), await patient(here), Counter[UUID]()
+
+        async def take_note(event: Event) -> None:
+            calls[event.event_id] += 1
+            what = [{"about": str(event.record_ids[0])}]
+            await here.store.append(patient_id, Kind.NOTE, what, CLINICIAN, idempotency_key=f"note:{event.event_id}")
+
+        bus.subscribe("symptom_report.added", take_note)
+        for n in range(10):
+            await here.store.append(patient_id, Kind.SYMPTOM_REPORT, [{"n": n}], CLINICIAN)
+        dead = list(await Outbox(here.database, bus)._claim(6))
+        random.Random(1).shuffle(dead)
+        for row in dead[:4]:  # handled, and then the process died before it could say so
+            ids = tuple(map(UUID, row.record_ids))
+            await bus.publish(Event(row.event_id, row.kind, row.patient_id, ids, row.created_at))
+        await minutes_go_by(here, 2)
+        for _ in range(3):
+            await asyncio.gather(*(Outbox(here.database, bus).dispatch(3) for _ in range(3)))
+        kept = await here.store.read(patient_id, Kind.NOTE, CLINICIAN)
+        reports = await here.store.read(patient_id, Kind.SYMPTOM_REPORT, CLINICIAN)
+        about = sorted(str(note.content["about"]) for note in kept)  # type: ignore[index]
+        assert about == sorted(str(one.record_id) for one in reports)
+        assert sorted(calls.values()) == [1] * 6 + [2] * 4
 
     run(work)

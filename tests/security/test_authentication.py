@@ -50,7 +50,7 @@ def operations(world: World) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def filled(path: str) -> str:
-    for name in ("patient_id", "user_id", "client_id", "key_id", "population_id", "model_id", "job_id"):
+    for name in ("patient_id", "user_id", "client_id", "key_id", "population_id", "model_id", "job_id", "passkey_id"):
         path = path.replace(f"{{{name}}}", str(uuid4()))
     return path.replace("{category}", "genomics").replace("{hook}", "patient-view")
 

@@ -83,6 +83,7 @@ GENERAL = {
 }
 #: About oneself or about nobody, open to all who are known or to all.
 OWN = {"changePassword", "beginSecondFactor", "confirmSecondFactor", "logOut"}
+OWN |= {"listPasskeys", "passkeyOptions", "addPasskey", "removePasskey"}
 PUBLIC = {"health", "ready", "loginPage", "logIn", "getTokens", "keySet", "configuration", "cdsServices"}
 
 BODIES: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """Section 6 of the attack plan, with E08 on the started server: what breaks around it, and how it ends."""
 
 import asyncio
+import io
 import json
 import os
 import resource
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
@@ -24,8 +26,11 @@ import sqlalchemy as sa
 import websockets
 
 from novamind.errors import ModelInferenceError, NovamindError
+from novamind.infrastructure.events import InProcessBus, Outbox
 from novamind.infrastructure.identity import tokens
-from novamind.infrastructure.tables import AuditEntry, Record
+from novamind.infrastructure.logs import configure
+from novamind.infrastructure.tables import AuditEntry, OutboxEvent, Record
+from novamind.settings import Settings
 from novamind.symptoms.model import SymptomModel
 from novamind.symptoms.service import default_service
 from novamind.twin import DigitalTwinIntegrationService
@@ -139,6 +144,45 @@ def test_f04_a_model_that_fails_is_missing_and_nothing_is_made_up(
 def test_f04_a_model_that_is_not_there_is_an_error_and_no_other_model(tmp_path: Path) -> None:
     with pytest.raises(NovamindError):
         SymptomModel.load(tmp_path / "nowhere")
+
+
+# --- F03: events ---
+
+
+def test_f03_while_events_cannot_be_carried_reports_are_taken_and_the_log_names_nobody(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, database, written = small_world, small_world.house.foundation.database, io.StringIO()
+    configure(Settings(log_level="INFO"), written)
+
+    async def waiting() -> list[OutboxEvent]:
+        async with database.snapshot() as session:
+            return list(await session.scalars(sa.select(OutboxEvent)))
+
+    async def gone(*_: Any) -> None:
+        raise ConnectionError(CANARY)
+
+    def dispatched() -> int:
+        return world.run(Outbox(database, InProcessBus()).dispatch())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(InProcessBus, "publish", gone)
+        answer = world.call("POST", reports_at(world), "C11", json=report(200))
+        assert answer.status_code == 201
+        dispatched()
+        (kept,) = [one for one in world.run(waiting()) if one.record_ids == answer.json()["ids"]]
+        assert kept.attempts == 1
+    said = written.getvalue()
+    assert "an event could not be handled" in said
+    assert [one for one in (CANARY, *answer.json()["ids"], world.patients["P2"], *world.canaries) if one in said] == []
+
+    async def later() -> None:
+        async with database.transaction() as session:
+            await session.execute(sa.update(OutboxEvent).values(claimed_until=None))
+
+    world.run(later())
+    dispatched()
+    assert [one for one in world.run(waiting()) if one.record_ids == answer.json()["ids"]] == []
 
 
 # --- F07: clocks ---
@@ -264,6 +308,35 @@ def test_f09_without_file_descriptors_it_lives_on_and_serves_when_some_are_free(
     started.wait()
     started.limit(resource.RLIMIT_NOFILE, before[0])
     assert started.call(small_world, "GET", "/api/v1/me").status_code == 200
+
+
+def test_f09_without_memory_it_refuses_what_is_large_and_serves_what_is_small(
+    started: Started, small_world: World
+) -> None:
+    """The limit is on address space, as ``ulimit -v`` and a container set it; large ones come four at a time."""
+    at = f"/api/v1/patients/{small_world.patients['P2']}"
+    assert started.call(small_world, "GET", at).status_code == 200
+    empty = {"resourceType": "Observation", "note": "y" * 1000}
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": empty}] * 25_000}
+    large = json.dumps(bundle).encode()
+
+    def send(_number: int) -> httpx.Response:
+        return started.call(small_world, "POST", f"{at}/fhir", content=large)
+
+    pages = int(Path(f"/proc/{started.process.pid}/statm").read_text().split()[0])
+    before = started.limit(resource.RLIMIT_AS, pages * resource.getpagesize() + 10 * 2**20)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            tried = list(pool.map(send, range(4)))
+        assert started.call(small_world, "GET", at).status_code == 200
+        assert started.call(small_world, "POST", reports_at(small_world), json=report(7)).status_code == 201
+    finally:
+        started.limit(resource.RLIMIT_AS, before[0])
+    assert {answer.status_code for answer in tried} == {503}
+    assert all(answer.headers["retry-after"] for answer in tried)
+    assert started.process.poll() is None
+    assert send(0).status_code == 422  # read whole again, and nothing of it is a patient's
+    assert started.call(small_world, "GET", at).status_code == 200
 
 
 async def stored(world: World) -> tuple[set[str], set[str]]:

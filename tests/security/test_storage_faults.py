@@ -40,6 +40,7 @@ from novamind.infrastructure.audit import CHECKPOINT_EVERY, Access
 from novamind.infrastructure.bootstrap import Foundation, open_foundation
 from novamind.infrastructure.database import Base, Database
 from novamind.infrastructure.identity.domain import Role
+from novamind.infrastructure.identity.sessions import ClientProof
 from novamind.infrastructure.logs import configure
 from novamind.infrastructure.patient_store import Identity, Kind
 from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry, Organisation, Record
@@ -64,11 +65,14 @@ class Proxy:
         Least and most seconds that each piece of the traffic takes.
     resets
         Share of the pieces at which the connection is reset instead.
+    rate
+        Bytes a second that each connection carries in one direction; no limit where 0.
     """
 
     def __init__(self, folder: Path, upstream: str) -> None:
         self.delay: tuple[float, float] = (0.0, 0.0)
         self.resets = 0.0
+        self.rate = 0
         self._path, self._upstream = str(folder / ".s.PGSQL.5432"), upstream
         self._chance = random.Random(0)
         self._open: set[asyncio.StreamWriter] = set()
@@ -125,6 +129,8 @@ class Proxy:
                 if self._chance.random() < self.resets:
                     break
                 await asyncio.sleep(self._chance.uniform(*self.delay))
+                if self.rate:
+                    await asyncio.sleep(len(piece) / self.rate)
                 sink.write(piece)
                 await sink.drain()
         sink.transport.abort()
@@ -167,7 +173,7 @@ class Server:
                 )
                 self.client_id = client.client_id
                 tokens = await house.identity.sessions.client_credentials(
-                    client.client_id, str(client.secret), None, "127.0.0.1"
+                    ClientProof(client.client_id, str(client.secret), "", "127.0.0.1"), None
                 )
                 self.callers.append({"Authorization": f"Bearer {tokens.access_token}"})
 
@@ -384,14 +390,17 @@ def test_f02_a_database_that_takes_no_writing_lets_nobody_read_unseen(server: Se
 
 
 def test_f08_a_slow_and_broken_line_to_the_database_jams_nothing(server: Server) -> None:
-    """F08: 200 ms give or take 100 for each piece and 5 % of them resets; when the line is good again all is well."""
+    """F08: 200 ms give or take 100 for each piece and 5 % of them resets; or 10 kB a second; then all is well again."""
 
     async def run() -> None:
         async with under_load(server) as load:
             server.proxy.delay, server.proxy.resets = (0.1, 0.3), 0.05
             load.forget()
             await load.each(200, 201, 503)
-            server.proxy.delay, server.proxy.resets = (0.0, 0.0), 0.0
+            server.proxy.delay, server.proxy.resets, server.proxy.rate = (0.0, 0.0), 0.0, 10_000
+            load.forget()
+            await load.each(200, 201, 503)
+            server.proxy.rate = 0
             assert load.statuses() <= {200, 201, 503}
 
     asyncio.run(run())

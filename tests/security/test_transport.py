@@ -120,7 +120,11 @@ def test_c15_requests_that_two_readers_would_read_differently_are_refused(small_
     assert {name for name, found in told.items() if found != [400]} == set()
 
 
-def test_c15_a_thousand_requests_in_one_heap_are_answered_one_after_the_other(small_world: World) -> None:
+def test_c15_a_thousand_requests_in_one_heap_are_answered_one_after_the_other(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAP_SECONDS", 0.0)
+
     async def ask(port: int) -> list[int]:
         return statuses(await said(port, HEALTH * 999 + LAST))
 

@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +36,8 @@ CHECKPOINT_EVERY: Final = 100
 NOTHING: Final = bytes(32)  # the digest before the first entry
 _LOCK: Final = 0x6E6F7661617564  # the advisory lock of whoever appends: "novaaud"
 _PAGE: Final = 5000
+#: Whence the present request comes, as a pseudonym; from the shell and from work in the background nothing comes.
+ORIGIN: Final[ContextVar[str]] = ContextVar("origin", default="here")
 _FORM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,63}")
 _CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 _END: Final = sa.select(AuditEntry.sequence, AuditEntry.digest).order_by(AuditEntry.sequence.desc()).limit(1)
@@ -47,7 +50,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """Who asks, in which role, what for, and in which request.
+    """Who asks, in which role, what for, in which request, and from where.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class Access:
     role: str
     purpose: str
     correlation_id: str
+    origin: str = field(default_factory=ORIGIN.get)
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -247,6 +251,10 @@ class AuditLog:
     def pseudonym(self, patient_id: UUID | None) -> str | None:
         """The name under which a patient appears in the audit."""
         return None if patient_id is None else patient_hash(str(patient_id), self._pseudonym_key)
+
+    def origin(self, address: str) -> str:
+        """The name under which a network address appears in the audit; without the key no guess can be tested."""
+        return patient_hash(f"address {address}", self._pseudonym_key)[:32]
 
     async def checkpoint(self) -> None:
         """Sign the end of the chain now, wherever it stands."""

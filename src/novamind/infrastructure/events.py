@@ -1,9 +1,11 @@
 """Events: written in the transaction that they tell of, published afterwards, at least once.
 
 An event names a patient and records and says nothing about them; whoever handles it reads the store. Handlers get each
-event at least once, in the order of storage as a rule, and tell repetitions by ``event_id``.
+event at least once, in the order of storage as a rule, and tell repetitions by ``event_id``. While whoever carries them
+is gone they wait: tries are further and further apart, the last one 85 minutes after the first.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +22,10 @@ from novamind.infrastructure.tables import OutboxEvent
 
 ATTEMPTS: Final = 5
 _CLAIM: Final = timedelta(seconds=60)
+_LONGER: Final = 4  # times the pause before, after each try
+_HANDLING_SECONDS: Final = 10.0
 _NOT_HANDLED: Final = message("an event could not be handled")
+_LAID_ASIDE: Final = message("an event could not be handled for the last time; it stays in the outbox")
 
 log = structlog.get_logger()
 
@@ -90,16 +95,18 @@ class Outbox:
     async def dispatch(self, limit: int = 100) -> int:
         """Publish waiting events, the oldest first; how many were.
 
-        An event whose handler fails is tried again later, :data:`ATTEMPTS` times in all; then it stays in the
-        outbox until somebody looks, and holds up nobody.
+        An event whose handler fails or does not come to an end is tried again later, :data:`ATTEMPTS` times in all;
+        then it stays in the outbox until somebody looks, which the log says, and holds up nobody.
         """
         published = []
         for row in await self._claim(limit):
             event = Event(row.event_id, row.kind, row.patient_id, tuple(map(UUID, row.record_ids)), row.created_at)
             try:
-                await self._bus.publish(event)
+                async with asyncio.timeout(_HANDLING_SECONDS):
+                    await self._bus.publish(event)
             except Exception as error:
-                log.error(_NOT_HANDLED, correlation_id=str(row.event_id), exc_info=error)
+                said = _LAID_ASIDE if row.attempts >= ATTEMPTS else _NOT_HANDLED
+                log.error(said, correlation_id=str(row.event_id), exc_info=error)
                 continue
             published.append(row.position)
         if published:  # in one transaction, since every commit keeps callers waiting
@@ -114,7 +121,7 @@ class Outbox:
             return await session.scalar(query) or 0
 
     async def _claim(self, limit: int) -> Sequence[OutboxEvent]:
-        """Take events that nobody else has in hand; if this process dies they are free again a minute later."""
+        """Take events that nobody else has in hand; if this process dies they are free again in a while."""
         now = datetime.now(UTC)
         free = (
             sa.select(OutboxEvent)
@@ -129,6 +136,6 @@ class Outbox:
         async with self._database.transaction() as session:
             rows = (await session.scalars(free)).all()
             for row in rows:
+                row.claimed_until = now + _CLAIM * _LONGER**row.attempts
                 row.attempts += 1
-                row.claimed_until = now + _CLAIM
         return rows

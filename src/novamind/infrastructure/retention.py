@@ -149,12 +149,18 @@ def _aged(cutoff: datetime) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 async def _delete_rows(session: AsyncSession, patient_id: UUID) -> int:
-    """Delete from every table of every room that has a patient, those first that point to others; how many rows."""
+    """Delete from every table what is the patient's or points to it, such as sessions of their account; how many."""
+    going: dict[sa.Table, sa.ColumnElement[bool]] = {}
+    for table in Base.metadata.sorted_tables:
+        reasons = [table.c.patient_id == patient_id] if "patient_id" in table.c else []
+        reasons += [
+            key.parent.in_(sa.select(key.column).where(going[key.column.table]))
+            for key in table.foreign_keys
+            if key.column.table in going
+        ]
+        if reasons:
+            going[table] = sa.or_(*reasons)
     deleted = 0
-    for table in reversed(Base.metadata.sorted_tables):
-        if "patient_id" in table.c:
-            result = await session.execute(
-                sa.delete(table).where(table.c.patient_id == patient_id).returning(table.c.patient_id)
-            )
-            deleted += len(result.all())
+    for table, condition in reversed(going.items()):  # those first that point to others
+        deleted += len((await session.execute(sa.delete(table).where(condition).returning(sa.literal(1)))).all())
     return deleted

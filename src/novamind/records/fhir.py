@@ -84,10 +84,11 @@ _Model = TypeVar("_Model", bound=fhir.Element)
 
 @dataclass(frozen=True, eq=False)
 class FhirImport:
-    """What came in: one record a patient, and the outcome for the sender."""
+    """What came in: one record a patient, the outcome for the sender, and the types of all resources."""
 
     records: tuple[PatientRecord, ...]
     outcome: OperationOutcome
+    types: frozenset[str]
 
     @property
     def record(self) -> PatientRecord:
@@ -203,7 +204,7 @@ class _Reader:
         if not records:
             nothing = Issue("fatal", "not-found", "nothing in the input can be read into a patient's record")
             raise FhirImportError(OperationOutcome((nothing, *outcome.issues)))
-        return FhirImport(records, outcome)
+        return FhirImport(records, outcome, frozenset(one.kind for one in self.located))
 
     # -- where a resource belongs, and what is said about it
 

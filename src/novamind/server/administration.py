@@ -1,7 +1,7 @@
 """REST of administrators: accounts, clients, keys, who treats whom; and of everybody: oneself."""
 
-from datetime import timedelta
-from typing import Annotated, Literal
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -11,6 +11,7 @@ from novamind.errors import NotFoundError, ValidationError
 from novamind.infrastructure.audit import Access
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
 from novamind.infrastructure.identity.sessions import access_of
+from novamind.infrastructure.identity.smart_scopes import FORM as SMART_SCOPE
 from novamind.server.caller import AtHome, Caller
 from novamind.server.house import House
 from novamind.server.patients import After, Limit, PatientId
@@ -70,14 +71,19 @@ class NewClientBody(_Body):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,79}$", examples=["ward-gateway"])]
     role: Literal["service", "analyst"] | None = None
-    scopes: Annotated[list[Permission] | None, Field(max_length=20)] = None
+    scopes: Annotated[
+        list[Permission | Annotated[str, Field(pattern=rf"^{SMART_SCOPE}$")]] | None, Field(max_length=50)
+    ] = None
     redirect_uris: Annotated[
         list[Annotated[str, Field(pattern=r"^https?://[^\s#]{1,480}$")]], Field(max_length=10)
     ] = []
+    jwks: Annotated[
+        dict[str, Any] | None, Field(description="Public keys (RFC 7517) of a machine that signs (private_key_jwt).")
+    ] = None
 
 
 class ClientMade(Made):
-    """A client; the secret is shown this once."""
+    """A client; the secret is shown this once, and there is none where it signs."""
 
     secret: str | None
 
@@ -113,6 +119,20 @@ class Code(_Body):
     code: Annotated[str, Field(pattern=r"^\d{6}$", examples=["123456"])]
 
 
+class PasskeyBody(BaseModel):
+    """A passkey of one's own."""
+
+    passkey_id: UUID
+    created_at: datetime
+    used_at: datetime | None
+
+
+class NewPasskey(_Body):
+    """What the browser made (``RegistrationResponseJSON`` of WebAuthn)."""
+
+    credential: dict[str, Any]
+
+
 class Me(BaseModel):
     """Who one is here."""
 
@@ -131,8 +151,8 @@ async def _manage(house: House, caller: Principal) -> Access:
 @routes.get("/users", operation_id="listUsers")
 async def list_users(house: AtHome, caller: Caller, after: After = None, limit: Limit = 50) -> AccountPage:
     """List the accounts of your organisation; of all, if you belong to none."""
-    await _manage(house, caller)
-    found = await house.identity.accounts.users(caller.organisation_id, after, limit)
+    access = await _manage(house, caller)
+    found = await house.identity.accounts.users(caller.organisation_id, after, limit, access)
     items = [AccountBody.model_validate(one, from_attributes=True) for one in found]
     return AccountPage(items=items, next=found[-1].user_id if len(found) == limit else None)
 
@@ -205,6 +225,7 @@ async def add_client(house: AtHome, caller: Caller, new: NewClientBody) -> Clien
         organisation_id=caller.organisation_id,
         scopes=new.scopes,
         redirect_uris=new.redirect_uris,
+        key_set=new.jwks,
     )
     return ClientMade(id=made.client_id, secret=made.secret)
 
@@ -252,7 +273,7 @@ async def change_password(house: AtHome, caller: Caller, new: NewPassword) -> No
 async def begin_second_factor(house: AtHome, caller: Caller) -> SecondFactor:
     """Draw the secret of a second factor; it counts once a code of it was confirmed."""
     _person(caller)
-    secret = await house.identity.accounts.begin_second_factor(caller.subject)
+    secret = await house.identity.accounts.begin_second_factor(caller.subject, access_of(caller, "identity"))
     return SecondFactor(secret=secret, uri=f"otpauth://totp/Novamind?secret={secret}&issuer=Novamind")
 
 
@@ -262,6 +283,36 @@ async def confirm_second_factor(house: AtHome, caller: Caller, code: Code) -> No
     _person(caller)
     await house.identity.attempts.take("second-factor", str(caller.subject), 10, timedelta(minutes=15))
     await house.identity.accounts.confirm_second_factor(caller, code.code, access_of(caller, "identity"))
+
+
+@routes.get("/me/passkeys", operation_id="listPasskeys")
+async def list_passkeys(house: AtHome, caller: Caller) -> list[PasskeyBody]:
+    """List your passkeys."""
+    _person(caller)
+    found = await house.identity.passkeys.list(caller.subject)
+    return [PasskeyBody.model_validate(one, from_attributes=True) for one in found]
+
+
+@routes.get("/me/passkeys/options", operation_id="passkeyOptions")
+async def passkey_options(house: AtHome, caller: Caller) -> dict[str, Any]:
+    """Say what to ask a browser for (``PublicKeyCredentialCreationOptionsJSON`` of WebAuthn); good for ten minutes."""
+    _person(caller)
+    return await house.identity.passkeys.options_to_add(caller)
+
+
+@routes.post("/me/passkeys", status_code=201, operation_id="addPasskey")
+async def add_passkey(house: AtHome, caller: Caller, new: NewPasskey) -> Made:
+    """Add a passkey or security key as a second factor."""
+    _person(caller)
+    await house.identity.attempts.take("second-factor", str(caller.subject), 10, timedelta(minutes=15))
+    return Made(id=await house.identity.passkeys.add(caller, new.credential, access_of(caller, "identity")))
+
+
+@routes.delete("/me/passkeys/{passkey_id}", status_code=204, operation_id="removePasskey")
+async def remove_passkey(house: AtHome, caller: Caller, passkey_id: UUID) -> None:
+    """Remove a passkey; the last second factor only an administrator takes away."""
+    _person(caller)
+    await house.identity.passkeys.remove(caller, passkey_id, access_of(caller, "identity"))
 
 
 def _person(caller: Principal) -> None:

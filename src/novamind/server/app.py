@@ -21,7 +21,7 @@ from novamind.pharmacogenomics import PharmacogenomicsService
 from novamind.pharmacogenomics import endpoints as pharmacogenomics
 from novamind.populations import endpoints as populations
 from novamind.server import administration, background, cds, jobs, live, oauth, patients
-from novamind.server.caller import AtHome, Caller
+from novamind.server.caller import AtHome, Caller, may_use_populations
 from novamind.server.dashboard import error_pages, static_files
 from novamind.server.dashboard import routes as dashboard
 from novamind.server.door import API, DOCUMENTATION, PUBLIC, Door
@@ -105,7 +105,7 @@ def create_app(
                 background.submit_training,
             ),
             prefix=API,
-            dependencies=[Depends(_may_use_populations)],
+            dependencies=[Depends(may_use_populations)],
         )
         for pages in dashboard.PAGES:
             app.include_router(pages)
@@ -145,10 +145,6 @@ def checked_rooms(only: Sequence[str]) -> tuple[str, ...]:
     if set(only) - set(ROOMS):
         raise ValidationError(f"there is no such room to serve alone; choose of {', '.join(ROOMS)}")
     return tuple(dict.fromkeys(only))
-
-
-async def _may_use_populations(house: AtHome, caller: Caller) -> None:
-    await house.identity.access.permit(caller, Permission.POPULATIONS_USE)
 
 
 async def _may_calculate(house: AtHome, caller: Caller) -> None:

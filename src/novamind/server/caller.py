@@ -6,7 +6,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from novamind.errors import AuthenticationError
-from novamind.infrastructure.identity.domain import Principal
+from novamind.infrastructure.identity.domain import Permission, Principal
 from novamind.server.house import House
 
 _scheme = HTTPBearer(
@@ -28,3 +28,10 @@ async def _principal(request: Request, _documented: Annotated[object, Depends(_s
 
 AtHome = Annotated[House, Depends(_house)]
 Caller = Annotated[Principal, Depends(_principal)]
+
+
+async def may_use_populations(request: Request, house: AtHome, caller: Caller) -> None:
+    """For routes of population twins: who may, and the audit is told which route it was."""
+    route = request.scope["route"]
+    operation = getattr(route, "operation_id", None) or route.name
+    await house.identity.access.admit(caller, Permission.POPULATIONS_USE, operation)

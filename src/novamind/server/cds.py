@@ -10,10 +10,11 @@ from pydantic import BaseModel
 from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Permission
 from novamind.server.caller import AtHome, Caller
+from novamind.server.door import HOOKS
 from novamind.server.problems import problem
 from novamind.twin.cds_hooks import answer, discovery
 
-routes = APIRouter(prefix="/cds-services", tags=["CDS Hooks"])
+routes = APIRouter(prefix=HOOKS, tags=["CDS Hooks"])
 
 Hook = Literal["patient-view", "order-select", "order-sign"]
 

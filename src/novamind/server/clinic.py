@@ -33,6 +33,7 @@ from novamind.records import (
     Coding,
     Condition,
     Consent,
+    FhirImport,
     LongFrame,
     MedicationCourse,
     NotUnderstood,
@@ -292,13 +293,17 @@ class Clinic:
         """Open a record in an emergency; until when."""
         return await self._access.open_emergency(principal, patient_id, reason)
 
-    async def record(self, principal: Principal, patient_id: UUID) -> PatientRecord:
+    async def record(
+        self, principal: Principal, patient_id: UUID, needed: Permission = Permission.RESULTS_READ
+    ) -> PatientRecord:
         """All that is known of a patient, as the services take it."""
-        return _right((await self.records(principal, [patient_id]))[patient_id])
+        return _right((await self.records(principal, [patient_id], needed))[patient_id])
 
-    async def records(self, principal: Principal, patient_ids: Collection[UUID]) -> Answers[PatientRecord]:
+    async def records(
+        self, principal: Principal, patient_ids: Collection[UUID], needed: Permission = Permission.RESULTS_READ
+    ) -> Answers[PatientRecord]:
         """The same of several patients, with as many queries as of one."""
-        accesses, answers = await self._permitted(principal, Permission.RESULTS_READ, patient_ids)
+        accesses, answers = await self._permitted(principal, needed, patient_ids)
         parts: tuple[Answers[Any], ...] = await asyncio.gather(
             self._summaries(accesses),
             self._store.read_each(accesses, Kind.SYMPTOM_REPORT),
@@ -352,9 +357,8 @@ class Clinic:
         case = Case(record, datetime.now(UTC).date())
         return Reading(case, await self._twin.generate_comprehensive_patient_insights(record.patient_id, case, options))
 
-    async def replayed(self, principal: Principal, patient_id: UUID) -> tuple[ForecastCheck, ...]:
-        """Whether a forecast from two weeks before the record's end would have held."""
-        record = await self.record(principal, patient_id)
+    async def replayed_of(self, record: PatientRecord) -> tuple[ForecastCheck, ...]:
+        """Whether a forecast from two weeks before the end of a record that was read would have held."""
         twin = PatientTwin(record)
         return await asyncio.to_thread(twin.replayed) if twin.case.instruments else ()
 
@@ -377,19 +381,46 @@ class Clinic:
         return (await self._access.permit_revision(principal, Permission.RESULTS_READ, patient_id))[1]
 
     async def fhir_bundle(self, principal: Principal, patient_id: UUID, *, with_insights: bool) -> dict[str, Any]:
-        """The record as a FHIR R4 Bundle, with what the services say of it if that is wanted."""
-        record = await self.record(principal, patient_id)
+        """The record as a FHIR R4 Bundle, with what the services say of it if that is wanted.
+
+        A token that is limited to some types of resources is given those alone.
+        """
+        record = await self.record(principal, patient_id, Permission.FHIR_READ)
         insights = await self.insights_of(record) if with_insights else None
-        return await asyncio.to_thread(PatientTwin(record).to_fhir, insights)
+        bundle = await asyncio.to_thread(PatientTwin(record).to_fhir, insights)
+        types = principal.fhir_types.get(Permission.FHIR_READ)
+        if types is None:
+            return bundle
+        return bundle | {"entry": [one for one in bundle["entry"] if one["resource"]["resourceType"] in types]}
+
+    async def import_fhir(
+        self, principal: Principal, patient_id: UUID, found: FhirImport, idempotency_key: str | None
+    ) -> dict[str, int]:
+        """Store what was read from FHIR resources.
+
+        Raises
+        ------
+        AuthorizationError
+            If the token does not let resources of one of their types be created.
+        """
+        allowed = principal.fhir_types.get(Permission.FHIR_WRITE)
+        if allowed is not None and not allowed >= found.types:
+            await self._access.refuse(principal, Permission.FHIR_WRITE, patient_id)
+        return await self.import_record(principal, patient_id, found.record, idempotency_key, Permission.FHIR_WRITE)
 
     async def import_record(
-        self, principal: Principal, patient_id: UUID, record: PatientRecord, idempotency_key: str | None = None
+        self,
+        principal: Principal,
+        patient_id: UUID,
+        record: PatientRecord,
+        idempotency_key: str | None = None,
+        needed: Permission = Permission.RECORDS_WRITE,
     ) -> dict[str, int]:
         """Store everything that a read record holds; how much of each kind.
 
         Each kind is stored whole or not at all; a repetition with the same key completes what was interrupted.
         """
-        access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
+        access = await self._access.permit_patient(principal, needed, patient_id)
         if record.genotype:
             await self._genomics_allowed(patient_id)
         listed = [{"list": name, **_plain(one)} for name in _LISTS for one in getattr(record, name)]

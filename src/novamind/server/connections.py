@@ -20,12 +20,14 @@ from novamind.server.live import FRAME_BYTES
 HEAD_SECONDS: Final = 10.0
 #: Connections of one process; to further ones it answers 503 until there are fewer.
 MOST_CONNECTIONS: Final = 1000
+#: Between the answers to requests that came in one heap: so whoever sends heaps has a share and not the process.
+HEAP_SECONDS: Final = 0.002
 _GOING_AWAY: Final = 1001  # RFC 6455, section 7.4.1
 _LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class PunctualHttp(H11Protocol):
-    """HTTP/1.1 with a limit on how long the head of a request may take."""
+    """HTTP/1.1 with a limit on how long the head of a request may take, where heaps of requests let others go first."""
 
     _limit: asyncio.TimerHandle | None = None
 
@@ -37,6 +39,20 @@ class PunctualHttp(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Wait on as long as the head is not there."""
         super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request; a little later if it is there already."""
+        if self.conn.trailing_data[0] and not self.transport.is_closing():
+            self.loop.call_later(HEAP_SECONDS, self._go_on)
+        else:
+            super().on_response_complete()
+
+    def _go_on(self) -> None:
+        super().on_response_complete()
+        self._watch()
+
+    def _watch(self) -> None:
         answering = self.cycle is not None and not self.cycle.response_complete
         if answering or self.transport.get_protocol() is not self:  # the connection is a WebSocket's now
             self._stop_waiting()

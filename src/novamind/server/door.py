@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from novamind.errors import AuthenticationError, NovamindError, ValidationError
+from novamind.infrastructure.audit import ORIGIN
 from novamind.infrastructure.identity.attempts import TooManyAttemptsError
 from novamind.infrastructure.identity.domain import Principal
 from novamind.infrastructure.logs import message
@@ -31,6 +32,8 @@ from novamind.settings import Settings
 if TYPE_CHECKING:
     from novamind.server.house import House
 
+#: Services of CDS Hooks, which callers may sign for themselves.
+HOOKS: Final = "/cds-services"
 #: Open to everybody. Nothing else is.
 PUBLIC: Final = frozenset(
     {
@@ -40,7 +43,7 @@ PUBLIC: Final = frozenset(
         "/oauth/token",
         "/.well-known/jwks.json",
         "/.well-known/smart-configuration",
-        "/cds-services",
+        HOOKS,
     }
 )
 #: Open in development only.
@@ -99,6 +102,7 @@ class Door:
         self._file_routes = file_routes
         self._largest = settings.max_body_bytes
         own = urlsplit(settings.public_url)
+        self._at = settings.public_url
         self._hosts = {*settings.allowed_hosts, str(own.hostname)}
         self._origins = {*settings.allowed_origins, settings.public_url}
         self._public = public
@@ -132,6 +136,7 @@ class Door:
         structlog.contextvars.bind_contextvars(
             request_id=request_id, correlation_id=given if _CORRELATION.fullmatch(given) else request_id
         )
+        _note_origin(scope)
         status = 0
 
         async def answer(sent: Message) -> None:
@@ -185,6 +190,8 @@ class Door:
         about = map(UUID, _PATIENT.findall(scope["path"]))
         scheme, _, credential = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and credential:
+            if scope["path"].startswith(f"{HOOKS}/") and house.identity.hook_clients.knows(credential):
+                return await house.identity.hook_clients.authenticate(credential, self._at + scope["path"])
             return await house.identity.sessions.authenticate(credential, *about)
         cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie)
         if cookie and (scope["method"] in _SAFE or headers.get("origin") in self._origins):
@@ -233,6 +240,7 @@ class Door:
         headers, request_id = Headers(scope=scope), str(uuid4())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id, correlation_id=request_id)
+        _note_origin(scope)
         at_home = self._known_host(headers) and headers.get("origin") in self._origins
         if not at_home or scope["query_string"]:
             await receive()
@@ -265,6 +273,12 @@ class _Budget:
         self._spent[principal.subject] += 1
         if self._spent[principal.subject] > self._limit:
             raise TooManyAttemptsError(60)
+
+
+def _note_origin(scope: Scope) -> None:
+    """Let the audit know whence the request comes."""
+    audit = cast("House", scope["app"].state.house).foundation.audit
+    ORIGIN.set(audit.origin(scope["client"][0]) if scope.get("client") else "unknown")
 
 
 def _template(scope: Scope) -> str:

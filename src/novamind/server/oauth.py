@@ -1,5 +1,6 @@
 """OAuth 2.1 on the wire: the login page, codes for tokens, refresh, client credentials, keys, logging out."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
@@ -11,14 +12,24 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from pydantic import BaseModel
 
 from novamind.errors import AuthenticationError
+from novamind.infrastructure.identity.assertions import ALGORITHMS
 from novamind.infrastructure.identity.attempts import TooManyAttemptsError
 from novamind.infrastructure.identity.domain import Permission
-from novamind.infrastructure.identity.sessions import AuthorizationRequest, Credentials, GrantError, Tokens
+from novamind.infrastructure.identity.sessions import (
+    TOKEN_ENDPOINT,
+    AuthorizationRequest,
+    ClientProof,
+    Credentials,
+    GrantError,
+    Tokens,
+)
 from novamind.server.caller import AtHome, Caller
 from novamind.server.dashboard.rendering import page
 from novamind.server.door import CONTENT_SECURITY_POLICY
+from novamind.server.house import House
 
 _LONGEST: Final = 1000
+_LONGEST_SIGNED: Final = 8000
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 
 Text = Annotated[str, Form(max_length=_LONGEST)]
@@ -65,7 +76,7 @@ async def login_page(
         await house.identity.sessions.check_request(asked)
     except GrantError as error:
         return _refused(error)
-    return _page(request, asked, state)
+    return _page(request, house, asked, state)
 
 
 @routes.post("/oauth/authorize", response_class=RedirectResponse, status_code=303, operation_id="logIn")
@@ -78,48 +89,60 @@ async def log_in(
     username: Text,
     password: Text,
     one_time_code: Text = "",
+    passkey: Annotated[str, Form(max_length=_LONGEST_SIGNED)] = "",
     state: Text = "",
 ) -> Response:
-    """Log in: name, password and one-time code at once; the answer leads back to the client with a code."""
+    """Log in: name, password and second factor at once; the answer leads back to the client with a code.
+
+    The second factor is a one-time code, or what a passkey says (``AuthenticationResponseJSON`` of WebAuthn).
+    """
     asked = AuthorizationRequest(client_id, redirect_uri, code_challenge)
     address = request.client.host if request.client else "unknown"
     try:
         code = await house.identity.sessions.log_in(
-            asked, Credentials(username, password, one_time_code.strip(), address)
+            asked, Credentials(username, password, one_time_code.strip(), address, passkey)
         )
     except GrantError as error:
         return _refused(error)
     except AuthenticationError as error:
-        return _page(request, asked, state, str(error), 401)
+        return _page(request, house, asked, state, str(error), 401)
     except TooManyAttemptsError as error:
-        return _page(request, asked, state, str(error), 429, {"Retry-After": str(error.seconds)})
+        return _page(request, house, asked, state, str(error), 429, {"Retry-After": str(error.seconds)})
     answer = {"code": code, "iss": house.settings.public_url} | ({"state": state} if state else {})
     return RedirectResponse(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(answer)}", 303)
 
 
-@routes.post("/oauth/token", responses=_REFUSALS, operation_id="getTokens")
+@routes.post(TOKEN_ENDPOINT, responses=_REFUSALS, operation_id="getTokens")
 async def get_tokens(
     request: Request,
     house: AtHome,
     grant_type: Literal["authorization_code", "refresh_token", "client_credentials"] = Form(),
-    client_id: UUID = Form(),  # noqa: B008
+    client_id: Annotated[UUID | None, Form()] = None,
     client_secret: Text = "",
+    client_assertion_type: Literal["", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"] = Form(""),
+    client_assertion: Annotated[str, Form(max_length=_LONGEST_SIGNED)] = "",
     code: Text = "",
     code_verifier: Text = "",
     redirect_uri: Text = "",
     refresh_token: Text = "",
     scope: Text = "",
 ) -> TokenBody:
-    """Get tokens: for a code with its verifier, for a refresh token (each works once), or for a machine's secret."""
+    """Get tokens: for a code with its verifier, for a refresh token (each works once), or for a machine's proof.
+
+    A machine proves itself by its secret, or by a token that it signed (``private_key_jwt`` of SMART App Launch).
+    """
     sessions = house.identity.sessions
     address = request.client.host if request.client else "unknown"
     try:
-        if grant_type == "authorization_code":
+        if grant_type == "client_credentials":
+            proof = ClientProof(client_id, client_secret, client_assertion if client_assertion_type else "", address)
+            tokens = await sessions.client_credentials(proof, _scopes(scope))
+        elif client_id is None:
+            raise GrantError("invalid_request", "client_id is missing")
+        elif grant_type == "authorization_code":
             tokens = await sessions.exchange_code(client_id, code, code_verifier, redirect_uri)
-        elif grant_type == "refresh_token":
-            tokens = await sessions.refresh(client_id, refresh_token)
         else:
-            tokens = await sessions.client_credentials(client_id, client_secret, _scopes(scope), address)
+            tokens = await sessions.refresh(client_id, refresh_token)
     except GrantError as error:
         return _refused(error)  # type: ignore[return-value]
     return _body(tokens)
@@ -145,13 +168,14 @@ async def configuration(house: AtHome) -> dict[str, Any]:
         "issuer": at,
         "jwks_uri": f"{at}/.well-known/jwks.json",
         "authorization_endpoint": f"{at}/oauth/authorize",
-        "token_endpoint": f"{at}/oauth/token",
+        "token_endpoint": at + TOKEN_ENDPOINT,
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "response_types_supported": ["code"],
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["none", "client_secret_post"],
-        "scopes_supported": sorted(Permission),
-        "capabilities": ["permission-v2"],
+        "token_endpoint_auth_methods_supported": ["none", "client_secret_post", "private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "scopes_supported": [*sorted(Permission), "system/*.rs", "system/*.c"],
+        "capabilities": ["permission-v2", "client-confidential-asymmetric"],
     }
 
 
@@ -164,11 +188,8 @@ def _body(tokens: Tokens) -> TokenBody:
     )
 
 
-def _scopes(text: str) -> frozenset[Permission] | None:
-    try:
-        return frozenset(map(Permission, text.split())) or None
-    except ValueError as error:
-        raise GrantError("invalid_scope", "there is no such scope") from error
+def _scopes(text: str) -> frozenset[str] | None:
+    return frozenset(text.split()) or None
 
 
 def _refused(error: GrantError) -> JSONResponse:
@@ -178,13 +199,16 @@ def _refused(error: GrantError) -> JSONResponse:
 
 def _page(
     request: Request,
+    house: House,
     asked: AuthorizationRequest,
     state: str,
     refusal: str = "",
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    context = {"asked": asked, "state": state, "refusal": refusal}
+    passkeys = house.identity.passkeys
+    passkey = json.dumps(passkeys.options_to_prove(asked.challenge)) if passkeys.offered else None
+    context = {"asked": asked, "state": state, "refusal": refusal, "passkey": passkey}
     return page(request, "login.html", context, status, {**_form_may_lead_to(asked.redirect_uri), **(headers or {})})
 
 

@@ -430,7 +430,7 @@ async def import_fhir(
     """Import a FHIR R4 Bundle or resource of this one patient; what was not understood is in the outcome."""
     body = await request.body()
     found = await asyncio.to_thread(read_fhir, body, settings=house.settings)
-    stored = await house.clinic.import_record(caller, patient_id, found.record, idempotency_key)
+    stored = await house.clinic.import_fhir(caller, patient_id, found, idempotency_key)
     return Imported(stored=stored, outcome=found.outcome.to_fhir())
 
 

@@ -100,6 +100,9 @@ def problem(
 
 def kind_of(error: Exception) -> tuple[int, str, str]:
     """Status, kind and text of an error; what the operators should see the log is told."""
+    if _exhausted(error):
+        log.error(_FAILED, exc_info=error)
+        return 503, "unavailable", "this process has no memory left for this request; try again, or send less at once"
     if not isinstance(error, NovamindError):
         log.error(_FAILED, exc_info=error)
         return 500, "internal", "something went wrong here; the operators can find it by the X-Request-Id"
@@ -107,6 +110,13 @@ def kind_of(error: Exception) -> tuple[int, str, str]:
     if status == 503:
         log.error(_FAILED, exc_info=error)
     return status, kind, str(error)
+
+
+def _exhausted(error: Exception) -> bool:
+    """Whether the process has come to the end of its memory; CPython says of a thread's stack nothing but this."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and str(error) == "can't start new thread"
+    )
 
 
 def of_error(error: NovamindError) -> JSONResponse:

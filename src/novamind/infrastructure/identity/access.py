@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NoReturn
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -107,6 +107,28 @@ class AccessControl:
             await self._refused(principal, permission, *refused)
         error = NotFoundError(_NO_PATIENT) if principal.may(permission) else AuthorizationError(_reason(principal))
         return {one: error if why is None else access_of(principal, why) for one, why in grounds.items()}
+
+    async def admit(self, principal: Principal, permission: Permission, action: str) -> None:
+        """Let pass what is about no patient, and tell the audit of it before it is done: who uses population twins.
+
+        Raises
+        ------
+        AuthorizationError
+            If the role, the token or a missing second factor does not allow it.
+        """
+        access = await self.permit(principal, permission)
+        await self._audit.append(Event(access=access, action=action, what="population", outcome="admitted"))
+
+    async def refuse(self, principal: Principal, permission: Permission, patient_id: UUID) -> NoReturn:
+        """Refuse what the permission alone would allow, such as a type of resource that a token is not for.
+
+        Raises
+        ------
+        AuthorizationError
+            Always; the audit is told before.
+        """
+        await self._refused(principal, permission, patient_id)
+        raise AuthorizationError(_reason(principal))
 
     async def patients(self, principal: Principal, after: UUID | None, limit: int) -> Sequence[UUID]:
         """Patients whose records the principal may read, in the order of their ids."""

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import pyotp
@@ -15,10 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from novamind.errors import NotFoundError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database
+from novamind.infrastructure.identity.assertions import key_ring
 from novamind.infrastructure.identity.domain import PERMISSIONS, Permission, Principal, Role
+from novamind.infrastructure.identity.passkeys import second_factor_proved
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import AccountSeal, digest, new_secret
-from novamind.infrastructure.identity.tables import ApiKey, OAuthClient, Session, User
+from novamind.infrastructure.identity.smart_scopes import is_smart
+from novamind.infrastructure.identity.tables import ApiKey, OAuthClient, Passkey, Session, User
 from novamind.infrastructure.vault import BlindIndex
 
 API_KEY_PREFIX: Final = "nmk_"
@@ -115,16 +118,20 @@ class Accounts:
             raise ValidationError("the user name is taken, or there is no such organisation") from error
         return user_id
 
-    async def users(self, organisation_id: UUID | None, after: UUID | None, limit: int) -> list[Account]:
+    async def users(
+        self, organisation_id: UUID | None, after: UUID | None, limit: int, access: Access
+    ) -> list[Account]:
         """Accounts of one organisation, or of all, in the order of their ids."""
-        query = sa.select(User).order_by(User.user_id).limit(limit)
+        has_passkey = sa.exists().where(Passkey.user_id == User.user_id)
+        query = sa.select(User, has_passkey).order_by(User.user_id).limit(limit)
         if organisation_id is not None:
             query = query.where(User.organisation_id == organisation_id)
         if after is not None:
             query = query.where(User.user_id > after)
         async with self._database.snapshot() as session:
-            rows = (await session.scalars(query)).all()
-        return [self._account(row) for row in rows]
+            rows = (await session.execute(query)).all()
+        await self._audit.append(Event(access=access, action="read", what="user", count=len(rows)))
+        return [self._account(user, passkey) for user, passkey in rows]
 
     async def change_role(self, user_id: UUID, role: Role, access: Access, within: UUID | None) -> None:
         """Give another role; whoever is logged in is logged out."""
@@ -140,7 +147,7 @@ class Accounts:
         """Shut an account; whoever is logged in is logged out."""
         await self._change(user_id, {"disabled_at": datetime.now(UTC)}, access, "disabled", within)
 
-    async def begin_second_factor(self, user_id: UUID) -> str:
+    async def begin_second_factor(self, user_id: UUID, access: Access) -> str:
         """Draw a TOTP secret (RFC 6238) for an authenticator app; counts once a code of it was confirmed.
 
         Raises
@@ -156,6 +163,8 @@ class Accounts:
                 .values(totp_secret=self._seal.seal(secret, "users.totp_secret", user_id), totp_step=None)
                 .returning(User.user_id)
             )
+            if changed is not None:
+                await self._told(session, access, "second_factor_begun", "user", user_id)
         if changed is None:
             raise ValidationError("a second factor is in use already; ask an administrator to take it away first")
         return secret
@@ -169,19 +178,21 @@ class Accounts:
             If the code is wrong or none was begun.
         """
         async with self._database.transaction() as session:
-            user = await session.get_one(User, principal.subject)
-            if user.totp_confirmed_at is not None or not await self.use_code(session, user, code):
-                raise ValidationError("the one-time code is wrong; begin anew if your app lost the secret")
-            user.totp_confirmed_at = datetime.now(UTC)
-            await session.execute(
-                sa.update(Session).where(Session.session_id == principal.session_id).values(second_factor=True)
-            )
-            await self._told(session, access, "second_factor_added", "user", principal.subject)
+            user = await session.get(User, principal.subject)
+            right = user is not None and user.totp_confirmed_at is None and await self.use_code(session, user, code)
+            if user is not None and right:
+                user.totp_confirmed_at = datetime.now(UTC)
+                await second_factor_proved(session, principal)
+            outcome = "success" if right else "denied"
+            await self._told(session, access, "second_factor_added", "user", principal.subject, outcome)
+        if not right:
+            raise ValidationError("the one-time code is wrong; begin anew if your app lost the secret")
 
     async def remove_second_factor(self, user_id: UUID, access: Access, within: UUID | None) -> None:
-        """Take the second factor away, so that the person can set up another."""
+        """Take codes and passkeys away, so that the person can set up others."""
         nothing = {"totp_secret": None, "totp_confirmed_at": None, "totp_step": None}
-        await self._change(user_id, nothing, access, "second_factor_removed", within)
+        passkeys = sa.delete(Passkey).where(Passkey.user_id == user_id)
+        await self._change(user_id, nothing, access, "second_factor_removed", within, passkeys)
 
     async def use_code(self, session: AsyncSession, user: User, code: str) -> bool:
         """Whether a one-time code is right and was not used; from now on it was, in every worker."""
@@ -207,15 +218,18 @@ class Accounts:
         *,
         role: Role | None = None,
         organisation_id: UUID | None = None,
-        scopes: Collection[Permission] | None = None,
+        scopes: Collection[str] | None = None,
         redirect_uris: Sequence[str] = (),
+        key_set: Mapping[str, Any] | None = None,
     ) -> NewClient:
         """Make a client: with redirect addresses for people's logins, or with a role for a machine.
+
+        A machine that registers public keys proves itself by signing (``private_key_jwt``) and gets no secret.
 
         Raises
         ------
         ValidationError
-            If it is neither or both, the name is taken, or the role does not allow a scope.
+            If it is neither or both, the name is taken, the role does not allow a scope, or a key is no public key.
         """
         if (role is None) == (not redirect_uris):
             raise ValidationError("a client has redirect addresses (for people) or a role (for a machine)")
@@ -223,11 +237,16 @@ class Accounts:
             raise ValidationError("a machine has the role 'service' or 'analyst'")
         if role is Role.SERVICE and organisation_id is None:
             raise ValidationError("a service works for an organisation; name it")
+        if key_set is not None:
+            key_ring(key_set)
+            if role is None:
+                raise ValidationError("keys are for machines: give the client a role")
         allowed = frozenset(Permission) if role is None else PERMISSIONS[role]
-        wanted = allowed if scopes is None else frozenset(scopes)
-        if not wanted <= allowed:
-            raise ValidationError(f"the role '{role}' does not have: {', '.join(sorted(wanted - allowed))}")
-        client_id, secret = uuid4(), None if role is None else new_secret()
+        wanted = frozenset(map(str, allowed)) if scopes is None else frozenset(map(str, scopes))
+        strange = {one for one in wanted - allowed if role is not Role.SERVICE or not is_smart(one)}
+        if strange:
+            raise ValidationError(f"the role '{role}' does not have: {', '.join(sorted(strange))}")
+        client_id, secret = uuid4(), None if role is None or key_set is not None else new_secret()
         try:
             async with self._database.transaction() as session:
                 await session.execute(
@@ -239,6 +258,7 @@ class Accounts:
                         scopes=sorted(wanted),
                         redirect_uris=list(redirect_uris),
                         secret_digest=None if secret is None else digest(secret),
+                        key_set=key_set,
                         created_at=datetime.now(UTC),
                     )
                 )
@@ -260,18 +280,20 @@ class Accounts:
         key_id, secret, now = uuid4(), API_KEY_PREFIX + new_secret(), datetime.now(UTC)
         async with self._database.transaction() as session:
             client = await session.get(OAuthClient, client_id)
-            if client is None or client.role is None or within not in (None, client.organisation_id):
-                raise NotFoundError("there is no machine's client of this id")
-            await session.execute(
-                sa.insert(ApiKey).values(
-                    digest=digest(secret),
-                    key_id=key_id,
-                    client_id=client_id,
-                    created_at=now,
-                    expires_at=now + lifetime,
+            found = client is not None and client.role is not None and within in (None, client.organisation_id)
+            if found:
+                await session.execute(
+                    sa.insert(ApiKey).values(
+                        digest=digest(secret),
+                        key_id=key_id,
+                        client_id=client_id,
+                        created_at=now,
+                        expires_at=now + lifetime,
+                    )
                 )
-            )
-            await self._told(session, access, "write", "api_key", key_id)
+            await self._told(session, access, "write", "api_key", key_id, "success" if found else "not_found")
+        if not found:
+            raise NotFoundError("there is no machine's client of this id")
         return key_id, secret
 
     async def revoke_api_key(self, key_id: UUID, access: Access, within: UUID | None) -> None:
@@ -286,9 +308,10 @@ class Accounts:
                 .values(revoked_at=datetime.now(UTC))
                 .returning(ApiKey.key_id)
             )
-            if ended is None:
-                raise NotFoundError("there is no API key of this id")
-            await self._told(session, access, "revoked", "api_key", key_id)
+            outcome = "success" if ended is not None else "not_found"
+            await self._told(session, access, "revoked", "api_key", key_id, outcome)
+        if ended is None:
+            raise NotFoundError("there is no API key of this id")
 
     async def require_clinician(self, user_id: UUID, within: UUID | None) -> None:
         """Refuse what is no clinician's account of this organisation.
@@ -309,33 +332,45 @@ class Accounts:
         return self._index.keyed("users.name", unicodedata.normalize("NFKC", name.strip().casefold()))
 
     async def _change(
-        self, user_id: UUID, values: Mapping[str, object], access: Access, action: str, within: UUID | None = None
+        self,
+        user_id: UUID,
+        values: Mapping[str, object],
+        access: Access,
+        action: str,
+        within: UUID | None = None,
+        *also: sa.Delete,
     ) -> None:
         now = datetime.now(UTC)
         query = sa.update(User).where(User.user_id == user_id)
         if within is not None:
             query = query.where(User.organisation_id == within)
         async with self._database.transaction() as session:
-            if await session.scalar(query.values(**values).returning(User.user_id)) is None:
-                raise NotFoundError("there is no user of this id")
-            await session.execute(
-                sa.update(Session)
-                .where(Session.user_id == user_id, Session.ended_at.is_(None))
-                .values(ended_at=now, end_reason=action)
-            )
-            await self._told(session, access, action, "user", user_id)
+            found = await session.scalar(query.values(**values).returning(User.user_id)) is not None
+            if found:
+                for change in also:
+                    await session.execute(change)
+                await session.execute(
+                    sa.update(Session)
+                    .where(Session.user_id == user_id, Session.ended_at.is_(None))
+                    .values(ended_at=now, end_reason=action)
+                )
+            await self._told(session, access, action, "user", user_id, "success" if found else "not_found")
+        if not found:
+            raise NotFoundError("there is no user of this id")
 
-    async def _told(self, session: AsyncSession, access: Access, action: str, what: str, reference: UUID) -> None:
-        event = Event(access=access, action=action, what=what, references=[str(reference)])
+    async def _told(
+        self, session: AsyncSession, access: Access, action: str, what: str, reference: UUID, outcome: str = "success"
+    ) -> None:
+        event = Event(access=access, action=action, what=what, outcome=outcome, references=[str(reference)])
         await self._audit.append_within(session, event)
 
-    def _account(self, row: User) -> Account:
+    def _account(self, row: User, passkey: bool) -> Account:
         return Account(
             row.user_id,
             self._seal.open(row.name, "users.name", row.user_id),
             Role(row.role),
             row.organisation_id,
             row.patient_id,
-            row.totp_confirmed_at is not None,
+            row.totp_confirmed_at is not None or passkey,
             row.disabled_at is not None,
         )

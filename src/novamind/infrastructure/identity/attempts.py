@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import NovamindError
 from novamind.infrastructure.database import Database, insert_missing
@@ -77,6 +78,11 @@ class AttemptCounter:
         """
         if await self.count(what, who, window) > limit:
             await self.check(what, who, limit)
+
+    async def once(self, session: AsyncSession, what: str, who: str, until: datetime) -> bool:
+        """Whether it comes for the first time until then, within the caller's transaction; what is over is swept."""
+        await session.execute(sa.delete(Attempts).where(Attempts.ends_at <= datetime.now(UTC)))
+        return await insert_missing(session, Attempts, digest=self._digest(what, who), count=1, ends_at=until)
 
     async def forget(self, what: str, who: str) -> None:
         """Begin anew, after a success."""

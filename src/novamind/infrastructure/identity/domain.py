@@ -31,6 +31,8 @@ class Permission(StrEnum):
     PATIENTS_CREATE = "patients:create"
     RECORDS_WRITE = "records:write"
     RESULTS_READ = "results:read"
+    FHIR_READ = "fhir:read"
+    FHIR_WRITE = "fhir:write"
     CONSENTS_WRITE = "consents:write"
     AUDIT_READ = "audit:read"
     EMERGENCY_OPEN = "emergency:open"
@@ -48,6 +50,8 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             _P.PATIENTS_CREATE,
             _P.RECORDS_WRITE,
             _P.RESULTS_READ,
+            _P.FHIR_READ,
+            _P.FHIR_WRITE,
             _P.CONSENTS_WRITE,
             _P.AUDIT_READ,
             _P.EMERGENCY_OPEN,
@@ -55,10 +59,28 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
         }
     ),
     Role.PATIENT: frozenset(
-        {_P.PATIENTS_READ, _P.RECORDS_WRITE, _P.RESULTS_READ, _P.CONSENTS_WRITE, _P.AUDIT_READ, _P.CALCULATE}
+        {
+            _P.PATIENTS_READ,
+            _P.RECORDS_WRITE,
+            _P.RESULTS_READ,
+            _P.FHIR_READ,
+            _P.FHIR_WRITE,
+            _P.CONSENTS_WRITE,
+            _P.AUDIT_READ,
+            _P.CALCULATE,
+        }
     ),
     Role.SERVICE: frozenset(
-        {_P.PATIENTS_READ, _P.PATIENTS_CREATE, _P.RECORDS_WRITE, _P.RESULTS_READ, _P.CALCULATE, _P.METRICS_READ}
+        {
+            _P.PATIENTS_READ,
+            _P.PATIENTS_CREATE,
+            _P.RECORDS_WRITE,
+            _P.RESULTS_READ,
+            _P.FHIR_READ,
+            _P.FHIR_WRITE,
+            _P.CALCULATE,
+            _P.METRICS_READ,
+        }
     ),
     Role.RESEARCHER: frozenset({_P.CALCULATE}),
     Role.ANALYST: frozenset({_P.POPULATIONS_USE}),
@@ -68,10 +90,18 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
 
 #: What may be done to one patient's record; everything else is not about a patient.
 _ABOUT_A_PATIENT: Final = frozenset(
-    {_P.PATIENTS_READ, _P.RECORDS_WRITE, _P.RESULTS_READ, _P.CONSENTS_WRITE, _P.AUDIT_READ}
+    {
+        _P.PATIENTS_READ,
+        _P.RECORDS_WRITE,
+        _P.RESULTS_READ,
+        _P.FHIR_READ,
+        _P.FHIR_WRITE,
+        _P.CONSENTS_WRITE,
+        _P.AUDIT_READ,
+    }
 )
 #: What an emergency opens: looking, not changing.
-_IN_AN_EMERGENCY: Final = frozenset({_P.PATIENTS_READ, _P.RESULTS_READ})
+_IN_AN_EMERGENCY: Final = frozenset({_P.PATIENTS_READ, _P.RESULTS_READ, _P.FHIR_READ})
 
 CLINICAL_AUDIENCE: Final = "novamind"
 POPULATION_AUDIENCE: Final = "novamind-populations"
@@ -127,6 +157,8 @@ class Principal:
         Whether they proved a second factor, or need none.
     ties
         What tied them to the patient they ask about when the session was read.
+    fhir_types
+        Types of FHIR resources to which this token limits a permission; to all where there is no entry.
     """
 
     subject: UUID
@@ -137,6 +169,7 @@ class Principal:
     scopes: frozenset[Permission]
     second_factor: bool = True
     ties: Mapping[UUID, Ties] = field(default_factory=dict, compare=False, repr=False)
+    fhir_types: Mapping[Permission, frozenset[str]] = field(default_factory=dict, compare=False)
 
     def may(self, permission: Permission) -> bool:
         """Whether the role and this token allow it at all."""

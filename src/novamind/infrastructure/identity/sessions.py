@@ -1,7 +1,7 @@
 """Logging in and staying logged in: OAuth 2.1 authorisation code with PKCE, client credentials, refresh rotation.
 
 All state is in the database, so that every worker says the same, and an end counts from the next request on. A login
-takes name, password and one-time code at once: what comes back says neither which of them was wrong nor whether the
+takes name, password and second factor at once: what comes back says neither which of them was wrong nor whether the
 account exists, and there is no half-way token.
 """
 
@@ -23,10 +23,13 @@ from novamind.errors import AuthenticationError, AuthorizationError, NovamindErr
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database
 from novamind.infrastructure.identity.accounts import API_KEY_PREFIX, Accounts
+from novamind.infrastructure.identity.assertions import client_of, key_ring, read
 from novamind.infrastructure.identity.attempts import AttemptCounter
-from novamind.infrastructure.identity.domain import PERMISSIONS, Permission, Principal, Role, audience
+from novamind.infrastructure.identity.domain import PERMISSIONS, Principal, Role, audience
+from novamind.infrastructure.identity.passkeys import Passkeys
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import digest, new_secret
+from novamind.infrastructure.identity.smart_scopes import granted, narrowed
 from novamind.infrastructure.identity.standing import Answer, Standing
 from novamind.infrastructure.identity.tables import (
     ApiKey,
@@ -39,10 +42,11 @@ from novamind.infrastructure.identity.tables import (
 )
 from novamind.infrastructure.identity.tokens import AccessTokens, TokenClaims
 
+TOKEN_ENDPOINT: Final = "/oauth/token"  # noqa: S105 - an address
 CODE_SECONDS: Final = 60
 TICKET_SECONDS: Final = 30
 _LONGEST_SECRET: Final = 512
-_WRONG: Final = "the user name, the password or the one-time code is wrong"
+_WRONG: Final = "the user name, the password or the second factor is wrong"
 _CODE: Final = "the authorisation code is not valid; log in again"
 _ENDED: Final = "the session has ended; log in again"
 
@@ -83,11 +87,22 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a person types, and from where."""
+    """What a person types, and from where; of a passkey what the browser says (WebAuthn, as JSON)."""
 
     name: str
     password: str
     one_time_code: str
+    address: str
+    passkey: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientProof:
+    """By what a machine proves who it is, and from where: its secret, or a token that it signed."""
+
+    client_id: UUID | None
+    secret: str
+    assertion: str
     address: str
 
 
@@ -98,7 +113,7 @@ class Tokens:
     access_token: str
     refresh_token: str | None
     expires_in: int
-    scopes: frozenset[Permission]
+    scopes: frozenset[str]
 
 
 def access_of(principal: Principal, purpose: str) -> Access:
@@ -107,8 +122,9 @@ def access_of(principal: Principal, purpose: str) -> Access:
 
 
 def correlation_id() -> str:
-    """The id that joins the log lines and audit entries of one request."""
-    return str(structlog.contextvars.get_contextvars().get("correlation_id", "none"))
+    """The id that joins the log lines and audit entries of one request: ours, which no caller can choose."""
+    known = structlog.contextvars.get_contextvars()
+    return str(known.get("request_id") or known.get("correlation_id", "none"))
 
 
 class Sessions:
@@ -116,6 +132,8 @@ class Sessions:
 
     Parameters
     ----------
+    token_endpoint
+        For whom machines sign when they prove who they are.
     second_factor_needed
         Without one a session may do nothing but set it up.
     """
@@ -126,23 +144,27 @@ class Sessions:
         standing: Standing,
         audit: AuditLog,
         accounts: Accounts,
+        passkeys: Passkeys,
         passwords: Passwords,
         tokens: AccessTokens,
         attempts: AttemptCounter,
         lifetimes: Lifetimes,
         limits: LoginLimits,
         *,
+        token_endpoint: str,
         second_factor_needed: bool,
     ) -> None:
         self._database = database
         self._standing = standing
         self._audit = audit
         self._accounts = accounts
+        self._passkeys = passkeys
         self._passwords = passwords
         self._tokens = tokens
         self._attempts = attempts
         self._lifetimes = lifetimes
         self._limits = limits
+        self._token_endpoint = token_endpoint
         self._second_factor_needed = second_factor_needed
 
     async def check_request(self, request: AuthorizationRequest) -> None:
@@ -166,7 +188,7 @@ class Sessions:
         Raises
         ------
         AuthenticationError
-            If name, password or one-time code is wrong; nothing says which.
+            If name, password or second factor is wrong; nothing says which.
         TooManyAttemptsError
             If it failed too often for this name or from this address.
         """
@@ -179,8 +201,9 @@ class Sessions:
         right = await self._passwords.matches(credentials.password, user.password_hash if user else None)
         code = new_secret()
         async with self._database.transaction() as session:
-            if user is not None and right and user.disabled_at is None and user.totp_confirmed_at is not None:
-                right = await self._accounts.use_code(session, user, credentials.one_time_code)
+            second_factor = False
+            if user is not None and right and user.disabled_at is None:
+                right, second_factor = await self._second_factor(session, user, request, credentials)
             if user is None or not right or user.disabled_at is not None:
                 await self._told(session, "anonymous", "none", "login", "denied")
                 user = None
@@ -193,7 +216,7 @@ class Sessions:
                         session_id=uuid4(),
                         redirect_uri=request.redirect_uri,
                         challenge=request.challenge,
-                        second_factor=user.totp_confirmed_at is not None,
+                        second_factor=second_factor,
                         expires_at=datetime.now(UTC) + timedelta(seconds=CODE_SECONDS),
                     )
                 )
@@ -203,6 +226,16 @@ class Sessions:
             raise AuthenticationError(_WRONG)
         await self._attempts.forget("login", who)
         return code
+
+    async def _second_factor(
+        self, session: AsyncSession, user: User, request: AuthorizationRequest, credentials: Credentials
+    ) -> tuple[bool, bool]:
+        """Whether the second factor is right, or there is none to ask for; and whether there was one."""
+        if credentials.passkey:
+            return await self._passkeys.proves(session, user.user_id, credentials.passkey, request.challenge), True
+        if user.totp_confirmed_at is not None:
+            return await self._accounts.use_code(session, user, credentials.one_time_code), True
+        return not await self._passkeys.any(session, user.user_id), False
 
     async def exchange_code(self, client_id: UUID, code: str, verifier: str, redirect_uri: str) -> Tokens:
         """Give tokens for an authorisation code, once; a second use ends what the first began.
@@ -296,43 +329,59 @@ class Sessions:
             raise GrantError("invalid_grant", "the refresh token is not valid; log in again")
         return tokens
 
-    async def client_credentials(
-        self, client_id: UUID, secret: str, scopes: Collection[Permission] | None, address: str
-    ) -> Tokens:
-        """Give a machine its access token.
+    async def client_credentials(self, proof: ClientProof, scopes: Collection[str] | None) -> Tokens:
+        """Give a machine its access token, for what it may have of the scopes that it asks for.
 
         Raises
         ------
         GrantError
-            If client or secret is wrong, or a scope is not the client's.
+            If client, secret or signed token is wrong, or none of the scopes is the client's.
         TooManyAttemptsError
             If it failed too often for this client.
         """
+        try:
+            client_id = client_of(proof.assertion) if proof.assertion else proof.client_id
+        except AuthenticationError:
+            client_id = None
         await self._attempts.check("client", f"{client_id}", self._limits.per_account)
-        await self._attempts.check("login-address", address, self._limits.per_address)
+        await self._attempts.check("login-address", proof.address, self._limits.per_address)
         now = datetime.now(UTC)
         async with self._database.transaction() as session:
-            client = await session.get(OAuthClient, client_id)
-            known = client is not None and client.secret_digest is not None and client.disabled_at is None
-            expected = client.secret_digest if client and client.secret_digest else bytes(32)
-            right = hmac.compare_digest(expected, digest(secret[:_LONGEST_SECRET])) and known
+            client = None if client_id is None else await session.get(OAuthClient, client_id)
+            right = proof.client_id in (None, client_id) and await self._is_proved(session, client, proof)
             if client is None or client.role is None or not right:
                 await self._told(session, "anonymous", "none", "client_login", "denied")
             else:
                 role = Role(client.role)
-                allowed = frozenset(map(Permission, client.scopes)) & PERMISSIONS[role]
-                wanted = allowed if scopes is None else frozenset(scopes)
-                if not wanted <= allowed:
-                    raise GrantError("invalid_scope", "the client does not have this scope")
+                wanted = frozenset(client.scopes) if scopes is None else narrowed(scopes, client.scopes)
+                if not wanted:
+                    raise GrantError("invalid_scope", "the client has none of these scopes")
                 row = self._session(uuid4(), client, None, True, now)
                 row.scopes = sorted(wanted)
                 session.add(row)
-                await self._told(session, str(client_id), role, "client_login", "success")
-                claims = TokenClaims(row.session_id, client_id, audience(role))
+                await self._told(session, str(client.client_id), role, "client_login", "success")
+                claims = TokenClaims(row.session_id, client.client_id, audience(role))
                 return Tokens(self._tokens.issue(claims), None, self._tokens.lifetime, wanted)
         await self._attempts.count("client", f"{client_id}", self._limits.window)
-        await self._attempts.count("login-address", address, self._limits.window)
-        raise GrantError("invalid_client", "the client or its secret is wrong")
+        await self._attempts.count("login-address", proof.address, self._limits.window)
+        raise GrantError("invalid_client", "the client, its secret or its signed token is wrong")
+
+    async def _is_proved(self, session: AsyncSession, client: OAuthClient | None, proof: ClientProof) -> bool:
+        """Whether a machine is who it says: by the secret that it was given, or else by the keys that it registered."""
+        if client is not None and client.key_set is not None:
+            return await self._has_signed(session, client, proof.assertion)
+        known = client is not None and client.secret_digest is not None and client.disabled_at is None
+        expected = client.secret_digest if client and client.secret_digest else bytes(32)
+        return hmac.compare_digest(expected, digest(proof.secret[:_LONGEST_SECRET])) and known and not proof.assertion
+
+    async def _has_signed(self, session: AsyncSession, client: OAuthClient, assertion: str) -> bool:
+        try:
+            said = read(assertion, key_ring(client.key_set or {}), self._token_endpoint)
+        except AuthenticationError:
+            return False
+        if client.disabled_at is not None or said.subject != said.issuer or said.issuer != str(client.client_id):
+            return False
+        return await self._attempts.once(session, "assertion", f"{said.issuer} {said.token_id}", said.until)
 
     async def authenticate(self, bearer: str, *about: UUID) -> Principal:
         """Who presents an access token or an API key.
@@ -453,24 +502,26 @@ class Sessions:
         if found is None:
             raise AuthenticationError("the API key is not valid")
         key_id, client = found
-        scopes = frozenset(map(Permission, client.scopes))
+        scopes, fhir_types = granted(client.scopes)
         role = Role(str(client.role))
-        return Principal(client.client_id, key_id, role, client.organisation_id, None, scopes)
+        return Principal(client.client_id, key_id, role, client.organisation_id, None, scopes, fhir_types=fhir_types)
 
     def _principal(self, found: Answer) -> Principal:
         row, ties = found
         if row is None:
             raise AuthenticationError(_ENDED)
         of_a_person = row.user_id is not None
+        scopes, fhir_types = granted(row.scopes)
         return Principal(
             row.user_id if of_a_person else row.client_id,
             row.session_id,
             Role(row.role if of_a_person else row.client_role),
             row.organisation_id if of_a_person else row.client_organisation_id,
             row.patient_id,
-            frozenset(map(Permission, row.scopes)),
+            scopes,
             not of_a_person or row.second_factor or not self._second_factor_needed,
             ties,
+            fhir_types,
         )
 
     async def _seen(self, found: Answer) -> None:
@@ -503,7 +554,7 @@ class Sessions:
             sa.insert(RefreshToken).values(digest=digest(refresh), session_id=session_id, created_at=datetime.now(UTC))
         )
         access = self._tokens.issue(TokenClaims(session_id, user.user_id, audience(role)))
-        scopes = PERMISSIONS[role] & frozenset(map(Permission, client.scopes))
+        scopes = PERMISSIONS[role] & granted(client.scopes)[0]
         return Tokens(access, refresh, self._tokens.lifetime, scopes)
 
     async def _end(self, session: AsyncSession, session_id: UUID, reason: str) -> None:

@@ -28,6 +28,19 @@ class User(Base):
     disabled_at: Mapped[datetime | None]
 
 
+class Passkey(Base):
+    """A person's key as a second factor; its id and public key are sealed, bound to account and row."""
+
+    __tablename__ = "passkeys"
+    passkey_id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.user_id"), index=True)
+    credential_digest: Mapped[bytes] = mapped_column(sa.LargeBinary(32), unique=True)
+    credential: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    sign_count: Mapped[int] = mapped_column(sa.BigInteger)
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
 class OAuthClient(Base):
     """A program that asks for tokens: for people (redirect addresses) or for itself (a role and a secret)."""
 
@@ -39,6 +52,7 @@ class OAuthClient(Base):
     scopes: Mapped[list[Any]] = mapped_column(sa.JSON)
     redirect_uris: Mapped[list[Any]] = mapped_column(sa.JSON)
     secret_digest: Mapped[bytes | None] = mapped_column(sa.LargeBinary(32))
+    key_set: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
 

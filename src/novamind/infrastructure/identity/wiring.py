@@ -7,10 +7,12 @@ from novamind.errors import ValidationError
 from novamind.infrastructure.bootstrap import Foundation
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.accounts import Accounts
+from novamind.infrastructure.identity.assertions import HookClients
 from novamind.infrastructure.identity.attempts import AttemptCounter
+from novamind.infrastructure.identity.passkeys import Passkeys
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import AccountSeal, derived_key
-from novamind.infrastructure.identity.sessions import Lifetimes, LoginLimits, Sessions
+from novamind.infrastructure.identity.sessions import TOKEN_ENDPOINT, Lifetimes, LoginLimits, Sessions
 from novamind.infrastructure.identity.standing import Standing
 from novamind.infrastructure.identity.tokens import AccessTokens
 from novamind.settings import Settings
@@ -21,10 +23,12 @@ class Identity:
     """Accounts, sessions, tokens and access control of one running system."""
 
     accounts: Accounts
+    passkeys: Passkeys
     sessions: Sessions
     tokens: AccessTokens
     access: AccessControl
     attempts: AttemptCounter
+    hook_clients: HookClients
 
 
 def open_identity(settings: Settings, foundation: Foundation, passwords: Passwords | None = None) -> Identity:
@@ -41,6 +45,8 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
     accounts = Accounts(database, index, audit, seal, passwords)
     tokens = AccessTokens(_token_secrets(settings, foundation), settings.public_url, settings.access_token_seconds)
     attempts = AttemptCounter(database, index)
+    challenges = derived_key(foundation.keys.index, "passkey challenges")
+    passkeys = Passkeys(database, audit, seal, attempts, challenges, settings.public_url)
     lifetimes = Lifetimes(timedelta(seconds=settings.session_idle_seconds), timedelta(seconds=settings.session_seconds))
     standing = Standing(database, lifetimes.idle)
     sessions = Sessions(
@@ -48,6 +54,7 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
         standing,
         audit,
         accounts,
+        passkeys,
         passwords,
         tokens,
         attempts,
@@ -57,10 +64,13 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
             settings.login_failures_per_address,
             timedelta(seconds=settings.login_window_seconds),
         ),
+        token_endpoint=settings.public_url + TOKEN_ENDPOINT,
         second_factor_needed=settings.second_factor_needed,
     )
     access = AccessControl(database, standing, audit, seal, attempts, timedelta(seconds=settings.emergency_seconds))
-    return Identity(accounts, sessions, tokens, access, attempts)
+    return Identity(
+        accounts, passkeys, sessions, tokens, access, attempts, HookClients(settings.cds_clients, database, attempts)
+    )
 
 
 def _token_secrets(settings: Settings, foundation: Foundation) -> tuple[bytes, ...]:

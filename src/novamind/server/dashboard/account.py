@@ -1,34 +1,69 @@
 """The page of oneself: who one is here, and setting up a second factor, without which production opens nothing."""
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
+from pydantic import Json
 
-from novamind.infrastructure.identity.domain import Permission
-from novamind.server.administration import Code, begin_second_factor, confirm_second_factor
+from novamind.infrastructure.identity.domain import Permission, Principal, Role
+from novamind.server.administration import (
+    Code,
+    NewPasskey,
+    add_passkey,
+    begin_second_factor,
+    confirm_second_factor,
+    remove_passkey,
+)
 from novamind.server.caller import AtHome, Caller
 from novamind.server.dashboard.rendering import page
+from novamind.server.house import House
 
 routes = APIRouter(prefix="/account", include_in_schema=False)
 
 
 @routes.get("")
-async def account(request: Request, caller: Caller) -> Response:
+async def account(request: Request, house: AtHome, caller: Caller) -> Response:
     """Who one is and what one may do."""
-    may = sorted(permission for permission in Permission if caller.may(permission))
-    return page(request, "account.html", {"caller": caller, "may": may, "begun": None, "confirmed": False})
+    return await _page(request, house, caller)
 
 
 @routes.post("/second-factor")
 async def begin(request: Request, house: AtHome, caller: Caller) -> Response:
     """Draw a secret for an authenticator app."""
-    begun = await begin_second_factor(house, caller)
-    return page(request, "account.html", {"caller": caller, "may": (), "begun": begun, "confirmed": False})
+    return await _page(request, house, caller, begun=await begin_second_factor(house, caller))
 
 
 @routes.post("/second-factor/confirm")
 async def confirm(request: Request, house: AtHome, caller: Caller, code: Annotated[Code, Form()]) -> Response:
     """Begin to use it."""
     await confirm_second_factor(house, caller, code)
-    return page(request, "account.html", {"caller": caller, "may": (), "begun": None, "confirmed": True})
+    return await _page(request, house, caller, confirmed=True)
+
+
+@routes.post("/passkeys")
+async def add(house: AtHome, caller: Caller, passkey: Annotated[Json[dict[str, Any]], Form()]) -> Response:
+    """Keep a passkey that the browser has made."""
+    await add_passkey(house, caller, NewPasskey(credential=passkey))
+    return RedirectResponse("/account", 303)
+
+
+@routes.post("/passkeys/{passkey_id}/remove")
+async def remove(house: AtHome, caller: Caller, passkey_id: UUID) -> Response:
+    """Forget one."""
+    await remove_passkey(house, caller, passkey_id)
+    return RedirectResponse("/account", 303)
+
+
+async def _page(
+    request: Request, house: House, caller: Principal, *, begun: object = None, confirmed: bool = False
+) -> Response:
+    may = sorted(permission for permission in Permission if caller.may(permission)) if begun is None else ()
+    passkeys, options = None, ""
+    if house.identity.passkeys.offered and caller.role is not Role.SERVICE:
+        passkeys = await house.identity.passkeys.list(caller.subject)
+        options = json.dumps(await house.identity.passkeys.options_to_add(caller))
+    known = {"caller": caller, "may": may, "begun": begun, "confirmed": confirmed}
+    return page(request, "account.html", known | {"passkeys": passkeys, "options": options})

@@ -19,7 +19,7 @@ from novamind.server.house import House
 
 #: For the door.
 PATHS: Final = frozenset({"/login", CALLBACK})
-_OWN_PAGE: Final = re.compile(r"/(patients|populations|account)(/[a-z0-9-]+)*")
+_OWN_PAGE: Final = re.compile(r"/(patients|populations|users|account)(/[a-z0-9-]+)*")
 _LOGIN_SECONDS: Final = 600
 
 routes = APIRouter(include_in_schema=False)

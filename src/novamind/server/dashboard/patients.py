@@ -2,20 +2,20 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
-from novamind.infrastructure.identity.domain import Principal
+from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties, ground
 from novamind.neurochemistry import drug_names
 from novamind.server.caller import AtHome, Caller
 from novamind.server.clinic import PatientSummary, Regimen
 from novamind.server.dashboard.readings import changes_of, overview_of, visits
 from novamind.server.dashboard.rendering import page
 from novamind.server.house import House
-from novamind.server.patients import After, PatientId, RegimenBody
+from novamind.server.patients import After, PatientId, Reason, RegimenBody
 from novamind.twin.domain import Options
 from novamind.twin.report import what_if_section
 
@@ -27,6 +27,20 @@ _LOOKBACK_DAYS: Final = 120
 _ALL: Final = Options(biometric_lookback_days=_LOOKBACK_DAYS)
 _LIST: Final = Options(biometric_lookback_days=_LOOKBACK_DAYS, include_biometric_correlations=False)
 
+#: The categories of the clinic, in words.
+_MEANINGS: Final = {
+    "genomics": "genetic results are shown, exported and used for advice",
+    "research": "noted for whoever takes data out for research",
+    "sharing": "noted for whoever hands data to others",
+}
+
+
+class _Emergency(Reason):
+    """Whose record is opened, and why."""
+
+    patient_id: UUID
+
+
 routes = APIRouter(prefix="/patients", include_in_schema=False)
 
 
@@ -35,7 +49,7 @@ async def patient_list(request: Request, house: AtHome, caller: Caller, after: A
     """Whom the caller may see, some at a time."""
     found = await house.clinic.patients(caller, after, _PAGE)
     following = found[-1].patient_id if len(found) == _PAGE else None
-    return page(request, "patients.html", {"patients": found, "asked": None, "after": following})
+    return _listed(request, house, caller, {"patients": found, "asked": None, "after": following})
 
 
 @routes.post("/search")
@@ -45,14 +59,29 @@ async def search(
     """Patients with all these words in name or identifiers; a POST, so that no name stands in an address."""
     wanted = words.casefold().split()
     found = [one for one in await _all(house, caller) if all(word in _said(one) for word in wanted)]
-    return page(request, "patients.html", {"patients": found[:_PAGE], "asked": words, "after": None})
+    return _listed(request, house, caller, {"patients": found[:_PAGE], "asked": words, "after": None})
+
+
+@routes.post("/emergency")
+async def emergency(house: AtHome, caller: Caller, asked: Annotated[_Emergency, Form()]) -> Response:
+    """Open a record of somebody whom one does not treat; the privacy officer is told."""
+    await house.clinic.open_emergency(caller, asked.patient_id, asked.reason)
+    return RedirectResponse(f"/patients/{asked.patient_id}", 303)
 
 
 @routes.get("/{patient_id}")
 async def one_patient(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
     """Who it is, and where everything else will stand."""
     patient = await house.clinic.patient(caller, patient_id)
-    return page(request, "patient.html", {"patient": patient, "drugs": drug_names()})
+    ties = caller.ties.get(patient_id, Ties())
+    shown = {
+        "patient": patient,
+        "drugs": drug_names(),
+        "audit": _may(caller, Permission.AUDIT_READ, patient_id),
+        "add": _may(caller, Permission.RECORDS_WRITE, patient_id),
+        "until": None if ties.treats or caller.role is not Role.CLINICIAN else ties.emergency_until,
+    }
+    return page(request, "patient.html", shown)
 
 
 @routes.get("/{patient_id}/changes")
@@ -76,9 +105,35 @@ async def insights(request: Request, house: AtHome, caller: Caller, patient_id: 
 async def tracking(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
     """Whether forecasts held."""
     reading = await house.clinic.reading(caller, patient_id, _LIST)
-    replayed = await house.clinic.replayed(caller, patient_id)
+    replayed = await house.clinic.replayed_of(reading.case.record)
     checks = (*reading.insights.tracking, *replayed)
     return page(request, "tracking.html", {"patient_id": patient_id, "checks": checks})
+
+
+@routes.get("/{patient_id}/consents")
+async def consents(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+    """What the patient agreed to, and changing it."""
+    decisions = await house.clinic.consents(caller, patient_id)
+    shown = {
+        "categories": _MEANINGS,
+        "decisions": decisions,
+        "may_decide": _may(caller, Permission.CONSENTS_WRITE, patient_id),
+    }
+    return page(request, "consents.html", {"patient_id": patient_id, **shown})
+
+
+@routes.post("/{patient_id}/consents")
+async def decide(
+    request: Request,
+    house: AtHome,
+    caller: Caller,
+    patient_id: PatientId,
+    category: Annotated[str, Form(max_length=40)],
+    granted: Annotated[bool, Form()],
+) -> Response:
+    """Note what the patient decided."""
+    await house.clinic.decide(caller, patient_id, category, granted)
+    return await consents(request, house, caller, patient_id)
 
 
 @routes.get("/{patient_id}/audit")
@@ -101,6 +156,16 @@ async def what_if(
     found = await house.clinic.what_if(caller, patient_id, Regimen(**asked.model_dump()))
     shown = await asyncio.to_thread(what_if_section, found)
     return page(request, "what_if.html", {"patient_id": patient_id, "asked": shown})
+
+
+def _may(caller: Principal, permission: Permission, patient_id: UUID) -> bool:
+    """Whether to offer it; whoever does it is asked again."""
+    return ground(caller, permission, patient_id, caller.ties.get(patient_id, Ties()), datetime.now(UTC)) is not None
+
+
+def _listed(request: Request, house: House, caller: Principal, shown: dict[str, Any]) -> Response:
+    minutes = house.settings.emergency_seconds // 60 if caller.may(Permission.EMERGENCY_OPEN) else None
+    return page(request, "patients.html", shown | {"emergency": minutes})
 
 
 async def _all(house: House, caller: Principal) -> list[PatientSummary]:

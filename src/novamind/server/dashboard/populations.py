@@ -12,7 +12,6 @@ from fastapi.responses import RedirectResponse, Response
 from markupsafe import Markup
 
 from novamind.errors import ValidationError
-from novamind.infrastructure.identity.domain import Permission
 from novamind.populations import InterventionType, TwinType
 from novamind.populations.endpoints import (
     MOST_TWINS,
@@ -29,7 +28,7 @@ from novamind.populations.endpoints import (
 from novamind.populations.plots import effects, fidelity
 from novamind.populations.store import TwinRepository
 from novamind.server.background import submit_training, twin_repository
-from novamind.server.caller import AtHome, Caller
+from novamind.server.caller import AtHome, Caller, may_use_populations
 from novamind.server.dashboard.rendering import page
 from novamind.server.house import House
 from novamind.symptoms.plots import to_svg
@@ -39,11 +38,7 @@ _T = TypeVar("_T")
 _Body = TypeVar("_Body", bound=pydantic.BaseModel)
 
 
-async def _may_use_populations(house: AtHome, caller: Caller) -> None:
-    await house.identity.access.permit(caller, Permission.POPULATIONS_USE)
-
-
-routes = APIRouter(prefix="/populations", include_in_schema=False, dependencies=[Depends(_may_use_populations)])
+routes = APIRouter(prefix="/populations", include_in_schema=False, dependencies=[Depends(may_use_populations)])
 
 
 @routes.get("")

@@ -21,6 +21,7 @@ _ENVIRONMENT: Final = environment(_HERE / "templates", Path(twin.__file__).paren
 _PLACES: Final = (
     ("/patients", "Patients", Permission.PATIENTS_READ),
     ("/populations", "Populations", Permission.POPULATIONS_USE),
+    ("/users", "Accounts", Permission.USERS_MANAGE),
 )
 
 

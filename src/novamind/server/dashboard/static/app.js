@@ -118,7 +118,32 @@ function takeDrops(zone) {
   });
 }
 
+// Asks a passkey and sends what it says with the form around the button.
+async function askPasskey(button) {
+  const form = button.form;
+  if (!form.reportValidity()) return;
+  const options = JSON.parse(button.dataset.options);
+  button.disabled = true;
+  try {
+    const answer =
+      button.dataset.passkey === "create"
+        ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) })
+        : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
+    form.elements.passkey.value = JSON.stringify(answer);
+    form.submit();
+  } catch {
+    button.disabled = false;
+    tell("No passkey was used; try again, or reload the page if it was open for long");
+  }
+}
+
 function begin(root) {
+  if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
+    for (const button of root.querySelectorAll("button[data-passkey]")) {
+      button.hidden = false;
+      button.addEventListener("click", () => askPasskey(button));
+    }
+  }
   for (const form of root.querySelectorAll("form[data-target]")) {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
