@@ -77,7 +77,7 @@ def test_crps_of_nothing_is_nothing() -> None:
 
 def test_combining_is_the_weighted_mean_of_quantiles() -> None:
     rng = np.random.default_rng(2)
-    members = np.sort(rng.random((3, 4, 5, 21)), axis=-1)
+    members = np.sort(rng.uniform(0.01, 0.99, (3, 4, 5, 21)), axis=-1)
     weights = rng.dirichlet(np.ones(3), (4, 5))
     got = combine(members, weights)
     for series in range(4):
@@ -85,6 +85,16 @@ def test_combining_is_the_weighted_mean_of_quantiles() -> None:
             expected = sum(weights[series, day, k] * members[k, series, day] for k in range(3))
             np.testing.assert_allclose(got[series, day], expected)
     assert (np.diff(got, axis=-1) >= 0).all()
+
+
+def test_an_average_next_to_an_end_of_the_scale_is_that_end() -> None:
+    """One member that is not quite there does not lift the forecast off the answer that nearly everybody gives."""
+    members = np.zeros((2, 1, 1, 21))
+    members[1] = 0.04
+    even, trusted = (combine(members, np.array([[[1 - share, share]]])) for share in (0.5, 0.1))
+    np.testing.assert_allclose(even, 0.02)
+    assert (trusted == 0).all()
+    assert (combine(1 - members, np.array([[[0.9, 0.1]]])) == 1).all()
 
 
 def test_weights_go_to_the_member_that_knows() -> None:

@@ -73,7 +73,7 @@ def test_a_manifest_that_is_none_is_refused(copy: Path, content: bytes) -> None:
         SymptomModel.load(copy)
 
 
-@pytest.mark.parametrize("part", ["factors", "weights", "experts"])
+@pytest.mark.parametrize("part", ["levels", "weights", "experts"])
 def test_weights_of_another_shape_are_refused(copy: Path, part: str) -> None:
     """A folder whose digests agree but whose arrays are those of another version."""
     manifest, stack = (json.loads((copy / name).read_text()) for name in (MANIFEST, "stack.json"))

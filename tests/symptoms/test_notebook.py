@@ -178,8 +178,10 @@ class TestWhatChangesIt:
         typical = usual().frame.filter(pl.col("days_ahead") == 1)["median"].to_numpy()
         after = ahead(np.column_stack([cohort(), typical])).continuous_quantiles
         moved = np.abs(after[:, :-1, MEDIAN] - before[:, 1:, MEDIAN]).mean(1)
-        assert np.median(moved / widths(usual())) < 0.05
-        assert np.quantile(moved / widths(usual()), 0.95) < 0.15
+        unsure = widths(usual()) > 0
+        share = moved[unsure] / widths(usual())[unsure]
+        assert np.median(share) < 0.05
+        assert np.quantile(share, 0.95) < 0.15
         assert (moved / 16).max() < 0.1
 
     def test_a_bad_day_moves_it_up_and_a_good_day_down(self) -> None:
@@ -205,7 +207,8 @@ class TestWhatChangesIt:
         ratios = []
         for share in (0.7, 0.15):
             fewer = np.where(kept < share, full, np.nan)
-            enough = np.isfinite(fewer).sum(1) >= 4
+            # Who always gave the best answer is certain to give it again.
+            enough = (np.isfinite(fewer).sum(1) >= 4) & (before > 0)
             ratios.append(widths(ahead(fewer[enough])) / before[enough])
         assert 1 < np.median(ratios[0]) < np.median(ratios[1])
         assert all(np.mean(ratio > 1) > 0.55 for ratio in ratios)
@@ -214,7 +217,8 @@ class TestWhatChangesIt:
         full = cohort(400, 40)
         before = widths(ahead(full))
         for days in (3, 7, 21):
-            ratio = widths(ahead(np.where(np.arange(80) >= 80 - days, np.nan, full))) / before
+            silent = widths(ahead(np.where(np.arange(80) >= 80 - days, np.nan, full)))
+            ratio = silent[before > 0] / before[before > 0]
             assert np.median(ratio) > 1
             assert np.mean(ratio > 1) > 0.55
 
@@ -313,7 +317,9 @@ class TestWhatComesBack:
         )
         assert np.isfinite(forecast.continuous_quantiles).all()
         assert (np.abs(forecast.median - value) <= 1).all()
-        assert (forecast.continuous_quantiles[:, -1] > forecast.continuous_quantiles[:, 0]).all()
+        # After a hundred days at the best answer the next week's quantiles may all be that.
+        first = 7 if (value, days) == (0, 100) else 0
+        assert (forecast.continuous_quantiles[first:, -1] > forecast.continuous_quantiles[first:, 0]).all()
         low, high = forecast.interval(0.95)
         assert ((low <= value) & (value <= high)).all()
 

@@ -20,7 +20,6 @@ from novamind.symptoms.training import (
     Windows,
     own_windows,
     simulated_windows,
-    topped_up,
     train,
 )
 from tests.symptoms.diaries import cohort, long_frame
@@ -198,20 +197,6 @@ def test_too_little_to_learn_from_is_refused(series: int, days: int, tmp_path: P
 def test_twenty_series_of_forty_days_are_enough() -> None:
     early, late = own_windows([numbered(40) for _ in range(20)], seed=0)
     assert min(len(early.histories), len(late.histories)) >= 200
-
-
-def test_simulated_persons_stand_in_only_where_own_are_few() -> None:
-    rng = np.random.default_rng(0)
-    own, _ = own_windows([Diary(rng.random(60).astype(np.float32), 0.0, 0) for _ in range(60)], seed=0)
-    stand_ins = simulated_windows(500, 3)
-    both = topped_up(own, stand_ins)
-    added = both.rows(np.arange(len(own.histories), len(both.histories)))
-    reports = np.isfinite(added.histories.values).sum(1)
-    assert 100 < len(reports) <= len(stand_ins.histories)
-    # Sixty days have near outcomes of 21 to 35 reports in plenty, and no record of more than 60.
-    middling = (reports > 20) & (reports <= 35)
-    assert not np.isfinite(added.future[middling, 3:7]).any()
-    assert np.isfinite(added.future[reports > 60]).any()
 
 
 def test_fitted_on_own_series_it_forecasts_everyone(tmp_path: Path) -> None:

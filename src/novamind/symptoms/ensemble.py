@@ -13,6 +13,7 @@ import numpy as np
 
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.experts import GROUPS, by_group, horizon_group, report_group
+from novamind.symptoms.interpolation import on_ends
 from novamind.symptoms.preprocessing import Array
 
 #: Outcomes per group that the weights are found on, and the step of the exponentiated gradient.
@@ -78,8 +79,8 @@ class Stack:
 
 def combine(quantiles: Array, weights: Array) -> Array:
     """Average members' quantiles: ``(members, series, horizon, 21)`` with ``(series, horizon, members)``."""
-    out: Array = np.einsum("mshl,shm->shl", quantiles, weights, optimize=True)
-    return out
+    average: Array = np.einsum("mshl,shm->shl", quantiles, weights, optimize=True)
+    return on_ends(average)
 
 
 def fit_weights(quantiles: Array, outcome: Array, reports: Array, steps: int = 600) -> Array:

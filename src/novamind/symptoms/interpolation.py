@@ -7,6 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 
 Numbers = TypeVar("Numbers", NDArray[np.float32], NDArray[np.float64])
 
+#: Half a point of a visual analogue scale of 100, the finest on which people answer: what is nearer to an end of the
+#: scale than this is the end.
+_NEAR = 0.005
+
 
 def interpolate(values: Numbers, knots: NDArray[Any], at: NDArray[Any], axis: int) -> Numbers:
     """Values known at rising ``knots`` along ``axis``, read at other places; constant beyond the ends.
@@ -40,4 +44,13 @@ def on_steps(values: Numbers, step: ArrayLike) -> Numbers:
     """Values rounded to multiples of ``step``, which broadcasts; a step of 0 leaves them."""
     width = np.asarray(step, values.dtype)
     out: Numbers = np.where(width > 0, np.round(values / np.where(width > 0, width, 1)) * width, values)
+    return out
+
+
+def on_ends(values: Numbers) -> Numbers:
+    """Values on the unit scale, those next to an end of it moved there.
+
+    Many answers lie exactly on an end. An average of quantiles of which one is not quite there would miss them all.
+    """
+    out: Numbers = np.where(values < _NEAR, 0, np.where(values > 1 - _NEAR, 1, values)).astype(values.dtype)
     return out

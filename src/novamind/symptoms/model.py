@@ -180,7 +180,7 @@ class SymptomModel:
                 )
         parts["weights"] = _rounded(self.stack.weights)
         parts["learning_rate"] = self.stack.learning_rate
-        parts["factors"] = _rounded(self.calibration.factors)
+        parts["width"] = _rounded(self.calibration.width)
         parts["levels"] = _rounded(self.calibration.levels)
         parts["own_days"] = self.calibration.own_days
         (folder / _STACK).write_text(json.dumps(parts))
@@ -239,8 +239,8 @@ class SymptomModel:
             members=members,
             stack=Stack(array(parts["weights"], *GROUPS, len(members)), float(parts["learning_rate"])),
             calibration=Calibration(
-                array(parts["factors"], *GROUPS, len(LEVELS)),
-                array(parts["levels"], *GROUPS, len(ENDS)),
+                array(parts["width"], 2),
+                array(parts["levels"], 2, len(ENDS)),
                 float(parts["own_days"]),
             ),
             version=f"{manifest['name']}-{whole[:8]}",

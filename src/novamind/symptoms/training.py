@@ -24,7 +24,7 @@ from novamind.symptoms.boosting import KNOTS, BoostedQuantiles, fit_booster
 from novamind.symptoms.conformal import Calibration
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights, share_evenly
-from novamind.symptoms.experts import EXPERTS, GROUPS, fit_expert, horizon_group, report_group
+from novamind.symptoms.experts import EXPERTS, GROUPS, fit_expert
 from novamind.symptoms.features import summarise
 from novamind.symptoms.interpolation import on_steps
 from novamind.symptoms.model import NETWORK_FILE, TRANSFORMER_FILE, Prediction, SymptomModel
@@ -41,7 +41,6 @@ _MIN_REPORTS = 4
 #: The network's schooling on the user's own diaries: persons shown, half of them simulated, and the learning rate.
 _SCHOOLING, _SCHOOLING_RATE = 60_000, 5e-4
 _MIN_WINDOWS = 200  # of the user's own series, in each part
-_ENOUGH_OUTCOMES = 1000  # of the user's own, in each group of horizons and record lengths
 
 Progress = Callable[[str], None]
 
@@ -95,14 +94,23 @@ PARAMETERS: dict[str, float | int] = {
 
 @dataclass(frozen=True)
 class Windows:
-    """Histories and what came after: ``future`` is ``(series, 30)`` with ``NaN`` where nothing was reported."""
+    """Histories and what came after.
+
+    Attributes
+    ----------
+    future
+        ``(windows, 30)`` with ``NaN`` where nothing was reported.
+    series
+        ``(windows,)``: which record each is cut from. Windows of one record are not independent.
+    """
 
     histories: Histories
     future: Array
+    series: NDArray[np.int64]
 
     def rows(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "Windows":
         """A subset."""
-        return Windows(self.histories.rows(index), self.future[index])
+        return Windows(self.histories.rows(index), self.future[index], self.series[index])
 
 
 def diaries(frame: LongFrame, scale: Scales, *, dated: bool = True) -> list[Diary]:
@@ -128,7 +136,7 @@ def simulated_windows(persons: int, seed: int, settings: CohortSettings | None =
         rows = np.flatnonzero(origin == day)
         histories, future = windows(cohort.reports[rows], cohort.weekday[rows], cohort.step[rows], day, MAX_HORIZON)
         treated = told_treatment(cohort.treatment_day[rows], day, rng)
-        parts.append(Windows(replace(histories, treated=treated), future))
+        parts.append(Windows(replace(histories, treated=treated), future, rows))
     joined = _usable(_join(parts))
     # Some data sets carry day counts instead of dates.
     undated = rng.random(len(joined.histories)) < 0.15
@@ -144,7 +152,7 @@ def own_windows(diaries: Sequence[Diary], seed: int, per_series: int = 30) -> tu
     rng = np.random.default_rng([seed, 2])
     early: list[Windows] = []
     late: list[Windows] = []
-    for diary in diaries:
+    for number, diary in enumerate(diaries):
         length = len(diary.values)
         cut = _cut(diary)
         for part, first, last, end in ((early, 10, cut - 1, cut), (late, cut, length - 1, length)):
@@ -156,7 +164,7 @@ def own_windows(diaries: Sequence[Diary], seed: int, per_series: int = 30) -> tu
                 )  # fmt: skip
                 if diary.weekday < 0:
                     histories = replace(histories, weekday=np.array([-1]))
-                part.append(Windows(histories, future))
+                part.append(Windows(histories, future, np.array([number])))
     before, after = (_usable(_join(part)) if part else None for part in (early, late))
     if before is None or after is None or min(len(before.histories), len(after.histories)) < _MIN_WINDOWS:
         raise InsufficientDataError(
@@ -164,21 +172,6 @@ def own_windows(diaries: Sequence[Diary], seed: int, per_series: int = 30) -> tu
             "model, which needs no fitting"
         )
     return before, after
-
-
-def topped_up(own: Windows, simulated: Windows) -> Windows:
-    """The user's own windows, and simulated ones where their own are too few to learn from.
-
-    Short diaries have no far horizons and no long records; there the simulated outcomes stand in.
-    """
-    group, simulated_group = (report_group(np.isfinite(w.histories.values).sum(1)) for w in (own, simulated))
-    day = horizon_group(MAX_HORIZON)
-    future = simulated.future.copy()
-    for d, p in np.ndindex(*GROUPS):
-        if np.isfinite(own.future[np.ix_(group == p, day == d)]).sum() >= _ENOUGH_OUTCOMES:
-            future[np.ix_(simulated_group == p, day == d)] = np.nan
-    missing = np.flatnonzero(np.isfinite(future).any(1))
-    return _join([own, Windows(simulated.histories, future).rows(missing)])
 
 
 def train(
@@ -212,7 +205,7 @@ def train(
         share_own = np.arange(len(fit.histories)) >= len(fit.histories) - len(early.histories)
         third = np.random.default_rng([seed, 3]).permutation(len(late.histories)) % 3
         own = [late.rows(third == i) for i in range(3)]
-        weigh, calibrate, measure = topped_up(own[0], weigh), topped_up(own[1], calibrate), own[2]
+        weigh, calibrate, measure = _with_simulated(own[0], weigh), _with_simulated(own[1], calibrate), own[2]
 
     progress("fitting the experts")
     summary = summarise(fit.histories, LEVELS)
@@ -263,7 +256,7 @@ def assembled(
     prediction = model.predict(weigh.histories, MAX_HORIZON)
     said = _members(model, weigh, MAX_HORIZON)
     weights = share_evenly(fit_weights(said, weigh.future, prediction.summary.reports))
-    model = replace(model, stack=Stack(weights, _learning_rate(weights, said, prediction, weigh.future)))
+    model = replace(model, stack=Stack(weights, _learning_rate(weights, said, prediction, weigh)))
     progress("calibrating the intervals")
     prediction = model.predict(calibrate.histories, MAX_HORIZON)
     days = _own_days(prediction, calibrate.future)
@@ -318,7 +311,17 @@ def _cut(diary: Diary) -> int:
 
 
 def _join(parts: Sequence[Windows]) -> Windows:
-    return Windows(Histories.join([p.histories for p in parts]), np.concatenate([p.future for p in parts]))
+    """Windows of the same records: the numbers of the series stay."""
+    return Windows(
+        Histories.join([p.histories for p in parts]),
+        np.concatenate([p.future for p in parts]),
+        np.concatenate([p.series for p in parts]),
+    )
+
+
+def _with_simulated(own: Windows, simulated: Windows) -> Windows:
+    """Both: short diaries have no far horizons and no long records."""
+    return _join([own, replace(simulated, series=simulated.series + own.series.max() + 1)])
 
 
 def _usable(w: Windows) -> Windows:
@@ -381,16 +384,28 @@ def _tuned(
     return best
 
 
-def _learning_rate(weights: Array, members: Array, prediction: Prediction, future: Array) -> float:
-    """How fast a person's own record should move the weights: the rate with the least loss."""
+def _learning_rate(weights: Array, members: Array, prediction: Prediction, outcomes: Windows) -> float:
+    """How fast a person's own record should move the weights.
+
+    The fastest rate whose loss is within one standard error of the least (Breiman et al. 1984, Classification and
+    Regression Trees, 3.4.3): real persons differ more from each other than simulated ones.
+    """
     summary, backtest = prediction.summary, prediction.backtest
     relative = backtest.loss / summary.spread[:, None]
 
-    def loss(rate: float) -> float:
+    def loss(rate: float) -> Array:
         own = Stack(weights, rate).member_weights(summary.reports, MAX_HORIZON, relative, backtest.days)
-        return float(np.nanmean(crps(combine(members, own), future)))
+        return np.asarray(np.nanmean(crps(combine(members, own), outcomes.future), axis=1))
 
-    return min((0.0, 0.1, 0.3, 1.0, 2.0, 4.0), key=loss)
+    rates = (0.0, 0.1, 0.3, 1.0, 2.0, 4.0)
+    losses = [loss(rate) for rate in rates]
+    least = min(losses, key=np.mean)
+
+    def within(more: Array) -> bool:
+        of_series = np.bincount(outcomes.series, more - more.mean())
+        return bool(more.mean() <= np.sqrt(np.sum(of_series**2)) / len(more))
+
+    return max(rate for rate, each in zip(rates, losses, strict=True) if within(each - least))
 
 
 def _scaled(prediction: Prediction, days: float) -> Array:
