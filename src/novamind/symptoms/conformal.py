@@ -1,10 +1,11 @@
 """Conformal calibration: intervals that cover what they state, for new persons and for shifting ones.
 
-All quantiles are moved from or to the median by one factor, the one with the least CRPS on a calibration cohort that nothing
-else was fitted on. Then the ends of the stated intervals are read at other levels of the forecast distribution: the innermost ones that still have
-the stated share of the cohort's outcomes on their inner side (distributional conformal prediction: Chernozhukov, Wuthrich &
-Zhu 2021, PNAS 118:e2107794118). The other quantiles stay where they are, or at those ends. On a coarse scale a quantile is an answer, and an interval that holds its ends covers more than is stated;
-it is narrowed as far as that costs little accuracy.
+All quantiles are moved from or to the median by one factor, the one with the least CRPS on a calibration cohort that
+nothing else was fitted on. Then the ends of the stated intervals are read at other levels of the forecast distribution:
+the innermost ones that still have the stated share of the cohort's outcomes on their inner side (distributional
+conformal prediction: Chernozhukov, Wuthrich & Zhu 2021, PNAS 118:e2107794118). The other quantiles stay where they are,
+or at those ends. On a coarse scale a quantile is an answer, and an interval that holds its ends covers more than is
+stated; it is narrowed as far as that costs little accuracy.
 
 Before that, a person's own past errors widen or narrow all of that person's intervals (in the spirit of adaptive
 conformal inference: Gibbs & Candes 2021, NeurIPS 34), shrunk towards 1 by how few they are.
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import crps
@@ -30,7 +31,7 @@ ENDS = np.flatnonzero(np.isin(LEVELS.round(3), (0.025, 0.1, 0.9, 0.975)))
 #: By how much narrowing may raise the pinball loss of an interval's end. On fine scales it costs a hundredth, on coarse
 #: ones it would cost a third, were it done in full.
 _DEAREST = 0.2
-_WIDTHS = np.arange(0.5, 2.05, 0.05, dtype=np.float32)
+_WIDTHS = [percent / 100 for percent in range(50, 205, 5)]
 #: Fewer outcomes than this calibrate nothing.
 _ENOUGH = 200
 
@@ -84,7 +85,7 @@ class Calibration:
         return _with_ends(_wider(quantiles, (self.width[kind] * personal)[:, None, None]), self.levels[kind, None])
 
 
-def _wider(quantiles: Array, factor: ArrayLike) -> Array:
+def _wider(quantiles: Array, factor: Array | float) -> Array:
     """Quantiles moved from the median; one at an end of the scale stays there, as many answers lie exactly on it."""
     median = quantiles[..., _MEDIAN, None]
     moved = on_ends(np.clip(median + factor * (quantiles - median), 0, 1))
@@ -128,9 +129,9 @@ def fit(quantiles: Array, outcome: Array, summary: Summary, own_days: float) -> 
         if known.sum() < _ENOUGH:
             continue
         y = outcome[known]
-        out.width[kind], q = min(
-            ((width, _wider(quantiles[known], width)) for width in _WIDTHS), key=lambda tried: crps(tried[1], y).mean()
-        )
+        widths = [(float(crps(_wider(quantiles[known], width), y).mean()), width) for width in _WIDTHS]
+        out.width[kind] = min(widths)[1]
+        q = _wider(quantiles[known], min(widths)[1])
         low95, low80, high80, high95 = (_innermost(q, y, steps[known], int(i)) for i in ENDS)
         # The wider interval holds the narrower one.
         out.levels[kind] = min(low95, low80), low80, high80, max(high80, high95)
