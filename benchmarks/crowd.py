@@ -13,13 +13,12 @@ import asyncio
 import contextlib
 import json
 import statistics
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from load import Connection, free_port, measure, prepared, served
+from load import Connection, clinic, free_port, measure, served
 from tables import fill, markdown
 
 RESULTS = Path(__file__).parent / "results" / "crowd.json"
@@ -78,25 +77,10 @@ async def crowding(kind: str, port: int) -> AsyncIterator[None]:
 
 
 async def run(rounds: int, seconds: float) -> dict[str, Any]:
-    from novamind.settings import Settings
-
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(
-            database_url=f"sqlite:///{folder}/novamind.db",
-            key_file=Path(folder) / "keys.json",
-            public_url=f"http://127.0.0.1:{port}",
-            access_token_seconds=3600,
-        )
-        world = await prepared(settings)
-        environment = {
-            "NOVAMIND_DATABASE_URL": settings.database_url.get_secret_value(),
-            "NOVAMIND_KEY_FILE": str(settings.key_file),
-            "NOVAMIND_ACCESS_TOKEN_SECONDS": "3600",
-            "OMP_NUM_THREADS": "1",
-        }
-        words = [str(Path(sys.executable).with_name("novamind")), "serve", "--port", str(port), "--no-demo"]
-        with served(words, port, environment):
+        world, command, environment = await clinic(folder, port)
+        with served(command, port, environment):
             return await compared(world, port, rounds, seconds)
 
 

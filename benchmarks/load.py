@@ -212,28 +212,35 @@ def report(day: int) -> dict[str, Any]:
     return {"symptom": "PHQ-9", "timestamp": when.isoformat(), "value": float((day * 7) % 20)}
 
 
-async def run(rounds: int, seconds: float, callers: int) -> dict[str, Any]:
+async def clinic(folder: str, port: int) -> tuple[dict[str, Any], list[str], dict[str, str]]:
+    """A new clinic with records: what is in it, and the command and environment that serve it on ``port``."""
     from novamind.settings import Settings
 
+    settings = Settings(
+        database_url=f"sqlite:///{folder}/novamind.db",
+        key_file=Path(folder) / "keys.json",
+        public_url=f"http://127.0.0.1:{port}",
+        access_token_seconds=3600,
+    )
+    environment = {
+        "NOVAMIND_DATABASE_URL": settings.database_url.get_secret_value(),
+        "NOVAMIND_KEY_FILE": str(settings.key_file),
+        "NOVAMIND_ACCESS_TOKEN_SECONDS": "3600",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [str(Path(sys.executable).with_name("novamind")), "serve", "--port", str(port), "--no-demo"]
+    return await prepared(settings), command, environment
+
+
+async def run(rounds: int, seconds: float, callers: int) -> dict[str, Any]:
     port, bare_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(
-            database_url=f"sqlite:///{folder}/novamind.db",
-            key_file=Path(folder) / "keys.json",
-            public_url=f"http://127.0.0.1:{port}",
-            access_token_seconds=3600,
-        )
-        world = await prepared(settings)
-        environment = {
-            "NOVAMIND_DATABASE_URL": settings.database_url.get_secret_value(),
-            "NOVAMIND_KEY_FILE": str(settings.key_file),
-            "NOVAMIND_ACCESS_TOKEN_SECONDS": "3600",
+        world, ours, environment = await clinic(folder, port)
+        environment |= {
             "NOVAMIND_POPULATION_DATABASE_URL": f"sqlite:///{folder}/populations.db",
             "NOVAMIND_POPULATION_DIR": f"{folder}/populations",
             "BARE_DATABASE": f"{folder}/bare.db",
-            "OMP_NUM_THREADS": "1",
         }
-        ours = [str(Path(sys.executable).with_name("novamind")), "serve", "--port", str(port), "--no-demo"]
         with (
             served(ours, port, environment),
             served([sys.executable, __file__, "bare", str(bare_port)], bare_port, environment),

@@ -133,6 +133,7 @@ def convert(reading: GeneResult, comedications: tuple[str, ...], but: str | None
     factor = min((_INHIBITED[m.strength][0] for m in inhibitors), default=1.0)
     left = [_remaining(m) for m in inhibitors]
     point, low, high = (min((of[k] for of in left), default=1.0) for k in range(3))
+    least = point
     after = _inhibited(reading, factor) if factor < 1 else reading
     if factor == 0:  # full inhibition leaves nothing for an unseen allele to change
         after = replace(after, provisional=False)
@@ -151,7 +152,7 @@ def convert(reading: GeneResult, comedications: tuple[str, ...], but: str | None
     cited = [m.source for m in (*inhibitors, *inducers)]
     for m in inhibitors:
         known = residuals().get((m.drug, m.enzyme))
-        if known and known.share == min(of[0] for of in left):
+        if known and known.share == least:
             reasons.append(f"expected exposure counts with the {known.share:.0%} of {m.enzyme} that {m.drug} leaves")
             cited.append(known.source)
     if after.phenotype is not reading.phenotype or after.activity_score != reading.activity_score:

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from pydantic import BaseModel
 
 from novamind.errors import AuthenticationError
-from novamind.infrastructure.identity.assertions import ALGORITHMS
+from novamind.infrastructure.identity.assertions import ALGORITHMS, LONGEST_SIGNED
 from novamind.infrastructure.identity.attempts import TooManyAttemptsError
 from novamind.infrastructure.identity.domain import Permission
 from novamind.infrastructure.identity.sessions import (
@@ -29,7 +29,6 @@ from novamind.server.door import CONTENT_SECURITY_POLICY
 from novamind.server.house import House
 
 _LONGEST: Final = 1000
-_LONGEST_SIGNED: Final = 8000
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 
 Text = Annotated[str, Form(max_length=_LONGEST)]
@@ -89,7 +88,7 @@ async def log_in(
     username: Text,
     password: Text,
     one_time_code: Text = "",
-    passkey: Annotated[str, Form(max_length=_LONGEST_SIGNED)] = "",
+    passkey: Annotated[str, Form(max_length=LONGEST_SIGNED)] = "",
     state: Text = "",
 ) -> Response:
     """Log in: name, password and second factor at once; the answer leads back to the client with a code.
@@ -120,7 +119,7 @@ async def get_tokens(
     client_id: Annotated[UUID | None, Form()] = None,
     client_secret: Text = "",
     client_assertion_type: Literal["", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"] = Form(""),
-    client_assertion: Annotated[str, Form(max_length=_LONGEST_SIGNED)] = "",
+    client_assertion: Annotated[str, Form(max_length=LONGEST_SIGNED)] = "",
     code: Text = "",
     code_verifier: Text = "",
     redirect_uri: Text = "",

@@ -128,10 +128,10 @@ def fit(quantiles: Array, outcome: Array, summary: Summary, own_days: float) -> 
         known = np.isfinite(outcome) & kinds
         if known.sum() < _ENOUGH:
             continue
-        y = outcome[known]
-        widths = [(float(crps(_wider(quantiles[known], width), y).mean()), width) for width in _WIDTHS]
-        out.width[kind] = min(widths)[1]
-        q = _wider(quantiles[known], min(widths)[1])
+        said, y = quantiles[known], outcome[known]
+        width = min(_WIDTHS, key=lambda tried: float(crps(_wider(said, tried), y).mean()))
+        out.width[kind] = width
+        q = _wider(said, width)
         low95, low80, high80, high95 = (_innermost(q, y, steps[known], int(i)) for i in ENDS)
         # The wider interval holds the narrower one.
         out.levels[kind] = min(low95, low80), low80, high80, max(high80, high95)
@@ -156,8 +156,9 @@ def _innermost(quantiles: Array, outcome: Array, step: Array, i: int) -> float:
     found = outermost = float(LEVELS[0] if level < 0.5 else LEVELS[-1])
     limit = (1 + _DEAREST) * loss(end(level))
     for at in np.arange(outermost, 0.5, -0.005 * outwards):
-        inside = ((outcome - end(at)) * outwards <= 1e-6).mean() >= max(level, 1 - level)
-        if not inside or ((at - level) * outwards < 0 and loss(end(at)) > limit):
+        there = end(at)
+        inside = ((outcome - there) * outwards <= 1e-6).mean() >= max(level, 1 - level)
+        if not inside or ((at - level) * outwards < 0 and loss(there) > limit):
             break
         found = float(at)
     return found

@@ -201,11 +201,12 @@ def train(
     share_own = np.zeros(len(fit.histories), bool)
     if diaries:
         early, late = own_windows(diaries, seed)
-        fit = _join([fit, early])
+        fit = _both(fit, early)
         share_own = np.arange(len(fit.histories)) >= len(fit.histories) - len(early.histories)
         third = np.random.default_rng([seed, 3]).permutation(len(late.histories)) % 3
         own = [late.rows(third == i) for i in range(3)]
-        weigh, calibrate, measure = _with_simulated(own[0], weigh), _with_simulated(own[1], calibrate), own[2]
+        # Short diaries have no far horizons and no long records: simulated ones stay beside them.
+        weigh, calibrate, measure = _both(own[0], weigh), _both(own[1], calibrate), own[2]
 
     progress("fitting the experts")
     summary = summarise(fit.histories, LEVELS)
@@ -319,9 +320,9 @@ def _join(parts: Sequence[Windows]) -> Windows:
     )
 
 
-def _with_simulated(own: Windows, simulated: Windows) -> Windows:
-    """Both: short diaries have no far horizons and no long records."""
-    return _join([own, replace(simulated, series=simulated.series + own.series.max() + 1)])
+def _both(one: Windows, other: Windows) -> Windows:
+    """Windows of different records: those of the second are numbered after those of the first."""
+    return _join([one, replace(other, series=other.series + one.series.max() + 1)])
 
 
 def _usable(w: Windows) -> Windows:

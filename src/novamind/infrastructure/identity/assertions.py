@@ -26,7 +26,8 @@ from novamind.infrastructure.identity.domain import Permission, Principal, Role
 ALGORITHMS: Final = ("RS384", "ES384")
 LONGEST_SECONDS: Final = 300
 _LEEWAY: Final = 5  # seconds that two clocks may differ
-_LONGEST: Final = 8000
+#: Characters of what a machine or a key has signed.
+LONGEST_SIGNED: Final = 8000
 _LONGEST_ID: Final = 255
 _MOST_KEYS: Final = 10
 _FEWEST_BITS: Final = 2048
@@ -82,7 +83,7 @@ def key_ring(key_set: Mapping[str, Any]) -> dict[str, RSAKey | ECKey]:
 def stated_issuer(token: str) -> str | None:
     """Who a token says it is from, before anything is checked."""
     try:
-        claims = json.loads(jws.extract_compact(token[:_LONGEST].encode()).payload)
+        claims = json.loads(jws.extract_compact(token[:LONGEST_SIGNED].encode()).payload)
         issuer = claims["iss"]
     except (JoseError, ValueError, KeyError, TypeError):
         return None
@@ -105,7 +106,7 @@ def read(token: str, keys: Keys, audience: str, key_address: str | None = None) 
         If anything is wrong with it; nothing says what.
     """
     try:
-        if len(token) > _LONGEST:
+        if len(token) > LONGEST_SIGNED:
             raise AuthenticationError(_REFUSED)
         decoded = jwt.decode(token, lambda given: _key(given.headers(), keys, key_address), algorithms=list(ALGORITHMS))
         return _claims(decoded.claims, audience)
