@@ -334,7 +334,7 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
             rows.append(
                 [
                     f"{database}: the server killed {kill['kills']} times"
-                    f" under {kill['per_second_median']:.0f} requests a second",
+                    f" under {kill['per_second_median']:.0f} requests of two reports a second",
                     f"of {kill['acknowledged_requests']:,} acknowledged requests {kill['acknowledged_and_lost']} lost,"
                     f" {kill['stored_twice_or_by_halves']} stored twice or by halves",
                 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import novamind as nm
 from novamind.cli import main
 from tests.biometrics.conftest import Frames, frames, person
 
@@ -39,15 +40,19 @@ def test_says_what_it_found(
 def test_json_for_several_patients_with_progress(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    people = [frames(person(seed, days=30), f"p{seed}") for seed in (1, 2)]
-    pl.concat(p.biometrics for p in people).write_parquet(tmp_path / "signals.parquet")
-    pl.concat(p.symptoms for p in people).write_parquet(tmp_path / "reports.parquet")
+    people = [frames(person(seed, days=30), f"p{seed}") for seed in (1, 2, 3)]
+    signals, reports = pl.concat(p.biometrics for p in people), pl.concat(p.symptoms for p in people)
+    signals.write_parquet(tmp_path / "signals.parquet")
+    reports.write_parquet(tmp_path / "reports.parquet")
     assert shell(monkeypatch, "correlate", tmp_path / "signals.parquet", tmp_path / "reports.parquet", "--json",
                  "--workers", 2, "--max-lag-hours", 48) == 0  # fmt: skip
     told = capsys.readouterr()
     document = json.loads(told.out)
-    assert [p["patient_id"] for p in document["persons"]] == ["p1", "p2"]
-    assert "2 of 2 patients" in told.err
+    assert [p["patient_id"] for p in document["persons"]] == ["p1", "p2", "p3"]
+    assert "3 of 3 patients analysed" in told.err
+    assert "3 of 3 patients told" in told.err
+    alone = nm.biometrics.correlate(signals, reports, max_lag_hours=48)
+    assert document["persons"] == json.loads(json.dumps([p.to_dict() for p in alone.persons]))
     assert {"signal", "symptom", "detected", "lag_hours"} <= set(document["persons"][0]["links"][0])
 
 

@@ -4,6 +4,11 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,9 +59,11 @@ def correlate(
     started = time.perf_counter()
     import structlog
 
+    from novamind.biometrics.results import PersonLinks
     from novamind.biometrics.service import default_service
     from novamind.records import read_table
 
+    processes = workers or os.cpu_count() or 1
     courses = {
         name: None if path is None else read_table(path)
         for name, path in (("calendar", calendar), ("medication", medication), ("illness", illness))
@@ -68,8 +75,8 @@ def correlate(
         fdr,
         **courses,
         seed=seed,
-        workers=workers or os.cpu_count() or 1,
-        progress=_bar,
+        workers=processes,
+        progress=partial(_bar, "analysed"),
     )
     structlog.get_logger().info(
         LINKS_FOUND,
@@ -80,10 +87,11 @@ def correlate(
     )
     files = {} if out is None else _write(found, out)
     if as_json:
-        print(json.dumps(_document(found, files), allow_nan=False))
+        persons = _told(PersonLinks.to_dict, found, processes)
+        print(json.dumps(_document(found, persons, files), allow_nan=False))
         return
-    for person in found.persons:
-        print(_summary(person))
+    for summary in _told(_summary, found, processes):
+        print(summary)
     for what, path in files.items():
         print(f"{what:<12}{path}")
 
@@ -121,17 +129,35 @@ def train_biometrics(
         print(f"{name:<32}{value}")
 
 
-def _bar(done: int, of: int) -> None:
+def _told(tell: Callable[["PersonLinks"], Any], found: "Correlations", workers: int) -> list[Any]:
+    """What there is to tell of every person, in their order; baselines and alarms are computed only now."""
+    from novamind.biometrics.service import one_thread
+
+    persons, progress = found.persons, partial(_bar, "told", of=len(found.persons))
+    told = []
+    with ExitStack() as stack:
+        each: Iterator[Any] = map(tell, persons)
+        if len(persons) > workers > 1:
+            pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=one_thread)
+            each = stack.enter_context(pool).map(tell, persons)
+        for done, one in enumerate(each, start=1):
+            told.append(one)
+            progress(done)
+    return told
+
+
+def _bar(what: str, done: int, of: int) -> None:
     """Progress on standard error: a bar that redraws itself on a terminal, a line every tenth elsewhere."""
     if of < 2:
         return
     if sys.stderr.isatty():
         filled = 40 * done // of
-        print(f"\r[{'#' * filled}{'.' * (40 - filled)}] {done} of {of} patients", end="", file=sys.stderr, flush=True)
+        bar = f"[{'#' * filled}{'.' * (40 - filled)}]"
+        print(f"\r{bar} {done} of {of} patients {what}", end="", file=sys.stderr, flush=True)
         if done == of:
             print(file=sys.stderr)
     elif done == of or done % max(of // 10, 1) == 0:
-        print(f"{done} of {of} patients", file=sys.stderr, flush=True)
+        print(f"{done} of {of} patients {what}", file=sys.stderr, flush=True)
 
 
 def _write(found: "Correlations", out: Path) -> dict[str, Path]:
@@ -187,11 +213,11 @@ def _summary(person: "PersonLinks") -> str:
     return "\n".join([*lines, ""])
 
 
-def _document(found: "Correlations", files: dict[str, Path]) -> dict[str, Any]:
+def _document(found: "Correlations", persons: list[dict[str, Any]], files: dict[str, Path]) -> dict[str, Any]:
     return {
         "fdr": found.fdr,
         "max_lag_hours": found.max_lag_hours,
-        "persons": [person.to_dict() for person in found.persons],
+        "persons": persons,
         "model_version": found.model_version,
         "seed": found.seed,
         "files": {what.lower(): str(path) for what, path in files.items()},

@@ -230,7 +230,7 @@ def _analysed(
         for patient, person in people:
             yield _answer(patient, person, max_lag, seed)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=one_thread) as pool:
         running: set[Future[_Answer]] = set()
         for patient, person in people:
             running.add(pool.submit(_answer, patient, person, max_lag, seed))
@@ -241,7 +241,7 @@ def _analysed(
             yield future.result()
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
     """Processes are the parallelism: more threads in each would only get in each other's way."""
     from threadpoolctl import threadpool_limits
 
