@@ -1,19 +1,21 @@
 """Links between signals and symptoms: power, false alarms, lags, and what a patient costs.
 
-    python benchmarks/lag.py realistic rich chance real learned speed rows many docs
+    python benchmarks/lag.py realistic rich seeds chance real learned speed rows many docs
 
 Each section replaces its own part of ``results/lag.json``; ``docs`` fills the tables of docs/biometrics.md.
-``realistic`` and ``rich`` need the simulator, and ``real`` the public data sets, both kept outside this repository in
-a folder ``shared`` beside it (``--shared`` for another place); they are skipped where it is not.
+``realistic``, ``rich`` and ``seeds`` need the simulator, and ``real`` the public data sets, both kept outside this
+repository in a folder ``shared`` beside it (``--shared`` for another place); they are skipped where it is not.
 """
 
 import argparse
 import importlib.util
 import json
+import os
 import resource
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -26,13 +28,16 @@ from lag_worlds import WORLDS, world
 from novamind.biometrics.detector import SHIPPED
 from novamind.biometrics.domain import PersonSeries
 from novamind.biometrics.engine import analyse
+from novamind.biometrics.rhythm import normal_scores
 from novamind.biometrics.service import BiometricCorrelationService, default_service
 from tables import fill, markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "lag.json"
 PAGE = ROOT / "docs" / "biometrics.md"
-SECTIONS = ("realistic", "rich", "chance", "real", "learned", "speed", "rows", "many", "docs")
+SECTIONS = ("realistic", "rich", "seeds", "chance", "real", "learned", "speed", "rows", "many", "docs")
+#: Other patients of the simulator than those of the stored protocol: nothing was chosen by them.
+SEEDS = (2, 5, 101, 301, 401, 501)
 FIGURES = (
     "pairs", "direct", "negative", "auc", "power_at_fpr_0.05", "power", "fpr", "fdr", "accuracy", "lag_mae",
     "lag_median_ae", "lag_ci90_coverage", "lag_ci90_width", "sign_acc", "rate_null", "rate_external", "rate_common",
@@ -50,14 +55,17 @@ def main() -> None:
     told = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for section in told.sections:
-        if section in ("realistic", "rich"):
+        if section in ("realistic", "rich", "seeds"):
             simulator = told.shared / "bench" / "lag" / "bench_lag.py"
             if not simulator.exists():
                 print(f"{section}: skipped, there is no {simulator}")
                 continue
-            results[section] = simulated(
-                load(simulator), section, told.seed, told.persons or (200 if section == "realistic" else 100)
-            )
+            bench = load(simulator)
+            if section == "seeds":
+                results[section] = {str(seed): beside_peer(bench, seed, told.persons or 200) for seed in SEEDS}
+            else:
+                persons = told.persons or (200 if section == "realistic" else 100)
+                results[section] = simulated(bench, section, told.seed, persons)
         elif section == "chance":
             results[section] = {name: chance(name, told.persons or 200) for name in WORLDS}
         elif section == "real":
@@ -144,6 +152,81 @@ def predicted(service: BiometricCorrelationService, bench: ModuleType, patient: 
                 }
             )  # fmt: skip
     return out
+
+
+def beside_peer(bench: ModuleType, seed: int, persons: int) -> dict[str, Any]:
+    """Our ranking of realistic pairs and a plain one on the same patients: how hard a seed is, and what we add."""
+    service = default_service()
+    patients = [bench.make_patient(seed, index) for index in range(persons)]
+    out = {}
+    for name, method in (("novamind", partial(predicted, service)), ("correlations", correlated)):
+        said = {patient["id"]: method(bench, bench.public(patient)) for patient in patients}
+        figures = bench.score(said, patients, boot=200)
+        out |= {f"{name} {key}": rounded(figures[key]) for key in ("auc", "power_at_fpr_0.05")}
+        out[f"{name} auc ci95"] = [rounded(end) for end in figures["ci95"]["auc"]]
+    return out
+
+
+def correlated(bench: ModuleType, patient: dict[str, Any]) -> list[dict[str, Any]]:
+    """The plain method: rank correlations of six-hour means without clock, week, trend and logs, effective n.
+
+    By first-order autocorrelations (Bretherton et al. 1999, J Climate 12:1990); the score is the largest z over lags.
+    """
+    hour, cell = np.arange(patient["T"]), np.floor(patient["sym_t"]).astype(int)
+    turn = 2 * np.pi * hour[:, None] / 24 * np.arange(1, 4)
+    known = [np.ones(len(hour)), patient["weekend"], hour / len(hour), patient["med"]]
+    if patient["illness"] is not None:
+        known.append(patient["illness"])
+    design = np.column_stack([*known, np.cos(turn), np.sin(turn)])
+    signals = six_hours(without(patient["bio"], design))
+    reports = without(patient["sym"], design[cell])
+    z = np.zeros((len(bench.BIO), len(bench.SYM), 2 * 168 + 1))
+    for k, lag in enumerate(range(-168, 169)):
+        inside = (cell - lag >= 0) & (cell - lag < len(hour))
+        x, y = signals[cell[inside] - lag], reports[inside]
+        for b in range(x.shape[1]):
+            for s in range(y.shape[1]):
+                both = np.isfinite(x[:, b]) & np.isfinite(y[:, s])
+                if both.sum() > 15:
+                    z[b, s, k] = effective_z(x[both, b], y[both, s])
+    best = np.abs(z).argmax(-1)
+    return [
+        {
+            "b": b, "s": s, "detected": False, "score": abs(z[b, s, best[b, s]]), "lag": float(best[b, s] - 168),
+            "sign": 1 if z[b, s, best[b, s]] >= 0 else -1,
+        }
+        for b in range(len(bench.BIO)) for s in range(len(bench.SYM))
+    ]  # fmt: skip
+
+
+def without(values: Any, design: Any) -> Any:
+    """Least-squares residuals of each column's normal scores, ``NaN`` where it has no value."""
+    out = np.full(values.shape, np.nan)
+    for column in range(values.shape[1]):
+        scores = normal_scores(values[:, column])
+        seen = np.isfinite(scores)
+        weights = np.linalg.lstsq(design[seen], scores[seen], rcond=None)[0]
+        out[seen, column] = scores[seen] - design[seen] @ weights
+    return out
+
+
+def six_hours(values: Any) -> Any:
+    """Means of the six hours around each hour, of those that were measured."""
+    seen = np.isfinite(values)
+    window = np.ones(7)
+    total = np.column_stack([np.convolve(column, window, "same") for column in np.nan_to_num(values).T])
+    count = np.column_stack([np.convolve(column, window, "same") for column in seen.T.astype(float)])
+    return np.where(count >= 2, total / np.maximum(count, 1), np.nan)
+
+
+def effective_z(x: Any, y: Any) -> float:
+    x, y = x - x.mean(), y - y.mean()
+    own_x, own_y = x @ x, y @ y
+    if min(own_x, own_y) < 1e-12:
+        return 0.0
+    inertia = (x[1:] @ x[:-1] / own_x) * (y[1:] @ y[:-1] / own_y)
+    effective = len(x) * min((1 - inertia) / (1 + inertia), 1.0)
+    return float(np.arctanh(x @ y / np.sqrt(own_x * own_y)) * np.sqrt(max(effective - 3, 0.0)))
 
 
 def chance(name: str, persons: int) -> dict[str, float]:
@@ -250,12 +333,12 @@ def learned(before: dict[str, Any], lstm: Path | None) -> dict[str, Any]:
     } | series
 
 
-def noise(seed: int, days: int = 120) -> PersonSeries:
+def noise(seed: int) -> PersonSeries:
     """A patient with 6 hourly signals and 4 symptoms, 5 reports in 2 days; values do not matter for what it costs."""
     rng = np.random.default_rng(seed)
-    hours, n = 24 * days, 5 * days // 2
+    hours, n = 24 * 120, 300
     return PersonSeries(
-        signals=tuple(f"signal_{b}" for b in range(6)),
+        signals=("hrv", "heart_rate", "steps", "sleep", "skin_temp", "resp_rate"),
         symptoms=tuple(f"symptom_{s}" for s in range(4)),
         start=np.datetime64("2024-01-01T00", "h"),
         hourly=rng.standard_normal((hours, 6)),
@@ -316,13 +399,13 @@ def rows() -> dict[str, float]:
 
 
 def many(persons: int) -> dict[str, float]:
-    """The command on patients of 30 days and two processes: its time, and its memory whenever it tells how far it is.
+    """The command on patients of 120 days and two processes: its time, and its memory whenever it tells how far it is.
 
     Memory is that of the calling process, which holds both tables, and of the larger of its workers.
     """
     rng = np.random.default_rng(0)
     start = np.datetime64("2024-01-01T00", "us")
-    one = noise(0, days=30)
+    one = noise(0)
     at = start + (one.report_hours * 3_600_000_000).astype("timedelta64[us]")
     hourly = start + (np.arange(one.hours) * 3_600_000_000).astype("timedelta64[us]")
     with TemporaryDirectory() as folder:
@@ -337,16 +420,18 @@ def many(persons: int) -> dict[str, float]:
             }).with_columns(symptom=pl.lit(name)) for p in range(persons) for name in one.symptoms
         ).write_parquet(files[1])  # fmt: skip
         command = [str(Path(sys.executable).with_name("novamind")), "correlate", *map(str, files[:2])]
+        # Seventeen million rows are more than a file may hold unless it is asked for.
+        allowed = os.environ | {"NOVAMIND_MAX_FILE_BYTES": str(2**31)}
         own, workers, clock = [], [], time.perf_counter()
         with (
             files[2].open("w") as answer,
             subprocess.Popen(
-                [*command, "--workers", "2", "--json"], stdout=answer, stderr=subprocess.PIPE, text=True
+                [*command, "--workers", "2", "--json"], env=allowed, stdout=answer, stderr=subprocess.PIPE, text=True
             ) as running,
         ):
             assert running.stderr is not None
             for line in running.stderr:
-                if line.endswith("patients\n"):
+                if line.endswith("analysed\n"):
                     print(f"{time.perf_counter() - clock:.0f} s: {line}", end="", flush=True)
                     own.append(resident(running.pid))
                     children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
@@ -389,6 +474,12 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
         }  # fmt: skip
         out["accuracy"] = markdown(
             ["", *tiers], [[text, *(cell(results[tier][key]) for tier in tiers)] for key, text in named.items()]
+        )
+    if "seeds" in results:
+        keys = [f"{name} {key}" for name in ("novamind", "correlations") for key in ("auc", "power_at_fpr_0.05")]
+        out["seeds"] = markdown(
+            ["seed", "AUC", "power at 5 % false positives", "AUC of correlations", "their power"],
+            [[seed, *(cell(figures[key]) for key in keys)] for seed, figures in results["seeds"].items()],
         )
     if "chance" in results:
         out["chance"] = markdown(

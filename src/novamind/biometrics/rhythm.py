@@ -21,11 +21,11 @@ ILLNESS_DIRECTION = {
     "steps": -1, "activity": -1, "skin_temp": 1, "skin_temperature": 1, "temperature": 1, "body_temperature": 1,
     "resp_rate": 1, "respiratory_rate": 1, "spo2": -1, "oxygen_saturation": -1, "sleep": 1, "sleep_duration": 1,
 }  # fmt: skip
-_ILLNESS_DAYS = (2, 3, 5, 7)
+_ILLNESS_DAYS = (2, 3, 4, 5, 6, 7)
 _ILLNESS_STEP = 6
-#: Least statistic (a sum of one-sided squares over signals) at which an episode is taken out. Chance exceeds it in two
-#: records of five: a needless column costs little, a missed illness is taken for a link.
-_ILLNESS_THRESHOLD = 20.0
+#: Least statistic (a sum of one-sided squares over signals) at which an episode is taken out. Chance exceeds it in most
+#: records: a needless column costs little, a missed illness is taken for a link.
+_ILLNESS_THRESHOLD = 14.0
 _ILLNESS_MOST = 4
 
 
@@ -190,20 +190,16 @@ def _illness(residual: Floats, whitening: tuple[Whitening, ...], names: tuple[st
     if len(usable) < 3:
         return found
     filled = np.nan_to_num(residual)
+    spans = [24 * days for days in _ILLNESS_DAYS if 24 * days * 3 <= hours]
+    information = {span: _information(span, [whitening[b] for b in usable], hours) for span in spans}
     for _ in range(_ILLNESS_MOST):
         best = (_ILLNESS_THRESHOLD, 0, 0)
         score = np.column_stack([whitening[b](filled[:, [b]])[:, 0] for b in usable])
         running = np.vstack([np.zeros(len(usable)), np.cumsum(score, axis=0)])
-        for days in _ILLNESS_DAYS:
-            span = 24 * days
-            if span * 3 > hours:
-                continue
+        for span, known in information.items():
             starts = np.arange(0, hours - span, _ILLNESS_STEP)
             sums = (running[starts + span] - running[starts]) * direction[usable]
-            middle = np.zeros(hours)
-            middle[hours // 2 - span // 2 : hours // 2 + span // 2] = 1
-            information = np.array([max(float(middle @ whitening[b](middle[:, None])[:, 0]), 1e-9) for b in usable])
-            statistic = (np.maximum(sums, 0) ** 2 / information - 0.5 * np.maximum(-sums, 0) ** 2 / information).sum(1)
+            statistic = (np.maximum(sums, 0) ** 2 / known - 0.5 * np.maximum(-sums, 0) ** 2 / known).sum(1)
             k = int(statistic.argmax())
             if statistic[k] > best[0]:
                 best = (float(statistic[k]), int(starts[k]), span)
@@ -216,6 +212,13 @@ def _illness(residual: Floats, whitening: tuple[Whitening, ...], names: tuple[st
             w = whitening[b](found[:, None])[:, 0]
             filled[:, b] -= np.isfinite(residual[:, b]) * found * (w @ filled[:, b]) / max(w @ found, 1e-9)
     return found
+
+
+def _information(span: int, whitenings: list[Whitening], hours: int) -> Floats:
+    """Of each signal about an episode of so many hours in the middle of the record."""
+    middle = np.zeros((hours, 1))
+    middle[hours // 2 - span // 2 : hours // 2 + span // 2] = 1
+    return np.array([max(float(middle[:, 0] @ whitened(middle)[:, 0]), 1e-9) for whitened in whitenings])
 
 
 def _report_design(person: PersonSeries, jitter: Floats, illness: Floats) -> tuple[Floats, tuple[str, ...]]:

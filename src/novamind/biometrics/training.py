@@ -40,7 +40,7 @@ class Preset:
 
 
 PRESETS = {
-    "compact": Preset(700, 220, 12, 24, 1),
+    "compact": Preset(1_500, 450, 12, 24, 1),
     "full": Preset(20_000, 2_000, 30, 256, 3),
     "smoke": Preset(3, 2, 1, 4, 1),
 }
