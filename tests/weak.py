@@ -108,7 +108,7 @@ def careless(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     client = httpx.AsyncClient(
         transport=httpx.ASGITransport(Careless(world.apps[0])), base_url=world.clients[0].base_url
     )
-    monkeypatch.setattr(world, "clients", [client] * len(world.clients))
+    monkeypatch.setattr(world, "clients", [client] * 2)
     return world
 
 

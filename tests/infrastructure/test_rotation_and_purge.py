@@ -120,6 +120,21 @@ def test_data_keys_are_replaced_while_others_read_and_write(run: Run[None], sett
     run(work)
 
 
+@pytest.mark.weak("an encryption key is destroyed before what it wraps is wrapped again", "D06")
+def test_records_are_seen_not_to_open_when_their_key_was_destroyed_too_early(run: Run[None]) -> None:
+    async def work(here: Foundation) -> None:
+        ids = await patients(here, 2)
+        keys = here.keys.encryption
+        assert isinstance(keys, KeyFile)
+        old = await keys.current()
+        keys.add()
+        keys.drop({old})
+        with pytest.raises(DataProcessingError):
+            await all_open(here, ids)
+
+    run(work)
+
+
 ROTATE = """
 import asyncio, sys
 from datetime import datetime, timedelta, UTC
@@ -210,6 +225,7 @@ async def differing(here: Foundation, patient_id: UUID) -> set[str]:
         return told ^ set(map(str, kept))
 
 
+@pytest.mark.weak("a record is deleted apart from its entry", "E09")
 def test_what_was_acknowledged_is_there_after_a_kill_and_nothing_by_halves(run: Run[UUID], settings: Settings) -> None:
     """Also E09 of the attack plan: no change without its audit entry, no entry of a change that was undone."""
 
@@ -301,6 +317,7 @@ def test_a_forgotten_patient_leaves_nothing_but_the_proof(run: Run[None]) -> Non
     run(work)
 
 
+@pytest.mark.weak("the data key is destroyed, and the encryption key of a backup is not", "D08")
 def test_a_backup_from_before_opens_no_more_when_its_encryption_key_is_destroyed(tmp_path: Path) -> None:
     """D06 and D08 of the attack plan."""
 

@@ -27,6 +27,7 @@ from tests.infrastructure.conftest import CLINICIAN, Run, run, settings
 from tests.security.auditor import BEGINNING, Proof, Signed, continues, first_wrong, included, out_of_order, split
 from tests.security.test_authorisation import BODIES, about_patients
 from tests.server.world import FHIR_JSON, World
+from tests.weak import must_fail
 
 __all__ = ["run", "settings"]
 
@@ -117,6 +118,7 @@ def test_e08_while_the_audit_cannot_be_written_nobody_sees_or_changes_anything(s
     assert small_world.run(small_world.house.foundation.audit.verify()).intact
 
 
+@pytest.mark.weak("what cannot be written into the audit is passed over", "E08")
 def test_e08_the_sweep_finds_a_server_that_goes_on_without_its_audit(
     small_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +256,7 @@ def test_e07_an_independent_verifier_accepts_every_right_proof_and_no_wrong_one(
         assert not continues(older, replace(newer, digest=older.digest), between, key)
 
 
+@pytest.mark.weak("a verifier does not look at signatures", "E07")
 def test_e07_both_verifiers_name_the_same_entry(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     entries, signed, key = chain
     changed = [(n, content + " " * (n == 1234), digest) for n, content, digest in entries]
@@ -298,6 +301,12 @@ def test_e06_two_auditors_who_are_shown_two_logs_find_out(tmp_path: Path) -> Non
     assert asyncio.run(checked(mine.model_copy(update={"audit_witness": tmp_path / "theirs"}))) == 101
 
 
+@pytest.mark.weak("an entry's digest does not depend on what it says", "E06")
+def test_e06_fails_where_a_digest_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "chained", lambda before, _content: before)
+    must_fail(test_e06_two_auditors_who_are_shown_two_logs_find_out, tmp_path)
+
+
 # --- E13: the clock ---
 
 
@@ -329,3 +338,12 @@ def test_e13_a_clock_set_back_is_an_alarm_and_the_numbers_go_on(
     (line,) = lines.getvalue().splitlines()
     assert json.loads(line)["level"] == "error"
     assert json.loads(line)["message"].startswith("the clock was set back")
+
+
+@pytest.mark.weak("a clock that is a day behind is tolerated", "E13")
+def test_e13_fails_where_every_clock_is_right(
+    run: Run[None], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CLOCK_TOLERANCE", timedelta(days=1))
+    with monkeypatch.context() as patched:
+        must_fail(test_e13_a_clock_set_back_is_an_alarm_and_the_numbers_go_on, run, settings, patched)
