@@ -617,9 +617,7 @@ def on_each(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/novamind.db"
     server: Server = request.getfixturevalue("server")
-    name = f"other_{uuid4().hex}"
-    server.postgres.server.psql(f"CREATE DATABASE {name};")
-    return str(server.postgres.server.get_uri(database=name))
+    return server.postgres.own_database(f"other_{uuid4().hex}")
 
 
 both = pytest.mark.parametrize("on_each", ["sqlite", "postgresql"], indirect=True)
