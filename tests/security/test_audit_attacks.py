@@ -144,8 +144,11 @@ def test_e08_whatever_keeps_the_audit_from_its_table_is_one_clean_error(run: Run
         count = sa.select(sa.func.count())
         async with here.database.engine.connect() as other:
             if fault == "locked" and here.database.is_sqlite:
-                async with here.database.engine.connect() as waiting:  # the pool's connection that will be used next
-                    await waiting.exec_driver_sql("PRAGMA busy_timeout = 100")
+                connect = here.database.engine.connect
+                async with connect() as one, connect() as two:  # the pool's connections that will be used next
+                    for waiting in (one, two):
+                        await waiting.exec_driver_sql("PRAGMA busy_timeout = 100")
+                        await waiting.rollback()
                 await other.exec_driver_sql("SELECT 1")  # begins, and takes the lock
             elif fault == "locked":
                 await other.exec_driver_sql("LOCK TABLE audit_entries IN ACCESS EXCLUSIVE MODE")
@@ -159,10 +162,12 @@ def test_e08_whatever_keeps_the_audit_from_its_table_is_one_clean_error(run: Run
                 each = "BEFORE INSERT ON audit_entries EXECUTE FUNCTION full()"
                 await other.exec_driver_sql(f"CREATE TRIGGER refuse {each}")
                 await other.commit()
-            with pytest.raises(ServiceUnavailableError):
-                await here.store.read(patient_id, Kind.NOTE, CLINICIAN)
-            with pytest.raises(ServiceUnavailableError):
-                await here.store.append(patient_id, Kind.NOTE, [{"n": 2}], CLINICIAN)
+            tried = await asyncio.gather(
+                here.store.read(patient_id, Kind.NOTE, CLINICIAN),
+                here.store.append(patient_id, Kind.NOTE, [{"n": 2}], CLINICIAN),
+                return_exceptions=True,
+            )
+            assert [type(one) for one in tried] == [ServiceUnavailableError] * 2
             await other.rollback()
         async with here.database.snapshot() as session:
             assert await session.scalar(count.where(Record.kind == "note")) == 1

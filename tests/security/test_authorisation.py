@@ -120,10 +120,10 @@ BODIES: dict[str, Any] = {
 COSTLY = {"readInsights", "readCorrelations", "exportFhir", "adviseMedication", "askWhatIf", "forecastPatient"}
 
 
-def ask(world: World, who: str, operation: tuple[str, str, dict[str, Any]], patient_id: str) -> Any:
+async def ask(world: World, who: str, operation: tuple[str, str, dict[str, Any]], patient_id: str) -> Any:
     method, path, what = operation
     at = path.replace("{patient_id}", patient_id)
-    return world.call(method.upper(), filled(at), who, json=BODIES.get(what["operationId"]))
+    return await world.acall(method.upper(), filled(at), who, json=BODIES.get(what["operationId"]))
 
 
 def about_patients(world: World) -> dict[str, tuple[str, str, dict[str, Any]]]:
@@ -132,25 +132,30 @@ def about_patients(world: World) -> dict[str, tuple[str, str, dict[str, Any]]]:
 
 def differences(world: World, names: set[str]) -> list[str]:
     """Cells of the matrix in which the server does not do what the oracle says."""
-    wrong, nobody = [], str(uuid4())
-    for name in sorted(names):
-        operation = about_patients(world)[name]
-        for who in EVERYBODY:
-            theirs = ORACLE[name].get(who)
-            missing = ask(world, who, operation, nobody)
-            if missing.status_code != (404 if theirs is not None else 403):
-                wrong.append(f"{who} {name} of nobody: {missing.status_code}")
-            for patient, patient_id in world.patients.items():
-                if theirs and patient in theirs:
-                    if name in COSTLY and (who, patient) not in {("C11", "P1"), ("P1-self", "P1"), ("service2", "P4")}:
-                        continue
-                    status = ask(world, who, operation, patient_id).status_code
-                    if status in (401, 403, 404):
-                        wrong.append(f"{who} {name} of {patient}: {status}, though they may")
+    wrong, nobody, operations = [], str(uuid4()), about_patients(world)
+
+    async def check(name: str, who: str) -> None:
+        operation, theirs = operations[name], ORACLE[name].get(who)
+        missing = await ask(world, who, operation, nobody)
+        if missing.status_code != (404 if theirs is not None else 403):
+            wrong.append(f"{who} {name} of nobody: {missing.status_code}")
+        for patient, patient_id in world.patients.items():
+            if theirs and patient in theirs:
+                if name in COSTLY and (who, patient) not in {("C11", "P1"), ("P1-self", "P1"), ("service2", "P4")}:
                     continue
-                answer = ask(world, who, operation, patient_id)
-                if (answer.status_code, answer.text) != (missing.status_code, missing.text):
-                    wrong.append(f"{who} {name} of {patient}: {answer.status_code}, though they may not")
+                status = (await ask(world, who, operation, patient_id)).status_code
+                if status in (401, 403, 404):
+                    wrong.append(f"{who} {name} of {patient}: {status}, though they may")
+                continue
+            answer = await ask(world, who, operation, patient_id)
+            if (answer.status_code, answer.text) != (missing.status_code, missing.text):
+                wrong.append(f"{who} {name} of {patient}: {answer.status_code}, though they may not")
+
+    async def sweep() -> None:
+        for name in sorted(names):  # everybody at once, since their entries in the audit then share commits
+            await asyncio.gather(*(check(name, who) for who in EVERYBODY))
+
+    world.run(sweep())
     return wrong
 
 
@@ -186,13 +191,18 @@ def test_b01_every_refusal_of_a_record_is_in_the_audit(world: World) -> None:
 
 def misplaced(world: World, names: set[str]) -> list[str]:
     """Operations about nobody's record that are shut to their roles or open to others."""
-    wrong = []
-    for operation in operations(world):
-        name = operation[2]["operationId"]
-        for who in EVERYBODY if name in names else ():
-            status = ask(world, who, operation, "").status_code
-            if (status == 403) == (who in GENERAL[name]) or status in (401, 500):
-                wrong.append(f"{who} {name}: {status}")
+    wrong, asked = [], [one for one in operations(world) if one[2]["operationId"] in names]
+
+    async def check(operation: tuple[str, str, dict[str, Any]], who: str) -> None:
+        name, status = operation[2]["operationId"], (await ask(world, who, operation, "")).status_code
+        if (status == 403) == (who in GENERAL[name]) or status in (401, 500):
+            wrong.append(f"{who} {name}: {status}")
+
+    async def sweep() -> None:
+        for operation in asked:
+            await asyncio.gather(*(check(operation, who) for who in EVERYBODY))
+
+    world.run(sweep())
     return wrong
 
 
