@@ -1,7 +1,6 @@
 """The audit is one chain however many write it, and whatever is done to it is found and named."""
 
 import asyncio
-import multiprocessing
 import random
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -14,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from novamind.errors import DataProcessingError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure import audit as module
 from novamind.infrastructure.audit import CHECKPOINT_EVERY, NOTHING, Access, AuditLog, Event, Verification, chained
-from novamind.infrastructure.bootstrap import Foundation, open_foundation
+from novamind.infrastructure.bootstrap import Foundation
 from novamind.infrastructure.database import Database
 from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry
 from novamind.settings import Settings
 from tests.infrastructure.conftest import CLINICIAN, Run
+from tests.infrastructure.processes import Other, write_audit
 from tests.weak import must_fail
 
 ENTRIES = 230  # two checkpoints, at 100 and 200
@@ -84,25 +84,16 @@ def test_many_who_wait_share_a_commit_and_the_chain_has_no_gap(run: Run[None], m
     run(work)
 
 
-def append_from_another_process(settings: Settings, count: int) -> None:
-    async def main() -> None:
-        async with open_foundation(settings) as here:
-            for start in range(0, count, 10):
-                await asyncio.gather(*(here.audit.append(event(n)) for n in range(start, start + 10)))
-
-    asyncio.run(main())
-
-
 def test_two_processes_write_one_chain(settings: Settings, run: Run[Verification]) -> None:
     """E10 of the attack plan."""
 
     async def work(here: Foundation) -> Verification:
-        other = multiprocessing.get_context("spawn").Process(target=append_from_another_process, args=(settings, 150))
-        other.start()
-        while other.is_alive():
+        other = Other(write_audit, settings, 150)
+        while other.process.is_alive():
             await asyncio.gather(*(here.audit.append(event(n)) for n in range(5)))
             await asyncio.sleep(0.02)
-        assert other.exitcode == 0
+        assert list(other.kill()) == []
+        assert other.process.exitcode == 0
         return await here.audit.verify()
 
     one_chain(run(work))

@@ -22,6 +22,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID, uuid4
@@ -53,6 +54,7 @@ from novamind.server.app import create_app
 from novamind.server.house import open_house
 from novamind.settings import Settings
 from tests.conftest import Postgres, Redis
+from tests.infrastructure.processes import Other, migrate_half
 from tests.server.world import CHEAP
 from tests.weak import must_fail
 
@@ -591,25 +593,6 @@ def test_f05_fails_where_storing_is_not_one_deed_done_once(
 
 # --- schema, disk and backup ---
 
-_HALF_A_MIGRATION = """
-import asyncio, sys, time
-import sqlalchemy as sa
-from novamind.infrastructure.database import Database
-
-async def main():
-    database = Database(sys.argv[1])
-
-    @sa.event.listens_for(database.engine.sync_engine, "after_cursor_execute")
-    def after(connection, cursor, statement, *rest):
-        if "CREATE TABLE users" in statement:
-            print("half", flush=True)
-            time.sleep(600)
-
-    await database.migrate()
-
-asyncio.run(main())
-"""
-
 
 @pytest.fixture
 def on_each(request: pytest.FixtureRequest, tmp_path: Path) -> str:
@@ -623,14 +606,11 @@ def on_each(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 both = pytest.mark.parametrize("on_each", ["sqlite", "postgresql"], indirect=True)
 
 
-@both
-def test_f10_a_migration_that_was_killed_half_way_is_done_by_the_next_two(on_each: str) -> None:
-    """F10: nothing of it is left behind, and of two that come at once one does it."""
-    words = [sys.executable, "-c", _HALF_A_MIGRATION, on_each]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as half:
-        assert half.stdout is not None
-        assert half.stdout.readline() == "half\n"
-        half.kill()
+def migrated_by_two_after_a_kill(url: str, *, piecemeal: bool) -> None:
+    """Check that a migration that was killed half-way leaves nothing, and that of two at once one does it."""
+    half = Other(migrate_half, url, piecemeal)
+    assert half.says() == "half"
+    assert list(half.kill()) == []
 
     async def run(database: Database, other: Database) -> None:
         async with database.transaction() as session:
@@ -645,7 +625,7 @@ def test_f10_a_migration_that_was_killed_half_way_is_done_by_the_next_two(on_eac
             )
 
     async def closed() -> None:
-        database, other = Database(on_each), Database(on_each)
+        database, other = Database(url), Database(url)
         try:
             await run(database, other)
         finally:
@@ -655,12 +635,15 @@ def test_f10_a_migration_that_was_killed_half_way_is_done_by_the_next_two(on_eac
     asyncio.run(closed())
 
 
+@both
+def test_f10_a_migration_that_was_killed_half_way_is_done_by_the_next_two(on_each: str) -> None:
+    migrated_by_two_after_a_kill(on_each, piecemeal=False)
+
+
 @pytest.mark.weak("a migration commits each of its statements", "F10")
-def test_f10_fails_where_a_migration_is_not_one_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    piecemeal = _HALF_A_MIGRATION.replace("print(", "connection.connection.commit(); print(")
-    monkeypatch.setattr(sys.modules[__name__], "_HALF_A_MIGRATION", piecemeal)
-    test = test_f10_a_migration_that_was_killed_half_way_is_done_by_the_next_two
-    must_fail(test, f"sqlite:///{tmp_path}/novamind.db")
+@both
+def test_f10_fails_where_a_migration_is_not_one_transaction(on_each: str) -> None:
+    must_fail(partial(migrated_by_two_after_a_kill, on_each, piecemeal=True))
 
 
 def test_f02_a_full_disk_keeps_nothing_by_halves(tmp_path: Path) -> None:
