@@ -25,7 +25,8 @@ def logs_as_they_were() -> Iterator[None]:
     """
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
-    structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
+    warnings_only = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()], wrapper_class=warnings_only)
     yield
     structlog.contextvars.clear_contextvars()
     structlog.reset_defaults()
