@@ -262,11 +262,11 @@ def test_d09_no_canary_is_in_logs_or_metrics(world: World, capfd: pytest.Capture
     for path in ("", "/reports", "/forecast", "/genotype", "/insights", "/audit"):
         world.call("GET", f"/api/v1/patients/{world.patients['P1']}{path}", "C11")
     metrics = world.call("GET", "/metrics", "admin").text
-    assert "novamind_request_seconds_bucket" in metrics
-    assert 'route="/api/v1/patients/{patient_id}/forecast"' in metrics
     written = capfd.readouterr()
     wanted = [*world.canaries, *world.tokens.values(), *world.patients.values()]
     assert [one for one in wanted if one in metrics + written.err + written.out] == []
+    assert "novamind_request_seconds_bucket" in metrics
+    assert 'route="/api/v1/patients/{patient_id}/forecast"' in metrics
 
 
 def test_no_operation_answers_500_to_rubbish(world: World) -> None:
