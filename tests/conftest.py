@@ -19,9 +19,14 @@ hypothesis.settings.load_profile("suite")
 
 @pytest.fixture(autouse=True)
 def logs_as_they_were() -> Iterator[None]:
-    """The shell's commands set up the logs of their process, onto a stream that ends with the test."""
+    """The shell's commands set up the logs of their process, onto a stream that ends with the test.
+
+    By itself structlog would draw each error with all its variables, which takes seconds.
+    """
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
+    warnings_only = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()], wrapper_class=warnings_only)
     yield
     structlog.contextvars.clear_contextvars()
     structlog.reset_defaults()
@@ -53,10 +58,15 @@ class Postgres:
         """Empty the one database; a new one each time would be thousands of files."""
         self.server.psql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE usename IS NOT NULL AND pid <> pg_backend_pid();"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid();"
             "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
         )
         return self.server.get_uri()
+
+    def own_database(self, name: str) -> str:
+        """Another one, which stays as it is while tests empty theirs."""
+        self.server.psql(f"CREATE DATABASE {name};")
+        return self.server.get_uri(database=name)
 
 
 @pytest.fixture(scope="session")

@@ -147,6 +147,15 @@ def test_a_clinician_walks_every_page(walk: Any) -> None:
     seen.accessible()
     seen.go("link", "Add data")
     seen.accessible()
+    page.goto(f"{seen.live.address}/patients")
+    page.wait_for_selector(LOADED)
+    page.get_by_text("Register a patient").click()
+    page.get_by_label("Full name").fill("New Person")
+    page.get_by_label("Date of birth").fill("1990-02-28")
+    seen.accessible()
+    seen.go("button", "Register")
+    page.wait_for_selector(LOADED)
+    assert page.get_by_role("heading", level=1).inner_text() == "New Person"
     seen.go("link", "Account")
     seen.accessible()
     seen.go("button", "Log out")
@@ -183,6 +192,12 @@ def test_an_administrator_registers_somebody_who_opens_a_record_in_an_emergency(
     assert page.get_by_role("button", name="Withdraw").count() == 0
     seen.go("button", "Log out")
     seen.log_in("demo-admin")
+    for button, told in (("Begin treatment", "begun"), ("End treatment", "ended")):
+        page.get_by_role("combobox", name="Clinician").select_option(name)
+        page.get_by_label("Id of the patient").fill(str(patient_id))
+        seen.go("button", button)
+        page.get_by_role("status").filter(has_text=f"The treatment has {told}").wait_for()
+    seen.accessible()
     seen.go("button", f"Shut the account of {name}")
     assert "shut" in page.get_by_role("row", name=name).inner_text()
 
@@ -279,6 +294,7 @@ def test_d13_what_somebody_wrote_does_not_run(walk: Any, live: Live) -> None:
     assert SCRIPT in seen.page.inner_text("main")
 
 
+@pytest.mark.weak("a page escapes nothing", "D13")
 def test_d13_the_browser_would_run_what_is_not_escaped(chromium: Any) -> None:
     page = chromium.new_page()
     page.set_content("".join(f"<p>{one}</p>" for one in PAYLOADS))

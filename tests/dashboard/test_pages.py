@@ -180,6 +180,41 @@ def test_every_look_and_every_refusal_is_in_the_audit(person: Any, world: World)
     assert "denied" in trail
 
 
+def test_somebody_is_registered_and_found_by_number(person: Any, world: World) -> None:
+    somebody, number = person("C11"), f"R-{uuid4().hex}"
+    form = {"name": "New Person", "birth_date": "1990-02-28", "gender": "", "record_number": number, "timezone": ""}
+    made = somebody.post("/patients", data=form)
+    assert made.status_code == 303, made.text
+    patient_id = made.headers["location"].rpartition("/")[2]
+    stored = world.call("GET", f"/api/v1/patients/{patient_id}", "C11").json()
+    assert stored["details"] == {"name": "New Person", "birth_date": "1990-02-28"}
+    assert patient_id in somebody.post("/patients/search", data={"words": number}).text
+    for wrong in ({"birth_date": "yesterday"}, {"name": ""}, {"timezone": "Europe/Nowhere"}, {"role": "admin"}):
+        refused = somebody.post("/patients", data=form | wrong)
+        assert refused.status_code == 422, wrong
+        assert number not in refused.text
+    for who in ("admin", "researcher", "P1-self"):
+        assert person(who).post("/patients", data=form).status_code == 403
+    assert "Register a patient" not in person("P1-self").get("/patients").text
+
+
+def test_an_administrator_begins_and_ends_a_treatment(person: Any, world: World) -> None:
+    admin, patient = person("admin"), world.patients["P3"]
+    form = {"user_id": str(world.users["C11"]), "patient_id": patient}
+    at = f"/api/v1/patients/{patient}"
+    for treatment, status in (("begun", 200), ("ended", 404)):
+        done = admin.post("/users/treatments", data=form | {"treatment": treatment})
+        assert done.headers["location"] == f"/users?treatment={treatment}"
+        assert f"The treatment has {treatment}" in admin.get(done.headers["location"]).text
+        assert world.call("GET", at, "C11").status_code == status
+    begin = form | {"treatment": "begun"}
+    for other in ({"user_id": str(world.users["C21"])}, {"patient_id": world.patients["P4"]}):
+        assert admin.post("/users/treatments", data=begin | other).status_code == 404
+    assert admin.post("/users/treatments", data=form | {"treatment": "x"}).status_code == 422
+    assert person("C11").post("/users/treatments", data=begin).status_code == 403
+    assert world.call("GET", at, "C11").status_code == 404
+
+
 # --- what every answer carries --------------------------------------------------------------------------------------
 
 

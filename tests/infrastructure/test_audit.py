@@ -1,7 +1,6 @@
 """The audit is one chain however many write it, and whatever is done to it is found and named."""
 
 import asyncio
-import multiprocessing
 import random
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -9,15 +8,18 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import DataProcessingError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure import audit as module
 from novamind.infrastructure.audit import CHECKPOINT_EVERY, NOTHING, Access, AuditLog, Event, Verification, chained
-from novamind.infrastructure.bootstrap import Foundation, open_foundation
+from novamind.infrastructure.bootstrap import Foundation
 from novamind.infrastructure.database import Database
 from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry
 from novamind.settings import Settings
 from tests.infrastructure.conftest import CLINICIAN, Run
+from tests.infrastructure.processes import Other, write_audit
+from tests.weak import must_fail
 
 ENTRIES = 230  # two checkpoints, at 100 and 200
 PATIENT = uuid4()
@@ -82,30 +84,44 @@ def test_many_who_wait_share_a_commit_and_the_chain_has_no_gap(run: Run[None], m
     run(work)
 
 
-def append_from_another_process(settings: Settings, count: int) -> None:
-    async def main() -> None:
-        async with open_foundation(settings) as here:
-            for start in range(0, count, 10):
-                await asyncio.gather(*(here.audit.append(event(n)) for n in range(start, start + 10)))
-
-    asyncio.run(main())
-
-
 def test_two_processes_write_one_chain(settings: Settings, run: Run[Verification]) -> None:
     """E10 of the attack plan."""
 
     async def work(here: Foundation) -> Verification:
-        other = multiprocessing.get_context("spawn").Process(target=append_from_another_process, args=(settings, 150))
-        other.start()
-        while other.is_alive():
+        other = Other(write_audit, settings, 150)
+        while other.process.is_alive():
             await asyncio.gather(*(here.audit.append(event(n)) for n in range(5)))
             await asyncio.sleep(0.02)
-        assert other.exitcode == 0
+        assert list(other.kill()) == []
+        assert other.process.exitcode == 0
         return await here.audit.verify()
 
-    found = run(work)
+    one_chain(run(work))
+
+
+def one_chain(found: Verification) -> None:
+    """Check that both have written it."""
     assert found.intact
     assert found.entries > 150
+
+
+@pytest.mark.weak("a process chains its entries to nothing that others have written", "E10")
+def test_two_chains_in_one_are_seen(run: Run[Verification], monkeypatch: pytest.MonkeyPatch) -> None:
+    end = AuditLog._end
+
+    async def work(here: Foundation) -> Verification:
+        other = AuditLog(here.database, here.keys.audit_signing, b"0123456789abcdef")
+
+        async def own_end(self: AuditLog, session: AsyncSession) -> tuple[int, bytes]:
+            sequence, digest = await end(self, session)
+            return sequence, NOTHING if self is other else digest
+
+        monkeypatch.setattr(AuditLog, "_end", own_end)
+        for n in range(20):
+            await asyncio.gather(*(log.append(*(event(n) for _ in range(5))) for log in (here.audit, other)))
+        return await here.audit.verify()
+
+    must_fail(one_chain, run(work))
 
 
 E = AuditEntry
@@ -170,6 +186,17 @@ def test_what_was_done_to_the_chain_is_found_and_named(run: Run[None], name: str
     run(work)
 
 
+@pytest.mark.weak("an entry's digest does not depend on what it says; checkpoints are not checked", "E02", "E03")
+def test_what_was_done_is_seen_to_stay_hidden_without_digests_and_checkpoints(
+    run: Run[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "chained", lambda _before, _content: NOTHING)
+        must_fail(test_what_was_done_to_the_chain_is_found_and_named, run, "digest changed")
+    monkeypatch.setattr(AuditLog, "_read_witness", lambda _: [])
+    must_fail(test_a_database_set_back_is_noticed, run)
+
+
 async def rewritten(here: Foundation, key: Ed25519PrivateKey) -> None:
     """Put other entries in the place of all, with right digests and new checkpoints."""
     digest, entries, checkpoints = NOTHING, [], []
@@ -188,6 +215,7 @@ async def rewritten(here: Foundation, key: Ed25519PrivateKey) -> None:
         await session.execute(sa.insert(AuditCheckpoint), checkpoints)
 
 
+@pytest.mark.weak("somebody has the signing key, and there is no witness", "E04", "E05")
 @pytest.mark.parametrize(("has_key", "has_witness", "noticed"), [(0, 0, 1), (0, 1, 1), (1, 1, 1), (1, 0, 0)])
 def test_a_rewritten_chain_needs_the_signing_key_and_even_then_the_witness_knows(
     run: Run[None], settings: Settings, has_key: int, has_witness: int, noticed: int

@@ -17,6 +17,7 @@ from novamind.errors import ServiceUnavailableError, ValidationError
 from novamind.infrastructure.database import Base, Database, Together, with_driver
 from novamind.infrastructure.tables import AuditEntry, Organisation, Patient
 from tests.conftest import Postgres
+from tests.weak import must_fail
 
 NOW = datetime(2026, 3, 29, 2, 30, tzinfo=UTC)
 
@@ -126,12 +127,14 @@ def test_a_snapshot_sees_one_moment_and_writes_nothing(database_url: str) -> Non
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("statement", ["UPDATE audit_entries SET content = 'y'", "DELETE FROM audit_entries"])
+STATEMENTS = ("UPDATE audit_entries SET content = 'y'", "DELETE FROM audit_entries")
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
 def test_the_database_itself_refuses_to_change_the_audit(database_url: str, statement: str) -> None:
     """E12 of the attack plan."""
 
-    async def run() -> None:
-        database = Database(database_url)
+    async def run(database: Database) -> None:
         await database.migrate()
         async with database.transaction() as session:
             session.add(AuditEntry(sequence=1, content="x", subject=None, digest=bytes(32)))
@@ -140,9 +143,33 @@ def test_the_database_itself_refuses_to_change_the_audit(database_url: str, stat
                 await session.execute(sa.text(statement))
         async with database.snapshot() as session:
             assert await session.scalar(sa.select(AuditEntry.content)) == "x"
-        await database.close()
 
-    asyncio.run(run())
+    async def closed() -> None:
+        database = Database(database_url)
+        try:
+            await run(database)
+        finally:
+            await database.close()
+
+    asyncio.run(closed())
+
+
+@pytest.mark.weak("the triggers are dropped", "E12")
+def test_the_database_is_seen_to_change_the_audit_without_its_triggers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate = Database.migrate
+
+    async def without_triggers(self: Database) -> None:
+        await migrate(self)
+        async with self.transaction() as session:
+            for action in ("update", "delete"):
+                await session.execute(sa.text(f"DROP TRIGGER audit_entries_{action}"))
+
+    monkeypatch.setattr(Database, "migrate", without_triggers)
+    for number, statement in enumerate(STATEMENTS):
+        url = f"sqlite:///{tmp_path}/{number}.db"
+        must_fail(test_the_database_itself_refuses_to_change_the_audit, url, statement)
 
 
 def test_a_database_that_stops_is_a_clean_error_and_one_that_returns_is_used_again(postgres: Postgres) -> None:

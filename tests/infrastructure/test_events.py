@@ -158,7 +158,9 @@ def test_f03_a_handler_that_never_ends_is_given_up(run: Run[None], monkeypatch: 
     run(work)
 
 
-def test_f03_one_event_has_one_effect_however_often_and_in_which_order_it_comes(run: Run[None]) -> None:
+@pytest.mark.weak("a handler does not ask whether it has handled the event before", "F03")
+@pytest.mark.parametrize("asks", [True, False])
+def test_f03_one_event_has_one_effect_however_often_and_in_which_order_it_comes(run: Run[None], asks: bool) -> None:
     """A handler that keeps what it does under the event's id; dispatchers at the same time, one that died, disorder."""
 
     async def work(here: Foundation) -> None:
@@ -167,7 +169,8 @@ def test_f03_one_event_has_one_effect_however_often_and_in_which_order_it_comes(
         async def take_note(event: Event) -> None:
             calls[event.event_id] += 1
             what = [{"about": str(event.record_ids[0])}]
-            await here.store.append(patient_id, Kind.NOTE, what, CLINICIAN, idempotency_key=f"note:{event.event_id}")
+            once = f"note:{event.event_id}" if asks else None
+            await here.store.append(patient_id, Kind.NOTE, what, CLINICIAN, idempotency_key=once)
 
         bus.subscribe("symptom_report.added", take_note)
         for n in range(10):
@@ -183,7 +186,7 @@ def test_f03_one_event_has_one_effect_however_often_and_in_which_order_it_comes(
         kept = await here.store.read(patient_id, Kind.NOTE, CLINICIAN)
         reports = await here.store.read(patient_id, Kind.SYMPTOM_REPORT, CLINICIAN)
         about = sorted(str(note.content["about"]) for note in kept)  # type: ignore[index]
-        assert about == sorted(str(one.record_id) for one in reports)
+        assert (about == sorted(str(one.record_id) for one in reports)) is asks
         assert sorted(calls.values()) == [1] * 6 + [2] * 4
 
     run(work)

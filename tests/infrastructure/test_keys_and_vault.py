@@ -2,20 +2,24 @@
 
 import asyncio
 import base64
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +31,7 @@ from novamind.infrastructure.patient_store import Identity, Kind
 from novamind.infrastructure.vault import BlindIndex, PatientCipher, Place, TamperedError, Vault
 from novamind.settings import Settings, random_key
 from tests.infrastructure.conftest import CLINICIAN, Run
+from tests.weak import must_fail
 
 GOOD = {name: new_key() for name in ("encryption_key", "index_key", "audit_signing_key")}
 PRODUCTION = {"environment": "production", "key_provider": "environment"}
@@ -59,6 +64,13 @@ def test_production_refuses_keys_that_are_not_random(field: str, weak: str) -> N
         Settings(**(PRODUCTION | GOOD | {field: WEAK[weak]}))
     assert f"NOVAMIND_{field.upper()}" in str(caught.value)
     assert not WEAK[weak] or str(WEAK[weak]) not in str(caught.value)
+
+
+@pytest.mark.weak("any 32 bytes are a key", "A09")
+@pytest.mark.parametrize("weak", ["text", "short", "all zero", "repeated", "words"])
+def test_production_is_seen_to_start_with_weak_keys(weak: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("novamind.settings.random_key", lambda text, _name: f"{text:32.32}".encode())
+    must_fail(test_production_refuses_keys_that_are_not_random, "index_key", weak)
 
 
 @pytest.mark.parametrize("name", ["DEBUG", "TESTING", "NOVAMIND_DEBUG", "NOVAMIND_TESTING"])
@@ -243,6 +255,23 @@ def test_no_altered_bit_and_no_shorter_text_opens(plain: bytes, at: int, bit: in
             vault.open(altered, vault.key_id, where)
 
 
+@pytest.mark.weak("what is sealed is bound to no place", "D03")
+def test_a_seal_without_a_place_is_seen_to_open_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PatientCipher, "_bound", lambda *_: b"")
+    must_fail(test_what_is_sealed_opens_in_its_place_and_in_no_other)
+    must_fail(test_neither_another_patient_nor_another_key_opens_it)
+
+
+@pytest.mark.weak("a stream cipher without a tag", "D04")
+def test_a_seal_without_a_tag_is_seen_to_open_altered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_counter_mode(_self: PatientCipher, sealed: bytes, *_: object) -> bytes:
+        counter = CTR(sealed[1:13] + b"\0\0\0\2")  # of GCM, without what authenticates
+        return Cipher(AES(bytes(32)), counter).decryptor().update(sealed[13:-16])
+
+    monkeypatch.setattr(PatientCipher, "open", in_counter_mode)
+    must_fail(test_no_altered_bit_and_no_shorter_text_opens)
+
+
 def test_neither_another_patient_nor_another_key_opens_it() -> None:
     one, where = cipher(), Place("t", "c", "r")
     sealed = one.seal(b"x", where)
@@ -262,11 +291,30 @@ def test_nonces_do_not_repeat_and_ciphertext_looks_random() -> None:
 
     vault, where = cipher(), Place("t", "c", "r")
     sealed = [vault.seal(b"PHQ-9: 17", where) for _ in range(100_000)]
+    different(sealed)
+    random_looking(sealed)
+
+
+def different(sealed: Sequence[bytes]) -> None:
+    """Check that no two nonces are the same."""
     assert len({text[1:13] for text in sealed}) == len(sealed)
+
+
+def random_looking(sealed: Sequence[bytes]) -> None:
+    """Check that all bytes come equally often."""
     counts = Counter(b"".join(text[13:] for text in sealed))
     total = sum(counts.values())
     chi_square = sum((counts[byte] - total / 256) ** 2 / (total / 256) for byte in range(256))
     assert chi_square < 330.5  # the 99.9th percentile of chi-square with 255 degrees of freedom
+
+
+@pytest.mark.weak("a constant for a nonce", "D02", "D05")
+def test_repeated_nonces_and_what_they_seal_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    vault, where = cipher(), Place("t", "c", "r")
+    monkeypatch.setattr(module.os, "urandom", bytes)
+    sealed = [vault.seal(b"PHQ-9: 17", where) for _ in range(1000)]
+    must_fail(different, sealed)
+    must_fail(random_looking, sealed)
 
 
 @given(value=st.text(alphabet="Aaéß ÅZ", max_size=6), other=st.text(alphabet="Aaéß ÅZ", max_size=6))
@@ -280,6 +328,15 @@ def test_a_blind_index_tells_identifiers_apart_and_not_their_spelling(value: str
     assert (digest == index.digest("mrn", clinic, other)) == alike
     others = (index.digest("email", clinic, value), index.digest("mrn", uuid4(), value))
     assert digest not in (*others, BlindIndex(os.urandom(32)).digest("mrn", clinic, value))
+
+
+@pytest.mark.weak("a hash without a key stands for an identifier", "D07")
+def test_an_index_without_a_key_is_seen_to_be_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hashed(_self: BlindIndex, *parts: str) -> bytes:
+        return hashlib.sha256(json.dumps(parts).encode()).digest()
+
+    monkeypatch.setattr(BlindIndex, "keyed", hashed)
+    must_fail(test_a_blind_index_tells_identifiers_apart_and_not_their_spelling)
 
 
 def test_a_data_key_that_is_used_up_gives_way_to_a_new_one(run: Run[None]) -> None:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from novamind.errors import ModelInferenceError, NotFoundError, ValidationError
 from novamind.infrastructure.model_store import MANIFEST, SIGNATURE, ModelStore, public_key
+from tests.weak import must_fail
 
 KEY = Ed25519PrivateKey.generate()
 
@@ -94,6 +95,20 @@ def test_what_is_not_as_it_was_signed_is_refused(
         store.fetch("symptoms", "1.0", into)
     assert not into.exists() or list(into.iterdir()) == []
     assert not (tmp_path / "pwned.json").exists()
+
+
+@pytest.mark.weak("nothing is compared with the manifest, nor the manifest with its signature", "C12")
+@pytest.mark.parametrize("attack", [change_file, change_manifest, other_key])
+def test_what_was_changed_is_seen_to_be_fetched_unchecked(
+    stored: tuple[ModelStore, Path], tmp_path: Path, attack: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Believes:
+        def verify(self, *_: object) -> None:
+            """Nothing."""
+
+    monkeypatch.setattr(stored[0], "_public_key", Believes())
+    monkeypatch.setattr("novamind.infrastructure.model_store.check_files", lambda *_: None)
+    must_fail(test_what_is_not_as_it_was_signed_is_refused, stored, tmp_path, attack)
 
 
 class Payload:

@@ -15,9 +15,10 @@ from novamind.infrastructure.audit import Access
 from novamind.infrastructure.bootstrap import Foundation
 from novamind.infrastructure.patient_store import Identity, Kind, Samples
 from novamind.infrastructure.tables import IdempotencyKey, OutboxEvent, Record
-from novamind.infrastructure.vault import TamperedError
+from novamind.infrastructure.vault import PatientCipher, TamperedError
 from novamind.settings import Settings
 from tests.infrastructure.conftest import CLINICIAN, Run
+from tests.weak import must_fail
 
 CANARY = "CANARY-Ada-Lovelace-7f3a9c"
 REPORT = {"symptom": "PHQ-9", "value": 17, "timestamp": "2026-03-01T08:00:00+01:00", "note": CANARY}
@@ -262,6 +263,19 @@ def test_a_thief_of_the_database_finds_no_canary(
 
     run(work)
     assert found == []
+
+
+@pytest.mark.weak("nothing is sealed", "D01")
+def test_a_thief_is_seen_to_find_what_is_not_sealed(
+    run: Run[None],
+    settings: Settings,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(PatientCipher, "seal", lambda _self, plain, _place: plain)
+    monkeypatch.setattr(PatientCipher, "open", lambda _self, sealed, *_: sealed)
+    must_fail(test_a_thief_of_the_database_finds_no_canary, run, settings, tmp_path, request)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import pytest
 from novamind.infrastructure.keys import new_key
 from novamind.infrastructure.logs import configure
 from novamind.settings import Settings
-from tests.server.conftest import world
+from tests.server.conftest import postgresql_world, sqlite_world, world
 from tests.server.world import World
 
-__all__ = ["world"]
+__all__ = ["postgresql_world", "sqlite_world", "world"]
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,15 @@ import sqlalchemy as sa
 
 from novamind.errors import NotFoundError
 from novamind.infrastructure.identity import access
+from novamind.infrastructure.identity.access import AccessControl
+from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.domain import Ground, Permission, Role
 from novamind.infrastructure.identity.tables import EmergencyAccess
+from novamind.infrastructure.patient_store import PatientStore
 from novamind.infrastructure.tables import OutboxEvent, Patient
 from tests.security.test_authentication import filled, operations
 from tests.server.world import World
+from tests.weak import careless, must_fail
 
 LIST = {
     "C11": {"P1", "P2"},
@@ -116,10 +120,10 @@ BODIES: dict[str, Any] = {
 COSTLY = {"readInsights", "readCorrelations", "exportFhir", "adviseMedication", "askWhatIf", "forecastPatient"}
 
 
-def ask(world: World, who: str, operation: tuple[str, str, dict[str, Any]], patient_id: str) -> Any:
+async def ask(world: World, who: str, operation: tuple[str, str, dict[str, Any]], patient_id: str) -> Any:
     method, path, what = operation
     at = path.replace("{patient_id}", patient_id)
-    return world.call(method.upper(), filled(at), who, json=BODIES.get(what["operationId"]))
+    return await world.acall(method.upper(), filled(at), who, json=BODIES.get(what["operationId"]))
 
 
 def about_patients(world: World) -> dict[str, tuple[str, str, dict[str, Any]]]:
@@ -128,25 +132,30 @@ def about_patients(world: World) -> dict[str, tuple[str, str, dict[str, Any]]]:
 
 def differences(world: World, names: set[str]) -> list[str]:
     """Cells of the matrix in which the server does not do what the oracle says."""
-    wrong, nobody = [], str(uuid4())
-    for name in sorted(names):
-        operation = about_patients(world)[name]
-        for who in EVERYBODY:
-            theirs = ORACLE[name].get(who)
-            missing = ask(world, who, operation, nobody)
-            if missing.status_code != (404 if theirs is not None else 403):
-                wrong.append(f"{who} {name} of nobody: {missing.status_code}")
-            for patient, patient_id in world.patients.items():
-                if theirs and patient in theirs:
-                    if name in COSTLY and (who, patient) not in {("C11", "P1"), ("P1-self", "P1"), ("service2", "P4")}:
-                        continue
-                    status = ask(world, who, operation, patient_id).status_code
-                    if status in (401, 403, 404):
-                        wrong.append(f"{who} {name} of {patient}: {status}, though they may")
+    wrong, nobody, operations = [], str(uuid4()), about_patients(world)
+
+    async def check(name: str, who: str) -> None:
+        operation, theirs = operations[name], ORACLE[name].get(who)
+        missing = await ask(world, who, operation, nobody)
+        if missing.status_code != (404 if theirs is not None else 403):
+            wrong.append(f"{who} {name} of nobody: {missing.status_code}")
+        for patient, patient_id in world.patients.items():
+            if theirs and patient in theirs:
+                if name in COSTLY and (who, patient) not in {("C11", "P1"), ("P1-self", "P1"), ("service2", "P4")}:
                     continue
-                answer = ask(world, who, operation, patient_id)
-                if (answer.status_code, answer.text) != (missing.status_code, missing.text):
-                    wrong.append(f"{who} {name} of {patient}: {answer.status_code}, though they may not")
+                status = (await ask(world, who, operation, patient_id)).status_code
+                if status in (401, 403, 404):
+                    wrong.append(f"{who} {name} of {patient}: {status}, though they may")
+                continue
+            answer = await ask(world, who, operation, patient_id)
+            if (answer.status_code, answer.text) != (missing.status_code, missing.text):
+                wrong.append(f"{who} {name} of {patient}: {answer.status_code}, though they may not")
+
+    async def sweep() -> None:
+        for name in sorted(names):  # everybody at once, since their entries in the audit then share commits
+            await asyncio.gather(*(check(name, who) for who in EVERYBODY))
+
+    world.run(sweep())
     return wrong
 
 
@@ -161,6 +170,7 @@ def test_b01_everybody_reaches_the_records_that_are_theirs_to_reach_and_no_other
     assert len(world.audited(outcome="denied")) > before + 100
 
 
+@pytest.mark.weak("the rule asks for the role and forgets the relationship", "B01")
 def test_b01_the_sweep_finds_a_rule_that_forgets_the_relationship(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,15 +189,34 @@ def test_b01_every_refusal_of_a_record_is_in_the_audit(world: World) -> None:
         assert entry["patient"] == world.house.foundation.audit.pseudonym(UUID(world.patients[patient]))
 
 
+def misplaced(world: World, names: set[str]) -> list[str]:
+    """Operations about nobody's record that are shut to their roles or open to others."""
+    wrong, asked = [], [one for one in operations(world) if one[2]["operationId"] in names]
+
+    async def check(operation: tuple[str, str, dict[str, Any]], who: str) -> None:
+        name, status = operation[2]["operationId"], (await ask(world, who, operation, "")).status_code
+        if (status == 403) == (who in GENERAL[name]) or status in (401, 500):
+            wrong.append(f"{who} {name}: {status}")
+
+    async def sweep() -> None:
+        for operation in asked:
+            await asyncio.gather(*(check(operation, who) for who in EVERYBODY))
+
+    world.run(sweep())
+    return wrong
+
+
 def test_b08_operations_about_nobodys_record_are_for_their_roles_alone(world: World) -> None:
-    wrong = []
-    for operation in operations(world):
-        name = operation[2]["operationId"]
-        for who in EVERYBODY if name in GENERAL else ():
-            status = ask(world, who, operation, "").status_code
-            if (status == 403) == (who in GENERAL[name]) or status in (401, 500):
-                wrong.append(f"{who} {name}: {status}")
-    assert wrong == []
+    assert misplaced(world, set(GENERAL)) == []
+
+
+@pytest.mark.weak("no permission is asked for", "B08")
+def test_b08_the_sweep_finds_what_is_open_to_every_role(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def anybody(_self: AccessControl, principal: Any, permission: Permission) -> Any:
+        return access.access_of(principal, permission.replace(":", "."))
+
+    monkeypatch.setattr(AccessControl, "permit", anybody)
+    assert {"C11 listUsers: 200", "auditor listUsers: 200"} <= set(misplaced(world, {"listUsers"}))
 
 
 def test_b02_lists_hold_ones_own_patients_page_by_page(world: World) -> None:
@@ -204,12 +233,27 @@ def test_b02_lists_hold_ones_own_patients_page_by_page(world: World) -> None:
         assert not found & others, who
 
 
+@pytest.mark.weak("lists hold every patient there is", "B02")
+def test_b02_fails_where_lists_hold_everybody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def everybody(*_: object) -> list[UUID]:
+        return [UUID(patient_id) for patient_id in world.patients.values()]
+
+    monkeypatch.setattr(AccessControl, "patients", everybody)
+    must_fail(test_b02_lists_hold_ones_own_patients_page_by_page, world)
+
+
 def test_b03_identifiers_are_random(world: World) -> None:
     form = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
     stored = world.call("GET", f"/api/v1/patients/{world.patients['P1']}/reports", "C11").json()["items"]
     ids = [*world.patients.values(), *(one["id"] for one in stored), *map(str, world.users.values())]
     assert all(form.fullmatch(one) for one in ids)
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.weak("a patient has the seventh number", "B03")
+def test_b03_fails_where_patients_are_numbered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(world.patients, "P7", str(UUID(int=7)))
+    must_fail(test_b03_identifiers_are_random, world)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +288,11 @@ def test_b04_fields_that_are_not_asked_for_are_refused(world: World, extra: dict
     assert world.run(row()) == before
 
 
+@pytest.mark.weak("whatever fields come are taken", "B04")
+def test_b04_fails_on_a_careless_server(small_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    must_fail(test_b04_fields_that_are_not_asked_for_are_refused, careless(small_world, monkeypatch), {"role": "admin"})
+
+
 def test_b05_a_relationship_counts_from_its_beginning_to_its_end(world: World) -> None:
     at = f"/api/v1/patients/{world.patients['P3']}"
     treats = f"/api/v1/users/{world.users['C11']}/patients/{world.patients['P3']}"
@@ -256,6 +305,22 @@ def test_b05_a_relationship_counts_from_its_beginning_to_its_end(world: World) -
     foreign = f"/api/v1/users/{world.users['C21']}/patients/{world.patients['P3']}"
     assert world.call("PUT", foreign, "admin").status_code == 404
     assert world.call("PUT", treats.replace(world.patients["P3"], world.patients["P4"]), "admin").status_code == 404
+
+
+@pytest.mark.weak("the end of a treatment is acknowledged and not kept", "B05", "B09")
+def test_b05_b09_fail_where_a_treatment_does_not_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: object) -> None:
+        return
+
+    unrelate = PatientStore.unrelate
+    monkeypatch.setattr(PatientStore, "unrelate", nothing)
+    for test in (
+        test_b05_a_relationship_counts_from_its_beginning_to_its_end,
+        test_b09_nobody_slips_through_while_a_relationship_ends,
+    ):
+        must_fail(test, world)
+        ended = (world.users["C11"], UUID(world.patients["P3"]), world.house.operator("test"))
+        world.run(unrelate(world.house.foundation.store, *ended))
 
 
 def test_b06_withdrawn_genomics_disappears_everywhere(world: World) -> None:
@@ -285,24 +350,37 @@ def test_b06_withdrawn_genomics_disappears_everywhere(world: World) -> None:
     assert "*4/*4" in world.call("GET", f"{at}/genotype", "C11").text
 
 
+@pytest.mark.weak("consent is written down and not asked for", "B06")
+def test_b06_fails_where_consent_is_not_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def none(_self: PatientStore, patient_ids: Any) -> dict[UUID, dict[str, bool]]:
+        return {patient_id: {} for patient_id in patient_ids}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PatientStore, "consents_each", none)
+        must_fail(test_b06_withdrawn_genomics_disappears_everywhere, world)
+    consent = f"/api/v1/patients/{world.patients['P2']}/consents/genomics"
+    assert world.call("PUT", consent, "C11", json={"granted": True}).status_code == 204
+
+
 def test_b07_an_emergency_opens_a_record_for_a_reason_and_a_while(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     at = f"/api/v1/patients/{world.patients['P1']}"
-    world.add_user("C13", Role.CLINICIAN, world.organisations[0])
-    world.log_in("C13")
+    name = f"C13-{uuid4().hex}"
+    world.add_user(name, Role.CLINICIAN, world.organisations[0])
+    world.log_in(name)
     reason = {"reason": "unconscious in the emergency room"}
-    assert world.call("GET", at, "C13").status_code == 404
-    assert world.call("POST", f"{at}/emergency", "C13", json={}).status_code == 422
-    assert world.call("POST", f"{at}/emergency", "C13", json={"reason": " " * 20}).status_code == 422
+    assert world.call("GET", at, name).status_code == 404
+    assert world.call("POST", f"{at}/emergency", name, json={}).status_code == 422
+    assert world.call("POST", f"{at}/emergency", name, json={"reason": " " * 20}).status_code == 422
     for who in ("researcher", "analyst", "service1", "P1-self", "admin"):
         assert world.call("POST", f"{at}/emergency", who, json=reason).status_code == 403
     assert world.call("POST", f"{at}/emergency", "C21", json=reason).status_code == 404
-    opened = world.call("POST", f"{at}/emergency", "C13", json=reason)
+    opened = world.call("POST", f"{at}/emergency", name, json=reason)
     assert opened.status_code == 201
-    assert world.call("GET", at, "C13", worker=1).status_code == 200
-    assert world.call("POST", f"{at}/medications", "C13", json=BODIES["addMedication"]).status_code == 404
-    assert {entry["purpose"] for entry in world.audited("read") if entry["actor"] == str(world.users["C13"])} == {
+    assert world.call("GET", at, name, worker=1).status_code == 200
+    assert world.call("POST", f"{at}/medications", name, json=BODIES["addMedication"]).status_code == 404
+    assert {entry["purpose"] for entry in world.audited("read") if entry["actor"] == str(world.users[name])} == {
         "emergency"
     }
     assert world.audited("emergency.opened")
@@ -317,9 +395,20 @@ def test_b07_an_emergency_opens_a_record_for_a_reason_and_a_while(
 
     waiting = world.run(shut_and_told())  # unless the privacy officer has been told already
     assert "emergency.opened" in waiting or "tell the privacy officer" in capsys.readouterr().out
-    assert world.call("GET", at, "C13").status_code == 404
-    statuses = [world.call("POST", f"{at}/emergency", "C13", json=reason, worker=i % 2).status_code for i in range(3)]
+    assert world.call("GET", at, name).status_code == 404
+    statuses = [world.call("POST", f"{at}/emergency", name, json=reason, worker=i % 2).status_code for i in range(3)]
     assert statuses == [201, 201, 429]
+
+
+@pytest.mark.weak("nobody counts how often a record is opened in an emergency", "B07")
+def test_b07_fails_where_emergencies_are_not_counted(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> None:
+        return
+
+    monkeypatch.setattr(AttemptCounter, "check", nothing)
+    must_fail(test_b07_an_emergency_opens_a_record_for_a_reason_and_a_while, world, capsys)
 
 
 def test_b09_nobody_slips_through_while_a_relationship_ends(world: World) -> None:
@@ -376,7 +465,7 @@ def test_a_forecast_made_before_costs_two_queries_and_one_entry(world: World) ->
 def test_b10_nothing_of_a_patient_may_be_kept_by_a_cache(world: World) -> None:
     at = f"/api/v1/patients/{world.patients['P1']}"
     mine = world.call("GET", at, "C11")
-    assert mine.headers["cache-control"] == "no-store"
+    assert mine.headers.get("cache-control") == "no-store"
     assert "etag" not in mine.headers
     for headers in ({"If-None-Match": "*"}, {"Range": "bytes=0-10"}, {"Accept": "text/html"}):
         assert world.call("GET", at, "C21", headers=headers).status_code == 404
@@ -404,3 +493,12 @@ def test_b11_doubled_and_disguised_parameters_are_refused(world: World) -> None:
     assert world.call("GET", f"/api/v1/patients/{disguised}", "C11").status_code in (404, 422)
     for verb in ("TRACE", "CONNECT", "PATCH", "FOO"):
         assert world.call(verb, at, "C11").status_code == 405
+
+
+@pytest.mark.weak("everybody gets the same answer, by whatever verb and parameters", "B10", "B11")
+@pytest.mark.parametrize(
+    "test",
+    [test_b10_nothing_of_a_patient_may_be_kept_by_a_cache, test_b11_doubled_and_disguised_parameters_are_refused],
+)
+def test_b10_b11_fail_on_a_careless_server(small_world: World, test: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    must_fail(test, careless(small_world, monkeypatch))

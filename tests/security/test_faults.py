@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import logging
 import os
 import resource
 import signal
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -26,8 +27,10 @@ import sqlalchemy as sa
 import websockets
 
 from novamind.errors import ModelInferenceError, NovamindError
+from novamind.infrastructure import events
 from novamind.infrastructure.events import InProcessBus, Outbox
 from novamind.infrastructure.identity import tokens
+from novamind.infrastructure.identity.tokens import AccessTokens, TokenClaims
 from novamind.infrastructure.logs import configure
 from novamind.infrastructure.tables import AuditEntry, OutboxEvent, Record
 from novamind.settings import Settings
@@ -37,7 +40,9 @@ from novamind.twin import DigitalTwinIntegrationService
 from novamind.twin.analyses import MEDICATIONS, SYMPTOMS, default_analyses
 from novamind.twin.breaker import CircuitBreaker
 from novamind.twin.execution import Bulkhead, Guard
+from tests.security.test_authentication import parts
 from tests.server.world import BASE, World
+from tests.weak import careless, must_fail
 
 # --- F04: models ---
 
@@ -73,6 +78,8 @@ WRONG: dict[str, Callable[..., Any]] = {
     "NaN": without_a_number,
     "sleeps": sleeps,
 }
+#: What fails in no way that could be seen; and one that fails behind a breaker that never opens.
+UNSEEN: dict[str, Callable[..., Any]] = {"made up": honest, "raises for ever": WRONG["raises"]}
 
 
 def joined(guard: Guard) -> DigitalTwinIntegrationService:
@@ -108,6 +115,7 @@ def test_f04_a_model_that_fails_is_missing_and_nothing_is_made_up(
     small_world: World, guarded: Callable[[float], None], how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, at = small_world, f"/api/v1/patients/{small_world.patients['P3']}"
+    ways = WRONG | UNSEEN
     if how == "sleeps":
         clinic = world.house.clinic
         monkeypatch.setattr(clinic, "_forecasting", replace(clinic._forecasting, limit_seconds=0.2))
@@ -116,10 +124,10 @@ def test_f04_a_model_that_fails_is_missing_and_nothing_is_made_up(
 
     def counted(*arguments: Any) -> Any:
         asked.append(1)
-        return WRONG[how](*arguments)
+        return ways[how](*arguments)
 
     monkeypatch.setattr(SymptomModel, "predict", counted)
-    query = f"?horizon={20 + list(WRONG).index(how)}"  # which nobody asked for before
+    query = f"?horizon={20 + list(ways).index(how)}"  # which nobody asked for before
     for _ in range(3):
         answer = world.call("GET", f"{at}/forecast{query}", "C12")
         assert answer.status_code == 503
@@ -139,6 +147,17 @@ def test_f04_a_model_that_fails_is_missing_and_nothing_is_made_up(
     guarded(31)
     assert world.call("GET", f"{at}/forecast{query}", "C12").status_code == 200  # the probe went through
     assert world.call("GET", f"{at}/insights", "C12").json()["results"][SYMPTOMS]["status"] == "available"
+
+
+@pytest.mark.weak("a number is made up where the model fails; the circuit never opens", "F04")
+def test_f04_fails_where_numbers_are_made_up_or_the_circuit_never_opens(
+    small_world: World, guarded: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = test_f04_a_model_that_fails_is_missing_and_nothing_is_made_up
+    must_fail(test, small_world, guarded, "made up", monkeypatch)
+    clinic = small_world.house.clinic
+    monkeypatch.setattr(clinic, "_forecasting", replace(clinic._forecasting, breaker=CircuitBreaker(10**9)))
+    must_fail(test, small_world, guarded, "raises for ever", monkeypatch)
 
 
 def test_f04_a_model_that_is_not_there_is_an_error_and_no_other_model(tmp_path: Path) -> None:
@@ -170,8 +189,8 @@ def test_f03_while_events_cannot_be_carried_reports_are_taken_and_the_log_names_
         answer = world.call("POST", reports_at(world), "C11", json=report(200))
         assert answer.status_code == 201
         dispatched()
-        (kept,) = [one for one in world.run(waiting()) if one.record_ids == answer.json()["ids"]]
-        assert kept.attempts == 1
+        kept = [one for one in world.run(waiting()) if one.record_ids == answer.json()["ids"]]
+        assert [one.attempts for one in kept] == [1]
     said = written.getvalue()
     assert "an event could not be handled" in said
     assert [one for one in (CANARY, *answer.json()["ids"], world.patients["P2"], *world.canaries) if one in said] == []
@@ -185,10 +204,36 @@ def test_f03_while_events_cannot_be_carried_reports_are_taken_and_the_log_names_
     assert [one for one in world.run(waiting()) if one.record_ids == answer.json()["ids"]] == []
 
 
+@pytest.mark.weak("events are forgotten when they are taken in hand; errors are logged as they are", "F03")
+def test_f03_fails_where_events_are_forgotten_or_errors_logged(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = test_f03_while_events_cannot_be_carried_reports_are_taken_and_the_log_names_nobody
+    claim = Outbox._claim
+
+    async def at_most_once(self: Outbox, limit: int) -> Any:
+        rows = await claim(self, limit)
+        async with self._database.transaction() as session:
+            gone = sa.delete(OutboxEvent).where(OutboxEvent.position.in_([row.position for row in rows]))
+            await session.execute(gone)
+        return rows
+
+    class Talkative:
+        def error(self, said: str, exc_info: Exception, **_: Any) -> None:
+            (handler,) = logging.getLogger().handlers
+            handler._out.write(f"{said}: {exc_info!r}\n")  # type: ignore[attr-defined]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Outbox, "_claim", at_most_once)
+        must_fail(test, small_world, patched)
+    monkeypatch.setattr(events, "log", Talkative())
+    must_fail(test, small_world, monkeypatch)
+
+
 # --- F07: clocks ---
 
 
-@pytest.mark.parametrize(("skew", "status"), [(0, 200), (-4, 200), (4, 200), (-300, 401), (310, 401), (86_400, 401)])
+@pytest.mark.parametrize(("skew", "status"), [(0, 200), (-4, 200), (4, 200), (-300, 401), (3610, 401), (86_400, 401)])
 def test_f07_a_token_is_good_within_its_leeway_whoever_has_the_wrong_clock(
     small_world: World, skew: int, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +256,23 @@ def test_f07_a_forecast_begins_after_the_last_report_whatever_day_it_is_here(sma
     assert made["days"] == [(last + timedelta(days=i)).isoformat() for i in (1, 2, 3)]
 
 
+@pytest.mark.weak("tokens have no end; forecasts begin tomorrow", "F07")
+def test_f07_fails_where_nobody_looks_at_the_clock_or_only_at_ones_own(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def timeless(_self: AccessTokens, token: str) -> TokenClaims:
+        claims = parts(token)[1]
+        return TokenClaims(UUID(claims["sid"]), UUID(claims["sub"]), claims["aud"])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AccessTokens, "read", timeless)
+        must_fail(
+            test_f07_a_token_is_good_within_its_leeway_whoever_has_the_wrong_clock, small_world, 86_400, 401, patched
+        )
+    test = test_f07_a_forecast_begins_after_the_last_report_whatever_day_it_is_here
+    must_fail(test, careless(small_world, monkeypatch), date(2024, 2, 28))
+
+
 # --- the server as 'novamind serve' starts it ---
 
 
@@ -225,13 +287,16 @@ class Started:
         own |= {"key_file": str(world.settings.key_file), "audit_witness": str(world.settings.audit_witness)}
         own |= {"population_dir": str(world.settings.population_dir), "public_url": BASE, "log_level": "ERROR"}
         own["population_database_url"] = world.settings.population_database_url
+        own["access_token_seconds"] = str(world.settings.access_token_seconds)
         environment = os.environ | {f"NOVAMIND_{name.upper()}": value for name, value in own.items()}
-        command = [str(Path(sys.executable).with_name("novamind")), "serve", "--no-demo", "--port", str(self.port)]
-        self.log = world.settings.key_file.with_name("server.log")
+        self.log = world.settings.key_file.with_name(f"server-{self.port}.log")
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=log)
+            self.process = subprocess.Popen(self.command(), env=environment, stdout=subprocess.DEVNULL, stderr=log)
         self.at = f"http://127.0.0.1:{self.port}"
         self.wait()
+
+    def command(self) -> list[str]:
+        return [str(Path(sys.executable).with_name("novamind")), "serve", "--no-demo", "--port", str(self.port)]
 
     def wait(self) -> None:
         """Until it takes requests."""
@@ -245,7 +310,9 @@ class Started:
 
     def numbers(self) -> list[int]:
         """Of its open files and connections."""
-        return [int(one.name) for one in Path(f"/proc/{self.process.pid}/fd").iterdir()]
+        with suppress(OSError):
+            return [int(one.name) for one in Path(f"/proc/{self.process.pid}/fd").iterdir()]
+        return []  # it is no more
 
     def limit(self, what: int, most: int) -> tuple[int, int]:
         before = resource.prlimit(self.process.pid, what)
@@ -299,12 +366,12 @@ def test_f09_without_file_descriptors_it_lives_on_and_serves_when_some_are_free(
 ) -> None:
     most = max(started.numbers()) + 20
     before = started.limit(resource.RLIMIT_NOFILE, most)
-    held = [socket.create_connection(("127.0.0.1", started.port)) for _ in range(most + 10)]
-    while max(started.numbers()) < most - 1:  # until it has taken as many as it may: the lowest free number comes first
-        time.sleep(0.02)
-    assert started.process.poll() is None
-    for one in held:
-        one.close()
+    with ExitStack() as held:
+        for _ in range(most + 10):
+            held.enter_context(socket.create_connection(("127.0.0.1", started.port)))
+        while started.process.poll() is None and max(started.numbers(), default=0) < most - 1:
+            time.sleep(0.02)  # until it has taken as many as it may: the lowest free number comes first
+        assert started.process.poll() is None
     started.wait()
     started.limit(resource.RLIMIT_NOFILE, before[0])
     assert started.call(small_world, "GET", "/api/v1/me").status_code == 200
@@ -403,3 +470,35 @@ def test_f06_on_sigterm_it_answers_what_it_took_and_takes_leave_of_sockets(
     assert acknowledged <= told
     assert refused == 0
     assert code == 1001
+
+
+class Careless(Started):
+    """A server that keeps nothing and dies of everything."""
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "tests.weak", str(self.port)]
+
+
+@pytest.fixture
+def without_care(small_world: World) -> Iterator[Started]:
+    small_world.log_in("C11")
+    one = Careless(small_world)
+    yield one
+    one.process.kill()
+    one.process.wait()
+
+
+@pytest.mark.weak("stores nothing, dies of every trouble and at SIGTERM at once", "E08", "F06", "F09")
+@pytest.mark.parametrize(
+    "test",
+    [
+        test_e08_on_a_full_disk_it_answers_503_and_goes_on_when_there_is_room,
+        test_f09_without_file_descriptors_it_lives_on_and_serves_when_some_are_free,
+        test_f09_without_memory_it_refuses_what_is_large_and_serves_what_is_small,
+        test_f06_on_sigterm_it_answers_what_it_took_and_takes_leave_of_sockets,
+    ],
+)
+def test_e08_f06_f09_fail_on_a_careless_server(
+    without_care: Started, small_world: World, test: Callable[..., None]
+) -> None:
+    must_fail(test, without_care, small_world)

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from novamind.populations.endpoints import read_csv
 from novamind.records import MedicationCourse, PatientRecord, read_patient_directory, write_patient_directory
 from novamind.records.vcf import read_vcf
 from tests.server.world import NOT_EXPLODED, World
+from tests.weak import must_fail
 
 HEADER = b"timestamp,value,symptom\n"
 AT = b"2026-03-30T08:00:00,9,"
@@ -65,6 +67,7 @@ def test_c06_tables_that_would_fill_the_memory_or_cannot_be_read_are_refused(sma
     assert sent(small_world, "table.csv", HEADER + AT + b"PHQ-9\n").status_code == 201  # it is not all that is refused
 
 
+@pytest.mark.weak("tables are read by readers without limits", "C06")
 def test_c06_the_tables_do_break_readers_without_limits() -> None:
     with pytest.raises(csv.Error):
         list(csv.reader(TABLES["long name"].decode().splitlines()))
@@ -80,6 +83,7 @@ def test_c06_tables_of_populations_are_bounded_too(name: str) -> None:
 FORMULAS = ("=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\tx", "'=1+1", "''-1")
 
 
+@pytest.mark.weak("cells are written as they are", "C06")
 def test_c06_no_cell_of_an_exported_table_is_a_formula(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = pl.DataFrame({"text": [*FORMULAS, "plain", "a=b", "'quoted'", None], "number": [-1.5] * 11})
     assert as_it_was(without_formulas(texts)).equals(texts)
@@ -113,12 +117,30 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_c07_variant_files_that_attack_are_refused_at_their_line_and_not_repeated(name: str) -> None:
+def refused_and_not_repeated(read: Callable[..., object], name: str) -> None:
     with pytest.raises((DataProcessingError, ValidationError)) as caught:
-        read_vcf(VARIANTS[name].encode(), WANTED)
+        read(VARIANTS[name].encode(), WANTED)
     assert SECRET not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_c07_variant_files_that_attack_are_refused_at_their_line_and_not_repeated(name: str) -> None:
+    refused_and_not_repeated(read_vcf, name)
+
+
+def read_line_by_line(content: bytes, _wanted: object) -> list[str]:
+    lines = content.decode().splitlines()
+    for line in lines:
+        if line[:1] != "#" and len(line.split("\t")) < 10:
+            raise DataProcessingError(f"cannot read {line}")
+    return lines
+
+
+@pytest.mark.weak("lines are split and repeated, and nobody asks which genome they are of", "C07")
+def test_c07_fails_where_lines_are_only_split() -> None:
+    for name in VARIANTS:
+        must_fail(refused_and_not_repeated, read_line_by_line, name)
 
 
 def test_c07_a_negative_position_is_no_position_and_a_plain_file_is_read() -> None:

@@ -138,6 +138,7 @@ def test_c14_other_hosts_and_secrets_in_the_address_are_refused(world: World) ->
         assert first_word(world, "{}", query=query) == {"closed": 1008}
 
 
+@pytest.mark.weak("the door asks no socket whence it comes", "C14")
 def test_c14_the_test_finds_a_door_that_asks_no_origin(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def anybody(self: Door, *scope: Any) -> None:
         await self._app(*scope)

@@ -170,6 +170,7 @@ def _claims(token: str) -> dict[str, Any]:
     return dict(json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4))))
 
 
+@pytest.mark.weak("whoever says so is a client", "A17")
 def test_a17_the_sweep_finds_a_server_that_believes(patient_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     client_id = backend(patient_world, "patients:read")
 
@@ -351,6 +352,7 @@ def test_a18_a_token_is_good_once_for_one_service_and_opens_no_record(hooks: Wor
     assert known.organisation_id is None
 
 
+@pytest.mark.weak("every token is somebody's", "A18")
 def test_a18_without_a_list_nobody_signs_for_themselves(small_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     answered = {name: hooked(small_world, token) for name, token in of_the_sandbox().items()}
     assert set(answered.values()) == {401}

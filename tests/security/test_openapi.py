@@ -11,6 +11,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 
+from novamind.server.clinic import Clinic
 from tests.server.world import BASE, World
 
 #: Ends the caller's own session or account, or trains for a minute.
@@ -44,6 +45,22 @@ def test_c01_no_request_that_fits_or_does_not_makes_it_fall(world: World, mode: 
     }
     assert wrong == set()
     assert len(asked) > 20
+
+
+@pytest.mark.weak("a patient that there is not is an accident", "C01")
+def test_c01_finds_what_falls(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def accident(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(Clinic, "patient", accident)
+    described = world.call("GET", "/openapi.json").json()
+    schema = schemathesis.openapi.from_dict(described, config=SchemathesisConfig())
+    operation = schema["/api/v1/patients/{patient_id}"]["GET"]
+    wrong: set[str] = set()
+    assert drawn(world, operation, GenerationMode.POSITIVE, wrong)
+    fell, undocumented = sorted(wrong)
+    assert fell.endswith(": 500")
+    assert undocumented.endswith("500 is not documented")
 
 
 def drawn(world: World, operation: Any, mode: GenerationMode, wrong: set[str]) -> int:

@@ -21,6 +21,7 @@ from novamind.server.first_party import FIRST_PARTY
 from tests.security.test_authentication import filled, operations
 from tests.security.test_authorisation import BODIES
 from tests.server.world import BASE, CALLBACK, FHIR_JSON, World
+from tests.weak import careless, must_fail
 
 # --- C13, D10: nobody is called ---
 
@@ -114,13 +115,7 @@ ENDS = {"logOut", "changePassword", "disableUser", "changeRole", "beginSecondFac
 def test_d10_nothing_that_is_asked_of_it_makes_it_call_anybody(small_world: World) -> None:
     with watched() as seen:
         for method, path, what in operations(small_world):
-            if what["operationId"] not in (
-                "logOut",
-                "changePassword",
-                "disableUser",
-                "changeRole",
-                "beginSecondFactor",
-            ):
+            if what["operationId"] not in ENDS:
                 at = filled(path.replace("{patient_id}", small_world.patients["P1"]))
                 who = {"administration": "admin", "populations": "analyst"}.get(what["tags"][0], "C11")
                 small_world.call(method.upper(), at, who, json=BODIES.get(what["operationId"]))
@@ -215,6 +210,28 @@ def test_d14_a_cookie_is_worth_nothing_to_other_sites(small_world: World) -> Non
     assert world.call("PUT", decide, headers=own, json={"granted": True}).status_code == 204  # from our own pages
 
 
+@pytest.mark.weak("goes where it is told, opens what is named, takes any cookie", "C11", "C13", "D10", "D14")
+@pytest.mark.parametrize(
+    "test",
+    [
+        test_c13_no_address_that_somebody_names_is_visited,
+        test_d10_nothing_that_is_asked_of_it_makes_it_call_anybody,
+        test_c11_a_path_in_a_name_opens_nothing,
+        test_d14_a_cookie_is_worth_nothing_to_other_sites,
+    ],
+)
+def test_each_fails_on_a_careless_server(small_world: World, test: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    must_fail(test, careless(small_world, monkeypatch))
+
+
+@pytest.mark.weak("a file that is sent is opened by its name", "C11")
+def test_c11_fails_where_a_file_is_opened_by_the_name_that_is_sent(
+    small_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = test_c11_a_file_that_is_sent_is_not_put_where_its_name_says
+    must_fail(test, careless(small_world, monkeypatch), tmp_path)
+
+
 # --- D16: secrets in the repository ---
 
 FORBIDDEN = {
@@ -260,6 +277,7 @@ def test_d16_the_repository_holds_no_secret() -> None:
     assert wrong == {}
 
 
+@pytest.mark.weak("secrets are planted", "D16")
 def test_d16_the_scan_finds_secrets_that_are_planted() -> None:
     chance = random.Random(0)
 

@@ -1,5 +1,6 @@
-"""The page on security names tests that there are."""
+"""The page on security names tests that there are, and what each is seen to fail on."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -7,9 +8,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text()
-ROWS = re.findall(r"^\| \[([\w/]+\.py)\]\(\.\./tests/\1\) \| ((?:[A-F]\d\d ?)+)\|$", PAGE, re.MULTILINE)
+ROWS = re.findall(r"^\| \[([\w/]+\.py)\]\(\.\./tests/\1\) \| ((?:[A-F]\d\d ?)+)\| (.*?) ?\|$", PAGE, re.MULTILINE)
 #: Of the plan: how many attacks each section has.
-SECTIONS = {"A": 18, "B": 11, "C": 16, "D": 16, "E": 13}
+SECTIONS = {"A": 18, "B": 11, "C": 16, "D": 16, "E": 13, "F": 11}
 
 
 def held(text: str) -> set[str]:
@@ -19,15 +20,39 @@ def held(text: str) -> set[str]:
     return set(re.findall(r"[A-F]\d\d", " ".join((*named, *said)).upper()))
 
 
-@pytest.mark.parametrize(("file", "ids"), ROWS)
-def test_every_attack_that_the_page_names_is_in_its_file(file: str, ids: str) -> None:
-    assert set(ids.split()) - held((ROOT / "tests" / file).read_text()) == set()
+def flaws(text: str) -> list[tuple[str, ...]]:
+    """What tests with the mark ``weak`` weaken, each with the ids of the attacks that must succeed then."""
+    tests = [
+        one for one in ast.walk(ast.parse(text)) if isinstance(one, ast.FunctionDef) and one.name.startswith("test_")
+    ]
+    marks = (mark for test in tests for mark in test.decorator_list if isinstance(mark, ast.Call))
+    return [
+        tuple(ast.literal_eval(argument) for argument in mark.args)
+        for mark in marks
+        if ast.unparse(mark.func) == "pytest.mark.weak"
+    ]
+
+
+def in_words(text: str) -> str:
+    """The same for the page."""
+    return "; ".join(f"{flaw} ({' '.join(ids)})" for flaw, *ids in flaws(text))
+
+
+@pytest.mark.parametrize(("file", "ids", "weak"), ROWS)
+def test_every_attack_that_the_page_names_is_in_its_file_with_what_it_fails_on(file: str, ids: str, weak: str) -> None:
+    text = (ROOT / "tests" / file).read_text()
+    assert set(ids.split()) - held(text) == set()
+    assert weak == in_words(text)
 
 
 def test_the_page_leaves_no_attack_out_unsaid() -> None:
-    named = {one for _, ids in ROWS for one in ids.split()}
+    """Each is tried, and each is tried where it succeeds, but for those that the page says are not among them."""
+    named = {one for _, ids, _ in ROWS for one in ids.split()}
+    weakened = {one for file, _, _ in ROWS for _, *ids in flaws((ROOT / "tests" / file).read_text()) for one in ids}
     left_out = set(re.findall(r"[A-F]\d\d", PAGE.partition("Not among them")[2]))
     planned = {f"{section}{number:02d}" for section, most in SECTIONS.items() for number in range(1, most + 1)}
     assert len(ROWS) > 15
     assert planned - named - left_out == set()
+    assert planned - weakened - left_out == set()
     assert held('def test_x() -> None:\n    """Nothing."""') == set()
+    assert flaws("@pytest.mark.weak('x', 'A01')\ndef other(): ...\ndef test_x(): ...") == []

@@ -22,6 +22,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID, uuid4
@@ -34,25 +35,33 @@ import uvicorn
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic import SecretStr
+from redis import Redis as StrictRedis
+from redis import RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from novamind.errors import NovamindError, ServiceUnavailableError
 from novamind.infrastructure.audit import CHECKPOINT_EVERY, Access
 from novamind.infrastructure.bootstrap import Foundation, open_foundation
 from novamind.infrastructure.database import Base, Database
+from novamind.infrastructure.identity.attempts import AttemptCounter, TooManyAttemptsError
 from novamind.infrastructure.identity.domain import Role
 from novamind.infrastructure.identity.sessions import ClientProof
 from novamind.infrastructure.logs import configure
-from novamind.infrastructure.patient_store import Identity, Kind
+from novamind.infrastructure.patient_store import Identity, Kind, PatientStore
 from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry, Organisation, Record
 from novamind.server.app import create_app
 from novamind.server.house import open_house
 from novamind.settings import Settings
 from tests.conftest import Postgres, Redis
+from tests.infrastructure.processes import Other, migrate_half
 from tests.server.world import CHEAP
+from tests.weak import must_fail
 
 PATIENCE = 180.0
 OPERATOR = Access(actor="operator", role="operator", purpose="test", correlation_id="1")
 CALLERS = 6  # half of them store, half of them read
+CLEAN = (200, 201, 503)
 _numbers = itertools.count(100)
 
 
@@ -247,10 +256,12 @@ class Load:
         return {status for answers in self.answers for status, _ in answers}
 
     async def each(self, *statuses: int) -> None:
-        """Wait until each caller got one of these."""
+        """Wait until each caller got one of these; no server may tell anybody of anything but a fault meanwhile."""
         with contextlib.suppress(TimeoutError):
-            await until(lambda: self._have(statuses))
-        assert self._have(statuses), [Counter(one for one, _ in answers) for answers in self.answers]
+            await until(lambda: self._have(statuses) or not self.statuses() <= {0, *CLEAN})
+        told = [Counter(one for one, _ in answers) for answers in self.answers]
+        assert self._have(statuses), told
+        assert self.statuses() <= {0, *CLEAN}, told
 
     def _have(self, statuses: tuple[int, ...]) -> bool:
         return all(any(one in statuses for one, _ in answers) for answers in self.answers)
@@ -296,10 +307,15 @@ async def under_load(server: Server, url: str | None = None) -> AsyncIterator[Lo
         await load.each(200, 201)  # by itself
         for caller in callers:
             caller.cancel()
+    await kept(server, load.acknowledged)
+
+
+async def kept(server: Server, acknowledged: set[str]) -> None:
+    """Check that all of this is stored, each request once and whole."""
     async with open_foundation(server.settings) as here:
         stored = await here.store.read(server.written, Kind.SYMPTOM_REPORT, OPERATOR)
         assert (await here.audit.verify()).intact
-    assert load.acknowledged <= {str(one.record_id) for one in stored}
+    assert acknowledged <= {str(one.record_id) for one in stored}
     pairs = Counter(one.content["timestamp"] for one in stored)  # type: ignore[index]
     assert set(pairs.values()) == {2}
 
@@ -365,7 +381,7 @@ def test_f02_without_its_database_the_server_says_so_and_comes_back(
             ready = await asked(server, "/ready")
             assert (ready.status_code, ready.headers["content-type"]) == (503, "application/problem+json")
             assert (await asked(server, "/health")).status_code == 200
-            assert load.statuses() <= {200, 201, 503}
+            assert load.statuses() <= {*CLEAN}
             for answers in load.answers:
                 assert all(int(headers["retry-after"]) > 0 for status, headers in answers if status == 503)
         assert (await asked(server, "/ready")).status_code == 200
@@ -384,7 +400,7 @@ def test_f02_a_database_that_takes_no_writing_lets_nobody_read_unseen(server: Se
                 )
                 load.forget()
                 await load.each(*((503,) if value == "on" else (200, 201)))
-                assert load.statuses() <= {200, 201, 503}
+                assert load.statuses() <= {*CLEAN}
 
     asyncio.run(run())
 
@@ -401,27 +417,66 @@ def test_f08_a_slow_and_broken_line_to_the_database_jams_nothing(server: Server)
             load.forget()
             await load.each(200, 201, 503)
             server.proxy.rate = 0
-            assert load.statuses() <= {200, 201, 503}
+            assert load.statuses() <= {*CLEAN}
 
     asyncio.run(run())
+
+
+@contextlib.asynccontextmanager
+async def broken(server: Server) -> AsyncIterator[None]:
+    """Every connection is reset as soon as anything goes over it."""
+    server.proxy.resets = 1.0
+    try:
+        yield
+    finally:
+        server.proxy.resets = 0.0
+
+
+@pytest.mark.weak("errors of the database are handed on as they are", "F02", "F08")
+@pytest.mark.parametrize("fault", [full, broken])
+def test_f02_f08_fail_where_errors_of_the_database_are_handed_on(
+    server: Server,
+    fault: Callable[[Server], contextlib.AbstractAsyncContextManager[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @contextlib.asynccontextmanager
+    async def as_they_are(self: Database, *_: Any, **__: Any) -> AsyncIterator[Any]:
+        async with self._sessions.begin() as session:
+            yield session
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "_begin", as_they_are)
+        must_fail(test_f02_without_its_database_the_server_says_so_and_comes_back, server, fault)
+
+    async def recovered() -> None:
+        async with under_load(server):
+            pass
+
+    asyncio.run(recovered())
 
 
 # --- what happens to Redis ---
 
 
+async def guesses(server: Server, client_id: UUID, count: int) -> list[int]:
+    """What is answered to wrong secrets of a client."""
+    wrong = {"grant_type": "client_credentials", "client_id": str(client_id), "client_secret": "x" * 43}
+    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as client:
+        return [(await client.post("/oauth/token", data=wrong)).status_code for _ in range(count)]
+
+
+def limited(guessed: list[int]) -> None:
+    """Check that of twelve guesses the last two were not even looked at."""
+    assert guessed == [401] * 10 + [429] * 2
+
+
 def test_f01_without_redis_everybody_is_answered_and_nobody_may_guess_secrets(server: Server) -> None:
     """F01: stopped, dead, and answering nonsense; attempts are counted in the database and stay limited."""
-    wrong = {"grant_type": "client_credentials", "client_id": str(server.client_id), "client_secret": "x" * 43}
-
-    async def guesses() -> list[int]:
-        async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as client:
-            return [(await client.post("/oauth/token", data=wrong)).status_code for _ in range(4)]
 
     async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.closing(writer), contextlib.suppress(OSError):
             while await reader.read(4096):
                 writer.write(b"$4\r\nlies\r\n")
-        writer.close()
 
     async def run() -> None:
         guessed = []
@@ -429,24 +484,43 @@ def test_f01_without_redis_everybody_is_answered_and_nobody_may_guess_secrets(se
             load.forget()
             server.redis.process.send_signal(signal.SIGSTOP)
             await load.each(200, 201)
-            guessed += await guesses()
+            guessed += await guesses(server, server.client_id, 4)
             server.redis.process.send_signal(signal.SIGCONT)
             server.redis.stop()
             await load.each(200, 201)
-            guessed += await guesses()
+            guessed += await guesses(server, server.client_id, 4)
             path = Path(server.redis.folder) / "redis.sock"
             path.unlink(missing_ok=True)
             liar = await asyncio.start_unix_server(nonsense, path)
             load.forget()
             await load.each(200, 201)
-            guessed += await guesses()
+            guessed += await guesses(server, server.client_id, 4)
             liar.close()
             path.unlink(missing_ok=True)
             server.redis.start()
             assert load.statuses() <= {200, 201}
-        assert guessed == [401] * 10 + [429] * 2
+        limited(guessed)
 
     asyncio.run(run())
+
+
+@pytest.mark.weak("attempts are counted in Redis, and not at all without it", "F01")
+def test_f01_fails_where_attempts_are_counted_in_redis_alone(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = StrictRedis.from_url(server.redis.url, retry=Retry(NoBackoff(), 0))
+
+    async def take(_self: AttemptCounter, what: str, who: str, *_: Any) -> None:
+        with contextlib.suppress(RedisError):
+            if shared.incr(f"{what} {who}") > 10:
+                raise TooManyAttemptsError(60)
+
+    monkeypatch.setattr(AttemptCounter, "check", take)
+    limited(asyncio.run(guesses(server, uuid4(), 12)))
+    server.redis.stop()
+    try:
+        must_fail(limited, asyncio.run(guesses(server, uuid4(), 12)))
+    finally:
+        server.redis.start()
+        shared.close()
 
 
 # --- what happens to the server ---
@@ -476,26 +550,48 @@ def test_f05_what_a_killed_server_has_acknowledged_is_there_once(server: Server)
     asyncio.run(run())
 
 
+append = PatientStore.append
+
+
+async def promised(*_: Any, **__: Any) -> list[UUID]:
+    """Acknowledged before it is stored, and then the process dies."""
+    return [uuid4(), uuid4()]
+
+
+async def by_halves(self: PatientStore, patient_id: UUID, kind: Kind, contents: Any, access: Access, **key: Any) -> Any:
+    """One by one, and the process dies after the first."""
+    return await append(self, patient_id, kind, contents[:1], access, **key)
+
+
+async def again(self: PatientStore, *arguments: Any, **_: Any) -> Any:
+    """Whatever key it comes with."""
+    return await append(self, *arguments)
+
+
+@pytest.mark.weak("reports are acknowledged before they are stored, stored one by one, stored again", "F02", "F05")
+@pytest.mark.parametrize("weak", [promised, by_halves, again])
+def test_f05_fails_where_storing_is_not_one_deed_done_once(
+    server: Server, weak: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sent_twice() -> set[str]:
+        at = f"{server.url}/api/v1/patients/{server.written}/reports"
+        headers, body = server.callers[0] | {"Idempotency-Key": f"{uuid4()}"}, {"reports": reports(next(_numbers))}
+        answers = [httpx.post(at, headers=headers, json=body, timeout=PATIENCE) for _ in range(2)]
+        assert {answer.status_code for answer in answers} == {201}
+        return {one for answer in answers for one in answer.json()["ids"]}
+
+    async def forget(ids: set[str]) -> None:
+        async with open_foundation(server.settings) as here, here.database.transaction() as session:
+            await session.execute(sa.delete(Record).where(Record.record_id.in_(map(UUID, ids))))
+
+    asyncio.run(kept(server, sent_twice()))
+    monkeypatch.setattr(PatientStore, "append", weak)
+    ids = sent_twice()
+    must_fail(asyncio.run, kept(server, ids))
+    asyncio.run(forget(ids))
+
+
 # --- schema, disk and backup ---
-
-_HALF_A_MIGRATION = """
-import asyncio, sys, time
-import sqlalchemy as sa
-from novamind.infrastructure.database import Database
-
-async def main():
-    database = Database(sys.argv[1])
-
-    @sa.event.listens_for(database.engine.sync_engine, "after_cursor_execute")
-    def after(connection, cursor, statement, *rest):
-        if "CREATE TABLE users" in statement:
-            print("half", flush=True)
-            time.sleep(600)
-
-    await database.migrate()
-
-asyncio.run(main())
-"""
 
 
 @pytest.fixture
@@ -504,25 +600,19 @@ def on_each(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/novamind.db"
     server: Server = request.getfixturevalue("server")
-    name = f"other_{uuid4().hex}"
-    server.postgres.server.psql(f"CREATE DATABASE {name};")
-    return str(server.postgres.server.get_uri(database=name))
+    return server.postgres.own_database(f"other_{uuid4().hex}")
 
 
 both = pytest.mark.parametrize("on_each", ["sqlite", "postgresql"], indirect=True)
 
 
-@both
-def test_f10_a_migration_that_was_killed_half_way_is_done_by_the_next_two(on_each: str) -> None:
-    """F10: nothing of it is left behind, and of two that come at once one does it."""
-    words = [sys.executable, "-c", _HALF_A_MIGRATION, on_each]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as half:
-        assert half.stdout is not None
-        assert half.stdout.readline() == "half\n"
-        half.kill()
+def migrated_by_two_after_a_kill(url: str, *, piecemeal: bool) -> None:
+    """Check that a migration that was killed half-way leaves nothing, and that of two at once one does it."""
+    half = Other(migrate_half, url, piecemeal)
+    assert half.says() == "half"
+    assert list(half.kill()) == []
 
-    async def run() -> None:
-        database, other = Database(on_each), Database(on_each)
+    async def run(database: Database, other: Database) -> None:
         async with database.transaction() as session:
             tables = await (await session.connection()).run_sync(lambda c: sa.inspect(c).get_table_names())
         assert tables == []
@@ -533,10 +623,27 @@ def test_f10_a_migration_that_was_killed_half_way_is_done_by_the_next_two(on_eac
                 await connection.run_sync(lambda c: compare_metadata(MigrationContext.configure(c), Base.metadata))
                 == []
             )
-        await database.close()
-        await other.close()
 
-    asyncio.run(run())
+    async def closed() -> None:
+        database, other = Database(url), Database(url)
+        try:
+            await run(database, other)
+        finally:
+            await database.close()
+            await other.close()
+
+    asyncio.run(closed())
+
+
+@both
+def test_f10_a_migration_that_was_killed_half_way_is_done_by_the_next_two(on_each: str) -> None:
+    migrated_by_two_after_a_kill(on_each, piecemeal=False)
+
+
+@pytest.mark.weak("a migration commits each of its statements", "F10")
+@both
+def test_f10_fails_where_a_migration_is_not_one_transaction(on_each: str) -> None:
+    must_fail(partial(migrated_by_two_after_a_kill, on_each, piecemeal=True))
 
 
 def test_f02_a_full_disk_keeps_nothing_by_halves(tmp_path: Path) -> None:
@@ -600,6 +707,7 @@ def backed_up(url: str, folder: Path) -> str:
     return restored
 
 
+@pytest.mark.weak("a backup lacks a row", "F11")
 @both
 def test_f11_a_backup_opens_on_an_empty_machine_that_has_the_keys(on_each: str, tmp_path: Path) -> None:
     """F11: taken while notes are stored; rows are equal and open, chain and old witness hold, a later one tells."""
@@ -624,7 +732,8 @@ def test_f11_a_backup_opens_on_an_empty_machine_that_has_the_keys(on_each: str, 
                 shutil.copy(here_files / name, there_files / name)
             restored = await asyncio.to_thread(backed_up, on_each, there_files)
             late = await going_on
-            async with open_foundation(settings(there_files, restored)) as there:
+
+            async def whole(there: Foundation) -> None:
                 for table in (Organisation, Record, AuditEntry, AuditCheckpoint):
                     assert set() < await rows(there, table) <= await rows(here, table)
                 found = await there.audit.verify()
@@ -633,6 +742,13 @@ def test_f11_a_backup_opens_on_an_empty_machine_that_has_the_keys(on_each: str, 
                 notes = [one.record_id for one in await there.store.read(patient, Kind.NOTE, OPERATOR)]
                 assert notes[: len(early)] == early
                 assert set(notes) <= {*early, *late}
+
+            async with open_foundation(settings(there_files, restored)) as there:
+                await whole(there)
+                async with there.database.transaction() as session:  # a backup that has lost a row
+                    await session.execute(sa.delete(Record).where(Record.record_id == early[0]))
+                with pytest.raises(AssertionError):
+                    await whole(there)
             shutil.copy(here_files / "witness", there_files / "witness")
             async with open_foundation(settings(there_files, restored)) as there:
                 assert "cut off" in (await there.audit.verify()).reason

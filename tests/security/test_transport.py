@@ -154,6 +154,7 @@ def test_c15_a_head_that_does_not_come_is_not_waited_for(
     assert last.endswith(connections._LATE[-80:])
 
 
+@pytest.mark.weak("uvicorn as it is waits for ever", "C15")
 def test_c15_a_byte_now_and_then_does_not_put_it_off(small_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
 
@@ -272,6 +273,7 @@ OLD = "ALL:@SECLEVEL=0"
 VERSION = ssl.TLSVersion
 
 
+@pytest.mark.weak("a context that takes every version and cipher", "D15")
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_d15_tls_is_of_today(certificate: tuple[Path, Path]) -> None:
     config = uvicorn.Config(World, **connections.options(*certificate))  # the application plays no part

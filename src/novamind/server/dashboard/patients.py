@@ -9,13 +9,14 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties, ground
+from novamind.infrastructure.patient_store import Identity
 from novamind.neurochemistry import drug_names
 from novamind.server.caller import AtHome, Caller
 from novamind.server.clinic import PatientSummary, Regimen
 from novamind.server.dashboard.readings import changes_of, overview_of, visits
 from novamind.server.dashboard.rendering import page
 from novamind.server.house import House
-from novamind.server.patients import After, PatientId, Reason, RegimenBody
+from novamind.server.patients import After, Line, NewPatient, PatientId, Reason, RegimenBody
 from novamind.twin.domain import Options
 from novamind.twin.report import what_if_section
 
@@ -35,6 +36,17 @@ _MEANINGS: Final = {
 }
 
 
+class _Registering(NewPatient):
+    """Who is registered, as a form says it: with a record number in the place of other identifiers."""
+
+    record_number: Line | None = None
+
+    def identity(self) -> Identity:
+        """As the store takes it."""
+        given = {"identifiers": {"mrn": self.record_number} if self.record_number else {}}
+        return NewPatient(**self.model_dump(exclude={"record_number", "identifiers"}) | given).identity()
+
+
 class _Emergency(Reason):
     """Whose record is opened, and why."""
 
@@ -50,6 +62,13 @@ async def patient_list(request: Request, house: AtHome, caller: Caller, after: A
     found = await house.clinic.patients(caller, after, _PAGE)
     following = found[-1].patient_id if len(found) == _PAGE else None
     return _listed(request, house, caller, {"patients": found, "asked": None, "after": following})
+
+
+@routes.post("")
+async def register(house: AtHome, caller: Caller, new: Annotated[_Registering, Form()]) -> Response:
+    """Register somebody, whom the caller treats from now on."""
+    patient_id = await house.clinic.register(caller, new.identity())
+    return RedirectResponse(f"/patients/{patient_id}", 303)
 
 
 @routes.post("/search")
@@ -165,7 +184,8 @@ def _may(caller: Principal, permission: Permission, patient_id: UUID) -> bool:
 
 def _listed(request: Request, house: House, caller: Principal, shown: dict[str, Any]) -> Response:
     minutes = house.settings.emergency_seconds // 60 if caller.may(Permission.EMERGENCY_OPEN) else None
-    return page(request, "patients.html", shown | {"emergency": minutes})
+    known = {"emergency": minutes, "may_register": caller.may(Permission.PATIENTS_CREATE)}
+    return page(request, "patients.html", shown | known)
 
 
 async def _all(house: House, caller: Principal) -> list[PatientSummary]:

@@ -1,26 +1,52 @@
-"""Pages of administrators: who has an account in the clinic, registering somebody, shutting an account."""
+"""Pages of administrators: who has an account in the clinic, registering somebody, shutting an account, treatments."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict
 
-from novamind.server.administration import NewUser, add_user, disable_user, list_users, remove_second_factor
+from novamind.server.administration import (
+    NewUser,
+    add_user,
+    begin_treatment,
+    disable_user,
+    end_treatment,
+    list_users,
+    remove_second_factor,
+)
 from novamind.server.caller import AtHome, Caller
 from novamind.server.dashboard.rendering import page
 from novamind.server.patients import After
 
 _PAGE = 50
 
+
+class _Treatment(BaseModel):
+    """Who begins or ends to treat whom."""
+
+    model_config = ConfigDict(extra="forbid")
+    user_id: UUID
+    patient_id: UUID
+    treatment: Literal["begun", "ended"]
+
+
 routes = APIRouter(prefix="/users", include_in_schema=False)
 
 
 @routes.get("")
-async def accounts(request: Request, house: AtHome, caller: Caller, after: After = None) -> Response:
-    """All accounts of the organisation, some at a time."""
+async def accounts(
+    request: Request,
+    house: AtHome,
+    caller: Caller,
+    after: After = None,
+    treatment: Literal["begun", "ended"] | None = None,
+) -> Response:
+    """All accounts of the organisation, some at a time; what was done last."""
     found = await list_users(house, caller, after, _PAGE)
-    return page(request, "users.html", {"accounts": found.items, "following": found.next, "caller": caller})
+    shown = {"accounts": found.items, "following": found.next, "caller": caller, "treatment": treatment}
+    return page(request, "users.html", shown)
 
 
 @routes.post("")
@@ -28,6 +54,14 @@ async def register(house: AtHome, caller: Caller, new: Annotated[NewUser, Form()
     """Make an account."""
     await add_user(house, caller, new)
     return RedirectResponse("/users", 303)
+
+
+@routes.post("/treatments")
+async def treat(house: AtHome, caller: Caller, asked: Annotated[_Treatment, Form()]) -> Response:
+    """Let a clinician treat a patient, or end that."""
+    change = begin_treatment if asked.treatment == "begun" else end_treatment
+    await change(house, caller, asked.user_id, asked.patient_id)
+    return RedirectResponse(f"/users?treatment={asked.treatment}", 303)
 
 
 @routes.post("/{user_id}/disable")
