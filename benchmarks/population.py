@@ -1,4 +1,4 @@
-"""Population twins against references of the same run, in seven parts.
+"""Population twins against references of the same run, in eight parts.
 
     python benchmarks/population.py quality --shared ../shared
 
@@ -40,7 +40,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "populations.md"
 SCALED = 10_000_000
 SPLITS = 3
 HALVINGS = 12
-PILOTS, FURTHER = 60, 140
+PILOTS, FURTHER, MANY = 60, 140, 1_000
 _KINDS = ("", "_row_bootstrap", "_column_bootstrap")
 EMAIL = InterventionConfig("email_campaign")
 
@@ -88,10 +88,9 @@ def effects(_: Path) -> dict[str, Any]:
     """Measure simulated worlds: individual effects, coverage over fresh pilots, advice.
 
     All worlds have the same pilots, so that their coverages rise and fall together; 60 pilots tell it to 2.8 points
-    only, hence the further pilots, which only the effect model sees.
+    only, hence the further pilots, which only the effect model sees (more of them: `coverage`).
     """
     import hcp_world as world
-    from quality import encode
 
     generator = TwinGenerator("hcp", "benchmark")
     generator.train(world.make_hcps(10_000, 1), world.TARGET)
@@ -112,12 +111,7 @@ def effects(_: Path) -> dict[str, Any]:
                 ratio.append(SimulationEngine(many, evidence).simulate(EMAIL).standard_error / result.standard_error)
             covered.append(_covers(evidence.model, truth.mean()))
             advice.append(str(result.recommendation))
-        for seed in range(PILOTS, PILOTS + FURTHER):
-            pilot = world.make_trial(4_000, name, 100 + seed)
-            model = EffectModel(seed).fit(
-                encode(pilot).to_numpy(), pilot["treated"].to_numpy(), pilot["y"].to_numpy(), randomised=True
-            )
-            covered.append(_covers(model, truth.mean()))
+        covered += [_covers(_of_pilot(name, seed), truth.mean()) for seed in range(PILOTS, PILOTS + FURTHER)]
         out[name] = {
             "cate_rmse": float(np.mean(errors)),
             "cate_correlation": float(np.mean(fits)),
@@ -130,6 +124,40 @@ def effects(_: Path) -> dict[str, Any]:
             "width_100k_over_2k": float(np.mean(ratio)),
         }
     return out
+
+
+def coverage(_: Path) -> dict[str, Any]:
+    """Count how often 95 % intervals cover the average where the pilots of `effects` leave it open.
+
+    A standard deviation of the standardised errors below 1 says that intervals are too wide, and how much so.
+    """
+    import hcp_world as world
+
+    test = world.make_hcps(20_000, 900)
+    out = {}
+    for name in ("null", "harmful"):
+        truth = world.tau(test, name).mean()
+        models = (_of_pilot(name, seed) for seed in range(MANY))
+        z = np.array([(model.average_effect - truth) / model.standard_error for model in models])
+        share = float(np.mean(np.abs(z) < 1.96))
+        out[name] = {
+            "pilots_for_coverage": MANY,
+            "coverage_95": share,
+            "standard_error": float(np.sqrt(share * (1 - share) / MANY)),
+            "mean_of_standardised_errors": float(z.mean()),
+            "sd_of_standardised_errors": float(z.std(ddof=1)),
+        }
+    return out
+
+
+def _of_pilot(name: str, seed: int) -> EffectModel:
+    import hcp_world as world
+    from quality import encode
+
+    pilot = world.make_trial(4_000, name, 100 + seed)
+    return EffectModel(seed).fit(
+        encode(pilot).to_numpy(), pilot["treated"].to_numpy(), pilot["y"].to_numpy(), randomised=True
+    )
 
 
 def _covers(model: EffectModel, truth: float) -> bool:
@@ -587,7 +615,7 @@ def tables(stored: dict[str, Any]) -> dict[str, str]:
     """Tables of the docs page, one for each part that was run."""
     makers = {
         "quality": _quality_table,
-        "effects": _effects_table,
+        "effects": partial(_effects_table, many=stored.get("coverage", {})),
         "real": _real_table,
         "trials": _trials_table,
         "drift": _drift_table,
@@ -612,7 +640,7 @@ def _quality_table(found: dict[str, Any]) -> str:
     )
 
 
-def _effects_table(found: dict[str, Any]) -> str:
+def _effects_table(found: dict[str, Any], many: dict[str, Any]) -> str:
     header = ["world", "CATE error", "correlation", "average covered", "deploy advised", "width, 100,000 / 2,000 twins"]
     return markdown(
         header,
@@ -621,13 +649,17 @@ def _effects_table(found: dict[str, Any]) -> str:
                 world,
                 f"{f['cate_rmse']:.4f}",
                 f"{f['cate_correlation']:.3f}" if f["cate_correlation"] else "",
-                f"{f['coverage_95']:.3f} of {f['pilots_for_coverage']}",
+                _share_of_pilots(f | many.get(world, {})),
                 f"{f['deploy']} of {f['pilots']}",
                 f"{f['width_100k_over_2k']:.3f}",
             ]
             for world, f in found.items()
         ],
     )
+
+
+def _share_of_pilots(f: dict[str, Any]) -> str:
+    return f"{f['coverage_95']:.3f} of {f['pilots_for_coverage']}"
 
 
 def _real_table(found: dict[str, Any]) -> str:
@@ -722,7 +754,7 @@ def _seconds_table(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parts = {f.__name__: f for f in (quality, effects, real, trials, drift, speed, scaled)}
+    parts = {f.__name__: f for f in (quality, effects, coverage, real, trials, drift, speed, scaled)}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=parts)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
