@@ -1,4 +1,4 @@
-"""Population twins against references of the same run, in eight parts.
+"""Population twins against references of the same run, in nine parts.
 
     python benchmarks/population.py quality --shared ../shared
 
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from novamind.populations import (
+    DifferentialPrivacy,
     EstimatedEffect,
     FidelityTracker,
     InterventionConfig,
@@ -50,6 +51,61 @@ def quality(_: Path) -> dict[str, Any]:
     import hcp_world as world
     import quality as metrics
 
+    rows: dict[str, list[dict[str, float]]] = {"novamind": [], "sequential CART": [], "Gaussian copula": []}
+    for seed in (1, 11, 21):
+        train, hold = world.make_hcps(10_000, seed), world.make_hcps(5_000, seed + 1)
+        generator = TwinGenerator("hcp", "benchmark")
+        generator.train(train, world.TARGET)
+        for name, twins in (
+            ("novamind", generator.generate(10_000, seed=seed).frame),
+            ("sequential CART", metrics.ref_sequential_cart(train, 10_000, seed)),
+            ("Gaussian copula", metrics.ref_gaussian_copula(train, 10_000, seed)),
+        ):
+            rows[name].append(_beside_real(twins, train, hold))
+    return {name: _mean(found) for name, found in rows.items()}
+
+
+def private(_: Path) -> dict[str, Any]:
+    """Measure twins of models trained with differential privacy in the simulated account world, as `quality` does."""
+    import hcp_world as world
+
+    volume = (0, *(2**i for i in range(3, 15)))
+    domain = {
+        "specialty": world.SPECIALTIES,
+        "years_experience": (0, 50),
+        "practice_type": ("academic", "community", "private"),
+        "practice_size": ("solo", "small", "medium", "large"),
+        "region": ("northeast", "south", "midwest", "west"),
+        "decile": (1, 10),
+        "priority_tier": (1, 5),
+        "total_patient_volume": volume,
+        "target_patient_volume": volume,
+        "digital_engagement_score": (0.0, 1.0),
+        "preferred_channel": ("email", "digital", "in_person", "phone"),
+        "last_interaction_days": (0, 3, 7, 14, 21, 30, 45, 60, 90, 120, 180, 365),
+        "interaction_frequency": (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0),
+        "adoption_stage": world.STAGES,
+        "peer_influence_score": (0.0, 1.0),
+        world.TARGET: (-0.3, 0.4),
+    }
+    out = {}
+    for epsilon in (1.0, 3.0, 10.0):
+        rows = []
+        for seed in (1, 11, 21):
+            train, hold = world.make_hcps(10_000, seed), world.make_hcps(5_000, seed + 1)
+            promise = DifferentialPrivacy(epsilon, domain)
+            rule = "target_patient_volume <= total_patient_volume"
+            generator = TwinGenerator("hcp", "benchmark", rules=[rule], privacy=promise)
+            generator.train(train, world.TARGET)
+            rows.append(_beside_real(generator.generate(10_000, seed=seed).frame, train, hold))
+        out[f"epsilon {epsilon:g}"] = _mean(rows)
+    return out
+
+
+def _beside_real(twins: Any, train: Any, hold: Any) -> dict[str, float]:
+    import hcp_world as world
+    import quality as metrics
+
     keep = (
         "mean_abs_association_diff_all_105_pairs",
         "mean_abs_diff_on_strong_pairs",
@@ -60,28 +116,14 @@ def quality(_: Path) -> dict[str, Any]:
         "frac_exact_copies_of_training_rows",
         "frac_tier_decile_conflict",
     )
-    rows: dict[str, list[dict[str, float]]] = {"novamind": [], "sequential CART": [], "Gaussian copula": []}
-    for seed in (1, 11, 21):
-        train, hold = world.make_hcps(10_000, seed), world.make_hcps(5_000, seed + 1)
-        generator = TwinGenerator("hcp", "benchmark")
-        generator.train(train, world.TARGET)
-        on_real = metrics.report(train, hold, None, outcome_synth=train[world.TARGET])["baseline_outcome"]
-        for name, twins in (
-            ("novamind", generator.generate(10_000, seed=seed).frame),
-            ("sequential CART", metrics.ref_sequential_cart(train, 10_000, seed)),
-            ("Gaussian copula", metrics.ref_gaussian_copula(train, 10_000, seed)),
-        ):
-            found = metrics.report(twins, hold, train, outcome_synth=twins[world.TARGET])
-            outcome = found["baseline_outcome"]
-            r2 = "train_on_twins_test_on_real_r2"
-            rows[name].append(
-                {
-                    **{k: float(found[k]) for k in keep},
-                    "outcome_sd_ratio": outcome["twin_sd"] / float(train[world.TARGET].std()),
-                    "tstr_over_trtr": outcome[r2] / on_real[r2],
-                }
-            )
-    return {name: _mean(found) for name, found in rows.items()}
+    on_real = metrics.report(train, hold, None, outcome_synth=train[world.TARGET])["baseline_outcome"]
+    found = metrics.report(twins, hold, train, outcome_synth=twins[world.TARGET])
+    outcome, r2 = found["baseline_outcome"], "train_on_twins_test_on_real_r2"
+    return {
+        **{k: float(found[k]) for k in keep},
+        "outcome_sd_ratio": outcome["twin_sd"] / float(train[world.TARGET].std()),
+        "tstr_over_trtr": outcome[r2] / on_real[r2],
+    }
 
 
 def effects(_: Path) -> dict[str, Any]:
@@ -615,6 +657,7 @@ def tables(stored: dict[str, Any]) -> dict[str, str]:
     """Tables of the docs page, one for each part that was run."""
     makers = {
         "quality": _quality_table,
+        "private": _quality_table,
         "effects": partial(_effects_table, many=stored.get("coverage", {})),
         "real": _real_table,
         "trials": _trials_table,
@@ -754,7 +797,7 @@ def _seconds_table(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parts = {f.__name__: f for f in (quality, effects, coverage, real, trials, drift, speed, scaled)}
+    parts = {f.__name__: f for f in (quality, private, effects, coverage, real, trials, drift, speed, scaled)}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=parts)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
