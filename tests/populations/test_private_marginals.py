@@ -25,7 +25,7 @@ DOMAIN = {
     "target_patient_volume": (0, 20, 50, 100, 200, 400, 5_000),
     "digital_engagement_score": (0.0, 1.0),
     "payments": (0.0, 10.0, 20.0, 40.0, 80.0, 1_000.0),
-    "prescribing_change": (-0.3, 0.3),
+    "prescribing_change": (-0.2, 0.2),
 }
 RULE = "target_patient_volume <= total_patient_volume"
 SHOWN = accounts(1_500, 5).select(*DOMAIN)
@@ -61,11 +61,11 @@ def test_the_noise_has_the_scale_that_it_is_charged_for():
     names = ["specialty", "decile", "prescribing_change"]
     privacy = DifferentialPrivacy(1.0, {name: DOMAIN[name] for name in names})
     table = read(SHOWN.select(names))
-    rows = [len(privacy.table(table, names[-1], rng=np.random.default_rng(i))) for i in range(300)]
+    rows = [len(privacy.table(table, names[-1], rng=np.random.default_rng(i))) for i in range(150)]
     cells = np.array([4 + 1, 10 + 1, 16 + 1])  # with one for gaps
     expected = privacy.noise(3) / np.sqrt(np.sum(1 / cells))  # of the mean of totals, weighted by precision
-    assert np.mean(rows) == pytest.approx(len(SHOWN), abs=4 * expected / np.sqrt(300))
-    assert np.std(rows, ddof=1) == pytest.approx(expected, rel=0.15)
+    assert np.mean(rows) == pytest.approx(len(SHOWN), abs=4 * expected / np.sqrt(150))
+    assert np.std(rows, ddof=1) == pytest.approx(expected, rel=0.2)
 
 
 @settings(max_examples=50, deadline=None)
@@ -87,18 +87,18 @@ def private():
         specialty=pl.when(pl.arange(0, pl.len()) == 3).then(pl.lit("unheard-of")).otherwise("specialty"),
         digital_engagement_score=pl.when(pl.arange(0, pl.len()) == 4).then(7.0).otherwise("digital_engagement_score"),
     )
-    generator = TwinGenerator("hcp", "kisqali", rules=[RULE], privacy=DifferentialPrivacy(8.0, DOMAIN))
+    generator = TwinGenerator("hcp", "kisqali", rules=[RULE], privacy=DifferentialPrivacy(20.0, DOMAIN))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         generator.train(odd, "prescribing_change")
-    assert any("differential privacy (epsilon 8" in str(w.message) for w in said)
+    assert any("differential privacy (epsilon 20" in str(w.message) for w in said)
     return generator
 
 
 def test_a_private_model_holds_no_real_value_and_says_what_it_promises(private):
     again = TwinGenerator.from_bytes(private.to_bytes())
     assert again.metrics is not None
-    assert (again.metrics.epsilon, again.metrics.delta) == (8.0, 1e-6)
+    assert (again.metrics.epsilon, again.metrics.delta) == (20.0, 1e-6)
     assert again.metrics.rules == (RULE,)
     assert again.privacy.rho == private.privacy.rho  # a later training is as private
     with np.load(BytesIO(private.to_bytes())) as stored:
