@@ -111,7 +111,8 @@ class DifferentialPrivacy:
         """
         rng = rng or np.random.default_rng()
         names = [c.name for c in real.columns]
-        for absent in (n for n in names if n not in self.domain):
+        absent = next((name for name in names if name not in self.domain), None)
+        if absent is not None:
             raise ValidationError(f"Declare the domain of {absent!r}: its levels, or the bounds of a number.")
         codes, edges, columns = {}, {}, []
         for column in real.columns:
