@@ -39,7 +39,7 @@ from tables import fill, markdown
 RESULTS = Path(__file__).with_name("results") / "population.json"
 PAGE = Path(__file__).parents[1] / "docs" / "populations.md"
 SCALED = 10_000_000
-SPLITS, DRAWS = 3, 3
+SPLITS = 3
 HALVINGS = 12
 PILOTS, FURTHER, MANY = 60, 140, 1_000
 _KINDS = ("", "_row_bootstrap", "_column_bootstrap")
@@ -56,18 +56,20 @@ def quality(_: Path) -> dict[str, Any]:
         train, hold = world.make_hcps(10_000, seed), world.make_hcps(5_000, seed + 1)
         generator = TwinGenerator("hcp", "benchmark")
         generator.train(train, world.TARGET)
+        on_real = metrics.report(train, hold, None, outcome_synth=train[world.TARGET])
         for name, twins in (
             ("novamind", generator.generate(10_000, seed=seed).frame),
             ("sequential CART", metrics.ref_sequential_cart(train, 10_000, seed)),
             ("Gaussian copula", metrics.ref_gaussian_copula(train, 10_000, seed)),
         ):
-            rows[name].append(_beside_real(twins, train, hold))
+            rows[name].append(_beside_real(twins, train, hold, on_real))
     return {name: _mean(found) for name, found in rows.items()}
 
 
 def private(_: Path) -> dict[str, Any]:
     """Measure twins of models trained with differential privacy in the simulated account world, as `quality` does."""
     import hcp_world as world
+    import quality as metrics
 
     volume = (0, *(2**i for i in range(3, 15)))
     domain = {
@@ -88,21 +90,21 @@ def private(_: Path) -> dict[str, Any]:
         "peer_influence_score": (0.0, 1.0),
         world.TARGET: (-0.3, 0.4),
     }
-    out = {}
-    for epsilon in (1.0, 3.0, 10.0):
-        rows = []
-        for seed in (1, 11, 21):
-            train, hold = world.make_hcps(10_000, seed), world.make_hcps(5_000, seed + 1)
+    rows: dict[str, list[dict[str, float]]] = {}
+    for seed in (1, 11, 21):
+        train, hold = world.make_hcps(10_000, seed), world.make_hcps(5_000, seed + 1)
+        on_real = metrics.report(train, hold, None, outcome_synth=train[world.TARGET])
+        for epsilon in (1.0, 3.0, 10.0):
             promise = DifferentialPrivacy(epsilon, domain)
             rule = "target_patient_volume <= total_patient_volume"
             generator = TwinGenerator("hcp", "benchmark", rules=[rule], privacy=promise)
             generator.train(train, world.TARGET)
-            rows.append(_beside_real(generator.generate(10_000, seed=seed).frame, train, hold))
-        out[f"epsilon {epsilon:g}"] = _mean(rows)
-    return out
+            twins = generator.generate(10_000, seed=seed).frame
+            rows.setdefault(f"epsilon {epsilon:g}", []).append(_beside_real(twins, train, hold, on_real))
+    return {name: _mean(found) for name, found in rows.items()}
 
 
-def _beside_real(twins: Any, train: Any, hold: Any) -> dict[str, float]:
+def _beside_real(twins: Any, train: Any, hold: Any, on_real: dict[str, Any]) -> dict[str, float]:
     import hcp_world as world
     import quality as metrics
 
@@ -116,13 +118,12 @@ def _beside_real(twins: Any, train: Any, hold: Any) -> dict[str, float]:
         "frac_exact_copies_of_training_rows",
         "frac_tier_decile_conflict",
     )
-    on_real = metrics.report(train, hold, None, outcome_synth=train[world.TARGET])["baseline_outcome"]
     found = metrics.report(twins, hold, train, outcome_synth=twins[world.TARGET])
     outcome, r2 = found["baseline_outcome"], "train_on_twins_test_on_real_r2"
     return {
         **{k: float(found[k]) for k in keep},
         "outcome_sd_ratio": outcome["twin_sd"] / float(train[world.TARGET].std()),
-        "tstr_over_trtr": outcome[r2] / on_real[r2],
+        "tstr_over_trtr": outcome[r2] / on_real["baseline_outcome"][r2],
     }
 
 
@@ -207,7 +208,7 @@ def _covers(model: EffectModel, truth: float) -> bool:
 
 
 def real(shared: Path) -> dict[str, Any]:
-    """Measure twins of two real tables over splits and draws, beside rows and columns that are resampled."""
+    """Measure twins of two real tables over several splits, beside rows and columns that are resampled."""
     import polars as pl
 
     folder = shared / "data" / "population"
@@ -225,56 +226,42 @@ def real(shared: Path) -> dict[str, Any]:
             start = time.process_time()
             generator.train(train, target)
             spent = time.process_time() - start
-            draws = [
-                _draw_figures(generator, train, hold, seed) for seed in range(split, split + SPLITS * DRAWS, SPLITS)
-            ]
-            found.append(
-                {
-                    **_mean(draws),
-                    "sd_of_detection_over_draws": float(np.std([f["detection_auc_5000"] for f in draws], ddof=1)),
-                    "train_cpu_seconds": spent,
-                    "rules": len(generator.metrics.rules) if generator.metrics else 0,
-                }
+            population = generator.generate(20_000, seed=split)
+            twins = population.frame.select(train.columns)
+            names = tuple(c.name for c in population.features.columns)
+            private = report(population.features, read(train).only(names), read(hold).only(names))
+            again = train.sample(20_000, with_replacement=True, seed=split)
+            alone = train.select(
+                pl.col(c).sample(20_000, with_replacement=True, seed=split + 100 * i)
+                for i, c in enumerate(train.columns)
             )
+            figures = {
+                "detection_auc_20000": _detection(twins, hold, 20_000),
+                "share_closer_to_train": private.share_closer_to_train,
+                "membership_auc": private.membership_auc,
+                "copies_of_unique_records": private.exact_copies,
+                "train_cpu_seconds": spent,
+                "rules": len(generator.metrics.rules) if generator.metrics else 0,
+            }
+            for kind, table in (("", twins), ("_row_bootstrap", again), ("_column_bootstrap", alone)):
+                figures[f"shapes{kind}"] = _shapes(table, hold)
+                figures |= {f"{key}{kind}": v for key, v in _pairs(table, hold).items()}
+            for kind, table in (("", twins), ("_row_bootstrap", again)):
+                quarters = [slice(5_000 * i, 5_000 * (i + 1)) for i in range(4)]
+                figures[f"detection_auc_5000{kind}"] = float(
+                    np.mean([_detection(table[part], hold[part], 5_000) for part in quarters])
+                )
+            if "brand_claims" in twins.columns:
+                broken = (twins["brand_claims"] + twins["generic_claims"] > twins["total_claims"]).fill_null(False)
+                figures["sum_rule_violations"] = float(np.mean(broken.to_numpy()))
+            else:
+                for arm in ("Womens E-Mail", "Mens E-Mail"):
+                    figures[f"uplift_points {arm}"] = _uplift(twins, arm)
+                    figures[f"uplift_points_lost {arm}"] = abs(_uplift(twins, arm) - _uplift(train, arm))
+            found.append(figures)
         lost = {k: max(f[k] for f in found) for k in found[0] if k.startswith("uplift_points_lost")}
-        out[name] = {"splits": SPLITS, "draws": DRAWS, **_mean(found), **lost}
+        out[name] = {"splits": SPLITS, **_mean(found), **lost}
     return out
-
-
-def _draw_figures(generator: TwinGenerator, train: Any, hold: Any, seed: int) -> dict[str, float]:
-    """Compare one population with rows held out, beside rows and columns of the training table drawn again."""
-    import polars as pl
-
-    population = generator.generate(20_000, seed=seed)
-    twins = population.frame.select(train.columns)
-    names = tuple(c.name for c in population.features.columns)
-    near = report(population.features, read(train).only(names), read(hold).only(names))
-    again = train.sample(20_000, with_replacement=True, seed=seed)
-    alone = train.select(
-        pl.col(c).sample(20_000, with_replacement=True, seed=seed + 100 * i) for i, c in enumerate(train.columns)
-    )
-    figures = {
-        "detection_auc_20000": _detection(twins, hold, 20_000),
-        "share_closer_to_train": near.share_closer_to_train,
-        "membership_auc": near.membership_auc,
-        "copies_of_unique_records": near.exact_copies,
-    }
-    for kind, table in (("", twins), ("_row_bootstrap", again), ("_column_bootstrap", alone)):
-        figures[f"shapes{kind}"] = _shapes(table, hold)
-        figures |= {f"{key}{kind}": v for key, v in _pairs(table, hold).items()}
-    for kind, table in (("", twins), ("_row_bootstrap", again)):
-        quarters = [slice(5_000 * i, 5_000 * (i + 1)) for i in range(4)]
-        figures[f"detection_auc_5000{kind}"] = float(
-            np.mean([_detection(table[part], hold[part], 5_000) for part in quarters])
-        )
-    if "brand_claims" in twins.columns:
-        broken = (twins["brand_claims"] + twins["generic_claims"] > twins["total_claims"]).fill_null(False)
-        figures["sum_rule_violations"] = float(np.mean(broken.to_numpy()))
-    else:
-        for arm in ("Womens E-Mail", "Mens E-Mail"):
-            figures[f"uplift_points {arm}"] = _uplift(twins, arm)
-            figures[f"uplift_points_lost {arm}"] = abs(_uplift(twins, arm) - _uplift(train, arm))
-    return figures
 
 
 def trials(shared: Path) -> dict[str, Any]:

@@ -25,8 +25,6 @@ from novamind.populations.table import MAX_LEVELS, Arrays, Column, Table, concat
 
 CELLS: Final = 16
 """Cells of equal width for a number of which only the bounds are declared."""
-_SEEN: Final = 3.0
-"""A gap counted fewer than so many standard deviations of the noise is none."""
 _RAKING: Final = 50
 _ATTEMPTS: Final = 30
 
@@ -43,7 +41,8 @@ class DifferentialPrivacy:
         The promise. ``delta`` should be far below one in the number of rows.
     domain
         For every column either its levels (text or true/false) or, for a number, ``(low, high)`` or ascending edges
-        of cells; whole numbers only: so are the twins. From public knowledge, never from the table itself.
+        of cells; whole numbers only: so are the twins. ``None`` among them allows gaps. From public knowledge, never
+        from the table itself.
 
     Raises
     ------
@@ -93,9 +92,10 @@ class DifferentialPrivacy:
         Parameters
         ----------
         real
-            The table. What lies beyond the declared bounds counts as on them, an undeclared level as a gap.
+            The table. What lies beyond the declared bounds counts as on them, an undeclared level as a gap; rows
+            with a gap where none is declared are left out.
         complete
-            Column without gaps; rows that lack it are left out.
+            Column without gaps, whatever is declared.
         rules
             Declared rules; rows that break one are drawn again.
         rng
@@ -114,29 +114,26 @@ class DifferentialPrivacy:
         absent = next((name for name in names if name not in self.domain), None)
         if absent is not None:
             raise ValidationError(f"Declare the domain of {absent!r}: its levels, or the bounds of a number.")
-        codes, edges, columns = {}, {}, []
+        codes, cells, columns = {}, {}, []
         for column in real.columns:
-            codes[column.name], edges[column.name], described = _coded(column, real.values[column.name], self.domain)
+            codes[column.name], cells[column.name], described = _coded(column, real.values[column.name], self.domain)
             columns.append(described)
-        keep = codes[complete] < len(edges[complete])
+        size = {name: len(cells[name]) + (None in self.domain[name] and name != complete) for name in names}
+        keep = np.all([codes[name] < size[name] for name in names], axis=0)
         codes = {name: code[keep] for name, code in codes.items()}
-        size = {name: len(edges[name]) + 1 for name in names}
 
         sigma = self.noise(len(names))
         counts = {n: np.round(np.bincount(codes[n], minlength=size[n]) + rng.normal(0, sigma, size[n])) for n in names}
         total = np.average([count.sum() for count in counts.values()], weights=[1 / size[n] for n in names])
         rows = max(round(float(total)), 1)
-        alone = {}
-        for name, count in counts.items():
-            gaps = name != complete and count[-1] >= _SEEN * sigma
-            alone[name] = _on_simplex(count, rows) if gaps else np.r_[_on_simplex(count[:-1], rows), 0.0]
+        alone = {name: _on_simplex(count, rows) for name, count in counts.items()}
         pairs: dict[tuple[str, str], Floats] = {}
         sigma = self.noise(len(names) - 1)
         for a, b in self._tree(codes, alone, sigma, rng):
             exact = _joint(codes, alone, a, b)
             noisy = np.round(exact + rng.normal(0, sigma, exact.shape))
             pairs[a, b] = _raked(_on_simplex(noisy.ravel(), rows).reshape(exact.shape), alone[a], alone[b])
-        return _drawn(Table(tuple(columns), {}, real.backend), rows, alone, pairs, edges, rules, rng)
+        return _drawn(Table(tuple(columns), {}, real.backend), rows, alone, pairs, cells, rules, rng)
 
     def _tree(
         self, codes: Arrays, alone: Mapping[str, Floats], sigma: float, rng: np.random.Generator
@@ -156,7 +153,7 @@ class DifferentialPrivacy:
 
 def _cells(name: str, declared: Sequence[Any]) -> tuple[Floats | None, bool]:
     """Edges of a number's cells, the last one excluded, and whether it is whole; no edges for levels."""
-    levels = list(declared)
+    levels = [v for v in declared if v is not None]
     if not isinstance(declared, str) and 2 <= len(levels) <= MAX_LEVELS and len(set(map(str, levels))) == len(levels):
         if all(isinstance(v, str | bool) for v in levels):
             return None, False
@@ -177,15 +174,16 @@ def _cells(name: str, declared: Sequence[Any]) -> tuple[Floats | None, bool]:
 def _coded(
     column: Column, values: NDArray[Any], domain: Mapping[str, Sequence[Any]]
 ) -> tuple[NDArray[np.int64], Floats, Column]:
-    """Cell of each row (the last one: a gap), the cells' lower edges and widths, and the column without its data."""
+    """Cell of each row (one beyond the last: a gap), the cells' lower edges and widths, the column without its data."""
     edges, whole = _cells(column.name, domain[column.name])
     if (edges is None) != (column.kind == "category"):
         raise ValidationError(f"Declare {column.name!r} as what it is: bounds for a number, levels for anything else.")
     if edges is None:
-        levels = tuple(domain[column.name])
+        levels = tuple(level for level in domain[column.name] if level is not None)
         place = {level: i for i, level in enumerate(levels)}
         code = np.array([place.get(level, len(levels)) for level in column.levels], dtype=np.int64)[values]
-        return code, np.zeros((len(levels), 2)), Column(column.name, "category", (*levels, None))
+        gap = (None,) if None in domain[column.name] else ()
+        return code, np.zeros((len(levels), 2)), Column(column.name, "category", (*levels, *gap))
     gap = np.isnan(values)
     code = np.searchsorted(edges, np.where(gap, edges[0], values), "right") - 1
     code = np.where(gap, len(edges) - 1, code.clip(0, len(edges) - 2))
@@ -251,7 +249,7 @@ def _drawn(
         good = ~np.any([np.zeros(rows, dtype=bool), *(rule.broken(values) for rule in stated)], axis=0)
         kept.append({name: v[good] for name, v in values.items()})
         if sum(len(part[empty.columns[0].name]) for part in kept) >= rows:
-            return _without_idle_gaps(Table(empty.columns, concatenate(kept), empty.backend).take(np.arange(rows)))
+            return Table(empty.columns, concatenate(kept), empty.backend).take(np.arange(rows))
     raise InsufficientDataError(
         "Hardly a row of the private table keeps the declared rules; declare finer cells, a larger epsilon, or leave "
         "out a column that is the sum of others."
@@ -283,12 +281,3 @@ def _stratified(weights: Floats, given: NDArray[np.int64], rng: np.random.Genera
         chance = np.cumsum(weights[cell])
         out[here] = np.searchsorted(chance / chance[-1], even, "right").clip(0, weights.shape[1] - 1)
     return out
-
-
-def _without_idle_gaps(table: Table) -> Table:
-    """Drop the level "missing" of a category that has no gap."""
-    columns = [
-        Column(c.name, c.kind, c.levels[:-1]) if c.levels and (table.values[c.name] < len(c.levels) - 1).all() else c
-        for c in table.columns
-    ]
-    return Table(tuple(columns), table.values, table.backend)
