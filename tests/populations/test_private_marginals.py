@@ -123,6 +123,9 @@ def test_private_twins_resemble_the_table_and_keep_declared_rules(private):
     ("options", "reason"),
     [
         ({"epsilon": 0.0}, "epsilon must be a number above 0"),
+        ({"epsilon": "3"}, "epsilon must be a number above 0"),
+        ({"domain": {**DOMAIN, "decile": 10}}, "domain of 'decile' cannot be read"),
+        ({"domain": {**DOMAIN, "digital_engagement_score": (0, 1)}}, "holds fractions"),
         ({"delta": 0.5}, "delta must be above 0"),
         ({"domain": {}}, "Declare the domain of every column"),
         ({"domain": {**DOMAIN, "decile": (10, 1)}}, "domain of 'decile' cannot be read"),

@@ -61,11 +61,11 @@ class DifferentialPrivacy:
     delta: float = 1e-6
 
     def __post_init__(self) -> None:
-        if not 0 < self.epsilon < np.inf:
+        if not (isinstance(self.epsilon, int | float) and 0 < self.epsilon < np.inf):
             raise ValidationError("epsilon must be a number above 0; 1 to 10 are usual.")
-        if not 0 < self.delta <= 1e-3:
+        if not (isinstance(self.delta, float) and 0 < self.delta <= 1e-3):
             raise ValidationError("delta must be above 0 and at most 0.001, far below one in the number of rows.")
-        if len(self.domain) < 2:
+        if not isinstance(self.domain, Mapping) or len(self.domain) < 2:
             raise ValidationError("Declare the domain of every column: its levels, or the bounds of a number.")
         for name, declared in self.domain.items():
             _cells(name, declared)
@@ -153,8 +153,8 @@ class DifferentialPrivacy:
 
 def _cells(name: str, declared: Sequence[Any]) -> tuple[Floats | None, bool]:
     """Edges of a number's cells, the last one excluded, and whether it is whole; no edges for levels."""
-    levels = [v for v in declared if v is not None]
-    if not isinstance(declared, str) and 2 <= len(levels) <= MAX_LEVELS and len(set(map(str, levels))) == len(levels):
+    levels = [v for v in declared if v is not None] if isinstance(declared, list | tuple) else []
+    if 2 <= len(levels) <= MAX_LEVELS and len(set(map(str, levels))) == len(levels):
         if all(isinstance(v, str | bool) for v in levels):
             return None, False
         numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and np.isfinite(v) for v in levels)
@@ -184,6 +184,8 @@ def _coded(
         code = np.array([place.get(level, len(levels)) for level in column.levels], dtype=np.int64)[values]
         gap = (None,) if None in domain[column.name] else ()
         return code, np.zeros((len(levels), 2)), Column(column.name, "category", (*levels, *gap))
+    if whole and column.decimals != 0:
+        raise ValidationError(f"{column.name!r} holds fractions; declare its bounds with a point, such as (0.0, 1.0).")
     gap = np.isnan(values)
     code = np.searchsorted(edges, np.where(gap, edges[0], values), "right") - 1
     code = np.where(gap, len(edges) - 1, code.clip(0, len(edges) - 2))
