@@ -1,4 +1,4 @@
-"""Population twins against references of the same run, in seven parts.
+"""Population twins against references of the same run, in nine parts.
 
     python benchmarks/population.py quality --shared ../shared
 
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from novamind.populations import (
+    DifferentialPrivacy,
     EstimatedEffect,
     FidelityTracker,
     InterventionConfig,
@@ -40,13 +41,70 @@ PAGE = Path(__file__).parents[1] / "docs" / "populations.md"
 SCALED = 10_000_000
 SPLITS = 3
 HALVINGS = 12
-PILOTS, FURTHER = 60, 140
+PILOTS, FURTHER, MANY = 60, 140, 1_000
 _KINDS = ("", "_row_bootstrap", "_column_bootstrap")
 EMAIL = InterventionConfig("email_campaign")
 
 
 def quality(_: Path) -> dict[str, Any]:
     """Measure the simulated account world, three seeds, beside the reference generators."""
+    import hcp_world as world
+    import quality as metrics
+
+    rows: dict[str, list[dict[str, float]]] = {"novamind": [], "sequential CART": [], "Gaussian copula": []}
+    for seed in (1, 11, 21):
+        train, hold = world.make_hcps(10_000, seed), world.make_hcps(5_000, seed + 1)
+        generator = TwinGenerator("hcp", "benchmark")
+        generator.train(train, world.TARGET)
+        on_real = metrics.report(train, hold, None, outcome_synth=train[world.TARGET])
+        for name, twins in (
+            ("novamind", generator.generate(10_000, seed=seed).frame),
+            ("sequential CART", metrics.ref_sequential_cart(train, 10_000, seed)),
+            ("Gaussian copula", metrics.ref_gaussian_copula(train, 10_000, seed)),
+        ):
+            rows[name].append(_beside_real(twins, train, hold, on_real))
+    return {name: _mean(found) for name, found in rows.items()}
+
+
+def private(_: Path) -> dict[str, Any]:
+    """Measure twins of models trained with differential privacy in the simulated account world, as `quality` does."""
+    import hcp_world as world
+    import quality as metrics
+
+    volume = (0, *(2**i for i in range(3, 15)))
+    domain = {
+        "specialty": world.SPECIALTIES,
+        "years_experience": (0, 50),
+        "practice_type": ("academic", "community", "private"),
+        "practice_size": ("solo", "small", "medium", "large"),
+        "region": ("northeast", "south", "midwest", "west"),
+        "decile": (1, 10),
+        "priority_tier": (1, 5),
+        "total_patient_volume": volume,
+        "target_patient_volume": volume,
+        "digital_engagement_score": (0.0, 1.0),
+        "preferred_channel": ("email", "digital", "in_person", "phone"),
+        "last_interaction_days": (0, 3, 7, 14, 21, 30, 45, 60, 90, 120, 180, 365),
+        "interaction_frequency": (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0),
+        "adoption_stage": world.STAGES,
+        "peer_influence_score": (0.0, 1.0),
+        world.TARGET: (-0.3, 0.4),
+    }
+    rows: dict[str, list[dict[str, float]]] = {}
+    for seed in (1, 11, 21):
+        train, hold = world.make_hcps(10_000, seed), world.make_hcps(5_000, seed + 1)
+        on_real = metrics.report(train, hold, None, outcome_synth=train[world.TARGET])
+        for epsilon in (1.0, 3.0, 10.0):
+            promise = DifferentialPrivacy(epsilon, domain)
+            rule = "target_patient_volume <= total_patient_volume"
+            generator = TwinGenerator("hcp", "benchmark", rules=[rule], privacy=promise)
+            generator.train(train, world.TARGET)
+            twins = generator.generate(10_000, seed=seed).frame
+            rows.setdefault(f"epsilon {epsilon:g}", []).append(_beside_real(twins, train, hold, on_real))
+    return {name: _mean(found) for name, found in rows.items()}
+
+
+def _beside_real(twins: Any, train: Any, hold: Any, on_real: dict[str, Any]) -> dict[str, float]:
     import hcp_world as world
     import quality as metrics
 
@@ -60,38 +118,22 @@ def quality(_: Path) -> dict[str, Any]:
         "frac_exact_copies_of_training_rows",
         "frac_tier_decile_conflict",
     )
-    rows: dict[str, list[dict[str, float]]] = {"novamind": [], "sequential CART": [], "Gaussian copula": []}
-    for seed in (1, 11, 21):
-        train, hold = world.make_hcps(10_000, seed), world.make_hcps(5_000, seed + 1)
-        generator = TwinGenerator("hcp", "benchmark")
-        generator.train(train, world.TARGET)
-        on_real = metrics.report(train, hold, None, outcome_synth=train[world.TARGET])["baseline_outcome"]
-        for name, twins in (
-            ("novamind", generator.generate(10_000, seed=seed).frame),
-            ("sequential CART", metrics.ref_sequential_cart(train, 10_000, seed)),
-            ("Gaussian copula", metrics.ref_gaussian_copula(train, 10_000, seed)),
-        ):
-            found = metrics.report(twins, hold, train, outcome_synth=twins[world.TARGET])
-            outcome = found["baseline_outcome"]
-            r2 = "train_on_twins_test_on_real_r2"
-            rows[name].append(
-                {
-                    **{k: float(found[k]) for k in keep},
-                    "outcome_sd_ratio": outcome["twin_sd"] / float(train[world.TARGET].std()),
-                    "tstr_over_trtr": outcome[r2] / on_real[r2],
-                }
-            )
-    return {name: _mean(found) for name, found in rows.items()}
+    found = metrics.report(twins, hold, train, outcome_synth=twins[world.TARGET])
+    outcome, r2 = found["baseline_outcome"], "train_on_twins_test_on_real_r2"
+    return {
+        **{k: float(found[k]) for k in keep},
+        "outcome_sd_ratio": outcome["twin_sd"] / float(train[world.TARGET].std()),
+        "tstr_over_trtr": outcome[r2] / on_real["baseline_outcome"][r2],
+    }
 
 
 def effects(_: Path) -> dict[str, Any]:
     """Measure simulated worlds: individual effects, coverage over fresh pilots, advice.
 
     All worlds have the same pilots, so that their coverages rise and fall together; 60 pilots tell it to 2.8 points
-    only, hence the further pilots, which only the effect model sees.
+    only, hence the further pilots, which only the effect model sees (more of them: `coverage`).
     """
     import hcp_world as world
-    from quality import encode
 
     generator = TwinGenerator("hcp", "benchmark")
     generator.train(world.make_hcps(10_000, 1), world.TARGET)
@@ -112,12 +154,7 @@ def effects(_: Path) -> dict[str, Any]:
                 ratio.append(SimulationEngine(many, evidence).simulate(EMAIL).standard_error / result.standard_error)
             covered.append(_covers(evidence.model, truth.mean()))
             advice.append(str(result.recommendation))
-        for seed in range(PILOTS, PILOTS + FURTHER):
-            pilot = world.make_trial(4_000, name, 100 + seed)
-            model = EffectModel(seed).fit(
-                encode(pilot).to_numpy(), pilot["treated"].to_numpy(), pilot["y"].to_numpy(), randomised=True
-            )
-            covered.append(_covers(model, truth.mean()))
+        covered += [_covers(_of_pilot(name, seed), truth.mean()) for seed in range(PILOTS, PILOTS + FURTHER)]
         out[name] = {
             "cate_rmse": float(np.mean(errors)),
             "cate_correlation": float(np.mean(fits)),
@@ -130,6 +167,40 @@ def effects(_: Path) -> dict[str, Any]:
             "width_100k_over_2k": float(np.mean(ratio)),
         }
     return out
+
+
+def coverage(_: Path) -> dict[str, Any]:
+    """Count how often 95 % intervals cover the average where the pilots of `effects` leave it open.
+
+    A standard deviation of the standardised errors below 1 says that intervals are too wide, and how much so.
+    """
+    import hcp_world as world
+
+    test = world.make_hcps(20_000, 900)
+    out = {}
+    for name in ("null", "harmful"):
+        truth = world.tau(test, name).mean()
+        models = (_of_pilot(name, seed) for seed in range(MANY))
+        z = np.array([(model.average_effect - truth) / model.standard_error for model in models])
+        share = float(np.mean(np.abs(z) < 1.96))
+        out[name] = {
+            "pilots_for_coverage": MANY,
+            "coverage_95": share,
+            "standard_error": float(np.sqrt(share * (1 - share) / MANY)),
+            "mean_of_standardised_errors": float(z.mean()),
+            "sd_of_standardised_errors": float(z.std(ddof=1)),
+        }
+    return out
+
+
+def _of_pilot(name: str, seed: int) -> EffectModel:
+    import hcp_world as world
+    from quality import encode
+
+    pilot = world.make_trial(4_000, name, 100 + seed)
+    return EffectModel(seed).fit(
+        encode(pilot).to_numpy(), pilot["treated"].to_numpy(), pilot["y"].to_numpy(), randomised=True
+    )
 
 
 def _covers(model: EffectModel, truth: float) -> bool:
@@ -587,7 +658,8 @@ def tables(stored: dict[str, Any]) -> dict[str, str]:
     """Tables of the docs page, one for each part that was run."""
     makers = {
         "quality": _quality_table,
-        "effects": _effects_table,
+        "private": _quality_table,
+        "effects": partial(_effects_table, many=stored.get("coverage", {})),
         "real": _real_table,
         "trials": _trials_table,
         "drift": _drift_table,
@@ -612,7 +684,7 @@ def _quality_table(found: dict[str, Any]) -> str:
     )
 
 
-def _effects_table(found: dict[str, Any]) -> str:
+def _effects_table(found: dict[str, Any], many: dict[str, Any]) -> str:
     header = ["world", "CATE error", "correlation", "average covered", "deploy advised", "width, 100,000 / 2,000 twins"]
     return markdown(
         header,
@@ -621,13 +693,17 @@ def _effects_table(found: dict[str, Any]) -> str:
                 world,
                 f"{f['cate_rmse']:.4f}",
                 f"{f['cate_correlation']:.3f}" if f["cate_correlation"] else "",
-                f"{f['coverage_95']:.3f} of {f['pilots_for_coverage']}",
+                _share_of_pilots(f | many.get(world, {})),
                 f"{f['deploy']} of {f['pilots']}",
                 f"{f['width_100k_over_2k']:.3f}",
             ]
             for world, f in found.items()
         ],
     )
+
+
+def _share_of_pilots(f: dict[str, Any]) -> str:
+    return f"{f['coverage_95']:.3f} of {f['pilots_for_coverage']}"
 
 
 def _real_table(found: dict[str, Any]) -> str:
@@ -722,7 +798,7 @@ def _seconds_table(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parts = {f.__name__: f for f in (quality, effects, real, trials, drift, speed, scaled)}
+    parts = {f.__name__: f for f in (quality, private, effects, coverage, real, trials, drift, speed, scaled)}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=parts)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))

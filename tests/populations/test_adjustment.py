@@ -1,11 +1,12 @@
 """Adjustment sets: textbook graphs, and every small graph against a search over all sets and all paths."""
 
+import sys
 from itertools import combinations, pairwise, permutations
 
 import numpy as np
 import pytest
 
-from novamind.errors import ValidationError
+from novamind.errors import ServiceUnavailableError, ValidationError
 from novamind.populations import adjustment_set
 
 
@@ -78,6 +79,34 @@ def test_a_set_is_found_exactly_where_one_exists():
             with pytest.raises(ValidationError, match="measure one of"):
                 adjustment_set(arrows, "t", "y", hidden)
     assert min(none, some) > 20
+
+
+def test_dowhy_confirms_every_set_and_finds_none_where_none_is_given():
+    pytest.importorskip("dowhy", reason="DoWhy is not installed (extra 'causal').")
+    import networkx
+    from dowhy.causal_identifier import BackdoorAdjustment, EstimandType, identify_effect_auto
+
+    rng, refused = np.random.default_rng(2), 0
+    for _ in range(150):
+        order = [str(n) for n in rng.permutation(["a", "b", "c", "d"])]
+        order = [*order[:2], "t", *order[2:], "y"]
+        arrows = {(p, q) for p, q in combinations(order, 2) if rng.random() < 0.5} | {("t", "y")}
+        hidden = {n for arrow in arrows for n in arrow if n not in ("t", "y") and rng.random() < 0.4}
+        try:
+            adjustment_set(arrows, "t", "y", hidden, confirm=True)
+        except ValidationError:
+            graph, seen = networkx.DiGraph(arrows), sorted({n for arrow in arrows for n in arrow} - hidden)
+            way, ask = BackdoorAdjustment.BACKDOOR_EXHAUSTIVE, EstimandType.NONPARAMETRIC_ATE
+            found = identify_effect_auto(graph, ["t"], ["y"], seen, ask, backdoor_adjustment=way)
+            assert not found.backdoor_variables
+            refused += 1
+    assert 10 < refused < 140
+
+
+def test_to_confirm_needs_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dowhy.graph", None)
+    with pytest.raises(ServiceUnavailableError, match="extra 'causal'"):
+        adjustment_set([("t", "y")], "t", "y", confirm=True)
 
 
 def test_adjusting_for_the_set_removes_the_bias_and_adjusting_for_all_does_not():

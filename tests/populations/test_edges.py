@@ -193,14 +193,14 @@ def test_a_seed_is_a_whole_number(generator, seed):
     ],
 )
 def test_evidence_that_cannot_be_used_is_refused(change, asked, says):
-    data = change(pilot(300, lambda f: 0 * f["decile"].to_numpy()))
+    data = change(pilot(1_700, lambda f: 0 * f["decile"].to_numpy()))
     with pytest.raises(NovamindError, match=says):
         EstimatedEffect(data, randomised=True, **asked)
 
 
 def test_gaps_in_a_placebo_outcome_are_left_out():
-    data = pilot(400, lambda f: 0 * f["decile"].to_numpy())
-    before = np.random.default_rng(0).normal(size=400)
+    data = pilot(1_700, lambda f: 0 * f["decile"].to_numpy())
+    before = np.random.default_rng(0).normal(size=1_700)
     before[:50] = np.nan
     found = EstimatedEffect(data.with_columns(before=before), randomised=True, placebo_outcome="before")
     assert any("before treatment" in note for note in found.checks)

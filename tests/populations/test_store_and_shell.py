@@ -149,7 +149,7 @@ def test_an_altered_shard_and_an_unknown_id_are_refused(population, repository, 
 def test_the_shell_trains_generates_simulates_and_grades(table, tmp_path):
     data, model = tmp_path / "accounts.csv", tmp_path / "m.model"
     table.write_csv(data)
-    pilot(600, lambda f: np.full(len(f), 0.2), 1).write_csv(tmp_path / "pilot.csv")
+    pilot(1_700, lambda f: np.full(len(f), 0.2), 1).write_csv(tmp_path / "pilot.csv")
 
     runner = CliRunner()
 

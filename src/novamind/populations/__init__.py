@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from novamind.populations.fidelity_tracker import FidelityTracker
     from novamind.populations.generator import TwinGenerator
     from novamind.populations.population import TwinPopulation
+    from novamind.populations.private_marginals import DifferentialPrivacy
     from novamind.populations.simulation_engine import SimulationEngine
     from novamind.populations.store import TwinRepository
 
 _HOMES = {
     "AssumedEffect": "evidence",
     "Brand": "domain",
+    "DifferentialPrivacy": "private_marginals",
     "EffectSource": "domain",
     "EstimatedEffect": "evidence",
     "ExperimentDesigner": "experiment_designer",
@@ -51,6 +53,7 @@ _HOMES = {
 __all__ = [
     "AssumedEffect",
     "Brand",
+    "DifferentialPrivacy",
     "EffectSource",
     "EstimatedEffect",
     "ExperimentDesigner",

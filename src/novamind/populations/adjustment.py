@@ -3,19 +3,26 @@
 The adjustment criterion of Shpitser, VanderWeele and Robins (2010): if any set of observed columns removes
 confounding, then the observed ancestors of treatment and outcome do, less whatever the treatment changes on its way
 to the outcome (van der Zander, Liskiewicz and Textor 2014). Separation is read from the moral graph of the ancestors
-(Lauritzen et al. 1990).
+(Lauritzen et al. 1990). DoWhy (Sharma and Kiciman 2020) may confirm the set by its own identification.
 """
 
+import importlib
 from collections.abc import Iterable, Mapping
 from itertools import combinations
+from typing import Any
 
-from novamind.errors import ValidationError
+from novamind.errors import ModelInferenceError, ServiceUnavailableError, ValidationError
 
 Graph = Mapping[str, set[str]]
 
 
 def adjustment_set(
-    causes: Iterable[tuple[str, str]], treatment: str, outcome: str, unobserved: Iterable[str] = ()
+    causes: Iterable[tuple[str, str]],
+    treatment: str,
+    outcome: str,
+    unobserved: Iterable[str] = (),
+    *,
+    confirm: bool = False,
 ) -> tuple[str, ...]:
     """Columns to give to `EstimatedEffect` as covariates.
 
@@ -27,6 +34,8 @@ def adjustment_set(
         Nodes of the graph.
     unobserved
         Nodes that no column measures.
+    confirm
+        Have DoWhy (extra ``causal``) find by itself that the set meets the back-door criterion.
 
     Returns
     -------
@@ -38,6 +47,8 @@ def adjustment_set(
     ValidationError
         If a node is not in the graph, the arrows form a cycle, the treatment does not cause the outcome, or no set
         of observed columns removes the confounding.
+    ServiceUnavailableError
+        If DoWhy is to confirm and is not installed.
     """
     arrows, hidden = set(causes), set(unobserved)
     nodes = {node for arrow in arrows for node in arrow}
@@ -64,7 +75,20 @@ def adjustment_set(
             f"No set of observed columns removes the confounding of {treatment!r} and {outcome!r}; measure one of "
             f"{', '.join(sorted(hidden))}, or run an experiment."
         )
+    if confirm:
+        _confirm(arrows, treatment, outcome, chosen)
     return tuple(sorted(chosen))
+
+
+def _confirm(arrows: set[tuple[str, str]], treatment: str, outcome: str, chosen: set[str]) -> None:
+    try:
+        networkx: Any = importlib.import_module("networkx")
+        dowhy: Any = importlib.import_module("dowhy.graph")
+    except ModuleNotFoundError as error:
+        raise ServiceUnavailableError("To confirm needs the extra 'causal': pip install 'novamind[causal]'.") from error
+    graph = networkx.DiGraph(sorted(arrows))
+    if not dowhy.check_valid_backdoor_set(graph, [treatment], [outcome], sorted(chosen))["is_dseparated"]:
+        raise ModelInferenceError("DoWhy does not confirm the adjustment set; report this graph as a fault.")
 
 
 def _reached(graph: Graph, start: set[str]) -> set[str]:

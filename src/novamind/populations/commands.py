@@ -31,17 +31,26 @@ def register(app: typer.Typer) -> None:
         brand: Annotated[str, typer.Option(help="Brand.")] = "unbranded",
         rule: Annotated[list[str] | None, typer.Option(help="Hard rule such as 'a + b <= c'.")] = None,
         seed: Annotated[int, typer.Option(help="Seed.")] = 0,
+        epsilon: Annotated[float | None, typer.Option(help="Train with differential privacy.")] = None,
+        delta: Annotated[float, typer.Option(help="Chance that the promise of epsilon fails.")] = 1e-6,
+        domain: Annotated[Path | None, typer.Option(help="JSON: column -> levels, or a number's bounds.")] = None,
         as_json: JsonFlag = False,
     ) -> None:
         """Learn a table.
 
         Example: novamind twins train accounts.parquet --target prescribing_change --brand kisqali
+
+        With privacy: novamind twins train accounts.parquet --target y --epsilon 3 --domain domain.json
         """
         from novamind.populations.generator import TwinGenerator
+        from novamind.populations.private_marginals import DifferentialPrivacy
 
+        if (epsilon is None) != (domain is None):
+            raise ValidationError("Give --epsilon and --domain together: bounds taken from the table would leak.")
+        private = DifferentialPrivacy(epsilon, _json(domain), delta) if epsilon is not None and domain else None
         frame = _read(table)
         _progress(f"training on {len(frame):,} rows")
-        generator = TwinGenerator(twin_type, brand, rules=rule or (), seed=seed)
+        generator = TwinGenerator(twin_type, brand, rules=rule or (), seed=seed, privacy=private)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # They are shown below, once.
             metrics = generator.train(frame, target)
@@ -159,6 +168,16 @@ def _read(path: Path) -> Any:
         return pl.read_csv(path, infer_schema_length=None) if path.suffix == ".csv" else pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataProcessingError(f"{path.name} cannot be read; give a CSV or Parquet table.") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataProcessingError(f"{path.name} cannot be read; give a JSON object.") from error
+    if not isinstance(found, dict) or not all(isinstance(v, list) for v in found.values()):
+        raise ValidationError(f"{path.name} must be a JSON object that gives every column a list.")
+    return found
 
 
 def _filters(texts: list[str] | None) -> dict[str, Any] | None:

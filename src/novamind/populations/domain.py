@@ -166,6 +166,8 @@ class TwinModelMetrics:
         with at least 50 rows.
     warnings
         Sentences a user must read.
+    epsilon, delta
+        Differential privacy of the training; ``None`` without. Every figure is then one of the private table.
     """
 
     model_type: str
@@ -184,6 +186,8 @@ class TwinModelMetrics:
     feature_importance: Mapping[str, float]
     rules: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    epsilon: float | None = None
+    delta: float | None = None
 
 
 @dataclass(frozen=True)

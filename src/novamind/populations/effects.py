@@ -163,8 +163,9 @@ def _posterior(gram: Floats, moment: Floats, precision: Floats, beta: float) -> 
     factor, info = lapack.dpotrf(beta * gram + np.diag(precision), lower=1)
     if info:
         raise ModelInferenceError("The effect model is numerically singular; drop covariates that repeat one another.")
-    covariance, _ = lapack.dpotri(factor, lower=1)
-    covariance = np.tril(covariance) + np.tril(covariance, -1).T
+    covariance, _ = lapack.dpotri(factor, lower=1)  # the upper half is zero
+    covariance += covariance.T
+    np.fill_diagonal(covariance, np.diag(covariance) / 2)
     return beta * covariance @ moment, covariance, 2 * float(np.log(np.diag(factor)).sum())
 
 

@@ -28,6 +28,7 @@ from novamind.populations.filters import Condition, matching, resolve
 from novamind.populations.outcome_model import OutcomeModel
 from novamind.populations.population import TwinPopulation
 from novamind.populations.privacy import nudge_copies, row_hashes
+from novamind.populations.private_marginals import DifferentialPrivacy
 from novamind.populations.sequential_trees import HINT, SequentialTrees
 from novamind.populations.table import Arrays, Table, concatenate, read
 
@@ -52,6 +53,9 @@ class TwinGenerator:
         Hard rules to keep beside those learned, as ``"a + b <= c"`` or ``"a + b == c"``.
     seed
         Seed of training.
+    privacy
+        Train on a private table drawn in the place of the real one: the model, its metrics and all its twins keep
+        the promise. Only declared rules are kept then, because a rule learned from noise is none.
 
     Attributes
     ----------
@@ -68,7 +72,13 @@ class TwinGenerator:
     """
 
     def __init__(
-        self, twin_type: TwinType | str, brand: Brand | str, *, rules: Sequence[str] = (), seed: int = 0
+        self,
+        twin_type: TwinType | str,
+        brand: Brand | str,
+        *,
+        rules: Sequence[str] = (),
+        seed: int = 0,
+        privacy: DifferentialPrivacy | None = None,
     ) -> None:
         try:
             self.twin_type = TwinType(twin_type)
@@ -79,7 +89,7 @@ class TwinGenerator:
         if not str(brand).strip():
             raise ValidationError("Name the brand.")
         self.brand = str(brand)
-        self.declared_rules, self.seed = tuple(rules), checked_seed(seed)
+        self.declared_rules, self.seed, self.privacy = tuple(rules), checked_seed(seed), privacy
         self.target: str | None = None
         self.metrics: TwinModelMetrics | None = None
         self.model_id: UUID | None = None
@@ -110,9 +120,12 @@ class TwinGenerator:
         """
         target = target_col or DEFAULT_TARGET[self.twin_type]
         table = read(training_data)
+        wall.inspect(table)
+        if self.privacy is not None:
+            _need_target(table, target)
+            table = self.privacy.table(table, target, self.declared_rules)
         if len(table) < MIN_ROWS:
             raise InsufficientDataError(f"Training needs at least {MIN_ROWS:,} rows; the table has {len(table):,}.")
-        wall.inspect(table)
         y = _outcome_values(table, target)
         table = replace(
             table,
@@ -122,7 +135,8 @@ class TwinGenerator:
                 for c in table.columns
             ),
         )
-        learned = rules.learn(table, rules.declared(self.declared_rules, table), self.seed)
+        stated = rules.declared(self.declared_rules, table)
+        learned = rules.learn(table, stated, self.seed) if self.privacy is None else rules.Rules(stated)
         if target in learned.derived:
             raise ValidationError(
                 f"{target!r} can be computed from other columns of the table; drop "
@@ -135,7 +149,7 @@ class TwinGenerator:
         self._outcome, self.target, self._backend = outcome, target, table.backend
         self._copies = row_hashes(features)
         self.trained_at, self.model_id = datetime.now(UTC), None
-        self.metrics = _metrics(features, y, kind, validated, outcome, covered, learned)
+        self.metrics = _metrics(features, y, kind, validated, outcome, covered, learned, self.privacy)
         for sentence in self.metrics.warnings:
             python_warnings.warn(sentence, UserWarning, stacklevel=2)
         return self.metrics
@@ -151,7 +165,9 @@ class TwinGenerator:
         return best, tried[best]
 
     def retrain(self, data: Any) -> TwinModelMetrics:
-        """Train again on new data with the same target and declared rules.
+        """Train again on new data with the same target, declared rules and privacy.
+
+        The promises of several trainings on the same people add up: two of epsilon 3 are one of 6.
 
         Raises
         ------
@@ -266,6 +282,7 @@ class TwinGenerator:
             "target": self.target,
             "seed": self.seed,
             "declared_rules": list(self.declared_rules),
+            "privacy": asdict(self.privacy) if self.privacy else None,
             "backend": self._backend,
             "trained_at": str(self.trained_at),
             "metrics": asdict(self.metrics) if self.metrics else None,
@@ -291,8 +308,13 @@ class TwinGenerator:
             If the content is damaged or of another version.
         """
         manifest, arrays = storage.read_archive(content)
+        promised = manifest.get("privacy")
         generator = cls(
-            manifest["twin_type"], manifest["brand"], rules=manifest["declared_rules"], seed=manifest["seed"]
+            manifest["twin_type"],
+            manifest["brand"],
+            rules=manifest["declared_rules"],
+            seed=manifest["seed"],
+            privacy=DifferentialPrivacy(**promised) if promised else None,
         )
         trees = storage.unpack(manifest, arrays)
         features = tuple(c for c in trees.columns if c.name != manifest["target"])
@@ -331,11 +353,14 @@ class TwinGenerator:
         return self._trees, self._outcome
 
 
-def _outcome_values(table: Table, target: str) -> NDArray[np.float64]:
-    names = [c.name for c in table.columns]
-    if target not in names:
+def _need_target(table: Table, target: str) -> None:
+    if target not in (c.name for c in table.columns):
         raise ValidationError(f"The target {target!r} is no column of the table; name one with target_col.")
-    if len(names) < 3:
+
+
+def _outcome_values(table: Table, target: str) -> NDArray[np.float64]:
+    _need_target(table, target)
+    if len(table.columns) < 3:
         raise ValidationError("The table needs at least two features beside the target.")
     column, y = table[target], table.values[target]
     if column.kind == "category":
@@ -366,6 +391,7 @@ def _metrics(
     outcome: OutcomeModel,
     covered: NDArray[np.bool_],
     learned: rules.Rules,
+    privacy: DifferentialPrivacy | None,
 ) -> TwinModelMetrics:
     fitted = outcome.predict(features.values)
     fidelity = _correlation(validated.mean, y)
@@ -377,6 +403,11 @@ def _metrics(
         share = np.bincount(codes, weights=covered) / np.maximum(size, 1)
         worst = float(share[size >= outcome_model.MIN_GROUP].min(initial=worst))
     warnings = []
+    if privacy is not None:
+        warnings.append(
+            f"Trained with differential privacy (epsilon {privacy.epsilon:g}, delta {privacy.delta:g}): every figure "
+            "here is one of the private table, not of the real one, and relations of more than two columns are lost."
+        )
     if r2 < 0.5:
         warnings.append(
             f"Cross-validated R2 is {r2:.2f}, below 0.5: the features explain little "
@@ -401,4 +432,6 @@ def _metrics(
         feature_importance=outcome.importance,
         rules=tuple(str(r) for r in (*learned.sums, *learned.determined, *learned.ratios, *learned.ranges)),
         warnings=tuple(warnings),
+        epsilon=None if privacy is None else privacy.epsilon,
+        delta=None if privacy is None else privacy.delta,
     )

@@ -55,6 +55,7 @@ def log_training(generator: TwinGenerator, tracking_uri: str = EMBEDDED, artifac
             "target": generator.target,
             "seed": generator.seed,
             "rules": len(metrics.rules),
+            "epsilon": metrics.epsilon,
         }
         for key, value in parameters.items():
             client.log_param(run_id, key, value)

@@ -19,7 +19,9 @@ outcomes.</p>
 <tr><th>Cross-validated R²</th><td>{{ "%.3f"|format(metrics.cv_r2_mean) }} ± {{
 "%.3f"|format(metrics.cv_r2_std) }}</td></tr>
 <tr><th>95 % intervals cover</th><td>{{ "%.1f"|format(100 * metrics.coverage_95) }} %, worst group
-{{ "%.1f"|format(100 * metrics.worst_group_coverage) }} %</td></tr></table>
+{{ "%.1f"|format(100 * metrics.worst_group_coverage) }} %</td></tr>
+<tr><th>Differential privacy</th><td>{% if metrics.epsilon %}epsilon {{ "%g"|format(metrics.epsilon) }}, delta {{
+"%g"|format(metrics.delta) }}{% else %}none{% endif %}</td></tr></table>
 {% for w in metrics.warnings %}<p class="note">{{ w }}</p>{% endfor %}{% endif %}
 {% if result %}<h2>Simulation: {{ result.intervention.intervention_type }}</h2>
 <p><b>{{ result.recommendation }}</b>: {{ result.reason }}</p><ul>{% for c in result.checks %}<li>{{ c

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novamind.errors import ValidationError
-from novamind.populations.table import DISCRETE_LEVELS, Arrays, Table
+from novamind.populations.table import DISCRETE_LEVELS, Arrays, Column, Table
 
 _TOLERANCE = 1e-6
 _SCREEN_ROWS = 20_000
@@ -33,6 +33,27 @@ class SumRule:
 
     def __str__(self) -> str:
         return f"{' + '.join(self.parts)} {'==' if self.equal else '<='} {self.total}"
+
+    @classmethod
+    def read(cls, text: str, columns: Sequence[Column]) -> "SumRule":
+        """Read ``"a + b <= c"`` or ``"a + b == c"``.
+
+        Raises
+        ------
+        ValidationError
+            If it cannot be read or names what is no number column.
+        """
+        sides = re.split(r"(<=|==)", text)
+        if len(sides) != 3:
+            raise ValidationError(
+                f"The rule {text!r} cannot be read; write it as 'a <= b', 'a + b <= c' or 'a + b == c'."
+            )
+        parts, total = tuple(p.strip() for p in sides[0].split("+")), sides[2].strip()
+        numbers = {c.name for c in columns if c.kind == "number"}
+        for name in (*parts, total):
+            if name not in numbers:
+                raise ValidationError(f"The rule {text!r} names {name!r}, which is no number column of the table.")
+        return cls(parts, total, equal=sides[1] == "==")
 
     def rest(self, name: str, values: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Compute what the others leave for ``name``: total less other parts, or the parts' sum."""
@@ -175,19 +196,9 @@ def declared(texts: Sequence[str], table: Table) -> tuple[SumRule, ...]:
     ValidationError
         If a rule cannot be read, names an unknown column or is broken by training rows.
     """
-    numbers = {c.name for c in table.columns if c.kind == "number"}
     found = []
     for text in texts:
-        sides = re.split(r"(<=|==)", text)
-        if len(sides) != 3:
-            raise ValidationError(
-                f"The rule {text!r} cannot be read; write it as 'a <= b', 'a + b <= c' or 'a + b == c'."
-            )
-        parts, total = tuple(p.strip() for p in sides[0].split("+")), sides[2].strip()
-        for name in (*parts, total):
-            if name not in numbers:
-                raise ValidationError(f"The rule {text!r} names {name!r}, which is no number column of the table.")
-        rule = SumRule(parts, total, equal=sides[1] == "==")
+        rule = SumRule.read(text, table.columns)
         count = int(rule.broken(table.values).sum())
         if count:
             raise ValidationError(
