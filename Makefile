@@ -37,8 +37,9 @@ demo: .venv/base.stamp
 serve: .venv/base.stamp
 	$(BIN)/novamind serve
 
+# The processes are the parallelism: more threads in each would only wait for each other.
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """The shell: links in words and as JSON, pictures, one line on bad input."""
 
 import json
+import pickle
 import sys
 from pathlib import Path
 
@@ -53,6 +54,8 @@ def test_json_for_several_patients_with_progress(
     assert "3 of 3 patients told" in told.err
     alone = nm.biometrics.correlate(signals, reports, max_lag_hours=48)
     assert document["persons"] == json.loads(json.dumps([p.to_dict() for p in alone.persons]))
+    # Where there are many, processes tell them.
+    assert [pickle.loads(pickle.dumps(p)).to_dict() for p in alone.persons] == [p.to_dict() for p in alone.persons]  # noqa: S301
     assert {"signal", "symptom", "detected", "lag_hours"} <= set(document["persons"][0]["links"][0])
 
 

@@ -33,6 +33,8 @@ Examples:
   NOVAMIND_BIOMETRIC_MODEL_PATH=model novamind correlate signals.csv reports.csv
 """
 _WARNINGS_SHOWN = 5
+#: Persons whose alarms are computed in the time that further processes take to start.
+_WORTH_PROCESSES = 10
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -137,7 +139,7 @@ def _told(tell: Callable[["PersonLinks"], Any], found: "Correlations", workers: 
     told = []
     with ExitStack() as stack:
         each: Iterator[Any] = map(tell, persons)
-        if len(persons) > workers > 1:
+        if len(persons) > _WORTH_PROCESSES and workers > 1:
             pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=one_thread)
             each = stack.enter_context(pool).map(tell, persons)
         for done, one in enumerate(each, start=1):
