@@ -179,14 +179,14 @@ def test_an_administrator_registers_somebody_who_opens_a_record_in_an_emergency(
     live.passwords[name] = password
     seen.log_in(name)
     page.get_by_text("You treat nobody yet").wait_for()
-    patient_id = live.run(_anybody(live))
+    patient_id = live.run(_somebody(live))
     page.get_by_text("Emergency: open the record").click()
     page.get_by_label("Patient id").fill(str(patient_id))
     page.get_by_label("Reason").fill("unconscious in the corridor")
     seen.accessible()
     seen.go("button", "Open in an emergency")
     page.wait_for_selector(LOADED)
-    assert page.get_by_role("heading", level=1).inner_text() != "Patients"
+    assert page.get_by_role("heading", level=1).inner_text() == "Somebody Else"
     assert "to read, until" in page.inner_text("main")
     assert page.get_by_role("link", name="Add data").count() == 0
     assert page.get_by_role("button", name="Withdraw").count() == 0
@@ -202,13 +202,20 @@ def test_an_administrator_registers_somebody_who_opens_a_record_in_an_emergency(
     assert "shut" in page.get_by_role("row", name=name).inner_text()
 
 
-async def _anybody(live: Live) -> UUID:
+async def _somebody(live: Live) -> UUID:
+    """Registered by nobody who treats them, with nothing in the record."""
     import sqlalchemy as sa
 
+    from novamind.infrastructure.patient_store import Identity
     from novamind.infrastructure.tables import Patient
 
-    async with live.app.state.house.foundation.database.snapshot() as session:
-        return (await session.scalars(sa.select(Patient.patient_id).limit(1))).one()
+    house = live.app.state.house
+    async with house.foundation.database.snapshot() as session:
+        clinic = (await session.scalars(sa.select(Patient.organisation_id).limit(1))).one()
+    registered: UUID = await house.foundation.store.register(
+        clinic, Identity({}, {"name": "Somebody Else"}), house.operator("test")
+    )
+    return registered
 
 
 def test_an_analyst_walks_every_page(walk: Any, tmp_path: Path) -> None:

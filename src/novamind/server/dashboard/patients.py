@@ -117,7 +117,8 @@ async def insights(request: Request, house: AtHome, caller: Caller, patient_id: 
     """What all services say."""
     reading = await house.clinic.reading(caller, patient_id, _ALL)
     shown = await asyncio.to_thread(overview_of, reading)
-    return page(request, "insights.html", {"patient_id": patient_id, **shown})
+    known = {"patient_id": patient_id, "add": _may(caller, Permission.RECORDS_WRITE, patient_id)}
+    return page(request, "insights.html", known | shown)
 
 
 @routes.get("/{patient_id}/tracking")
