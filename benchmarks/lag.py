@@ -411,7 +411,7 @@ def many(persons: int) -> dict[str, float]:
     with TemporaryDirectory() as folder:
         files = [Path(folder) / name for name in ("signals.parquet", "reports.parquet", "out.json")]
         pl.concat(
-            pl.DataFrame({"patient_id": f"p{p:04}", "timestamp": hourly, "value": rng.standard_normal(one.hours)})
+            pl.DataFrame({"patient_id": f"p{p:04}", "timestamp": hourly, "value": 60 + rng.standard_normal(one.hours)})
             .with_columns(signal=pl.lit(name)) for p in range(persons) for name in one.signals
         ).write_parquet(files[0])  # fmt: skip
         pl.concat(
@@ -421,7 +421,7 @@ def many(persons: int) -> dict[str, float]:
         ).write_parquet(files[1])  # fmt: skip
         command = [str(Path(sys.executable).with_name("novamind")), "correlate", *map(str, files[:2])]
         # Seventeen million rows are more than a file may hold unless it is asked for.
-        allowed = os.environ | {"NOVAMIND_MAX_FILE_BYTES": str(2**31)}
+        allowed = os.environ | {"NOVAMIND_MAX_FILE_BYTES": str(2**30)}
         own, workers, clock = [], [], time.perf_counter()
         with (
             files[2].open("w") as answer,
@@ -431,6 +431,8 @@ def many(persons: int) -> dict[str, float]:
         ):
             assert running.stderr is not None
             for line in running.stderr:
+                if not line.endswith(("analysed\n", "told\n")):
+                    print(line, end="", flush=True)
                 if line.endswith("analysed\n"):
                     print(f"{time.perf_counter() - clock:.0f} s: {line}", end="", flush=True)
                     own.append(resident(running.pid))
