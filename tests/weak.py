@@ -31,7 +31,7 @@ def must_fail(test: Callable[..., object], *arguments: Any) -> None:
     failed = False
     try:
         test(*arguments)
-    except* (AssertionError, pytest.fail.Exception, httpx.TransportError):
+    except* (AssertionError, pytest.fail.Exception, httpx.TransportError, ConnectionError):
         failed = True
     assert failed, "it passes where it must not"
 
