@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "lag.json"
 PAGE = ROOT / "docs" / "biometrics.md"
 SECTIONS = ("realistic", "rich", "seeds", "chance", "real", "learned", "speed", "rows", "many", "docs")
-#: Other patients of the simulator than those of the stored protocol: nothing was chosen by them.
+#: The patients of the stored protocol, and others of the same simulator.
 SEEDS = (2, 5, 101, 301, 401, 501)
 FIGURES = (
     "pairs", "direct", "negative", "auc", "power_at_fpr_0.05", "power", "fpr", "fdr", "accuracy", "lag_mae",

@@ -324,13 +324,18 @@ class Started:
         return httpx.request(method, f"{self.at}{path}", headers=headers, timeout=30, **options)
 
 
-@pytest.fixture(scope="module")
-def started(small_world: World) -> Iterator[Started]:
-    small_world.log_in("C11")
-    one = Started(small_world)
+def running(kind: type[Started], world: World) -> Iterator[Started]:
+    """A server of that kind, for as long as it is needed."""
+    world.log_in("C11")
+    one = kind(world)
     yield one
     one.process.kill()
     one.process.wait()
+
+
+@pytest.fixture(scope="module")
+def started(small_world: World) -> Iterator[Started]:
+    yield from running(Started, small_world)
 
 
 def report(number: int) -> dict[str, Any]:
@@ -481,11 +486,7 @@ class Careless(Started):
 
 @pytest.fixture
 def without_care(small_world: World) -> Iterator[Started]:
-    small_world.log_in("C11")
-    one = Careless(small_world)
-    yield one
-    one.process.kill()
-    one.process.wait()
+    yield from running(Careless, small_world)
 
 
 @pytest.mark.weak("stores nothing, dies of every trouble and at SIGTERM at once", "E08", "F06", "F09")
