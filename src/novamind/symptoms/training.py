@@ -102,15 +102,18 @@ class Windows:
         ``(windows, 30)`` with ``NaN`` where nothing was reported.
     series
         ``(windows,)``: which record each is cut from. Windows of one record are not independent.
+    own
+        ``(windows,)``: whether it is one of the user's own, not a simulated one.
     """
 
     histories: Histories
     future: Array
     series: NDArray[np.int64]
+    own: NDArray[np.bool_]
 
     def rows(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "Windows":
         """A subset."""
-        return Windows(self.histories.rows(index), self.future[index], self.series[index])
+        return Windows(self.histories.rows(index), self.future[index], self.series[index], self.own[index])
 
 
 def diaries(frame: LongFrame, scale: Scales, *, dated: bool = True) -> list[Diary]:
@@ -136,7 +139,7 @@ def simulated_windows(persons: int, seed: int, settings: CohortSettings | None =
         rows = np.flatnonzero(origin == day)
         histories, future = windows(cohort.reports[rows], cohort.weekday[rows], cohort.step[rows], day, MAX_HORIZON)
         treated = told_treatment(cohort.treatment_day[rows], day, rng)
-        parts.append(Windows(replace(histories, treated=treated), future, rows))
+        parts.append(Windows(replace(histories, treated=treated), future, rows, np.zeros(len(rows), bool)))
     joined = _usable(_join(parts))
     # Some data sets carry day counts instead of dates.
     undated = rng.random(len(joined.histories)) < 0.15
@@ -164,7 +167,7 @@ def own_windows(diaries: Sequence[Diary], seed: int, per_series: int = 30) -> tu
                 )  # fmt: skip
                 if diary.weekday < 0:
                     histories = replace(histories, weekday=np.array([-1]))
-                part.append(Windows(histories, future, np.array([number])))
+                part.append(Windows(histories, future, np.array([number]), np.array([True])))
     before, after = (_usable(_join(part)) if part else None for part in (early, late))
     if before is None or after is None or min(len(before.histories), len(after.histories)) < _MIN_WINDOWS:
         raise InsufficientDataError(
@@ -198,11 +201,9 @@ def train(
     weigh, calibrate, measure = (
         simulated_windows(later, seed + offset, OTHER_POPULATION) for offset in (1001, 1002, 1003)
     )
-    share_own = np.zeros(len(fit.histories), bool)
     if diaries:
         early, late = own_windows(diaries, seed)
         fit = _both(fit, early)
-        share_own = np.arange(len(fit.histories)) >= len(fit.histories) - len(early.histories)
         third = np.random.default_rng([seed, 3]).permutation(len(late.histories)) % 3
         own = [late.rows(third == i) for i in range(3)]
         # Short diaries have no far horizons and no long records: simulated ones stay beside them.
@@ -213,7 +214,7 @@ def train(
     experts = tuple(fit_expert(*expert, summary, fit.future) for expert in EXPERTS)
 
     progress("preparing the trees' table")
-    table = _table(fit, share_own, seed)
+    table = _table(fit, seed)
     parameters = _tuned(table, weigh, preset, seed, progress) if preset.trials else PARAMETERS
     progress("fitting the boosted trees")
     booster = BoostedQuantiles(fit_booster(*table, parameters=parameters, rounds=preset.rounds, seed=seed))
@@ -317,6 +318,7 @@ def _join(parts: Sequence[Windows]) -> Windows:
         Histories.join([p.histories for p in parts]),
         np.concatenate([p.future for p in parts]),
         np.concatenate([p.series for p in parts]),
+        np.concatenate([p.own for p in parts]),
     )
 
 
@@ -330,7 +332,7 @@ def _usable(w: Windows) -> Windows:
     return w.rows((seen.sum(1) >= _MIN_REPORTS) & np.isfinite(w.future).any(1))
 
 
-def _table(w: Windows, own: NDArray[np.bool_], seed: int, days_each: int = 3) -> tuple[Array, Array, Array]:
+def _table(w: Windows, seed: int, days_each: int = 3) -> tuple[Array, Array, Array]:
     """Rows for the trees: each window at some horizons; the user's own windows weigh as much as all simulated."""
     rng = np.random.default_rng([seed, 4])
     summary = summarise(w.histories, LEVELS)
@@ -345,8 +347,9 @@ def _table(w: Windows, own: NDArray[np.bool_], seed: int, days_each: int = 3) ->
         features[at] = summary.per_day(np.array([day]))[rows[at], 0]
     spread = summary.spread[rows]
     weight = spread.copy()
+    own = w.own[rows]
     if own.any():
-        weight[own[rows]] *= weight[~own[rows]].sum() / weight[own[rows]].sum()
+        weight[own] *= weight[~own].sum() / weight[own].sum()
     return features, (outcome - summary.level[rows]) / spread, weight / weight.mean()
 
 
@@ -389,21 +392,24 @@ def _learning_rate(weights: Array, members: Array, prediction: Prediction, outco
     """How fast a person's own record should move the weights.
 
     The fastest rate whose loss is within one standard error of the least (Breiman et al. 1984, Classification and
-    Regression Trees, 3.4.3): real persons differ more from each other than simulated ones.
+    Regression Trees, 3.4.3): real persons differ more from each other than simulated ones. For the same reason the
+    user's own windows alone decide where there are any.
     """
     summary, backtest = prediction.summary, prediction.backtest
     relative = backtest.loss / summary.spread[:, None]
+    judges = outcomes.own | ~outcomes.own.any()
+    series = outcomes.series[judges]
 
     def loss(rate: float) -> Array:
         own = Stack(weights, rate).member_weights(summary.reports, MAX_HORIZON, relative, backtest.days)
-        return np.asarray(np.nanmean(crps(combine(members, own), outcomes.future), axis=1))
+        return np.asarray(np.nanmean(crps(combine(members, own), outcomes.future), axis=1))[judges]
 
     rates = (0.0, 0.1, 0.3, 1.0, 2.0, 4.0)
     losses = [loss(rate) for rate in rates]
     least = min(losses, key=np.mean)
 
     def within(more: Array) -> bool:
-        of_series = np.bincount(outcomes.series, more - more.mean())
+        of_series = np.bincount(series, more - more.mean())
         return bool(more.mean() <= np.sqrt(np.sum(of_series**2)) / len(more))
 
     return max(rate for rate, each in zip(rates, losses, strict=True) if within(each - least))
