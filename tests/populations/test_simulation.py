@@ -57,17 +57,22 @@ def test_posteriors_are_averaged_as_a_mixture():
     assert variance[0, 0] == pytest.approx((spread + own**2) @ [0.25, 0.75] - mean[0] ** 2)
 
 
-@pytest.mark.parametrize(("of_one", "largest_error"), [(0.0, 0.1), (0.5, 0.15)])
+@pytest.mark.parametrize(("of_one", "largest_error"), [(0.0, 0.06), (0.5, 0.1)])
 def test_the_evidence_tells_an_effect_of_one_covariate_from_none(of_one, largest_error):
-    rng = np.random.default_rng(1)
-    X = rng.normal(size=(3_000, 12))
-    t = rng.integers(0, 2, 3_000)
-    y = X[:, 0] + of_one * X[:, 3] * t + rng.normal(size=3_000)
-    model = EffectModel().fit(X, t, y, randomised=True)
-    fresh = rng.normal(size=(3_000, 12))
-    error = np.abs(model.effect(fresh) - of_one * fresh[:, 3])
-    assert np.sqrt(np.mean(error**2)) < largest_error
-    assert np.mean(error < 1.96 * model.spread(fresh)) > 0.9
+    errors, covered = [], []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(3_000, 12))
+        t = rng.integers(0, 2, 3_000)
+        y = X[:, 0] + of_one * X[:, 3] * t + rng.normal(size=3_000)
+        model = EffectModel().fit(X, t, y, randomised=True)
+        fresh = rng.normal(size=(1_000, 12))
+        error = np.abs(model.effect(fresh) - of_one * fresh[:, 3])
+        errors.append(np.sqrt(np.mean(error**2)))
+        # The rows of one fit share its error: only many fits tell the coverage.
+        covered.append(np.mean(error < 1.96 * model.spread(fresh)))
+    assert np.mean(errors) < largest_error
+    assert np.mean(covered) > 0.92
 
 
 def test_confounding_is_adjusted_for():

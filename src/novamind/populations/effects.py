@@ -5,9 +5,10 @@ part, a piecewise part (hinges and steps at quantiles) and a Gaussian-process pa
 rows: Williams and Seeger 2001). The line and the pieces of each covariate and the Gaussian process have a prior
 variance of their own, set by the evidence procedure of MacKay (1992, "Bayesian interpolation"; automatic
 relevance determination), so that an effect which does not vary, or not with a covariate, is estimated so.
-Whether the effect's covariates share one prior variance is not decided but averaged over: both posteriors count
-by their evidence (Hoeting et al. 1999, "Bayesian model averaging"). Small evidence (at most 800 rows an arm) is
-also given to one Gaussian process per arm, and the individual effects come from whichever has the higher evidence.
+Whether the effect is linear, and whether its covariates share one prior variance, is not decided but averaged over:
+all four posteriors count by their evidence (Hoeting et al. 1999, "Bayesian model averaging"). Small evidence (at
+most 800 rows an arm) is also given to one Gaussian process per arm, and the individual effects come from whichever
+has the higher evidence.
 The average effect is doubly robust (augmented inverse propensity weighting, cross-fitted; Robins, Rotnitzky and
 Zhao 1994; Chernozhukov et al. 2018), with a variance that does not trust the model.
 """
@@ -29,6 +30,8 @@ _SWEEPS: Final = 20
 _FOLDS: Final = 5
 _FLAT: Final = 1e-6
 _PRUNED: Final = 1e5
+_ABSENT: Final = 1e9
+"""Prior precision of what a model does not have."""
 _SETTLED: Final = 0.05
 _FREEDOM: Final = 0.24
 """Log evidence that one more prior variance must bring: twice what it brings where there is nothing to find, as in
@@ -239,19 +242,25 @@ class EffectModel:
         return arms if arms[0].log_evidence + arms[1].log_evidence > evidence else None
 
     def _priors(self, gram: Floats, moment: Floats, total: float, n: int) -> tuple[list[Prior], float]:
-        """Give the priors that count, and the log evidence of both together.
+        """Give the priors that count, and the log evidence of all together.
 
-        One has a variance for each covariate of the effect, which the evidence must pay for; one a variance for all.
+        The effect is a line or not, and its covariates share one variance or have one each, which the evidence must
+        pay for.
         """
         each, shared = (self.basis.groups(by_covariate=fine) for fine in (True, False))
-        fits = [_evidence_procedure(gram, moment, total, n, each, effect) for effect in (shared, each)]
-        score = np.array([fits[0][0], fits[1][0] - _FREEDOM * (each[-1] - shared[-1])])
-        evidence = float(np.logaddexp(*score))
-        likely = np.exp(score - evidence)
+        line = 1 + len(self.basis.knots)
+        fits, score = [], []
+        for effect in (shared, each, shared[:line], each[:line]):
+            kept = slice(len(each) + len(effect))
+            evidence, precision, beta = _evidence_procedure(gram[kept, kept], moment[kept], total, n, each, effect)
+            fits.append((np.r_[precision, np.full(len(each) - len(effect), _ABSENT)], beta))
+            score.append(evidence - _FREEDOM * (effect[-1] - shared[-1]))
+        together = float(np.logaddexp.reduce(score))
+        likely = np.exp(np.array(score) - together)
         likely[likely < _UNLIKELY] = 0.0
         chance = likely / likely.sum()
-        priors = [(float(p), *fit[1:]) for p, fit in zip(chance, fits, strict=True) if p > 0]
-        return priors, evidence - float(np.log(len(fits)))
+        priors = [(float(p), *fit) for p, fit in zip(chance, fits, strict=True) if p > 0]
+        return priors, together - float(np.log(len(fits)))
 
     def _average(
         self, rows: Floats, treated: NDArray[np.int64], y: Floats, fold: NDArray[np.int64], held_out: Sequence[Floats]

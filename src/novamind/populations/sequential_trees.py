@@ -39,6 +39,8 @@ LEAF_PRICE = 2.0
 NOISE_LEAF = 200
 """Donors of residuals: many, because what the mean leaves over is mostly noise that must not be learned."""
 FEATURE_SHARE = 0.9
+AXES = 2
+"""Numbers that stand for a category with many levels."""
 _MAX_CANDIDATES = 20
 _ATTEMPTS = 20
 _MISSING = "\0missing "
@@ -57,7 +59,7 @@ class Tree:
     nodes
         (left, right, feature, threshold, missing_go_left), each of shape (nodes,).
     encoders
-        Per predictor the number that stands for each category level; ``None`` for numbers.
+        Per predictor the numbers that stand for each category level, shape (axes, levels); ``None`` for numbers.
     leaf_of_node
         Dense index of each leaf, -1 for inner nodes.
     keys
@@ -73,9 +75,7 @@ class Tree:
         """Send rows down the tree, all rows one level at a time."""
         left, right, feature, threshold, missing_left = self.nodes
         n = len(columns[0])
-        X = np.empty((len(columns), n), dtype=np.float32)
-        for row, values, encoder in zip(X, columns, self.encoders, strict=True):
-            row[:] = values if encoder is None else encoder[values]
+        X = _matrix(columns, self.encoders)
         children = np.column_stack([right, left]).ravel()
         flat, at, active = X.ravel(), np.zeros(n, dtype=np.int64), np.arange(n)
         node = at
@@ -571,7 +571,7 @@ def _grow(
 
     scores = _scores(y, kind)
     encoders = [None if plain else _level_scores(x, scores) for x, plain in zip(X, numeric, strict=True)]
-    matrix = np.column_stack([x if e is None else e[x] for x, e in zip(X, encoders, strict=True)]).astype(np.float32)
+    matrix = np.ascontiguousarray(_matrix(X, encoders).T)
     options: dict[str, Any] = {
         "min_samples_leaf": leaf,
         "max_features": FEATURE_SHARE,
@@ -632,8 +632,21 @@ def _scores(y: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
     return (np.cumsum(count) - (count - 1) / 2.0 - 1)[inverse] / len(y)
 
 
+def _matrix(columns: Sequence[NDArray[Any]], encoders: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
+    """What a tree looks at, shape (features, rows): a row for each number and for each axis of each category."""
+    parts = [
+        x.astype(np.float32)[None] if encoder is None else encoder[:, x]
+        for x, encoder in zip(columns, encoders, strict=True)
+    ]
+    return np.concatenate(parts)
+
+
 def _level_scores(codes: NDArray[Any], scores: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Order a category's levels by what they say about the scores (first axis of their profiles)."""
+    """Place a category's levels by what they say about the scores, shape (axes, levels).
+
+    The first axes of their profiles (correspondence analysis: Greenacre 2017): a tree can tell levels apart that lie
+    together on one axis.
+    """
     size = int(codes.max()) + 1
     target = (
         np.minimum((np.argsort(np.argsort(scores)) * 20) // len(scores), 19)
@@ -645,5 +658,5 @@ def _level_scores(codes: NDArray[Any], scores: NDArray[np.float64]) -> NDArray[n
     weight = profile.sum(axis=1) + 1.0
     share = (profile + profile.sum(axis=0) / profile.sum()) / weight[:, None]
     centred = (share - share.mean(axis=0)) * np.sqrt(weight)[:, None]
-    axis = np.linalg.svd(centred, full_matrices=False)[2][0]
-    return np.asarray((share - share.mean(axis=0)) @ axis, dtype=np.float32)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][: max(1, min(AXES, size - 1))]
+    return np.asarray(axes @ (share - share.mean(axis=0)).T, dtype=np.float32)

@@ -14,7 +14,7 @@ from novamind.populations.rules import DeterminedRule, RangeRule, RatioRule, Rul
 from novamind.populations.sequential_trees import SequentialTrees, Step, Tree
 from novamind.populations.table import Column
 
-FORMAT = 1
+FORMAT = 2
 _NODES = ("left", "right", "feature", "threshold", "missing_left")
 
 
