@@ -70,6 +70,18 @@ class PairNetwork(nn.Module):
         return odds
 
 
+class Committee(nn.Module):
+    """The mean log odds of networks that differ in their seeds (Lakshminarayanan et al. 2017, NeurIPS 30)."""
+
+    def __init__(self, members: Sequence[PairNetwork]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, profiles: Tensor, scalars: Tensor, same_symptom: Tensor, same_signal: Tensor) -> Tensor:
+        """As each of its members."""
+        return torch.stack([m(profiles, scalars, same_symptom, same_signal) for m in self.members]).mean(0)
+
+
 def _batch(lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     def blocks(parts: list[NDArray[np.float32]]) -> Tensor:
         joined: Tensor = torch.block_diag(*(torch.from_numpy(part) for part in parts))  # type: ignore[no-untyped-call]
@@ -92,7 +104,7 @@ def _loss(odds: Tensor, label: Tensor) -> Tensor:
 def train_pairs(
     lessons: Sequence[Lesson], held_out: Sequence[Lesson], epochs: int, seed: int, progress: Progress
 ) -> PairNetwork:
-    """Fit the detector; the epoch with the least loss on ``held_out`` is kept."""
+    """Fit one network; the epoch with the least loss on ``held_out`` is kept."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = PairNetwork()
@@ -124,14 +136,14 @@ def train_pairs(
     return network.eval()
 
 
-def pair_log_odds(network: PairNetwork, lessons: Sequence[Lesson]) -> NDArray[np.float64]:
+def pair_log_odds(network: nn.Module, lessons: Sequence[Lesson]) -> NDArray[np.float64]:
     """What the network says before calibration, all pairs of all lessons."""
     with torch.no_grad():
         parts = [network(*_batch([lesson])[:4]) for lesson in lessons]
     return torch.cat(parts).double().numpy()
 
 
-def export(network: PairNetwork, path: Path) -> None:
+def export(network: nn.Module, path: Path) -> None:
     """Write the detector as one ONNX file with a free number of pairs."""
     pairs = torch.export.Dim("pairs", min=1)
     example = (torch.zeros(6, CHANNELS, 2 * REACH + 1), torch.zeros(6, len(FEATURES)), torch.eye(6), torch.eye(6))

@@ -30,19 +30,20 @@ _MONDAY = np.datetime64("2024-01-01T00", "h")
 
 @dataclass(frozen=True)
 class Preset:
-    """Sizes of a fit: persons to learn from, persons of another population to stop and calibrate on, epochs."""
+    """Sizes of a fit: persons to learn from, others (of another kind) to stop and calibrate on, networks, epochs."""
 
     persons: int
     other: int
+    members: int
     epochs: int
     lstm_hidden: int
     lstm_layers: int
 
 
 PRESETS = {
-    "compact": Preset(1_500, 450, 12, 24, 1),
-    "full": Preset(20_000, 2_000, 30, 256, 3),
-    "smoke": Preset(3, 2, 1, 4, 1),
+    "compact": Preset(1_500, 450, 5, 12, 24, 1),
+    "full": Preset(20_000, 2_000, 5, 30, 256, 3),
+    "smoke": Preset(3, 2, 2, 1, 4, 1),
 }
 
 
@@ -173,12 +174,13 @@ def train(preset: Preset, network: str, *, seed: int, out: Path, workers: int, p
 
 
 def _train_detector(preset: Preset, seed: int, out: Path, workers: int, progress: Progress) -> dict[str, Any]:
-    from novamind.biometrics.network import Lesson, export, pair_log_odds, train_pairs
+    from novamind.biometrics.network import Committee, Lesson, export, pair_log_odds, train_pairs
 
     learn = [Lesson(*k) for k in lessons(WearableSettings(), 2 * seed, preset.persons, workers, progress)]
     other = [Lesson(*k) for k in lessons(OTHER_WEARABLES, 2 * seed + 1, preset.other, workers, progress)]
     half = len(other) // 2
-    fitted = train_pairs(learn, other[:half], preset.epochs, seed, progress)
+    members = range(preset.members)
+    fitted = Committee([train_pairs(learn, other[:half], preset.epochs, seed + k, progress) for k in members])
     evidence = np.concatenate([k.pairs.scalars[:, FEATURES.index("evidence")] for k in other]).astype(float)
     told = np.column_stack([pair_log_odds(fitted, other), evidence])
     label = np.concatenate([k.label for k in other])
