@@ -7,7 +7,7 @@ from scipy import stats
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
 from novamind.populations import PopulationFilter, TwinGenerator, sequential_trees
 from novamind.populations.privacy import report
-from novamind.populations.rules import RatioRule, SumRule, declared, learn
+from novamind.populations.rules import RatioRule, Rules, SumRule, declared, learn
 from novamind.populations.table import read
 from tests.populations.conftest import accounts
 
@@ -182,6 +182,20 @@ def test_a_number_that_many_rows_share_is_donated_as_it_is(rows_each, stays):
     drawn, _ = sequential_trees._donate(step, leaf, keys, -free, free, None, None, np.random.default_rng(0))
     assert (set(drawn) == {10.0, 500.0}) == stays
     assert np.mean(drawn < 250) == pytest.approx(0.5, abs=0.02)
+
+
+def test_levels_keep_their_own_place_and_their_own_spread():
+    # One axis sorts the levels by their place and mixes those of different spread: 0.87 instead of 0.98.
+    rng = np.random.default_rng(1)
+    level = rng.integers(0, 40, 8_000)
+    place, spread = rng.normal(size=40), np.exp(rng.normal(scale=0.7, size=40))
+    size = place[level] + spread[level] * rng.normal(size=8_000)
+    table = read(pl.DataFrame({"state": [f"S{i:02d}" for i in level], "size": size}))
+    trees = sequential_trees.SequentialTrees.fit(table, Rules(), seed=0)
+    twins = trees.draw(8_000, np.random.default_rng(1))
+    for measure, least in ((np.mean, 0.99), (np.std, 0.95)):
+        real, drawn = ([measure(f["size"][f["state"] == i]) for i in range(40)] for f in (table.values, twins))
+        assert np.corrcoef(real, drawn)[0, 1] > least
 
 
 def test_the_last_part_of_a_sum_is_the_largest(generator):
