@@ -12,12 +12,16 @@ import torch
 from novamind.cohorts import OTHER_POPULATION, simulate
 from novamind.errors import InsufficientDataError
 from novamind.symptoms import SymptomForecastingService
-from novamind.symptoms.model import MANIFEST, SymptomModel
+from novamind.symptoms.domain import LEVELS
+from novamind.symptoms.experts import GROUPS
+from novamind.symptoms.features import summarise
+from novamind.symptoms.model import MANIFEST, Backtest, Prediction, SymptomModel
 from novamind.symptoms.training import (
     MAX_HORIZON,
     PRESETS,
     Diary,
     Windows,
+    _learning_rate,
     own_windows,
     simulated_windows,
     train,
@@ -224,3 +228,25 @@ def test_simulated_windows_are_seeded_and_usable() -> None:
     assert np.quantile(lengths, 0.2) < 20 < 60 < np.quantile(lengths, 0.95)  # short records are the normal case
     undated = once.histories.weekday == -1
     assert 0.1 < undated.mean() < 0.2
+
+
+@pytest.mark.parametrize(("own", "rate"), [(True, 4.0), (False, 0.0)])
+def test_own_windows_alone_decide_how_fast_a_record_moves_the_weights(own, rate):
+    # One member always says 0.3, the other 0.7. The records of the user's own persons tell who will be right; those of
+    # the simulated ones, who are twenty times as many, tell the contrary.
+    windows = simulated_windows(1_000, 5)
+    count = len(windows.histories)
+    mine = np.arange(count) % 20 == 0
+    answer = np.where(np.arange(count) % 3 == 0, 0.3, 0.7).astype(np.float32)
+    windows = replace(windows, own=mine & own, future=np.repeat(answer[:, None], MAX_HORIZON, 1))
+    said = np.broadcast_to(np.array([0.3, 0.7], np.float32)[:, None, None, None], (2, count, MAX_HORIZON, 21))
+    right = np.column_stack([answer == np.float32(0.3), answer == np.float32(0.7)])
+    backtest = Backtest(
+        np.where(right == mine[:, None], 0.0, 0.1).astype(np.float32),
+        np.full(count, 20, np.float32),
+        np.ones(count, np.float32),
+    )
+    summary = summarise(windows.histories, LEVELS)
+    even = np.full((*GROUPS, 2), 0.5, np.float32)
+    prediction = Prediction(summary, said[0], even, backtest)
+    assert _learning_rate(even, said, prediction, windows) == rate
