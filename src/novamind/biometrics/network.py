@@ -1,7 +1,8 @@
 """The networks as they are trained: PyTorch modules, loops and export. Nothing here is needed to analyse.
 
-:class:`PairNetwork` is the amortised detector: it reads the engine's profiles of all pairs of one person, and weighs
-each pair in the light of the others (a set of pairs that share signals and symptoms; Zaheer et al. 2017, NeurIPS 30).
+:class:`PairNetwork`, of which the amortised detector is a committee, reads the engine's profiles of all pairs of one
+person, and weighs each pair in the light of the others (a set of pairs that share signals and symptoms; Zaheer et al.
+2017, NeurIPS 30).
 :class:`SeriesNetwork` is the network that the specification names: an encoder for each signal, a bidirectional LSTM and
 attention over the modalities, on the series themselves, without engine. Its measured power is in docs/biometrics.md.
 """
@@ -136,14 +137,14 @@ def train_pairs(
     return network.eval()
 
 
-def pair_log_odds(network: nn.Module, lessons: Sequence[Lesson]) -> NDArray[np.float64]:
+def pair_log_odds(network: Committee, lessons: Sequence[Lesson]) -> NDArray[np.float64]:
     """What the network says before calibration, all pairs of all lessons."""
     with torch.no_grad():
         parts = [network(*_batch([lesson])[:4]) for lesson in lessons]
     return torch.cat(parts).double().numpy()
 
 
-def export(network: nn.Module, path: Path) -> None:
+def export(network: Committee, path: Path) -> None:
     """Write the detector as one ONNX file with a free number of pairs."""
     pairs = torch.export.Dim("pairs", min=1)
     example = (torch.zeros(6, CHANNELS, 2 * REACH + 1), torch.zeros(6, len(FEATURES)), torch.eye(6), torch.eye(6))

@@ -30,7 +30,17 @@ _MONDAY = np.datetime64("2024-01-01T00", "h")
 
 @dataclass(frozen=True)
 class Preset:
-    """Sizes of a fit: persons to learn from, others (of another kind) to stop and calibrate on, networks, epochs."""
+    """Sizes of a fit.
+
+    Attributes
+    ----------
+    persons, other
+        Persons to learn from, and persons of another population to stop and calibrate on.
+    members, epochs
+        Networks of the detector, and epochs of each.
+    lstm_hidden, lstm_layers
+        Sizes of the specification's network.
+    """
 
     persons: int
     other: int
@@ -41,9 +51,9 @@ class Preset:
 
 
 PRESETS = {
-    "compact": Preset(1_500, 450, 5, 12, 24, 1),
-    "full": Preset(20_000, 2_000, 5, 30, 256, 3),
-    "smoke": Preset(3, 2, 2, 1, 4, 1),
+    "compact": Preset(1_500, 450, members=5, epochs=12, lstm_hidden=24, lstm_layers=1),
+    "full": Preset(20_000, 2_000, members=5, epochs=30, lstm_hidden=256, lstm_layers=3),
+    "smoke": Preset(3, 2, members=2, epochs=1, lstm_hidden=4, lstm_layers=1),
 }
 
 
@@ -179,8 +189,8 @@ def _train_detector(preset: Preset, seed: int, out: Path, workers: int, progress
     learn = [Lesson(*k) for k in lessons(WearableSettings(), 2 * seed, preset.persons, workers, progress)]
     other = [Lesson(*k) for k in lessons(OTHER_WEARABLES, 2 * seed + 1, preset.other, workers, progress)]
     half = len(other) // 2
-    members = range(preset.members)
-    fitted = Committee([train_pairs(learn, other[:half], preset.epochs, seed + k, progress) for k in members])
+    seeds = range(seed, seed + preset.members)
+    fitted = Committee([train_pairs(learn, other[:half], preset.epochs, each, progress) for each in seeds])
     evidence = np.concatenate([k.pairs.scalars[:, FEATURES.index("evidence")] for k in other]).astype(float)
     told = np.column_stack([pair_log_odds(fitted, other), evidence])
     label = np.concatenate([k.label for k in other])

@@ -248,7 +248,7 @@ class EffectModel:
         pay for.
         """
         each, shared = (self.basis.groups(by_covariate=fine) for fine in (True, False))
-        line = 1 + len(self.basis.knots)
+        line = 1 + len(self.basis.knots)  # the intercept and the linear part come first
         fits, score = [], []
         for effect in (shared, each, shared[:line], each[:line]):
             kept = slice(len(each) + len(effect))

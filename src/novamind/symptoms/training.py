@@ -398,11 +398,12 @@ def _learning_rate(weights: Array, members: Array, prediction: Prediction, outco
     summary, backtest = prediction.summary, prediction.backtest
     relative = backtest.loss / summary.spread[:, None]
     judges = outcomes.own | ~outcomes.own.any()
-    series = outcomes.series[judges]
+    said, future, series = members[:, judges], outcomes.future[judges], outcomes.series[judges]
+    record = summary.reports[judges], MAX_HORIZON, relative[judges], backtest.days[judges]
 
     def loss(rate: float) -> Array:
-        own = Stack(weights, rate).member_weights(summary.reports, MAX_HORIZON, relative, backtest.days)
-        return np.asarray(np.nanmean(crps(combine(members, own), outcomes.future), axis=1))[judges]
+        own = Stack(weights, rate).member_weights(*record)
+        return np.asarray(np.nanmean(crps(combine(said, own), future), axis=1))
 
     rates = (0.0, 0.1, 0.3, 1.0, 2.0, 4.0)
     losses = [loss(rate) for rate in rates]
