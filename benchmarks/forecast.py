@@ -271,10 +271,12 @@ def fitted(arguments: argparse.Namespace) -> Result | None:
     protocol = Protocol.of(arguments)
     if protocol is None:
         return None
-    frames, scales = [], {}
+    frames, scales, undated = [], {}, set()
     for history in protocol.rules.training(protocol.series):
         about = history.attrs
         symptom = f"{about['dataset']} {about['series']}"
+        if not about["real_dates"]:
+            undated.add(symptom)
         scales[symptom] = {
             "low": about["scale_min"],
             "high": about["scale_max"],
@@ -290,8 +292,8 @@ def fitted(arguments: argparse.Namespace) -> Result | None:
         (folder / "scales.json").write_text(json.dumps(scales))
         command = [str(Path(sys.executable).with_name("novamind")), "train", "symptoms"]
         command += ["--data", str(folder / "diaries.parquet"), "--scales", str(folder / "scales.json")]
-        # Some of the diaries carry day counts for dates.
-        command += ["--out", str(folder / "model"), "--undated"]
+        command += ["--out", str(folder / "model")]
+        command += [part for symptom in sorted(undated) for part in ("--undated", symptom)]
         subprocess.run(command, check=True)
         seconds = time.perf_counter() - started
         own = SymptomModel.load(folder / "model")

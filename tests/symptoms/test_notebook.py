@@ -298,13 +298,13 @@ class TestWhatComesBack:
         with pytest.raises(InsufficientDataError, match="no report in the last 364 days"):
             nm.symptoms.forecast(rows, scale=(0, 16))
 
-    def test_several_reports_a_day_are_averaged_and_have_no_steps(self) -> None:
+    def test_several_reports_a_day_are_averaged_and_have_the_steps_they_show(self) -> None:
         rows = one()
         evening = rows.with_columns(
             timestamp=pl.col("timestamp") + pl.duration(hours=20), value=(pl.col("value") + 1).clip(0, 16)
         )
         forecast = nm.symptoms.forecast(pl.concat([rows, evening]), scale=(0, 16), step=1)
-        assert forecast.scale.step is None
+        assert forecast.scale.step == 0.5
         np.testing.assert_allclose(
             forecast.history, (cohort()[0] + np.minimum(cohort()[0] + 1, 16))[-len(forecast.history) :] / 2
         )
@@ -325,7 +325,8 @@ class TestWhatComesBack:
 
     def test_levels_between_the_calibrated_ones_lie_between(self) -> None:
         levels = (0.03, 0.123, 0.5, 0.66, 0.97)
-        forecast = nm.symptoms.forecast(one(), quantile_levels=levels, scale=(0, 16))
+        between = one().with_columns(pl.col("value") + np.random.default_rng(0).normal(0, 0.01, one().height))
+        forecast = nm.symptoms.forecast(between, quantile_levels=levels, scale=(-1, 17))
         expected = [np.interp(levels, LEVELS, row) for row in forecast.continuous_quantiles]
         np.testing.assert_allclose(forecast.quantiles, expected)
 

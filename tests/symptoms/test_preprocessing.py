@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Histories, stack_right, windows
+from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Histories, known_steps, stack_right, windows
 
 
 def test_series_are_aligned_on_their_last_day() -> None:
@@ -82,3 +82,34 @@ def test_rows_are_a_subset() -> None:
     np.testing.assert_array_equal(chosen.values, [[0, 1], [4, 5]])
     np.testing.assert_array_equal(chosen.step, [0, 1])
     np.testing.assert_array_equal(chosen.weekday, [0, 2])
+
+
+@pytest.mark.parametrize("count", [2, 4, 12, 27, 50])
+@pytest.mark.parametrize("decimals", [2, 6])
+def test_a_record_shows_its_steps(count: int, decimals: int) -> None:
+    """Also when averages were written with two places, on a scale of ten."""
+    rng = np.random.default_rng(count)
+    values = (10 * rng.integers(0, count + 1, (30, 80)) / count).round(decimals).astype(np.float32) / 10
+    values[rng.random(values.shape) < 0.3] = np.nan
+    np.testing.assert_allclose(known_steps(values, np.zeros(30, np.float32)), 1 / count, rtol=1e-6)
+
+
+def test_a_step_that_is_told_stays() -> None:
+    values = np.tile(np.array([0, 0.25, 0.5, 0.75, 1], np.float32), (2, 8))
+    told = np.array([0.05, 0], np.float32)
+    np.testing.assert_allclose(known_steps(values, told), [0.05, 0.25])
+
+
+@pytest.mark.parametrize(
+    "answers", [[0.0], [0.5], [0.0, 1.0], [0.2, 0.4], list(np.linspace(0.013, 0.97, 40)), [0.1, 0.2, 0.3, 0.4142]]
+)
+def test_a_record_that_shows_no_steps_has_none(answers: list[float]) -> None:
+    values = np.tile(np.array([*answers, np.nan], np.float32), (1, 5))
+    assert known_steps(values, np.zeros(1, np.float32)) == 0
+
+
+def test_steps_are_read_from_the_days_before_the_origin() -> None:
+    reports = np.array([[0, 0.25, 0.5, 0.75, 0.3, 0.3]], np.float32)
+    early, late = (windows(reports, np.array([0]), np.zeros(1, np.float32), day, 1)[0] for day in (4, 5))
+    assert early.step == 0.25
+    assert late.step != 0.25

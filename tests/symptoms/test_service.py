@@ -138,7 +138,7 @@ def test_the_very_same_records_are_forecast_once(patient: pl.DataFrame) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"horizon": 13}, {"step": None}, {"scale": (0, 17)}, {"worse": "low"}, {"dated": False}]
+    "change", [{"horizon": 13}, {"step": 4}, {"scale": (0, 17)}, {"worse": "low"}, {"dated": False}]
 )
 def test_another_question_is_another_forecast(patient: pl.DataFrame, change: dict[str, Any]) -> None:
     model = Counting()

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from novamind.cohorts import OTHER_POPULATION, simulate
-from novamind.errors import InsufficientDataError
+from novamind.errors import InsufficientDataError, ValidationError
+from novamind.records import symptom_frame
 from novamind.symptoms import SymptomForecastingService
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.experts import GROUPS
@@ -22,6 +24,8 @@ from novamind.symptoms.training import (
     Diary,
     Windows,
     _learning_rate,
+    _table,
+    diaries,
     own_windows,
     simulated_windows,
     train,
@@ -181,6 +185,26 @@ def test_own_windows_end_where_their_outcomes_begin(part: int) -> None:
         assert days_of(future)[0] == origin
         assert len(days_of(future)) <= MAX_HORIZON
         assert weekday == (3 + origin) % 7
+
+
+def test_only_the_symptoms_named_have_no_weekdays() -> None:
+    rows = long_frame(cohort())
+    frame = symptom_frame(pl.concat([rows.with_columns(symptom=pl.lit(name)) for name in ("mood", "sleep")]))
+    scales = dict.fromkeys(("mood", "sleep"), (0, 16))
+    weekdays = [
+        {diary.weekday >= 0 for diary in diaries(frame, scales, undated=undated)}
+        for undated in ((), ["sleep"], ["mood", "sleep"])
+    ]
+    assert weekdays == [{True}, {True, False}, {False}]
+    with pytest.raises(ValidationError, match="no symptom anger: check --undated"):
+        diaries(frame, scales, undated=["anger", "mood"])
+
+
+def test_own_windows_weigh_as_much_as_simulated_ones() -> None:
+    drawn = simulated_windows(900, 0)
+    half = np.arange(len(drawn.histories)) % 2 == 0
+    for one, other in zip(_table(drawn, 0), _table(replace(drawn, own=half), 0), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_own_windows_without_dates_have_no_weekday() -> None:

@@ -128,7 +128,9 @@ def train_symptoms(
         Path | None,
         typer.Option(help='With --data: JSON of symptom to {"low": 0, "high": 10, "step": 1, "worse": "high"}.'),
     ] = None,
-    undated: Annotated[bool, typer.Option("--undated", help="With --data: its weekdays mean nothing.")] = False,
+    undated: Annotated[
+        list[str] | None, typer.Option(help="With --data: a symptom whose weekdays mean nothing; may be repeated.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit the symptom model on simulated persons, and on your own diaries if you give them.
@@ -139,7 +141,7 @@ def train_symptoms(
 
     if preset not in PRESETS:
         raise ValidationError(f"no preset of that name: choose {', '.join(PRESETS)}")
-    own = [] if data is None else diaries(_read(data), _scales(scales), dated=not undated)
+    own = [] if data is None else diaries(_read(data), _scales(scales), undated=undated or ())
     started = time.perf_counter()
 
     def progress(stage: str) -> None:

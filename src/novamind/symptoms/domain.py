@@ -1,7 +1,7 @@
 """What a symptom forecast is: scales, quantiles, trend, risk, reliability. Pure values and rules."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -28,7 +28,7 @@ class Scale:
         Smallest and largest value the instrument can give.
     step
         Distance between neighbouring values where only whole steps can occur (1 for PHQ-9), ``None`` for
-        continuous scales and averages.
+        continuous scales, and where it is not known.
     worse
         Which end of the scale means more suffering.
     """
@@ -55,6 +55,10 @@ class Scale:
     def unit_step(self) -> float:
         """The step as a share of the range; 0 for a continuous scale."""
         return 0.0 if self.step is None else self.step / self.range
+
+    def in_steps(self, count: int) -> "Scale":
+        """The same range in ``count`` steps."""
+        return replace(self, step=self.range / count)
 
     def to_unit(self, values: Floats) -> Floats:
         """Map onto 0 (best) to 1 (worst)."""

@@ -35,8 +35,8 @@ def forecast(
         The instrument's range ``(low, high)``, a :class:`Scale`, or a mapping of symptom to either. May be left out
         for symptoms named after a known instrument (``PHQ-9``, ``GAD-7`` ...).
     step
-        1 if only whole steps can occur; ``None`` for continuous scales and averages. Not used when the day's reports
-        are averaged (more than 1.3 a day).
+        1 if only whole steps can occur. ``None`` for continuous scales and averages: if all reports lie on steps
+        nevertheless, those are used. The same holds when the day's reports are averaged (more than 1.3 a day).
     worse
         Which end of the scale means more suffering.
     covariates

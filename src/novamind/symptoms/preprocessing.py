@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 #: Longest history that is looked at, in days; older reports are not used.
 LOOKBACK_DAYS = 364
+#: Finest scale whose steps a record can show, how many different answers it takes, and how far off a step, as a share
+#: of it, an answer may be written: averages are often rounded to two places.
+_MOST_STEPS, _FEWEST_ANSWERS, _OFF_STEP = 50, 3, 0.02
 
 Array = NDArray[np.float32]
 
@@ -93,6 +96,36 @@ def stack_right(series: list[Array]) -> Array:
     return out
 
 
+def known_steps(values: Array, told: Array) -> Array:
+    """Steps of the scales: those told, or else those that the answers given so far lie on.
+
+    The mean of three items from 1 to 5 moves by thirds, though nobody says so. A record shows its steps if it holds
+    enough different answers and all of them are multiples of one step; the largest such step is taken.
+
+    Parameters
+    ----------
+    values
+        ``(series, days)`` on the unit scale.
+    told
+        ``(series,)``, 0 where no step is.
+
+    Returns
+    -------
+    ndarray (series,)
+        On the unit scale; 0 where none is told or shown.
+    """
+    steps = told.copy()
+    ordered = np.sort(values, axis=1)
+    answers = 1 + (np.diff(ordered, axis=1) > 1 / (4 * _MOST_STEPS)).sum(1)
+    open_rows = np.flatnonzero((told == 0) & (answers >= _FEWEST_ANSWERS))
+    for count in range(_FEWEST_ANSWERS - 1, _MOST_STEPS + 1):
+        at = values[open_rows] * count
+        off = np.nanmax(np.abs(at - np.round(at)), axis=1, initial=0)
+        steps[open_rows[off <= _OFF_STEP]] = 1 / count
+        open_rows = open_rows[off > _OFF_STEP]
+    return steps
+
+
 def windows(
     reports: Array, weekday: NDArray[np.int64], step: Array, origin: int, horizon: int
 ) -> tuple[Histories, Array]:
@@ -113,8 +146,8 @@ def windows(
     future = np.full((len(reports), horizon), np.nan, dtype=np.float32)
     known = reports[:, origin : origin + horizon]
     future[:, : known.shape[1]] = known
-    start = max(0, origin - LOOKBACK_DAYS)
-    return Histories.untreated(reports[:, start:origin], step, (weekday + origin) % 7), future
+    values = reports[:, max(0, origin - LOOKBACK_DAYS) : origin]
+    return Histories.untreated(values, known_steps(values, step), (weekday + origin) % 7), future
 
 
 def told_treatment(treatment_day: NDArray[np.int64], origin: int, rng: np.random.Generator) -> Array:

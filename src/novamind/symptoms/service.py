@@ -20,13 +20,13 @@ from novamind.symptoms.covariates import TREATMENT_START, covariates_of, signal_
 from novamind.symptoms.domain import LEVELS, Floats, Scale
 from novamind.symptoms.instruments import Instrument, recognise
 from novamind.symptoms.model import Prediction, SymptomModel
-from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Histories, stack_right
+from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Histories, known_steps, stack_right
 from novamind.symptoms.results import Forecast, Forecasts, Series
 from novamind.timeline import daily_grid
 
 SHIPPED = Path(__file__).parent / "weights"
 MIN_REPORTS = 4
-#: Above this mean number of reports a day the day's mean is forecast, which has no steps.
+#: Above this mean number of reports a day the day's mean is forecast, which has other steps than a report, or none.
 _SINGLE_REPORT = 1.3
 
 Scales = Scale | tuple[float, float] | Mapping[str, Scale | tuple[float, float]] | None
@@ -80,9 +80,14 @@ class SymptomForecastingService:
         if not series:
             reasons = sorted(set(skipped.values()))
             raise InsufficientDataError(f"nothing to forecast: {'; '.join(reasons)}")
+        values = stack_right([s.scale.to_unit(s.values).astype(np.float32) for s in series])
+        told = np.array([s.scale.unit_step for s in series], np.float32)
+        known = known_steps(values, told)
+        for i in np.flatnonzero(known != told):
+            series[i] = replace(series[i], scale=series[i].scale.in_steps(round(1 / known[i])))
         records = Histories.untreated(
-            values=stack_right([s.scale.to_unit(s.values).astype(np.float32) for s in series]),
-            step=np.array([s.scale.unit_step for s in series], np.float32),
+            values=values,
+            step=known,
             weekday=np.array([weekday_of(s.days[-1] + 1) if dated else -1 for s in series]),
         )
         if covariates is None:
@@ -216,7 +221,7 @@ def prepare(
             skipped[key] = f"no report in the last {LOOKBACK_DAYS} days of the record"
             continue
         if mean_count > _SINGLE_REPORT:
-            scale = Scale(scale.low, scale.high, None, scale.worse)
+            scale = replace(scale, step=None)
         calendar = grid.first_day[i] + np.arange(len(values))
         series.append(Series(key, scale, known, calendar, values, mean_count))
     return series, skipped

@@ -8,7 +8,7 @@ part weighs, calibrates and measures.
 """
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novamind.cohorts import OTHER_POPULATION, CohortSettings, simulate
-from novamind.errors import InsufficientDataError, ServiceUnavailableError
+from novamind.errors import InsufficientDataError, ServiceUnavailableError, ValidationError
 from novamind.records.frames import LongFrame
 from novamind.symptoms import conformal
 from novamind.symptoms.boosting import KNOTS, BoostedQuantiles, fit_booster
@@ -116,14 +116,30 @@ class Windows:
         return Windows(self.histories.rows(index), self.future[index], self.series[index], self.own[index])
 
 
-def diaries(frame: LongFrame, scale: Scales, *, dated: bool = True) -> list[Diary]:
-    """The series of a long frame that are long enough to learn from; ``scale`` as in ``forecast_many``."""
+def diaries(frame: LongFrame, scale: Scales, *, undated: Collection[str] = ()) -> list[Diary]:
+    """The series of a long frame that are long enough to learn from.
+
+    Parameters
+    ----------
+    scale
+        As in ``forecast_many``.
+    undated
+        Symptoms whose timestamps only count days, so that their weekdays mean nothing.
+
+    Raises
+    ------
+    ValidationError
+        If a name in ``undated`` is that of no symptom in the frame.
+    """
+    unknown = set(undated) - {key.name for key in frame.series}
+    if unknown:
+        raise ValidationError(f"the diaries hold no symptom {', '.join(sorted(unknown))}: check --undated")
     series, _ = prepare(frame, scales_of(frame, scale, None, "high"))
     return [
         Diary(
             s.scale.to_unit(s.values).astype(np.float32),
             s.scale.unit_step,
-            weekday_of(s.days[0]) if dated else -1,
+            -1 if s.key.name in undated else weekday_of(s.days[0]),
         )
         for s in series
     ]
@@ -333,7 +349,11 @@ def _usable(w: Windows) -> Windows:
 
 
 def _table(w: Windows, seed: int, days_each: int = 3) -> tuple[Array, Array, Array]:
-    """Rows for the trees: each window at some horizons; the user's own windows weigh as much as all simulated."""
+    """Rows for the trees: each window at some horizons.
+
+    The user's own windows weigh no more than simulated ones: they are of few persons, whom the trees would learn by
+    heart.
+    """
     rng = np.random.default_rng([seed, 4])
     summary = summarise(w.histories, LEVELS)
     rows = np.repeat(np.arange(len(w.histories)), days_each)
@@ -346,11 +366,7 @@ def _table(w: Windows, seed: int, days_each: int = 3) -> tuple[Array, Array, Arr
         at = horizon == day
         features[at] = summary.per_day(np.array([day]))[rows[at], 0]
     spread = summary.spread[rows]
-    weight = spread.copy()
-    own = w.own[rows]
-    if own.any():
-        weight[own] *= weight[~own].sum() / weight[own].sum()
-    return features, (outcome - summary.level[rows]) / spread, weight / weight.mean()
+    return features, (outcome - summary.level[rows]) / spread, spread / spread.mean()
 
 
 def _tuned(
