@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from novamind.symptoms.conformal import ENDS, Calibration, fit, own_scale
+from novamind.symptoms.conformal import ENDS, KINDS, Calibration, fit, own_scale
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.features import Summary, summarise
 from novamind.symptoms.preprocessing import Histories
 
 HORIZON = 30
 UNCHANGED = Calibration.of_own_errors()
-FINE, COARSE = 0.0, 0.25
+CONTINUOUS, FINE, COARSE = 0.0, 0.04, 0.25
 
 
-def people(reports: np.ndarray, step: float = FINE) -> Summary:
+def people(reports: np.ndarray, step: float = CONTINUOUS) -> Summary:
     """Records of so many reports each."""
     values = np.where(np.arange(100) >= 100 - reports[:, None], 0.5, np.nan).astype(np.float32)
     return summarise(
@@ -70,10 +70,11 @@ def test_what_is_stated_is_restored(stated: float) -> None:
 
 
 def test_each_kind_of_scale_has_its_own_calibration() -> None:
-    fine, coarse = cohort(2500, 0.7, seed=2), cohort(2500, 1.4, seed=3)
-    joined = Summary.join([people(fine[2].reports), people(coarse[2].reports, 0.125)])
-    width = found(np.concatenate([fine[0], coarse[0]]), np.concatenate([fine[1], coarse[1]]), joined).width
-    assert width == pytest.approx([1 / 0.7, 1 / 1.4], abs=0.06)
+    each = [cohort(2500, stated, seed=2 + i) for i, stated in enumerate((0.7, 1.0, 1.4))]
+    steps = (CONTINUOUS, FINE, 0.125)
+    joined = Summary.join([people(c[2].reports, step) for c, step in zip(each, steps, strict=True)])
+    width = found(np.concatenate([c[0] for c in each]), np.concatenate([c[1] for c in each]), joined).width
+    assert width == pytest.approx([1 / 0.7, 1, 1 / 1.4], abs=0.06)
 
 
 def test_skewed_errors_get_skewed_intervals() -> None:
@@ -125,7 +126,7 @@ def test_narrowing_stops_where_it_costs_accuracy() -> None:
 def test_only_the_ends_of_intervals_move() -> None:
     """The other quantiles stay, or are where the end beside them went."""
     quantiles, _, persons = cohort(4000, 1.5, seed=11)
-    narrower = replace(UNCHANGED, levels=np.tile(np.array([0.06, 0.2, 0.8, 0.94], np.float32), (2, 1)))
+    narrower = replace(UNCHANGED, levels=np.tile(np.array([0.06, 0.2, 0.8, 0.94], np.float32), (KINDS, 1)))
     calibrated = alone(quantiles, persons, narrower)
     ends = calibrated[..., ENDS]
     assert np.mean(ends[..., 1] > quantiles[..., 2] + 1e-6) > 0.9
@@ -151,7 +152,7 @@ def test_calibrated_quantiles_are_ordered_and_on_the_scale() -> None:
     rng = np.random.default_rng(6)
     quantiles, _, persons = cohort(300, 6.0, seed=6)
     quantiles = np.clip(quantiles, 0, 1)
-    levels = np.sort(rng.uniform(0.025, 0.975, (2, 4)).astype(np.float32))
+    levels = np.sort(rng.uniform(0.025, 0.975, (KINDS, 4)).astype(np.float32))
     ratio, days = (rng.uniform(0, 30, 300).astype(np.float32) for _ in range(2))
     calibrated = Calibration(UNCHANGED.width, levels, 10.0).apply(quantiles, persons, ratio, days)
     assert (np.diff(calibrated, axis=-1) >= 0).all()

@@ -26,6 +26,8 @@ from novamind.symptoms.preprocessing import Array
 _MEDIAN = len(LEVELS) // 2
 #: Steps at least this large, as a share of the range, are coarse: eight or fewer possible answers.
 COARSE_STEP = 0.12
+#: Kinds of scale that are calibrated each on its own: continuous, in fine steps, in coarse ones.
+KINDS = 3
 #: The levels that end the intervals whose coverage is stated, of 95 and of 80 %.
 ENDS = np.flatnonzero(np.isin(LEVELS.round(3), (0.025, 0.1, 0.9, 0.975)))
 #: By how much narrowing may raise the pinball loss of an interval's end. On fine scales it costs a hundredth, on coarse
@@ -61,9 +63,9 @@ class Calibration:
     Attributes
     ----------
     width
-        ``(2,)`` factor on the distances from the median, on fine and on coarse scales.
+        ``(KINDS,)`` factor on the distances from the median.
     levels
-        ``(2, 4)``: where the ends of the stated intervals are read, on fine and on coarse scales.
+        ``(KINDS, 4)``: where the ends of the stated intervals are read.
     own_days
         Number of the person's own past days at which their errors weigh as much as the cohort's.
     """
@@ -75,13 +77,13 @@ class Calibration:
     @classmethod
     def of_own_errors(cls, own_days: float = np.inf) -> "Calibration":
         """No cohort's: only the person's own errors count, and by default nothing."""
-        return cls(np.ones(2, np.float32), np.tile(LEVELS[ENDS].astype(np.float32), (2, 1)), own_days)
+        return cls(np.ones(KINDS, np.float32), np.tile(LEVELS[ENDS].astype(np.float32), (KINDS, 1)), own_days)
 
     def apply(self, quantiles: Array, summary: Summary, ratio: Array, days: Array) -> Array:
         """Calibrated quantiles ``(series, horizon, 21)``; ``ratio`` and ``days`` from :func:`own_scale`."""
         trust = days / (days + self.own_days)
         personal = np.clip(trust * ratio + (1 - trust), 0.5, 2.0)
-        kind = is_coarse(summary.histories.step).astype(int)
+        kind = kind_of(summary.histories.step)
         return _with_ends(_wider(quantiles, (self.width[kind] * personal)[:, None, None]), self.levels[kind, None])
 
 
@@ -107,10 +109,9 @@ def _with_ends(quantiles: Array, levels: Array) -> Array:
     return out
 
 
-def is_coarse(step: Array) -> NDArray[np.bool_]:
-    """Where a scale has few possible answers."""
-    out: NDArray[np.bool_] = step >= COARSE_STEP
-    return out
+def kind_of(step: Array) -> NDArray[np.int64]:
+    """Index of the kind of each scale."""
+    return (step > 0).astype(np.int64) + (step >= COARSE_STEP)
 
 
 def fit(quantiles: Array, outcome: Array, summary: Summary, own_days: float) -> Calibration:
@@ -121,11 +122,11 @@ def fit(quantiles: Array, outcome: Array, summary: Summary, own_days: float) -> 
     quantiles, outcome
         ``(series, horizon, 21)``, scaled by each person's own errors (``own_days``), and ``(series, horizon)``.
     """
-    coarse = is_coarse(summary.histories.step)[:, None]
+    kinds = kind_of(summary.histories.step)[:, None]
     steps = np.broadcast_to(summary.histories.step[:, None], outcome.shape)
     out = Calibration.of_own_errors(own_days)
-    for kind, kinds in enumerate((~coarse, coarse)):
-        known = np.isfinite(outcome) & kinds
+    for kind in range(KINDS):
+        known = np.isfinite(outcome) & (kinds == kind)
         if known.sum() < _ENOUGH:
             continue
         said, y = quantiles[known], outcome[known]

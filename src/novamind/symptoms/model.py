@@ -14,7 +14,7 @@ import numpy as np
 from novamind.errors import ModelInferenceError
 from novamind.infrastructure.manifest import check_files, digest
 from novamind.symptoms.boosting import BoostedQuantiles
-from novamind.symptoms.conformal import ENDS, Calibration, own_scale
+from novamind.symptoms.conformal import ENDS, KINDS, Calibration, own_scale
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import Stack, combine, crps
 from novamind.symptoms.experts import GROUPS, Expert
@@ -239,8 +239,8 @@ class SymptomModel:
             members=members,
             stack=Stack(array(parts["weights"], *GROUPS, len(members)), float(parts["learning_rate"])),
             calibration=Calibration(
-                array(parts["width"], 2),
-                array(parts["levels"], 2, len(ENDS)),
+                array(parts["width"], KINDS),
+                array(parts["levels"], KINDS, len(ENDS)),
                 float(parts["own_days"]),
             ),
             version=f"{manifest['name']}-{whole[:8]}",
