@@ -25,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -253,11 +254,15 @@ def members(arguments: argparse.Namespace) -> Result | None:
         say(f"  {name}")
         quantiles, _ = protocol.zero_shot(SymptomForecastingService(model).forecast)
         losses.append(protocol.losses(name, quantiles))
+    only_told = "steps not read from the record"
+    with patch("novamind.symptoms.service.known_steps", lambda _values, told: told):
+        quantiles, _ = protocol.zero_shot(SymptomForecastingService(shipped).forecast)
+    losses.append(protocol.losses(only_told, quantiles))
     every = pd.concat(losses, ignore_index=True)
     return {
         "model_version": shipped.version,
         "means": protocol.means(every).to_dict("records"),
-        "paired": {name: protocol.compare.cmp(every, name, OURS) for name in variants},
+        "paired": {name: protocol.compare.cmp(every, name, OURS) for name in (*variants, only_told)},
     }
 
 
@@ -618,7 +623,8 @@ def calibration(_arguments: argparse.Namespace) -> Result:
     everyone = np.ones(len(kept), bool)
     add("everyone", "days 1–14", everyone)
     reports = np.isfinite(history).sum(1)
-    step, since_shift = cohort.step[kept], origin[kept] - cohort.shift_day[kept]
+    step = np.array([s.scale.unit_step for s in forecasts.series])  # told, or shown by the record
+    since_shift = origin[kept] - cohort.shift_day[kept]
     since_treatment = np.where(cohort.treatment_day[kept] < 0, -999, origin[kept] - cohort.treatment_day[kept])
     shifted = cohort.shift_day[kept] >= 0
     inf = np.inf
@@ -663,9 +669,9 @@ def calibration(_arguments: argparse.Namespace) -> Result:
         add("reliability", level, grade == level)
     # Where every report is the same the grade is medium, as the variation is not known, and the error small.
     add("reliability", "medium, reports differ", (grade == "medium") & (np.nanstd(history, axis=1) > 0))
-    add("scale", f"coarse: steps above {100 * COARSE_STEP:.0f} %", step > COARSE_STEP)
-    add("scale", "fine steps", (step > 0) & (step <= COARSE_STEP))
-    add("scale", "continuous or steps unknown", step == 0)
+    add("scale", f"coarse: steps of {100 * COARSE_STEP:.0f} % and more", step >= COARSE_STEP)
+    add("scale", "fine steps", (step > 0) & (step < COARSE_STEP))
+    add("scale", "continuous, or steps neither told nor shown", step == 0)
     add("abrupt shift", "none in the record or ahead", ~shifted)
     add("abrupt shift", "in the last 14 days", shifted & (since_shift > 0) & (since_shift <= 14))
     add("abrupt shift", "in the 14 days to come", shifted & (since_shift <= 0) & (since_shift > -14))

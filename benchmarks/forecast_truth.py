@@ -28,6 +28,7 @@ from novamind.symptoms import Scale
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import crps
 from novamind.symptoms.interpolation import on_steps
+from novamind.symptoms.preprocessing import known_steps
 
 RESULTS = Path(__file__).resolve().parent / "results" / "forecast_truth.json"
 SEED = 20_271
@@ -72,8 +73,9 @@ def oracle() -> dict[str, Any]:
     outcome = cohort.reports[kept, HISTORY:]
     ours, version = _forecast(cohort, kept)
     known = oracle_quantiles(cohort)[kept]
-    step = cohort.step[kept, None, None]
-    theirs = np.clip(on_steps(known.astype(np.float32), step), 0, 1)
+    # The oracle, too, knows steps only where they are told or shown.
+    step = known_steps(cohort.reports[kept, :HISTORY], cohort.step[kept])
+    theirs = np.clip(on_steps(known.astype(np.float32), step[:, None, None]), 0, 1)
     loss = {name: crps(q.astype(np.float32), outcome) for name, q in (("ours", ours), ("oracle", theirs))}
     reported = seen[kept].sum(1)
     rows = []
