@@ -121,8 +121,9 @@ class Forecasts:
     def frame(self) -> Any:
         """As :attr:`Forecast.frame`, for all series."""
         levels = np.append(self.quantile_levels, 0.5)
-        each = zip(self.series, self.continuous_quantiles, strict=True)
-        values = np.stack([series.scale.snap(at_levels(quantiles, levels)) for series, quantiles in each])
+        values = at_levels(self.continuous_quantiles, levels)
+        for series, of_one in zip(self.series, values, strict=True):
+            of_one[:] = series.scale.snap(of_one)
         days = np.stack([_ahead(s.days, values.shape[1]) for s in self.series])
         columns = _columns([s.key for s in self.series], days, values[..., :-1], values[..., -1], self.quantile_levels)
         return native_frame(columns, self.backend)
