@@ -559,7 +559,7 @@ def calibration(_arguments: argparse.Namespace) -> Result:
     import novamind as nm
     from novamind.cohorts import OTHER_POPULATION
     from novamind.symptoms import Scale
-    from novamind.symptoms.conformal import COARSE_STEP
+    from novamind.symptoms.conformal import COARSE_STEP, KINDS, kind_of
     from novamind.symptoms.domain import LEVELS
     from novamind.symptoms.ensemble import crps
     from novamind.symptoms.reliability import reliability
@@ -669,9 +669,13 @@ def calibration(_arguments: argparse.Namespace) -> Result:
         add("reliability", level, grade == level)
     # Where every report is the same the grade is medium, as the variation is not known, and the error small.
     add("reliability", "medium, reports differ", (grade == "medium") & (np.nanstd(history, axis=1) > 0))
-    add("scale", f"coarse: steps of {100 * COARSE_STEP:.0f} % and more", step >= COARSE_STEP)
-    add("scale", "fine steps", (step > 0) & (step < COARSE_STEP))
-    add("scale", "continuous, or steps neither told nor shown", step == 0)
+    kinds = (
+        "continuous, or steps neither told nor shown",
+        "fine steps",
+        f"coarse: steps of {100 * COARSE_STEP:.0f} % and more",
+    )
+    for kind in reversed(range(KINDS)):
+        add("scale", kinds[kind], kind_of(step) == kind)
     add("abrupt shift", "none in the record or ahead", ~shifted)
     add("abrupt shift", "in the last 14 days", shifted & (since_shift > 0) & (since_shift <= 14))
     add("abrupt shift", "in the 14 days to come", shifted & (since_shift <= 0) & (since_shift > -14))
