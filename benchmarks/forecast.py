@@ -22,6 +22,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -559,7 +560,7 @@ def calibration(_arguments: argparse.Namespace) -> Result:
     import novamind as nm
     from novamind.cohorts import OTHER_POPULATION
     from novamind.symptoms import Scale
-    from novamind.symptoms.conformal import COARSE_STEP, KINDS, kind_of
+    from novamind.symptoms.conformal import COARSENESS_GROUPS, coarseness
     from novamind.symptoms.domain import LEVELS
     from novamind.symptoms.ensemble import crps
     from novamind.symptoms.reliability import reliability
@@ -623,7 +624,6 @@ def calibration(_arguments: argparse.Namespace) -> Result:
     everyone = np.ones(len(kept), bool)
     add("everyone", "days 1–14", everyone)
     reports = np.isfinite(history).sum(1)
-    step = np.array([s.scale.unit_step for s in forecasts.series])  # told, or shown by the record
     since_shift = origin[kept] - cohort.shift_day[kept]
     since_treatment = np.where(cohort.treatment_day[kept] < 0, -999, origin[kept] - cohort.treatment_day[kept])
     shifted = cohort.shift_day[kept] >= 0
@@ -669,13 +669,13 @@ def calibration(_arguments: argparse.Namespace) -> Result:
         add("reliability", level, grade == level)
     # Where every report is the same the grade is medium, as the variation is not known, and the error small.
     add("reliability", "medium, reports differ", (grade == "medium") & (np.nanstd(history, axis=1) > 0))
-    kinds = (
-        "continuous, or steps neither told nor shown",
-        "fine steps",
-        f"coarse: steps of {100 * COARSE_STEP:.0f} % and more",
-    )
-    for kind in reversed(range(KINDS)):
-        add("scale", kinds[kind], kind_of(step) == kind)
+    coarse = coarseness(forecasts.prediction.summary)  # of steps told, or shown by the record
+    for group, (low, high) in {
+        "continuous, or neither told nor shown": (-inf, 0),
+        **{f"{low:g}–{high:g} of the person's spread": (low, high) for low, high in pairwise(COARSENESS_GROUPS)},
+        f"over {COARSENESS_GROUPS[-1]:g}": (COARSENESS_GROUPS[-1], inf),
+    }.items():
+        add("steps", group, (coarse > low) & (coarse <= high))
     add("abrupt shift", "none in the record or ahead", ~shifted)
     add("abrupt shift", "in the last 14 days", shifted & (since_shift > 0) & (since_shift <= 14))
     add("abrupt shift", "in the 14 days to come", shifted & (since_shift <= 0) & (since_shift > -14))

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from novamind.symptoms.conformal import ENDS, KINDS, Calibration, fit, own_scale
+from novamind.symptoms.conformal import COARSENESS_GROUPS, ENDS, KINDS, Calibration, coarseness, fit, own_scale
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.features import Summary, summarise
 from novamind.symptoms.preprocessing import Histories
 
 HORIZON = 30
 UNCHANGED = Calibration.of_own_errors()
-CONTINUOUS, FINE, COARSE = 0.0, 0.04, 0.25
+CONTINUOUS, COARSE = 0.0, 0.25
 
 
 def people(reports: np.ndarray, step: float = CONTINUOUS) -> Summary:
@@ -70,11 +70,52 @@ def test_what_is_stated_is_restored(stated: float) -> None:
 
 
 def test_each_kind_of_scale_has_its_own_calibration() -> None:
-    each = [cohort(2500, stated, seed=2 + i) for i, stated in enumerate((0.7, 1.0, 1.4))]
-    steps = (CONTINUOUS, FINE, 0.125)
-    joined = Summary.join([people(c[2].reports, step) for c, step in zip(each, steps, strict=True)])
+    stated = (0.7, 0.8, 1.0, 1.25, 1.4)
+    each = [cohort(1000, width, seed=2 + i) for i, width in enumerate(stated)]
+    spread = people(np.array([50])).spread.item()
+    sizes = spread * np.array([0, *(COARSENESS_GROUPS[:-1] + COARSENESS_GROUPS[1:]) / 2, 3])
+    joined = Summary.join([people(np.full(1000, 50), size) for size in sizes])
     width = found(np.concatenate([c[0] for c in each]), np.concatenate([c[1] for c in each]), joined).width
-    assert width == pytest.approx([1 / 0.7, 1, 1 / 1.4], abs=0.06)
+    assert width == pytest.approx(1 / np.array(stated), abs=0.06)
+
+
+def test_calibration_glides_from_one_kind_of_scale_to_the_next() -> None:
+    """A spread or a step that is a little larger moves an end a little; nothing jumps at the end of a group."""
+    calibration = replace(UNCHANGED, width=np.array([1, 1.2, 0.8, 1.3, 0.7], np.float32))
+    quantiles, _, _ = cohort(1, 1.0, seed=13)
+    spread = people(np.array([50])).spread.item()
+    steps = spread * np.linspace(0, 4, 401)
+    widths = [
+        float(np.ptp(alone(quantiles, people(np.array([50]), step), calibration)[0, 0, [2, 18]])) for step in steps
+    ]
+    ratio = np.array(widths) / widths[0]
+    assert np.abs(np.diff(ratio)).max() < 0.02
+    assert ratio[[25, 60, 120, 250, 400]] == pytest.approx([1.2, 0.8, 1.3, 0.7, 0.7], abs=0.01)
+
+
+def test_the_same_steps_are_finer_for_someone_who_uses_many_of_them() -> None:
+    """Rounding widens the intervals of somebody still far more than those of somebody lively; each is put right."""
+    step, persons, rng = np.float32(1 / 12), 3000, np.random.default_rng(14)
+    deviation = np.where(np.arange(persons) % 2 == 0, 0.03, 0.2)[:, None]
+    centre = rng.uniform(0.4, 0.6, (persons, 1))
+
+    def lived(days: int) -> np.ndarray:
+        severity = centre + deviation * rng.standard_normal((persons, days))
+        return (np.clip(np.round(severity / step), 0, 12) * step).astype(np.float32)
+
+    histories = Histories.untreated(lived(60), np.full(persons, step), np.zeros(persons, int))
+    summary = summarise(histories, LEVELS)
+    quantiles = np.clip(centre[..., None] + deviation[..., None] * norm.ppf(LEVELS), 0, 1).astype(np.float32)
+    quantiles = np.repeat(quantiles, HORIZON, axis=1)
+    calibration = found(quantiles, lived(HORIZON), summary)
+    answers = np.round(alone(quantiles, summary, calibration) / step) * step
+    came = lived(HORIZON)
+    inside = ((came > answers[..., 2] - 1e-6) & (came < answers[..., 18] + 1e-6)).mean(1)
+    lively = deviation[:, 0] > 0.1
+    assert coarseness(summary)[lively].max() < coarseness(summary)[~lively].min()
+    # Calibrated as one, the lively would be covered less than stated (.79) and the still far more (.94).
+    assert 0.8 <= inside[lively].mean() < 0.82
+    assert 0.8 <= inside[~lively].mean() < 0.92
 
 
 def test_skewed_errors_get_skewed_intervals() -> None:

@@ -175,9 +175,9 @@ class TestOnlineWeights:
         assert (weights >= 0).all()
 
 
-def test_a_fifth_of_the_weight_is_shared_evenly() -> None:
+def test_a_twentieth_of_the_weight_is_shared_evenly() -> None:
     shared = share_evenly(np.array([[[1.0, 0.0, 0.0, 0.0]]], np.float32))
-    np.testing.assert_allclose(shared, [[[0.85, 0.05, 0.05, 0.05]]], atol=1e-6)
+    np.testing.assert_allclose(shared, [[[0.9625, 0.0125, 0.0125, 0.0125]]], atol=1e-6)
 
 
 def test_a_group_without_outcomes_gets_usable_weights() -> None:

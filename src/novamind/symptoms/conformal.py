@@ -5,7 +5,7 @@ nothing else was fitted on. Then the ends of the stated intervals are read at ot
 the innermost ones that still have the stated share of the cohort's outcomes on their inner side (distributional
 conformal prediction: Chernozhukov, Wuthrich & Zhu 2021, PNAS 118:e2107794118). The other quantiles stay where they are,
 or at those ends. On a scale in steps a quantile is an answer, and an interval that holds its ends covers more than is
-stated; it is narrowed as far as that costs little accuracy.
+stated, the more the fewer answers a person's reports spread over; it is narrowed as far as that costs little accuracy.
 
 Before that, a person's own past errors widen or narrow all of that person's intervals (in the spirit of adaptive
 conformal inference: Gibbs & Candes 2021, NeurIPS 34), shrunk towards 1 by how few they are.
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import crps
@@ -24,16 +23,16 @@ from novamind.symptoms.interpolation import interpolate, on_ends, on_steps, plac
 from novamind.symptoms.preprocessing import Array
 
 _MEDIAN = len(LEVELS) // 2
-#: Steps at least this large, as a share of the range, are coarse: eight or fewer possible answers.
-COARSE_STEP = 0.12
-#: Kinds of scale that are calibrated each on its own: continuous, in fine steps, in coarse ones.
-KINDS = 3
+#: Upper ends of the groups of :func:`coarseness` that are calibrated each on its own, the first of them without steps.
+COARSENESS_GROUPS = np.array([0.0, 0.4, 0.9, 1.8])
+#: How many of them there are; what is coarser than the last end is a group of its own.
+KINDS = len(COARSENESS_GROUPS) + 1
+#: The middle of each group, where its values hold; between the middles they glide, so that no forecast jumps.
+_COARSENESS_MIDDLES = np.array([0, 0.25, 0.6, 1.2, 2.5])
 #: The levels that end the intervals whose coverage is stated, of 95 and of 80 %.
 ENDS = np.flatnonzero(np.isin(LEVELS.round(3), (0.025, 0.1, 0.9, 0.975)))
-#: By how much narrowing may raise the pinball loss of an interval's end, by kind of scale. Done in full it would cost a
-#: hundredth on continuous scales, a fifteenth in fine steps and a third in coarse ones. Real diaries in fine steps were
-#: covered too little (down to .76 for .8) where it was done in full.
-_DEAREST = (0.025, 0.025, 0.2)
+#: By how much narrowing may raise the pinball loss of an interval's end.
+_DEAREST = 0.2
 _WIDTHS = [percent / 100 for percent in range(50, 205, 5)]
 #: Fewer outcomes than this calibrate nothing.
 _ENOUGH = 200
@@ -64,9 +63,9 @@ class Calibration:
     Attributes
     ----------
     width
-        ``(KINDS,)`` factor on the distances from the median.
+        ``(KINDS,)`` factor on the distances from the median, by :func:`coarseness`.
     levels
-        ``(KINDS, 4)``: where the ends of the stated intervals are read.
+        ``(KINDS, 4)``: where the ends of the stated intervals are read, by the same.
     own_days
         Number of the person's own past days at which their errors weigh as much as the cohort's.
     """
@@ -84,8 +83,10 @@ class Calibration:
         """Calibrated quantiles ``(series, horizon, 21)``; ``ratio`` and ``days`` from :func:`own_scale`."""
         trust = days / (days + self.own_days)
         personal = np.clip(trust * ratio + (1 - trust), 0.5, 2.0)
-        kind = kind_of(summary.histories.step)
-        return _with_ends(_wider(quantiles, (self.width[kind] * personal)[:, None, None]), self.levels[kind, None])
+        coarse = coarseness(summary)
+        width = interpolate(self.width, _COARSENESS_MIDDLES, coarse, 0)
+        levels = interpolate(self.levels, _COARSENESS_MIDDLES, coarse, 0)
+        return _with_ends(_wider(quantiles, (width * personal)[:, None, None]), levels[:, None])
 
 
 def _wider(quantiles: Array, factor: Array | float) -> Array:
@@ -110,9 +111,10 @@ def _with_ends(quantiles: Array, levels: Array) -> Array:
     return out
 
 
-def kind_of(step: Array) -> NDArray[np.int64]:
-    """Index of the kind of each scale."""
-    return (step > 0).astype(np.int64) + (step >= COARSE_STEP)
+def coarseness(summary: Summary) -> Array:
+    """How coarse a scale is for a person: its step in units of the person's spread, ``(series,)``; 0 without steps."""
+    out: Array = summary.histories.step / summary.spread
+    return out
 
 
 def fit(quantiles: Array, outcome: Array, summary: Summary, own_days: float) -> Calibration:
@@ -123,7 +125,7 @@ def fit(quantiles: Array, outcome: Array, summary: Summary, own_days: float) -> 
     quantiles, outcome
         ``(series, horizon, 21)``, scaled by each person's own errors (``own_days``), and ``(series, horizon)``.
     """
-    kinds = kind_of(summary.histories.step)[:, None]
+    kinds = np.searchsorted(COARSENESS_GROUPS, coarseness(summary))[:, None]
     steps = np.broadcast_to(summary.histories.step[:, None], outcome.shape)
     out = Calibration.of_own_errors(own_days)
     for kind in range(KINDS):
@@ -134,13 +136,13 @@ def fit(quantiles: Array, outcome: Array, summary: Summary, own_days: float) -> 
         width = min(_WIDTHS, key=lambda tried: float(crps(_wider(said, tried), y).mean()))
         out.width[kind] = width
         q = _wider(said, width)
-        low95, low80, high80, high95 = (_innermost(q, y, steps[known], int(i), _DEAREST[kind]) for i in ENDS)
+        low95, low80, high80, high95 = (_innermost(q, y, steps[known], int(i)) for i in ENDS)
         # The wider interval holds the narrower one.
         out.levels[kind] = min(low95, low80), low80, high80, max(high80, high95)
     return out
 
 
-def _innermost(quantiles: Array, outcome: Array, step: Array, i: int, dearest: float) -> float:
+def _innermost(quantiles: Array, outcome: Array, step: Array, i: int) -> float:
     level = float(LEVELS[i])
     outwards = -1 if level < 0.5 else 1
     # Where the end is the median's own answer already, there is nothing to narrow.
@@ -156,7 +158,7 @@ def _innermost(quantiles: Array, outcome: Array, step: Array, i: int, dearest: f
         return float(np.maximum(level * (outcome - end), (level - 1) * (outcome - end)).mean())
 
     found = outermost = float(LEVELS[0] if level < 0.5 else LEVELS[-1])
-    limit = (1 + dearest) * loss(end(level))
+    limit = (1 + _DEAREST) * loss(end(level))
     for at in np.arange(outermost, 0.5, -0.005 * outwards):
         there = end(at)
         inside = ((outcome - there) * outwards <= 1e-6).mean() >= max(level, 1 - level)

@@ -19,7 +19,7 @@ from novamind.symptoms.preprocessing import Array
 #: Outcomes per group that the weights are found on, and the step of the exponentiated gradient.
 _ROWS = 6000
 _RATE = 200
-_EVEN_SHARE = 0.2
+_EVEN_SHARE = 0.05
 _PINBALL_LEVELS = LEVELS[1:-1].astype(np.float32)
 
 
@@ -122,7 +122,7 @@ def fit_weights(quantiles: Array, outcome: Array, reports: Array, steps: int = 6
 
 
 def share_evenly(weights: Array) -> Array:
-    """Give every member a part of a fifth of the weight.
+    """Give every member a part of a twentieth of the weight.
 
     The weights were found on simulated people; on people unlike them the simple experts lose less, and an even average
     is hard to beat (Smith & Wallis 2009, Oxf Bull Econ Stat 71:331).
