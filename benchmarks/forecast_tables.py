@@ -95,6 +95,17 @@ def members_tables(result: dict[str, Any]) -> Tables:
     yield "members", f"Weights `{result['model_version']}`.\n\n{markdown(header, rows)}"
 
 
+def simulator_tables(result: dict[str, Any]) -> Tables:
+    means = {(row["group"], row["method"]): row for row in result["means"]}
+    rows = []
+    for name, method in (("**as shipped**", OURS), ("level + autoregression + noise", "plain")):
+        figures = [f"{means[group, method]['crps_pct']:.3f}" for group in ("h7", "h14")]
+        costs = ["", ""] if method == OURS else [_ratio(result["paired"][group]) for group in ("h7", "h14")]
+        rows.append([name, *figures, *costs, f"{means['h7', method]['mase']:.3f}", *_spread(means["h7", method])])
+    header = ["raised on", "CRPS 7 d", "CRPS 14 d", "/ shipped, 7 d", "/ shipped, 14 d", "MASE 7 d", *_SPREAD_HEADER]
+    yield "simulator", f"Weights `{result['model_version']}`.\n\n{markdown(header, rows)}"
+
+
 def fitted_tables(result: dict[str, Any]) -> Tables:
     about = (
         f"Fitted on {result['series_fitted_on']} series of other persons of the same studies in {result['minutes']:g} "
@@ -205,6 +216,10 @@ def calibration_tables(result: dict[str, Any]) -> Tables:
     header = ["days since the change", "median", "80 % interval", "median of the last 28 days"]
     yield "sudden-change", markdown(header, rows)
 
+    rows = [[str(row["weeks"]), f"{row['weekend']:g}", f"{row['carried']:g}"] for row in result["weekly_rhythm"]]
+    header = ["weeks of record", "weekends worse by, % of the scale", "forecast weekend worse by"]
+    yield "weekly-rhythm", markdown(header, rows)
+
 
 def _spread(row: dict[str, Any]) -> list[str]:
     return [f"{row['cov80']:.3f}", f"{row['cov95']:.3f}", f"{100 * row['w80']:.1f}"]
@@ -218,6 +233,7 @@ def _ratio(values: Sequence[float]) -> str:
 TABLES: dict[str, Callable[[dict[str, Any]], Tables]] = {
     "accuracy": accuracy_tables,
     "members": members_tables,
+    "simulator": simulator_tables,
     "fitted": fitted_tables,
     "speed": speed_tables,
     "formats": formats_tables,

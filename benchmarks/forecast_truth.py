@@ -38,6 +38,7 @@ HISTORY = DAYS - HORIZON
 LINEAR = replace(
     CohortSettings(),
     weekly_sd=0.0,
+    rhythmic_sd=0.0,
     episode_probability=0.0,
     shift_rate=0.0,
     treatment_probability=0.0,

@@ -41,6 +41,8 @@ class CohortSettings:
         Beta distributions of the share of day-to-day noise in the fast variance, and of slow drift in all variance.
     skew_probability, storm_probability
         Persons whose bad days lie further out than their good ones, and whose volatility itself wanders.
+    rhythmic_sd
+        How much stronger the weekly rhythm of the most rhythmic tenth is: the mean of an exponential.
     weekly_sd, episode_probability, shift_rate, treatment_probability, response_probability, relapse_probability
         Strength or frequency of the things that move the level (``shift_rate`` per 120 days; response and relapse of
         those treated).
@@ -65,6 +67,7 @@ class CohortSettings:
     skew_probability: float = 0.6
     storm_probability: float = 0.35
     weekly_sd: float = 0.18
+    rhythmic_sd: float = 0.6
     episode_probability: float = 0.20
     shift_rate: float = 0.25
     treatment_probability: float = 0.22
@@ -110,6 +113,7 @@ OTHER_POPULATION = CohortSettings(
     drift_a=1.2,
     drift_b=4.0,
     weekly_sd=0.14,
+    rhythmic_sd=0.2,
     episode_probability=0.13,
     shift_rate=0.17,
     treatment_probability=0.15,
@@ -125,6 +129,7 @@ OTHER_POPULATION = CohortSettings(
 PLAIN_AUTOREGRESSION = CohortSettings(
     drift_b=1e6,
     weekly_sd=0.0,
+    rhythmic_sd=0.0,
     episode_probability=0.0,
     shift_rate=0.0,
     treatment_probability=0.0,
@@ -307,11 +312,13 @@ def _fluctuation(rng: np.random.Generator, person: _Person, days: int, p: Cohort
 
 
 def _weekly(rng: np.random.Generator, weekday: NDArray[np.int64], days: int, p: CohortSettings) -> Floats:
-    """A person's weekly rhythm: for some a weekend contrast, for some any pattern."""
+    """A person's weekly rhythm: for some a weekend contrast, for some any pattern, for few what moves them most."""
     n = len(weekday)
     pattern = rng.standard_normal((n, 7)) * 0.5
     pattern[:, 5:] += rng.normal(0, 1.5, (n, 1))
-    strength = p.weekly_sd * rng.exponential(1.0, n)
+    drawn = rng.exponential(1.0, n)
+    # What lies beyond the ninth tenth of an exponential is an exponential again.
+    strength = p.weekly_sd * drawn + p.rhythmic_sd * np.maximum(drawn - np.log(10), 0)
     pattern = (pattern - pattern.mean(1, keepdims=True)) * strength[:, None]
     column = (weekday[:, None] + np.arange(days)) % 7
     return np.take_along_axis(pattern, column, axis=1).astype(np.float32)

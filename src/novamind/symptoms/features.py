@@ -45,6 +45,8 @@ FEATURES: dict[str, str] = {
     "weekday": "weekday",
     "horizon": "days ahead",
 }
+#: So many times must weekdays differ as much as chance has it before any of it is believed.
+_EVIDENCE = 2
 _PER_DAY = 3  # the last three columns differ from day to day of the forecast
 
 
@@ -126,6 +128,32 @@ def _sorted_quantiles(values: Array, levels: NDArray[np.float64]) -> Array:
     return out
 
 
+def _weekday_means(values: Array, spread: Array) -> Array:
+    """A person's usual deviation on each of the seven days after the last one, ``(series, 7)``, in units of the spread.
+
+    Means of the last eight weeks, shrunk by what the record says of them: hardly where the weekday explains nearly
+    everything, to nothing where weekdays differ little more than chance has it (empirical Bayes with components of
+    variance: Efron & Morris 1973, J Am Stat Assoc 68:117).
+    """
+    recent = np.full((len(values), 8 * 7), np.nan, np.float32)
+    days = min(values.shape[1], 8 * 7)
+    recent[:, 8 * 7 - days :] = values[:, -days:]
+    seen = np.isfinite(recent).reshape(len(values), 8, 7)
+    weeks = np.where(seen, recent.reshape(seen.shape), 0)
+    count = seen.sum(1)
+    reports, others = count.sum(1), np.maximum((count > 0).sum(1) - 1, 1)
+    mean = weeks.sum(1, dtype=np.float64) / np.maximum(count, 1)
+    deviation = mean - ((count * mean).sum(1) / np.maximum(reports, 1))[:, None]
+    squares = (np.where(seen, weeks - mean[:, None], 0) ** 2).sum((1, 2))
+    # Few weeks say little of the variation within a weekday; the person's spread counts as four more reports.
+    within = (squares + 4 * spread**2) / (np.maximum(reports - others - 1, 0) + 4)
+    between = (count * deviation**2).sum(1) / others
+    reports_each = np.maximum(reports - (count**2).sum(1) / np.maximum(reports, 1), 1) / others
+    rhythm = count * (np.maximum(between - _EVIDENCE * within, 0) / reports_each)[:, None]
+    out: Array = (rhythm / (rhythm + within[:, None]) * deviation / spread[:, None]).astype(np.float32)
+    return out
+
+
 def summarise(histories: Histories, levels: NDArray[np.float64]) -> Summary:
     """Compute every statistic for a batch of histories, each with at least one report.
 
@@ -137,7 +165,7 @@ def summarise(histories: Histories, levels: NDArray[np.float64]) -> Summary:
         Quantile levels of :attr:`Summary.recent_quantiles`.
     """
     values = histories.values
-    n, days = values.shape
+    days = values.shape[1]
     mask = np.isfinite(values)
     seen = mask.astype(np.float32)
     filled = np.where(mask, values, 0).astype(np.float32)
@@ -197,15 +225,7 @@ def summarise(histories: Histories, levels: NDArray[np.float64]) -> Summary:
     slope = -(deviation * centred).sum(1, dtype=np.float64) / ((deviation**2).sum(1, dtype=np.float64) + 200) * 7
 
     close = mask & (np.abs(filled - ends[:, 1:2]) < 1e-6)
-    # Usual deviation per weekday, shrunk by how often that weekday was seen in the last eight weeks.
-    weekday_means = np.zeros((n, 7), dtype=np.float32)
-    span = min(days, 56)
-    for ahead in range(7):
-        ages = np.arange(6 - ahead, span, 7)  # ages of the days that share the weekday of origin + 1 + ahead
-        columns = days - 1 - ages
-        hits = seen[:, columns].sum(1)
-        total = (filled[:, columns] - level[:, None] * seen[:, columns]).sum(1, dtype=np.float64)
-        weekday_means[:, ahead] = total / (hits + 4) / spread
+    weekday_means = _weekday_means(values, spread)
     # Column = calendar weekday.
     shift = (np.arange(7)[None, :] - np.maximum(histories.weekday, 0)[:, None]) % 7
     weekday_means = np.take_along_axis(weekday_means, shift, axis=1)
