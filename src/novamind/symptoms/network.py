@@ -55,14 +55,20 @@ class Attention(nn.Module):
         self.frequency: Tensor
         self.register_buffer("frequency", math.pi * (2 / 512) ** exponent, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(batch, days, width)`` to the same."""
+    def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
+        """``(batch, days, width)`` to the same, or to ``(batch, len(at), width)`` for the days ``at`` alone."""
         batch, days, width = x.shape
         q, k, v = self.project(x).reshape(batch, days, 3, self.heads, self.head_width).permute(2, 0, 3, 1, 4)
-        angle = torch.arange(days, device=x.device)[:, None] * self.frequency[None, :]
+        day = torch.arange(days, device=x.device)
+        angle = day[:, None] * self.frequency[None, :]
         cos, sin = torch.cos(angle).to(x.dtype), torch.sin(angle).to(x.dtype)
-        mixed = functional.scaled_dot_product_attention(_rotate(q, cos, sin), _rotate(k, cos, sin), v, is_causal=True)
-        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, days, width))
+        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+        if at is None:
+            mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            past = day[None, :] <= at[:, None]
+            mixed = functional.scaled_dot_product_attention(q[:, :, at], k, v, attn_mask=past)
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, -1, width))
         return out
 
 
@@ -84,9 +90,10 @@ class Block(nn.Module):
         )
         self.dropout = nn.Dropout(size.dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(batch, days, width)`` to the same."""
-        x = x + self.dropout(self.attention(self.norm_attention(x)))
+    def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
+        """See :meth:`Attention.forward`."""
+        mixed = self.attention(self.norm_attention(x), at)
+        x = (x if at is None else x[:, at]) + self.dropout(mixed)
         out: Tensor = x + self.dropout(self.forward_out(functional.gelu(self.forward_in(self.norm_forward(x)))))
         return out
 
@@ -118,11 +125,12 @@ class QuantileTransformer(nn.Module):
         """``(batch, days, CHANNELS)`` to ``(batch, days, horizons, 21)``."""
         return self.quantiles(self.encode(channels))
 
-    def encode(self, channels: Tensor) -> Tensor:
-        """``(batch, days, CHANNELS)`` to ``(batch, days, width)``."""
+    def encode(self, channels: Tensor, at: Tensor | None = None) -> Tensor:
+        """``(batch, days, CHANNELS)`` to ``(batch, days, width)``; the last layer of the days ``at`` alone, if given."""
         x = self.embed(channels)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x)
+        x = self.blocks[-1](x, at)
         out: Tensor = self.norm(x)
         return out
 
@@ -367,7 +375,7 @@ class _Deployed(nn.Module):
         self.model = model
 
     def forward(self, channels: Tensor, positions: Tensor) -> Tensor:
-        out: Tensor = self.model.quantiles(self.model.encode(channels)[:, positions])
+        out: Tensor = self.model.quantiles(self.model.encode(channels, positions))
         return out
 
 
