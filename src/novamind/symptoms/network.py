@@ -126,7 +126,7 @@ class QuantileTransformer(nn.Module):
         return self.quantiles(self.encode(channels))
 
     def encode(self, channels: Tensor, at: Tensor | None = None) -> Tensor:
-        """``(batch, days, CHANNELS)`` to ``(batch, days, width)``; the last layer of the days ``at`` alone, if given."""
+        """``(batch, days, CHANNELS)`` to ``(batch, days, width)``, or ``(batch, len(at), width)`` for days ``at``."""
         x = self.embed(channels)
         for block in self.blocks[:-1]:
             x = block(x)
