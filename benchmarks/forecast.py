@@ -798,7 +798,8 @@ def weekly_rhythm() -> list[Result]:
             scale=(0, 100),
         )
         median = quantile_columns(forecasts)[..., 1].mean(0)
-        rows.append({"weeks": weeks, "weekend": weekend, "carried": round(median[5:].mean() - median[:5].mean(), 1)})
+        carried = round(float(median[5:].mean() - median[:5].mean()), 1) + 0.0  # no negative zero
+        rows.append({"weeks": weeks, "weekend": weekend, "carried": carried})
     return rows
 
 

@@ -20,9 +20,9 @@ def test_where_the_count_starts_does_not_matter() -> None:
     np.testing.assert_array_equal(monday.quantiles, thursday.quantiles)
 
 
-def test_a_weekly_rhythm_is_carried_on_only_where_dates_are_real() -> None:
+def test_a_rhythm_is_carried_on_by_the_calendar_or_by_what_repeats_in_the_record() -> None:
     def contrast(forecast: Forecast) -> float:
         return float(forecast.median[5:].mean() - forecast.median[:5].mean())
 
-    assert contrast(_forecast("2024-01-01", dated=True)) > 0.5
-    assert abs(contrast(_forecast("2024-01-01", dated=False))) < 0.3
+    assert contrast(_forecast("2024-01-01", dated=True)) > 1
+    assert contrast(_forecast("2024-01-01", dated=False)) > 1
