@@ -151,6 +151,14 @@ def test_the_weekly_rhythm_repeats_and_adds_nothing() -> None:
     assert effect.std(1).mean() > 0.1
 
 
+def test_one_in_ten_lives_by_the_week() -> None:
+    _, effect = moved_by(days=70, rhythmic_sd=0.6)
+    assert np.abs(effect[:, 7:] - effect[:, :-7]).max() < 1e-4
+    moved = np.ptp(effect, axis=1) > 1e-3
+    assert moved.mean() == pytest.approx(0.1, abs=4 * np.sqrt(0.09 / len(moved)))
+    assert np.ptp(effect[moved], axis=1).mean() > 0.5  # of the person's own variation
+
+
 def test_episodes_come_and_go() -> None:
     _, effect = moved_by(days=400, episode_probability=1.0)
     share_ill = np.mean(np.abs(effect) > 0.5, axis=1)
