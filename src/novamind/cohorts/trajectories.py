@@ -42,7 +42,8 @@ class CohortSettings:
     skew_probability, storm_probability
         Persons whose bad days lie further out than their good ones, and whose volatility itself wanders.
     rhythmic_sd
-        How much stronger the weekly rhythm of the most rhythmic tenth is: the mean of an exponential.
+        How much stronger the weekly rhythm of the most rhythmic tenth is: the mean of an exponential. More people live
+        by the week here than in real diaries, so that a model sees enough of them.
     weekly_sd, episode_probability, shift_rate, treatment_probability, response_probability, relapse_probability
         Strength or frequency of the things that move the level (``shift_rate`` per 120 days; response and relapse of
         those treated).
