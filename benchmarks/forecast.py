@@ -150,6 +150,10 @@ class Protocol:
             rows += self.rules.score(history, target, forecast[: len(target)])
         return pd.DataFrame(rows).assign(method=name)
 
+    def scored(self, name: str, forecast: Callable[..., Any]) -> Any:
+        """The losses of a forecaster under a name."""
+        return self.losses(name, self.zero_shot(forecast)[0])
+
     def misses(self, quantiles: Floats) -> list[Result]:
         """Share of reported days that lie outside the 80 % interval, on the worse and on the better side."""
         import pandas as pd
@@ -253,12 +257,10 @@ def members(arguments: argparse.Namespace) -> Result | None:
     losses = []
     for name, model in {OURS: shipped, **variants}.items():
         say(f"  {name}")
-        quantiles, _ = protocol.zero_shot(SymptomForecastingService(model).forecast)
-        losses.append(protocol.losses(name, quantiles))
+        losses.append(protocol.scored(name, SymptomForecastingService(model).forecast))
     only_told = "steps not read from the record"
     with patch("novamind.symptoms.service.known_steps", lambda _values, told: told):
-        quantiles, _ = protocol.zero_shot(SymptomForecastingService(shipped).forecast)
-    losses.append(protocol.losses(only_told, quantiles))
+        losses.append(protocol.scored(only_told, SymptomForecastingService(shipped).forecast))
     every = pd.concat(losses, ignore_index=True)
     return {
         "model_version": shipped.version,
@@ -267,27 +269,11 @@ def members(arguments: argparse.Namespace) -> Result | None:
     }
 
 
-#: What moves a simulated person beside an autoregression, and the habits of answering; instruments and gaps stay.
-_RICHNESS = (
-    "drift_b",
-    "weekly_sd",
-    "rhythmic_sd",
-    "episode_probability",
-    "shift_rate",
-    "treatment_probability",
-    "spike_rate",
-    "elevation_sd",
-    "sticky_probability",
-    "skew_probability",
-    "storm_probability",
-    "avoidance_probability",
-)
-
-
 def simulator(arguments: argparse.Namespace) -> Result | None:
     """What the simulator's richness is worth: all of it raised again on level + autoregression + noise (an hour)."""
     import pandas as pd
 
+    from forecast_truth import NOT_LINEAR
     from novamind.cohorts import PLAIN_AUTOREGRESSION, CohortSettings, Trajectories, simulate
     from novamind.symptoms import network, training
     from novamind.symptoms.service import SymptomForecastingService, default_service
@@ -295,7 +281,8 @@ def simulator(arguments: argparse.Namespace) -> Result | None:
     protocol = Protocol.of(arguments)
     if protocol is None:
         return None
-    without = {name: getattr(PLAIN_AUTOREGRESSION, name) for name in _RICHNESS}
+    # No drift either; instruments and gaps stay.
+    without = NOT_LINEAR | {"drift_b": PLAIN_AUTOREGRESSION.drift_b}
 
     def plain(persons: int, days: int, *, seed: int, settings: CohortSettings | None = None) -> Trajectories:
         return simulate(persons, days, seed=seed, settings=replace(settings or CohortSettings(), **without))
@@ -306,13 +293,14 @@ def simulator(arguments: argparse.Namespace) -> Result | None:
         patch.object(network, "simulate", plain),
     ):
         raised = training.train(training.PRESETS["compact"], seed=0, out=Path(folder), progress=say)
-    losses = []
-    for name, model in ((OURS, default_service().model), ("plain", raised)):
-        quantiles, _ = protocol.zero_shot(SymptomForecastingService(model).forecast)
-        losses.append(protocol.losses(name, quantiles))
+    shipped = default_service()
+    losses = [
+        protocol.scored(name, service.forecast)
+        for name, service in ((OURS, shipped), ("plain", SymptomForecastingService(raised)))
+    ]
     every = pd.concat(losses, ignore_index=True)
     return {
-        "model_version": default_service().model.version,
+        "model_version": shipped.model.version,
         "means": protocol.means(every).to_dict("records"),
         "paired": protocol.compare.cmp(every, "plain", OURS),
     }
@@ -356,9 +344,9 @@ def fitted(arguments: argparse.Namespace) -> Result | None:
         own = SymptomModel.load(folder / "model")
         quantiles, version = protocol.zero_shot(SymptomForecastingService(own).forecast)
     ours = protocol.losses("fitted", quantiles)
-    shipped, _ = protocol.zero_shot(default_service().forecast)
+    shipped = protocol.scored(OURS, default_service().forecast)
     stored = pd.read_parquet(protocol.folder / "losses.parquet")
-    every = pd.concat([ours, protocol.losses(OURS, shipped), stored], ignore_index=True)
+    every = pd.concat([ours, shipped, stored], ignore_index=True)
     table = protocol.rules.summarise(ours)[[*_TYPE, "method", "origins", "persons", "points", *_MEASURES]].round(4)
     return {
         "model_version": version,
@@ -742,31 +730,35 @@ def calibration(_arguments: argparse.Namespace) -> Result:
     }
 
 
-def sudden_change() -> list[Result]:
-    """How soon a change far beyond anything in the record is followed: a month around 4 %, then days around 50 %."""
+def _week_ahead(values: Floats, top: float) -> Floats:
+    """Mean quantiles .1, .5 and .9 of the coming week, ``(7, 3)``, of persons on a scale of 0 to ``top``.
+
+    ``values`` are ``(persons, days)``; the first day is a Monday.
+    """
     import polars as pl
 
     import novamind as nm
 
+    person, day = np.indices(values.shape)
+    days = np.datetime64("2024-01-01") + day
+    forecasts = nm.symptoms.forecast_many(
+        pl.DataFrame({"patient_id": person.ravel(), "timestamp": days.ravel(), "value": values.ravel()}),
+        horizon=7,
+        quantile_levels=(0.1, 0.5, 0.9),
+        scale=(0, top),
+    )
+    mean: Floats = quantile_columns(forecasts).mean(0)
+    return mean
+
+
+def sudden_change() -> list[Result]:
+    """How soon a change far beyond anything in the record is followed: a month around 4 %, then days around 50 %."""
     persons, before, rng = 100, 30, np.random.default_rng(SEED)
     rows = []
     for since in (2, 4, 7, 10, 14, 21):
         quiet, after = rng.normal(0.04, 0.02, (persons, before)), rng.normal(0.5, 0.06, (persons, since))
         values = np.clip(np.hstack([quiet, after]), 0, 1)
-        person, day = np.indices(values.shape)
-        forecasts = nm.symptoms.forecast_many(
-            pl.DataFrame(
-                {
-                    "patient_id": person.ravel(),
-                    "timestamp": (np.datetime64("2024-01-01") + day).ravel(),
-                    "value": values.ravel(),
-                }
-            ),
-            horizon=7,
-            quantile_levels=(0.1, 0.5, 0.9),
-            scale=(0, 1),
-        )
-        low, median, high = (100 * quantile_columns(forecasts)[:, 0].mean(0)).round(1).tolist()
+        low, median, high = (100 * _week_ahead(values, top=1)[0]).round(1).tolist()
         mean_28 = round(100 * float(np.median(values[:, -28:], axis=1).mean()), 1)
         rows.append({"days_since": since, "low": low, "median": median, "high": high, "mean_28": mean_28})
     return rows
@@ -774,30 +766,13 @@ def sudden_change() -> list[Result]:
 
 def weekly_rhythm() -> list[Result]:
     """How much of a weekend's difference is carried on: days around 40 %, Saturdays and Sundays worse by so much."""
-    import polars as pl
-
-    import novamind as nm
-
     persons, rng = 100, np.random.default_rng(SEED)
     rows = []
     for weeks, weekend in ((4, 30), (10, 30), (4, 15), (10, 15), (20, 15), (10, 0)):
         day = np.arange(7 * weeks)
-        level = 40 + weekend * (day % 7 >= 5)  # the record begins on a Monday
+        level = 40 + weekend * (day % 7 >= 5)
         values = np.clip(level + rng.normal(0, 10, (persons, len(day))), 0, 100)
-        person, column = np.indices(values.shape)
-        forecasts = nm.symptoms.forecast_many(
-            pl.DataFrame(
-                {
-                    "patient_id": person.ravel(),
-                    "timestamp": (np.datetime64("2024-01-01") + column).ravel(),
-                    "value": values.ravel(),
-                }
-            ),
-            horizon=7,
-            quantile_levels=(0.1, 0.5, 0.9),
-            scale=(0, 100),
-        )
-        median = quantile_columns(forecasts)[..., 1].mean(0)
+        median = _week_ahead(values, top=100)[:, 1]
         carried = round(float(median[5:].mean() - median[:5].mean()), 1) + 0.0  # no negative zero
         rows.append({"weeks": weeks, "weekend": weekend, "carried": carried})
     return rows

@@ -34,21 +34,24 @@ RESULTS = Path(__file__).resolve().parent / "results" / "forecast_truth.json"
 SEED = 20_271
 PERSONS, DAYS, HORIZON = 4_000, 140, 14
 HISTORY = DAYS - HORIZON
-#: Everything that a linear Gaussian filter cannot know exactly is switched off; the rest is the default population.
-LINEAR = replace(
-    CohortSettings(),
-    weekly_sd=0.0,
-    rhythmic_sd=0.0,
-    episode_probability=0.0,
-    shift_rate=0.0,
-    treatment_probability=0.0,
-    spike_rate=0.0,
-    elevation_sd=0.0,
-    sticky_probability=0.0,
-    skew_probability=0.0,
-    storm_probability=0.0,
-    avoidance_probability=0.0,
+#: What a linear Gaussian filter cannot know exactly, switched off; the rest is the default population.
+NOT_LINEAR = dict.fromkeys(
+    (
+        "weekly_sd",
+        "rhythmic_sd",
+        "episode_probability",
+        "shift_rate",
+        "treatment_probability",
+        "spike_rate",
+        "elevation_sd",
+        "sticky_probability",
+        "skew_probability",
+        "storm_probability",
+        "avoidance_probability",
+    ),
+    0.0,
 )
+LINEAR = replace(CohortSettings(), **NOT_LINEAR)
 
 Floats = NDArray[np.float64]
 

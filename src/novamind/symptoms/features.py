@@ -45,9 +45,9 @@ FEATURES: dict[str, str] = {
     "weekday": "weekday",
     "horizon": "days ahead",
 }
+_PER_DAY = 3  # the last three columns differ from day to day of the forecast
 #: So many times must weekdays differ as much as chance has it before any of it is believed.
 _EVIDENCE = 2
-_PER_DAY = 3  # the last three columns differ from day to day of the forecast
 
 
 @dataclass(frozen=True)
@@ -140,9 +140,8 @@ def _weekday_means(values: Array, spread: Array) -> Array:
     recent[:, 8 * 7 - days :] = values[:, -days:]
     seen = np.isfinite(recent).reshape(len(values), 8, 7)
     weeks = np.where(seen, recent.reshape(seen.shape), 0)
-    count = seen.sum(1)
+    mean, count = _mean(weeks, seen)
     reports, others = count.sum(1), np.maximum((count > 0).sum(1) - 1, 1)
-    mean = weeks.sum(1, dtype=np.float64) / np.maximum(count, 1)
     deviation = mean - ((count * mean).sum(1) / np.maximum(reports, 1))[:, None]
     squares = (np.where(seen, weeks - mean[:, None], 0) ** 2).sum((1, 2))
     # Few weeks say little of the variation within a weekday; the person's spread counts as four more reports.
