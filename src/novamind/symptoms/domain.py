@@ -71,7 +71,12 @@ class Scale:
 
     def snap(self, values: Floats) -> Floats:
         """Round to the nearest value that can occur and clip to the range."""
-        return np.clip(self.low + on_steps(values - self.low, self.step or 0.0), self.low, self.high)
+        return snapped(values, self.low, self.high, self.step or 0.0)
+
+
+def snapped(values: Floats, low: Floats | float, high: Floats | float, step: Floats | float) -> Floats:
+    """Each value at the nearest one that can occur on its scale; the three broadcast, a step of 0 leaves values."""
+    return np.clip(low + on_steps(values - low, step), low, high)
 
 
 class Interval(NamedTuple):

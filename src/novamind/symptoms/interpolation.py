@@ -23,6 +23,8 @@ def interpolate(values: Numbers, knots: NDArray[Any], at: NDArray[Any], axis: in
         ``(places,)``, which becomes the length of that axis.
     """
     below, share = places(knots, at)
+    if not share.any():
+        return np.take(values, below, axis)
     shape = [1] * values.ndim
     shape[axis] = -1
     near = np.take(values, below, axis)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from novamind.errors import NotFoundError
 from novamind.records.frames import SeriesKey, native_frame
 from novamind.symptoms.boosting import BoostedQuantiles
-from novamind.symptoms.domain import Days, Floats, Member, Scale, SymptomForecast, at_levels
+from novamind.symptoms.domain import Days, Floats, Member, Scale, SymptomForecast, at_levels, snapped
 from novamind.symptoms.features import FEATURES
 from novamind.symptoms.insights import insights
 from novamind.symptoms.instruments import Instrument
@@ -122,9 +122,9 @@ class Forecasts:
         """As :attr:`Forecast.frame`, for all series."""
         levels = np.append(self.quantile_levels, 0.5)
         values = at_levels(self.continuous_quantiles, levels)
-        for series, of_one in zip(self.series, values, strict=True):
-            of_one[:] = series.scale.snap(of_one)
-        days = np.stack([_ahead(s.days, values.shape[1]) for s in self.series])
+        scales = [(s.scale.low, s.scale.high, s.scale.step or 0.0) for s in self.series]
+        values = snapped(values, *np.array(scales).T[..., None, None])
+        days = _ahead(np.array([s.days[-1] for s in self.series]), values.shape[1])
         columns = _columns([s.key for s in self.series], days, values[..., :-1], values[..., -1], self.quantile_levels)
         return native_frame(columns, self.backend)
 
@@ -148,7 +148,7 @@ class Forecasts:
             scale=scale,
             history_days=series.days,
             history=series.values,
-            days=_ahead(series.days, len(continuous)),
+            days=_ahead(series.days[-1:], len(continuous))[0],
             quantile_levels=self.quantile_levels,
             quantiles=scale.snap(at_levels(continuous, self.quantile_levels)),
             continuous_quantiles=continuous,
@@ -177,9 +177,9 @@ class Forecasts:
         return dict(sorted(named.items(), key=lambda item: -abs(item[1])))
 
 
-def _ahead(days: Days, horizon: int) -> Days:
-    out: Days = days[-1] + np.arange(1, horizon + 1)
-    return out
+def _ahead(last: Days, horizon: int) -> Days:
+    """The days that follow each of ``last``, ``(series, horizon)``."""
+    return last[:, None] + np.arange(1, horizon + 1)
 
 
 def _columns(

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 from cachetools import TTLCache
+from numpy.typing import NDArray
 
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
 from novamind.records.frames import LongFrame, SeriesKey, signal_frame, symptom_frame
 from novamind.settings import Settings
 from novamind.symptoms.covariates import TREATMENT_START, covariates_of, signal_shifts
-from novamind.symptoms.domain import LEVELS, Floats, Scale
+from novamind.symptoms.domain import LEVELS, Days, Floats, Scale
 from novamind.symptoms.instruments import Instrument, recognise
 from novamind.symptoms.model import Prediction, SymptomModel
 from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Histories, known_steps, stack_right
@@ -88,7 +89,7 @@ class SymptomForecastingService:
         records = Histories.untreated(
             values=values,
             step=known,
-            weekday=np.array([weekday_of(s.days[-1] + 1) if dated else -1 for s in series]),
+            weekday=weekday_of(np.array([s.days[-1] for s in series]) + 1) if dated else np.full(len(series), -1),
         )
         if covariates is None:
             prediction = self._predict(records, int(horizon))
@@ -202,34 +203,35 @@ def prepare(
     """Daily series per patient and symptom, and those that cannot be forecast with the reason."""
     days = frame.timestamps.astype("datetime64[D]")
     grid = daily_grid(frame.series_index, days, frame.values, len(frame.series))
+    seen = np.concatenate([[0], np.cumsum(grid.mask)])[grid.offsets]
+    reports = np.concatenate([[0], np.cumsum(grid.counts)])[grid.offsets]
+    reported = np.diff(seen)
+    per_day = np.diff(reports) / np.maximum(reported, 1)
+    # A row without a value on a later day says that the record runs on to that day.
+    starts = np.searchsorted(frame.series_index, np.arange(len(frame.series)))
+    silent = np.maximum.reduceat(days, starts) - (grid.first_day + np.diff(grid.offsets) - 1)
     series: list[Series] = []
     skipped: dict[SeriesKey, str] = {}
     for i, key in enumerate(frame.series):
-        scale, known = scales[key.name]
-        rows, cells = frame.part(i), grid.part(i)
-        values, counts = grid.values[cells], grid.counts[cells]
-        mean_count = float(counts[counts > 0].mean()) if counts.any() else 0.0
-        reported = int((counts > 0).sum())
-        if reported < MIN_REPORTS:
-            skipped[key] = f"at least {MIN_REPORTS} days with reports are needed for a forecast, here are {reported}"
+        if reported[i] < MIN_REPORTS:
+            skipped[key] = f"at least {MIN_REPORTS} days with reports are needed for a forecast, here are {reported[i]}"
             continue
-        # A row without a value on a later day says that the record runs on to that day.
-        origin = days[rows].max()
-        silent = int((origin - grid.first_day[i]).astype(int)) + 1 - len(values)
-        values = np.concatenate([values, np.full(silent, np.nan)])
-        if not np.isfinite(values[-LOOKBACK_DAYS:]).any():
+        quiet = int(silent[i].astype(int))
+        if quiet >= LOOKBACK_DAYS:
             skipped[key] = f"no report in the last {LOOKBACK_DAYS} days of the record"
             continue
-        if mean_count > _SINGLE_REPORT:
+        scale, known = scales[key.name]
+        if per_day[i] > _SINGLE_REPORT:
             scale = replace(scale, step=None)
+        values = np.concatenate([grid.values[grid.part(i)], np.full(quiet, np.nan)])
         calendar = grid.first_day[i] + np.arange(len(values))
-        series.append(Series(key, scale, known, calendar, values, mean_count))
+        series.append(Series(key, scale, known, calendar, values, float(per_day[i])))
     return series, skipped
 
 
-def weekday_of(day: np.datetime64) -> int:
+def weekday_of(days: Days) -> NDArray[np.int64]:
     """Monday 0."""
-    return int((day.astype("datetime64[D]").astype(int) + 3) % 7)  # 1970-01-01 was a Thursday
+    return (days.astype("datetime64[D]").astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
 
 
 def _checked_levels(levels: tuple[float, ...] | Floats | None) -> Floats:
@@ -272,13 +274,13 @@ def scales_of(
             given = Scale(low, high, step, worse)  # type: ignore[arg-type]
         same = known is not None and (known.scale.low, known.scale.high) == (given.low, given.high)
         found[name] = (given, known if same else None)
-    for i, key in enumerate(frame.series):
-        values = frame.values[frame.part(i)]
-        low, high = found[key.name][0].low, found[key.name][0].high
-        off = int(((values < low) | (values > high)).sum())
-        if off:
-            raise ValidationError(
-                f"{off} values of '{key.name}' are off its scale, which runs from {low:g} to {high:g}; correct them or "
-                "give the right scale"
-            )
+    ends = np.array([(found[key.name][0].low, found[key.name][0].high) for key in frame.series])
+    low, high = ends[frame.series_index].T
+    off = frame.series_index[(frame.values < low) | (frame.values > high)]
+    if len(off):
+        name, (least, most) = frame.series[off[0]].name, ends[off[0]]
+        raise ValidationError(
+            f"{(off == off[0]).sum()} values of '{name}' are off its scale, which runs from {least:g} to {most:g}; "
+            "correct them or give the right scale"
+        )
     return found

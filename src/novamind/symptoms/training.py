@@ -139,7 +139,7 @@ def diaries(frame: LongFrame, scale: Scales, *, undated: Collection[str] = ()) -
         Diary(
             s.scale.to_unit(s.values).astype(np.float32),
             s.scale.unit_step,
-            -1 if s.key.name in undated else weekday_of(s.days[0]),
+            -1 if s.key.name in undated else int(weekday_of(s.days[0])),
         )
         for s in series
     ]
