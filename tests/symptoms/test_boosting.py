@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from novamind.symptoms.boosting import BoostedQuantiles, fit_booster
-from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.features import FEATURES, Summary, summarise
 from novamind.symptoms.preprocessing import Histories
 from novamind.symptoms.training import PARAMETERS
@@ -17,7 +16,7 @@ def summary() -> Summary:
     """400 diaries of 60 days."""
     rng = np.random.default_rng(0)
     values = np.clip(0.5 + 0.15 * rng.standard_normal((400, 60)), 0, 1).astype(np.float32)
-    return summarise(Histories.untreated(values, np.zeros(400, np.float32), rng.integers(0, 7, 400)), LEVELS)
+    return summarise(Histories.untreated(values, np.zeros(400, np.float32), rng.integers(0, 7, 400)))
 
 
 @pytest.fixture(scope="module")

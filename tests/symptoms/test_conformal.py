@@ -19,9 +19,7 @@ CONTINUOUS, COARSE = 0.0, 0.25
 def people(reports: np.ndarray, step: float = CONTINUOUS) -> Summary:
     """Records of so many reports each."""
     values = np.where(np.arange(100) >= 100 - reports[:, None], 0.5, np.nan).astype(np.float32)
-    return summarise(
-        Histories.untreated(values, np.full(len(reports), step, np.float32), np.zeros(len(reports), int)), LEVELS
-    )
+    return summarise(Histories.untreated(values, np.full(len(reports), step, np.float32), np.zeros(len(reports), int)))
 
 
 def cohort(persons: int, stated: float | np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, Summary]:
@@ -104,7 +102,7 @@ def test_the_same_steps_are_finer_for_someone_who_uses_many_of_them() -> None:
         return (np.clip(np.round(severity / step), 0, 12) * step).astype(np.float32)
 
     histories = Histories.untreated(lived(60), np.full(persons, step), np.zeros(persons, int))
-    summary = summarise(histories, LEVELS)
+    summary = summarise(histories)
     quantiles = np.clip(centre[..., None] + deviation[..., None] * norm.ppf(LEVELS), 0, 1).astype(np.float32)
     quantiles = np.repeat(quantiles, HORIZON, axis=1)
     calibration = found(quantiles, lived(HORIZON), summary)

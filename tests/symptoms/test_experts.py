@@ -17,7 +17,7 @@ def summary() -> Summary:
     rng = np.random.default_rng(0)
     values = (0.5 + 0.1 * rng.standard_normal((PERSONS, 90))).astype(np.float32)
     values[np.arange(90) < 90 - rng.integers(6, 91, PERSONS)[:, None]] = np.nan
-    return summarise(Histories.untreated(values, np.zeros(PERSONS, np.float32), rng.integers(0, 7, PERSONS)), LEVELS)
+    return summarise(Histories.untreated(values, np.zeros(PERSONS, np.float32), rng.integers(0, 7, PERSONS)))
 
 
 def outcome(summary: Summary, deviation: np.ndarray | float, noise: float = 0.5) -> np.ndarray:

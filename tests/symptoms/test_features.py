@@ -138,12 +138,12 @@ EXPECTED = [naive(*row) for row in records()]
 
 @pytest.mark.parametrize("name", EXPECTED[0])
 def test_feature_equals_its_definition(name: str) -> None:
-    got = columns(summarise(histories(records()), LEVELS))[name]
+    got = columns(summarise(histories(records())))[name]
     np.testing.assert_allclose(got, [row[name] for row in EXPECTED], atol=2e-4)
 
 
 def test_every_feature_has_a_meaning_and_a_finite_value() -> None:
-    table = summarise(histories(records()), LEVELS).per_day(np.arange(1, 31))
+    table = summarise(histories(records())).per_day(np.arange(1, 31))
     assert table.shape == (60, 30, len(FEATURES))
     assert np.isfinite(table).all()
     assert len(set(FEATURES.values())) == len(FEATURES)
@@ -151,7 +151,7 @@ def test_every_feature_has_a_meaning_and_a_finite_value() -> None:
 
 def test_recent_quantiles_are_those_of_numpy() -> None:
     rows = records()
-    got = summarise(histories(rows), LEVELS).recent_quantiles
+    got = summarise(histories(rows)).recent_quantiles
     for quantiles, (values, _) in zip(got, rows, strict=True):
         reports = [(age, v) for age, v in enumerate(reversed(values)) if not np.isnan(v)]
         recent = [v for k, (age, v) in enumerate(reports) if age < 28 or k < 8]
@@ -160,7 +160,7 @@ def test_recent_quantiles_are_those_of_numpy() -> None:
 
 def test_weekday_and_horizon_are_those_of_the_day_ahead() -> None:
     rows = records()
-    table = summarise(histories(rows), LEVELS).per_day(np.array([1, 2, 8, 30]))
+    table = summarise(histories(rows)).per_day(np.array([1, 2, 8, 30]))
     weekday, horizon = (list(FEATURES).index(name) for name in ("weekday", "horizon"))
     assert (table[..., horizon] == [1, 2, 8, 30]).all()
     for row, (_, first) in zip(table, rows, strict=True):
@@ -174,7 +174,7 @@ def test_a_weekly_rhythm_is_believed_as_far_as_the_record_shows_it() -> None:
     noise = 0.03 * rng.standard_normal((500, 70))
     for weekend, low, high in ((0.3, 0.29, 0.31), (0.03, 0.008, 0.015), (0.0, -0.002, 0.002)):
         values = (0.4 + weekend * (day >= 5) + noise).astype(np.float32)
-        summary = summarise(Histories.untreated(values, np.zeros(500, np.float32), np.zeros(500, int)), LEVELS)
+        summary = summarise(Histories.untreated(values, np.zeros(500, np.float32), np.zeros(500, int)))
         effect = summary.weekday_effect(np.arange(1, 8))[0] * summary.spread[:, None]
         assert low < (effect[:, 5:].mean(1) - effect[:, :5].mean(1)).mean() < high
     assert (effect == 0).all(1).mean() > 0.9
@@ -182,11 +182,11 @@ def test_a_weekly_rhythm_is_believed_as_far_as_the_record_shows_it() -> None:
 
 def test_unknown_dates_have_no_weekday_effect() -> None:
     dated = histories(records())
-    undated = summarise(replace(dated, weekday=np.full(60, -1)), LEVELS)
+    undated = summarise(replace(dated, weekday=np.full(60, -1)))
     effect, weekday = undated.weekday_effect(np.arange(1, 15))
     assert not effect.any()
     assert (weekday == -1).all()
-    np.testing.assert_array_equal(undated.table, summarise(dated, LEVELS).table)
+    np.testing.assert_array_equal(undated.table, summarise(dated).table)
 
 
 @pytest.mark.parametrize("back", [1, 7, 21])
@@ -194,29 +194,27 @@ def test_no_feature_looks_past_the_origin(back: int) -> None:
     rows = [row for row in records() if len(row[0]) > back + 4]
     for change in (np.nan, 0.0, 1.0):
         changed = [(values[:-back] + [change] * back, weekday) for values, weekday in rows]
-        assert_same_summary(
-            summarise(histories(rows).before(back), LEVELS), summarise(histories(changed).before(back), LEVELS)
-        )
+        assert_same_summary(summarise(histories(rows).before(back)), summarise(histories(changed).before(back)))
 
 
 @pytest.mark.parametrize("back", [1, 5, 7, 20])
 def test_an_earlier_origin_is_the_record_as_it_stood(back: int) -> None:
     rows = [row for row in records() if len(row[0]) > back + 4]
     stood = [(values[:-back], (weekday - back) % 7) for values, weekday in rows]
-    assert_same_summary(summarise(histories(rows).before(back), LEVELS), summarise(histories(stood), LEVELS))
+    assert_same_summary(summarise(histories(rows).before(back)), summarise(histories(stood)))
 
 
 @pytest.mark.parametrize("width", [151, 200, 364])
 def test_days_before_the_record_say_nothing(width: int) -> None:
     rows = records()
-    assert_same_summary(summarise(histories(rows), LEVELS), summarise(histories(rows, width), LEVELS))
+    assert_same_summary(summarise(histories(rows)), summarise(histories(rows, width)))
 
 
 def test_a_row_is_summarised_as_if_alone() -> None:
     rows = records()
-    together = summarise(histories(rows), LEVELS)
+    together = summarise(histories(rows))
     for i in range(0, 60, 7):
-        assert_same_summary(together.row(i), summarise(histories(rows[i : i + 1]), LEVELS))
+        assert_same_summary(together.row(i), summarise(histories(rows[i : i + 1])))
 
 
 SHAPES: tuple[Callable[[np.ndarray], np.ndarray], ...] = (lambda v: v / 2, lambda v: v / 2 + 0.25, lambda v: 1 - v)
@@ -229,6 +227,6 @@ def test_standardised_features_follow_the_record(name: str) -> None:
     sides = []
     for shape in SHAPES:
         moved = replace(original, values=shape(original.values).astype(np.float32))
-        sides.append(np.round(columns(summarise(moved, LEVELS))[name], 4))
+        sides.append(np.round(columns(summarise(moved))[name], 4))
     assert (np.sign(sides[0]) == np.sign(sides[1])).all()
     assert (np.sign(sides[0]) == -np.sign(sides[2])).all()

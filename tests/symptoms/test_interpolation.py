@@ -20,6 +20,11 @@ def test_interpolation_is_numpy_s_along_any_axis(seed: int, knots: int, axis: in
     np.testing.assert_allclose(interpolate(values, places, at, axis), expected, atol=1e-12)
 
 
+def test_what_is_known_is_read_as_it_is() -> None:
+    values = np.random.default_rng(0).standard_normal((2, 5)).astype(np.float32)
+    np.testing.assert_array_equal(interpolate(values, np.arange(5), np.array([3, 0, 4]), 1), values[:, [3, 0, 4]])
+
+
 @pytest.mark.parametrize("step", [0.0, 0.1, 0.25, 1.0])
 def test_rounding_reaches_the_nearest_step(step: float) -> None:
     values = np.random.default_rng(0).random((50, 3))

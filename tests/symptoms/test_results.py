@@ -32,6 +32,41 @@ def test_one_of_many_agrees_with_the_frame(i: int) -> None:
     np.testing.assert_array_equal(forecast.continuous_quantiles, usual().continuous_quantiles[i])
 
 
+def test_series_of_every_kind_are_forecast_together_as_alone() -> None:
+    record, days = cohort()[3], (START + np.arange(80)).astype("datetime64[us]")
+    quiet = np.append(record[:60], np.full(20, np.nan))
+
+    def rows(patient: str, symptom: str, times: np.ndarray, values: np.ndarray) -> pl.DataFrame:
+        return pl.DataFrame({"patient_id": patient, "symptom": symptom, "timestamp": times, "value": values})
+
+    series = [
+        rows("a", "PHQ-9", days, record),
+        rows("a", "pain", days + np.timedelta64(3, "D"), record / 4 + 1),
+        rows("b", "energy", days, 50 - record),
+        rows("b", "PHQ-9", days, quiet),
+        # Two reports a day: their mean has no whole steps.
+        rows("c", "PHQ-9", np.append(days, days + np.timedelta64(9, "h")), np.append(record, record + 1)),
+        rows("c", "pain", days[:3], np.array([2.0, 1, 2])),
+        rows("d", "PHQ-9", np.append(days, days[-1] + np.timedelta64(400, "D")), np.append(record, np.nan)),
+    ]
+    scales = {"pain": (1, 5), "energy": nm.symptoms.Scale(0, 50, worse="low")}
+    together = nm.symptoms.forecast_many(pl.concat(series), scale=scales)
+    assert [len(together), together["b", "energy"].scale.worse, together["c", "PHQ-9"].scale.step] == [5, "low", None]
+    assert list(together.skipped.values()) == [
+        "at least 4 days with reports are needed for a forecast, here are 3",
+        "no report in the last 364 days of the record",
+    ]
+    for forecast in together:
+        alone = next(
+            s for s in series if (s["patient_id"][0], s["symptom"][0]) == (forecast.patient_id, forecast.symptom)
+        )
+        said = nm.symptoms.forecast(alone, scale=scales)
+        np.testing.assert_allclose(forecast.continuous_quantiles, said.continuous_quantiles, rtol=0, atol=1e-4)
+        np.testing.assert_array_equal(forecast.days, said.days)
+        own = together.frame.filter(patient_id=forecast.patient_id, symptom=forecast.symptom)
+        np.testing.assert_array_equal(own.select(pl.col("^q.*$")).to_numpy(), forecast.quantiles)
+
+
 def test_series_are_found_by_patient_and_symptom() -> None:
     assert usual()["p00007", "symptom"].patient_id == usual()[7].patient_id == "p00007"
     assert len(usual()) == 60

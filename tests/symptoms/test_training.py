@@ -14,7 +14,6 @@ from novamind.cohorts import OTHER_POPULATION, simulate
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.records import symptom_frame
 from novamind.symptoms import SymptomForecastingService
-from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.experts import GROUPS
 from novamind.symptoms.features import summarise
 from novamind.symptoms.model import MANIFEST, Backtest, Prediction, SymptomModel
@@ -270,7 +269,7 @@ def test_own_windows_alone_decide_how_fast_a_record_moves_the_weights(own, rate)
         np.full(count, 20, np.float32),
         np.ones(count, np.float32),
     )
-    summary = summarise(windows.histories, LEVELS)
+    summary = summarise(windows.histories)
     even = np.full((*GROUPS, 2), 0.5, np.float32)
     prediction = Prediction(summary, said[0], even, backtest)
     assert _learning_rate(even, said, prediction, windows) == rate

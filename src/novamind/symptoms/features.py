@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.preprocessing import Array, Histories
 
 #: Days over which "recent" is meant, as in the 28-day mean, the yardstick of this field.
@@ -56,8 +57,9 @@ class Summary:
 
     ``level`` and ``spread`` ``(series,)`` are the person's centre and variation on the unit scale: the mean and
     standard deviation of the recent reports, shrunk towards the whole record and, with few reports, towards the
-    population. Every statistic that is a value is expressed as its distance from ``level`` in units of ``spread``, so
-    that trees learn one rule for all scales.
+    population. ``recent_quantiles`` ``(series, 21)`` are at :data:`LEVELS`. Every statistic of ``table`` that is a
+    value is expressed as its distance from ``level`` in units of ``spread``, so that trees learn one rule for all
+    scales.
     """
 
     histories: Histories
@@ -115,11 +117,11 @@ def _mean(filled: Array, seen: Array, weight: Array | None = None) -> tuple[Arra
     return np.divide(total, count, out=np.zeros_like(total), where=count > 0), count
 
 
-def _sorted_quantiles(values: Array, levels: NDArray[np.float64]) -> Array:
-    """Row-wise quantiles that ignore ``NaN`` (linear interpolation); every row needs one finite value."""
+def _sorted_quantiles(values: Array) -> Array:
+    """Row-wise quantiles at :data:`LEVELS` that ignore ``NaN`` (linear interpolation); rows need one finite value."""
     ordered = np.sort(values, axis=1)  # NaN last
     count = np.isfinite(ordered).sum(1)
-    position = np.maximum(count - 1, 0)[:, None] * levels[None, :]
+    position = np.maximum(count - 1, 0)[:, None] * LEVELS[None, :]
     below = np.floor(position).astype(np.int64)
     above = np.minimum(below + 1, np.maximum(count - 1, 0)[:, None])
     share = (position - below).astype(np.float32)
@@ -153,16 +155,8 @@ def _weekday_means(values: Array, spread: Array) -> Array:
     return out
 
 
-def summarise(histories: Histories, levels: NDArray[np.float64]) -> Summary:
-    """Compute every statistic for a batch of histories, each with at least one report.
-
-    Parameters
-    ----------
-    histories
-        The batch.
-    levels
-        Quantile levels of :attr:`Summary.recent_quantiles`.
-    """
+def summarise(histories: Histories) -> Summary:
+    """Compute every statistic for a batch of histories, each with at least one report."""
     values = histories.values
     days = values.shape[1]
     mask = np.isfinite(values)
@@ -203,8 +197,8 @@ def summarise(histories: Histories, levels: NDArray[np.float64]) -> Summary:
     latest, first = _mean(filled * (from_last == 1), seen * (from_last == 1))[0], last_reports(2)
     previous = np.where(reports > 1, 2 * first - latest, latest)
     recent_values = np.where(recent, values, np.nan)[:, -min(days, 364) :]
-    quantiles = _sorted_quantiles(recent_values, levels)
-    ends = _sorted_quantiles(recent_values, np.array([0.1, 0.5, 0.9]))
+    quantiles = _sorted_quantiles(recent_values)
+    low, middle, high = quantiles[:, np.isin(LEVELS, (0.1, 0.5, 0.9))].T
 
     week = seen[:, -7:]
     week_mean, _ = _mean(filled[:, -7:], week)
@@ -223,7 +217,7 @@ def summarise(histories: Histories, levels: NDArray[np.float64]) -> Summary:
     deviation = np.where(usable, recent_age - age_mean[:, None], 0)
     slope = -(deviation * centred).sum(1, dtype=np.float64) / ((deviation**2).sum(1, dtype=np.float64) + 200) * 7
 
-    close = mask & (np.abs(filled - ends[:, 1:2]) < 1e-6)
+    close = mask & (np.abs(filled - middle[:, None]) < 1e-6)
     weekday_means = _weekday_means(values, spread)
     # Column = calendar weekday.
     shift = (np.arange(7)[None, :] - np.maximum(histories.weekday, 0)[:, None]) % 7
@@ -243,9 +237,9 @@ def summarise(histories: Histories, levels: NDArray[np.float64]) -> Summary:
         "fast_level": standard(fast),
         "slow_level": standard(slow),
         "all_mean": standard(all_mean),
-        "low_quantile": standard(ends[:, 0]),
-        "median": standard(ends[:, 1]),
-        "high_quantile": standard(ends[:, 2]),
+        "low_quantile": standard(low),
+        "median": standard(middle),
+        "high_quantile": standard(high),
         "maximum": standard(maximum),
         "recent_spread": np.sqrt(week_var) / spread,
         "all_spread": np.sqrt(all_var) / spread,

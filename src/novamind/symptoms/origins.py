@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.features import Summary, summarise
 from novamind.symptoms.preprocessing import Histories
 
@@ -35,7 +34,7 @@ class Origins:
     @classmethod
     def present(cls, histories: Histories) -> "Origins":
         """The last day only, of every series; each needs at least one report."""
-        return cls(histories, (0,), (np.arange(len(histories)),), (summarise(histories, LEVELS),))
+        return cls(histories, (0,), (np.arange(len(histories)),), (summarise(histories),))
 
     def and_earlier(self, back: Sequence[int], reports: int, outcome_days: int) -> "Origins":
         """Add origins ``back`` days earlier.
@@ -51,6 +50,6 @@ class Origins:
             known = (seen[:, :-days].sum(1) >= reports) & seen[:, -days:][:, :outcome_days].any(1)
             rows = np.flatnonzero(known)
             if len(rows):
-                found.append((days, rows, summarise(self.histories.before(days).rows(rows), LEVELS)))
+                found.append((days, rows, summarise(self.histories.before(days).rows(rows))))
         days_back, rows_of, summaries = zip(*found, strict=True)
         return Origins(self.histories, days_back, rows_of, summaries)
