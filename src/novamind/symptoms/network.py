@@ -42,39 +42,56 @@ class Architecture:
     dropout: float = 0.0
 
 
+class Linear(nn.Linear):
+    """A linear layer on rows: ONNX Runtime then adds the bias while it multiplies."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(..., in)`` to ``(..., out)``."""
+        return super().forward(x.flatten(0, -2)).reshape(*x.shape[:-1], -1)
+
+
 class Attention(nn.Module):
     """Causal multi-head self-attention with rotary positions."""
 
     def __init__(self, size: Architecture) -> None:
         super().__init__()
         self.heads, self.head_width = size.heads, size.width // size.heads
-        self.project = nn.Linear(size.width, 3 * size.width)
-        self.out = nn.Linear(size.width, size.width)
+        self.query, self.past = Linear(size.width, size.width), Linear(size.width, 2 * size.width)
+        self.out = Linear(size.width, size.width)
+        half = self.head_width // 2
         # Periods from two days to about a year and a half.
-        exponent = torch.arange(self.head_width // 2) / (self.head_width // 2)
+        frequency = math.pi * (2 / 512) ** (torch.arange(half) / half)
+        # Turns by a right angle the plane that each frequency has.
+        turn = torch.zeros(self.head_width, self.head_width)
+        turn[:half, half:], turn[half:, :half] = torch.eye(half), -torch.eye(half)
         self.frequency: Tensor
-        self.register_buffer("frequency", math.pi * (2 / 512) ** exponent, persistent=False)
+        self.turn: Tensor
+        self.register_buffer("frequency", frequency.repeat(2), persistent=False)
+        self.register_buffer("turn", turn, persistent=False)
 
     def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
         """``(batch, days, width)`` to the same, or to ``(batch, len(at), width)`` for the days ``at`` alone."""
         batch, days, width = x.shape
-        q, k, v = self.project(x).reshape(batch, days, 3, self.heads, self.head_width).permute(2, 0, 3, 1, 4)
         day = torch.arange(days, device=x.device)
-        angle = day[:, None] * self.frequency[None, :]
-        cos, sin = torch.cos(angle).to(x.dtype), torch.sin(angle).to(x.dtype)
-        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+        k, v = self.past(x).reshape(batch, days, 2, self.heads, self.head_width).permute(2, 0, 3, 1, 4)
+        k = self._rotate(k, day)
         if at is None:
+            q = self._rotate(self._queries(x), day)
             mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:
-            past = day[None, :] <= at[:, None]
-            mixed = functional.scaled_dot_product_attention(q[:, :, at], k, v, attn_mask=past)
+            q = self._rotate(self._queries(x.index_select(1, at)), at)
+            mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=day[None, :] <= at[:, None])
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, -1, width))
         return out
 
+    def _queries(self, x: Tensor) -> Tensor:
+        q: Tensor = self.query(x)
+        return q.reshape(x.shape[0], -1, self.heads, self.head_width).transpose(1, 2)
 
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    def _rotate(self, x: Tensor, day: Tensor) -> Tensor:
+        angle = day[:, None] * self.frequency
+        out: Tensor = x * torch.cos(angle).to(x.dtype) + (x @ self.turn.to(x.dtype)) * torch.sin(angle).to(x.dtype)
+        return out
 
 
 class Block(nn.Module):
@@ -85,15 +102,15 @@ class Block(nn.Module):
         self.norm_attention, self.norm_forward = nn.LayerNorm(size.width), nn.LayerNorm(size.width)
         self.attention = Attention(size)
         self.forward_in, self.forward_out = (
-            nn.Linear(size.width, size.feed_forward),
-            nn.Linear(size.feed_forward, size.width),
+            Linear(size.width, size.feed_forward),
+            Linear(size.feed_forward, size.width),
         )
         self.dropout = nn.Dropout(size.dropout)
 
     def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
         """See :meth:`Attention.forward`."""
         mixed = self.attention(self.norm_attention(x), at)
-        x = (x if at is None else x[:, at]) + self.dropout(mixed)
+        x = (x if at is None else x.index_select(1, at)) + self.dropout(mixed)
         out: Tensor = x + self.dropout(self.forward_out(functional.gelu(self.forward_in(self.norm_forward(x)))))
         return out
 
@@ -108,12 +125,12 @@ class QuantileTransformer(nn.Module):
     def __init__(self, size: Architecture) -> None:
         super().__init__()
         self.size = size
-        self.embed = nn.Sequential(nn.Linear(CHANNELS, size.width), nn.GELU(), nn.Linear(size.width, size.width))
+        self.embed = nn.Sequential(Linear(CHANNELS, size.width), nn.GELU(), Linear(size.width, size.width))
         self.blocks = nn.ModuleList(Block(size) for _ in range(size.layers))
         self.norm = nn.LayerNorm(size.width)
         self.levels: Tensor
         self.register_buffer("levels", torch.tensor(LEVELS, dtype=torch.float32), persistent=False)
-        self.head = nn.Linear(size.width, len(HORIZONS) * len(LEVELS))
+        self.head = Linear(size.width, len(HORIZONS) * len(LEVELS))
         nn.init.zeros_(self.head.weight)
         with torch.no_grad():
             # At the start: a normal distribution around the person's level.
@@ -137,7 +154,9 @@ class QuantileTransformer(nn.Module):
     def quantiles(self, encoded: Tensor) -> Tensor:
         """``(..., width)`` to ``(..., horizons, 21)``."""
         raw = self.head(encoded).reshape(*encoded.shape[:-1], len(HORIZONS), len(LEVELS))
-        median, gaps = raw[..., :1], functional.softplus(raw[..., 1:])
+        median, gap = raw[..., :1], raw[..., 1:]
+        # The softplus, in functions that ONNX Runtime computes many at a time.
+        gaps = torch.relu(gap) + torch.log1p(torch.exp(-gap.abs()))
         below = -torch.flip(torch.cumsum(torch.flip(gaps[..., :_MEDIAN], [-1]), -1), [-1])
         above = torch.cumsum(gaps[..., _MEDIAN:], -1)
         return torch.cat([median + below, median, median + above], -1)
@@ -380,13 +399,14 @@ class _Deployed(nn.Module):
 
 
 def export(model: QuantileTransformer, path: Path) -> None:
-    """Write the network as ONNX (opset 18 or later), weights inside the file, any batch, length and positions."""
+    """Write the network as ONNX, weights inside the file, any batch, length and positions."""
     example = (torch.zeros(2, CONTEXT_DAYS, CHANNELS), torch.tensor([CONTEXT_DAYS - 1, 3]))
     dynamic = torch.export.Dim
     program = torch.onnx.export(
         _Deployed(model).eval(),
         example,
         dynamo=True,
+        opset_version=23,  # the first with attention as one operator
         input_names=["channels", "positions"],
         output_names=["quantiles"],
         dynamic_shapes=({0: dynamic("series"), 1: dynamic("days")}, {0: dynamic("origins")}),

@@ -73,7 +73,7 @@ class Preset:
 
 
 PRESETS = {
-    "compact": Preset(45_000, 100, 8, width=64, layers=4, heads=4, feed_forward=192, dropout=0.0, trajectories=400_000),
+    "compact": Preset(45_000, 100, 8, width=64, layers=3, heads=4, feed_forward=192, dropout=0.0, trajectories=500_000),
     # For a GPU. An encoder and a decoder of 6 layers each become 12 causal ones: every day is an origin of its own.
     "full": Preset(
         300_000, 300, 30, width=512, layers=12, heads=8, feed_forward=2048, dropout=0.1, trajectories=20_000_000
@@ -226,7 +226,7 @@ def train(
         weigh, calibrate, measure = _both(own[0], weigh), _both(own[1], calibrate), own[2]
 
     progress("fitting the experts")
-    summary = summarise(fit.histories, LEVELS)
+    summary = summarise(fit.histories)
     experts = tuple(fit_expert(*expert, summary, fit.future) for expert in EXPERTS)
 
     progress("preparing the trees' table")
@@ -355,7 +355,7 @@ def _table(w: Windows, seed: int, days_each: int = 3) -> tuple[Array, Array, Arr
     heart.
     """
     rng = np.random.default_rng([seed, 4])
-    summary = summarise(w.histories, LEVELS)
+    summary = summarise(w.histories)
     rows = np.repeat(np.arange(len(w.histories)), days_each)
     horizon = rng.choice(KNOTS, len(rows))
     outcome = w.future[rows, horizon - 1]
