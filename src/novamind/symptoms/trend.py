@@ -39,19 +39,19 @@ def trend(history: Floats, scale: Scale) -> Trend:
     resolution = ((scale.step or 0.02 * scale.range) ** 2) / 12
     X = np.column_stack([np.ones_like(day), (day - day.mean()) / 7])
     apart = np.abs(day[:, None] - day[None, :])
-    slopes, errors, log_weight = (np.empty(len(_INERTIA)) for _ in range(3))
     freedom = len(y) - 2
-    for i, inertia in enumerate(_INERTIA):
-        correlation = np.where(apart == 0, 1.0, inertia**apart)
-        lower = np.linalg.cholesky(correlation)
-        A, b = np.linalg.solve(lower, X), np.linalg.solve(lower, y)
-        information = A.T @ A
-        beta = np.linalg.solve(information, A.T @ b)
-        variance = (np.sum((b - A @ beta) ** 2) + resolution * len(y)) / freedom
-        slopes[i], errors[i] = beta[1], np.sqrt(variance * np.linalg.inv(information)[1, 1])
-        log_weight[i] = (
-            -np.log(np.diag(lower)).sum() - 0.5 * np.linalg.slogdet(information)[1] - 0.5 * freedom * np.log(variance)
-        )
+    # One generalised least squares for each inertia, side by side along the first axis.
+    lower = np.linalg.cholesky(_INERTIA[:, None, None] ** apart)
+    A, b = np.split(np.linalg.solve(lower, np.column_stack([X, y])), [2], axis=-1)
+    information = A.mT @ A
+    beta = np.linalg.solve(information, A.mT @ b)
+    variance = (((b - A @ beta) ** 2).sum((1, 2)) + resolution * len(y)) / freedom
+    slopes, errors = beta[:, 1, 0], np.sqrt(variance * np.linalg.inv(information)[:, 1, 1])
+    log_weight = (
+        -np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(1)
+        - 0.5 * np.linalg.slogdet(information)[1]
+        - 0.5 * freedom * np.log(variance)
+    )
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
     mean = float(weight @ slopes)
