@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.features import Summary
+from novamind.symptoms.features import FEATURES, Summary
 from novamind.symptoms.interpolation import interpolate
 from novamind.symptoms.origins import Origins
 from novamind.symptoms.preprocessing import Array
@@ -50,15 +50,17 @@ class BoostedQuantiles:
 
     def quantiles(self, origins: Origins, horizons: Sequence[int]) -> tuple[Array, ...]:
         """See :class:`novamind.symptoms.ports.Forecaster`."""
-        return tuple(self._from(s, h) for s, h in zip(origins.summaries, horizons, strict=True))
-
-    def _from(self, summary: Summary, horizon: int) -> Array:
-        knots = KNOTS[: np.searchsorted(KNOTS, horizon) + 1]
-        rows = summary.per_day(knots)
-        z = self.booster.inplace_predict(rows.reshape(-1, rows.shape[-1])).reshape(len(rows), len(knots), len(LEVELS))
-        z = interpolate(np.sort(z, axis=-1), knots, np.arange(1, horizon + 1), 1)
-        out: Array = np.clip(summary.level[:, None, None] + summary.spread[:, None, None] * z, 0, 1).astype(np.float32)
-        return out
+        knots = [KNOTS[: np.searchsorted(KNOTS, horizon) + 1] for horizon in horizons]
+        rows = [s.per_day(k).reshape(-1, len(FEATURES)) for s, k in zip(origins.summaries, knots, strict=True)]
+        # One call for all origins: for a single series a call costs more than its trees.
+        said = np.sort(self.booster.inplace_predict(np.concatenate(rows)), axis=-1)
+        out = []
+        for s, k, horizon in zip(origins.summaries, knots, horizons, strict=True):
+            z, said = np.split(said, [len(s.level) * len(k)])
+            z = interpolate(z.reshape(len(s.level), len(k), len(LEVELS)), k, np.arange(1, horizon + 1), 1)
+            unit = s.level[:, None, None] + s.spread[:, None, None] * z
+            out.append(np.clip(unit, 0, 1).astype(np.float32))
+        return tuple(out)
 
     def contributions(self, summary: Summary, horizon: int) -> NDArray[np.float64]:
         """SHAP values of the median at ``horizon`` days, ``(series, features + 1)`` on the unit scale.

@@ -47,9 +47,9 @@ def by_group(table: Array, horizon: int, reports: Array) -> Array:
     reports
         ``(series,)`` number of reports of each history.
     """
-    daily = interpolate(table, _HORIZON_MIDDLES, np.arange(1, horizon + 1), 0)
+    daily = interpolate(table, _HORIZON_MIDDLES, np.arange(1, horizon + 1), 0).swapaxes(0, 1)
     below, share = places(_REPORT_MIDDLES, reports)
-    near, far = (np.moveaxis(daily[:, group], 0, 1) for group in (below, np.minimum(below + 1, table.shape[1] - 1)))
+    near, far = daily[below], daily[np.minimum(below + 1, len(daily) - 1)]
     out: Array = near + (far - near) * share[:, None, None].astype(np.float32)
     return out
 

@@ -30,7 +30,7 @@ _BACKTEST_HORIZON = 7
 _BACKTEST_REPORTS = 10  # reports that must lie before such an origin
 
 #: Series that are forecast at once by one core: large enough to be fast, small enough to need little memory.
-_CHUNK = 256
+_CHUNK = 512
 
 MANIFEST = "manifest.json"
 _BOOSTER = "boosting.ubj"
