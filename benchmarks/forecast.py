@@ -270,7 +270,7 @@ def members(arguments: argparse.Namespace) -> Result | None:
 
 
 def simulator(arguments: argparse.Namespace) -> Result | None:
-    """What the simulator's richness is worth: all of it raised again on level + autoregression + noise (an hour)."""
+    """What the simulator's richness is worth: all of it raised again on level + autoregression + noise (20 minutes)."""
     import pandas as pd
 
     from forecast_truth import NOT_LINEAR

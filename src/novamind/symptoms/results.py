@@ -148,7 +148,7 @@ class Forecasts:
             scale=scale,
             history_days=series.days,
             history=series.values,
-            days=_ahead(series.days[-1:], len(continuous))[0],
+            days=_ahead(series.days[-1], len(continuous)),
             quantile_levels=self.quantile_levels,
             quantiles=scale.snap(at_levels(continuous, self.quantile_levels)),
             continuous_quantiles=continuous,
@@ -177,9 +177,9 @@ class Forecasts:
         return dict(sorted(named.items(), key=lambda item: -abs(item[1])))
 
 
-def _ahead(last: Days, horizon: int) -> Days:
-    """The days that follow each of ``last``, ``(series, horizon)``."""
-    return last[:, None] + np.arange(1, horizon + 1)
+def _ahead(last: Days | np.datetime64, horizon: int) -> Days:
+    """The days that follow each of ``last``: ``(...)`` to ``(..., horizon)``."""
+    return np.asarray(last)[..., None] + np.arange(1, horizon + 1)
 
 
 def _columns(

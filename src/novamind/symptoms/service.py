@@ -203,10 +203,10 @@ def prepare(
     """Daily series per patient and symptom, and those that cannot be forecast with the reason."""
     days = frame.timestamps.astype("datetime64[D]")
     grid = daily_grid(frame.series_index, days, frame.values, len(frame.series))
-    seen = np.concatenate([[0], np.cumsum(grid.mask)])[grid.offsets]
-    reports = np.concatenate([[0], np.cumsum(grid.counts)])[grid.offsets]
-    reported = np.diff(seen)
-    per_day = np.diff(reports) / np.maximum(reported, 1)
+    reported, reports = (
+        np.diff(np.concatenate([[0], np.cumsum(each)])[grid.offsets]) for each in (grid.mask, grid.counts)
+    )
+    per_day = reports / np.maximum(reported, 1)
     # A row without a value on a later day says that the record runs on to that day.
     starts = np.searchsorted(frame.series_index, np.arange(len(frame.series)))
     silent = np.maximum.reduceat(days, starts) - (grid.first_day + np.diff(grid.offsets) - 1)
