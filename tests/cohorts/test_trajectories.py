@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from novamind.cohorts import OTHER_POPULATION, PLAIN_AUTOREGRESSION, CohortSettings, Trajectories, simulate
 from novamind.errors import ValidationError
+from tests.cohorts.summary import summary
+from tests.golden import check_golden
 
 POPULATIONS = (CohortSettings(), OTHER_POPULATION, PLAIN_AUTOREGRESSION)
 
@@ -306,3 +308,97 @@ def test_the_plain_population_has_nothing_but_level_autoregression_and_noise() -
     assert (cohort.treatment_day == -1).all()
     assert (cohort.shift_day == -1).all()
     assert cohort.drift_share.max() < 1e-3
+
+
+#: Everybody has everything: each line of the simulator decides something.
+EVERYTHING = replace(
+    CohortSettings(),
+    **{
+        f.name: 1.0
+        for f in fields(CohortSettings)
+        if f.name.endswith("_probability") and not f.name.startswith(("sparse", "sticky"))
+    },
+    spike_rate=0.1,
+    sparse_probability=0.4,
+    sticky_probability=0.5,
+)
+GOLDEN_COHORTS = {
+    "default": (CohortSettings(), 250, 60, 0),
+    "default over a week": (CohortSettings(), 90, 7, 1),
+    "default over a year": (CohortSettings(), 40, 364, 2),
+    "other": (OTHER_POPULATION, 250, 60, 3),
+    "plain": (PLAIN_AUTOREGRESSION, 120, 40, 4),
+    "everything": (EVERYTHING, 250, 90, 5),
+    "one person": (EVERYTHING, 1, 30, 6),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN_COHORTS)
+def test_a_seed_draws_the_cohort_that_it_drew(name: str) -> None:
+    population, persons, days, seed = GOLDEN_COHORTS[name]
+    cohort = simulate(persons, days, seed=seed, settings=population)
+    drawn = {f.name: summary(getattr(cohort, f.name)) for f in fields(Trajectories)}
+    check_golden(__file__, f"cohort {name}", drawn, relative=1e-5, absolute=1e-6)
+
+
+def test_a_whole_diary_is_the_one_that_it_was() -> None:
+    cohort = simulate(6, 40, seed=12)
+    check_golden(__file__, "six diaries", {"step": cohort.step, "reports": cohort.reports}, 1e-5, 1e-6)
+
+
+def test_the_populations_are_the_documented_ones() -> None:
+    check_golden(__file__, "populations", [CohortSettings(), OTHER_POPULATION, PLAIN_AUTOREGRESSION])
+
+
+def test_the_smallest_cohort_is_one_person_a_week_and_seed_0() -> None:
+    assert simulate(1, 7, seed=0).reports.shape == (1, 7)
+
+
+@pytest.mark.parametrize("field", [f.name for f in fields(CohortSettings) if f.name != "sparse_every"])
+def test_each_number_of_a_population_has_its_limits(field: str) -> None:
+    """Shapes are above 0; shares lie between 0 and 1, both included; all else is a finite number from 0."""
+    shape = field.endswith(("_a", "_b"))
+    share = field.endswith("_probability") or field == "spike_rate"
+    allowed = [1e-9, 1.0, *([] if shape else [0.0]), *([] if share else [7.0])]
+    refused = [-1e-9, float("inf"), float("nan"), *([0.0] if shape else []), *([1.000001] if share else [])]
+    for number in allowed:
+        assert getattr(replace(CohortSettings(), **{field: number}), field) == number
+    said = "positive" if shape else "between 0 and 1" if share else "a finite number of 0 or more"
+    for number in refused:
+        with pytest.raises(ValidationError, match=f"^{field} of a simulated population must be {said}$"):
+            replace(CohortSettings(), **{field: number})
+
+
+def test_schedules_are_whole_days() -> None:
+    assert replace(CohortSettings(), sparse_every=(1,)).sparse_every == (1,)
+    for refused in ((), (0,), (2, 0)):
+        with pytest.raises(ValidationError, match="sparse_every of a simulated population must be whole numbers"):
+            replace(CohortSettings(), sparse_every=refused)
+    with pytest.raises(ValidationError, match="a finite number of 0 or more"):
+        replace(CohortSettings(), sparse_every=(2, -1))
+
+
+def test_sticky_people_repeat_the_day_before_and_nothing_else() -> None:
+    never, always = (
+        simulate(300, 40, seed=21, settings=replace(PLAIN_AUTOREGRESSION, sticky_probability=p)) for p in (0.0, 1.0)
+    )
+    own, copied = always.reports[:, 1:] == never.reports[:, 1:], always.reports[:, 1:] == always.reports[:, :-1]
+    assert (own | copied).all()
+    assert np.array_equal(never.reports[:, 0], always.reports[:, 0])
+
+
+def test_sparse_reporters_have_the_stated_share() -> None:
+    schedule = replace(PLAIN_AUTOREGRESSION, sparse_probability=0.25, sparse_every=(7,))
+    rates = np.isfinite(simulate(3000, 70, seed=22, settings=schedule).reports).mean(1)
+    assert (rates < 0.5).mean() == pytest.approx(0.25, abs=0.04)
+    assert rates[rates < 0.5].mean() == pytest.approx(0.9 / 7, abs=0.01)
+
+
+def test_reports_of_a_single_item_are_severity_in_steps() -> None:
+    """Without habits and elevation a single item is the symptom: the nearest step of its own scale."""
+    cohort = simulate(800, 30, seed=23, settings=PLAIN_AUTOREGRESSION)
+    step = np.where(cohort.step > 0, cohort.step, 1.0)[:, None]
+    nearest = np.round(np.clip(cohort.severity, 0, 1) / step) * step
+    as_felt = (np.abs(nearest - cohort.reports) < 1e-5).all(1) & (cohort.step > 0)
+    # 42 % of people answer a single item, 75 % of those in ten categories or fewer, which are told.
+    assert as_felt.mean() == pytest.approx(0.42 * 0.75, abs=0.05)

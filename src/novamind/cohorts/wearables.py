@@ -259,8 +259,6 @@ def _response(rng: np.random.Generator, lag: float) -> tuple[float, Floats]:
         w = np.where(u >= max(round(lag - decay), 0), np.exp(-(u - max(round(lag - decay), 0)) / decay), 0)
     else:
         w = (u == round(lag)).astype(float)
-    if w.sum() <= 0:
-        w = (u == round(lag)).astype(float)
     w /= w.sum()
     return float((u * w).sum()), w
 
@@ -317,7 +315,7 @@ def _propagated(own: Floats, edges: list[_Edge], reach: NDArray[np.bool_]) -> Fl
     state = np.zeros_like(own)
     for v in np.argsort(reach.sum(0), kind="stable"):
         incoming = [e for e in edges if e.target == v]
-        state[:, v] = own[:, v] * np.sqrt(max(1 - sum(e.effect**2 for e in incoming), 0.05))
+        state[:, v] = own[:, v] * np.sqrt(1 - sum(e.effect**2 for e in incoming))
         for e in incoming:
             driven = np.convolve(state[:, e.source], e.response)[: len(own)]
             state[:, v] += e.effect * driven / driven[_BURN:].std()
