@@ -11,7 +11,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 
-from novamind.server.clinic import Clinic
+from novamind.clinic import Clinic
 from tests.server.world import BASE, World
 
 #: Ends the caller's own session or account, or trains for a minute.

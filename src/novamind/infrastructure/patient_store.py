@@ -51,6 +51,7 @@ class Kind(StrEnum):
 
     IDENTITY = "identity"
     SYMPTOM_REPORT = "symptom_report"
+    SCALE = "scale"
     BIOMETRIC_SAMPLES = "biometric_samples"
     GENOTYPE = "genotype"
     MEDICATION = "medication"

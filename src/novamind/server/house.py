@@ -7,16 +7,16 @@ from uuid import uuid4
 
 from prometheus_client import CollectorRegistry
 
+from novamind.clinic import Clinic
 from novamind.infrastructure.audit import Access
 from novamind.infrastructure.bootstrap import Foundation, open_foundation
 from novamind.infrastructure.cache import MemoryShelf, RedisShelf, SealedCache, Shelf
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.wiring import Identity, open_identity
 from novamind.infrastructure.jobs import Jobs
-from novamind.pharmacogenomics import PharmacogenomicsService
 from novamind.server import background
-from novamind.server.clinic import Clinic
 from novamind.server.first_party import register_first_party
+from novamind.server.forecast_cache import ForecastCache
 from novamind.settings import Settings
 from novamind.symptoms.service import default_service
 from novamind.twin import DigitalTwinIntegrationService
@@ -30,6 +30,7 @@ class House:
     foundation: Foundation
     identity: Identity
     clinic: Clinic
+    forecasts: ForecastCache
     jobs: Jobs
     metrics: CollectorRegistry
 
@@ -56,20 +57,14 @@ async def open_house(
         await register_first_party(foundation.database, settings.public_url)
         shelf = _shelf(settings)
         stack.push_async_callback(shelf.close)
-        clinic = Clinic(
-            identity.access,
-            foundation.store,
-            foundation.audit,
-            SealedCache(shelf, foundation.vault, foundation.index),
-            default_service(),
-            PharmacogenomicsService(),
-            DigitalTwinIntegrationService(),
-        )
+        clinic = Clinic(identity.access, foundation.store, foundation.audit, DigitalTwinIntegrationService())
+        cache = SealedCache(shelf, foundation.vault, foundation.index)
         yield House(
             settings,
             foundation,
             identity,
             clinic,
+            ForecastCache(clinic, cache, default_service().model.version),
             background.jobs(settings, foundation),
             metrics or CollectorRegistry(),
         )

@@ -183,7 +183,7 @@ async def _push(house: House, socket: WebSocket, principal: Principal, patient_i
     while not left.is_set():
         try:
             principal = await house.identity.sessions.authenticate_session(principal.session_id, patient_id)
-            revision = await house.clinic.revision(principal, patient_id)
+            _, revision = await house.clinic.revision(principal, patient_id)
             if revision != seen:
                 said = await _forecast(house, principal, patient_id)
                 if said != sent:
@@ -201,7 +201,7 @@ async def _push(house: House, socket: WebSocket, principal: Principal, patient_i
 
 async def _forecast(house: House, principal: Principal, patient_id: UUID) -> str:
     try:
-        forecast = await house.clinic.forecast(principal, patient_id, _HORIZON, None)
+        forecast = await house.forecasts.json(principal, patient_id, _HORIZON, None)
     except (AuthorizationError, NotFoundError, ServiceUnavailableError):
         raise
     except NovamindError as error:

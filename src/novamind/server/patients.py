@@ -1,26 +1,29 @@
-"""REST of one clinic's patients: thin, since :mod:`novamind.server.clinic` decides and does."""
+"""REST of one clinic's patients: thin, since :mod:`novamind.clinic` decides and does."""
 
 import asyncio
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from novamind.clinic import PatientSummary, Regimen, SignalSamples, SymptomReport
 from novamind.errors import ValidationError
 from novamind.infrastructure.patient_store import Identity, StoredRecord
 from novamind.pharmacogenomics.endpoints import Gene, ReviewBody, Word
 from novamind.records import MedicationCourse, read_fhir
 from novamind.server.caller import AtHome, Caller
-from novamind.server.clinic import PatientSummary, Regimen, SignalSamples
 from novamind.server.problems import FHIR_JSON
 from novamind.symptoms.endpoints import ForecastsBody, Moment, Report
 from novamind.timeline import parse_timezone
 from novamind.twin.domain import Options
-from novamind.twin.plain import insights_to_dict, result_value
+from novamind.twin.plain import insights_to_dict
+
+if TYPE_CHECKING:
+    from novamind.biometrics.results import Correlations
 
 routes = APIRouter(prefix="/api/v1/patients", tags=["patients"])
 
@@ -252,6 +255,11 @@ class CorrelationsBody(BaseModel):
     model_version: str
     links: list[dict[str, Any]]
 
+    @classmethod
+    def of(cls, found: "Correlations") -> Self:
+        """From the room's result on one person."""
+        return cls(model_version=found.model_version, links=found.person().to_dict()["links"])
+
 
 class Imported(BaseModel):
     """How much of each kind was stored, and FHIR's OperationOutcome."""
@@ -297,7 +305,8 @@ async def add_reports(
     house: AtHome, caller: Caller, patient_id: PatientId, new: NewReports, idempotency_key: Once = None
 ) -> Created:
     """Store symptom reports, all or none."""
-    return Created(ids=await house.clinic.add_reports(caller, patient_id, new.reports, idempotency_key))
+    reports = [SymptomReport(one.symptom, one.timestamp, one.value, one.own_scale()) for one in new.reports]
+    return Created(ids=await house.clinic.add_reports(caller, patient_id, reports, idempotency_key))
 
 
 @routes.get("/{patient_id}/reports", operation_id="readReports")
@@ -366,7 +375,7 @@ async def forecast_patient(
     threshold: Annotated[float | None, Query(allow_inf_nan=False, description="A score whose risk is wanted.")] = None,
 ) -> Response:
     """Forecast each symptom, with calibrated intervals."""
-    forecast = await house.clinic.forecast(caller, patient_id, horizon, threshold)
+    forecast = await house.forecasts.json(caller, patient_id, horizon, threshold)
     return Response(forecast, media_type="application/json")
 
 
@@ -403,7 +412,7 @@ async def read_correlations(
 ) -> CorrelationsBody:
     """Read which signals lead or follow which symptoms, after correction for how many were looked at."""
     found = await house.clinic.correlations(caller, patient_id, lookback_days)
-    return CorrelationsBody(model_version=found.model_version, links=result_value(found)["links"])
+    return CorrelationsBody.of(found)
 
 
 @routes.post("/{patient_id}/what-if", operation_id="askWhatIf")

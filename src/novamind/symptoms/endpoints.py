@@ -1,7 +1,7 @@
 """REST: forecast a diary that comes with the request, and the form in which every forecast is given."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -9,9 +9,10 @@ import polars as pl
 from fastapi import APIRouter
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from novamind.errors import InsufficientDataError, ValidationError
+from novamind.errors import ValidationError
 from novamind.symptoms.domain import Scale, SymptomForecast
-from novamind.symptoms.instruments import recognise
+from novamind.symptoms.instruments import recognise, series_name
+from novamind.symptoms.results import Forecasts
 from novamind.symptoms.service import SymptomForecastingService
 
 #: Most reports in one request.
@@ -53,26 +54,9 @@ class Report(BaseModel):
     value: Annotated[float, Field(allow_inf_nan=False, examples=[14])]
     scale: ScaleBody | None = None
 
-    def check(self) -> None:
-        """Refuse a value that the symptom's scale cannot give.
-
-        Raises
-        ------
-        ValidationError
-            If the scale is not known or the value is off it.
-        """
-        scale = self.known_scale()
-        if not scale.low <= self.value <= scale.high:
-            raise ValidationError(f"a value is off its scale, which runs from {scale.low:g} to {scale.high:g}")
-
-    def known_scale(self) -> Scale:
-        """The given scale, or that of the instrument of this name."""
-        known = recognise(self.symptom)
-        if self.scale is not None:
-            return self.scale.scale()
-        if known is None:
-            raise ValidationError("a symptom is no known instrument: give its scale with each report")
-        return known.scale
+    def own_scale(self) -> Scale | None:
+        """The scale that came with it."""
+        return None if self.scale is None else self.scale.scale()
 
 
 class TrendBody(BaseModel):
@@ -182,6 +166,14 @@ class ForecastsBody(BaseModel):
     forecasts: list[ForecastBody]
     skipped: list[Skipped]
 
+    @classmethod
+    def of(cls, made: Forecasts, threshold: float | None = None) -> Self:
+        """From the room's forecasts; the risk of ``threshold`` is given for the symptoms on whose scale it lies."""
+        return cls(
+            forecasts=[ForecastBody.of(forecast, threshold) for forecast in made],
+            skipped=[Skipped(symptom=key.name, reason=reason) for key, reason in made.skipped.items()],
+        )
+
 
 class Diary(BaseModel):
     """A diary to forecast; nothing of it is kept."""
@@ -192,41 +184,6 @@ class Diary(BaseModel):
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
-def forecast_frame(
-    service: SymptomForecastingService,
-    frame: pl.DataFrame,
-    given: Mapping[str, Scale],
-    horizon: int,
-    threshold: float | None = None,
-) -> ForecastsBody:
-    """Forecast each symptom of one person's frame; symptoms whose scale nobody knows are skipped.
-
-    Parameters
-    ----------
-    given
-        Symptom to scale, for those that are no known instrument.
-    threshold
-        A score whose risk is wanted, of the symptoms on whose scale it lies.
-
-    Raises
-    ------
-    InsufficientDataError
-        If there is nothing to forecast.
-    """
-    known = {name: instrument.scale for name in frame["symptom"].unique() if (instrument := recognise(name))}
-    scales = known | dict(given)
-    strange = sorted(set(frame["symptom"]) - scales.keys())
-    frame = frame.filter(pl.col("symptom").is_in(list(scales)))
-    if frame.is_empty():
-        raise InsufficientDataError("nothing to forecast: there is no report of a symptom whose scale is known")
-    made = service.forecast(frame, horizon, scale={name: scales[name] for name in frame["symptom"].unique()})
-    return ForecastsBody(
-        forecasts=[ForecastBody.of(forecast, threshold) for forecast in made],
-        skipped=[Skipped(symptom=key.name, reason=reason) for key, reason in made.skipped.items()]
-        + [Skipped(symptom=name, reason="its scale is not known") for name in strange],
-    )
-
-
 def router(service: Callable[[], SymptomForecastingService]) -> APIRouter:
     """The routes of this room alone; ``service`` is asked for when it is first needed."""
     routes = APIRouter(prefix="/symptoms", tags=["symptoms"])
@@ -234,19 +191,50 @@ def router(service: Callable[[], SymptomForecastingService]) -> APIRouter:
     @routes.post("/forecast", operation_id="forecastDiary")
     async def forecast_diary(diary: Diary) -> ForecastsBody:
         """Forecast a diary that comes with the request; nothing of it is kept."""
-        for report in diary.reports:
-            report.check()
         frame = pl.DataFrame(
             {
-                "symptom": [report.symptom for report in diary.reports],
+                "symptom": [series_name(report.symptom) for report in diary.reports],
                 "timestamp": [report.timestamp.isoformat() for report in diary.reports],
                 "value": [report.value for report in diary.reports],
             }
         )
-        given = {report.symptom: report.scale.scale() for report in diary.reports if report.scale is not None}
-        return await asyncio.to_thread(forecast_frame, service(), frame, given, diary.horizon, diary.threshold)
+        scales = _scales(diary.reports)
+
+        def run() -> ForecastsBody:
+            return ForecastsBody.of(service().forecast(frame, diary.horizon, scale=scales), diary.threshold)
+
+        return await asyncio.to_thread(run)
 
     return routes
+
+
+def _scales(reports: Sequence[Report]) -> dict[str, Scale]:
+    """The one scale of each series.
+
+    Raises
+    ------
+    ValidationError
+        A scale is not known, contradicts the instrument's or an earlier report's, or cannot give a value.
+    """
+    scales: dict[str, Scale] = {}
+    for number, report in enumerate(reports, 1):
+        name, own = series_name(report.symptom), report.own_scale()
+        known = recognise(report.symptom)
+        scale = known.scale if known else scales.get(name, own)
+        if scale is None:
+            raise ValidationError(f"report {number}: the symptom is no known instrument: give its scale")
+        if own is not None and own != scale:
+            raise ValidationError(
+                f"report {number}: "
+                + ("a known instrument's scale is published" if known else "the series has another scale")
+                + ": leave it out"
+            )
+        if not scale.low <= report.value <= scale.high:
+            raise ValidationError(
+                f"report {number}: the value is off its scale, which runs from {scale.low:g} to {scale.high:g}"
+            )
+        scales[name] = scale
+    return scales
 
 
 def _date(day: Any) -> date:

@@ -222,6 +222,12 @@ def recognise(name: str) -> Instrument | None:
     return _BY_NAME.get(plain(name))
 
 
+def series_name(name: str) -> str:
+    """Return the one name of a series for all spellings of an instrument's; any other name as it stands."""
+    known = recognise(name)
+    return known.name if known else " ".join(name.split())
+
+
 def find(name: str) -> Instrument:
     """Like :func:`recognise`, for a name that the user gave as an instrument's.
 

@@ -6,12 +6,12 @@ from datetime import timedelta
 from importlib.metadata import version as package_version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from novamind.errors import InsufficientDataError
 from novamind.pharmacogenomics import DrugReview, PharmacogenomicsService, Review
 from novamind.records import LongFrame, MedicationCourse
+from novamind.records.frames import SeriesKey
 from novamind.twin.case import Case, as_polars
 from novamind.twin.domain import Options
 from novamind.twin.ports import Analysis, BiometricCorrelations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SYMPTOMS, BIOMETRICS = "symptoms", "biometrics"
 MEDICATIONS, COURSES = "pharmacogenomics", "neurochemistry"
+_UNSCALED = "its range is not known; give it once for the whole series"
 #: Members of the ensemble for each current medication.
 _ENSEMBLE = 50
 
@@ -51,20 +52,28 @@ class SymptomForecasts:
         return self._service().model.version
 
     def lacking(self, case: Case, options: Options) -> str | None:  # noqa: ARG002
-        """Reports on a known instrument."""
+        """Reports on a scale that is known."""
         if case.record.symptoms is None:
             return "the record holds no symptom reports"
-        return None if case.instruments else "no symptom of the record is a known instrument such as PHQ-9"
+        return None if case.symptoms is not None else "no symptom of the record has a known range, as PHQ-9 has"
 
     def inputs(self, case: Case, options: Options) -> tuple[object, ...]:
-        """The reports and the horizon."""
-        return (_rows(case.record.symptoms, tuple(case.instruments)), options.forecast_days)
+        """Reports, scales, what else is known, and the horizon."""
+        return (
+            _content(case.symptoms),
+            tuple(case.scales.items()),
+            case.unscaled,
+            _content(case.covariates),
+            options.forecast_days,
+        )
 
     async def run(self, case: Case, options: Options) -> Any:
         """Forecasts, with those that could not be made in ``.skipped``."""
-        assert case.record.symptoms is not None  # noqa: S101 - lacking() was asked before
-        reports = as_polars(case.record.symptoms, "symptom", tuple(case.instruments))
-        return await self._service().forecast_symptoms(case.record.patient_id, reports, options.forecast_days)
+        made = self._service().forecast(
+            case.symptoms, options.forecast_days, scale=case.scales, covariates=case.covariates
+        )
+        unscaled = {SeriesKey(case.record.patient_id, name): _UNSCALED for name in case.unscaled}
+        return replace(made, skipped={**made.skipped, **unscaled})
 
 
 @dataclass
@@ -145,18 +154,23 @@ class MedicationReviews:
 
     async def run(self, case: Case, options: Options) -> Review:  # noqa: ARG002
         """One review; drugs that are taken but not psychiatric are added to it."""
+        review = await self.of(case)
+        more: dict[str, DrugReview] = {}
+        for name in case.medications:
+            if name not in review:
+                more.update((await self.of(case, name)).drugs)
+        return replace(review, drugs={**review.drugs, **more}) if more else review
+
+    async def of(self, case: Case, medication: str | None = None) -> Review:
+        """The review of one drug, or of every psychiatric one, with what of the genotype could not be read."""
         service = self.service or PharmacogenomicsService()
         data = {
             "genotype": case.genotype,
             "comedications": tuple(case.medications),
             "conditions": case.conditions,
         }
-        review = await service.predict_medication_response(data)
-        more: dict[str, DrugReview] = {}
-        for name in case.medications:
-            if name not in review:
-                more.update((await service.predict_medication_response(data, name)).drugs)
-        return replace(review, drugs={**review.drugs, **more}) if more else review
+        review = await service.predict_medication_response(data, medication)
+        return replace(review, notes=(*review.notes, *case.unread_genes))
 
 
 @dataclass
@@ -202,15 +216,24 @@ def _simulated(case: Case) -> dict[str, float]:
     }
 
 
-def _rows(frame: LongFrame | None, names: tuple[str, ...] | None = None) -> tuple[object, ...]:
+def _rows(frame: LongFrame | None) -> tuple[object, ...]:
     """The content of a frame as something that can be compared and digested."""
     if frame is None:
         return ()
-    keep = np.array([names is None or key.name in names for key in frame.series], dtype=bool)[frame.series_index]
     return (
-        tuple(key for key in frame.series if names is None or key.name in names),
+        frame.series,
         frame.units,
-        frame.series_index[keep].tobytes(),
-        frame.timestamps[keep].tobytes(),
-        frame.values[keep].tobytes(),
+        frame.series_index.tobytes(),
+        frame.timestamps.tobytes(),
+        frame.values.tobytes(),
+    )
+
+
+def _content(frame: pl.DataFrame | None) -> tuple[object, ...]:
+    """The same of a table of reports or signals."""
+    if frame is None:
+        return ()
+    return tuple(
+        tuple(frame[name]) if frame[name].dtype == pl.String else frame[name].to_numpy().tobytes()
+        for name in frame.columns
     )

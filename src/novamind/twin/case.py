@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from novamind.errors import ValidationError
@@ -14,7 +15,7 @@ from novamind.pharmacogenomics import call_vcf
 from novamind.pharmacogenomics import genotype as read_genes
 from novamind.pharmacogenomics.domain import Diplotype
 from novamind.pharmacogenomics.interactions import known_conditions
-from novamind.pharmacogenomics.medications import normalise
+from novamind.pharmacogenomics.medications import normalise, psychiatric
 from novamind.records import (
     Allergy,
     Condition,
@@ -24,13 +25,14 @@ from novamind.records import (
     signal_frame,
     symptom_frame,
 )
-from novamind.symptoms.instruments import recognise
-
-if TYPE_CHECKING:
-    from novamind.symptoms.instruments import Instrument
+from novamind.symptoms.covariates import TREATMENT_START
+from novamind.symptoms.domain import Scale
+from novamind.symptoms.instruments import recognise, series_name
+from novamind.timeline import parse_timezone
 
 _FIELDS = (
     "symptoms",
+    "scales",
     "biometrics",
     "genotype",
     "vcf",
@@ -52,11 +54,14 @@ class Case:
     ----------
     called
         Genes called from a file (VCF, array); they go before the record's reported results.
+    own_scales
+        Series to scale, of symptoms that are no known instrument.
     """
 
     record: PatientRecord
     today: date
     called: Mapping[str, Diplotype] = field(default_factory=dict)
+    own_scales: Mapping[str, Scale] = field(default_factory=dict)
 
     @cached_property
     def _genes(self) -> tuple[dict[str, Diplotype], tuple[str, ...]]:
@@ -72,6 +77,11 @@ class Case:
     def genotype(self) -> dict[str, Diplotype]:
         """Gene to diplotype; genes whose result cannot be read are in :attr:`notes`."""
         return self._genes[0]
+
+    @property
+    def unread_genes(self) -> tuple[str, ...]:
+        """A sentence for each gene whose result is in no notation that we read."""
+        return self._genes[1]
 
     @cached_property
     def medications(self) -> dict[str, MedicationCourse]:
@@ -100,28 +110,111 @@ class Case:
         strangers = [c.name for c in self.record.conditions if c.active and c.word not in known_conditions()]
         if strangers:
             lines.append(f"{len(strangers)} active condition(s) have no rule and were not used.")
+        if self._reports[1]:
+            lines.append(f"{self._reports[1]} report(s) are off the scale of their instrument and were not used.")
+        lines += [f"{name} is not forecast: its range is not known; give it once." for name in self.unscaled]
         lines += [f"{note.reason} ({note.source})." for note in self.record.not_understood]
         return tuple(lines)
 
     @cached_property
-    def instruments(self) -> dict[str, "Instrument"]:
-        """Symptoms whose scale is known; only these are forecast."""
+    def scales(self) -> dict[str, Scale]:
+        """Series to scale: of known instruments the published one, of others the record's own; only these are forecast."""
         frame = self.record.symptoms
-        names = () if frame is None else dict.fromkeys(key.name for key in frame.series)
-        return {name: known for name in names if (known := recognise(name)) is not None}
+        names = () if frame is None else dict.fromkeys(series_name(key.name) for key in frame.series)
+        found = {name: known.scale if (known := recognise(name)) else self.own_scales.get(name) for name in names}
+        return {name: scale for name, scale in found.items() if scale is not None}
+
+    @cached_property
+    def unscaled(self) -> tuple[str, ...]:
+        """Series whose range is not known, so that they cannot be forecast."""
+        frame = self.record.symptoms
+        names = () if frame is None else dict.fromkeys(series_name(key.name) for key in frame.series)
+        return tuple(name for name in names if name not in self.scales)
+
+    @cached_property
+    def _reports(self) -> tuple[pl.DataFrame | None, int]:
+        """Reports on a known scale, every spelling of an instrument as one series, and how many are off their scale."""
+        frame = self.record.symptoms
+        if frame is None or not self.scales:
+            return None, 0
+        reports = as_polars(frame, "symptom")
+        named = {name: series_name(name) for name in reports["symptom"].unique()}
+        ends = {name: (scale.low, scale.high) for name, scale in self.scales.items()}
+        reports = (
+            reports.with_columns(pl.col("symptom").replace_strict(named, return_dtype=pl.String))
+            .filter(pl.col("symptom").is_in(list(ends)))
+            .unique(("symptom", "timestamp"), keep="last", maintain_order=True)
+        )
+        low, high = np.array([ends[name] for name in reports["symptom"]]).reshape(-1, 2).T
+        values = reports["value"].to_numpy()
+        off = (values < low) | (values > high)
+        return (None if off.all() else reports.filter(~off)), int(off.sum())
+
+    @property
+    def symptoms(self) -> pl.DataFrame | None:
+        """Reports that can be forecast (``patient_id, timestamp, symptom, value``); ``None`` without any."""
+        return self._reports[0]
+
+    @cached_property
+    def covariates(self) -> pl.DataFrame | None:
+        """What else a forecast may know: signals, and when the psychiatric medication that is taken now was begun."""
+        parts = []
+        if self.record.signals is not None:
+            parts.append(as_polars(self.record.signals, "signal").select("patient_id", "timestamp", "signal", "value"))
+        begun = [c.start for name, c in self.medications.items() if c.start is not None and name in psychiatric()]
+        if begun:
+            parts.append(
+                pl.DataFrame(
+                    {
+                        "patient_id": [self.record.patient_id] * len(begun),
+                        "timestamp": pl.Series(begun, dtype=pl.Date).cast(pl.Datetime("us")),
+                        "signal": [TREATMENT_START] * len(begun),
+                        "value": [1.0] * len(begun),
+                    }
+                )
+            )
+        return pl.concat(parts).unique(("signal", "timestamp"), maintain_order=True) if parts else None
+
+    def until(self, end: date) -> "Case":
+        """The case as it stood at the end of a day: what was observed later is left out."""
+        record = self.record
+        symptoms, signals = _until(record.symptoms, end), _until(record.signals, end)
+        return replace(
+            self,
+            record=replace(record, symptoms=symptoms, signals=signals, symptom_sources=(), signal_sources=()),
+            today=end,
+        )
 
     def reports(self, name: str) -> tuple[Any, Any, tuple[str, ...]]:
-        """Local times, values and sources of one symptom; empty where there is none."""
+        """Local times, values and sources of one series; empty where there is none."""
         frame = self.record.symptoms
         rows = [
             i
             for i in range(0 if frame is None else len(frame))
-            if frame is not None and frame.series[frame.series_index[i]].name == name
+            if frame is not None and series_name(frame.series[frame.series_index[i]].name) == name
         ]
         if frame is None or not rows:
             return [], [], ()
         sources = self.record.symptom_sources
         return frame.timestamps[rows], frame.values[rows], tuple(sources[i] for i in rows) if sources else ()
+
+
+def _until(frame: LongFrame | None, end: date) -> LongFrame | None:
+    if frame is None:
+        return None
+    keep = frame.timestamps.astype("datetime64[D]") <= np.datetime64(end)
+    present = np.unique(frame.series_index[keep])
+    if not len(present):
+        return None
+    return replace(
+        frame,
+        series=tuple(frame.series[i] for i in present),
+        units=tuple(frame.units[i] for i in present),
+        series_index=np.searchsorted(present, frame.series_index[keep]),
+        timestamps=frame.timestamps[keep],
+        utc_offset=None if frame.utc_offset is None else frame.utc_offset[keep],
+        values=frame.values[keep],
+    )
 
 
 def as_polars(frame: LongFrame, column: str, names: Sequence[str] | None = None) -> pl.DataFrame:
@@ -139,13 +232,19 @@ def as_polars(frame: LongFrame, column: str, names: Sequence[str] | None = None)
     return pl.DataFrame(columns)
 
 
+def today_in(timezone: str | None) -> date:
+    """Return the present day by a person's clock; by UTC where that is not known."""
+    return datetime.now(UTC if timezone is None else parse_timezone(timezone)).date()
+
+
 def read_case(patient_id: str, patient_data: PatientRecord | Mapping[str, Any], today: date) -> Case:
     """A case from a record, or from a mapping as the services take it.
 
     Parameters
     ----------
     patient_data
-        A :class:`PatientRecord`, or a mapping with any of ``symptoms`` and ``biometrics`` (long frames), ``genotype``
+        A :class:`PatientRecord`, or a mapping with any of ``symptoms`` and ``biometrics`` (long frames), ``scales`` (of symptoms that
+        are no known instrument: name to ``(low, high)``), ``genotype``
         (gene to result), ``vcf`` (path or bytes) with ``outside_calls``, ``medications`` and ``allergies`` (names, or
         mappings with the fields of the record's classes), ``conditions`` (words), ``demographics``, ``timezone``.
 
@@ -181,7 +280,22 @@ def read_case(patient_id: str, patient_data: PatientRecord | Mapping[str, Any], 
         conditions=tuple(_each(patient_data, "conditions", lambda name: Condition(name, word=_word(name)))),
         allergies=tuple(_each(patient_data, "allergies", lambda name: Allergy(name, medication=normalise(name)))),
     )
-    return Case(record, today, called)
+    return Case(record, today, called, _scales(patient_data))
+
+
+def _scales(patient_data: Mapping[str, Any]) -> dict[str, Scale]:
+    given = patient_data.get("scales") or {}
+    if not isinstance(given, Mapping):
+        raise ValidationError("'scales' must map symptoms to ranges, e.g. {'mood': (0, 10)}")
+    scales = {}
+    for name, scale in given.items():
+        if recognise(name) is not None:
+            raise ValidationError(f"{series_name(name)} is a known instrument: its scale is published, leave it out")
+        try:
+            scales[series_name(name)] = scale if isinstance(scale, Scale) else Scale(*scale)
+        except TypeError as error:
+            raise ValidationError("each of 'scales' must be (low, high), e.g. (0, 10)") from error
+    return scales
 
 
 def _word(name: str) -> str | None:

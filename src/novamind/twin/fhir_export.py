@@ -6,7 +6,7 @@ from uuid import NAMESPACE_URL, uuid5
 import numpy as np
 
 from novamind.pharmacogenomics import Review
-from novamind.records import PatientRecord
+from novamind.records import PatientRecord, record_bundle
 from novamind.records.fhir_codes import LOINC, OWN, QUESTIONNAIRES
 from novamind.records.fhir_export import subject_of
 from novamind.symptoms.domain import SymptomForecast
@@ -17,6 +17,14 @@ from novamind.twin.tracking import threshold_of
 _TOTALS = {form.name: form.total for form in QUESTIONNAIRES}
 #: "Pharmacogenomic analysis report" (LOINC).
 _REPORT_CODE = "83006-7"
+
+
+def to_fhir(record: PatientRecord, insights: Insights | None = None) -> dict[str, Any]:
+    """Return the record as a FHIR R4 Bundle, with the results of the services where there are any."""
+    bundle = record_bundle(record)
+    if insights is not None:
+        bundle["entry"] += result_resources(insights, record)
+    return bundle
 
 
 def result_resources(insights: Insights, record: PatientRecord) -> list[dict[str, Any]]:

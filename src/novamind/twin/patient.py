@@ -4,21 +4,23 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import numpy as np
-
-from novamind.errors import DataProcessingError, InsufficientDataError, ValidationError
-from novamind.pharmacogenomics import read_genotype
+from novamind.errors import DataProcessingError, ValidationError
+from novamind.pharmacogenomics import Review, read_genotype
 from novamind.pharmacogenomics.domain import Diplotype
-from novamind.records import PatientRecord, read_fhir, read_patient_directory, record_bundle
-from novamind.twin.case import Case, as_polars, read_case
+from novamind.records import PatientRecord, read_fhir, read_patient_directory
+from novamind.symptoms.domain import Scale
+from novamind.twin.case import Case, read_case, today_in
 from novamind.twin.domain import ForecastCheck, Insights, Options
 from novamind.twin.service import DigitalTwinIntegrationService
-from novamind.twin.tracking import check, made
-from novamind.twin.what_if import WhatIf, what_if
+from novamind.twin.what_if import WhatIf
+
+if TYPE_CHECKING:
+    from novamind.biometrics.results import Correlations
+    from novamind.symptoms.results import Forecasts
 
 _T = TypeVar("_T")
 _GENOTYPE_FILES = ("genotype.vcf", "genotype.vcf.gz", "genotype.txt", "genotype.csv", "genotype.tsv", "genotype.json")
@@ -37,6 +39,8 @@ class PatientTwin:
         The joined services; those of this package where not given.
     today
         The present day, which decides what is taken now.
+    own_scales
+        Ranges of symptoms that are no known instrument.
     """
 
     def __init__(
@@ -45,9 +49,10 @@ class PatientTwin:
         called: Mapping[str, Diplotype] | None = None,
         service: DigitalTwinIntegrationService | None = None,
         today: date | None = None,
+        own_scales: Mapping[str, Scale] | None = None,
     ) -> None:
         self.record = record
-        self.case = Case(record, today or datetime.now(UTC).date(), dict(called or {}))
+        self.case = Case(record, today or today_in(record.timezone), dict(called or {}), dict(own_scales or {}))
         self._service = service
 
     @classmethod
@@ -64,7 +69,7 @@ class PatientTwin:
         timezone`` as :func:`novamind.twin.case.read_case` does.
         """
         case = read_case(patient_id, patient_data, datetime.now(UTC).date())
-        return cls(case.record, case.called)
+        return cls(case.record, case.called, own_scales=case.own_scales)
 
     @classmethod
     def from_directory(cls, path: str | Path) -> Self:
@@ -96,42 +101,41 @@ class PatientTwin:
         service = self.service
         return _now(lambda: service.generate_comprehensive_patient_insights(self.record.patient_id, self.case, options))
 
-    def forecast(self, horizon: int = 14) -> Any:
-        """Forecast of every symptom on a known instrument (:class:`novamind.symptoms.Forecasts`).
+    def forecast(self, horizon: int = 14) -> "Forecasts":
+        """Forecast every symptom whose range is known, with starts of treatment and signals.
 
         Raises
         ------
         InsufficientDataError
             The record has no such symptom, or too few reports.
         """
-        from novamind.symptoms import forecast_many
+        service = self.service
+        return _now(lambda: service.forecast(self.case, horizon))
 
-        return forecast_many(self._reports(), horizon)
+    def correlate(self, lookback_days: int = 30) -> "Correlations":
+        """Find which signals go before which symptoms."""
+        service = self.service
+        return _now(lambda: service.correlate(self.case, lookback_days))
+
+    def advice(self, medication: str | None = None) -> Review:
+        """Review one drug, or every psychiatric one and what is taken, for this person."""
+        service = self.service
+        return _now(lambda: service.advice(self.case, medication))
+
+    def simulate(self) -> Mapping[str, WhatIf]:
+        """Simulate each current medication that has a dose and tabled kinetics."""
+        service = self.service
+        return _now(lambda: service.simulate(self.case))
 
     def what_if(self, drug: str, dose_mg: float, **options: Any) -> WhatIf:
         """What a drug at a dose would do in this patient; options as :func:`novamind.twin.what_if.what_if`."""
-        return what_if(self.case, drug, dose_mg, **options)
+        service = self.service
+        return _now(lambda: service.what_if(self.case, drug, dose_mg, **options))
 
     def replayed(self, days: int = 14) -> tuple[ForecastCheck, ...]:
-        """Say whether a forecast made ``days`` before the record's end would have held.
-
-        The forecast is made now from the record up to that day, so this tells of the method on this record; whether
-        forecasts held that were given at the time is in ``insights().tracking``. Symptoms with too few reports
-        before or after that day are left out.
-        """
-        from novamind.symptoms import forecast_many
-
-        if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 30:
-            raise ValidationError("days must be a whole number from 1 to 30")
-        reports = self._reports()
-        end = reports["timestamp"].max() - timedelta(days=days)
-        before = reports.filter(reports["timestamp"] <= end)
-        try:
-            forecasts = forecast_many(before, days) if len(before) else ()
-        except InsufficientDataError:
-            return ()
-        checks = (check(one.history_until, one, self.case, replayed=True) for one in map(made, forecasts))
-        return tuple(one for one in checks if one.reports)
+        """Say whether a forecast made ``days`` before the record's end would have held (made now, not at the time)."""
+        service = self.service
+        return _now(lambda: service.replayed(self.case, days))
 
     def report(self, path: str | Path, what_ifs: tuple[WhatIf, ...] = ()) -> Path:
         """Write insights as one HTML file that opens anywhere; returns its path.
@@ -145,8 +149,7 @@ class PatientTwin:
 
         file = Path(path)
         insights = self.insights()
-        replayed = self.replayed() if self.case.instruments else ()
-        text = render(replace(insights, tracking=(*insights.tracking, *replayed)), self.case, what_ifs)
+        text = render(replace(insights, tracking=(*insights.tracking, *self.replayed())), self.case, what_ifs)
         try:
             file.write_text(text, "utf-8")
         except OSError as error:
@@ -155,18 +158,9 @@ class PatientTwin:
 
     def to_fhir(self, insights: Insights | None = None) -> dict[str, Any]:
         """The record as a FHIR R4 Bundle, with the insights as RiskAssessment, Observation, DiagnosticReport."""
-        from novamind.twin.fhir_export import result_resources
+        from novamind.twin.fhir_export import to_fhir
 
-        bundle = record_bundle(self.record)
-        if insights is not None:
-            bundle["entry"] += result_resources(insights, self.record)
-        return bundle
-
-    def _reports(self) -> Any:
-        if self.record.symptoms is None or not self.case.instruments:
-            raise InsufficientDataError("the record holds no symptom on a known instrument such as PHQ-9")
-        frame = as_polars(self.record.symptoms, "symptom", tuple(self.case.instruments))
-        return frame.filter(np.isfinite(frame["value"].to_numpy()))
+        return to_fhir(self.record, insights)
 
 
 def _now(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:

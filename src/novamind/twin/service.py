@@ -3,21 +3,28 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cachetools import TTLCache
 
+from novamind.errors import InsufficientDataError, ServiceUnavailableError, ValidationError
+from novamind.pharmacogenomics import Review
 from novamind.records import PatientRecord
-from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, default_analyses
+from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, MedicationReviews, default_analyses
 from novamind.twin.breaker import CircuitBreaker
 from novamind.twin.case import Case, read_case
 from novamind.twin.domain import ForecastCheck, Insights, Options, ServiceResult, Status
 from novamind.twin.execution import Attempted, Bulkhead, Guard
 from novamind.twin.ports import Analysis, InsightHistory, ResultStore
 from novamind.twin.recommendations import recommendations
-from novamind.twin.tracking import MemoryHistory, check, snapshot
+from novamind.twin.tracking import MemoryHistory, check, made, snapshot
+
+if TYPE_CHECKING:
+    from novamind.biometrics.results import Correlations
+    from novamind.symptoms.results import Forecasts
+    from novamind.twin.what_if import WhatIf
 
 _INCLUDED_BY = {
     SYMPTOMS: "include_symptom_forecast",
@@ -75,6 +82,7 @@ class DigitalTwinIntegrationService:
         self.store = MemoryStore() if store is None else store
         self.history = MemoryHistory() if history is None else history
         self.today = today
+        self._reviews = next((a for a in self.analyses if isinstance(a, MedicationReviews)), MedicationReviews())
 
     async def generate_comprehensive_patient_insights(
         self,
@@ -110,10 +118,87 @@ class DigitalTwinIntegrationService:
             self.track(case),
             case.notes,
         )
-        made = snapshot(insights)
-        if made is not None and not by_name[SYMPTOMS].reused:
-            self.history.keep(made)
+        taken = snapshot(insights)
+        if taken is not None and not by_name[SYMPTOMS].reused:
+            self.history.keep(taken)
         return insights
+
+    async def forecast(self, case: Case, horizon: int = 14) -> "Forecasts":
+        """Forecast every series whose range is known; those that are not forecast are in ``.skipped``.
+
+        Raises
+        ------
+        InsufficientDataError
+            If there is nothing to forecast.
+        ServiceUnavailableError
+            If the model fails, or takes too long; after some such ends it is left alone for a while.
+        """
+        forecasts: Forecasts = (await self._asked(SYMPTOMS, case, Options(forecast_days=horizon))).value
+        return forecasts
+
+    async def correlate(self, case: Case, lookback_days: int = 30) -> "Correlations":
+        """Find links between signals and symptoms; errors as of :meth:`forecast`."""
+        options = Options(biometric_lookback_days=lookback_days)
+        links: Correlations = (await self._asked(BIOMETRICS, case, options)).value
+        return links
+
+    async def advice(self, case: Case, medication: str | None = None) -> Review:
+        """Review one drug, or every psychiatric one and what is taken, for this person."""
+        if medication is not None:
+            return await self._reviews.of(case, medication)
+        review: Review = (await self._asked(MEDICATIONS, case, Options())).value
+        return review
+
+    async def simulate(self, case: Case) -> "Mapping[str, WhatIf]":
+        """Simulate each current medication that has a dose and tabled kinetics; errors as of :meth:`forecast`."""
+        courses: Mapping[str, WhatIf] = (await self._asked(COURSES, case, Options())).value
+        return courses
+
+    async def what_if(self, case: Case, drug: str, dose_mg: float, **options: Any) -> "WhatIf":
+        """Simulate a drug at a dose in this person; options as of :func:`novamind.twin.what_if.what_if`."""
+        from novamind.twin.what_if import what_if
+
+        return await asyncio.to_thread(what_if, case, drug, dose_mg, **options)
+
+    async def insights(self, case: Case, options: Options | Mapping[str, Any] | None = None) -> Insights:
+        """Run every service and join what they say; see :meth:`generate_comprehensive_patient_insights`."""
+        return await self.generate_comprehensive_patient_insights(case.record.patient_id, case, options)
+
+    async def replayed(self, case: Case, days: int = 14) -> tuple[ForecastCheck, ...]:
+        """Say whether a forecast made ``days`` before the record's end would have held.
+
+        The forecast is made now from the record up to that day, so this tells of the method on this record; whether
+        forecasts held that were given at the time is in :meth:`track`. Symptoms with too few reports before or after
+        that day are left out.
+        """
+        if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 30:
+            raise ValidationError("days must be a whole number from 1 to 30")
+        if case.symptoms is None:
+            return ()
+        end = case.symptoms["timestamp"].max() - timedelta(days=days)  # type: ignore[operator]
+        try:
+            forecasts = await self.forecast(case.until(end.date()), days)
+        except InsufficientDataError:
+            return ()
+        checks = (check(one.history_until, one, case, replayed=True) for one in map(made, forecasts))
+        return tuple(one for one in checks if one.reports)
+
+    async def _asked(self, name: str, case: Case, options: Options) -> ServiceResult:
+        """The result of one service.
+
+        Raises
+        ------
+        InsufficientDataError
+            If the record holds too little.
+        ServiceUnavailableError
+            If the service is not installed, fails or does not come back in time.
+        """
+        analysis = next(one for one in self.analyses if one.name == name)
+        result = await self._result(analysis, case, options)
+        if result.status is Status.AVAILABLE:
+            return result
+        error = InsufficientDataError if result.status is Status.NO_DATA else ServiceUnavailableError
+        raise error(result.reason)
 
     def track(self, case: Case) -> tuple[ForecastCheck, ...]:
         """How earlier forecasts of this patient turned out, as far as reports have come in since."""

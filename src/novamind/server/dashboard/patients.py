@@ -12,7 +12,7 @@ from novamind.infrastructure.identity.domain import Permission, Principal, Role,
 from novamind.infrastructure.patient_store import Identity
 from novamind.neurochemistry import drug_names
 from novamind.server.caller import AtHome, Caller
-from novamind.server.clinic import PatientSummary, Regimen
+from novamind.clinic import PatientSummary, Regimen
 from novamind.server.dashboard.readings import changes_of, overview_of, visits
 from novamind.server.dashboard.rendering import page
 from novamind.server.house import House
@@ -106,17 +106,17 @@ async def one_patient(request: Request, house: AtHome, caller: Caller, patient_i
 @routes.get("/{patient_id}/changes")
 async def changes(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
     """What is new."""
-    reading = await house.clinic.reading(caller, patient_id, _LIST)
+    overview = await house.clinic.overview(caller, patient_id, _LIST)
     reports = await house.clinic.reports(caller, patient_id, 1000)
-    shown = await asyncio.to_thread(changes_of, reading, reports, datetime.now(UTC))
+    shown = await asyncio.to_thread(changes_of, overview, reports, datetime.now(UTC))
     return page(request, "changes.html", {"patient_id": patient_id, "shown": shown})
 
 
 @routes.get("/{patient_id}/insights")
 async def insights(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
     """What all services say."""
-    reading = await house.clinic.reading(caller, patient_id, _ALL)
-    shown = await asyncio.to_thread(overview_of, reading)
+    overview = await house.clinic.overview(caller, patient_id, _ALL)
+    shown = await asyncio.to_thread(overview_of, overview)
     known = {"patient_id": patient_id, "add": _may(caller, Permission.RECORDS_WRITE, patient_id)}
     return page(request, "insights.html", known | shown)
 
@@ -124,9 +124,9 @@ async def insights(request: Request, house: AtHome, caller: Caller, patient_id: 
 @routes.get("/{patient_id}/tracking")
 async def tracking(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
     """Whether forecasts held."""
-    reading = await house.clinic.reading(caller, patient_id, _LIST)
-    replayed = await house.clinic.replayed_of(reading.case.record)
-    checks = (*reading.insights.tracking, *replayed)
+    overview = await house.clinic.overview(caller, patient_id, _LIST)
+    replayed = await house.clinic.twin.replayed(overview.case)
+    checks = (*overview.insights.tracking, *replayed)
     return page(request, "tracking.html", {"patient_id": patient_id, "checks": checks})
 
 

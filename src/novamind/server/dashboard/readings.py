@@ -11,12 +11,13 @@ from novamind.biometrics.domain import Link
 from novamind.biometrics.early_warning import EarlyWarning
 from novamind.biometrics.plots import link_map
 from novamind.biometrics.results import Correlations, PersonLinks
+from novamind.clinic import Overview
+from novamind.clinic.record_mapping import mapping_of
 from novamind.infrastructure.patient_store import StoredRecord
 from novamind.pharmacogenomics import DrugReview, Review
 from novamind.pharmacogenomics.domain import Source
 from novamind.pharmacogenomics.medications import catalogue
 from novamind.records import LongFrame
-from novamind.server.clinic import Reading
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
 from novamind.symptoms.plots import risk_chart, to_svg
@@ -39,10 +40,10 @@ _GROUPS: Final = frozenset({"antidepressant", "antipsychotic"})
 _GROUP: Final = "antidepressant"
 
 
-def changes_of(reading: Reading, reports: Sequence[StoredRecord], now: datetime) -> dict[str, Any]:
+def changes_of(overview: Overview, reports: Sequence[StoredRecord], now: datetime) -> dict[str, Any]:
     """What is new of a patient, in the few lines of a list."""
-    new = sum(one.recorded_at >= now - timedelta(days=NEW_DAYS) for one in reports)
-    forecasts = _values(reading).get(SYMPTOMS, ())
+    new = sum(_reported_at(one) >= now - timedelta(days=NEW_DAYS) for one in reports)
+    forecasts = _values(overview).get(SYMPTOMS, ())
     return {
         "new": new,
         "days": NEW_DAYS,
@@ -50,16 +51,22 @@ def changes_of(reading: Reading, reports: Sequence[StoredRecord], now: datetime)
         "trends": [(f.symptom, wording.trend(f.scale, f.trend)) for f in forecasts],
         "risks": [wording.risk(f, f.risk(at)) for f in forecasts if (at := threshold_of(f)) is not None],
         "versions": sorted({f.model_version for f in forecasts}),
-        "pressing": [one for one in reading.insights.recommendations if one.priority <= Priority.SOON],
-        "missing": reading.insights.results[SYMPTOMS].reason,
-        "old": _age(reading),
+        "pressing": [one for one in overview.insights.recommendations if one.priority <= Priority.SOON],
+        "missing": overview.insights.results[SYMPTOMS].reason,
+        "old": _age(overview),
     }
 
 
-def overview_of(reading: Reading) -> dict[str, Any]:
-    """Everything that the patient page shows of one reading."""
-    values = _values(reading)
-    insights, case = reading.insights, reading.case
+def _reported_at(stored: StoredRecord) -> datetime:
+    """When a report was given by its own date, not when it was stored: an import of old reports is no news."""
+    when = datetime.fromisoformat(str(mapping_of(stored).get("timestamp")))
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+
+
+def overview_of(overview: Overview) -> dict[str, Any]:
+    """Everything that the patient page shows of one overview."""
+    values = _values(overview)
+    insights, case = overview.insights, overview.case
     review: Review | None = values.get(MEDICATIONS)
     return {
         "insights": insights,
@@ -80,12 +87,12 @@ def overview_of(reading: Reading) -> dict[str, Any]:
         "series": [*_series(case.record.symptoms, "symptom"), *_series(case.record.signals, "signal")],
         "last": _words(case.record.last_day),
         "made": _words(insights.made_on),
-        "old": _age(reading),
+        "old": _age(overview),
     }
 
 
-def _values(reading: Reading) -> dict[str, Any]:
-    return {n: r.value for n, r in reading.insights.results.items() if r.status is Status.AVAILABLE}
+def _values(overview: Overview) -> dict[str, Any]:
+    return {n: r.value for n, r in overview.insights.results.items() if r.status is Status.AVAILABLE}
 
 
 def _latest(forecast: SymptomForecast) -> str:
@@ -94,10 +101,10 @@ def _latest(forecast: SymptomForecast) -> str:
     return f"{forecast.symptom} {wording.number(forecast.scale, value)} on {wording.date(day)}"
 
 
-def _age(reading: Reading) -> str:
+def _age(overview: Overview) -> str:
     """That the record is old, where it is: every forecast begins at its end."""
-    last = reading.case.record.last_day
-    days = 0 if last is None else (reading.insights.made_on - last).days
+    last = overview.case.record.last_day
+    days = 0 if last is None else (overview.insights.made_on - last).days
     if days <= _OLD_DAYS:
         return ""
     return f"The record ends {days} days ago, on {_words(last)}: forecasts are for the days after that, not for today."

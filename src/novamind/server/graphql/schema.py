@@ -20,17 +20,17 @@ from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, Info
 
+from novamind.clinic import Answers, Clinic, PatientSummary
 from novamind.errors import NotFoundError, ValidationError
 from novamind.infrastructure.identity.domain import Principal
 from novamind.infrastructure.patient_store import StoredRecord
 from novamind.pharmacogenomics.endpoints import ReviewBody
-from novamind.records import PatientRecord
-from novamind.server.clinic import Answers, Clinic, PatientSummary
 from novamind.server.graphql.limits import LONGEST_LIST, parsed
 from novamind.server.patients import CorrelationsBody, InsightsBody, stored_reports
 from novamind.symptoms.endpoints import ForecastsBody
+from novamind.twin.case import Case
 from novamind.twin.domain import Options
-from novamind.twin.plain import insights_to_dict, result_value
+from novamind.twin.plain import insights_to_dict
 
 T = TypeVar("T")
 _PAGE: Final = 20
@@ -43,7 +43,7 @@ class Asking:
     def __init__(self, clinic: Clinic, caller: Principal) -> None:
         self.clinic, self.caller = clinic, caller
         self.summaries: DataLoader[UUID, PatientSummary] = DataLoader(self._each(clinic.summaries))
-        self.records: DataLoader[UUID, PatientRecord] = DataLoader(self._each(clinic.records))
+        self.cases: DataLoader[UUID, Case] = DataLoader(self._each(clinic.cases))
         self.histories: DataLoader[tuple[UUID, int | None], list[StoredRecord]] = DataLoader(self._histories)
 
     def _each(self, use_case: Callable[[Principal, Collection[UUID]], Awaitable[Answers[Any]]]) -> Callable[..., Any]:
@@ -326,36 +326,36 @@ class Patient:
     @_field(list[Course] | None)
     async def medications(self, info: Asked) -> Any:
         """Courses of medication, the first stored first."""
-        return (await info.context.records.load(self.id)).medications
+        return (await info.context.cases.load(self.id)).record.medications
 
     @_field(JSON | None)
     async def genotype(self, info: Asked) -> Any:
         """Gene to result; none where consent was withdrawn."""
-        return dict((await info.context.records.load(self.id)).genotype)
+        return dict((await info.context.cases.load(self.id)).record.genotype)
 
     @_field(Forecasts | None)
     async def forecasts(self, info: Asked, horizon: int = 14, threshold: float | None = None) -> Any:
         """The forecast of each symptom, with intervals."""
         _check("horizon", horizon, 30)
-        stored = await info.context.histories.load((self.id, None))
-        forecasts: ForecastsBody = await info.context.clinic.forecast_of(stored, horizon, threshold)
-        return forecasts
+        case = await info.context.cases.load(self.id)
+        return await asyncio.to_thread(
+            ForecastsBody.of, await info.context.clinic.twin.forecast(case, horizon), threshold
+        )
 
     @_field(LeadingSignals | None)
     async def leading_signals(self, info: Asked, lookback_days: int = 30) -> Any:
         """Which signals lead which symptoms."""
         _check("lookbackDays", lookback_days, 3650, least=7)
-        record = await info.context.records.load(self.id)
-        found = await info.context.clinic.correlations_of(record, lookback_days)
-        return CorrelationsBody(model_version=found.model_version, links=result_value(found)["links"])
+        case = await info.context.cases.load(self.id)
+        return CorrelationsBody.of(await info.context.clinic.twin.correlate(case, lookback_days))
 
     @_field(MedicationAdvice | None)
     async def medication_advice(self, info: Asked, medication: str | None = None) -> Any:
         """A review of one drug, or of all psychiatric ones."""
         if medication is not None and not 1 <= len(medication) <= 100:
             raise ValidationError("medication must have 1 to 100 characters")
-        record = await info.context.records.load(self.id)
-        review = await info.context.clinic.advice_of(record, medication)
+        case = await info.context.cases.load(self.id)
+        review = await info.context.clinic.twin.advice(case, medication)
         return await asyncio.to_thread(ReviewBody.of, review)
 
     @_field(Insights | None)
@@ -363,9 +363,9 @@ class Patient:
         """What all services say together."""
         _check("horizon", horizon, 30)
         _check("lookbackDays", lookback_days, 3650, least=7)
-        record = await info.context.records.load(self.id)
+        case = await info.context.cases.load(self.id)
         options = Options(forecast_days=horizon, biometric_lookback_days=lookback_days)
-        insights = await info.context.clinic.insights_of(record, options)
+        insights = await info.context.clinic.twin.insights(case, options)
         return InsightsBody.model_validate(await asyncio.to_thread(insights_to_dict, insights))
 
 

@@ -1,0 +1,323 @@
+"""Between what the store holds and the record that the services take: each way once.
+
+A stored piece that cannot be read any more (a rule has changed since, a clock was wrong) is left out and named in the
+record's ``not_understood``; it never takes the rest of the record with it.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import polars as pl
+
+from novamind.clinic.domain import PatientSummary, SignalSamples, SymptomReport
+from novamind.errors import NovamindError, ValidationError
+from novamind.infrastructure.patient_store import Kind, Samples, StoredRecord
+from novamind.records import (
+    Allergy,
+    Coding,
+    Condition,
+    Consent,
+    LongFrame,
+    MedicationCourse,
+    NotUnderstood,
+    PatientRecord,
+    Procedure,
+    signal_frame,
+    symptom_frame,
+)
+from novamind.records.wearables.signals import SIGNALS, conversions
+from novamind.symptoms.domain import Scale
+from novamind.symptoms.instruments import recognise, series_name
+
+#: Lists of a record that are stored piece by piece under one kind, and what each holds.
+LISTS: Final = {"conditions": Condition, "allergies": Allergy, "procedures": Procedure, "consents": Consent}
+_GENOMICS_WITHDRAWN: Final = NotUnderstood("genotype", "not used: the patient withdrew consent to genomics")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY: Final = 86_400_000  # of milliseconds: as far as clocks may differ
+_T = TypeVar("_T")
+
+
+def contents_of(record: PatientRecord) -> dict[Kind, list[Any]]:
+    """Return everything that a record holds, as the store takes it."""
+    genes = [{"genes": dict(record.genotype), "sources": dict(record.genotype_sources)}] if record.genotype else []
+    return {
+        Kind.SYMPTOM_REPORT: _reports_of(record),
+        Kind.BIOMETRIC_SAMPLES: _samples_of(record),
+        Kind.MEDICATION: [stated(course) for course in record.medications],
+        Kind.GENOTYPE: genes,
+        Kind.CONDITION: [{"list": name, **stated(one)} for name in LISTS for one in getattr(record, name)],
+    }
+
+
+def report_content(report: SymptomReport) -> dict[str, Any]:
+    """Return a report as the store takes it, under the one name of its series."""
+    content: dict[str, Any] = {
+        "symptom": report.series,
+        "timestamp": report.timestamp.isoformat(),
+        "value": report.value,
+    }
+    return content
+
+
+def courses_of(stored: Sequence[StoredRecord]) -> list[tuple[StoredRecord, MedicationCourse]]:
+    """Return each stored course that can be read, with where it is stored."""
+    return _each(stored, lambda one: (one, course_of(one)), [])
+
+
+def record_of(
+    summary: PatientSummary,
+    reports: Sequence[StoredRecord],
+    samples: Sequence[StoredRecord],
+    medications: Sequence[StoredRecord],
+    listed: Sequence[StoredRecord],
+    genotype: tuple[Mapping[str, str], bool],
+) -> PatientRecord:
+    """Return the patient's record out of what is stored; what cannot be read is named in it."""
+    genes, withdrawn = genotype
+    details = dict(summary.details)
+    zone = details.pop("timezone", None)
+    if born := details.pop("birth_date", None):
+        details["birth_year"] = int(born[:4])
+    details.pop("name", None)
+    patient_id = str(summary.patient_id)
+    unread: list[NotUnderstood] = [_GENOMICS_WITHDRAWN] if withdrawn else []
+    pieces = _each(listed, _piece, unread)
+    return PatientRecord(
+        patient_id,
+        timezone=zone,
+        demographics=details,
+        symptoms=_symptoms(patient_id, reports, unread),
+        signals=_signals(patient_id, samples, zone, unread),
+        medications=tuple(_each(medications, course_of, unread)),
+        genotype=dict(genes),
+        not_understood=tuple(unread),
+        **{name: tuple(one for kind, one in pieces if kind == name) for name in LISTS},
+    )
+
+
+def scales_of(stored_scales: Sequence[StoredRecord], reports: Sequence[StoredRecord]) -> dict[str, Scale]:
+    """Return series to scale, of those that are no known instrument.
+
+    Where a series has no scale of its own stored, the one that came with its first report counts: so did databases
+    that are older than stored scales.
+    """
+    scales: dict[str, Scale] = {}
+    unread: list[NotUnderstood] = []
+    for name, scale in _each(stored_scales, _scale, unread):
+        scales[name] = scale
+    for stored in reports:
+        content = mapping_of(stored)
+        name = series_name(str(content.get("symptom")))
+        if "scale" in content and name not in scales and recognise(name) is None:
+            scales |= dict(_each([stored], _scale, unread))
+    return scales
+
+
+def _scale(stored: StoredRecord) -> tuple[str, Scale]:
+    content = mapping_of(stored)
+    return series_name(content["symptom"]), Scale(**content["scale"])
+
+
+def _each(stored: Iterable[StoredRecord], read: Callable[[StoredRecord], _T], unread: list[NotUnderstood]) -> list[_T]:
+    """Read each; what cannot be read is added to ``unread`` and left out."""
+    found = []
+    for one in stored:
+        try:
+            found.append(read(one))
+        except (NovamindError, TypeError, ValueError, KeyError, AttributeError):
+            unread.append(NotUnderstood(f"{one.kind} {one.record_id}", "stored, but it cannot be read; correct it"))
+    return found
+
+
+def _piece(stored: StoredRecord) -> tuple[str, Any]:
+    content = dict(mapping_of(stored))
+    name = content.pop("list")
+    return name, LISTS[name](**_coded(content))
+
+
+def mapping_of(stored: StoredRecord) -> Mapping[str, Any]:
+    """Return the content of a stored record that is no samples."""
+    if isinstance(stored.content, Samples):
+        raise ValidationError("a record that should be a mapping holds samples")
+    return stored.content
+
+
+def samples_of(stretch: SignalSamples) -> Samples:
+    """Return a stretch of a signal as the store takes it."""
+    if len(stretch.timestamps) != len(stretch.values):
+        raise ValidationError("a stretch of a signal needs as many timestamps as values")
+    milliseconds = [(when - _EPOCH) // timedelta(milliseconds=1) for when in stretch.timestamps]
+    return Samples(stretch.signal, stretch.unit, np.array(milliseconds, np.int64), np.array(stretch.values, np.float64))
+
+
+def stated(value: Any) -> dict[str, Any]:
+    """A record's dataclass as JSON can hold it."""
+    return {
+        name: part.isoformat() if isinstance(part, date) else part
+        for name, part in asdict(value).items()
+        if part not in (None, "")
+    }
+
+
+def course_of(stored: StoredRecord) -> MedicationCourse:
+    """Return a stored course."""
+    read: dict[str, Any] = dict(mapping_of(stored))
+    for name in ("start", "end"):
+        read[name] = date.fromisoformat(read[name]) if read.get(name) else None
+    return MedicationCourse(**_coded(read))
+
+
+def _coded(stated: Mapping[str, Any]) -> dict[str, Any]:
+    read = dict(stated)
+    if read.get("code"):
+        read["code"] = Coding(**read["code"])
+    return read
+
+
+def _report(stored: StoredRecord) -> tuple[str, datetime, float]:
+    content = mapping_of(stored)
+    value, when = float(content["value"]), datetime.fromisoformat(content["timestamp"])
+    known = recognise(content["symptom"])
+    if (
+        not math.isfinite(value)
+        or not 1900 <= when.year <= 2200
+        or (known and not known.scale.low <= value <= known.scale.high)
+    ):
+        raise ValidationError("a stored report is off its scale or out of time")
+    if when > datetime.now(when.tzinfo) + timedelta(days=1):
+        raise ValidationError("a stored report lies in the future")
+    return series_name(content["symptom"]), when, value
+
+
+def _symptoms(patient_id: str, stored: Sequence[StoredRecord], unread: list[NotUnderstood]) -> LongFrame | None:
+    """Reports as a frame; of two at one time the one that was stored last counts.
+
+    Offsets are kept where every report has one; else all count as local wall-clock times.
+    """
+    reports = _each(stored, _report, unread)
+    if not reports:
+        return None
+    if any(when.tzinfo is None for _, when, _ in reports):
+        reports = [(name, when.replace(tzinfo=None), value) for name, when, value in reports]
+    latest = {(name, when): value for name, when, value in reports}
+    frame = pl.DataFrame(
+        {
+            "symptom": [name for name, _ in latest],
+            "timestamp": [when.isoformat() for _, when in latest],
+            "value": list(latest.values()),
+        }
+    )
+    return symptom_frame(frame.with_columns(patient_id=pl.lit(patient_id)))
+
+
+def measured(samples: Samples, unit: str | None = None) -> tuple[Samples, int]:
+    """Return a stretch in one unit without what no device on a living person shows, and how many values that were.
+
+    Parameters
+    ----------
+    unit
+        That of the series so far; the stretch's own where not given.
+
+    Raises
+    ------
+    ValidationError
+        If the unit cannot be brought to that of the series, or is none in which the signal is measured.
+    """
+    unit = samples.unit if unit is None else unit
+    known = SIGNALS.get(samples.signal)
+    ways = [_conversions().get((samples.signal, name.strip().lower())) for name in (samples.unit, unit)]
+    if samples.unit != unit or known is not None:
+        if None in ways:
+            told = f"; it is measured in {known.unit}" if known is not None else ""
+            raise ValidationError(f"the unit of a signal cannot be brought to that of its series{told}")
+        (factor, shift), (factor_there, shift_there) = ways  # type: ignore[misc]
+        canonical = samples.values * factor + shift
+        keep = np.ones(len(canonical), bool) if known is None else (canonical >= known.low) & (canonical <= known.high)
+        values = canonical[keep] if samples.unit != unit else samples.values[keep]
+        if samples.unit != unit:
+            values = (values - shift_there) / factor_there
+        return Samples(samples.signal, unit, samples.timestamps[keep], values), int((~keep).sum())
+    return samples, 0
+
+
+@cache
+def _conversions() -> dict[tuple[str, str], tuple[float, float]]:
+    return {(signal, unit): (factor, shift) for signal, unit, factor, shift in conversions()}
+
+
+def _signals(
+    patient_id: str, stored: Sequence[StoredRecord], zone: str | None, unread: list[NotUnderstood]
+) -> LongFrame | None:
+    """Samples as a frame in the patient's local time, each signal in the unit of its first stretch."""
+    units: dict[str, str] = {}
+
+    def stretch(one: StoredRecord) -> pl.DataFrame:
+        if not isinstance(one.content, Samples):
+            raise ValidationError("a stored stretch of a signal holds no samples")
+        part, dropped = measured(one.content, units.get(one.content.signal))
+        past = part.timestamps <= (datetime.now(UTC) - _EPOCH) // timedelta(milliseconds=1) + _DAY
+        units.setdefault(part.signal, part.unit)
+        for count, why in (
+            (dropped, "are none that a living person's device can show"),
+            (int((~past).sum()), "lie in the future"),
+        ):
+            if count:
+                unread.append(NotUnderstood(f"{one.kind} {one.record_id}", f"{count} value(s) of {part.signal} {why}"))
+        return pl.DataFrame({"timestamp": part.timestamps[past], "value": part.values[past]}).with_columns(
+            pl.from_epoch("timestamp", "ms").dt.cast_time_unit("us"),
+            signal=pl.lit(part.signal),
+            unit=pl.lit(part.unit),
+            patient_id=pl.lit(patient_id),
+        )
+
+    parts = [part for part in _each(stored, stretch, unread) if len(part)]
+    if not parts:
+        return None
+    frame = pl.concat(parts).unique(("signal", "timestamp"), keep="last", maintain_order=True)
+    return signal_frame(frame.with_columns(pl.col("timestamp").dt.replace_time_zone("UTC")), timezone=zone or "UTC")
+
+
+def _reports_of(record: PatientRecord) -> list[dict[str, Any]]:
+    frame = record.symptoms
+    if frame is None:
+        return []
+    offset = frame.utc_offset
+    rows = []
+    for i in range(len(frame)):
+        if not np.isfinite(frame.values[i]):
+            continue
+        suffix = "" if offset is None else _offset(int(offset[i].astype(int)))
+        when = str(frame.timestamps[i].astype("datetime64[s]")) + suffix
+        name = frame.series[frame.series_index[i]].name
+        rows.append({"symptom": series_name(name), "timestamp": when, "value": float(frame.values[i])})
+    return rows
+
+
+def _offset(seconds: int) -> str:
+    sign, minutes = "-" if seconds < 0 else "+", abs(seconds) // 60
+    return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def _samples_of(record: PatientRecord) -> list[Samples]:
+    frame = record.signals
+    if frame is None:
+        return []
+    instants = frame.timestamps if frame.utc_offset is None else frame.timestamps - frame.utc_offset
+    stretches = []
+    for i, key in enumerate(frame.series):
+        rows = frame.part(i)
+        kept = np.isfinite(frame.values[rows])
+        stretches.append(
+            Samples(
+                key.name,
+                frame.units[i] or "",
+                instants[rows][kept].astype("datetime64[ms]").astype(np.int64),
+                frame.values[rows][kept],
+            )
+        )
+    return [stretch for stretch in stretches if len(stretch.values)]

@@ -1,0 +1,409 @@
+"""The use cases of a clinic: each asks first whether the caller may, then the store, then the twin.
+
+A patient's record is put together from what the store holds (`record_mapping`), and everything that is said of the
+patient comes from the twin, so that every door tells of the same person.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from novamind.clinic.domain import (
+    CONSENTS,
+    Answers,
+    Overview,
+    PatientSummary,
+    Regimen,
+    SignalSamples,
+    SymptomReport,
+    checked_scale,
+)
+from novamind.clinic.record_mapping import (
+    contents_of,
+    courses_of,
+    mapping_of,
+    measured,
+    record_of,
+    report_content,
+    samples_of,
+    scales_of,
+    stated,
+)
+from novamind.errors import NotFoundError, NovamindError, ValidationError
+from novamind.infrastructure.audit import Access, AuditLog, Event
+from novamind.infrastructure.identity.access import AccessControl
+from novamind.infrastructure.identity.domain import Permission, Principal, Role
+from novamind.infrastructure.identity.sessions import access_of
+from novamind.infrastructure.patient_store import Identity, Kind, PatientStore, Samples, StoredRecord
+from novamind.pharmacogenomics import Review
+from novamind.pharmacogenomics import genotype as read_genes
+from novamind.records import FhirImport, MedicationCourse, PatientRecord
+from novamind.symptoms.domain import Scale
+from novamind.symptoms.instruments import recognise, series_name
+from novamind.twin.case import Case, today_in
+from novamind.twin.domain import Insights, Options
+from novamind.twin.fhir_export import to_fhir
+from novamind.twin.service import DigitalTwinIntegrationService
+from novamind.twin.what_if import WhatIf
+
+if TYPE_CHECKING:
+    from novamind.biometrics.results import Correlations
+    from novamind.symptoms.results import Forecasts
+
+T = TypeVar("T")
+
+
+class Clinic:
+    """What people and programs of a clinic can do.
+
+    Parameters
+    ----------
+    access
+        Decides who may.
+    store, audit
+        Those of the running system.
+    twin
+        Says everything that is said of a patient.
+    """
+
+    def __init__(
+        self, access: AccessControl, store: PatientStore, audit: AuditLog, twin: DigitalTwinIntegrationService
+    ) -> None:
+        self._access = access
+        self._store = store
+        self._audit = audit
+        self.twin = twin
+
+    async def register(self, principal: Principal, identity: Identity) -> UUID:
+        """Register a patient of one's organisation; a clinician treats whom they registered."""
+        access = await self._access.permit(principal, Permission.PATIENTS_CREATE)
+        if principal.organisation_id is None:
+            raise ValidationError("patients are registered by somebody who belongs to an organisation")
+        patient_id = await self._store.register(principal.organisation_id, identity, access)
+        if principal.role is Role.CLINICIAN:
+            await self._store.relate(principal.subject, patient_id, access)
+        return patient_id
+
+    async def patients(self, principal: Principal, after: UUID | None, limit: int) -> list[PatientSummary]:
+        """Patients whom the caller may see, in the order of their ids."""
+        ids = await self._access.patients(principal, after, limit)
+        found = await self._summaries(dict.fromkeys(ids, access_of(principal, "list")))
+        return [_right(found[patient_id]) for patient_id in ids]
+
+    async def patient(self, principal: Principal, patient_id: UUID) -> PatientSummary:
+        """Who a patient is."""
+        return _right((await self.summaries(principal, [patient_id]))[patient_id])
+
+    async def summaries(self, principal: Principal, patient_ids: Collection[UUID]) -> Answers[PatientSummary]:
+        """Who several patients are."""
+        accesses, refused = await self._permitted(principal, Permission.PATIENTS_READ, patient_ids)
+        return refused | await self._summaries(accesses)
+
+    async def add_reports(
+        self, principal: Principal, patient_id: UUID, reports: Sequence[SymptomReport], idempotency_key: str | None
+    ) -> list[UUID]:
+        """Store symptom reports, all or none; a series of the clinic's own is given its scale with its first report."""
+        access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        own = await self._own_scales(patient_id, access) if any(one.scale for one in reports) else None
+        begun: dict[str, Scale] = {}
+        for number, report in enumerate(reports, 1):
+            if own is None and recognise(report.symptom) is None:
+                own = await self._own_scales(patient_id, access)
+            try:
+                scale = checked_scale(report, (own or {}) | begun)
+                if report.timestamp > tomorrow:
+                    raise ValidationError("a report lies in the future")
+            except ValidationError as error:
+                raise ValidationError(f"report {number} of {len(reports)}: {error}") from error
+            if recognise(report.symptom) is None and report.series not in (own or {}):
+                begun[report.series] = scale
+        await self._store.append(
+            patient_id,
+            Kind.SCALE,
+            [{"symptom": name, "scale": asdict(scale)} for name, scale in begun.items()],
+            access,
+            idempotency_key=idempotency_key and f"{idempotency_key}:{Kind.SCALE}",
+        )
+        return await self._store.append(
+            patient_id,
+            Kind.SYMPTOM_REPORT,
+            [report_content(report) for report in reports],
+            access,
+            idempotency_key=idempotency_key,
+        )
+
+    async def scales(self, principal: Principal, patient_id: UUID) -> dict[str, Scale]:
+        """Series to scale, of the patient's series that are no known instrument."""
+        access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
+        return await self._own_scales(patient_id, access)
+
+    async def change_scale(self, principal: Principal, patient_id: UUID, symptom: str, scale: Scale) -> None:
+        """Give a whole series of the clinic's own another scale; the earlier one is kept and the audit is told."""
+        access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
+        if recognise(symptom) is not None:
+            raise ValidationError("the scale of a known instrument is published and can't be changed")
+        name = series_name(symptom)
+        content = {"symptom": name, "scale": asdict(scale)}
+        stored = await self._store.read(patient_id, Kind.SCALE, access)
+        earlier = [one for one in stored if mapping_of(one).get("symptom") == name]
+        if earlier:
+            await self._store.amend(patient_id, earlier[-1], content, access)
+        else:
+            await self._store.append(patient_id, Kind.SCALE, [content], access)
+
+    async def _own_scales(self, patient_id: UUID, access: Access) -> dict[str, Scale]:
+        stored, reports = await asyncio.gather(
+            self._store.read(patient_id, Kind.SCALE, access), self._store.read(patient_id, Kind.SYMPTOM_REPORT, access)
+        )
+        return scales_of(stored, reports)
+
+    async def reports(self, principal: Principal, patient_id: UUID, newest: int) -> list[StoredRecord]:
+        """The newest symptom reports, the first stored first."""
+        return _right((await self.histories(principal, [patient_id], newest))[patient_id])
+
+    async def histories(
+        self, principal: Principal, patient_ids: Collection[UUID], newest: int | None = None
+    ) -> Answers[list[StoredRecord]]:
+        """Several patients' symptom reports, all or the newest, the first stored first."""
+        accesses, refused = await self._permitted(principal, Permission.RESULTS_READ, patient_ids)
+        return refused | await self._store.read_each(accesses, Kind.SYMPTOM_REPORT, newest=newest)
+
+    async def add_samples(
+        self,
+        principal: Principal,
+        patient_id: UUID,
+        stretches: Sequence[SignalSamples],
+        idempotency_key: str | None,
+    ) -> list[UUID]:
+        """Store stretches of signals, all or none."""
+        access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
+        samples = [_samples_at_the_door(stretch) for stretch in stretches]
+        return await self._store.append(
+            patient_id, Kind.BIOMETRIC_SAMPLES, samples, access, idempotency_key=idempotency_key
+        )
+
+    async def add_genotype(self, principal: Principal, patient_id: UUID, genes: Mapping[str, str]) -> list[UUID]:
+        """Store laboratory results of genes."""
+        access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
+        await self._genomics_allowed(patient_id)
+        read_genes(genes)
+        return await self._store.append(patient_id, Kind.GENOTYPE, [{"genes": dict(genes)}], access)
+
+    async def genotype(self, principal: Principal, patient_id: UUID) -> dict[str, str]:
+        """Gene to result; nothing where the patient withdrew consent to genomics."""
+        access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
+        return _right((await self._genotypes({patient_id: access}))[patient_id])[0]
+
+    async def add_medication(self, principal: Principal, patient_id: UUID, course: MedicationCourse) -> list[UUID]:
+        """Store a course of a medication."""
+        access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
+        return await self._store.append(patient_id, Kind.MEDICATION, [stated(course)], access)
+
+    async def medications(self, principal: Principal, patient_id: UUID) -> list[tuple[UUID, MedicationCourse]]:
+        """Courses of medication, the first stored first."""
+        access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
+        stored = await self._store.read(patient_id, Kind.MEDICATION, access)
+        return [(one.record_id, course) for one, course in courses_of(stored)]
+
+    async def forecast(self, principal: Principal, patient_id: UUID, horizon: int = 14) -> "Forecasts":
+        """Forecast each symptom."""
+        return await self.twin.forecast(await self.case(principal, patient_id), horizon)
+
+    async def medication_advice(self, principal: Principal, patient_id: UUID, medication: str | None) -> Review:
+        """What the patient's genotype, other medication, conditions and allergies mean for one drug, or for all."""
+        return await self.twin.advice(await self.case(principal, patient_id), medication)
+
+    async def audit_trail(self, principal: Principal, patient_id: UUID, newest: int) -> list[dict[str, Any]]:
+        """Who looked at or changed a patient's record, the newest first."""
+        access = await self._access.permit_patient(principal, Permission.AUDIT_READ, patient_id)
+        return await self._told(access, "audit", patient_id, await self._audit.entries(patient_id, newest))
+
+    async def consents(self, principal: Principal, patient_id: UUID) -> dict[str, bool]:
+        """The patient's decisions; what was never decided is not in it."""
+        access = await self._access.permit_patient(principal, Permission.PATIENTS_READ, patient_id)
+        return await self._told(access, "consent", patient_id, await self._store.consents(patient_id))
+
+    async def decide(self, principal: Principal, patient_id: UUID, category: str, granted: bool) -> None:
+        """Store a decision of the patient; it counts from the next request on."""
+        access = await self._access.permit_patient(principal, Permission.CONSENTS_WRITE, patient_id)
+        if category not in CONSENTS:
+            raise NotFoundError(f"there is no such category; these are {', '.join(CONSENTS)}")
+        await self._store.decide(patient_id, category, granted, access)
+
+    async def open_emergency(self, principal: Principal, patient_id: UUID, reason: str) -> datetime:
+        """Open a record in an emergency; until when."""
+        return await self._access.open_emergency(principal, patient_id, reason)
+
+    async def case(self, principal: Principal, patient_id: UUID, needed: Permission = Permission.RESULTS_READ) -> Case:
+        """All that is known of a patient today, as the twin takes it."""
+        return _right((await self.cases(principal, [patient_id], needed))[patient_id])
+
+    async def cases(
+        self, principal: Principal, patient_ids: Collection[UUID], needed: Permission = Permission.RESULTS_READ
+    ) -> Answers[Case]:
+        """The same of several patients, with as many queries as of one."""
+        accesses, answers = await self._permitted(principal, needed, patient_ids)
+        parts: tuple[Answers[Any], ...] = await asyncio.gather(
+            self._summaries(accesses),
+            self._store.read_each(accesses, Kind.SYMPTOM_REPORT),
+            self._store.read_each(accesses, Kind.BIOMETRIC_SAMPLES),
+            self._store.read_each(accesses, Kind.MEDICATION),
+            self._store.read_each(accesses, Kind.CONDITION),
+            self._genotypes(accesses),
+            self._store.read_each(accesses, Kind.SCALE),
+        )
+        found: Answers[Case] = dict(answers)
+        for patient_id in accesses:
+            try:
+                found[patient_id] = await asyncio.to_thread(_case, *(_right(part[patient_id]) for part in parts))
+            except NovamindError as error:
+                found[patient_id] = error
+        return found
+
+    async def insights(self, principal: Principal, patient_id: UUID, options: Options) -> Insights:
+        """What all services say together; what is missing says why."""
+        return await self.twin.insights(await self.case(principal, patient_id), options)
+
+    async def correlations(self, principal: Principal, patient_id: UUID, lookback_days: int) -> "Correlations":
+        """Links between signals and symptoms."""
+        return await self.twin.correlate(await self.case(principal, patient_id), lookback_days)
+
+    async def overview(self, principal: Principal, patient_id: UUID, options: Options) -> Overview:
+        """The record with what all services say of it."""
+        case = await self.case(principal, patient_id)
+        return Overview(case, await self.twin.insights(case, options))
+
+    async def what_if(self, principal: Principal, patient_id: UUID, regimen: Regimen) -> WhatIf:
+        """What a drug at a dose would do in this patient."""
+        return await self.twin.what_if(await self.case(principal, patient_id), **asdict(regimen))
+
+    async def revision(self, principal: Principal, patient_id: UUID) -> tuple[Access, int]:
+        """The right to see what is computed from a record, and a number that grows with each change of it."""
+        return await self._access.permit_revision(principal, Permission.RESULTS_READ, patient_id)
+
+    async def note_forecast_read(self, access: Access, patient_id: UUID) -> None:
+        """Tell the audit that a forecast that was kept is handed out again."""
+        await self._audit.append(Event(access=access, action="read", what=Kind.FORECAST, patient_id=patient_id))
+
+    async def fhir_bundle(self, principal: Principal, patient_id: UUID, *, with_insights: bool) -> dict[str, Any]:
+        """The record as a FHIR R4 Bundle, with what the services say of it if that is wanted.
+
+        A token that is limited to some types of resources is given those alone.
+        """
+        case = await self.case(principal, patient_id, Permission.FHIR_READ)
+        insights = await self.twin.insights(case) if with_insights else None
+        bundle = await asyncio.to_thread(to_fhir, case.record, insights)
+        types = principal.fhir_types.get(Permission.FHIR_READ)
+        if types is None:
+            return bundle
+        return bundle | {"entry": [one for one in bundle["entry"] if one["resource"]["resourceType"] in types]}
+
+    async def import_fhir(
+        self, principal: Principal, patient_id: UUID, found: FhirImport, idempotency_key: str | None
+    ) -> dict[str, int]:
+        """Store what was read from FHIR resources.
+
+        Raises
+        ------
+        AuthorizationError
+            If the token does not let resources of one of their types be created.
+        """
+        allowed = principal.fhir_types.get(Permission.FHIR_WRITE)
+        if allowed is not None and not allowed >= found.types:
+            await self._access.refuse(principal, Permission.FHIR_WRITE, patient_id)
+        return await self.import_record(principal, patient_id, found.record, idempotency_key, Permission.FHIR_WRITE)
+
+    async def import_record(
+        self,
+        principal: Principal,
+        patient_id: UUID,
+        record: PatientRecord,
+        idempotency_key: str | None = None,
+        needed: Permission = Permission.RECORDS_WRITE,
+    ) -> dict[str, int]:
+        """Store everything that a read record holds; how much of each kind.
+
+        Each kind is stored whole or not at all; a repetition with the same key completes what was interrupted.
+        """
+        access = await self._access.permit_patient(principal, needed, patient_id)
+        if record.genotype:
+            await self._genomics_allowed(patient_id)
+        parts = contents_of(record)
+        for kind, contents in parts.items():
+            once = idempotency_key and f"{idempotency_key}:{kind}"
+            await self._store.append(patient_id, kind, contents, access, idempotency_key=once)
+        return {str(kind): len(contents) for kind, contents in parts.items()}
+
+    async def _permitted(
+        self, principal: Principal, permission: Permission, patient_ids: Collection[UUID]
+    ) -> tuple[dict[UUID, Access], dict[UUID, Any]]:
+        """Those whom the caller may see, and the errors of the others."""
+        decided = await self._access.permit_patients(principal, permission, patient_ids)
+        accesses = {one: access for one, access in decided.items() if isinstance(access, Access)}
+        return accesses, {one: error for one, error in decided.items() if one not in accesses}
+
+    async def _told(self, access: Access, what: str, patient_id: UUID, found: T) -> T:
+        """What was read, handed out when the audit knows."""
+        await self._audit.append(Event(access=access, action="read", what=what, patient_id=patient_id))
+        return found
+
+    async def _summaries(self, accesses: Mapping[UUID, Access]) -> Answers[PatientSummary]:
+        stored = await self._store.read_each(accesses, Kind.IDENTITY, newest=1)
+        return {one: _summary(one, answer) for one, answer in stored.items()}
+
+    async def _genotypes(self, accesses: Mapping[UUID, Access]) -> Answers[tuple[dict[str, str], bool]]:
+        """Results by gene, the newest of each, and whether they are closed by the patient's decision."""
+        decisions = await self._store.consents_each(accesses)
+        opened = {one: access for one, access in accesses.items() if decisions[one].get("genomics", True)}
+        stored = await self._store.read_each(opened, Kind.GENOTYPE)
+        return {one: _genes(stored[one]) if one in opened else ({}, True) for one in accesses}
+
+    async def _genomics_allowed(self, patient_id: UUID) -> None:
+        if not (await self._store.consents(patient_id)).get("genomics", True):
+            raise ValidationError("the patient withdrew consent to genomics; no genotype can be stored")
+
+
+def _right(answer: T | NovamindError) -> T:
+    """The answer, if it is no error."""
+    if isinstance(answer, NovamindError):
+        raise answer
+    return answer
+
+
+def _summary(patient_id: UUID, stored: list[StoredRecord] | NovamindError) -> PatientSummary | NovamindError:
+    if isinstance(stored, NovamindError):
+        return stored
+    stated = mapping_of(stored[-1])
+    return PatientSummary(patient_id, stated["identifiers"], stated["details"])
+
+
+def _genes(stored: list[StoredRecord] | NovamindError) -> tuple[dict[str, str], bool] | NovamindError:
+    if isinstance(stored, NovamindError):
+        return stored
+    return {gene: text for one in stored for gene, text in mapping_of(one)["genes"].items()}, False
+
+
+def _case(
+    summary: PatientSummary,
+    reports: Sequence[StoredRecord],
+    samples: Sequence[StoredRecord],
+    medications: Sequence[StoredRecord],
+    listed: Sequence[StoredRecord],
+    genotype: tuple[Mapping[str, str], bool],
+    scales: Sequence[StoredRecord],
+) -> Case:
+    record = record_of(summary, reports, samples, medications, listed, genotype)
+    return Case(record, today_in(record.timezone), own_scales=scales_of(scales, reports))
+
+
+def _samples_at_the_door(stretch: SignalSamples) -> Samples:
+    """A stretch as it is stored: a unit in which the signal is measured, no time to come, no marks of "not worn"."""
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    late = [number for number, when in enumerate(stretch.timestamps, 1) if when > tomorrow]
+    if late:
+        raise ValidationError(f"sample {late[0]} of {stretch.signal} lies in the future ({len(late)} in all)")
+    return measured(samples_of(stretch))[0]
