@@ -116,7 +116,7 @@ def test_fifty_errors_and_an_alpha_at_its_limits_are_enough(alpha: float) -> Non
 
 @pytest.mark.parametrize("alpha", [0.0009, 0.501, float("nan")])
 def test_another_alpha_is_refused(alpha: float) -> None:
-    with pytest.raises(ValidationError, match="between 0.001 and 0.5"):
+    with pytest.raises(ValidationError, match=r"between 0\.001 and 0\.5"):
         started(alpha=alpha)
 
 

@@ -212,8 +212,17 @@ def test_a_model_is_graded_by_the_latest_of_each_population_weighted_by_outcomes
     old = by_hand.graded(mae=9.0, warnings=("old",))
     latest = by_hand.graded(warnings=("a", "b"), correlation=0.95)
     other = by_hand.graded(
-        **{"mae": 0.4, "rmse": 0.6, "correlation": 0.55, "coverage_95": 0.75, "sample_size": 300, "missing": 1},
-        **{"outliers": 5, "bias": -0.03, "calibration_slope": 0.5, "warnings": ("b", "c"), "population_id": two},
+        mae=0.4,
+        rmse=0.6,
+        correlation=0.55,
+        coverage_95=0.75,
+        sample_size=300,
+        missing=1,
+        outliers=5,
+        bias=-0.03,
+        calibration_slope=0.5,
+        warnings=("b", "c"),
+        population_id=two,
     )
     elsewhere = by_hand.graded(mae=7.0, model_id=UUID(int=9), population_id=UUID(int=3))
     for report in (old, latest, other, elsewhere):

@@ -153,7 +153,7 @@ def test_a_number_that_single_precision_cannot_square_is_refused(value: float, f
     if fits:
         assert read(frame).values["x"][0] == value
     else:
-        with pytest.raises(ValidationError, match="'x' holds an infinite or huge value.* up to 1e\\+30"):
+        with pytest.raises(ValidationError, match=r"'x' holds an infinite or huge value.* up to 1e\+30"):
             read(frame)
 
 

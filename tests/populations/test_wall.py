@@ -109,42 +109,46 @@ def test_outcomes_and_interventions_stand_behind_the_wall_too():
     InterventionConfig("specialty_therapy_webinar")
 
 
+def words(text: str) -> list[str]:
+    return text.split()
+
+
 #: The wall's words, a second time. Each alone names what it names, also in the midst of a longer name.
-IDENTITIES = (
+IDENTITIES = words(
     "ssn npi mrn dob mbi passport fingerprint latitude longitude birthdate birthday surname firstname lastname fullname"
-).split()
-WHOLE_IDENTITIES = (
+)
+WHOLE_IDENTITIES = words(
     "name email e_mail email_address e_mail_address phone telephone phone_number telephone_number fax fax_number "
     "address url first_name last_name full_name middle_name maiden_name family_name given_name date_of_birth "
     "birth_date medical_record social_security national_provider street_address home_address mail_address "
     "mailing_address ip_address license_no licence_no license_number licence_number device_id device_serial "
     "policy_number insurance_number policy_member_number insurance_member_number face_photo patient_id member_id "
     "subscriber_id beneficiary_id"
-).split()
-PERSONS = (
+)
+PERSONS = words(
     "patient physician doctor hcp prescriber provider person member customer account contact subscriber beneficiary"
-).split()
-INSTRUMENTS = (
+)
+INSTRUMENTS = words(
     "phq gad madrs hama hamd ham_a ham_d hdrs ymrs panss bdi bprs cgi moca mmse hads isi pcl qids epds whodas cssrs "
     "c_ssrs audit_c core_om beck hamilton"
-).split()
-MEASURES = (
+)
+MEASURES = words(
     "hba1c a1c egfr ldl hdl creatinine systolic diastolic hrv bmi weight_kg genotype phenotype diplotype cyp2d6 "
     "cyp3a4_x ehr emr"
-).split()
-CLINICAL_PARTS = (
+)
+CLINICAL_PARTS = words(
     "blood_pressure heart_rate sleep_hours sleep_duration sleep_quality lab_result side_effect adverse_event "
     "clinical_note progress_note diagnosis_text diagnosis_description diagnosis_name medication_list"
-).split()
-CLINICAL_STATES = (
-    "symptom symptoms symptomatic suicide suicidal self_harm depression depressed anxiety psychosis psychoses psychotic "
-    "mania hypomania manic mood dose doses dosage mg"
-).split()
-TRADE = "claim claims share volume sales sold cost market revenue units spend".split()
-MEDICAL = (
+)
+CLINICAL_STATES = words(
+    "symptom symptoms symptomatic suicide suicidal self_harm depression depressed anxiety psychosis psychoses "
+    "psychotic mania hypomania manic mood dose doses dosage mg"
+)
+TRADE = words("claim claims share volume sales sold cost market revenue units spend")
+MEDICAL = words(
     "titration titrate taper tapering therapy_start therapies_stop chemotherapy_switch pharmacotherapy_stop "
     "psychotherapy medication_start medication_switch medication_stop medication_change"
-).split()
+)
 
 
 @pytest.mark.parametrize("word", IDENTITIES)
@@ -276,7 +280,7 @@ def test_a_diagnosis_is_a_code(name: str, code: str, fits: bool) -> None:
     if fits:
         inspect(name, ["F33", code])
     else:
-        with pytest.raises(ValidationError, match="diagnoses in words where codes such as 'L50.1' may stand"):
+        with pytest.raises(ValidationError, match="diagnoses in words where codes such as"):
             inspect(name, ["F33", code])
 
 
