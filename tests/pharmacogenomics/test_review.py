@@ -13,6 +13,7 @@ import novamind as nm
 from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import PharmacogenomicsService, genotype, medication_graph, recommend
 from novamind.pharmacogenomics.domain import Action, Severity
+from novamind.pharmacogenomics.exposure import pathways
 from novamind.pharmacogenomics.interactions import known_conditions
 from novamind.pharmacogenomics.medications import catalogue, psychiatric
 from novamind.pharmacogenomics.outcomes import efficacy
@@ -242,3 +243,82 @@ def test_unconfirmed_facts_are_marked() -> None:
     assert "?]</a></sup>" in review.report_html()
     assert "not confirmed at the source" in review.report_html()
     assert '"evidence": "unverified"' in json.dumps(review.to_dict())
+
+
+# -- exposure that changes by an unknown amount ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reported", "drug", "with_", "cause"),
+    [
+        ({"CYP2D6": "*1/*1"}, "aripiprazole", "carbamazepine", "carbamazepine"),  # a label rule, another enzyme
+        ({"CYP2D6": "*1/*1"}, "haloperidol", "carbamazepine", "carbamazepine"),
+        ({"CYP2D6": "*1/*1"}, "risperidone", "carbamazepine", "carbamazepine"),
+        ({"CYP2C19": "*1/*1"}, "citalopram", "cimetidine", "cimetidine"),  # the same enzyme, without a class
+        ({"CYP2C19": "*1/*1"}, "citalopram", "omeprazole", "omeprazole"),  # the same enzyme, class not confirmed
+        ({"CYP2C19": "*1/*1"}, "sertraline", "fluconazole", "fluconazole"),
+        ({"CYP2D6": "*1/*1", "CYP2C19": "*2/*2"}, "clomipramine", None, "CYP2C19"),  # the guideline's other gene
+        ({"CYP2D6": "*1/*1", "CYP2C19": "*17/*17"}, "clomipramine", None, "CYP2C19"),
+        ({"CYP2C19": "*1/*1", "CYP2B6": "*6/*6"}, "sertraline", None, "CYP2B6"),
+    ],
+)
+def test_an_exposure_that_something_else_changes_is_not_called_exactly_one(
+    reported: dict[str, str], drug: str, with_: str | None, cause: str
+) -> None:
+    review = recommend(genotype(reported), (drug,), (with_,) if with_ else ())
+    for exposure in review[drug].exposures:
+        assert (exposure.ratio, exposure.low, exposure.high) == (None, None, None)
+        assert exposure.basis == f"{cause} can change it; by how much is not in our tables."
+        assert exposure.source is not None
+    page = review.report_html()
+    assert f"not known; {cause} can change it" in page
+    assert "1.00 times normal" not in page
+
+
+def test_a_figure_with_an_interval_names_what_it_does_not_count() -> None:
+    with_inducer = recommend(genotype({"CYP2D6": "*1/*4"}), ("aripiprazole",), ("carbamazepine",))["aripiprazole"]
+    alone = recommend(genotype({"CYP2D6": "*1/*4"}), ("aripiprazole",))["aripiprazole"]
+    assert with_inducer.exposure.ratio == alone.exposure.ratio
+    assert with_inducer.exposure.basis == alone.exposure.basis + "; not counted: carbamazepine."
+    both = recommend(genotype({"CYP2D6": "*1/*1"}), ("clomipramine",), ("fluvoxamine", "paroxetine"))["clomipramine"]
+    assert both.exposure.basis.endswith("; not counted: fluvoxamine.")  # counted on CYP2D6, not on CYP2C19
+
+
+@pytest.mark.parametrize(
+    ("reported", "drug", "with_"),
+    [
+        ({"CYP2D6": "*1/*1"}, "aripiprazole", ()),
+        ({"CYP2D6": "*1/*1"}, "aripiprazole", ("ibuprofen", "lithium")),
+        ({"CYP2D6": "*1/*1"}, "aripiprazole", ("aripiprazole",)),
+        ({"CYP2D6": "*1/*1", "CYP2C19": "*1/*1"}, "clomipramine", ()),
+        ({"CYP2C19": "*1/*1", "CYP2B6": "*1/*1"}, "sertraline", ("phenelzine",)),  # a caution, but no change of level
+        ({"CYP2C19": "*1/*1"}, "citalopram", ("pimozide",)),  # pimozide's level changes, not citalopram's
+    ],
+)
+def test_a_normal_result_without_anything_else_stays_one(
+    reported: dict[str, str], drug: str, with_: tuple[str, ...]
+) -> None:
+    exposure = recommend(genotype(reported), (drug,), with_)[drug].exposure
+    assert (exposure.ratio, exposure.low, exposure.high) == (1, 1, 1)
+    assert "not counted" not in exposure.basis
+
+
+NORMAL = {"CYP2D6": "*1/*1", "CYP2C19": "*1/*1", "CYP2B6": "*1/*1", "CYP3A4": "*1/*1"}
+
+
+def test_no_answer_says_exactly_one_beside_a_change_of_level() -> None:
+    """Every drug with a figure, beside every drug and condition we know."""
+    figures = sorted(pathways())
+    exact = 0
+    for other in sorted(catalogue()):
+        review = recommend(genotype(NORMAL), figures, (other,), known_conditions())
+        for drug in figures:
+            if review[drug].exposure.ratio == 1 and review[drug].exposure.low == review[drug].exposure.high:
+                exact += 1
+                said = " ".join(c.text for c in review[drug].interactions if c.cause == other)
+                assert not re.search(rf"(raise|lower)s? {drug} |label (doubles the|limits) {drug}", said), (
+                    drug,
+                    other,
+                    said,
+                )
+    assert exact > 1000

@@ -8,6 +8,8 @@ from scipy import stats
 
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.populations import ExperimentDesigner, TrialPlan, measure_clusters
+from novamind.populations.clusters import Clusters
+from tests.populations import by_hand
 
 
 def test_sample_size_agrees_with_the_textbook(population):
@@ -202,3 +204,215 @@ def test_a_senseless_design_is_refused(population):
         designer.allocate(1_000, cluster="state", strata=["specialty"])
     with pytest.raises(InsufficientDataError, match="does not vary"):
         ExperimentDesigner(population.take(np.zeros(1, dtype=int)))
+
+
+def designer(n: int = 240, **options: float) -> ExperimentDesigner:
+    return ExperimentDesigner(by_hand.population(n), TrialPlan(**options))
+
+
+def test_the_usual_plan() -> None:
+    plan = TrialPlan()
+    assert (plan.alpha, plan.power, plan.treated_share, plan.adjust) == (0.05, 0.8, 0.5, True)
+    assert (plan.cluster_size, plan.intraclass_correlation, plan.cluster_size_cv) == (1, 0.0, 0.0)
+    assert plan.design_effect == 1
+    # Two-sided 5 % and 80 %: 1.959964 + 0.841621; and 1 % with 90 %.
+    assert plan.reach == pytest.approx(2.8015852, abs=1e-6)
+    assert TrialPlan(alpha=0.01, power=0.9).reach == pytest.approx(2.5758293 + 1.2815516, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "at_the_edge", "beyond"),
+    [
+        ("alpha", 0.4999, 0.5),
+        ("alpha", 1e-9, 0.0),
+        ("power", 0.0501, 0.05),
+        ("power", 0.9999, 1.0),
+        ("treated_share", 1e-6, 0.0),
+        ("treated_share", 0.9999, 1.0),
+        ("cluster_size", 1, 0.999),
+        ("cluster_size", 1e9, float("inf")),
+        ("intraclass_correlation", 0.0, -1e-9),
+        ("intraclass_correlation", 1.0, 1.0001),
+        ("cluster_size_cv", 0.0, -1e-9),
+        ("cluster_size_cv", 1e3, float("inf")),
+    ],
+)
+def test_a_plan_at_its_limits_and_beyond(name: str, at_the_edge: float, beyond: float) -> None:
+    assert getattr(TrialPlan(**{name: at_the_edge}), name) == at_the_edge
+    with pytest.raises(ValidationError, match=name):
+        TrialPlan(**{name: beyond})
+
+
+def test_a_plan_takes_over_measured_clusters() -> None:
+    clusters = Clusters(0.1, 0.02, 0.3, 40, 12.5, 0.4)
+    plain, cautious = (TrialPlan(power=0.9).with_clusters(clusters, cautious=c) for c in (False, True))
+    assert (plain.cluster_size, plain.cluster_size_cv, plain.intraclass_correlation) == (12.5, 0.4, 0.1)
+    assert cautious.intraclass_correlation == 0.3
+    assert plain.power == cautious.power == 0.9
+    assert TrialPlan().with_clusters(clusters).intraclass_correlation == 0.1
+
+
+def test_what_is_left_after_adjusting_for_the_expectation() -> None:
+    population = by_hand.population(240)
+    y, expected = population.baseline_behavior, population.expected_outcome
+    sd = np.sqrt(((y - y.mean()) ** 2).sum() / 239)
+    r = stats.pearsonr(y, expected).statistic
+    adjusted, plain = designer(), designer(adjust=False)
+    assert adjusted.outcome_sd == plain.outcome_sd == plain.residual_sd == pytest.approx(sd)
+    assert adjusted.residual_sd == pytest.approx(sd * np.sqrt(1 - r**2))
+    flat = by_hand.population(240, expected_outcome=np.ones(240))
+    assert ExperimentDesigner(flat).residual_sd == pytest.approx(sd)
+    assert ExperimentDesigner(population).plan == TrialPlan()
+    with pytest.raises(InsufficientDataError, match="does not vary"):
+        ExperimentDesigner(by_hand.population(12, baseline_behavior=np.ones(12)))
+
+
+@pytest.mark.parametrize(
+    ("alpha", "power", "share", "effect"),
+    [(0.05, 0.8, 0.5, 0.02), (0.01, 0.9, 0.3, -0.015), (0.2, 0.6, 0.75, 0.03), (0.05, 0.8, 0.5, 0.3)],
+)
+def test_size_power_and_detectable_effect_of_a_z_test(alpha: float, power: float, share: float, effect: float) -> None:
+    made = designer(alpha=alpha, power=power, treated_share=share, adjust=False)
+    z = stats.norm.isf(alpha / 2) + stats.norm.ppf(power)
+    total = z**2 * made.outcome_sd**2 / effect**2 * (1 / share + 1 / (1 - share))
+    found = made.design(effect)
+    assert (found.treated, found.control) == (int(np.ceil(total * share)), int(np.ceil(total * (1 - share))))
+    assert found.sample_size == found.treated + found.control
+    assert (found.minimum_effect, found.plan, found.clusters_per_arm, found.strata) == (effect, made.plan, None, ())
+    assert (found.outcome_sd, found.residual_sd) == (made.outcome_sd, made.residual_sd)
+    n = 77
+    error = made.outcome_sd * np.sqrt(1 / (n * share) + 1 / (n * (1 - share)))
+    limit = stats.norm.isf(alpha / 2)
+    # Also the chance to be found with the wrong sign counts.
+    both = stats.norm.sf(limit - abs(effect) / error) + stats.norm.cdf(-limit - abs(effect) / error)
+    assert made.power(effect, n) == pytest.approx(both, rel=1e-12)
+    assert made.power(0, n) == pytest.approx(alpha)
+    detected = made.minimum_detectable_effect(n)
+    assert made.power(detected, n) == pytest.approx(power)
+    assert detected == pytest.approx(z * error, rel=0.01)
+
+
+def test_few_clusters_need_students_t() -> None:
+    made = designer(adjust=False, cluster_size=5, intraclass_correlation=0.2, treated_share=0.4)
+    effect, per_cluster = 0.5 * made.outcome_sd, made.outcome_sd**2 * (1 + 4 * 0.2) / 5
+
+    def power(k: float) -> float:
+        shift = effect / np.sqrt(per_cluster / k * (1 / 0.4 + 1 / 0.6))
+        limit = stats.t.isf(0.025, k - 2)
+        return float(stats.nct.sf(limit, k - 2, shift) + stats.nct.cdf(-limit, k - 2, shift))
+
+    assert made.power(effect, 5 * 9) == pytest.approx(power(9))
+    least = next(k for k in range(4, 500) if power(k) >= 0.8)
+    found = made.design(effect)
+    assert found.clusters_per_arm == (int(np.ceil(0.4 * least)), int(np.ceil(0.6 * least)))
+    treated, control = found.clusters_per_arm
+    assert (found.treated, found.control) == (5 * treated, 5 * control)
+    # However large the effect, four clusters are needed, two in each arm, at least.
+    large = designer(adjust=False, cluster_size=5, treated_share=0.1).design(9.0)
+    assert large.clusters_per_arm == (2, 4)
+    assert designer(cluster_size=2.5, treated_share=0.9).design(9.0).clusters_per_arm == (4, 2)
+    assert designer(cluster_size=2.5, treated_share=0.9).design(9.0).treated == 10
+    assert made.minimum_detectable_effect(20) > made.minimum_detectable_effect(25)
+
+
+def test_four_units_or_clusters_are_the_least() -> None:
+    assert designer().power(0.01, 4) > 0.05
+    with pytest.raises(ValidationError, match=r"sample_size must be at least 4\."):
+        designer().power(0.01, 3.999)
+    clusters = designer(cluster_size=2.5)
+    assert clusters.power(0.01, 10) > 0.05
+    with pytest.raises(ValidationError, match=r"sample_size must be at least 10\."):
+        clusters.power(0.01, 9.999)
+    with pytest.raises(ValidationError, match="sample_size"):
+        designer().minimum_detectable_effect(float("inf"))
+    for effect in (0.0, float("inf")):
+        with pytest.raises(ValidationError, match="other than 0"):
+            designer().design(effect)
+
+
+def test_the_text_of_a_registration() -> None:
+    assert designer().design(0.02, strata=["region", "covered"]).registration == (
+        "Question: does the intervention change prescribing_change of kisqali by at least 0.02?\n"
+        "Units: hcp; 42 treated, 42 control, assigned at random within strata of region, covered.\n"
+        "Primary analysis: difference in means of prescribing_change, adjusted for the twin's expected outcome, fixed "
+        "before the start; two-sided test at 0.05, power 0.8.\n"
+        "Stopping: at the planned size only. Missing outcomes: reported per arm, analysed as seen and by bounds.\n"
+        "Subgroups named here are the only confirmatory ones; the twin's simulation is no evidence of the effect."
+    )
+    lines = designer(adjust=False, cluster_size=5, intraclass_correlation=0.2).design(0.05).registration.split("\n")
+    assert "within blocks of the twins' expected outcome." in lines[1]
+    assert "adjusted" not in lines[2]
+    assert lines[3].startswith("Clusters, assigned whole: ")
+    assert "of 5 units on average; intraclass correlation 0.2; cluster-robust" in lines[3]
+
+
+@pytest.mark.parametrize(("share", "treated", "block"), [(0.5, 60, 2), (0.25, 30, 4), (0.9, 108, 10)])
+def test_neighbours_by_expected_outcome_are_treated_in_the_plans_proportion(
+    share: float, treated: int, block: int
+) -> None:
+    population = by_hand.population(120, expected_outcome=np.random.default_rng(1).permutation(120.0 * np.arange(120)))
+    arms = [ExperimentDesigner(population, TrialPlan(treated_share=share)).allocate(120, seed=s) for s in range(30)]
+    ordered = np.array([arm[np.argsort(population.expected_outcome)] for arm in arms])
+    assert all(abs(arm.sum() - treated) <= 1 for arm in arms)
+    assert {*np.unique(ordered)} == {0, 1}
+    # Every block of neighbours has its share, in an order that chance gives.
+    per_block = ordered.reshape(30, -1, block).sum(axis=2)
+    assert (np.abs(per_block - share * block) <= 1).all()
+    assert np.abs(ordered.mean(axis=0) - share).max() < 0.4
+    first = ExperimentDesigner(population, TrialPlan(treated_share=share)).allocate(120)
+    assert np.array_equal(first, arms[0])
+    assert not np.array_equal(arms[0], arms[1])
+
+
+def test_each_stratum_is_divided_in_halves() -> None:
+    population = by_hand.population(240)
+    arm = ExperimentDesigner(population).allocate(240, strata=["region", "covered"], seed=5)
+    region, covered = (population.features.values[name] for name in ("region", "covered"))
+    for r in range(3):
+        for c in range(2):
+            here = arm[(region == r) & (covered == c)]
+            assert abs(2 * here.sum() - len(here)) <= 2
+
+
+def test_clusters_that_are_neighbours_by_their_mean_are_assigned_whole() -> None:
+    population = by_hand.population(240)
+    made = ExperimentDesigner(population)
+    # Deciles have expected outcomes in their order, but for the one that three rows share.
+    for seed in range(6):
+        arm = made.allocate(240, cluster="decile", seed=seed)
+        decile = population.features.values["decile"]
+        of = {d: {*arm[decile == d]} for d in range(1, 11)}
+        assert all(len(arms) == 1 for arms in of.values())
+        flat = [of[d].pop() for d in range(1, 11)]
+        assert [sum(flat[i : i + 2]) for i in range(0, 10, 2)] == [1] * 5
+    with pytest.raises(ValidationError, match="Column 'covered' has 2 clusters; at least 4 are needed"):
+        made.allocate(240, cluster="covered")
+    with pytest.raises(ValidationError, match="Column 'region' has 3 clusters"):
+        made.allocate(240, cluster="region")
+    assert len(made.allocate(6, cluster="decile")) == 6
+    with pytest.raises(ValidationError, match="A stratum divides clusters of 'decile'"):
+        made.allocate(240, cluster="decile", strata=["covered"])
+    with pytest.raises(ValidationError, match="no column 'shoe' to cluster by"):
+        made.allocate(240, cluster="shoe")
+
+
+@pytest.mark.parametrize(("twins", "fits"), [(1, False), (2, True), (12, True), (13, False)])
+def test_at_most_all_twins_are_allocated(twins: int, fits: bool) -> None:
+    if fits:
+        assert len(designer(12).allocate(twins)) == twins
+    else:
+        with pytest.raises(ValidationError, match="between 2 and 12"):
+            designer(12).allocate(twins)
+
+
+@pytest.mark.parametrize(("values", "fits"), [(200, True), (201, False)])
+def test_two_hundred_strata_are_the_most(values: int, fits: bool) -> None:
+    population = by_hand.population(240)
+    population.features.values["score"] = np.arange(240.0) % values
+    if fits:
+        assert ExperimentDesigner(population).design(0.02, strata=["score"]).strata == ("score",)
+    else:
+        with pytest.raises(ValidationError, match="'score' has too many values to stratify by"):
+            ExperimentDesigner(population).design(0.02, strata=["score"])
+    with pytest.raises(ValidationError, match="no column 'shoe' to stratify by"):
+        designer().design(0.02, strata=["shoe"])

@@ -6,10 +6,20 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from novamind.symptoms.conformal import COARSENESS_GROUPS, ENDS, KINDS, Calibration, coarseness, fit, own_scale
+from novamind.symptoms.conformal import (
+    COARSENESS_GROUPS,
+    ENDS,
+    KINDS,
+    Calibration,
+    _innermost,
+    coarseness,
+    fit,
+    own_scale,
+)
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.features import Summary, summarise
 from novamind.symptoms.preprocessing import Histories
+from tests.golden import check_golden
 
 HORIZON = 30
 UNCHANGED = Calibration.of_own_errors()
@@ -243,3 +253,127 @@ def test_cohort_alone_where_own_days_never_count() -> None:
     quantiles, _, persons = cohort(5, 1.0, seed=10)
     far = np.full(5, 3, np.float32)
     np.testing.assert_allclose(UNCHANGED.apply(quantiles, persons, far, far * 10), quantiles, atol=1e-6)
+
+
+@pytest.mark.parametrize(("end", "level"), [(0, 0.215), (2, 0.26), (18, 0.745), (20, 0.79)])
+def test_the_innermost_level_is_that_of_the_closed_form(end: int, level: float) -> None:
+    """Uniform on 0..1 was said, uniform on 0.201..0.801 came: the share ``p`` is reached at ``0.201 + 0.6 p``."""
+    quantiles = np.broadcast_to(LEVELS.astype(np.float32), (1000, 21)).copy()
+    outcome = (0.201 + 0.6 * (np.arange(1000) + 0.5) / 1000).astype(np.float32)
+    assert _innermost(quantiles, outcome, np.zeros(1000, np.float32), end) == pytest.approx(level, abs=1e-9)
+
+
+@pytest.mark.parametrize(("end", "level"), [(0, 0.025), (2, 0.025), (18, 0.975), (20, 0.975)])
+def test_where_no_level_holds_its_share_the_outermost_is_read(end: int, level: float) -> None:
+    quantiles = np.broadcast_to(LEVELS.astype(np.float32), (1000, 21)).copy()
+    outcome = (-0.5 + 2 * (np.arange(1000) + 0.5) / 1000).astype(np.float32)
+    assert _innermost(quantiles, outcome, np.zeros(1000, np.float32), end) == pytest.approx(level)
+
+
+@pytest.mark.parametrize(("rows", "level"), [(199, 0.9), (200, 0.745)])
+def test_an_end_needs_two_hundred_usable_outcomes(rows: int, level: float) -> None:
+    """Rows whose end is the median's own answer are none."""
+    quantiles = np.broadcast_to(LEVELS.astype(np.float32), (rows, 21)).copy()
+    outcome = (0.201 + 0.6 * (np.arange(rows) + 0.5) / rows).astype(np.float32)
+    certain = np.full((300, 21), 0.5, np.float32)
+    both = np.concatenate([quantiles, certain]), np.append(outcome, np.full(300, 0.9, np.float32))
+    assert _innermost(*both, np.zeros(rows + 300, np.float32), 18) == pytest.approx(level)
+
+
+@pytest.mark.parametrize(("level", "too_narrow", "too_wide"), [(0.8, 0.68, 0.9), (0.95, 0.9, 0.99)])
+def test_an_interval_that_held_too_little_or_too_much_is_put_right(
+    level: float, too_narrow: float, too_wide: float
+) -> None:
+    """Stated 80 and really 68 or 90 %, stated 95 and really 90 or 99 %: after calibration what is stated, within 1 %."""
+    for truth in (too_narrow, too_wide):
+        stated = float(norm.ppf((1 + truth) / 2) / norm.ppf((1 + level) / 2))
+        quantiles, outcome, persons = cohort(1500, stated, seed=21)
+        fresh, came, fresh_persons = cohort(1500, stated, seed=22)
+        before = coverage(fresh, came, level)[0]
+        after = coverage(alone(fresh, fresh_persons, found(quantiles, outcome, persons)), came, level)[0]
+        assert before == pytest.approx(truth, abs=0.01)
+        assert after == pytest.approx(level, abs=0.015)
+
+
+def test_constants_are_those_that_the_shipped_calibration_was_found_with() -> None:
+    assert COARSENESS_GROUPS.tolist() == [0, 0.4, 0.9, 1.8]
+    assert KINDS == 5
+    assert LEVELS[ENDS].tolist() == [0.025, 0.1, 0.9, 0.975]
+    assert ENDS.tolist() == [0, 2, 18, 20]
+    levels = UNCHANGED.levels
+    assert levels.shape == (5, 4)
+    np.testing.assert_allclose(levels, np.tile([0.025, 0.1, 0.9, 0.975], (5, 1)), atol=1e-7)
+    assert UNCHANGED.width.tolist() == [1] * 5
+    assert UNCHANGED.own_days == np.inf
+
+
+@pytest.mark.parametrize(("outcomes", "calibrated"), [(199, False), (200, True)])
+def test_two_hundred_outcomes_are_enough(outcomes: int, calibrated: bool) -> None:
+    quantiles, outcome, persons = cohort(10, 0.5, seed=23)
+    quantiles, outcome = quantiles[:, :30], np.full((10, 30), np.nan, np.float32)
+    truth = quantiles[..., 10] + 3 * (quantiles[..., 20] - quantiles[..., 10])
+    outcome.ravel()[:outcomes] = truth.ravel()[:outcomes]
+    assert (found(quantiles, outcome, persons).width[0] != 1) == calibrated
+
+
+@pytest.mark.parametrize(("ratio", "factor"), [(0.1, 0.5), (0.5, 0.5), (0.9, 0.9), (2.0, 2.0), (2.6, 2.0)])
+def test_own_errors_halve_or_double_an_interval_at_the_most(ratio: float, factor: float) -> None:
+    quantiles, _, persons = cohort(1, 1.0, seed=9)
+    one = np.array([ratio], np.float32)
+    out = Calibration.of_own_errors(1e-6).apply(quantiles, persons, one, one)
+    assert np.ptp(out[0, 0]) / np.ptp(quantiles[0, 0]) == pytest.approx(factor, abs=0.01)
+
+
+def test_own_scale_is_the_mean_error_over_the_mean_distance_stated() -> None:
+    quantiles = np.tile(np.linspace(0.3, 0.7, 21), (2, 3, 1))
+    outcome = np.array([[0.6, np.nan, 0.45], [0.5, np.nan, np.nan]])
+    stated = np.abs(np.linspace(-0.2, 0.2, 21)).mean()
+    ratio, days = own_scale(quantiles, outcome)
+    np.testing.assert_allclose(ratio, [(0.1 + 0.05) / (2 * stated), 0], atol=1e-6)
+    assert days.tolist() == [2, 1]
+    certain, _ = own_scale(np.full((1, 3, 21), 0.5), np.full((1, 3), 0.9))
+    assert certain.tolist() == [1]  # nothing stated, nothing to compare with
+
+
+@pytest.mark.parametrize("step", [CONTINUOUS, 0.05, 0.125, COARSE])
+def test_calibrations_are_what_they_were(step: float) -> None:
+    quantiles, outcome, persons = cohort(500, 1.3, seed=24)
+    outcome = np.where(outcome > quantiles[..., 10], outcome, 1.4 * outcome - 0.4 * quantiles[..., 10])
+    if step:
+        outcome = np.round(outcome / step) * step
+    summary = people(persons.reports, step)
+    calibration = fit(quantiles, outcome, summary, 30.0)
+    ratio, days = own_scale(quantiles, outcome)
+    calibrated = calibration.apply(quantiles, summary, ratio, days)
+    answer = {"width": calibration.width, "levels": calibration.levels, "quantiles": calibrated[::83, ::14, ::2]}
+    check_golden(__file__, f"calibration_{step:g}", answer, relative=1e-5, absolute=1e-5)
+
+
+def test_narrowing_goes_as_far_as_a_fifth_of_the_loss() -> None:
+    """The innermost level whose end still holds its share and costs at most 1.2 times the pinball loss."""
+    quantiles, outcome, persons = cohort(700, 1.0, seed=25)
+    answers = (np.round(outcome / COARSE) * COARSE)[:, :4]
+    summary = people(persons.reports, COARSE)
+    calibration = fit(quantiles[:, :4], answers, summary, 10.0)
+    kind = int(np.searchsorted(COARSENESS_GROUPS, coarseness(summary))[0])
+    of_kind = np.searchsorted(COARSENESS_GROUPS, coarseness(summary)) == kind
+    known = np.isfinite(answers) & of_kind[:, None]
+    width = calibration.width[kind]
+    q, y = quantiles[:, :4][known], answers[known]
+    q = q[:, 10:11] + width * (q - q[:, 10:11])
+
+    def end(level: float) -> np.ndarray:
+        at = np.array([np.interp(level, LEVELS, row) for row in q])
+        return np.round(at / COARSE) * COARSE
+
+    usable = end(0.9) != end(0.5)
+    level = float(calibration.levels[kind, 2])
+
+    def loss(reading: np.ndarray) -> float:
+        error = (y - reading)[usable]
+        return float(np.maximum(0.9 * error, -0.1 * error).mean())
+
+    assert loss(end(level)) <= 1.2 * loss(end(0.9)) + 1e-9
+    further = level - 0.005
+    holds = (y <= end(further) + 1e-6)[usable].mean() >= 0.9
+    assert not (holds and loss(end(further)) <= 1.19 * loss(end(0.9)))

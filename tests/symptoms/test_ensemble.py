@@ -9,6 +9,7 @@ from scipy.stats import norm
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights, share_evenly
 from novamind.symptoms.experts import GROUPS, horizon_group, report_group
+from tests.golden import check_golden
 
 HORIZON = 30
 
@@ -187,3 +188,40 @@ def test_a_group_without_outcomes_gets_usable_weights() -> None:
     outcome[:, 14:] = np.nan
     weights = fit_weights(members, outcome, np.full(50, 15.0), steps=20)
     np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
+
+
+def test_weights_found_are_what_they_were() -> None:
+    """Also where rows are thinned out: more outcomes than a group is weighed on."""
+    small = Cohort(150, seed=4)
+    members = np.stack([small.says(0.03), small.says(-0.05, 1.3), small.says(0.0, 0.6)])
+    answer = {"few": fit_weights(members, small.outcome, small.reports, steps=60)}
+    large = Cohort(2600, seed=5)
+    reports = np.full(2600, 30.0)
+    members = np.stack([large.says(0.05), large.says(-0.1)])
+    answer["many"] = fit_weights(members, large.outcome, reports, steps=4)[:, 2]
+    check_golden(__file__, "weights", answer, relative=1e-3, absolute=1e-5)
+
+
+def test_six_hundred_steps_are_taken_where_none_are_named() -> None:
+    cohort = Cohort(4, seed=6)
+    members = np.stack([cohort.says(0.05), cohort.says(-0.1)])
+    usual, named, fewer = (
+        fit_weights(members, cohort.outcome, cohort.reports, **steps) for steps in ({}, {"steps": 600}, {"steps": 500})
+    )
+    np.testing.assert_array_equal(usual, named)
+    assert (usual != fewer).any()
+
+
+def test_one_step_is_the_exponentiated_gradient_of_the_pinball_loss() -> None:
+    """Two members and one outcome a group, by hand: rate 200 on twice the mean pinball loss over 0.05 to 0.95."""
+    cohort = Cohort(1, seed=7)
+    cohort.outcome[:] = np.nan
+    cohort.outcome[0, 4] = 0.5
+    members = np.full((2, 1, HORIZON, 21), 0.4, np.float32)
+    members[1] = 0.45
+    weights = fit_weights(members, cohort.outcome, np.array([15.0]), steps=1)
+    levels = np.arange(0.05, 0.96, 0.05)
+    gradient = -2 * levels.mean() * np.array([0.4, 0.45])
+    expected = np.exp(-200 * (gradient - gradient.min()))
+    np.testing.assert_allclose(weights[2, 1], expected / expected.sum(), rtol=1e-4)
+    np.testing.assert_array_equal(np.delete(weights.reshape(25, 2), 2 * 5 + 1, 0), 0.5)

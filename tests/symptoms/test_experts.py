@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
+from novamind.symptoms import experts
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.experts import EXPERTS, GROUPS, fit_expert
+from novamind.symptoms.experts import EXPERTS, GROUPS, Expert, by_group, fit_expert
 from novamind.symptoms.features import FEATURES, Summary, summarise
+from novamind.symptoms.origins import Origins
 from novamind.symptoms.preprocessing import Histories
+from tests.golden import check_golden
+from tests.symptoms.diaries import varied
 
 PERSONS = 1500
 
@@ -60,3 +64,96 @@ def test_every_expert_reads_known_features() -> None:
         assert set(signals) <= set(FEATURES)
         assert own_reports > 0
     assert len({name for name, *_ in EXPERTS}) == len(EXPERTS)
+
+
+def test_each_expert_is_the_idea_it_is_named_after() -> None:
+    assert EXPERTS == (
+        ("own mean", (), 8.0),
+        ("damped level", ("fast_level", "slow_level", "all_mean"), np.inf),
+        ("last week", ("weekday_effect", "mean_7_days"), np.inf),
+    )
+
+
+def expert(signals: tuple[str, ...], damping: float, shape: float, own: float) -> Expert:
+    return Expert(
+        "one",
+        signals,
+        np.full((*GROUPS, len(signals)), damping, np.float32),
+        np.full((*GROUPS, len(LEVELS)), shape, np.float32),
+        own,
+    )
+
+
+def said(one: Expert, horizon: int = 9) -> np.ndarray:
+    return one.quantiles(Origins.present(varied()), [horizon])[0]
+
+
+def test_a_shape_stands_on_the_level_in_units_of_the_spread() -> None:
+    summary = summarise(varied())
+    expected = np.clip(summary.level + 0.7 * summary.spread, 0, 1)
+    np.testing.assert_allclose(
+        said(expert((), 0, 0.7, np.inf)), expected[:, None, None] + np.zeros((1, 9, 21)), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("own", [8.0, 20.0])
+def test_own_quantiles_weigh_by_the_reports_of_four_weeks(own: float) -> None:
+    summary = summarise(varied())
+    reports = np.minimum(summary.reports, 28)
+    trust = (reports / (reports + own))[:, None]
+    shape = (summary.level - 0.3 * summary.spread)[:, None]
+    expected = np.clip(trust * summary.recent_quantiles + (1 - trust) * shape, 0, 1)
+    np.testing.assert_allclose(said(expert((), 0, -0.3, own))[:, 4], expected, atol=1e-6)
+
+
+def test_a_deviation_counts_less_by_a_tenth_for_each_silent_day_and_a_weekday_counts_on_its_day() -> None:
+    summary = summarise(varied())
+    column = {name: summary.table[:, i] for i, name in enumerate(list(FEATURES)[:-3])}
+    fresh = 0.9 ** column["gap"]
+    weekday = summary.weekday_effect(np.arange(1, 10))[0]
+    deviation = 0.5 * (column["mean_7_days"] * fresh)[:, None] + 0.5 * weekday
+    expected = np.clip(summary.level[:, None] + summary.spread[:, None] * deviation, 0, 1)
+    found = said(expert(("weekday_effect", "mean_7_days"), 0.5, 0.0, np.inf))[..., 10]
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    assert np.ptp(found[0]) > 0.05  # the first record has a rhythm
+
+
+def test_groups_and_their_middles_are_those_that_the_weights_were_found_with() -> None:
+    assert experts.HORIZON_GROUPS.tolist() == [1, 3, 7, 14, 30]
+    assert experts.REPORT_GROUPS.tolist() == [10, 20, 35, 60]
+    assert GROUPS == (5, 5)
+    # Where a middle lies, the group's own value is read; half way to the next the mean of both.
+    table = np.arange(25, dtype=np.float32).reshape(5, 5, 1)
+    at = by_group(table, 30, np.array([7, 11, 15, 21, 27, 36.5, 46, 68, 90, 500], np.float32))[..., 0]
+    np.testing.assert_allclose(at[:, 0], [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4], atol=1e-5)
+    np.testing.assert_allclose(at[0, [0, 10, 29]], [0, 15, 20], atol=1e-5)
+    np.testing.assert_allclose(at[0, [1, 2, 4, 6]], [10 / 3, 35 / 6, 55 / 6, 10 + 7.5 / 5.5], atol=1e-4)
+
+
+def test_damping_is_shrunk_as_by_ten_observations(summary: Summary) -> None:
+    """Ridge of 10 on standardised signals, group by group, and the shape is the quantiles of what is left."""
+    rng = np.random.default_rng(5)
+    future = outcome(summary, rng.standard_normal((PERSONS, 1)))
+    fitted = fit_expert("one", ("slow_level",), np.inf, summary, future)
+    group = (summary.reports > 20) & (summary.reports <= 35)
+    column = summary.table[:, list(FEATURES).index("slow_level")] * 0.9 ** summary.table[:, list(FEATURES).index("gap")]
+    x = np.repeat(column[group], 4)
+    y = ((future - summary.level[:, None]) / summary.spread[:, None])[group][:, 3:7].ravel()
+    share = (x @ y) / (x @ x + 10)
+    assert fitted.damping[2, 2, 0] == pytest.approx(share, rel=1e-3)
+    np.testing.assert_allclose(fitted.shape[2, 2], np.quantile(y - share * x, LEVELS), atol=1e-4)
+    assert (fitted.name, fitted.signals, fitted.empirical_reports) == ("one", ("slow_level",), np.inf)
+
+
+def test_experts_are_what_they_were(summary: Summary) -> None:
+    future = outcome(summary, 0.2)
+    future[np.random.default_rng(6).random(future.shape) < 0.3] = np.nan
+    answer = {}
+    for definition in EXPERTS:
+        fitted = fit_expert(*definition, summary, future)
+        answer[fitted.name] = {
+            "damping": fitted.damping,
+            "shape": fitted.shape[::2, ::2, ::5],
+            "said": said(fitted, 30)[:, ::6, ::5],
+        }
+    check_golden(__file__, "experts", answer, relative=1e-4, absolute=1e-5)

@@ -10,6 +10,8 @@ import pytest
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.features import FEATURES, Summary, summarise
 from novamind.symptoms.preprocessing import Histories
+from tests.golden import check_golden
+from tests.symptoms.diaries import varied
 
 Row = tuple[list[float], int]  # daily values up to the origin, weekday of the day after it
 
@@ -230,3 +232,22 @@ def test_standardised_features_follow_the_record(name: str) -> None:
         sides.append(np.round(columns(summarise(moved))[name], 4))
     assert (np.sign(sides[0]) == np.sign(sides[1])).all()
     assert (np.sign(sides[0]) == -np.sign(sides[2])).all()
+
+
+@pytest.mark.parametrize("days", [3, 30, 130])
+def test_summaries_are_what_they_were(days: int) -> None:
+    whole = varied()
+    present = np.isfinite(whole.values[:, -days:]).any(1)
+    summary = summarise(replace(whole, values=whole.values[:, -days:]).rows(present))
+    ahead = np.array([1, 2, 7, 30])
+    answer = {
+        "level": summary.level,
+        "spread": summary.spread,
+        "reports": summary.reports,
+        "recent_quantiles": summary.recent_quantiles[:, ::4],
+        "weekday_means": summary.weekday_means,
+        "effect": summary.weekday_effect(ahead),
+        "table": {name: summary.table[:, i] for i, name in enumerate(list(FEATURES)[:-3])},
+        "per_day": summary.per_day(ahead)[:, :, -4:].reshape(-1, 4)[::3],
+    }
+    check_golden(__file__, f"features_{days}", answer, relative=1e-4, absolute=3e-5)

@@ -25,7 +25,7 @@ def copies_from_depth(gene_depth: float, control_depth: float, relative_sd: floa
     Returns
     -------
     int or None
-        The nearest whole number of copies; None when the next one is within two standard deviations.
+        The nearest whole number of copies; None when it is not within two standard deviations, or the next one is.
 
     Raises
     ------
@@ -36,8 +36,8 @@ def copies_from_depth(gene_depth: float, control_depth: float, relative_sd: floa
         raise ValidationError("Read depths must be finite, the gene's not negative and the control's above zero.")
     copies = 2 * gene_depth / control_depth
     nearest = round(copies)
-    room = 0.5 - abs(copies - nearest)
-    return nearest if room >= max(copies, 1.0) * relative_sd / 2 * 0.5 else None
+    off = abs(copies - nearest)
+    return nearest if off <= 2 * relative_sd * max(copies, 1.0) < 1 - off else None
 
 
 def apply_copies(diplotype: Diplotype, copies: int) -> Diplotype:

@@ -62,6 +62,9 @@ class ActivityScore(float):
             return float(self) == float(other) and self.at_least == other.at_least
         return float(self) == other
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # float brings its own, which knows no bound
+
     def __hash__(self) -> int:
         return hash((float(self), self.at_least))
 

@@ -2,10 +2,10 @@
 
 Rules stand in ``knowledge/interactions.csv``; a side of a rule is a drug, ``tag:`` and a property shared by
 drugs, or ``condition:`` and a property of the patient. Every rule that holds adds a caution; none replaces
-another.
+another. ``exposure_of`` names the side whose concentration changes, where the rule says that one does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,12 +21,13 @@ _ORDER = tuple(Severity)
 
 @dataclass(frozen=True, slots=True)
 class InteractionRule:
-    """One row: two sides, how serious, what to do."""
+    """One row: two sides, how serious, what to do; ``changed`` is the side whose concentration changes, if any."""
 
     a: str
     b: str
     severity: Severity
     text: str
+    changed: str
     source: Source
 
 
@@ -34,7 +35,15 @@ class InteractionRule:
 def rules() -> tuple[InteractionRule, ...]:
     """All interaction rules."""
     return tuple(
-        InteractionRule(r["a"], r["b"], Severity(r["severity"]), r["text"], source(r)) for r in rows("interactions")
+        InteractionRule(
+            r["a"],
+            r["b"],
+            Severity(r["severity"]),
+            r["text"],
+            r[r["exposure_of"]] if r["exposure_of"] else "",
+            source(r),
+        )
+        for r in rows("interactions")
     )
 
 
@@ -62,19 +71,44 @@ def cautions(drug: str, comedications: Sequence[str], conditions: Iterable[str])
     conditions
         Patient conditions in the words of :func:`known_conditions`.
     """
-    present: dict[str, list[str]] = {f"condition:{c}": [c] for c in conditions}
-    others = [name for name in dict.fromkeys(comedications) if name != drug]
-    for name in others:
-        for key in _keys(name):
-            present.setdefault(key, []).append(name)
+    others = _others(drug, comedications)
     found = [
-        Caution(rule.severity, rule.text, cause, rule.source)
-        for key in _keys(drug)
-        for opposite, rule in _by_side().get(key, ())
-        for cause in present.get(opposite, ())
+        Caution(rule.severity, rule.text, cause, rule.source) for _, rule, cause in _holding(drug, others, conditions)
     ]
     found += [caution for other in others for caution in _enzymes(drug, other)]
     return tuple(sorted(dict.fromkeys(found), key=lambda c: (_ORDER.index(c.severity), c.cause, c.text)))
+
+
+def without_size(drug: str, comedications: Sequence[str], conditions: Iterable[str], enzyme: str) -> tuple[str, ...]:
+    """What changes a drug's concentration in this patient by an amount that no figure here holds.
+
+    ``enzyme`` is the one whose activity the drug's expected exposure counts with: what acts on it by a confirmed class
+    is in the figure.
+    """
+    others = _others(drug, comedications)
+    acting = [m for other in others for m in modulators().get(other, ()) if m.enzyme in substrate_of(drug)]
+    counted = [m for m in acting if m.applied and m.enzyme == enzyme]
+    by_rule = [cause for side, rule, cause in _holding(drug, others, conditions) if side == rule.changed]
+    inside = {m.drug for m in counted}
+    return tuple(
+        sorted({m.drug for m in acting if m not in counted} | {cause for cause in by_rule if cause not in inside})
+    )
+
+
+def _others(drug: str, comedications: Sequence[str]) -> list[str]:
+    return [name for name in dict.fromkeys(comedications) if name != drug]
+
+
+def _holding(drug: str, others: Sequence[str], conditions: Iterable[str]) -> Iterator[tuple[str, InteractionRule, str]]:
+    """Rules that hold for a drug: the side that the drug is on, the rule, and who is on the other side."""
+    present: dict[str, list[str]] = {f"condition:{c}": [c] for c in conditions}
+    for name in others:
+        for key in _keys(name):
+            present.setdefault(key, []).append(name)
+    for key in _keys(drug):
+        for opposite, rule in _by_side().get(key, ()):
+            for cause in present.get(opposite, ()):
+                yield key, rule, cause
 
 
 @cache
@@ -94,7 +128,7 @@ def _enzymes(drug: str, other: str) -> Iterable[Caution]:
             if m.enzyme not in substrate_of(substrate):
                 continue
             direction = "raise" if m.effect == "inhibitor" else "lower"
-            if m.checked and m.strength != "unclassified":
+            if m.applied:
                 severity = Severity.INFORMATION if m.strength == "weak" else Severity.MODERATE
                 text = f"{m.sentence} and can {direction} {substrate} levels."
             else:

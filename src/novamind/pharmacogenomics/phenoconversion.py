@@ -44,6 +44,11 @@ class Modulator:
         return self.source.evidence is not Evidence.UNVERIFIED
 
     @property
+    def applied(self) -> bool:
+        """Whether it changes phenotype or expected exposure: a class that was read somewhere."""
+        return self.checked and self.strength in (_INHIBITED if self.effect == "inhibitor" else _INDUCED)
+
+    @property
     def sentence(self) -> str:
         """For example ``paroxetine is a strong CYP2D6 inhibitor``."""
         return f"{self.drug} is a {self.strength} {self.enzyme} {self.effect}"
@@ -125,9 +130,9 @@ def convert(reading: GeneResult, comedications: tuple[str, ...], but: str | None
         Before and after with the reasons. Only classes that were read at a source change anything. The
         strongest inhibitor decides, so adding one never raises the activity.
     """
-    acting = [m for m in acting_on(reading.gene, comedications, but) if m.checked]
-    inhibitors = [m for m in acting if m.effect == "inhibitor" and m.strength in _INHIBITED]
-    inducers = [m for m in acting if m.effect == "inducer" and m.strength in _INDUCED]
+    acting = [m for m in acting_on(reading.gene, comedications, but) if m.applied]
+    inhibitors = [m for m in acting if m.effect == "inhibitor"]
+    inducers = [m for m in acting if m.effect == "inducer"]
     if not inhibitors and not inducers:
         return PhenotypeChange(reading.gene, reading, reading, (), ())
     factor = min((_INHIBITED[m.strength][0] for m in inhibitors), default=1.0)

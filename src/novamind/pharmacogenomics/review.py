@@ -1,7 +1,7 @@
 """The answer to one patient's question: every drug with its advice, exposure, cautions and evidence."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from novamind.errors import NotFoundError, ValidationError
@@ -17,6 +17,7 @@ from novamind.pharmacogenomics.domain import (
     Efficacy,
     Exposure,
     GeneResult,
+    Phenotype,
     PhenotypeChange,
     Severity,
     SideEffect,
@@ -295,7 +296,9 @@ def _review(
     flat = tuple(c for of in changes.values() for c in of)
     advice = guidelines.advise(drug, after)
     before = guidelines.advise(drug, readings) if any(c.converted for c in flat) else ()
-    analytes = _exposures(drug, after)
+    asking = {g for a in advice if _advised_concern(a) > 0 for g in a.genes}
+    altered = [g for g, of in after.items() if g in asking and any(r.phenotype is not Phenotype.NORMAL for r in of)]
+    analytes = _exposures(drug, after, altered, comedications, conditions)
     side_effects = outcomes.side_effects(drug, [r for of in after.values() for r in of], analytes[0])
     published = {e.outcome: e for e in outcomes.efficacy().get(drug, ())}
     with_others = interactions.cautions(drug, comedications, conditions)
@@ -341,14 +344,38 @@ def _genes(drug: str) -> tuple[str, ...]:
     )
 
 
-def _exposures(drug: str, after: Mapping[str, Sequence[GeneResult]]) -> tuple[Exposure, ...]:
-    """Compute exposures analyte by analyte; over several readings their range."""
+def _exposures(
+    drug: str,
+    after: Mapping[str, Sequence[GeneResult]],
+    altered: Sequence[str],
+    comedications: tuple[str, ...],
+    conditions: tuple[str, ...],
+) -> tuple[Exposure, ...]:
+    """Compute exposures analyte by analyte; over several readings their range.
+
+    ``altered`` are the genes that are not normal and for which a guideline asks for something: one that the figure does
+    not count with changes the exposure by an amount that is not in the tables.
+    """
     by_gene = exposures.pathways().get(drug, ())
-    gene = by_gene[0].gene if by_gene else None
-    per_reading = [exposures.expected(drug, {gene: r} if gene else {}) for r in after.get(gene or "", ())]
-    if not per_reading:
+    if not by_gene or not after.get(by_gene[0].gene):
         return exposures.expected(drug, {})
-    return tuple(exposures.span(analyte) for analyte in zip(*per_reading, strict=True))
+    gene = by_gene[0].gene
+    per_reading = [exposures.expected(drug, {gene: r}) for r in after[gene]]
+    causes = (
+        *interactions.without_size(drug, comedications, conditions, gene),
+        *(g for g in altered if g.startswith("CYP") and g != gene),
+    )
+    return tuple(_with_causes(exposures.span(analyte), causes) for analyte in zip(*per_reading, strict=True))
+
+
+def _with_causes(known: Exposure, causes: Sequence[str]) -> Exposure:
+    """Name what the figure does not count with; a figure that claims to be exact is withdrawn then."""
+    if not causes or known.low is None:
+        return known
+    if known.low == known.high:
+        size = f"{' and '.join(causes)} can change it; by how much is not in our tables."
+        return Exposure(known.analyte, None, None, None, size, known.source)
+    return replace(known, basis=f"{known.basis.removesuffix('.')}; not counted: {', '.join(causes)}.")
 
 
 def _unknown(name: str) -> DrugReview:

@@ -30,7 +30,7 @@ _IDENTITY: Final = re.compile(
 _CLINICAL: Final = re.compile(
     r"(^|_)(phq|gad|madrs|ham_?[ad]|hdrs|ymrs|panss|bdi|bprs|cgi|moca|mmse|hads|isi|pcl|qids|epds|whodas|c_?ssrs|audit_c|core_om|beck"
     r"|hamilton)(_?\d+)?(_|$)"
-    r"|(^|_)(hba1c|a1c|egfr|ldl|hdl|creatinine|systolic|diastolic|hrv|bmi|weight_kg|genotype|phenotype|diplotype|cyp\d\w*)(_|$)"
+    r"|(^|_)(hba1_?c|a1_?c|egfr|ldl|hdl|creatinine|systolic|diastolic|hrv|bmi|weight_kg|genotype|phenotype|diplotype|cyp\d\w*)(_|$)"
     r"|blood_pressure|heart_rate|sleep_(hours|duration|quality)|lab_result|side_effect|adverse_event|clinical_note"
     r"|progress_note|(^|_)(ehr|emr)(_|$)|diagnosis_(text|description|name)|medication_list"
 )

@@ -76,11 +76,11 @@ def tokenise(histories: Histories, context: int = CONTEXT_DAYS) -> Tokens:
         [
             mask,
             begun,
-            np.where(mask, np.clip((filled - level) / spread, -6, 6), 0),
+            np.where(mask, (filled - level) / spread, 0),
             np.where(mask, filled, 0),
             level,
             4 * spread,
-            np.clip((mean_7 - level) / spread, -6, 6),
+            (mean_7 - level) / spread,
             np.clip((mean - level) / spread, -6, 6),
             np.sqrt(variance) / spread,
             np.minimum(count_28, 28) / 14 - 1,
