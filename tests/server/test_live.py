@@ -80,7 +80,7 @@ def test_a_record_without_a_forecast_says_why(world: World) -> None:
     told = world.run(work())
     del world.patients["new"]
     assert told["type"] == "problem"
-    assert "no symptom reports yet" in told["detail"]
+    assert "no symptom reports" in told["detail"]
 
 
 def test_open_sockets_are_counted_and_nothing_else_of_them(world: World) -> None:

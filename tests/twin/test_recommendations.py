@@ -1,5 +1,6 @@
 """What is recommended rests on results, comes in order, and never puts a drug forward against a caution."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,11 +12,11 @@ from novamind.pharmacogenomics import recommend
 from novamind.pharmacogenomics.domain import Severity
 from novamind.pharmacogenomics.interactions import known_conditions
 from novamind.pharmacogenomics.medications import psychiatric
-from novamind.twin.analyses import MEDICATIONS
+from novamind.twin.analyses import MEDICATIONS, review_of
 from novamind.twin.case import Case
 from novamind.twin.domain import Evidence, Priority, Recommendation, ServiceResult, Status
 from novamind.twin.recommendations import contradictions, recommendations
-from tests.twin.people import case, diary
+from tests.twin.people import TODAY, case, diary
 
 DRUGS = sorted(psychiatric())
 people = st.fixed_dictionaries(
@@ -40,8 +41,7 @@ people = st.fixed_dictionaries(
 
 
 def reviewed(patient: Case) -> dict[str, ServiceResult]:
-    review = recommend(patient.genotype, None, tuple(patient.medications), patient.conditions)
-    return {MEDICATIONS: ServiceResult(MEDICATIONS, Status.AVAILABLE, review)}
+    return {MEDICATIONS: ServiceResult(MEDICATIONS, Status.AVAILABLE, review_of(patient))}
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -51,7 +51,8 @@ def test_no_drug_is_put_forward_against_a_caution(known: dict[str, Any]) -> None
     for one in recommendations(patient, reviewed(patient)):
         for drug in one.proposes:
             # Asked anew, for this drug alone, without the code under test.
-            fresh = recommend(patient.genotype, (drug,), tuple(patient.medications), patient.conditions)[drug]
+            kept = [name for name in patient.medications if name != one.instead_of]
+            fresh = recommend(patient.genotype, (drug,), kept, patient.conditions, known["allergies"])[drug]
             assert fresh.concern < 3, (drug, fresh.verdict)
             assert not [c for c in fresh.caution if c.severity in (Severity.CONTRAINDICATED, Severity.MAJOR)]
             assert drug not in known["allergies"]
@@ -75,10 +76,10 @@ def test_the_gate_catches_what_slipped_through() -> None:
 
     def put_forward(*drugs: str) -> list[str]:
         one = Recommendation(Priority.SOON, "t", "x", evidence, "low", "r", drugs)
-        return [drug for _, drug, _ in contradictions((one,), review, patient)]
+        return [drug for _, drug, _ in contradictions((one,), review)]
 
     assert put_forward("sertraline", "mirtazapine", "unheard of") == ["sertraline", "mirtazapine", "unheard of"]
-    assert contradictions((Recommendation(Priority.SOON, "t", "x", evidence, "low", "r", ("x",)),), None, patient)
+    assert contradictions((Recommendation(Priority.SOON, "t", "x", evidence, "low", "r", ("x",)),), None)
 
 
 def test_without_a_review_no_drug_is_named() -> None:
@@ -103,6 +104,15 @@ def test_thoughts_of_death_come_first(answers: list[float], asked: bool) -> None
 def test_an_old_answer_does_not_ask_for_today() -> None:
     patient = case(symptoms=diary([2.0, *[0.0] * 60], "PHQ-9 item 9"))
     assert recommendations(patient, {}) == ()
+
+
+@pytest.mark.parametrize(("age", "priority"), [(30, Priority.TODAY), (31, Priority.SOON), (400, Priority.SOON)])
+def test_an_answer_is_of_today_only_where_the_calendar_says_so(age: int, priority: Priority) -> None:
+    patient = case(symptoms=diary([1.0], "PHQ-9 item 9", TODAY - timedelta(days=age)))
+    (found,) = recommendations(patient, {})
+    assert found.priority is priority
+    assert ("days ago" in found.text) is (priority is Priority.SOON)
+    assert f"{TODAY - timedelta(days=age):%b %Y}" in found.evidence[0].statement
 
 
 def test_warnings_come_before_what_could_be_done_about_them() -> None:

@@ -201,7 +201,7 @@ def test_the_four_rooms_together(whole: DigitalTwinIntegrationService) -> None:
     assert all(one.evidence and "Clinical judgement decides" in one.caveat for one in found.recommendations)
     stopped = replace(patient, medications=())
     again = ask(whole, stopped)
-    assert again.results[SYMPTOMS].reused
+    assert not again.results[SYMPTOMS].reused, "a forecast knows when treatment began"
     assert not again.results[MEDICATIONS].reused
 
 

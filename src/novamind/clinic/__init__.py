@@ -1,4 +1,4 @@
-"""What people and programs of a clinic can do: each use case asks whether the caller may, then the store, then the twin.
+"""What people and programs of a clinic can do: each use case asks whether the caller may, then store and twin.
 
 It knows no wire: doors translate requests into these calls and domain objects into their own form.
 """

@@ -106,10 +106,8 @@ def scales_of(stored_scales: Sequence[StoredRecord], reports: Sequence[StoredRec
     Where a series has no scale of its own stored, the one that came with its first report counts: so did databases
     that are older than stored scales.
     """
-    scales: dict[str, Scale] = {}
     unread: list[NotUnderstood] = []
-    for name, scale in _each(stored_scales, _scale, unread):
-        scales[name] = scale
+    scales = dict(_each(stored_scales, _scale, unread))
     for stored in reports:
         content = mapping_of(stored)
         name = series_name(str(content.get("symptom")))

@@ -23,6 +23,7 @@ class Question(BaseModel):
     genotype: Annotated[dict[Gene, Word], Field(max_length=200)] = {}
     comedications: Annotated[list[Word], Field(max_length=50)] = []
     conditions: Annotated[list[Word], Field(max_length=50)] = []
+    allergies: Annotated[list[Word], Field(max_length=50)] = []
     medication: Word | None = None
 
 
@@ -33,6 +34,7 @@ class ReviewBody(BaseModel):
     phenotypes: list[Any]
     comedications: list[str]
     conditions: list[str]
+    allergies: list[str]
     notes: list[str]
     ranking: list[str]
     comparison: dict[str, str]

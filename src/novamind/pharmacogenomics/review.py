@@ -8,6 +8,7 @@ from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import exposure as exposures
 from novamind.pharmacogenomics import guidelines, interactions, outcomes
 from novamind.pharmacogenomics import medications as formulary
+from novamind.pharmacogenomics.allergies import cautions as allergy_cautions
 from novamind.pharmacogenomics.domain import (
     DISCLAIMER,
     Action,
@@ -49,6 +50,10 @@ _CAUTION_CONCERN = {
     Severity.MODERATE: 1,
     Severity.INFORMATION: 0,
 }
+#: From this concern on guidelines or cautions ask for another drug, or against this one.
+SPEAKS_AGAINST = 3
+_SEVERE = (Severity.CONTRAINDICATED, Severity.MAJOR)
+_GROUPS = ("antidepressant", "antipsychotic")
 CONCERN_NAMES = ("use as usual", "use with attention", "adjust the dose", "consider another drug", "avoid")
 # CPIC's populations for patients who have already taken the drug for months.
 _ALREADY_TAKING = "use >3"
@@ -76,7 +81,7 @@ class DrugReview:
     therapeutic_range
         Plasma level range, None when unknown to us.
     interactions
-        Cautions with other drugs and conditions.
+        Cautions with other drugs, conditions and recorded allergies.
     side_effects
         Published risks; ``side_effect_note`` says so when there are none in the tables.
     efficacy
@@ -113,10 +118,46 @@ class DrugReview:
         return "no genotype advice" if self.concern == 0 and self.standing else CONCERN_NAMES[self.concern]
 
     @property
+    def severe(self) -> tuple[Caution, ...]:
+        """Contraindications and major cautions, the gravest first."""
+        return tuple(
+            sorted((c for c in self.caution if c.severity in _SEVERE), key=lambda c: _SEVERE.index(c.severity))
+        )
+
+    @property
+    def against(self) -> str | None:
+        """Why the drug is not put forward, the gravest reason; ``None`` where it may be.
+
+        An allergy or another severe caution, a guideline that asks for another drug, no published response. This is the
+        one place of the rule: rankings, alternatives, cards and recommendations ask here.
+        """
+        if self.severe:
+            return self.severe[0].text
+        if self.concern >= SPEAKS_AGAINST:
+            return self.verdict
+        return None if self.efficacy is not None else "no published response is in the tables"
+
+    @property
     def leading(self) -> Advice | None:
         """The guideline's advice that asks for most, the first of several; None when none asks for anything."""
         asking = [a for a in self.guidelines if _advised_concern(a) > 0]
         return max(asking, key=_advised_concern, default=None)
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A drug that could take another's place.
+
+    Attributes
+    ----------
+    review
+        The drug as it would be once the other is stopped.
+    overlap
+        Cautions for as long as both act, contraindications first: they bear on the switch, not on the choice.
+    """
+
+    review: DrugReview
+    overlap: tuple[Caution, ...]
 
 
 @dataclass(frozen=True)
@@ -132,6 +173,7 @@ class Review(Collection[str]):
     conditions: tuple[str, ...]
     notes: tuple[str, ...]
     drugs: Mapping[str, DrugReview]
+    allergies: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> DrugReview:
         known = formulary.normalise(name) or name
@@ -167,16 +209,43 @@ class Review(Collection[str]):
         -------
         dict
             ``highest efficacy`` by odds ratio of response, ``fewest dropouts`` by odds ratio of dropout
-            (known for few drugs) and ``best balance``: the least concern, among those the highest efficacy.
+            (known for few drugs) and ``best balance``: of the drugs that may be put forward the one of least concern,
+            among those the highest efficacy.
         """
         chosen = [self[d] for d in drugs] if drugs is not None else list(self.ranking)
         found: dict[str, str] = {}
         if rated := [d for d in chosen if d.efficacy]:
             found["highest efficacy"] = max(rated, key=lambda d: d.efficacy.odds_ratio if d.efficacy else 0).drug
-            found["best balance"] = min(rated, key=_order).drug
+        if fitting := [d for d in chosen if d.against is None]:
+            found["best balance"] = min(fitting, key=_order).drug
         if rated := [d for d in chosen if d.dropout]:
             found["fewest dropouts"] = min(rated, key=lambda d: d.dropout.odds_ratio if d.dropout else 0).drug
         return found
+
+    def without(self, drug: str) -> "Review":
+        """Review every psychiatric drug as if one that is taken now were stopped."""
+        kept = tuple(name for name in self.comedications if name != drug)
+        return recommend(self.genotype, None, kept, self.conditions, self.allergies)
+
+    def alternatives(self, drug: str, most: int = 3) -> tuple[Alternative, ...]:
+        """Drugs that could take another's place, the best first.
+
+        They are reviewed as after the switch, without the drug that they replace; what both together would do is in
+        ``overlap``. Only drugs of the same group that nothing speaks against, with no more than a mild concern.
+        """
+        catalogue = formulary.catalogue()
+        group = next((g for g in _GROUPS if drug in catalogue and g in catalogue[drug].tags), None)
+        if group is None:
+            return ()
+        fitting = [
+            found
+            for found in self.without(drug).ranking
+            if found.against is None
+            and found.concern <= 1
+            and group in catalogue[found.drug].tags
+            and found.drug not in (drug, *self.comedications)
+        ]
+        return tuple(Alternative(found, interactions.cautions(found.drug, (drug,), ())) for found in fitting[:most])
 
     def plot(self) -> "alt.LayerChart | alt.FacetChart":
         """Draw the expected exposure of every drug that has a published ratio."""
@@ -197,6 +266,7 @@ class Review(Collection[str]):
             "phenotypes": to_dict(self.phenotypes),
             "comedications": list(self.comedications),
             "conditions": list(self.conditions),
+            "allergies": list(self.allergies),
             "notes": list(self.notes),
             "ranking": [d.drug for d in self.ranking],
             "comparison": self.comparison(),
@@ -224,6 +294,7 @@ def recommend(
     medications: Sequence[str] | None = None,
     comedications: Sequence[str] = (),
     conditions: Sequence[str] = (),
+    allergies: Sequence[str] = (),
 ) -> Review:
     """Review drugs for one genotype, medication list and set of conditions.
 
@@ -238,6 +309,8 @@ def recommend(
         What the patient takes; unknown names are listed in ``notes`` as not checked.
     conditions
         Words of ``interactions.known_conditions()``; others are listed in ``notes`` as not checked.
+    allergies
+        Drugs to which an allergy is recorded as active; other names are listed in ``notes`` as not checked.
 
     Raises
     ------
@@ -248,6 +321,7 @@ def recommend(
         ("medications", medications),
         ("comedications", comedications),
         ("conditions", conditions),
+        ("allergies", allergies),
     ):
         if isinstance(names, str):
             raise ValidationError(f"'{argument}' takes a list of names, not one text.")
@@ -266,6 +340,9 @@ def recommend(
             )
     if strangers:
         notes.append(f"Not in the medication tables, interactions not checked: {', '.join(strangers)}.")
+    allergens, unmatched = _known(allergies)
+    if unmatched:
+        notes.append(f"Allergies to nothing in the medication tables, not checked: {', '.join(unmatched)}.")
     if unheard:
         notes.append(f"No rule refers to these conditions, they were not used: {', '.join(unheard)}.")
     readings = {gene: results(d) for gene, d in genotype.items()}
@@ -274,8 +351,8 @@ def recommend(
     drugs: dict[str, DrugReview] = {}
     for name in wanted:
         known = formulary.normalise(name)
-        drugs[known or name] = _review(known, genotype, readings, taken, stated) if known else _unknown(name)
-    return Review(genotype, changes, taken, stated, tuple(notes), drugs)
+        drugs[known or name] = _review(known, genotype, readings, taken, stated, allergens) if known else _unknown(name)
+    return Review(genotype, changes, taken, stated, tuple(notes), drugs, allergens)
 
 
 def _known(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
@@ -289,6 +366,7 @@ def _review(
     readings: Mapping[str, Sequence[GeneResult]],
     comedications: tuple[str, ...],
     conditions: tuple[str, ...],
+    allergens: tuple[str, ...],
 ) -> DrugReview:
     relevant = [g for g in _genes(drug) if readings.get(g)]
     changes = {g: [convert(r, comedications, but=drug) for r in readings[g]] for g in relevant}
@@ -301,7 +379,7 @@ def _review(
     analytes = _exposures(drug, after, altered, comedications, conditions)
     side_effects = outcomes.side_effects(drug, [r for of in after.values() for r in of], analytes[0])
     published = {e.outcome: e for e in outcomes.efficacy().get(drug, ())}
-    with_others = interactions.cautions(drug, comedications, conditions)
+    with_others = allergy_cautions(drug, allergens) + interactions.cautions(drug, comedications, conditions)
     uncertain = tuple(
         Caution(Severity.INFORMATION, warning, gene, sources()["pharmvar-2025"])
         for gene in _genes(drug)

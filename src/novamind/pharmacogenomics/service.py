@@ -125,6 +125,10 @@ def _head(source: str | Path | bytes) -> bytes:
         raise DataProcessingError(f"Cannot open the genotype file: {error.strerror}.") from error
 
 
+_GENOTYPES = ("genotype", "genetic_data", "genetic_markers")
+_FIELDS = frozenset({*_GENOTYPES, "vcf", "outside_calls", "comedications", "conditions", "allergies", "patient_id"})
+
+
 class PharmacogenomicsService:
     """What the API serves."""
 
@@ -136,18 +140,25 @@ class PharmacogenomicsService:
         Parameters
         ----------
         patient_data
-            ``genotype`` (gene -> reported result, or gene -> Diplotype) or ``vcf`` (path or bytes, with
-            ``outside_calls``); optional ``comedications`` and ``conditions``, lists of names. A patient
-            without any genotype gets the review without gene advice.
+            ``genotype`` (gene -> reported result, or gene -> Diplotype; also ``genetic_data`` or
+            ``genetic_markers``) or ``vcf`` (path or bytes, with ``outside_calls``); optional ``comedications``,
+            ``conditions`` and ``allergies``, lists of names; ``patient_id`` is not looked at. A patient without any
+            genotype gets the review without gene advice.
         medication_name
             Generic or brand name; all psychiatric drugs when None.
 
         Raises
         ------
         ValidationError
-            A field has the wrong form.
+            A field is unknown or has the wrong form.
         """
-        reported = patient_data.get("genotype") or {}
+        unknown = set(patient_data) - _FIELDS
+        if unknown:
+            raise ValidationError(f"patient_data has unknown entries; known are {', '.join(sorted(_FIELDS))}")
+        genotypes = [patient_data[name] for name in _GENOTYPES if patient_data.get(name)]
+        if len(genotypes) > 1:
+            raise ValidationError(f"the genotype is given twice; keep one of {', '.join(_GENOTYPES)}")
+        reported = genotypes[0] if genotypes else {}
         if not isinstance(reported, Mapping):
             raise ValidationError("'genotype' must map genes to results, for example {'CYP2D6': '*1/*4'}.")
         vcf = patient_data.get("vcf")
@@ -161,6 +172,7 @@ class PharmacogenomicsService:
             None if medication_name is None else (medication_name,),
             _names(patient_data, "comedications"),
             _names(patient_data, "conditions"),
+            _names(patient_data, "allergies"),
         )
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from novamind.errors import InsufficientDataError
-from novamind.pharmacogenomics import DrugReview, PharmacogenomicsService, Review
+from novamind.pharmacogenomics import Review, recommend
+from novamind.pharmacogenomics.medications import psychiatric
 from novamind.records import LongFrame, MedicationCourse
 from novamind.records.frames import SeriesKey
 from novamind.twin.case import Case, as_polars
@@ -136,7 +137,6 @@ class BiometricLinks:
 class MedicationReviews:
     """Every psychiatric drug and everything that is taken, for this genotype and co-medication."""
 
-    service: PharmacogenomicsService | None = None
     name: str = MEDICATIONS
 
     @property
@@ -149,28 +149,27 @@ class MedicationReviews:
         return None
 
     def inputs(self, case: Case, options: Options) -> tuple[object, ...]:  # noqa: ARG002
-        """Genotype, co-medication, conditions."""
-        return tuple(sorted(map(repr, case.genotype.items()))), tuple(sorted(case.medications)), case.conditions
+        """Genotype, co-medication, conditions, allergies."""
+        return (
+            tuple(sorted(map(repr, case.genotype.items()))),
+            case.unread_genes,
+            tuple(sorted(case.medications)),
+            case.conditions,
+            case.allergens,
+        )
 
     async def run(self, case: Case, options: Options) -> Review:  # noqa: ARG002
-        """One review; drugs that are taken but not psychiatric are added to it."""
-        review = await self.of(case)
-        more: dict[str, DrugReview] = {}
-        for name in case.medications:
-            if name not in review:
-                more.update((await self.of(case, name)).drugs)
-        return replace(review, drugs={**review.drugs, **more}) if more else review
+        """One review of all of them."""
+        return review_of(case)
 
-    async def of(self, case: Case, medication: str | None = None) -> Review:
-        """The review of one drug, or of every psychiatric one, with what of the genotype could not be read."""
-        service = self.service or PharmacogenomicsService()
-        data = {
-            "genotype": case.genotype,
-            "comedications": tuple(case.medications),
-            "conditions": case.conditions,
-        }
-        review = await service.predict_medication_response(data, medication)
-        return replace(review, notes=(*review.notes, *case.unread_genes))
+
+def review_of(case: Case, medication: str | None = None) -> Review:
+    """Review one drug, or every psychiatric one and everything that is taken: all that the record says goes in here."""
+    asked = (*psychiatric(), *case.medications) if medication is None else (medication,)
+    review = recommend(
+        case.genotype, tuple(dict.fromkeys(asked)), tuple(case.medications), case.conditions, case.allergens
+    )
+    return replace(review, notes=(*review.notes, *case.unread_genes))
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """One patient as the services see it: the record, the genotype read gene by gene, what is taken now."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -89,10 +89,25 @@ class Case:
         return {normalise(c.medication) or c.medication: c for c in self.record.medications_on(self.today)}
 
     @cached_property
+    def allergens(self) -> tuple[str, ...]:
+        """What an active allergy is to: generic names of drugs, and the names of what is in no medication table."""
+        found = []
+        for allergy in self.record.allergies:
+            if allergy.active:
+                names = [name for name in (allergy.medication, allergy.name) if name]
+                known = [drug for name in names if (drug := normalise(name))]
+                found += known or names[:1]
+        return tuple(dict.fromkeys(found))
+
+    @property
     def allergies(self) -> frozenset[str]:
         """Generic names of drugs with an active allergy."""
-        named = (normalise(name) for a in self.record.allergies if a.active for name in (a.medication, a.name) if name)
-        return frozenset(name for name in named if name)
+        return frozenset(name for name in self.allergens if normalise(name) == name)
+
+    def taking(self, drugs: Iterable[str]) -> "Case":
+        """The case with more drugs, from today on."""
+        more = (MedicationCourse(drug, self.today) for drug in drugs if drug not in self.medications)
+        return replace(self, record=replace(self.record, medications=(*self.record.medications, *more)))
 
     @cached_property
     def conditions(self) -> tuple[str, ...]:
@@ -118,7 +133,7 @@ class Case:
 
     @cached_property
     def scales(self) -> dict[str, Scale]:
-        """Series to scale: of known instruments the published one, of others the record's own; only these are forecast."""
+        """Series to scale: the published one of known instruments, the record's own of others; these are forecast."""
         frame = self.record.symptoms
         names = () if frame is None else dict.fromkeys(series_name(key.name) for key in frame.series)
         found = {name: known.scale if (known := recognise(name)) else self.own_scales.get(name) for name in names}
@@ -243,8 +258,8 @@ def read_case(patient_id: str, patient_data: PatientRecord | Mapping[str, Any], 
     Parameters
     ----------
     patient_data
-        A :class:`PatientRecord`, or a mapping with any of ``symptoms`` and ``biometrics`` (long frames), ``scales`` (of symptoms that
-        are no known instrument: name to ``(low, high)``), ``genotype``
+        A :class:`PatientRecord`, or a mapping with any of ``symptoms`` and ``biometrics`` (long frames), ``scales`` (of
+        symptoms that are no known instrument: name to ``(low, high)``), ``genotype``
         (gene to result), ``vcf`` (path or bytes) with ``outside_calls``, ``medications`` and ``allergies`` (names, or
         mappings with the fields of the record's classes), ``conditions`` (words), ``demographics``, ``timezone``.
 

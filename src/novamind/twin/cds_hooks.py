@@ -12,15 +12,16 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from novamind.errors import ValidationError
-from novamind.pharmacogenomics import DrugReview, Review, recommend
-from novamind.pharmacogenomics.domain import Evidence, Severity, Source
+from novamind.pharmacogenomics import DrugReview, Review
+from novamind.pharmacogenomics.domain import Evidence, Source
 from novamind.pharmacogenomics.medications import catalogue, normalise
+from novamind.pharmacogenomics.review import SPEAKS_AGAINST
 from novamind.records import FhirImportError, PatientRecord, read_fhir
 from novamind.records.fhir_codes import OWN
 from novamind.settings import Settings
+from novamind.twin.analyses import review_of
 from novamind.twin.case import Case
 from novamind.twin.domain import CLINICAL_JUDGEMENT
-from novamind.twin.recommendations import alternatives
 
 HOOKS = ("patient-view", "order-select", "order-sign")
 _PREFETCH = {
@@ -34,7 +35,6 @@ _PREFETCH = {
 _SOURCE = {"label": "Novamind: pharmacogenomic guidelines of CPIC, DPWG and FDA"}
 _SUMMARY_LIMIT = 140
 _DRAFT = "MedicationRequest"
-_SEVERE = (Severity.CONTRAINDICATED, Severity.MAJOR)
 
 
 def discovery() -> dict[str, Any]:
@@ -90,15 +90,10 @@ def answer(hook: str, request: Mapping[str, Any], today: date, settings: Setting
     else:
         orders = _orders(context, hook, settings)
     known = [drug for drug in orders if drug in catalogue()]
-    taken = tuple(dict.fromkeys((*case.medications, *known)))
-    review = recommend(case.genotype, None, taken, case.conditions)
-    others = [drug for drug in known if drug not in review]
-    reviews = dict(review.drugs) | (
-        dict(recommend(case.genotype, others, taken, case.conditions).drugs) if others else {}
-    )
+    review = review_of(case.taking(known))
     cards = []
     for drug in known:
-        card = _card(drug, reviews[drug], orders[drug], hook, case, review)
+        card = _card(drug, review[drug], orders[drug], hook, case, review)
         if card is not None:
             cards.append(card)
     order = ("critical", "warning", "info")
@@ -187,17 +182,13 @@ def _orders(context: Mapping[str, Any], hook: str, settings: Settings | None) ->
 def _card(
     drug: str, found: DrugReview, orders: list[str], hook: str, case: Case, review: Review
 ) -> dict[str, Any] | None:
-    allergic = drug in case.allergies
-    severe = [c for c in found.interactions if c.severity in _SEVERE]
-    if not allergic and found.concern < 2:
+    severe = found.severe
+    if found.concern < 2:
         return None
-    critical = allergic or found.concern >= 4
-    indicator = "critical" if critical else "warning" if found.concern == 3 else "info"
-    why = "allergy recorded" if allergic else found.verdict
+    indicator = "critical" if found.concern >= 4 else "warning" if found.concern == 3 else "info"
     advice = [a for a in found.guidelines if a.action not in ("NO_RECOMMENDATION", "STANDARD_DOSE")]
     first = severe[0].text if severe else advice[0].text if advice else ""
     lines = [
-        *(["- An active allergy to this drug is recorded."] if allergic else []),
         *(f"- {a.source}: {a.text} {_cited(a.reference)}" for a in advice),
         *(f"- **{c.severity}**, {c.cause}: {c.text} {_cited(c.source)}" for c in found.interactions),
         *(f"- {p.gene}: {p.after.label}" for p in found.phenotypes),
@@ -205,7 +196,7 @@ def _card(
         CLINICAL_JUDGEMENT,
     ]
     card: dict[str, Any] = {
-        "summary": _short(f"{drug}: {why}. {first}".strip()),
+        "summary": _short(f"{drug}: {found.verdict}. {first}".strip()),
         "detail": "\n".join(dict.fromkeys(lines)),
         "indicator": indicator,
         "source": _SOURCE
@@ -231,20 +222,24 @@ def _card(
 def _suggestions(drug: str, orders: list[str], found: DrugReview, case: Case, review: Review) -> list[dict[str, Any]]:
     """Take the order back, alone or for a drug that no caution speaks against; only where another drug is advised."""
     named = [order for order in orders if order]
-    if not named or (found.concern < 3 and drug not in case.allergies):
+    if not named or found.concern < SPEAKS_AGAINST:
         return []
     remove = [{"type": "delete", "description": f"Remove the order of {drug}", "resourceId": order} for order in named]
     offers: list[dict[str, Any]] = [{"label": f"Remove the order of {drug}", "actions": remove}]
-    for other in alternatives(drug, review, case):
+    for other in review.alternatives(drug):
         resource = {
             "resourceType": _DRAFT,
             "status": "draft",
             "intent": "proposal",
-            "medicationCodeableConcept": {"text": other.drug},
+            "medicationCodeableConcept": {"text": other.review.drug},
             "subject": {"reference": f"Patient/{case.record.patient_id}"},
         }
-        create = {"type": "create", "description": f"Draft {other.drug}; the dose is left to you", "resource": resource}
-        offers.append({"label": f"Replace by {other.drug}", "actions": [*remove, create]})
+        create = {
+            "type": "create",
+            "description": f"Draft {other.review.drug}; the dose is left to you",
+            "resource": resource,
+        }
+        offers.append({"label": f"Replace by {other.review.drug}", "actions": [*remove, create]})
     return [{"uuid": _stable(case.record.patient_id, drug, offer), **offer} for offer in offers]
 
 

@@ -116,7 +116,8 @@ class Evidence:
 class Recommendation:
     """One thing to consider, with everything it rests on.
 
-    ``proposes`` names the drugs that it puts forward; drugs it warns of are not in it.
+    ``proposes`` names the drugs that it puts forward, ``instead_of`` the one that they would replace; drugs that it
+    warns of are not in it.
     """
 
     priority: Priority
@@ -127,6 +128,7 @@ class Recommendation:
     reliability_reason: str
     proposes: tuple[str, ...] = ()
     caveat: str = CLINICAL_JUDGEMENT
+    instead_of: str = ""
 
     def __post_init__(self) -> None:
         if not self.evidence:

@@ -1,13 +1,12 @@
 """From results to what to consider: prioritised, each with what it rests on, none against a pharmacogenomic caution.
 
-A recommendation may put a drug forward only where the review of that very drug, for this genotype, co-medication and
-set of conditions, asks neither to avoid it nor to prefer another, holds no major caution, and the person is not
-allergic to it. Without a review nothing is put forward. :func:`contradictions` states the rule once; everything that
-leaves this module has passed it.
+A recommendation may put a drug forward only where nothing speaks against it in the review (``DrugReview.against``), as
+it would be once the drug that it replaces is stopped. Without a review nothing is put forward. Everything that leaves
+this module has passed :func:`contradictions`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ from novamind.pharmacogenomics import DrugReview, Review
 from novamind.pharmacogenomics.domain import Severity
 from novamind.pharmacogenomics.guidelines import guideline_genes
 from novamind.pharmacogenomics.medications import catalogue, normalise
+from novamind.pharmacogenomics.review import SPEAKS_AGAINST
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
 from novamind.symptoms.instruments import recognise
@@ -28,10 +28,6 @@ from novamind.twin.what_if import WhatIf
 if TYPE_CHECKING:
     from novamind.biometrics.results import PersonLinks
 
-#: From this concern on the review asks for another drug or against this one.
-SPEAKS_AGAINST = 3
-_ALTERNATIVES = 3
-_GROUPS = ("antidepressant", "antipsychotic")
 _ITEM_ON_DEATH = "PHQ-9 item 9"
 _ITEM_DAYS = 30
 _NOTABLE_RATIO = 1.5
@@ -46,7 +42,7 @@ def recommendations(case: Case, results: Mapping[str, ServiceResult]) -> tuple[R
     found = [*_thoughts_of_death(case)]
     if SYMPTOMS in values:
         for forecast in values[SYMPTOMS]:
-            found += _forecast(forecast)
+            found += _forecast(forecast, case.today)
     if review is not None:
         found += _current(case, review)
         found += _alternatives(case, review)
@@ -55,59 +51,59 @@ def recommendations(case: Case, results: Mapping[str, ServiceResult]) -> tuple[R
         found += _exposure(drug, course)
     if BIOMETRICS in values:
         found += _links(values[BIOMETRICS].person(), case.today)
-    kept = [one for one in found if not contradictions((one,), review, case)]
+    kept = [one for one in found if not contradictions((one,), review)]
     return tuple(sorted(kept, key=lambda one: one.priority))
 
 
-def contradictions(
-    said: Iterable[Recommendation], review: Review | None, case: Case
-) -> list[tuple[Recommendation, str, str]]:
+def contradictions(said: Iterable[Recommendation], review: Review | None) -> list[tuple[Recommendation, str, str]]:
     """Recommendations that put forward a drug against a caution: the recommendation, the drug, why."""
-    return [
-        (one, drug, reason)
-        for one in said
-        for drug in one.proposes
-        if (reason := _against(drug, review, case)) is not None
-    ]
-
-
-def _against(drug: str, review: Review | None, case: Case) -> str | None:
-    if review is None or drug not in review:
-        return "no pharmacogenomic review"
-    if drug in case.allergies:
-        return "allergy"
-    found = review[drug]
-    if found.concern >= SPEAKS_AGAINST:
-        return found.verdict
-    severe = [c for c in found.caution if c.severity in (Severity.CONTRAINDICATED, Severity.MAJOR)]
-    return severe[0].text if severe else None
+    found = []
+    for one in said:
+        after = review.without(one.instead_of) if review is not None and one.proposes else None
+        for drug in one.proposes:
+            reason = after[drug].against if after is not None and drug in after else "no pharmacogenomic review"
+            if reason is not None:
+                found.append((one, drug, reason))
+    return found
 
 
 def _thoughts_of_death(case: Case) -> Iterator[Recommendation]:
     times, values, sources = case.reports(_ITEM_ON_DEATH)
-    last = case.record.last_day
-    if not len(times) or last is None:
+    if not len(times):
         return
-    recent = np.asarray(times, "datetime64[D]") >= np.datetime64(last - timedelta(days=_ITEM_DAYS))
+    days = np.asarray(times, "datetime64[D]")
+    # The answers of the last weeks of the record: later ones of 0 do not take back what was said before them.
+    recent = days >= days.max() - np.timedelta64(_ITEM_DAYS, "D")
     marked = np.flatnonzero(recent & (np.asarray(values) >= 1))
     if len(marked):
         i = int(marked[-1])
-        day = wording.date(np.asarray(times, "datetime64[D]")[i])
+        age = int((np.datetime64(case.today) - days[i]).astype(int))
+        said = f"PHQ-9 item 9 was {values[i]:g} of 3 on {wording.date(days[i])}"
+        fresh = age <= _ITEM_DAYS
         yield Recommendation(
-            Priority.TODAY,
+            Priority.TODAY if fresh else Priority.SOON,
             "safety",
-            "Ask about thoughts of death and self-harm now, and act on the answer.",
-            (
-                Evidence(
-                    "record", f"PHQ-9 item 9 was {values[i]:g} of 3 on {day}.", sources[i] if sources else "record"
-                ),
-            ),
+            "Ask about thoughts of death and self-harm now, and act on the answer."
+            if fresh
+            else f"Ask about thoughts of death and self-harm: {said}, {age} days ago, and nothing was reported since.",
+            (Evidence("record", f"{said}.", sources[i] if sources else "record"),),
             "high",
             "the person's own answer; a missing or low answer would not rule out a crisis",
         )
 
 
-def _forecast(forecast: SymptomForecast) -> Iterator[Recommendation]:
+def _forecast(forecast: SymptomForecast, today: date) -> Iterator[Recommendation]:
+    if forecast.days[-1] < np.datetime64(today):
+        age = int((np.datetime64(today) - forecast.history_days[-1].astype("datetime64[D]")).astype(int))
+        yield Recommendation(
+            Priority.NEXT_VISIT,
+            f"{forecast.symptom} record",
+            f"Ask for a new report of {forecast.symptom}: the last is {age} days old, and a forecast from it is past.",
+            (Evidence(SYMPTOMS, wording.headline(forecast), f"model {forecast.model_version}"),),
+            "high",
+            "dates of the record",
+        )
+        return
     threshold, instrument = threshold_of(forecast), recognise(forecast.symptom)
     level: Level = forecast.reliability.level
     reason = "; ".join(forecast.reliability.reasons)
@@ -116,15 +112,17 @@ def _forecast(forecast: SymptomForecast) -> Iterator[Recommendation]:
     measured = Evidence(SYMPTOMS, f"Measured on the validation cohort: {held}.", f"model {forecast.model_version}")
     if threshold is not None and instrument is not None:
         risk = forecast.risk(threshold)
-        if risk.periods:
+        periods = [period for period in risk.periods if period.end >= np.datetime64(today)]
+        if periods:
+            start = periods[0].start
+            when = "now" if start <= np.datetime64(today) else f"before {wording.date(start)}"
             cut = next(c for c in instrument.cut_offs if c.value == threshold)
-            start = wording.date(risk.periods[0].start)
             last = forecast.history[np.isfinite(forecast.history)][-1]
             there = last >= threshold if forecast.scale.worse == "high" else last <= threshold
             yield Recommendation(
                 Priority.SOON,
                 f"{forecast.symptom} risk",
-                f"See the person before {start}: {forecast.symptom} may {'stay at' if there else 'reach'}"
+                f"See the person {when}: {forecast.symptom} may {'stay at' if there else 'reach'}"
                 f" {wording.beyond(forecast.scale, threshold)} ({cut.meaning}).",
                 (Evidence(SYMPTOMS, wording.risk(forecast, risk), cut.source), shown, measured),
                 level,
@@ -206,38 +204,37 @@ def _current(case: Case, review: Review) -> Iterator[Recommendation]:
         )
 
 
-def alternatives(drug: str, review: Review, case: Case) -> list[DrugReview]:
-    """Up to three drugs of the same group with published efficacy that no caution speaks against, best first."""
-    group = next((g for g in _GROUPS if drug in catalogue() and g in catalogue()[drug].tags), None)
-    return [
-        found
-        for found in review.ranking
-        if group in catalogue()[found.drug].tags
-        and found.drug != drug
-        and found.drug not in case.medications
-        and found.efficacy is not None
-        and found.concern <= 1
-        and _against(found.drug, review, case) is None
-    ][:_ALTERNATIVES]
-
-
 def _alternatives(case: Case, review: Review) -> Iterator[Recommendation]:
     for drug in case.medications:
         if drug not in review or review[drug].concern < SPEAKS_AGAINST:
             continue
-        options = alternatives(drug, review, case)
+        options = review.alternatives(drug)
         if options:
-            names = tuple(found.drug for found in options)
+            names = tuple(option.review.drug for option in options)
+            overlaps = [
+                Evidence(
+                    MEDICATIONS,
+                    f"{option.review.drug} while {drug} still acts, {c.severity}: {c.text}",
+                    str(c.source),
+                    c.source.url,
+                )
+                for option in options
+                for c in option.overlap
+                if c.severity is not Severity.INFORMATION
+            ]
             yield Recommendation(
                 _PRIORITY[review[drug].concern],
                 f"{drug} alternatives",
-                f"If {drug} is changed, the least concern for this genotype beside what is taken now have"
-                f" {', '.join(names)}. Cross-tapering is not covered here.",
-                tuple(e for found in options for e in _review_evidence(found)),
+                f"If {drug} is changed, the least concern for this person once it is stopped have"
+                f" {', '.join(names)}."
+                + (" While both act there are cautions of their own." if overlaps else "")
+                + " Cross-tapering is not covered here.",
+                (*(e for option in options for e in _review_evidence(option.review)), *overlaps),
                 "medium",
                 "ranked by guideline concern, then published response; which one suits the person is not known, and a"
                 " drug without a guideline on this genotype comes last",
                 names,
+                instead_of=drug,
             )
 
 

@@ -12,7 +12,7 @@ from cachetools import TTLCache
 from novamind.errors import InsufficientDataError, ServiceUnavailableError, ValidationError
 from novamind.pharmacogenomics import Review
 from novamind.records import PatientRecord
-from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, MedicationReviews, default_analyses
+from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, default_analyses, review_of
 from novamind.twin.breaker import CircuitBreaker
 from novamind.twin.case import Case, read_case
 from novamind.twin.domain import ForecastCheck, Insights, Options, ServiceResult, Status
@@ -82,7 +82,6 @@ class DigitalTwinIntegrationService:
         self.store = MemoryStore() if store is None else store
         self.history = MemoryHistory() if history is None else history
         self.today = today
-        self._reviews = next((a for a in self.analyses if isinstance(a, MedicationReviews)), MedicationReviews())
 
     async def generate_comprehensive_patient_insights(
         self,
@@ -145,7 +144,7 @@ class DigitalTwinIntegrationService:
     async def advice(self, case: Case, medication: str | None = None) -> Review:
         """Review one drug, or every psychiatric one and what is taken, for this person."""
         if medication is not None:
-            return await self._reviews.of(case, medication)
+            return await asyncio.to_thread(review_of, case, medication)
         review: Review = (await self._asked(MEDICATIONS, case, Options())).value
         return review
 

@@ -8,11 +8,11 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from novamind.clinic import PatientSummary, Regimen
 from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties, ground
 from novamind.infrastructure.patient_store import Identity
 from novamind.neurochemistry import drug_names
 from novamind.server.caller import AtHome, Caller
-from novamind.clinic import PatientSummary, Regimen
 from novamind.server.dashboard.readings import changes_of, overview_of, visits
 from novamind.server.dashboard.rendering import page
 from novamind.server.house import House

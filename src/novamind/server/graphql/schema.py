@@ -220,6 +220,7 @@ class MedicationAdvice:
     phenotypes: JSON
     comedications: list[str]
     conditions: list[str]
+    allergies: list[str]
     notes: list[str]
     ranking: list[str]
     comparison: JSON
