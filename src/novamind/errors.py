@@ -9,8 +9,12 @@ class NovamindError(Exception):
     """Root of every error that Novamind raises on purpose."""
 
 
-class ValidationError(NovamindError):
+class ValidationError(NovamindError, ValueError):
     """The input breaks a stated rule; the message names the row, the column or the argument."""
+
+
+class OutdatedError(ValidationError):
+    """What was to be changed has been changed since it was read."""
 
 
 class InsufficientDataError(ValidationError):
@@ -37,5 +41,5 @@ class AuthorizationError(NovamindError):
     """The caller is known but may not do this."""
 
 
-class NotFoundError(NovamindError):
+class NotFoundError(NovamindError, LookupError):
     """What was asked for does not exist."""

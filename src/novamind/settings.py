@@ -5,10 +5,10 @@ import binascii
 import os
 import string
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Final, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from novamind.errors import ValidationError
@@ -142,8 +142,12 @@ class Settings(BaseSettings):
         default=Path("novamind_populations"), description="Folder of the population shards (Parquet)."
     )
 
-    @model_validator(mode="after")
-    def _real_keys(self) -> Self:
+    def __init__(self, **values: object) -> None:
+        super().__init__(**values)  # type: ignore[arg-type]  # fields by name
+        # Here and not in a validator: pydantic would wrap our error, which is a ValueError, into one of its own.
+        self._check_keys()
+
+    def _check_keys(self) -> None:
         if self.environment == "production":
             self._refuse_development()
         given = {
@@ -153,7 +157,6 @@ class Settings(BaseSettings):
         }
         if len(set(given.values())) < len(given):
             raise ValidationError(f"{' and '.join(map(_variable, given))} must differ from each other")
-        return self
 
     def has(self, name: str) -> bool:
         """Whether the secret of this field is set."""

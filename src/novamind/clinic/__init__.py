@@ -3,15 +3,27 @@
 It knows no wire: doors translate requests into these calls and domain objects into their own form.
 """
 
-from novamind.clinic.domain import CONSENTS, Answers, Overview, PatientSummary, Regimen, SignalSamples, SymptomReport
+from novamind.clinic.domain import (
+    CONSENTS,
+    Answers,
+    Import,
+    Overview,
+    PatientSummary,
+    Piece,
+    Regimen,
+    SignalSamples,
+    SymptomReport,
+)
 from novamind.clinic.service import Clinic
 
 __all__ = [
     "CONSENTS",
     "Answers",
     "Clinic",
+    "Import",
     "Overview",
     "PatientSummary",
+    "Piece",
     "Regimen",
     "SignalSamples",
     "SymptomReport",

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from novamind.errors import NovamindError, ValidationError
+from novamind.records import Allergy, Condition, MedicationCourse
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
 from novamind.twin.case import Case
@@ -61,6 +62,29 @@ class SignalSamples:
     unit: str
     timestamps: Sequence[datetime]
     values: Sequence[float]
+
+
+#: What can be stored of a patient, corrected and withdrawn piece by piece; a mapping is gene to result.
+Piece = SymptomReport | SignalSamples | MedicationCourse | Condition | Allergy | Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Import:
+    """A file or bundle that was stored as a whole.
+
+    Attributes
+    ----------
+    records
+        Every record that it brought.
+    counts
+        How many of each kind.
+    """
+
+    import_id: UUID
+    name: str
+    recorded_at: datetime
+    records: tuple[UUID, ...]
+    counts: Mapping[str, int]
 
 
 @dataclass(frozen=True)

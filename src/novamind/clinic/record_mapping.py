@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import polars as pl
 
-from novamind.clinic.domain import PatientSummary, SignalSamples, SymptomReport
+from novamind.clinic.domain import PatientSummary, Piece, SignalSamples, SymptomReport
 from novamind.errors import NovamindError, ValidationError
 from novamind.infrastructure.patient_store import Kind, Samples, StoredRecord
 from novamind.records import (
@@ -69,6 +69,23 @@ def courses_of(stored: Sequence[StoredRecord]) -> list[tuple[StoredRecord, Medic
     return _each(stored, lambda one: (one, course_of(one)), [])
 
 
+def piece_content(piece: Piece) -> tuple[Kind, Any]:
+    """Return the kind under which a piece is stored, and its content."""
+    match piece:
+        case SymptomReport():
+            return Kind.SYMPTOM_REPORT, report_content(piece)
+        case SignalSamples():
+            return Kind.BIOMETRIC_SAMPLES, measured(samples_of(piece))[0]
+        case MedicationCourse():
+            return Kind.MEDICATION, stated(piece)
+        case Condition():
+            return Kind.CONDITION, {"list": "conditions", **stated(piece)}
+        case Allergy():
+            return Kind.CONDITION, {"list": "allergies", **stated(piece)}
+        case _:
+            return Kind.GENOTYPE, {"genes": dict(piece)}
+
+
 def record_of(
     summary: PatientSummary,
     reports: Sequence[StoredRecord],
@@ -87,6 +104,7 @@ def record_of(
     patient_id = str(summary.patient_id)
     unread: list[NotUnderstood] = [_GENOMICS_WITHDRAWN] if withdrawn else []
     pieces = _each(listed, _piece, unread)
+    lists: dict[str, Any] = {name: tuple(one for kind, one in pieces if kind == name) for name in LISTS}
     return PatientRecord(
         patient_id,
         timezone=zone,
@@ -96,7 +114,7 @@ def record_of(
         medications=tuple(_each(medications, course_of, unread)),
         genotype=dict(genes),
         not_understood=tuple(unread),
-        **{name: tuple(one for kind, one in pieces if kind == name) for name in LISTS},
+        **lists,
     )
 
 

@@ -14,8 +14,10 @@ from uuid import UUID
 from novamind.clinic.domain import (
     CONSENTS,
     Answers,
+    Import,
     Overview,
     PatientSummary,
+    Piece,
     Regimen,
     SignalSamples,
     SymptomReport,
@@ -26,13 +28,13 @@ from novamind.clinic.record_mapping import (
     courses_of,
     mapping_of,
     measured,
+    piece_content,
     record_of,
     report_content,
     samples_of,
     scales_of,
-    stated,
 )
-from novamind.errors import NotFoundError, NovamindError, ValidationError
+from novamind.errors import NotFoundError, NovamindError, OutdatedError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
@@ -186,28 +188,95 @@ class Clinic:
             patient_id, Kind.BIOMETRIC_SAMPLES, samples, access, idempotency_key=idempotency_key
         )
 
-    async def add_genotype(self, principal: Principal, patient_id: UUID, genes: Mapping[str, str]) -> list[UUID]:
-        """Store laboratory results of genes."""
-        access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
-        await self._genomics_allowed(patient_id)
-        read_genes(genes)
-        return await self._store.append(patient_id, Kind.GENOTYPE, [{"genes": dict(genes)}], access)
-
     async def genotype(self, principal: Principal, patient_id: UUID) -> dict[str, str]:
         """Gene to result; nothing where the patient withdrew consent to genomics."""
         access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
         return _right((await self._genotypes({patient_id: access}))[patient_id])[0]
 
-    async def add_medication(self, principal: Principal, patient_id: UUID, course: MedicationCourse) -> list[UUID]:
-        """Store a course of a medication."""
+    async def add(
+        self, principal: Principal, patient_id: UUID, piece: Piece, idempotency_key: str | None = None
+    ) -> list[UUID]:
+        """Store one piece of a record: a course of a medication, a condition, an allergy, results of genes."""
         access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
-        return await self._store.append(patient_id, Kind.MEDICATION, [stated(course)], access)
+        kind, content = await self._checked(patient_id, piece, access)
+        return await self._store.append(patient_id, kind, [content], access, idempotency_key=idempotency_key)
 
-    async def medications(self, principal: Principal, patient_id: UUID) -> list[tuple[UUID, MedicationCourse]]:
+    async def correct(
+        self, principal: Principal, patient_id: UUID, record_id: UUID, piece: Piece, version: int | None = None
+    ) -> int:
+        """Put a piece in the place of a stored one, which is kept as an earlier version; the new version's number.
+
+        Parameters
+        ----------
+        version
+            That of the stored piece as it was read; not looked at where not given.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such record, or it was withdrawn.
+        OutdatedError
+            If the record has another version by now.
+        """
+        access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
+        stored = await self._store.read_one(patient_id, record_id, access)
+        kind, content = await self._checked(patient_id, piece, access)
+        if stored.kind is not kind or (kind is Kind.CONDITION and mapping_of(stored)["list"] != content["list"]):
+            raise ValidationError("the stored record is of another kind than what is to take its place")
+        if version is not None and version != stored.version:
+            raise OutdatedError("the record was changed by somebody else; read it again")
+        await self._store.amend(patient_id, stored, content, access)
+        return stored.version + 1
+
+    async def withdraw(
+        self, principal: Principal, patient_id: UUID, record_id: UUID, version: int | None = None
+    ) -> None:
+        """Take a stored piece back as entered in error; errors as of :meth:`correct`."""
+        access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
+        if version is not None:
+            stored = await self._store.read_one(patient_id, record_id, access)
+            if version != stored.version:
+                raise OutdatedError("the record was changed by somebody else; read it again")
+        await self._store.withdraw(patient_id, [record_id], access)
+
+    async def _checked(self, patient_id: UUID, piece: Piece, access: Access) -> tuple[Kind, Any]:
+        """A piece as it is stored, if the rules allow it."""
+        if isinstance(piece, SymptomReport):
+            checked_scale(piece, await self._own_scales(patient_id, access))
+            if piece.timestamp > datetime.now(UTC) + timedelta(days=1):
+                raise ValidationError("a report lies in the future")
+        if isinstance(piece, Mapping):
+            await self._genomics_allowed(patient_id)
+            read_genes(piece)
+        if isinstance(piece, SignalSamples):
+            return Kind.BIOMETRIC_SAMPLES, _samples_at_the_door(piece)
+        return piece_content(piece)
+
+    async def pieces(self, principal: Principal, patient_id: UUID, kind: Kind) -> list[StoredRecord]:
+        """Stored pieces of one kind as they count now, the first stored first."""
+        access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
+        if kind is Kind.GENOTYPE and not (await self._store.consents(patient_id)).get("genomics", True):
+            return []
+        return await self._store.read(patient_id, kind, access)
+
+    async def imports(self, principal: Principal, patient_id: UUID) -> list[Import]:
+        """Files and bundles that were stored as a whole, the first stored first."""
+        access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
+        return [_import(one) for one in await self._store.read(patient_id, Kind.IMPORT, access)]
+
+    async def take_back(self, principal: Principal, patient_id: UUID, import_id: UUID) -> int:
+        """Withdraw everything that an import brought and that still counts; how many records that were."""
+        access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
+        stored = await self._store.read_one(patient_id, import_id, access)
+        if stored.kind is not Kind.IMPORT:
+            raise NotFoundError("there is no such import, or it was taken back already")
+        return len(await self._store.withdraw(patient_id, [*_import(stored).records, import_id], access)) - 1
+
+    async def medications(self, principal: Principal, patient_id: UUID) -> list[tuple[StoredRecord, MedicationCourse]]:
         """Courses of medication, the first stored first."""
         access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
         stored = await self._store.read(patient_id, Kind.MEDICATION, access)
-        return [(one.record_id, course) for one, course in courses_of(stored)]
+        return courses_of(stored)
 
     async def forecast(self, principal: Principal, patient_id: UUID, horizon: int = 14) -> "Forecasts":
         """Forecast each symptom."""
@@ -247,7 +316,7 @@ class Clinic:
     ) -> Answers[Case]:
         """The same of several patients, with as many queries as of one."""
         accesses, answers = await self._permitted(principal, needed, patient_ids)
-        parts: tuple[Answers[Any], ...] = await asyncio.gather(
+        parts: Sequence[Answers[Any]] = await asyncio.gather(
             self._summaries(accesses),
             self._store.read_each(accesses, Kind.SYMPTOM_REPORT),
             self._store.read_each(accesses, Kind.BIOMETRIC_SAMPLES),
@@ -324,19 +393,32 @@ class Clinic:
         record: PatientRecord,
         idempotency_key: str | None = None,
         needed: Permission = Permission.RECORDS_WRITE,
+        name: str = "",
     ) -> dict[str, int]:
         """Store everything that a read record holds; how much of each kind.
 
-        Each kind is stored whole or not at all; a repetition with the same key completes what was interrupted.
+        Each kind is stored whole or not at all; a repetition with the same key completes what was interrupted. The
+        whole can be taken back (:meth:`take_back`).
+
+        Parameters
+        ----------
+        name
+            What people call it, such as the name of its file.
         """
         access = await self._access.permit_patient(principal, needed, patient_id)
         if record.genotype:
             await self._genomics_allowed(patient_id)
         parts = contents_of(record)
+        brought: list[UUID] = []
         for kind, contents in parts.items():
             once = idempotency_key and f"{idempotency_key}:{kind}"
-            await self._store.append(patient_id, kind, contents, access, idempotency_key=once)
-        return {str(kind): len(contents) for kind, contents in parts.items()}
+            brought += await self._store.append(patient_id, kind, contents, access, idempotency_key=once)
+        counts = {str(kind): len(contents) for kind, contents in parts.items()}
+        if brought:
+            noted = {"name": name, "records": [str(one) for one in brought], "counts": counts}
+            once = idempotency_key and f"{idempotency_key}:{Kind.IMPORT}"
+            await self._store.append(patient_id, Kind.IMPORT, [noted], access, idempotency_key=once)
+        return counts
 
     async def _permitted(
         self, principal: Principal, permission: Permission, patient_ids: Collection[UUID]
@@ -407,3 +489,14 @@ def _samples_at_the_door(stretch: SignalSamples) -> Samples:
     if late:
         raise ValidationError(f"sample {late[0]} of {stretch.signal} lies in the future ({len(late)} in all)")
     return measured(samples_of(stretch))[0]
+
+
+def _import(stored: StoredRecord) -> Import:
+    content = mapping_of(stored)
+    return Import(
+        stored.record_id,
+        content["name"],
+        stored.recorded_at,
+        tuple(UUID(one) for one in content["records"]),
+        dict(content["counts"]),
+    )

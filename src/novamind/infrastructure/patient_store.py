@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from novamind.errors import NotFoundError, NovamindError, ServiceUnavailableError, ValidationError
+from novamind.errors import NotFoundError, NovamindError, OutdatedError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import PATIENCE_SECONDS, Database, Together, insert_all_missing
 from novamind.infrastructure.events import outbox_row, record_event
@@ -43,6 +43,8 @@ from novamind.infrastructure.vault import BlindIndex, PatientCipher, Place, Tamp
 
 _ROWS_A_SECOND: Final = 500  # that the slowest database is expected to store
 _NAMED_IN_AUDIT: Final = 20  # records of one change; of more the count is told
+#: The identifier of which an organisation has each once.
+RECORD_NUMBER: Final = "mrn"
 _NO_PATIENT: Final = "there is no patient of this id"
 
 
@@ -57,6 +59,7 @@ class Kind(StrEnum):
     MEDICATION = "medication"
     CONDITION = "condition"
     NOTE = "note"
+    IMPORT = "import"
     FORECAST = "forecast"
     INSIGHT = "insight"
 
@@ -160,11 +163,20 @@ class PatientStore:
         Raises
         ------
         ValidationError
-            If there is no such organisation.
+            If there is no such organisation, or it has a patient with this medical record number.
         """
         patient_id, now = uuid4(), datetime.now(UTC)
+        number = identity.identifiers.get(RECORD_NUMBER)
         try:
             async with self._database.transaction() as session:
+                # Locked, so that of two who register one number at once the second sees the first.
+                await session.execute(
+                    sa.select(Organisation.organisation_id)
+                    .where(Organisation.organisation_id == organisation_id)
+                    .with_for_update()
+                )
+                if number is not None and await self._identified(session, organisation_id, RECORD_NUMBER, number):
+                    raise ValidationError("a patient with this medical record number is registered already")
                 await session.execute(
                     sa.insert(Patient).values(
                         patient_id=patient_id, organisation_id=organisation_id, revision=0, created_at=now
@@ -187,20 +199,22 @@ class PatientStore:
 
     async def find(self, organisation_id: UUID, kind: str, value: str, access: Access) -> list[UUID]:
         """Patients of an organisation who have this identifier; case and spaces make no difference."""
-        digest = self._index.digest(kind, organisation_id, value)
-        query = sa.select(PatientIdentifier.patient_id).where(
-            PatientIdentifier.organisation_id == organisation_id,
-            PatientIdentifier.kind == kind,
-            PatientIdentifier.digest == digest,
-        )
         async with self._database.snapshot() as session:
-            found = list(await session.scalars(query))
+            found = await self._identified(session, organisation_id, kind, value)
         await self._audit.append(
             *(Event(access=access, action="find", what="patient", patient_id=patient_id) for patient_id in found)
             if found
             else (Event(access=access, action="find", what="patient", outcome="not_found", count=0),)
         )
         return found
+
+    async def _identified(self, session: AsyncSession, organisation_id: UUID, kind: str, value: str) -> list[UUID]:
+        query = sa.select(PatientIdentifier.patient_id).where(
+            PatientIdentifier.organisation_id == organisation_id,
+            PatientIdentifier.kind == kind,
+            PatientIdentifier.digest == self._index.digest(kind, organisation_id, value),
+        )
+        return list(await session.scalars(query))
 
     async def append(
         self,
@@ -283,7 +297,7 @@ class PatientStore:
 
         Raises
         ------
-        ValidationError
+        OutdatedError
             If somebody else has amended the record since it was read.
         """
         cipher = await self._vault.cipher(patient_id, messages=1)
@@ -303,7 +317,7 @@ class PatientStore:
                 .returning(Record.version)
             )
             if superseded is None:
-                raise ValidationError("the record was changed by somebody else; read it again")
+                raise OutdatedError("the record was changed by somebody else; read it again")
             if rows:
                 await session.execute(sa.insert(Record), rows)
             await self._touch(session, patient_id)
@@ -312,6 +326,55 @@ class PatientStore:
                 sa.insert(OutboxEvent).values(outbox_row(f"{record.kind}.{done}", patient_id, [record.record_id]))
             )
             await self._told(session, access, done, record.kind, patient_id, [record.record_id])
+
+    async def withdraw(self, patient_id: UUID, record_ids: Collection[UUID], access: Access) -> list[UUID]:
+        """Take records back, all together; they are kept until they are purged. Those that still counted, in order.
+
+        Raises
+        ------
+        NotFoundError
+            If none of them is a record of this patient that still counts.
+        """
+        async with self._database.transaction() as session:
+            gone = await session.execute(
+                sa.update(Record)
+                .where(
+                    Record.record_id.in_(record_ids),
+                    Record.patient_id == patient_id,
+                    Record.kind != Kind.IDENTITY,
+                    Record.superseded_at.is_(None),
+                )
+                .values(superseded_at=datetime.now(UTC))
+                .returning(Record.record_id, Record.kind)
+            )
+            by_kind: dict[str, list[UUID]] = {}
+            for record_id, kind in gone:
+                by_kind.setdefault(kind, []).append(record_id)
+            if not by_kind:
+                raise NotFoundError("there is no such record, or it was withdrawn already")
+            await self._touch(session, patient_id)
+            for kind, ids in sorted(by_kind.items()):
+                await session.execute(sa.insert(OutboxEvent).values(outbox_row(f"{kind}.withdrawn", patient_id, ids)))
+                await self._told(session, access, "withdrawn", kind, patient_id, ids)
+        return sorted(one for ids in by_kind.values() for one in ids)
+
+    async def read_one(self, patient_id: UUID, record_id: UUID, access: Access) -> StoredRecord:
+        """One record as it counts now; handed out when the audit knows.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such record of this patient, or it was withdrawn.
+        """
+        query = sa.select(Record.kind).where(
+            Record.record_id == record_id, Record.patient_id == patient_id, Record.superseded_at.is_(None)
+        )
+        async with self._database.snapshot() as session:
+            kind = await session.scalar(query)
+        for one in [] if kind is None else await self.read(patient_id, Kind(kind), access):
+            if one.record_id == record_id:
+                return one
+        raise NotFoundError("there is no such record, or it was withdrawn already")
 
     async def read(
         self, patient_id: UUID, kind: Kind, access: Access, *, newest: int | None = None

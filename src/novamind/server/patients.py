@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -10,15 +10,19 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from novamind.clinic import PatientSummary, Regimen, SignalSamples, SymptomReport
+from novamind.clinic import PatientSummary, Piece, Regimen, SignalSamples, SymptomReport
+from novamind.clinic.record_mapping import mapping_of
 from novamind.errors import ValidationError
-from novamind.infrastructure.patient_store import Identity, StoredRecord
+from novamind.infrastructure.identity.domain import Principal
+from novamind.infrastructure.patient_store import Identity, Kind, Samples, StoredRecord
 from novamind.pharmacogenomics.endpoints import Gene, ReviewBody, Word
-from novamind.records import MedicationCourse, read_fhir
+from novamind.records import Allergy, Condition, MedicationCourse, read_fhir
 from novamind.server.caller import AtHome, Caller
+from novamind.server.house import House
 from novamind.server.problems import FHIR_JSON
-from novamind.symptoms.endpoints import ForecastsBody, Moment, Report
+from novamind.symptoms.endpoints import ForecastsBody, Moment, Report, ScaleBody, SymptomName
 from novamind.timeline import parse_timezone
+from novamind.twin.case import condition_word
 from novamind.twin.domain import Options
 from novamind.twin.plain import insights_to_dict
 
@@ -36,6 +40,16 @@ Once = Annotated[
         description="Repeat a request with the same key and it is carried out once.",
     ),
 ]
+RecordId = Annotated[UUID, Path(description="The stored record's identifier.")]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        pattern=r'^(W/)?"[0-9]{1,9}"$',
+        description='The version as it was read, such as "1"; 412 if there is another by now.',
+    ),
+]
+_PARTIAL_DATE = r"^\d{4}(-\d{2}(-\d{2})?)?$"
 Line = Annotated[str, Field(min_length=1, max_length=200)]
 Horizon = Annotated[int, Query(ge=1, le=30, description="Days ahead.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -110,6 +124,7 @@ class StoredReport(BaseModel):
     """A symptom report as it was stored."""
 
     id: UUID
+    version: int
     recorded_at: datetime
     symptom: str
     timestamp: datetime
@@ -119,7 +134,9 @@ class StoredReport(BaseModel):
 def stored_reports(stored: Sequence[StoredRecord]) -> list[StoredReport]:
     """From the store's records."""
     return [
-        StoredReport.model_validate({"id": one.record_id, "recorded_at": one.recorded_at, **dict(one.content)})
+        StoredReport.model_validate(
+            {"id": one.record_id, "version": one.version, "recorded_at": one.recorded_at, **dict(one.content)}
+        )
         for one in stored
         if isinstance(one.content, dict)
     ]
@@ -163,6 +180,20 @@ class StoredCourse(Course):
     """A course as it was stored."""
 
     id: UUID
+    version: int
+
+    @classmethod
+    def of(cls, stored: StoredRecord, course: MedicationCourse) -> Self:
+        """From the record's course."""
+        return cls(
+            id=stored.record_id,
+            version=stored.version,
+            medication=course.medication,
+            start=course.start,
+            end=course.end,
+            dose_mg=course.dose_mg,
+            stopped=course.stopped,
+        )
 
 
 class Courses(BaseModel):
@@ -175,6 +206,154 @@ class Reports(BaseModel):
     """Reports of a patient, the first stored first."""
 
     items: list[StoredReport]
+
+
+class StoredStretch(BaseModel):
+    """A stored stretch of one signal, without its values."""
+
+    id: UUID
+    version: int
+    recorded_at: datetime
+    signal: str
+    unit: str
+    count: int
+    first: datetime
+    last: datetime
+
+    @classmethod
+    def of(cls, stored: StoredRecord) -> Self:
+        """From the stored samples."""
+        samples = stored.content
+        assert isinstance(samples, Samples)  # noqa: S101 - the kind says so
+        return cls(
+            id=stored.record_id,
+            version=stored.version,
+            recorded_at=stored.recorded_at,
+            signal=samples.signal,
+            unit=samples.unit,
+            count=len(samples.values),
+            first=datetime.fromtimestamp(samples.timestamps.min() / 1000, UTC),
+            last=datetime.fromtimestamp(samples.timestamps.max() / 1000, UTC),
+        )
+
+
+class Stretches(BaseModel):
+    """Stored stretches of signals, the first stored first."""
+
+    items: list[StoredStretch]
+
+
+class SeriesScale(_Body):
+    """The scale of one series that is no known instrument."""
+
+    symptom: SymptomName
+    scale: ScaleBody
+
+
+class Scales(BaseModel):
+    """Scales of a patient's own series."""
+
+    items: list[SeriesScale]
+
+
+class StoredGenotype(BaseModel):
+    """Results of genes as they were stored together."""
+
+    id: UUID
+    version: int
+    genes: dict[str, str]
+
+
+class GenotypeResults(BaseModel):
+    """Stored results of genes, the first stored first; of one gene the last counts."""
+
+    items: list[StoredGenotype]
+
+
+class ConditionBody(_Body):
+    """A diagnosis or problem."""
+
+    name: Annotated[Line, Field(examples=["Depression"])]
+    active: bool = True
+    onset: Annotated[str | None, Field(pattern=_PARTIAL_DATE)] = None
+    abatement: Annotated[str | None, Field(pattern=_PARTIAL_DATE)] = None
+
+    def condition(self) -> Condition:
+        """As the record has it."""
+        return Condition(self.name, word=condition_word(self.name), **self.model_dump(exclude={"name"}))
+
+
+class AllergyBody(_Body):
+    """An allergy or intolerance."""
+
+    name: Annotated[Line, Field(examples=["Allergy to citalopram"])]
+    medication: Annotated[Line | None, Field(examples=["citalopram"], description="The drug, if it is one.")] = None
+    criticality: Literal["low", "high", "unable-to-assess"] | None = None
+    active: bool = True
+
+    def allergy(self) -> Allergy:
+        """As the record has it."""
+        return Allergy(**self.model_dump())
+
+
+class StoredCondition(ConditionBody):
+    """A condition as it was stored."""
+
+    model_config = ConfigDict(extra="ignore")
+    id: UUID
+    version: int
+
+
+class StoredAllergy(AllergyBody):
+    """An allergy as it was stored."""
+
+    model_config = ConfigDict(extra="ignore")
+    id: UUID
+    version: int
+
+
+class ProblemList(BaseModel):
+    """Conditions and allergies, the first stored first."""
+
+    conditions: list[StoredCondition]
+    allergies: list[StoredAllergy]
+
+    @classmethod
+    def of(cls, stored: Sequence[StoredRecord]) -> Self:
+        """From the stored pieces."""
+        lists: dict[str, list[dict[str, Any]]] = {"conditions": [], "allergies": []}
+        for one in stored:
+            content = dict(mapping_of(one))
+            if content["list"] in lists:
+                lists[content["list"]].append({"id": one.record_id, "version": one.version, **content})
+        return cls.model_validate(lists)
+
+
+class Version(BaseModel):
+    """The version of a record after a correction; give it as ``If-Match`` with the next."""
+
+    version: int
+
+
+class StoredImport(BaseModel):
+    """A file or bundle that was stored as a whole."""
+
+    id: UUID
+    name: str
+    recorded_at: datetime
+    counts: dict[str, int]
+
+
+class Imports(BaseModel):
+    """Imports that can be taken back, the first stored first."""
+
+    items: list[StoredImport]
+
+
+class TakenBack(BaseModel):
+    """How many records no longer count."""
+
+    records: int
 
 
 class Reason(_Body):
@@ -305,7 +484,7 @@ async def add_reports(
     house: AtHome, caller: Caller, patient_id: PatientId, new: NewReports, idempotency_key: Once = None
 ) -> Created:
     """Store symptom reports, all or none."""
-    reports = [SymptomReport(one.symptom, one.timestamp, one.value, one.own_scale()) for one in new.reports]
+    reports = [_report(one) for one in new.reports]
     return Created(ids=await house.clinic.add_reports(caller, patient_id, reports, idempotency_key))
 
 
@@ -327,12 +506,71 @@ async def add_biometrics(
     return Created(ids=await house.clinic.add_samples(caller, patient_id, stretches, idempotency_key))
 
 
+@routes.put("/{patient_id}/reports/{record_id}", operation_id="correctReport")
+async def correct_report(
+    house: AtHome, caller: Caller, patient_id: PatientId, record_id: RecordId, report: Report, if_match: IfMatch = None
+) -> Version:
+    """Correct a symptom report; the earlier version is kept."""
+    return await _corrected(house, caller, patient_id, record_id, _report(report), if_match)
+
+
+@routes.get("/{patient_id}/biometrics", operation_id="readBiometrics")
+async def read_biometrics(house: AtHome, caller: Caller, patient_id: PatientId) -> Stretches:
+    """Read which stretches of signals are stored."""
+    stored = await house.clinic.pieces(caller, patient_id, Kind.BIOMETRIC_SAMPLES)
+    return Stretches(items=[StoredStretch.of(one) for one in stored])
+
+
+@routes.put("/{patient_id}/biometrics/{record_id}", operation_id="correctBiometrics")
+async def correct_biometrics(
+    house: AtHome, caller: Caller, patient_id: PatientId, record_id: RecordId, new: Stretch, if_match: IfMatch = None
+) -> Version:
+    """Put another stretch of a signal in the place of a stored one; the earlier version is kept."""
+    piece = SignalSamples(new.signal, new.unit, new.timestamps, new.values)
+    return await _corrected(house, caller, patient_id, record_id, piece, if_match)
+
+
+@routes.get("/{patient_id}/scales", operation_id="readScales")
+async def read_scales(house: AtHome, caller: Caller, patient_id: PatientId) -> Scales:
+    """Read the scales of series that are no known instrument."""
+    found = await house.clinic.scales(caller, patient_id)
+    return Scales(items=[SeriesScale(symptom=name, scale=ScaleBody.of(scale)) for name, scale in found.items()])
+
+
+@routes.put("/{patient_id}/scales", status_code=204, operation_id="changeScale")
+async def change_scale(house: AtHome, caller: Caller, patient_id: PatientId, new: SeriesScale) -> None:
+    """Give a whole series another scale; the audit is told, and reports off the new scale are no longer used."""
+    await house.clinic.change_scale(caller, patient_id, new.symptom, new.scale.scale())
+
+
 @routes.post("/{patient_id}/genotype", status_code=201, operation_id="addGenotype")
-async def add_genotype(house: AtHome, caller: Caller, patient_id: PatientId, new: GenotypeBody) -> Created:
+async def add_genotype(
+    house: AtHome, caller: Caller, patient_id: PatientId, new: GenotypeBody, idempotency_key: Once = None
+) -> Created:
     """Store laboratory results of genes; a later result of a gene replaces an earlier one."""
-    if not new.genes:
-        raise ValidationError("give at least one gene")
-    return Created(ids=await house.clinic.add_genotype(caller, patient_id, new.genes))
+    return Created(ids=await house.clinic.add(caller, patient_id, _genes(new), idempotency_key))
+
+
+@routes.get("/{patient_id}/genotype/results", operation_id="readGenotypeResults")
+async def read_genotype_results(house: AtHome, caller: Caller, patient_id: PatientId) -> GenotypeResults:
+    """Read each stored result of the laboratory; none where the patient withdrew consent to genomics."""
+    stored = await house.clinic.pieces(caller, patient_id, Kind.GENOTYPE)
+    return GenotypeResults(
+        items=[StoredGenotype(id=one.record_id, version=one.version, genes=mapping_of(one)["genes"]) for one in stored]
+    )
+
+
+@routes.put("/{patient_id}/genotype/{record_id}", operation_id="correctGenotype")
+async def correct_genotype(
+    house: AtHome,
+    caller: Caller,
+    patient_id: PatientId,
+    record_id: RecordId,
+    new: GenotypeBody,
+    if_match: IfMatch = None,
+) -> Version:
+    """Correct a result of the laboratory; the earlier version is kept."""
+    return await _corrected(house, caller, patient_id, record_id, _genes(new), if_match)
 
 
 @routes.get("/{patient_id}/genotype", operation_id="readGenotype")
@@ -342,28 +580,102 @@ async def read_genotype(house: AtHome, caller: Caller, patient_id: PatientId) ->
 
 
 @routes.post("/{patient_id}/medications", status_code=201, operation_id="addMedication")
-async def add_medication(house: AtHome, caller: Caller, patient_id: PatientId, course: Course) -> Created:
+async def add_medication(
+    house: AtHome, caller: Caller, patient_id: PatientId, course: Course, idempotency_key: Once = None
+) -> Created:
     """Store a course of a medication."""
-    return Created(ids=await house.clinic.add_medication(caller, patient_id, MedicationCourse(**course.model_dump())))
+    piece = MedicationCourse(**course.model_dump())
+    return Created(ids=await house.clinic.add(caller, patient_id, piece, idempotency_key))
 
 
 @routes.get("/{patient_id}/medications", operation_id="readMedications")
 async def read_medications(house: AtHome, caller: Caller, patient_id: PatientId) -> Courses:
     """Read the courses of medication."""
     stored = await house.clinic.medications(caller, patient_id)
-    return Courses(
+    return Courses(items=[StoredCourse.of(one, course) for one, course in stored])
+
+
+@routes.put("/{patient_id}/medications/{record_id}", operation_id="correctMedication")
+async def correct_medication(
+    house: AtHome, caller: Caller, patient_id: PatientId, record_id: RecordId, course: Course, if_match: IfMatch = None
+) -> Version:
+    """Correct a course of a medication; the earlier version is kept."""
+    piece = MedicationCourse(**course.model_dump())
+    return await _corrected(house, caller, patient_id, record_id, piece, if_match)
+
+
+@routes.get("/{patient_id}/problems", operation_id="readProblems")
+async def read_problems(house: AtHome, caller: Caller, patient_id: PatientId) -> ProblemList:
+    """Read conditions and allergies."""
+    return ProblemList.of(await house.clinic.pieces(caller, patient_id, Kind.CONDITION))
+
+
+@routes.post("/{patient_id}/conditions", status_code=201, operation_id="addCondition")
+async def add_condition(
+    house: AtHome, caller: Caller, patient_id: PatientId, condition: ConditionBody, idempotency_key: Once = None
+) -> Created:
+    """Store a condition."""
+    return Created(ids=await house.clinic.add(caller, patient_id, condition.condition(), idempotency_key))
+
+
+@routes.put("/{patient_id}/conditions/{record_id}", operation_id="correctCondition")
+async def correct_condition(
+    house: AtHome,
+    caller: Caller,
+    patient_id: PatientId,
+    record_id: RecordId,
+    condition: ConditionBody,
+    if_match: IfMatch = None,
+) -> Version:
+    """Correct a condition; the earlier version is kept."""
+    return await _corrected(house, caller, patient_id, record_id, condition.condition(), if_match)
+
+
+@routes.post("/{patient_id}/allergies", status_code=201, operation_id="addAllergy")
+async def add_allergy(
+    house: AtHome, caller: Caller, patient_id: PatientId, allergy: AllergyBody, idempotency_key: Once = None
+) -> Created:
+    """Store an allergy or intolerance."""
+    return Created(ids=await house.clinic.add(caller, patient_id, allergy.allergy(), idempotency_key))
+
+
+@routes.put("/{patient_id}/allergies/{record_id}", operation_id="correctAllergy")
+async def correct_allergy(
+    house: AtHome,
+    caller: Caller,
+    patient_id: PatientId,
+    record_id: RecordId,
+    allergy: AllergyBody,
+    if_match: IfMatch = None,
+) -> Version:
+    """Correct an allergy; the earlier version is kept."""
+    return await _corrected(house, caller, patient_id, record_id, allergy.allergy(), if_match)
+
+
+@routes.delete("/{patient_id}/records/{record_id}", status_code=204, operation_id="withdrawRecord")
+async def withdraw_record(
+    house: AtHome, caller: Caller, patient_id: PatientId, record_id: RecordId, if_match: IfMatch = None
+) -> None:
+    """Withdraw a stored report, stretch, course, result, condition or allergy as entered in error."""
+    await house.clinic.withdraw(caller, patient_id, record_id, _version(if_match))
+
+
+@routes.get("/{patient_id}/imports", operation_id="readImports")
+async def read_imports(house: AtHome, caller: Caller, patient_id: PatientId) -> Imports:
+    """Read which files and bundles were stored as a whole."""
+    found = await house.clinic.imports(caller, patient_id)
+    return Imports(
         items=[
-            StoredCourse(
-                id=record_id,
-                medication=course.medication,
-                start=course.start,
-                end=course.end,
-                dose_mg=course.dose_mg,
-                stopped=course.stopped,
-            )
-            for record_id, course in stored
+            StoredImport(id=one.import_id, name=one.name, recorded_at=one.recorded_at, counts=dict(one.counts))
+            for one in found
         ]
     )
+
+
+@routes.delete("/{patient_id}/imports/{record_id}", operation_id="takeImportBack")
+async def take_import_back(house: AtHome, caller: Caller, patient_id: PatientId, record_id: RecordId) -> TakenBack:
+    """Withdraw everything that an import brought and that still counts."""
+    return TakenBack(records=await house.clinic.take_back(caller, patient_id, record_id))
 
 
 @routes.get("/{patient_id}/forecast", operation_id="forecastPatient", response_model=ForecastsBody)
@@ -481,3 +793,23 @@ async def decide_consent(
 async def open_emergency(house: AtHome, caller: Caller, patient_id: PatientId, why: Reason) -> Opened:
     """Open the record of a patient whom you do not treat, in an emergency; the privacy officer is told."""
     return Opened(until=await house.clinic.open_emergency(caller, patient_id, why.reason))
+
+
+async def _corrected(
+    house: House, caller: Principal, patient_id: UUID, record_id: UUID, piece: Piece, if_match: str | None
+) -> Version:
+    return Version(version=await house.clinic.correct(caller, patient_id, record_id, piece, _version(if_match)))
+
+
+def _version(if_match: str | None) -> int | None:
+    return None if if_match is None else int(if_match.removeprefix("W/").strip('"'))
+
+
+def _report(body: Report) -> SymptomReport:
+    return SymptomReport(body.symptom, body.timestamp, body.value, body.own_scale())
+
+
+def _genes(body: GenotypeBody) -> dict[str, str]:
+    if not body.genes:
+        raise ValidationError("give at least one gene")
+    return body.genes

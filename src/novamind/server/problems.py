@@ -20,6 +20,7 @@ from novamind.errors import (
     ModelInferenceError,
     NotFoundError,
     NovamindError,
+    OutdatedError,
     ServiceUnavailableError,
     ValidationError,
 )
@@ -40,6 +41,7 @@ _KINDS: Final[tuple[tuple[type[NovamindError], int, str], ...]] = (
     (AuthenticationError, 401, "not-authenticated"),
     (AuthorizationError, 403, "not-allowed"),
     (NotFoundError, 404, "not-found"),
+    (OutdatedError, 412, "outdated"),
     (InsufficientDataError, 422, "insufficient-data"),
     (ValidationError, 422, "invalid"),
     (TooManyAttemptsError, 429, "too-many-attempts"),
@@ -75,7 +77,7 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         "description": http.HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for status in (400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
+    for status in (400, 401, 403, 404, 408, 412, 413, 415, 422, 429, 503)
 }
 
 

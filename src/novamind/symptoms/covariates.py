@@ -42,7 +42,8 @@ class Covariates:
     signals
         ``(signals, days)``, ``NaN`` where there was nothing; the last column is the last day of the series.
     treated
-        Days from the latest start of treatment to that day; ``NaN`` where none is known.
+        Days from the latest start of treatment to that day; ``NaN`` where none is known within the days that are
+        looked back on.
     """
 
     names: tuple[str, ...]
@@ -68,7 +69,8 @@ def covariates_of(frame: LongFrame, patient_id: str | None, days: NDArray[np.dat
         day = (frame.timestamps[part].astype("datetime64[D]") - days[0]).astype(np.int64)
         if key.name == TREATMENT_START:
             started = day[day < len(days)]
-            treated = float(len(days) - 1 - started.max()) if len(started) else np.nan
+            since = float(len(days) - 1 - started.max()) if len(started) else np.nan
+            treated = since if since < LOOKBACK_DAYS else np.nan  # before all that the network sees: no news
             continue
         value = frame.values[part]
         usable = (day >= 0) & (day < len(days)) & np.isfinite(value)
@@ -125,7 +127,7 @@ def _three_day_means(signals: Floats) -> Floats:
 
 def _averaged(course: Floats, candidates: Floats, reports: Floats, ahead: int) -> Floats:
     """Posterior mean of each candidate's contribution to the report ``ahead`` days after the last one."""
-    then = np.concatenate([reports[ahead:], np.full(ahead, np.nan)])
+    then = np.concatenate([reports[ahead:], np.full(min(ahead, len(reports)), np.nan)])
     log_odds = np.full(len(candidates), -np.inf)
     contribution = np.zeros(len(candidates))
     for i, signal in enumerate(candidates):

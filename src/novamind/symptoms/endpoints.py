@@ -42,6 +42,11 @@ class ScaleBody(BaseModel):
         """The domain's scale, which checks itself."""
         return Scale(self.low, self.high, self.step, self.worse)
 
+    @classmethod
+    def of(cls, scale: Scale) -> Self:
+        """From the domain's scale."""
+        return cls(low=scale.low, high=scale.high, step=scale.step, worse=scale.worse)
+
 
 class Report(BaseModel):
     """One report of one symptom."""
@@ -117,7 +122,7 @@ class ForecastBody(BaseModel):
         risk = forecast.risk(threshold) if threshold is not None and on_scale else None
         return cls(
             symptom=forecast.symptom,
-            scale=ScaleBody(low=scale.low, high=scale.high, step=scale.step, worse=scale.worse),
+            scale=ScaleBody.of(scale),
             history_until=_date(forecast.history_days[-1]),
             days=[_date(day) for day in forecast.days],
             quantile_levels=forecast.quantile_levels.tolist(),

@@ -292,7 +292,7 @@ def read_case(patient_id: str, patient_data: PatientRecord | Mapping[str, Any], 
         signals=_frame(patient_data.get("biometrics"), patient_id, signal_frame, zone),
         medications=tuple(_each(patient_data, "medications", _course)),
         genotype={gene: result for gene, result in genes.items() if gene not in called},
-        conditions=tuple(_each(patient_data, "conditions", lambda name: Condition(name, word=_word(name)))),
+        conditions=tuple(_each(patient_data, "conditions", lambda name: Condition(name, word=condition_word(name)))),
         allergies=tuple(_each(patient_data, "allergies", lambda name: Allergy(name, medication=normalise(name)))),
     )
     return Case(record, today, called, _scales(patient_data))
@@ -313,7 +313,8 @@ def _scales(patient_data: Mapping[str, Any]) -> dict[str, Scale]:
     return scales
 
 
-def _word(name: str) -> str | None:
+def condition_word(name: str) -> str | None:
+    """Return the word by which interaction rules know a condition, ``None`` where they do not."""
     plain = " ".join(re.sub(r"_", " ", name.casefold()).split())
     return plain if plain in known_conditions() else None
 

@@ -174,9 +174,9 @@ class DigitalTwinIntegrationService:
             raise ValidationError("days must be a whole number from 1 to 30")
         if case.symptoms is None:
             return ()
-        end = case.symptoms["timestamp"].max() - timedelta(days=days)  # type: ignore[operator]
+        last: datetime = max(case.symptoms["timestamp"].to_list())
         try:
-            forecasts = await self.forecast(case.until(end.date()), days)
+            forecasts = await self.forecast(case.until((last - timedelta(days=days)).date()), days)
         except InsufficientDataError:
             return ()
         checks = (check(one.history_until, one, case, replayed=True) for one in map(made, forecasts))
