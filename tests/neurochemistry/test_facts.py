@@ -498,7 +498,7 @@ def test_occupancy_anchors_agree_with_their_publication() -> None:
 
 
 def test_d2_occupancy_by_dose_is_that_of_the_pet_studies() -> None:
-    """Kapur 1999: risperidone 2, 4, 6 mg hold 66, 73, 79 %; olanzapine 10, 15, 20 mg 71, 76, 80 % (12 h after a dose)."""
+    """Kapur 1999: risperidone 2, 4, 6 mg hold 66, 73, 79 %; olanzapine 10, 15, 20 mg 71, 76, 80 % after 12 h."""
     from novamind.neurochemistry.occupancy import occupancy
     from novamind.neurochemistry.pharmacokinetics import kinetics, steady_state_average
 
@@ -633,7 +633,7 @@ def test_densities_are_means_over_the_kept_autoradiography() -> None:
 
 
 def test_densities_name_transmitter_effect_and_unit_of_their_receptor() -> None:
-    """IUPHAR/BPS Guide to Pharmacology: Gi couples inhibit; Gs, Gq and cation channels excite; GABA-A lets chloride in."""
+    """IUPHAR/BPS Guide to Pharmacology: Gi couples inhibit; Gs, Gq and cation channels excite; GABA-A inhibits."""
     coupling = {
         "5-HT1A": ("serotonin", "inhibitory"),
         "5-HT2A": ("serotonin", "excitatory"),
