@@ -444,8 +444,16 @@ def test_paroxetine_alone_destroys_its_enzyme() -> None:
 
 def test_symptoms_are_given_for_antidepressants_and_antipsychotics_only() -> None:
     domains = {drug: value for (drug, parameter), value in kinetic_values().items() if parameter == "symptom_domain"}
-    antidepressants = "citalopram escitalopram sertraline fluoxetine paroxetine venlafaxine duloxetine".split()
-    antipsychotics = "quetiapine aripiprazole risperidone haloperidol olanzapine".split()
+    antidepressants = [
+        "citalopram",
+        "escitalopram",
+        "sertraline",
+        "fluoxetine",
+        "paroxetine",
+        "venlafaxine",
+        "duloxetine",
+    ]
+    antipsychotics = ["quetiapine", "aripiprazole", "risperidone", "haloperidol", "olanzapine"]
     assert domains == dict.fromkeys(antidepressants, "depression") | dict.fromkeys(antipsychotics, "psychosis")
 
 
@@ -567,10 +575,15 @@ def test_nuclei_supply_what_anatomy_says() -> None:
     nigral = set(rows["substantia_nigra"]["targets"].split())
     limbic = set(rows["ventral_tegmental_area"]["targets"].split())
     assert nigral == {"caudate", "putamen", "pallidum"}
-    cortex = "prefrontal orbitofrontal anterior_cingulate parietal temporal".split()
-    assert limbic == {f"{name}_cortex" for name in cortex} | set(
-        "insula hippocampus amygdala nucleus_accumbens thalamus hypothalamus".split()
-    )
+    cortex = ["prefrontal", "orbitofrontal", "anterior_cingulate", "parietal", "temporal"]
+    assert limbic == {f"{name}_cortex" for name in cortex} | {
+        "insula",
+        "hippocampus",
+        "amygdala",
+        "nucleus_accumbens",
+        "thalamus",
+        "hypothalamus",
+    }
 
 
 def test_volumes_and_parts_of_the_basal_ganglia() -> None:

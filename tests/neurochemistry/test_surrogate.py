@@ -8,6 +8,7 @@ import pytest
 from novamind.errors import InsufficientDataError, ModelInferenceError, NotFoundError, ValidationError
 from novamind.neurochemistry import BrainRegion, EnhancedXGBoostService, Neurotransmitter, surrogate, training
 from novamind.neurochemistry.dynamics import MONOAMINES, PRIOR, ensemble
+from novamind.neurochemistry.published_checks import fits_calibration
 from novamind.neurochemistry.simulation import region_level
 from novamind.neurochemistry.surrogate import contributions, features, manifest, predict
 from novamind.neurochemistry.training import (
@@ -41,7 +42,8 @@ def test_it_agrees_with_the_twin_on_the_shipped_sets():
 
 
 def test_contributions_add_up():
-    inputs = features(ensemble(), BrainRegion.AMYGDALA, SEROTONIN, Neurotransmitter.NOREPINEPHRINE, 1.0, 14.0)
+    sets = ensemble().take(np.arange(10))
+    inputs = features(sets, BrainRegion.AMYGDALA, SEROTONIN, Neurotransmitter.NOREPINEPHRINE, 1.0, 14.0)
     np.testing.assert_allclose(contributions(inputs).sum(axis=1), predict(inputs), atol=1e-4)
     answer = SERVICE.predict_treatment_response("p1", "amygdala", "serotonin", 1.0)
     assert sum(answer["contributions"].values()) + answer["bias"] == pytest.approx(answer["log_response"], abs=1e-4)
@@ -103,9 +105,9 @@ def test_the_shipped_weights_match_their_manifest_and_altered_ones_are_refused(m
 
 
 def test_training_is_seeded_and_writes_a_manifest(tmp_path, monkeypatch):
-    monkeypatch.setattr("novamind.neurochemistry.training.TRAINING_PATIENTS", 40)
-    monkeypatch.setattr("novamind.neurochemistry.training.HELD_OUT_PATIENTS", 20)
-    monkeypatch.setattr("novamind.neurochemistry.training._ROUNDS", 20)
+    monkeypatch.setattr("novamind.neurochemistry.training.TRAINING_PATIENTS", 8)
+    monkeypatch.setattr("novamind.neurochemistry.training.HELD_OUT_PATIENTS", 4)
+    monkeypatch.setattr("novamind.neurochemistry.training._ROUNDS", 4)
     hashes = []
     for name in ("one", "two"):
         train_surrogate(tmp_path / name, seed=1, progress=lambda _: None)
@@ -120,7 +122,12 @@ def test_every_monoamine_and_region_pair_has_features_of_one_width():
     assert widths == {len(surrogate.FEATURE_NAMES)}
 
 
-def test_the_ensemble_is_drawn_again_as_shipped(tmp_path):
+def test_the_ensemble_is_drawn_again_as_shipped(tmp_path, monkeypatch):
+    # the first five sets that pass lie among the first 500 of a batch; the others need no judgement here
+    def first_500(sets):
+        return np.append(fits_calibration(sets.take(np.arange(500))), np.zeros(sets.count - 500, dtype=bool))
+
+    monkeypatch.setattr(training, "fits_calibration", first_500)
     shipped = {name: getattr(ensemble(), name)[:5, 0] for name in PRIOR}
     drawn = draw_ensemble(seed=0, size=5, progress=lambda _: None)
     for name, values in shipped.items():

@@ -22,7 +22,7 @@ def test_published_sizes_and_thresholds() -> None:
     assert symptom_effect.AVERAGE_OCCUPANCY == 0.80  # Meyer 2004
     assert symptom_effect.RESPONSE_THRESHOLD == {"antagonist": 0.65, "partial agonist": 0.90}
     assert symptom_effect.BLOCKADE_THRESHOLDS == {"raised prolactin": 0.72, "extrapyramidal effects": 0.78}
-    assert symptom_effect.LIMBIC_FOREBRAIN == (*LIMBIC, "amygdala", "nucleus_accumbens")
+    assert (*LIMBIC, "amygdala", "nucleus_accumbens") == symptom_effect.LIMBIC_FOREBRAIN
 
 
 def test_limbic_serotonin_is_the_mean_logarithm_of_seven_regions() -> None:

@@ -67,7 +67,7 @@ def test_a_change_of_release_has_limits(effect: float, right: bool) -> None:
         assert check_effect(effect) == effect
         assert type(check_effect(effect)) is float
     else:
-        with pytest.raises(ValidationError, match="between -0.9 and 5"):
+        with pytest.raises(ValidationError, match=r"between -0\.9 and 5"):
             check_effect(effect)
         with pytest.raises(ValidationError):
             Treatment(release={Neurotransmitter.DOPAMINE: effect})
