@@ -1,4 +1,4 @@
-"""Jobs wait in the database, are done in their order, one at a time and by whoever comes, and are given up in the end."""
+"""Jobs wait in the database, are done in their order by whoever comes, and are given up in the end."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The parts of identity are made from the settings: each limit where it belongs, and every key derived for one purpose."""
+"""The parts of identity are made from the settings: each limit where it belongs, each key for one purpose."""
 
 import base64
 import os
@@ -40,7 +40,7 @@ def test_each_limit_goes_where_it_belongs(template: Path, tmp_path: Path) -> Non
         assert access._emergency_lifetime == timedelta(seconds=13)
         assert clinic.identity.tokens.lifetime == 17
         assert clinic.identity.tokens._issuer == "https://clinic.example"
-        assert sessions._token_endpoint == "https://clinic.example/oauth/token"
+        assert sessions._token_endpoint == "https://clinic.example/oauth/token"  # noqa: S105
         assert sessions._second_factor_needed
         passkeys = clinic.identity.passkeys
         assert (passkeys._origin, passkeys._relying_party) == ("https://clinic.example", "clinic.example")
