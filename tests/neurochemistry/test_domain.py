@@ -191,7 +191,7 @@ def test_the_interval_holds_the_true_effect_in_95_of_100_trials() -> None:
 
 @pytest.mark.parametrize(
     ("after", "before"),
-    [([1e-12] * 2, [0.0] * 2), ([2e6, 2e6 + 1e-7], [2e6, 2e6]), ([1e-3, 1e-3 + 7e-13], [1e-3, 1e-3])],
+    [([1e-12] * 2, [0.0] * 2), ([2e6, 2e6 + 1e-7], [2e6, 2e6]), ([1e-3, 1e-3 + 1.6e-12], [1e-3, 1e-3])],
 )
 def test_what_rounding_alone_could_do_is_no_change(after: list[float], before: list[float]) -> None:
     effect = NeurotransmitterEffect.create(DOPAMINE, after, before)

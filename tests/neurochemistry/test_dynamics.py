@@ -370,3 +370,42 @@ def test_chemistry_over_weeks(name: str, occupied: dict, agonist: dict, release:
         },
     }
     check_golden(__file__, f"chemistry_{name}", answer)
+
+
+def corners() -> Parameters:
+    """Every corner of the ranges that shape the firing curve."""
+    names = ("autoreceptor_inhibition", "autoreceptor_threshold", "autoreceptor_hill", "tonic_release")
+    grid = np.array(np.meshgrid(*(PRIOR[name][:2] for name in names))).reshape(len(names), -1)
+    middle = {name: np.full(grid.shape[1], (low + high) / 2) for name, (low, high, _) in PRIOR.items()}
+    return Parameters.from_columns(middle | dict(zip(names, grid, strict=True)))
+
+
+@pytest.mark.parametrize("drive", [1e-6, 0.05, 1.7, 3.0, 12.0, 150.0, 1e4])
+@pytest.mark.parametrize("agonism", [0.0, 0.5, 9.0])
+def test_firing_is_found_in_every_corner_of_the_ranges(drive: float, agonism: float) -> None:
+    sets = corners()
+    ones = np.ones((sets.count, 1))
+    rate = firing_rate(drive * ones, agonism * ones, sets)
+    level = drive * (sets.tonic_release + (1 - sets.tonic_release) * rate) + agonism
+    power = (level / sets.autoreceptor_threshold) ** sets.autoreceptor_hill
+    rest = 1 - sets.autoreceptor_inhibition / (1 + sets.autoreceptor_threshold**sets.autoreceptor_hill)
+    np.testing.assert_allclose(rate, (1 - sets.autoreceptor_inhibition * power / (1 + power)) / rest, atol=2e-9)
+
+
+@pytest.mark.parametrize(
+    ("target", "nucleus"), [("5-HT1A", "raphe_nuclei"), ("alpha2", "locus_coeruleus"), ("D2", "substantia_nigra")]
+)
+def test_a_blocked_autoreceptor_sensitises_as_if_a_twentieth_were_left_at_most(target: str, nucleus: str) -> None:
+    sets = one(desensitisation_days=4.0, desensitisation_extent=0.9)
+    for share, left in ((0.99, 0.05), (0.9, 0.1)):
+        chemistry = simulate_chemistry(held(target, share, 5), {}, sets, 24.0)
+        logarithm = -0.9 * np.log(left) * (1 - np.exp(-np.arange(5) / 4))
+        np.testing.assert_allclose(np.log(chemistry.sensitivity[nucleus][0]), logarithm, atol=1e-12)
+
+
+def test_a_blocked_terminal_sensitises_likewise() -> None:
+    sets = one(desensitisation_days=4.0, desensitisation_extent=0.9, terminal_inhibition=0.3)
+    pull = np.ones((1, 3))
+    level = dynamics._terminal_level(pull, pull, pull, 0.99 * pull, 0 * pull, sets, 24.0)
+    adapted = np.exp(-0.9 * np.log(0.05) * (1 - np.exp(-np.arange(3) / 4)))
+    np.testing.assert_allclose(level[0], 1.3 / (1 + 0.3 * adapted * 0.01 * level[0]), rtol=1e-12)

@@ -237,3 +237,24 @@ def test_transmitters_that_are_not_given_are_all_but_the_monoamines() -> None:
     assert len(simulation.NOT_GIVEN) == len(Neurotransmitter) - 3
     assert not set(simulation.NOT_GIVEN) & {"serotonin", "dopamine", "norepinephrine"}
     assert (simulation.STEP_HOURS, simulation.BAND) == (1.0, (0.05, 0.95))
+
+
+def test_frames_that_hold_nothing_keep_their_columns() -> None:
+    course = simulate("valproate", dose_mg=500, weeks=1)
+    number, text = pl.Float64, pl.String
+    band = {"value": number, "low": number, "high": number}
+    assert dict(course.occupancy.schema) == {"time_hours": number, "target": text} | band | {"basis": text}
+    assert dict(course.symptom_effect.schema) == {"day": pl.Int64, "outcome": text} | band
+    levels = {"day": pl.Int64, "region": text, "transmitter": text, "level": number, "low": number, "high": number}
+    assert dict(course.transmitters.schema) == levels
+    assert dict(course.concentration.schema) == {"time_hours": number, "compound": text} | band | {"unit": text}
+    full = simulate("sertraline", dose_mg=50, weeks=1, ensemble=2)
+    for name in ("occupancy", "symptom_effect", "transmitters", "concentration"):
+        assert getattr(full, name).schema == getattr(course, name).schema
+        assert not getattr(full, name).is_empty()
+
+
+def test_a_target_held_by_parent_and_metabolite_has_the_parents_basis() -> None:
+    basis = dict(simulate("risperidone", dose_mg=2, weeks=1).occupancy.select("target", "basis").unique().iter_rows())
+    assert basis["D2"] == "in_vivo"
+    assert set(basis.values()) == {"in_vivo", "affinity_ratio"}
