@@ -38,20 +38,20 @@ def channels(persons: int = 3, days: int = 20) -> torch.Tensor:
 
 def test_a_new_network_says_a_normal_distribution_around_the_level() -> None:
     torch.manual_seed(0)
-    said = QuantileTransformer(SMALL)(channels()).detach().numpy()
-    assert said.shape == (3, 20, len(HORIZONS), 21)
-    np.testing.assert_allclose(said, np.broadcast_to(norm.ppf(LEVELS), said.shape), atol=1e-4)
+    quantiles = QuantileTransformer(SMALL)(channels()).detach().numpy()
+    assert quantiles.shape == (3, 20, len(HORIZONS), 21)
+    np.testing.assert_allclose(quantiles, np.broadcast_to(norm.ppf(LEVELS), quantiles.shape), atol=1e-4)
 
 
 def test_quantiles_never_cross_and_the_median_stands_in_the_middle() -> None:
     model = seeded()
     with torch.no_grad():
-        said = model(5 * channels()).numpy()
+        quantiles = model(5 * channels()).numpy()
         raw = model.head(model.encode(5 * channels())).reshape(3, 20, len(HORIZONS), 21).numpy()
-    assert (np.diff(said, axis=-1) > 0).all()
-    np.testing.assert_allclose(said[..., 10], raw[..., 0], atol=1e-5)
+    assert (np.diff(quantiles, axis=-1) > 0).all()
+    np.testing.assert_allclose(quantiles[..., 10], raw[..., 0], atol=1e-5)
     # Each distance is the softplus of what the head says of it.
-    np.testing.assert_allclose(np.diff(said, axis=-1), np.logaddexp(0, raw[..., 1:]), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(np.diff(quantiles, axis=-1), np.logaddexp(0, raw[..., 1:]), rtol=1e-3, atol=1e-4)
 
 
 def test_a_day_asked_for_is_answered_as_among_all_days() -> None:
@@ -113,8 +113,8 @@ def test_the_loss_is_on_the_scale_of_the_instrument_and_per_outcome() -> None:
     days = torch.tensor([[10, 50], [20, 70]])
     part = lesson.at(slice(0, 2), days, torch.device("cpu"))
     with torch.no_grad():
-        found = float(network.loss(model, part, days))
-        said = model(part.channels).numpy()
+        loss_there = float(network.loss(model, part, days))
+        quantiles = model(part.channels).numpy()
     total, count = 0.0, 0
     for row in range(2):
         for column in range(2):
@@ -123,11 +123,11 @@ def test_the_loss_is_on_the_scale_of_the_instrument_and_per_outcome() -> None:
                 outcome = float(lesson.outcome[row, day, h])
                 if not np.isfinite(outcome):
                     continue
-                quantiles = float(lesson.level[row, day]) + float(lesson.spread[row, day]) * said[row, day, h]
-                error = outcome - quantiles
+                on_scale = float(lesson.level[row, day]) + float(lesson.spread[row, day]) * quantiles[row, day, h]
+                error = outcome - on_scale
                 total += 2 * np.maximum(LEVELS * error, (LEVELS - 1) * error).mean()
                 count += 1
-    assert found == pytest.approx(total / count, rel=1e-4)
+    assert loss_there == pytest.approx(total / count, rel=1e-4)
 
 
 def test_outcomes_are_the_reports_that_many_days_later_from_the_third_report_on() -> None:
@@ -207,11 +207,11 @@ def test_lessons_of_diaries_are_what_they_were() -> None:
 
 
 def test_a_drawn_stretch_keeps_the_weekday_and_the_step_of_its_diary(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: list[Histories] = []
-    monkeypatch.setattr(network, "_batch", lambda histories, start: kept.append((histories, start)))  # type: ignore[func-returns-value, arg-type]
+    drawn: list[tuple[Histories, int]] = []
+    monkeypatch.setattr(network, "_batch", lambda histories, start: drawn.append((histories, start)))
     values = (np.arange(300, dtype=np.float32) + 1) / 1000
     network.diary_batch([Diary(values, 0.25, 3)], 40, 0)
-    (histories, start), days = kept[0], CONTEXT_DAYS + 30  # type: ignore[misc]
+    (histories, start), days = drawn[0], CONTEXT_DAYS + 30
     assert start == days
     assert histories.values.shape == (40, 2 * days)
     assert set(histories.step.tolist()) == {0.25}
@@ -239,7 +239,7 @@ def _fewer(real: Callable[..., Batch], *arguments: Any) -> Batch:
     return real(*(24 if part == 2048 else part for part in arguments))
 
 
-TINY = Schedule(256, batch=4, origins=5, validate_every=128)
+TINY = Schedule(96, batch=2, origins=5, validate_every=64)
 
 
 def weights(model: QuantileTransformer) -> dict[str, Any]:
@@ -288,14 +288,14 @@ def test_an_interrupted_run_goes_on_as_if_it_were_not(tmp_path: Path) -> None:
     again: list[str] = []
     resumed = network.train_network(size, TINY, seed=1, checkpoint=tmp_path / "part", progress=again.append)
     assert [line.split(",")[0] for line in lines + again] == [
-        "transformer: 128 trajectories", "transformer: 256 trajectories", "transformer: 256 trajectories",
+        "transformer: 64 trajectories", "transformer: 96 trajectories", "transformer: 96 trajectories",
     ]  # fmt: skip
     for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize(
-    ("losses", "rounds", "kept"), [((3, 2, 4, 5, 1, 1), 4, 2), ((3, 3, 3, 3), 3, 1), ((4, 3, 2, 1), 4, 4)]
+    ("losses", "rounds", "best"), [((3, 2, 4, 5, 1, 1), 4, 2), ((3, 3, 3, 3), 3, 1), ((4, 3, 2, 1), 4, 4)]
 )
 @pytest.mark.usefixtures("quick")
 def test_it_stops_when_the_judges_see_nothing_better_and_keeps_the_best(
@@ -331,9 +331,9 @@ def test_judges_are_asked_from_day_12_on_every_week() -> None:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "loss", watched)
-        found = network._validate(model, lesson, torch.device("cpu"))
+        loss_there = network._validate(model, lesson, torch.device("cpu"))
     assert days == [list(range(12, CONTEXT_DAYS, 7))]
-    assert found == pytest.approx(float(expected), rel=1e-5)
+    assert loss_there == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_slices_cover_everything_once() -> None:
