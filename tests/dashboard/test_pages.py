@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ import pytest
 
 from novamind.server.dashboard.routes import PAGES
 from tests.dashboard.conftest import Person
+from tests.patience import patient
 from tests.server.world import BASE, World
 
 ABOUT_ONE = ("", "/changes", "/insights", "/tracking", "/consents", "/audit", "/upload")
@@ -422,7 +424,9 @@ def test_an_analyst_trains_generates_simulates_compares_and_grades(person: Any, 
     sent = analyst.post("/populations/models", data=stated, files={"table": ("t.csv", table())})
     assert sent.status_code == 303, sent.text
     job = sent.headers["location"]
-    for _ in range(200):
+    deadline = time.monotonic() + patient(40)
+    shown = ""
+    while time.monotonic() < deadline:
         shown = analyst.get(job).text
         if "To the model" in shown or "Not trained" in shown:
             break

@@ -423,7 +423,7 @@ def test_what_is_a_text(value: Any, right: bool) -> None:
 def test_the_user_may_stand_where_drafts_of_the_specification_had_it(place: str) -> None:
     body = request("order-sign", order("Sertraline 50 MG"))
     del body["context"]["userId"]
-    with pytest.raises(ValidationError, match="'context.userId' is required by CDS Hooks 2.0"):
+    with pytest.raises(ValidationError, match=r"'context.userId' is required by CDS Hooks 2.0"):
         answer("order-sign", body, TODAY)
     (body["context"] if "." in place else body)[place.rpartition(".")[2]] = "Practitioner/1"
     assert answer("order-sign", body, TODAY) == {"cards": []}
@@ -433,7 +433,7 @@ def test_the_user_may_stand_where_drafts_of_the_specification_had_it(place: str)
 def test_selections_are_a_list_of_references(selections: Any) -> None:
     body = request("order-select", order("Sertraline 50 MG"))
     body["context"]["selections"] = selections
-    with pytest.raises(ValidationError, match="'context.selections' is required and must be a list of references"):
+    with pytest.raises(ValidationError, match=r"'context.selections' is required and must be a list of references"):
         answer("order-select", body, TODAY)
     assert answer("order-sign", body | {"hook": "order-sign"}, TODAY) == {"cards": []}
 

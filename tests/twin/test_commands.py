@@ -125,12 +125,12 @@ def test_a_drug_and_its_dose(text: str, read: tuple[str, float]) -> None:
 @pytest.mark.parametrize("text", ["sertraline", "50", "", "sertraline 50 mg", "sertraline fifty"])
 def test_what_is_no_drug_with_a_dose(text: str) -> None:
     with pytest.raises(
-        ValidationError, match='--what-if needs a drug and a dose in mg, e.g. --what-if "sertraline 50"'
+        ValidationError, match=r'--what-if needs a drug and a dose in mg, e.g. --what-if "sertraline 50"'
     ):
         _drug_and_dose(text)
 
 
-def test_two_pieces_of_evidence_are_shown_of_each(shell: Any) -> None:
+def test_two_pieces_of_evidence_are_shown_of_each() -> None:
     shown = _summary(full_insights()).split("\n\n")[0].split("\n")
     counts = [len(one.evidence) for one in full_insights().recommendations]
     assert max(counts) > 2
