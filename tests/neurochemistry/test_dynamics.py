@@ -154,7 +154,7 @@ SETS = ensemble().take(np.array([0, 57, 123]))
 NORADRENALINE, DOPAMINE = Neurotransmitter.NOREPINEPHRINE, Neurotransmitter.DOPAMINE
 
 
-def one(**values: float) -> Parameters:
+def middle_set(**values: float) -> Parameters:
     middle = {name: (low + high) / 2 for name, (low, high, _) in PRIOR.items()} | values
     return Parameters.from_columns({name: np.array([value]) for name, value in middle.items()})
 
@@ -210,14 +210,14 @@ def test_uptake_left_sets_the_level() -> None:
 
 
 def test_sensitivity_falls_by_the_compensated_share_of_stimulation() -> None:
-    parameters = one(desensitisation_days=2.0, desensitisation_extent=0.5)
+    parameters = middle_set(desensitisation_days=2.0, desensitisation_extent=0.5)
     ours = dynamics._adapted(np.full((1, 3), 4.0), parameters, 48.0)
     target = -0.5 * np.log(4)
     np.testing.assert_allclose(np.log(ours), target * (1 - np.exp([[0.0, -1.0, -2.0]])))
 
 
 def test_a_terminal_holds_the_level_that_its_release_and_its_autoreceptors_agree_on() -> None:
-    parameters = one(terminal_inhibition=0.25, desensitisation_extent=0.8, desensitisation_days=3.0)
+    parameters = middle_set(terminal_inhibition=0.25, desensitisation_extent=0.8, desensitisation_days=3.0)
     ratio, pull, released, blocked, agonism = row(3.0, 3.0), row(1.4, 1.4), row(0.7, 0.9), row(0.3, 0.3), row(0.5, 0.5)
     level = dynamics._terminal_level(ratio, pull, released, blocked, agonism, parameters, 24.0)
     adapted = dynamics._adapted(ratio * (1 - blocked) * pull + agonism, parameters, 24.0)
@@ -236,11 +236,11 @@ def test_the_four_systems_have_their_own_transporters_and_autoreceptors() -> Non
 
 @pytest.mark.parametrize("nucleus", ["raphe_nuclei", "substantia_nigra"])
 def test_serotonin_leaves_its_own_nucleus_and_the_nigra_alone(nucleus: str) -> None:
-    assert dynamics._coupling(system(nucleus), {}, {}, one()) == 0.0
+    assert dynamics._coupling(system(nucleus), {}, {}, middle_set()) == 0.0
 
 
 @pytest.mark.parametrize(
-    ("serotonin", "held", "excess", "tone"),
+    ("serotonin", "blocked", "excess", "tone"),
     [
         (2.0, {}, np.log(2.0), np.log(2.0)),
         (0.5, {}, 0.0, np.log(0.5)),
@@ -251,16 +251,16 @@ def test_serotonin_leaves_its_own_nucleus_and_the_nigra_alone(nucleus: str) -> N
     ],
 )
 def test_serotonin_restrains_the_catecholamines_log_linearly(
-    serotonin: float, held: dict[str, float], excess: float, tone: float
+    serotonin: float, blocked: dict[str, float], excess: float, tone: float
 ) -> None:
     levels = {"locus_coeruleus": row(serotonin), "ventral_tegmental_area": row(serotonin)}
-    share = {name: row(value) for name, value in held.items()}
-    parameters = one(serotonin_to_dopamine=0.2, serotonin_to_norepinephrine=0.5)
+    share = {name: row(value) for name, value in blocked.items()}
+    parameters = middle_set(serotonin_to_dopamine=0.2, serotonin_to_norepinephrine=0.5)
     midbrain = dynamics._coupling(system("ventral_tegmental_area"), levels, share, parameters)
     np.testing.assert_allclose(midbrain, -0.2 * tone, atol=1e-12)
     coeruleus = dynamics._coupling(system("locus_coeruleus"), levels, share, parameters)
     np.testing.assert_allclose(coeruleus, -0.2 * tone - 0.3 * excess, atol=1e-12)
-    weak = one(serotonin_to_dopamine=0.4, serotonin_to_norepinephrine=0.3)
+    weak = middle_set(serotonin_to_dopamine=0.4, serotonin_to_norepinephrine=0.3)
     alone = dynamics._coupling(system("locus_coeruleus"), levels, share, weak)
     np.testing.assert_allclose(alone, -0.3 * tone, atol=1e-12)
 
@@ -277,7 +277,7 @@ def test_firing_stays_between_full_inhibition_and_none() -> None:
 
 
 def test_a_stand_still_of_stimulation_is_no_error() -> None:
-    steep = one(autoreceptor_hill=5.0, autoreceptor_inhibition=0.9)
+    steep = middle_set(autoreceptor_hill=5.0, autoreceptor_inhibition=0.9)
     rate = firing_rate(np.zeros((1, 1)), np.zeros((1, 1)), steep)
     assert rate[0, 0] == pytest.approx(1 / (1 - 0.9 / (1 + 2.75**5)))
 
@@ -321,7 +321,7 @@ def test_the_sign_of_every_pathway(occupied: dict, agonist: dict, release: dict,
 
 def test_transporters_are_lost_where_they_are_held() -> None:
     """Eight time constants on, what is free is what is not held of what is not lost."""
-    sets = one(transporter_loss=0.3, transporter_days=5.0, terminal_inhibition=0.0, desensitisation_extent=1.0)
+    sets = middle_set(transporter_loss=0.3, transporter_days=5.0, terminal_inhibition=0.0, desensitisation_extent=1.0)
     chemistry = simulate_chemistry(held("SERT", 0.8, 161), {}, sets, 12.0)
     other = (0.05 + 0.4) / 2
     # amygdala and cortex, of one nucleus, differ by their density alone
@@ -396,7 +396,7 @@ def test_firing_is_found_in_every_corner_of_the_ranges(drive: float, agonism: fl
     ("target", "nucleus"), [("5-HT1A", "raphe_nuclei"), ("alpha2", "locus_coeruleus"), ("D2", "substantia_nigra")]
 )
 def test_a_blocked_autoreceptor_sensitises_as_if_a_twentieth_were_left_at_most(target: str, nucleus: str) -> None:
-    sets = one(desensitisation_days=4.0, desensitisation_extent=0.9)
+    sets = middle_set(desensitisation_days=4.0, desensitisation_extent=0.9)
     for share, left in ((0.99, 0.05), (0.9, 0.1)):
         chemistry = simulate_chemistry(held(target, share, 5), {}, sets, 24.0)
         logarithm = -0.9 * np.log(left) * (1 - np.exp(-np.arange(5) / 4))
@@ -404,7 +404,7 @@ def test_a_blocked_autoreceptor_sensitises_as_if_a_twentieth_were_left_at_most(t
 
 
 def test_a_blocked_terminal_sensitises_likewise() -> None:
-    sets = one(desensitisation_days=4.0, desensitisation_extent=0.9, terminal_inhibition=0.3)
+    sets = middle_set(desensitisation_days=4.0, desensitisation_extent=0.9, terminal_inhibition=0.3)
     pull = np.ones((1, 3))
     level = dynamics._terminal_level(pull, pull, pull, 0.99 * pull, 0 * pull, sets, 24.0)
     adapted = np.exp(-0.9 * np.log(0.05) * (1 - np.exp(-np.arange(3) / 4)))

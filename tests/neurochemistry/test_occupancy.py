@@ -157,21 +157,21 @@ def test_affinities_beyond_a_limit_are_none() -> None:
 def test_occupancy_adds_concentrations_over_ec50() -> None:
     levels = {"risperidone": {"risperidone": np.array([0.0, 5.0]), "9-hydroxyrisperidone": np.array([0.0, 20.0])}}
     pressure = 5 / 3.2 + 20 / (3.2 * 2.8 / 3.8)
-    held = occupancy(levels)
-    assert held.occupied["D2"][0] == 0.0
-    assert held.occupied["D2"][1] == pytest.approx(0.88 * pressure / (1 + pressure))
-    assert set(held.occupied) == set(held.activated) == {b.target for b in bindings("risperidone")}
-    assert not held.activated["D2"].any()
+    shares = occupancy(levels)
+    assert shares.occupied["D2"][0] == 0.0
+    assert shares.occupied["D2"][1] == pytest.approx(0.88 * pressure / (1 + pressure))
+    assert set(shares.occupied) == set(shares.activated) == {b.target for b in bindings("risperidone")}
+    assert not shares.activated["D2"].any()
 
 
 def test_an_antagonist_takes_activation_from_a_partial_agonist() -> None:
     aripiprazole = {"aripiprazole": {"aripiprazole": np.array([75.0]), "dehydroaripiprazole": np.array([0.0])}}
     both = aripiprazole | {"haloperidol": {"haloperidol": np.array([5.1])}}
     first, second = 75 / 7.5, 5.1 / 0.51
-    held = occupancy(both)
-    assert held.occupied["D2"][0] == pytest.approx((first * 1.0 + second * 0.95) / (1 + first + second))
-    assert held.activated["D2"][0] == pytest.approx(0.25 * first / (1 + first + second))
-    assert held.activated["5-HT1A"][0] > 0
+    shares = occupancy(both)
+    assert shares.occupied["D2"][0] == pytest.approx((first * 1.0 + second * 0.95) / (1 + first + second))
+    assert shares.activated["D2"][0] == pytest.approx(0.25 * first / (1 + first + second))
+    assert shares.activated["5-HT1A"][0] > 0
 
 
 def test_occupancy_at_one_level_is_the_parents_hyperbola() -> None:

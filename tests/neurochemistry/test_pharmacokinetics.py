@@ -484,9 +484,9 @@ def test_times_before_the_first_dose_are_free_of_drug_and_times_may_be_one() -> 
     level = concentrations(drug, late, np.array([0.0, 9.9, 10.0, 12.0]))["sertraline"][0]
     assert list(level[:3]) == [0.0, 0.0, 0.0]
     assert level[3] > 0
-    one = concentrations(drug, late, np.array([12.0]))["sertraline"]
-    assert one.shape == (1, 1)
-    assert one[0, 0] == pytest.approx(level[3])
+    single = concentrations(drug, late, np.array([12.0]))["sertraline"]
+    assert single.shape == (1, 1)
+    assert single[0, 0] == pytest.approx(level[3])
 
 
 @pytest.mark.parametrize("times", [[[1.0]], [np.nan], [1.0, np.inf], [1.0, 1.0], [2.0, 1.0]])
@@ -529,6 +529,6 @@ def test_patients_may_take_different_amounts() -> None:
     levels = concentrations(drug, both, hours, patients)
     for row in range(2):
         alone = Physiology.typical(clearance_factor=patients.clearance_factor[row : row + 1])
-        one = concentrations(drug, Schedule(both.times_hours, both.amounts_mg[row]), hours, alone)
-        for compound, level in one.items():
+        single = concentrations(drug, Schedule(both.times_hours, both.amounts_mg[row]), hours, alone)
+        for compound, level in single.items():
             np.testing.assert_allclose(levels[compound][row], level[0], rtol=1e-12)

@@ -155,8 +155,8 @@ def test_fluoxetine_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(passed) == [True, False, True, False, False, False, False]
     assert list(values) == ["serotonin", "dopamine", "norepinephrine"]
     # free fluoxetine of 242 nM against 240, 55.4 and 280 nM
-    held = {"NET": 242 / 482, "5_HT2C": 242 / (242 + 55.4), "5_HT2A": 242 / 522}
-    assert calls == [(1, 0.85, pytest.approx(held))]
+    shares = {"NET": 242 / 482, "5_HT2C": 242 / (242 + 55.4), "5_HT2A": 242 / 522}
+    assert calls == [(1, 0.85, pytest.approx(shares))]
 
 
 def test_ligand_limits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,11 +301,11 @@ def test_noradrenaline_limits(
 def test_partial_agonist_limits(
     monkeypatch: pytest.MonkeyPatch, at_5: float, at_10: float, at_100: float, right: bool
 ) -> None:
-    def held(target: str, drug: str, level: float) -> float:
+    def share_at(target: str, drug: str, level: float) -> float:
         assert (target, drug) == ("D2", "aripiprazole")
         return {5.0: at_5, 10.0: at_10, 100.0: at_100}[level]
 
-    monkeypatch.setattr(published_checks, "occupancy_at", held)
+    monkeypatch.setattr(published_checks, "occupancy_at", share_at)
     for risk, expected in ((0.0, right), (1.0, False)):
         monkeypatch.setattr(
             published_checks,

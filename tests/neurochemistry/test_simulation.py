@@ -206,13 +206,13 @@ def test_a_region_is_the_mean_of_its_parts_by_volume() -> None:
 def test_two_drugs_together_hold_more_than_one() -> None:
     schedules = {"citalopram": Schedule.regular(20, 24, 72), "Olanzapine": Schedule.regular(10, 24, 72)}
     both = run(schedules, 72, Physiology.typical(), typical())
-    one = run({"citalopram": schedules["citalopram"]}, 72, Physiology.typical(), typical())
+    alone = run({"citalopram": schedules["citalopram"]}, 72, Physiology.typical(), typical())
     assert set(both.concentrations) == {"citalopram", "olanzapine"}
-    np.testing.assert_allclose(both.occupancy.occupied["SERT"], one.occupancy.occupied["SERT"])
-    assert "D2" not in one.occupancy.occupied
+    np.testing.assert_allclose(both.occupancy.occupied["SERT"], alone.occupancy.occupied["SERT"])
+    assert "D2" not in alone.occupancy.occupied
     assert both.concentrations["citalopram"]["citalopram"].shape == (1, 72)
     assert both.depression is not None
-    assert one.depression is not None
+    assert alone.depression is not None
     assert run({"Olanzapine": schedules["Olanzapine"]}, 24, Physiology.typical(), typical()).depression is None
 
 

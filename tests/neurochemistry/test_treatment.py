@@ -108,12 +108,12 @@ def test_shares_and_activities_have_limits(arguments: dict, right: bool) -> None
 
 
 def test_nothing_added_changes_nothing() -> None:
-    one = Treatment({Neurotransmitter.SEROTONIN: 0.4}, {"D2": 0.6, "SERT": 0.3}, {"D2": 0.25})
-    for both in (one + Treatment(), Treatment() + one):
-        assert both.release == pytest.approx(one.release)
-        assert both.occupied == pytest.approx(one.occupied)
-        assert both.intrinsic_activity == pytest.approx(one.intrinsic_activity)
-    assert one.occupied == {"D2": 0.6, "SERT": 0.3}  # and is left as it was
+    first = Treatment({Neurotransmitter.SEROTONIN: 0.4}, {"D2": 0.6, "SERT": 0.3}, {"D2": 0.25})
+    for both in (first + Treatment(), Treatment() + first):
+        assert both.release == pytest.approx(first.release)
+        assert both.occupied == pytest.approx(first.occupied)
+        assert both.intrinsic_activity == pytest.approx(first.intrinsic_activity)
+    assert first.occupied == {"D2": 0.6, "SERT": 0.3}  # and is left as it was
 
 
 def test_two_ligands_hold_and_activate_by_their_pressure() -> None:
