@@ -43,10 +43,14 @@ def test_a_sealed_text_is_a_nonce_and_aes_gcm_bound_to_column_and_row() -> None:
     assert sealed[:12] != AccountSeal(KEY).seal("Zoë", "users.name", ROW)[:12]
 
 
-@pytest.mark.parametrize("what", ["column", "row", "key", "altered", "short"])
+@pytest.mark.parametrize("what", ["column", "row", "key", "altered", "short", "no nonce"])
 def test_what_was_moved_or_altered_does_not_open(what: str) -> None:
     sealed = AccountSeal(KEY).seal("x", "users.name", ROW)
-    altered = sealed[:-1] + bytes([sealed[-1] ^ 1]) if what == "altered" else sealed[:-1] if what == "short" else sealed
+    altered = {"altered": sealed[:-1] + bytes([sealed[-1] ^ 1]), "short": sealed[:-1], "no nonce": sealed[:7]}
     seal = AccountSeal(hashlib.sha256(KEY).digest() if what == "key" else KEY)
     with pytest.raises(DataProcessingError, match="backup"):
-        seal.open(altered, "users.totp" if what == "column" else "users.name", uuid4() if what == "row" else ROW)
+        seal.open(
+            altered.get(what, sealed),
+            "users.totp" if what == "column" else "users.name",
+            uuid4() if what == "row" else ROW,
+        )
