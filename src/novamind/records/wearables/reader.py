@@ -158,7 +158,8 @@ def convert_wearables(
             unfinished.replace(out)
         except OSError as error:
             unfinished.unlink(missing_ok=True)
-            raise DataProcessingError(f"{out.name} cannot be written: {error.strerror}") from error
+            reason = error.strerror or "its folder does not exist or is closed"  # Polars names no reason
+            raise DataProcessingError(f"{out.name} cannot be written: {reason}") from error
         return done.summary
 
 
