@@ -105,8 +105,8 @@ def test_every_action_is_in_the_list_above() -> None:
 
 ROW = {
     "source": "cpic-tca-2016", "year": "2016", "body": "CPIC", "drugs": "one|two", "population": "general",
-    "when": "CYP2C19=PM|LPM & CYP2D6=0..1|2.5..", "action": "AVOID", "dose_factor": "", "dose_basis": "", "dose_limit": "",
-    "monitoring": "", "strength": "Strong", "guideline_id": "PA1|PA2",
+    "when": "CYP2C19=PM|LPM & CYP2D6=0..1|2.5..", "action": "AVOID", "dose_factor": "", "dose_basis": "",
+    "dose_limit": "", "monitoring": "", "strength": "Strong", "guideline_id": "PA1|PA2",
 }  # fmt: skip
 
 
