@@ -224,8 +224,10 @@ def test_risks_are_what_they_were(make_forecast: MakeForecast) -> None:
     for scale in SCALES:
         forecast = make_forecast(scale=scale, spread=0.3)
         cut = scale.low + 0.6 * scale.range
+        risk = forecast.risk(cut, 0.45)
         answer[str(scale)] = {
-            "risk": forecast.risk(cut, 0.45),
+            "probability": risk.probability,
+            "periods": [(str(p.start), str(p.end), p.peak_probability) for p in risk.periods],
             "median": forecast.median,
             "half": forecast.interval(0.5),
         }
