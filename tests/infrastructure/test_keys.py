@@ -95,7 +95,7 @@ def test_a_damaged_key_file_is_told(tmp_path: Path, text: str, complaint: str) -
     path = tmp_path / "keys.json"
     file = KeyFile(path)
     path.write_text(text)
-    with pytest.raises(DataProcessingError, match=rf"{complaint}.*; restore it from its backup"):
+    with pytest.raises(DataProcessingError, match=complaint):
         file.local()
     path.unlink()
     with pytest.raises(DataProcessingError, match="cannot be read"):
