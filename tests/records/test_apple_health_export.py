@@ -563,6 +563,8 @@ def test_control_characters_become_spaces(code: int) -> None:
 
 
 def test_line_ends_count_and_letters_stay() -> None:
+    whole, _ = parts(record("StepCount", AT, device=None, source="!#0@~\x7f\x80ÿ"))
+    assert whole["source"].to_list() == ["!#0@~\x7f\x80ÿ"]
     frame, _ = parts(
         record("StepCount", AT, device=None, source="Ä\tß"), record("StepCount", AT, device=None, source="x\r\ny")
     )

@@ -1,12 +1,19 @@
 """What the shell shows of a wearable's export."""
 
+import io
 import itertools
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from novamind.cli import app
 from novamind.records import commands
-from novamind.records.wearables import SignalCoverage, WearableSummary
+from novamind.records.wearables import SignalCoverage, WearableSummary, convert_wearables, read_wearables
 from tests.golden import check_golden
 
 
@@ -65,3 +72,49 @@ def test_without_a_terminal_no_progress_is_shown(capsys: pytest.CaptureFixture[s
             shown(1, 2)
         shown.done()
     assert capsys.readouterr().err == ""
+
+
+def test_the_command_by_its_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("timestamp,signal,value\n2024-05-01T08:00:00+05:30,heart_rate,61\n")
+    told = CliRunner().invoke(app, ["wearables", "t.csv"])
+    assert (told.exit_code, told.output.splitlines()[-1]) == (0, "Written       signals.parquet")
+    assert pl.read_parquet("signals.parquet").select("patient_id", "utc_offset_minutes").rows() == [("1", 330)]
+    moved = CliRunner().invoke(
+        app, ["wearables", "t.csv", "--out", "o.pq", "--patient", "p", "--timezone", "Asia/Kathmandu", "--json"]
+    )
+    assert json.loads(moved.output)["coverage"][0]["patient_id"] == "p"
+    assert pl.read_parquet("o.pq").select("patient_id", "utc_offset_minutes").rows() == [("p", 345)]
+    assert read_wearables("t.csv").frame["patient_id"].to_list() == ["1"]
+    convert_wearables("t.csv", "d.parquet")
+    assert pl.read_parquet("d.parquet")["patient_id"].to_list() == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("terminal", "option", "shown"), [(True, [], True), (True, ["--json"], False), (False, [], False)]
+)
+def test_progress_is_for_people_at_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool, option: list[str], shown: bool
+) -> None:
+    seen: list[bool] = []
+
+    class Progress:
+        def __init__(self, shown: bool) -> None:
+            seen.append(shown)
+
+        def __call__(self, done: int, total: int) -> None:
+            seen.append(done == total)
+
+        def done(self) -> None:
+            seen.append(True)
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return terminal
+
+    monkeypatch.setattr(commands, "_Progress", Progress)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    file = tmp_path / "t.csv"
+    file.write_text("timestamp,signal,value\n2024-05-01T08:00:00+05:30,heart_rate,61\n")
+    commands.wearables(file, tmp_path / "o.parquet", as_json=bool(option))
+    assert seen == [shown, True, True]

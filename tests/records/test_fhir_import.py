@@ -178,6 +178,13 @@ def test_one_instant_is_one_time_whatever_its_offset() -> None:
     assert [(n.source, n.reason) for n in contrary.record.not_understood] == [("Observation/a, Observation/b", text)]
 
 
+def test_an_absent_value_gives_way_to_a_value_at_the_same_time() -> None:
+    absent = observation(PHQ[0], 0, id="absent", valueQuantity=None, dataAbsentReason={"text": "unknown"})
+    for both in ((absent, observation(PHQ[0], 2, id="given")), (observation(PHQ[0], 2, id="given"), absent)):
+        record = read(patient(), *both).record
+        assert (values(record, "PHQ-9 item 1"), record.symptom_sources) == ([2], ("Observation/given",))
+
+
 def test_times_come_to_the_persons_own_clock() -> None:
     record = read(zoned("Asia/Kathmandu"), observation("44261-6", 9, "2024-02-29T18:20:00Z")).record
     assert shown(record) == [("PHQ-9", datetime(2024, 3, 1, 0, 5), timedelta(hours=5, minutes=45), 9.0)]

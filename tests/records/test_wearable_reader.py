@@ -423,6 +423,7 @@ def test_rows_go_through_the_disk_in_pieces_without_a_difference(
     steps = pl.col("signal") == "steps"
     assert pieces.frame.filter(steps).select(columns).equals(whole.frame.filter(steps).select(columns))
     assert pieces.summary.shortened == whole.summary.shortened > 0
+    assert pieces.summary.format == "Open mHealth"
     check_golden(__file__, "wearable_pieces", [whole.frame.drop("patient_id"), whole.summary.to_dict()])
 
 
