@@ -1,7 +1,9 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -111,3 +113,71 @@ def test_help_shows_examples() -> None:
 @pytest.mark.parametrize(("text", "value"), [("2", 2.0), ("0.5", 0.5), ("Poor Metabolizer", "Poor Metabolizer")])
 def test_a_phenotype_is_a_number_or_a_term(text: str, value: str | float) -> None:
     assert commands._number_or_term(text) == value
+
+
+def test_a_summary_speaks_of_the_last_day_alone() -> None:
+    names = [f"compound {letter}" for letter in "qwertyuiopasdf"]
+    band = {"low": [None] * 28, "high": [None] * 28}
+    concentration = pl.DataFrame(
+        {
+            "time_hours": [143.0] * 14 + [144.0] * 14,
+            "compound": names * 2,
+            "unit": ["mg/L"] * 28,
+            "value": [99.0] * 14 + [float(number) for number in range(14)],
+        }
+        | band,
+        schema_overrides={"low": pl.Float64, "high": pl.Float64},
+    )
+    targets = ["H1", "D2", "5-HT2A", "SERT"]
+    occupancy = pl.DataFrame(
+        {
+            "time_hours": [150.0] * 4 + [143.0],
+            "target": [*targets, "SERT"],
+            "basis": ["affinity_ratio"] * 5,
+            "value": [0.01, 0.3, 0.00999, 0.9, 0.1],
+            "low": [0.005, 0.2, 0.001, 0.8, 0.0],
+            "high": [0.02, 0.4, 0.02, 0.95, 0.2],
+        }
+    )
+    transmitters = pl.DataFrame(
+        {
+            "day": [7, 6, 7],
+            "region": ["prefrontal_cortex", "prefrontal_cortex", "amygdala"],
+            "transmitter": ["dopamine"] * 3,
+            "level": [1.25, 2.5, 3.5],
+            "low": [None, None, None],
+            "high": [None, None, None],
+        }
+    )
+    effect = pl.DataFrame(
+        {
+            "day": [6, 7, 7],
+            "outcome": ["depression", "depression", "response"],
+            "value": [0.1, 0.2, 0.5],
+            "low": [0.0, 0.1, 0.4],
+            "high": [0.2, 0.3, 0.6],
+        }
+    )
+    course = SimpleNamespace(
+        drug="x",
+        weeks=1,
+        concentration=concentration,
+        occupancy=occupancy,
+        transmitters=transmitters,
+        symptom_effect=effect,
+        symptom_note="A note.",
+    )
+    lines = commands._summary(course).splitlines()  # type: ignore[arg-type]
+    assert lines[0] == "x, day 7: mean over the last day"
+    assert [line.split()[:4] for line in lines[1:15]] == [
+        [*name.split(), f"{number:.2f}", "mg/L"] for number, name in enumerate(names)
+    ]
+    assert [" ".join(line.split()) for line in lines[15:]] == [
+        "SERT held 0.90 (affinity ratio) 90 % 0.80 to 0.95",
+        "D2 held 0.30 (affinity ratio) 90 % 0.20 to 0.40",
+        "H1 held 0.01 (affinity ratio) 90 % 0.01 to 0.02",
+        "frontal dopamine 1.25 times baseline",
+        "depression 0.20 standardised difference 90 % 0.10 to 0.30",
+        "response 0.50 of its range 90 % 0.40 to 0.60",
+        "A note.",
+    ]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from novamind.errors import NotFoundError
+from novamind.neurochemistry import occupancy as occupancy_module
 from novamind.neurochemistry.occupancy import (
     RECEPTORS,
     TARGETS,
@@ -181,3 +182,12 @@ def test_occupancy_at_one_level_is_the_parents_hyperbola() -> None:
         occupancy_at("M1", "haloperidol", 1.0)
     with pytest.raises(NotFoundError, match="5-HT2C"):
         occupancy_at("5-HT2C", "venlafaxine", 1.0)
+
+
+def test_a_metabolite_without_an_affinity_leaves_the_dose_to_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    tabled = dict(occupancy_module._affinities())
+    del tabled["norfluoxetine", "SERT"]
+    monkeypatch.setattr(occupancy_module, "_affinities", lambda: tabled)
+    ec50, read = occupancy_module._reference_ec50(kinetics("fluoxetine"), "SERT")
+    assert ec50 == pytest.approx(2.7 / 24 / 9.3 * 1000)
+    assert read is False

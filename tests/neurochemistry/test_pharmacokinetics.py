@@ -9,6 +9,7 @@ from scipy.integrate import solve_ivp
 from novamind.errors import NotFoundError, ValidationError
 from novamind.neurochemistry.pharmacokinetics import (
     HEPATIC_FLOW,
+    DrugKinetics,
     Physiology,
     Schedule,
     concentrations,
@@ -532,3 +533,30 @@ def test_patients_may_take_different_amounts() -> None:
         single = concentrations(drug, Schedule(both.times_hours, both.amounts_mg[row]), hours, alone)
         for compound, level in single.items():
             np.testing.assert_allclose(levels[compound][row], level[0], rtol=1e-12)
+
+
+def test_a_drug_is_plain_where_nothing_else_is_tabled() -> None:
+    """No binding, no periphery, no metabolite, no loss of enzyme: one compartment with linear clearance."""
+    plain = DrugKinetics("plain", 300.0, "mg/L", 5.0, 0.3, 100.0, 1.5, 50.0, 1.0, 2.0, {})
+    neutral = {field.name: field.default for field in dataclasses.fields(plain)[11:]}
+    assert neutral == {
+        "unbound_fraction": None,
+        "peripheral_volume": None,
+        "intercompartmental_clearance": None,
+        "metabolite": None,
+        "metabolite_clearance": 1.0,
+        "metabolite_volume": 1.0,
+        "metabolite_formed_by": "all",
+        "metabolite_unbound_fraction": None,
+        "metabolite_molar_mass": None,
+        "inactivated_enzyme": None,
+        "inactivation_rate": 0.0,
+        "inactivation_constant": 1.0,
+        "enzyme_turnover": 0.0,
+        "symptom_domain": None,
+    }
+    hours = np.array([1.0, 10.0, 60.0])
+    ours = concentrations(plain, SINGLE, hours)
+    assert list(ours) == ["plain"]
+    np.testing.assert_allclose(ours["plain"][0], bateman(plain, 20, hours) / 1000)
+    assert steady_state_average(plain, 50.0)["plain"][0] == pytest.approx(50 / 24 / 5)

@@ -319,6 +319,8 @@ def test_partial_agonist_limits(
     ("early", "late", "right"),
     [
         (0.72, 0.55, True),
+        (0.691 - 0.08, 0.528 - 0.08, True),
+        (0.779 + 0.08, 0.578 + 0.08, True),
         (0.612, 0.55, True),
         (0.610, 0.55, False),
         (0.858, 0.55, True),
@@ -345,6 +347,8 @@ def test_single_dose_limits(monkeypatch: pytest.MonkeyPatch, early: float, late:
     ("early", "late", "right"),
     [
         (0.525, 0.182, True),
+        (0.446 - 0.08, 0.103 - 0.08, True),
+        (0.446 + 0.08, 0.103 + 0.08, True),
         (0.527, 0.182, False),
         (0.367, 0.024, True),
         (0.365, 0.1, False),
