@@ -379,5 +379,6 @@ def test_the_last_day_may_be_given(folder: Path) -> None:
 def test_patient_json_is_written_for_people(tmp_path: Path) -> None:
     write_patient_directory(PatientRecord("p", genotype={"CYP2D6": "*1/*4"}), tmp_path / "a" / "b" / "c")
     assert (tmp_path / "a" / "b" / "c" / "patient.json").read_text("utf-8") == (
-        '{\n  "patient_id": "p",\n  "timezone": null,\n  "demographics": {},\n  "genotype": {\n    "CYP2D6": "*1/*4"\n  }\n}\n'
+        '{\n  "patient_id": "p",\n  "timezone": null,\n  "demographics": {},\n'
+        '  "genotype": {\n    "CYP2D6": "*1/*4"\n  }\n}\n'
     )

@@ -1,7 +1,7 @@
 """Every rule at the door, for pandas and Polars."""
 # ruff: noqa: DTZ001 - wall-clock times
 
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -240,19 +240,6 @@ def test_refuses_repeated_and_nameless_columns() -> None:
 def test_refuses_a_bad_scale(scale: object) -> None:
     with pytest.raises(ValidationError, match="scale must be"):
         symptom_frame(pl.DataFrame({"timestamp": [DAY], "value": [1]}), scale=scale)
-
-
-def test_present_day_is_that_of_the_reports_own_clock() -> None:
-    here = datetime.now(UTC)
-    for hours in (-12, 0, 14):
-        there = here.astimezone(timezone(timedelta(hours=hours)))
-        symptom_frame(pl.DataFrame({"timestamp": [there.isoformat()], "value": [1]}))
-        with pytest.raises(ValidationError, match="future"):
-            symptom_frame(pl.DataFrame({"timestamp": [(there + timedelta(days=1)).isoformat()], "value": [1]}))
-    local = datetime.now(ZoneInfo("Pacific/Kiritimati")).date()
-    symptom_frame(pl.DataFrame({"timestamp": [local], "value": [1]}), timezone="Pacific/Kiritimati")
-    with pytest.raises(ValidationError, match="future"):
-        symptom_frame(pl.DataFrame({"timestamp": [here.date() + timedelta(days=2)], "value": [1]}))
 
 
 @pytest.mark.parametrize(("text", "reason"), [("9999-12-31T23:59-12:00", "future"), ("0001-01-01T00:00+12:00", "1900")])
