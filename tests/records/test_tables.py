@@ -225,3 +225,8 @@ def test_a_size_is_told_in_mebibytes(tmp_path: Path) -> None:
         sparse.truncate(3 * 2**20 + 2**19)
     with pytest.raises(ValidationError, match=r"x\.csv is larger than the limit \(3\.5 MiB, limit 1\.0 MiB\)"):
         read_table(file, Settings(max_file_bytes=2**20))
+
+
+def test_a_long_cell_is_read(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, f"a,b\n{'x' * 200_000},1\n2,3\n".encode()))  # longer than the csv module takes
+    assert [len(cell) for cell in table["a"]] == [200_000, 1]
