@@ -312,7 +312,7 @@ def test_eight_hundred_rows_an_arm_are_the_most_for_a_process(
     rows: int, allowed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Sure:
-        def __init__(self, Z: np.ndarray, y: np.ndarray) -> None:
+        def __init__(self, *_: np.ndarray) -> None:
             self.log_evidence = 1.0
 
     monkeypatch.setattr(effects, "ArmSurface", Sure)

@@ -53,7 +53,7 @@ def test_the_specified_priors_have_a_spread_as_large_as_their_mean(campaign: str
 
 
 def test_a_campaign_without_a_prior_is_refused_with_those_that_have_one() -> None:
-    with pytest.raises(ValidationError, match="No prior is known for 'billboard'.* email_campaign, call_frequency"):
+    with pytest.raises(ValidationError, match=r"No prior is known for 'billboard'.* email_campaign, call_frequency"):
         AssumedEffect.of("billboard")
     assert set(evidence.PRIOR_MEAN_EFFECTS) == set(InterventionType)
     assert (evidence.PRIOR_RELATIVE_SPREAD, evidence.TRANSPORT_RELATIVE_SPREAD) == (1.0, 0.5)
@@ -216,7 +216,7 @@ def test_an_outcome_of_before_may_show_no_effect(
 
 
 @pytest.mark.parametrize(("t", "n"), [(2.0, 100), (-5.0, 400), (0.5, 1_000), (30.0, 50)])
-def test_the_robustness_value(estimated: EstimatedEffect, t: float, n: int) -> None:
+def test_the_robustness_value(t: float, n: int) -> None:
     class Model:
         average_effect, standard_error, propensity = 0.1 * t, 0.1, np.zeros(n)
 

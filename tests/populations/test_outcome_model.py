@@ -167,7 +167,7 @@ def fitted() -> tuple[Table, np.ndarray, OutcomeModel, np.ndarray]:
 def test_the_interval_is_wider_where_the_outcome_varies_more(
     fitted: tuple[Table, np.ndarray, OutcomeModel, np.ndarray],
 ) -> None:
-    table, y, model, covered = fitted
+    table, _, model, covered = fitted
     assert model.kind == "shallow_boosting"
     assert model.columns == table.columns
     reach, kind = model.reach(table.values), table.values["kind"]
@@ -185,7 +185,7 @@ def test_reach_is_spread_times_the_quantile_of_the_level_but_never_below_the_flo
     table, _, model, _ = fitted
 
     class Spread:
-        def predict(self, data: object) -> np.ndarray:
+        def predict(self, _: object) -> np.ndarray:
             return np.array([0.5, 0.0, -1.0])
 
     few = table.take(np.arange(3))
@@ -204,7 +204,7 @@ def test_importance_is_the_share_of_gain_largest_first() -> None:
     table, _ = world(5)
     made = OutcomeModel(table.columns, "k", Booster(), None, 0.1, None, np.ones(1), {})
     assert list(made.importance.items()) == [("z", 0.75), ("x", 0.125), ("kind", 0.125), ("word", 0.0)]
-    Booster.get_score = lambda self, importance_type: {}  # type: ignore[method-assign]
+    Booster.get_score = lambda *_, **__: {}  # type: ignore[method-assign]
     assert made.importance == dict.fromkeys(("x", "word", "z", "kind"), 0.0)
 
 

@@ -356,8 +356,8 @@ def test_a_choice_follows_the_exponential_mechanism(
 ) -> None:
     # Two pairs whose scores differ by one: the better is chosen with odds exp(epsilon / 2).
     scores = {("a", "b"): 1.0, ("a", "c"): 0.0, ("b", "c"): -1e15}
-    monkeypatch.setattr(marginals, "_beyond_independence", lambda codes, alone, a, b, sigma: scores[a, b])
-    monkeypatch.setattr(DifferentialPrivacy, "choice", lambda self, rounds: epsilon if rounds == 2 else None)
+    monkeypatch.setattr(marginals, "_beyond_independence", lambda *of: scores[of[2], of[3]])
+    monkeypatch.setattr(DifferentialPrivacy, "choice", lambda _, rounds: epsilon if rounds == 2 else None)
     privacy, rng = DifferentialPrivacy(1.0, DOMAIN), np.random.default_rng(5)
     alone = dict.fromkeys("abc", np.ones(2))
     first = np.mean([privacy._tree({}, alone, 1.0, rng)[0] == ("a", "b") for _ in range(2_000)])
