@@ -516,3 +516,14 @@ def test_persons_of_one_table_stay_apart(tmp_path: Path) -> None:
     assert tuple(record.frame.columns) == COLUMNS == (
         "patient_id", "timestamp", "signal", "value", "unit", "end", "utc_offset_minutes", "source", "device",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", ["", "+05:30"])
+def test_the_last_second_of_a_month_is_of_its_day_and_an_hour_begins_on_the_minute(tmp_path: Path, zone: str) -> None:
+    stamps = [f"2024-01-31T{clock}{zone}" for clock in ("12:30:00", "13:29:59", "23:59:59")]
+    frame = pl.DataFrame({"timestamp": stamps, "signal": ["heart_rate"] * 3, "value": [60.0, 61.0, 62.0]})
+    (cover,) = read_wearables(table(tmp_path, frame)).summary.coverage
+    assert (cover.days_with_values, cover.hours_with_values) == (1, 2 if zone else 3)
+    minutes = pl.DataFrame({"timestamp": [f"2024-01-31T12:{m}:00" for m in ("00", "30")], "signal": ["heart_rate"] * 2,
+                            "value": [60.0, 61.0]})  # fmt: skip
+    assert read_wearables(table(tmp_path, minutes)).summary.coverage[0].hours_with_values == 1
