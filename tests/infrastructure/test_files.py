@@ -21,7 +21,7 @@ def test_a_file_is_the_one_that_the_manifest_lists_or_it_is_named(tmp_path: Path
     stated = {name: hashlib.sha256(name.encode() * 100_000).hexdigest() for name in ("a", "b")}
     assert {name: digest(tmp_path / name) for name in stated} == stated
     check_files(tmp_path, stated)
-    with pytest.raises(ModelInferenceError, match="^b is not the file that the manifest describes"):
+    with pytest.raises(ModelInferenceError, match=r"^b is not the file that the manifest describes"):
         check_files(tmp_path, stated | {"b": stated["a"]})
     with pytest.raises(OSError, match="c"):
         check_files(tmp_path, stated | {"c": ""})

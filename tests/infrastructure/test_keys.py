@@ -109,7 +109,7 @@ def test_a_weak_key_in_the_file_is_named(tmp_path: Path) -> None:
     for name in ("index", "audit_signing"):
         with pytest.raises(ValidationError, match=f"^{name} in the key file must be"):
             KeyFile(path).key(name)
-    with pytest.raises(ValidationError, match="^encryption in the key file must be"):
+    with pytest.raises(ValidationError, match=r"^encryption in the key file must be"):
         KeyFile(path).local()
 
 
