@@ -53,6 +53,18 @@ def challenge(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
+def routes_of(app: Any, prefix: str = "") -> list[str]:
+    """Methods and path of every route, within included routers too, in the order in which they are tried."""
+    found: list[str] = []
+    for route in app.routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            found += routes_of(inner, prefix + route.include_context.prefix)
+        else:
+            found.append(f"{' '.join(sorted(getattr(route, 'methods', None) or ('WS',)))} {prefix}{route.path}")
+    return found
+
+
 def give_time(house: House) -> None:
     """Let the services' own limits of 15 s be as patient as the tests are."""
     clinic = house.clinic
