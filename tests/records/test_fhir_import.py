@@ -217,6 +217,16 @@ def test_a_date_beside_times_takes_the_offset_nearest_in_time(day: str, hours: f
     assert ("PHQ-9", moved, timedelta(hours=hours), 7.0) in shown(record)
 
 
+@pytest.mark.parametrize(("day", "hours"), [(2, 1), (5, 1), (6, 2), (9, 2), (12, 2), (15, 2), (16, 3), (25, 3)])
+def test_of_many_times_the_nearest_counts(day: int, hours: int) -> None:
+    timed = [
+        observation("44261-6", 9, f"2024-03-{at:02d}T12:00:00+{ahead:02d}:00")
+        for at, ahead in ((1, 1), (10, 2), (20, 3))
+    ]
+    record = read(patient(), *timed, observation("44261-6", 7, f"2024-03-{day:02d}")).record
+    assert ("PHQ-9", datetime(2024, 3, day), timedelta(hours=hours), 7.0) in shown(record)
+
+
 def test_a_date_that_becomes_a_reported_midnight_is_one_row_with_it() -> None:
     timed = observation("44261-6", 9, "2024-03-03T00:00:00+01:00", id="timed")
     record = read(patient(), timed, observation("44261-6", 9, "2024-03-03", id="dated")).record
@@ -351,6 +361,12 @@ def test_an_absent_measurement_keeps_its_signals_unit() -> None:
     assert (signals.units, np.isnan(signals.values).all()) == (("/min",), True)
 
 
+def test_a_code_is_looked_for_among_all_codings() -> None:
+    codes = [{"system": SNOMED, "code": "1"}, {"system": LOINC}, {"system": LOINC, "code": "1-8"}]
+    several = observation("44261-6", 12) | {"code": {"coding": [*codes, {"system": LOINC, "code": "44261-6"}]}}
+    assert values(read(patient(), several).record, "PHQ-9") == [12]
+
+
 def test_names_of_our_own_are_read_as_they_were_written() -> None:
     mood = observation("x", 3.5) | {
         "code": {"coding": [{"system": f"{OWN}:symptom", "code": "my%20mood"}], "text": "my mood"}
@@ -443,6 +459,7 @@ def test_a_daily_dose_is_what_a_long_time_holds(unit: str, frequency: int, perio
     ("quantity", "text", "dose"),
     [
         ({"value": 50, "code": "mg"}, "x", 50),
+        ({"value": 0.5, "code": "mg"}, "x", 0.5),
         ({"value": 50, "unit": "MG"}, "x", 50),
         ({"value": 0.3, "unit": "g"}, "x", 300),
         ({"value": 50, "code": "ug", "unit": "mg"}, "x", None),
@@ -481,6 +498,8 @@ MG = {"value": 50, "code": "mg"}
         [{"doseAndRate": [{"doseQuantity": MG}]}],
         [dosage(MG, frequency=None)],
         [dosage(MG, frequency=0)],
+        [dosage(MG, frequency=-1)],
+        [dosage({"value": 1e-320, "code": "mg"}, period=1e10)],
         [dosage(MG, period=None)],
         [dosage(MG, period=0)],
         [dosage(MG, period=-1)],

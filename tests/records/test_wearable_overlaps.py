@@ -194,6 +194,7 @@ def test_who_measures_in_which_hour(rows: list[Row], kept: list[tuple[int, float
 @pytest.mark.parametrize(
     ("sources", "counts", "first"),
     [
+        ([("a", 0), ("b", 0)], {"b": 1}, "b"),
         ([("a", 1), ("b", 0)], {"a": 100}, "b"),
         ([("a", 0), ("b", 0)], {}, "a"),
         ([("a", 0), ("b", 0)], {"a": 1, "b": 2}, "b"),
