@@ -269,6 +269,15 @@ def test_which_times_are_full_dates_that_can_be(when: str, used: bool) -> None:
         }
 
 
+def test_what_has_no_time_is_named() -> None:
+    timeless = read(patient(), observation("44261-6", 9, None), response([1] * 9, PHQ, authored=None))
+    assert timeless.record.symptoms is None
+    assert said(timeless) == [
+        ("error", "required", "Observation has no time; not read", ("Bundle.entry[1].resource.effective",)),
+        ("error", "required", "QuestionnaireResponse has no time; not read", ("Bundle.entry[2].resource.authored",)),
+    ]
+
+
 @pytest.mark.parametrize(
     ("birth", "year"),
     [("1980", 1980), ("1980-12", 1980), ("1980-12-31", 1980), ("1980-00", None), ("1980-12-32", None), ("80", None)],

@@ -183,6 +183,8 @@ def test_a_header_of_numbers_is_data(tmp_path: Path, header: bytes) -> None:
         (b'a,b\n"x",1\n2\n', "row 2 has 1 cell\\(s\\), the header 2: check its separators and quotes"),
         (b"\xef\xbb\xbf\n1\n", "has no header: the first row must name the columns"),
         (b"a,b\n1,2\n3,\xff\n", "row 2 is not UTF-8 text: save the file as 'CSV UTF-8'"),
+        (b"\n\xff", "row 1 is not UTF-8 text: save the file as 'CSV UTF-8'"),
+        (b'"a,b\n1,2\n', "row 0 cannot be read: a quote is opened but not closed"),
     ],
 )
 def test_the_row_of_a_flaw(tmp_path: Path, content: bytes, message: str) -> None:
