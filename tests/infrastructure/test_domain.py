@@ -118,6 +118,13 @@ def test_a_patient_has_no_ground_for_anybody_else() -> None:
     assert ground(asking, Permission.PATIENTS_READ, uuid4(), Ties(HERE, treats=True), NOW) is None
 
 
+def test_a_permission_that_a_role_got_by_mistake_is_no_ground(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PERMISSIONS, Role.RESEARCHER, frozenset({Permission.PATIENTS_READ}))
+    asking = principal(Role.RESEARCHER, HERE)
+    assert asking.may(Permission.PATIENTS_READ)
+    assert ground(asking, Permission.PATIENTS_READ, PATIENT, TIES["treated in an emergency"], NOW) is None
+
+
 def test_grounds_have_the_names_that_the_audit_keeps() -> None:
     assert [str(one) for one in Ground] == ["treatment", "self", "operations", "supervision", "emergency"]
 

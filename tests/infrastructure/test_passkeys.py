@@ -263,6 +263,15 @@ def test_an_account_has_ten_keys_at_most_and_none_twice(clinic: Clinic, ada: Pri
     assert len(clinic.rows(Passkey)) == 10
 
 
+def test_one_challenge_adds_one_key(clinic: Clinic, ada: Principal) -> None:
+    keys = clinic.identity.passkeys
+    options = clinic.run(keys.options_to_add(ada))
+    clinic.run(keys.add(ada, Authenticator(ORIGIN, HOST).create(options), SHELL))
+    with pytest.raises(ValidationError, match="reload"):
+        clinic.run(keys.add(ada, Authenticator(ORIGIN, HOST).create(options), SHELL))
+    assert len(clinic.rows(Passkey)) == 1
+
+
 def test_a_key_of_ones_own_is_forgotten_unless_it_is_the_last(clinic: Clinic, ada: Principal, clock: Clock) -> None:
     keys = clinic.identity.passkeys
     first, second = added(clinic, ada), added(clinic, ada)

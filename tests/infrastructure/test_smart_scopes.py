@@ -78,6 +78,7 @@ def test_scopes_permit_this_and_limit_it_to_these_types(
         ("system/*.rs system/Patient.crs", "system/*.crs", {"system/*.rs", "system/Patient.crs"}),
         ("system/*.rs system/Patient.r", "system/*.crs", {"system/*.rs"}),
         ("system/*.c", "system/Patient.rs", set()),
+        ("system/Patient.rs", "system/Observation.rs", set()),
         ("system/*.r", "system/Patient.rs system/Observation.rs", {"system/Patient.r", "system/Observation.r"}),
         ("patients:read patients:read calculate", "calculate patients:read", {"patients:read", "calculate"}),
     ],
