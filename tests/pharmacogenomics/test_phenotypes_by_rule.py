@@ -96,7 +96,7 @@ def test_activity_is_the_mean_of_two_alleles(gene: str, first: str, second: str,
         ("CYP2D6", 9.0, P.ULTRARAPID), ("CYP2D6", float("inf"), P.ULTRARAPID),
         ("CYP2C9", 0, P.POOR), ("CYP2C9", 0.99, P.POOR), ("CYP2C9", 1, P.INTERMEDIATE),
         ("CYP2C9", 1.99, P.INTERMEDIATE),
-        ("CYP2C9", 2, P.NORMAL), ("CYP2C9", 3, P.NORMAL),
+        ("CYP2C9", 2, P.NORMAL), ("CYP2C9", 3, P.NORMAL), ("CYP2C9", float("inf"), P.NORMAL),
     ],
 )  # fmt: skip
 def test_a_score_on_both_sides_of_its_limit(gene: str, score: float, expected: P) -> None:
