@@ -229,8 +229,11 @@ def test_a_librarys_line_says_which_logger_and_where(lines: io.StringIO) -> None
 
 
 def test_a_stream_that_fails_loses_a_line_and_stops_nobody() -> None:
+    tried: list[str] = []
+
     class Full(io.StringIO):
         def write(self, text: str) -> int:
+            tried.append(text)
             raise OSError(28, text)
 
         def flush(self) -> None:
@@ -239,6 +242,8 @@ def test_a_stream_that_fails_loses_a_line_and_stops_nobody() -> None:
     configure(Settings(log_level="INFO"), Full())
     structlog.get_logger().info(DONE)
     logging.getLogger("x").warning("y")
+    assert "work done" in tried[0]
+    assert "withheld" in tried[-1]
 
 
 def test_a_key_of_16_bytes_is_enough_for_a_pseudonym() -> None:

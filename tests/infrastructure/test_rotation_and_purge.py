@@ -349,7 +349,9 @@ def test_new_keys_are_good_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = CliRunner().invoke(cli.app, ["keys", "generate"]).stdout.splitlines()
     for line in lines:
         monkeypatch.setenv(*line.split("=", 1))
-    Settings(environment="production", key_provider="environment")
+    settings = Settings(environment="production", key_provider="environment")
+    names = ("encryption_key", "index_key", "audit_signing_key", "jwt_secret")
+    assert len({settings.key(name) for name in names}) == 4
 
 
 # --- on SQLite, with a clock that stands still ---
