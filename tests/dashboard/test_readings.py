@@ -272,7 +272,8 @@ def test_everything_of_the_patient_page() -> None:
     assert shown["insights"] is given.insights
     kept = {
         name: shown[name]
-        for name in ("forecasts", "skipped", "reasons", "lookback_days", "genotype", "conditions", "allergies", "series",
+        for name in ("forecasts", "skipped", "reasons", "lookback_days", "genotype", "conditions", "allergies",
+                     "series",
                      "last", "made", "old")
     }  # fmt: skip
     kept["statuses"] = [name for name, _ in shown["statuses"]]

@@ -201,7 +201,8 @@ def test_reports_are_stored_with_their_offset_and_without_gaps() -> None:
 def test_signals_are_stored_as_stretches_at_milliseconds() -> None:
     table = pl.DataFrame(
         {
-            "timestamp": ["1970-01-01T02:00:00+02:00", "1970-01-01T00:00:01.5+00:00", "1970-01-01T00:00:00+00:00", "1970-01-01T01:00:00+00:00"],
+            "timestamp": ["1970-01-01T02:00:00+02:00", "1970-01-01T00:00:01.5+00:00", "1970-01-01T00:00:00+00:00",
+                          "1970-01-01T01:00:00+00:00"],
             "value": [7.0, 8.0, 100.0, None],
             "signal": ["sleep_duration", "sleep_duration", "steps", "heart_rate"],
             "unit": ["h", "h", None, "/min"],

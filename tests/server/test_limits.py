@@ -109,7 +109,8 @@ def deep(levels: int) -> str:
             '{ a(x: ' + "[" * 39 + "]" * 39 + ") }",
             "no query may be longer than 2000 tokens or nested deeper than 8",
         ),
-        ("{ ...f } fragment f on P { a }", "{ ...f } fragment f on P { ...f }", "fragments must not contain themselves"),
+        ("{ ...f } fragment f on P { a }", "{ ...f } fragment f on P { ...f }",
+         "fragments must not contain themselves"),
         ("query A { a }", "query A { a } query B { b }", "there are several operations: name one of them"),
     ],
 )  # fmt: skip
