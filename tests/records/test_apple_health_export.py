@@ -484,6 +484,7 @@ def test_what_else_an_export_holds_is_counted(name: str) -> None:
 
 
 def test_an_export_is_read_in_pieces_and_tells_how_far(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert (apple_health._CHUNK_BYTES, apple_health._BATCH_ROWS) == (1_048_576, 100_000)
     monkeypatch.setattr(apple_health, "_CHUNK_BYTES", 60)
     monkeypatch.setattr(apple_health, "_BATCH_ROWS", 3)
     file = tmp_path / "export.xml"
@@ -499,14 +500,6 @@ def test_an_export_is_read_in_pieces_and_tells_how_far(monkeypatch: pytest.Monke
     ]
     assert seen[-1] == (len(content), len(content))
     assert {batch.file for batch in batches} == {"export.xml"}
-
-
-def test_pieces_are_a_megabyte_and_a_hundred_thousand_rows() -> None:
-    assert (apple_health._CHUNK_BYTES, apple_health._BATCH_ROWS, apple_health._GREATEST_RATIO) == (
-        1_048_576,
-        100_000,
-        300,
-    )
 
 
 @pytest.mark.parametrize(
@@ -538,6 +531,7 @@ def test_the_packing_of_an_archive_may_be_three_hundredfold(tmp_path: Path, monk
     with zipfile.ZipFile(file) as archive:
         info = archive.infolist()[0]
     ratio = info.file_size / info.compress_size
+    assert apple_health._GREATEST_RATIO == 300
     monkeypatch.setattr(apple_health, "_GREATEST_RATIO", ratio)
     assert read_wearables(file).summary.rows_kept == 1
     monkeypatch.setattr(apple_health, "_GREATEST_RATIO", ratio * 0.999)

@@ -295,6 +295,7 @@ def test_a_token_for_the_next_page_is_text(server: Any) -> None:
 
 def test_pages_and_answers_have_limits(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded, connector = server
+    assert (connectors._MOST_PAGES, connectors._LARGEST_ANSWER, connectors._DAYS_A_REQUEST) == (10_000, 67_108_864, 30)
     monkeypatch.setattr(connectors, "_MOST_PAGES", 2)
     recorded.script["sleep"] = [page([], "a"), page([])]
     connector().documents(START, END)
@@ -307,11 +308,6 @@ def test_pages_and_answers_have_limits(server: Any, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(connectors, "_LARGEST_ANSWER", len(body) - 1)
     with pytest.raises(DataProcessingError, match="larger than any real one"):
         connector().documents(START, START)
-
-
-def test_limits_of_the_interface() -> None:
-    assert (connectors._MOST_PAGES, connectors._LARGEST_ANSWER, connectors._DAYS_A_REQUEST) == (10_000, 67_108_864, 30)
-    assert connectors._OURA == "https://api.ouraring.com"
 
 
 @pytest.mark.parametrize(
@@ -373,6 +369,7 @@ def test_defaults_of_the_connector(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == {"attempts": 6, "timeout": None, "wait_initial": 0.5, "wait_max": 120.0, "wait_jitter": 0.5}
     assert connector._client.timeout == httpx.Timeout(30.0)
     assert not connector._client.follow_redirects
+    assert connector._client.base_url == "https://api.ouraring.com"
     assert connector._client.is_closed
     with pytest.raises(ValidationError, match="attempts must be at least 1"):
         OuraConnector(TOKEN, attempts=0)

@@ -313,7 +313,7 @@ def _travelled(frame: pl.DataFrame, zones: dict[int, str]) -> pl.DataFrame:
     zone_of = pl.Series([zones.get(row) for row in range(len(frame))], dtype=pl.String)
     parts = []
     named = pl.when(pl.col("start").is_not_null()).then(zone_of).alias("zone")
-    for (name,), part in frame.with_columns(named).group_by("zone", maintain_order=True):
+    for (name,), part in frame.with_columns(named).group_by("zone"):
         if name is not None:
             try:
                 _, offset = local_from_utc(part["start"].to_numpy(), parse_timezone(str(name)))
