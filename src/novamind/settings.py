@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     transit_url: str | None = Field(default=None, description="KMS with the Transit interface of OpenBao and Vault.")
     transit_token: SecretStr | None = Field(default=None, description="Token for that KMS.")
     transit_key: str = Field(
-        default="novamind", pattern=r"[A-Za-z0-9_-]{1,64}", description="Name of the key within that KMS."
+        default="novamind", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Name of the key within that KMS."
     )
     jwt_secret: SecretStr | None = Field(
         default=None, description="32 random bytes, base64: signs access tokens; needed to serve in production."
@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     )
     public_url: str = Field(
         default="http://127.0.0.1:8000",
-        pattern=r"https?://[^/\s]+",
+        pattern=r"^https?://[^/\s]+$",
         description="Where callers reach the server; the issuer of its tokens.",
     )
     serve_only: tuple[str, ...] = Field(default=(), description="Rooms, as JSON, to serve alone, without patients.")

@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.integrate import quad
+from scipy.ndimage import gaussian_filter1d
+from scipy.stats import binom, norm
 
 from novamind.biometrics import lag_scan
 from novamind.biometrics.decision import lag_interval
 from novamind.biometrics.domain import PersonSeries
-from novamind.biometrics.engine import analyse, tail_probability
+from novamind.biometrics.engine import PersonProfile, analyse, tail_probability
 from novamind.biometrics.features import lag_posterior
 from novamind.biometrics.lag_scan import Scan
-from novamind.biometrics.ornstein_uhlenbeck import fit_regression
+from novamind.biometrics.ornstein_uhlenbeck import draw, fit_regression
 from tests.biometrics.conftest import LAG, person
 
 
@@ -98,3 +100,136 @@ def test_rare_answers_keep_the_stated_rate(answers: int) -> None:
     )
     alarms = int((p < 0.05).sum())
     assert alarms <= binom.ppf(0.999, len(p), 0.05), f"{alarms} of {len(p)}"
+
+
+# -- each part by its formula ------------------------------------------------------------------------------------------
+
+
+def test_near_lags_are_likelier_and_two_thirds_of_the_prior_lie_ahead() -> None:
+    prior = np.exp(lag_scan.log_prior(3, 50))
+    assert prior.sum() == pytest.approx(1)
+    assert prior[:3].sum() == pytest.approx(0.65)
+    assert prior[3].sum() == pytest.approx(0.35)
+    assert prior[0] == pytest.approx(prior[2])
+    assert prior[:, 24] == pytest.approx(prior[:, 0] / 2)  # half after a day
+    assert prior[0, 10] / prior[0, 0] == pytest.approx(24 / 34)
+
+
+@pytest.mark.parametrize(("score", "information"), [(30.0, 100.0), (-5.0, 80.0), (0.0, 9.0), (120.0, 300.0)])
+def test_the_bayes_factor_is_the_integral_over_effects(score: float, information: float) -> None:
+    """Effects normal with SD 0.12 or 0.3, each half, against none; the likelihood is normal."""
+
+    def marginal(size: float) -> float:
+        def density(effect: float) -> float:
+            return float(np.exp(score * effect - information * effect**2 / 2) * norm.pdf(effect, 0, size))
+
+        centre = score / information
+        return float(quad(density, centre - 2, centre + 2, points=[centre, 0.0], limit=400)[0])
+
+    found = lag_scan.log_bayes_factor(Scan(np.array([score]), np.array([information])))
+    assert found[0] == pytest.approx(np.log((marginal(0.12) + marginal(0.3)) / 2), abs=1e-6)
+
+
+def test_evidence_is_the_bayes_factor_averaged_over_the_prior() -> None:
+    rng = np.random.default_rng(8)
+    profile = Scan(20 * rng.standard_normal((3, 4, 12)), rng.uniform(50, 150, (3, 4, 12)))
+    factors = np.exp(lag_scan.log_bayes_factor(profile))
+    expected = np.log((factors * np.exp(lag_scan.log_prior(3, 12))).sum((1, 2)))
+    assert lag_scan.evidence(profile) == pytest.approx(expected)
+    huge = Scan(np.full((1, 4, 2), 1e5), np.full((1, 4, 2), 1e3))
+    assert np.isfinite(lag_scan.evidence(huge)).all()
+
+
+def test_z_is_the_score_in_standard_errors_and_0_without_information() -> None:
+    z = Scan(np.array([6.0, 5.0, -1.0, 1.0]), np.array([4.0, 0.0, 1e-6, 1.1e-6])).z
+    assert z == pytest.approx([3.0, 0.0, 0.0, 1 / np.sqrt(1.1e-6)])
+
+
+def test_convolution_agrees_with_numpy() -> None:
+    rng = np.random.default_rng(9)
+    for n in (40, 64, 127):
+        series, kernel = rng.standard_normal(n), rng.standard_normal(11)
+        assert lag_scan._convolved(series, kernel) == pytest.approx(np.convolve(series, kernel, "same"))
+
+
+def test_smoothed_courses_have_mean_0_and_unit_variance_and_are_smoother_with_each_kernel(
+    analysed: PersonProfile,
+) -> None:
+    smoothed = lag_scan.smoothed_signals(analysed.prepared)
+    assert smoothed.shape == (len(analysed.signals), 3, analysed.person.hours)
+    assert smoothed.mean(-1) == pytest.approx(0, abs=1e-9)
+    assert smoothed.std(-1) == pytest.approx(1)
+    rough = np.abs(np.diff(smoothed, axis=-1)).mean(-1)
+    assert (np.diff(rough, axis=1) < 0).all()
+    course = analysed.prepared.whitening[0].state(np.nan_to_num(analysed.prepared.signals[:, [0]]))[:, 0]
+    assert smoothed[0, 0] == pytest.approx((course - course.mean()) / course.std())
+    wide = gaussian_filter1d(course, 6.0, mode="constant")
+    assert smoothed[0, 2] == pytest.approx((wide - wide.mean()) / wide.std())
+    flat = replace(analysed.prepared, signals=np.zeros_like(analysed.prepared.signals))
+    assert not lag_scan.smoothed_signals(flat).any()
+
+
+def test_regressors_are_the_courses_at_the_reports_less_the_lag(analysed: PersonProfile) -> None:
+    prepared, (symptom, *_) = analysed.prepared, analysed.symptoms
+    hours = analysed.person.hours
+    smoothed = lag_scan.smoothed_signals(prepared)
+    times = np.array([0.25, 17.75, 300.5, hours - 1.25])
+    offset = np.array([0.5, 0.0, 0.25, 0.0, 0.1])
+    columns = lag_scan.regressors(prepared, smoothed, symptom.regression, times, offset, 30)
+    assert columns.shape == (4, 5, 4, 31)
+    hour = np.arange(hours, dtype=float)
+    own = symptom.regression.inertia.covariance(np.arange(-144.0, 145))
+    for b in range(5):
+        fresh = prepared.whitening[b](np.nan_to_num(prepared.signals[:, [b]]))[:, 0]
+        backward = np.convolve(fresh, own, "full")[144 : 144 + hours]
+        for kernel, series in enumerate((*smoothed[b], backward / backward.std())):
+            padded_hour = np.concatenate([[-1.0], hour, [hours]])
+            padded = np.concatenate([[0.0], series, [0.0]])  # nothing beyond the record
+            for lag in (0, 1, 7, 30):
+                at = times - offset[b] + (lag if kernel == 3 else -lag)
+                expected = np.interp(at, padded_hour, padded, left=0.0, right=0.0)
+                assert columns[:, b, kernel, lag] == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_scan_is_generalised_least_squares() -> None:
+    rng = np.random.default_rng(10)
+    times = np.sort(rng.uniform(0, 300, 50))
+    fitted = fit_regression(times, rng.standard_normal(50), np.ones((50, 1)))
+    columns = rng.standard_normal((50, 1, 4, 2))
+    profile, projected = lag_scan.scan(fitted, columns)
+    covariance = fitted.inertia.covariance(times[:, None] - times) + fitted.inertia.noise * np.eye(50)
+    inverse = np.linalg.inv(covariance * fitted.scale**2)
+    weight = inverse - inverse.sum(1, keepdims=True) @ inverse.sum(0, keepdims=True) / inverse.sum()
+    flat = columns.reshape(50, 8)
+    assert projected == pytest.approx(weight @ flat)
+    assert profile.score.ravel() == pytest.approx(flat.T @ weight @ fitted.outcome)
+    assert profile.information.ravel() == pytest.approx(np.diag(flat.T @ weight @ flat))
+    # Held twice is held once, and what is held leaves nothing of itself.
+    once, twice = (lag_scan.given(profile, columns, projected, chosen) for chosen in ([3], [3, 3]))
+    assert twice.score == pytest.approx(once.score, abs=1e-9)
+    assert once.information.ravel()[3] == pytest.approx(0, abs=1e-9)
+    assert (once.information >= 0).all()
+
+
+def test_chance_is_evidence_of_drawn_reports_with_the_same_answers() -> None:
+    """Draw by draw: ranks of a drawn series get the person's answers, and are scanned with a scale of their own."""
+    rng = np.random.default_rng(11)
+    times = np.sort(rng.uniform(0, 300, 40))
+    outcome = np.round(rng.standard_normal(40))
+    fitted = fit_regression(times, outcome, np.column_stack([np.ones(40), np.sin(times)]))
+    columns = rng.standard_normal((40, 2, 4, 3))
+    profile, _ = lag_scan.scan(fitted, columns)
+    found = lag_scan.chance(fitted, columns, profile, times, 6, np.random.default_rng(5))
+    again = np.random.default_rng(5)
+    series = draw(fitted.plausible(6, again), times, again)
+    flat = columns.reshape(40, -1)
+    for i in range(6):
+        answers = np.sort(outcome)[series[:, i].argsort().argsort()]
+        projected = fitted.project(answers[:, None])[:, 0]
+        scale = np.sqrt(answers @ projected / 38)
+        score = (flat.T @ projected / (scale * fitted.scale)).reshape(2, 4, 3)
+        assert found[i] == pytest.approx(lag_scan.evidence(Scan(score, profile.information)), abs=1e-8)
+
+
+def test_constants_of_the_scan() -> None:
+    assert (lag_scan.KERNELS, lag_scan.EFFECTS) == ((0.0, 2.5, 6.0), (0.12, 0.3))

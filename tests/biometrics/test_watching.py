@@ -9,8 +9,10 @@ import pytest
 
 import novamind as nm
 from novamind.biometrics import watching
+from novamind.biometrics.anomalies import change_points, detect_anomalies
+from novamind.biometrics.baselines import daily_levels, personal_baseline
 from novamind.biometrics.domain import PersonSeries, Reliability
-from tests.biometrics.conftest import MONDAY, frames, person
+from tests.biometrics.conftest import MONDAY, frames, person, rich
 
 LAG = 30
 BEGIN, END = 24 * 70, 24 * 76
@@ -114,3 +116,42 @@ def test_a_value_a_day_counts_once() -> None:
     deviation = watching.deviations(series)
     assert watching.anomalies(series, deviation) == {"sleep_duration": ()}
     assert watching.lasting_changes(series) == {"sleep_duration": ()}
+
+
+@pytest.mark.parametrize(
+    ("start", "hour"), [("2024-01-01T00", 0), ("2024-01-03T05", 53), ("2024-01-07T23", 167), ("1969-12-29T01", 1)]
+)
+def test_the_first_hour_counts_from_monday(start: str, hour: int) -> None:
+    assert watching._first_hour(replace(person(days=2), start=np.datetime64(start, "h"))) == hour
+
+
+def test_each_signal_is_watched_against_its_own_baseline() -> None:
+    series = rich(4, days=60)
+    flat = replace(series, hourly=np.where(np.arange(5) == 4, 36.5, series.hourly))
+    deviation = watching.deviations(flat)
+    assert list(deviation) == ["hrv", "heart_rate", "steps", "sleep_duration"]  # what never varies is left out
+    for b, name in enumerate(deviation):
+        expected = personal_baseline(series.hourly[:, b], 53).deviation
+        np.testing.assert_array_equal(deviation[name], expected)
+    found = watching.anomalies(flat, deviation, seed=3)
+    assert series.measured is not None
+    own = np.stack([np.where(series.measured[:, b], each, np.nan) for b, each in enumerate(deviation.values())])
+    assert tuple(found.values()) == detect_anomalies(own, 53, seed=3)
+    assert list(found) == list(deviation)
+    assert watching.anomalies(flat, {}) == {}
+    some = {"steps": deviation["steps"]}
+    assert watching.anomalies(flat, some)["steps"] == detect_anomalies(own[[2]], 53, seed=0)[0]
+
+
+def test_lasting_changes_are_those_of_daily_levels_of_samples() -> None:
+    series = rich(4, days=60)
+    hourly = series.hourly.copy()
+    hourly[24 * 30 :, 1] += 40
+    moved = replace(series, hourly=hourly)
+    found = watching.lasting_changes(moved)
+    assert list(found) == list(series.signals)
+    assert [point.day for point in found["heart_rate"]][-1] == 30
+    assert series.measured is not None
+    for b, name in enumerate(series.signals):
+        own = np.where(series.measured[:, b], hourly[:, b], np.nan)
+        assert found[name] == change_points(daily_levels(own, 53))

@@ -16,7 +16,8 @@ import uvicorn
 from novamind.server.app import create_app
 from novamind.server.demo import seed
 from novamind.settings import Settings
-from tests.server.world import BASE, CHEAP, World
+from tests.patience import patient
+from tests.server.world import BASE, CHEAP, World, give_time
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 
@@ -27,7 +28,7 @@ class Person:
     def __init__(self, world: World, name: str | None = None) -> None:
         self.world = world
         transport = httpx.ASGITransport(world.apps[0], raise_app_exceptions=False)
-        self.client = httpx.AsyncClient(transport=transport, base_url=BASE, headers=HTML)
+        self.client = httpx.AsyncClient(transport=transport, base_url=BASE, headers=HTML, timeout=patient(5))
         self.landed = self.log_in(name) if name else None
 
     def log_in(self, name: str, to: str = "") -> httpx.Response:
@@ -82,7 +83,7 @@ class Live:
     loop: asyncio.AbstractEventLoop
 
     def run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(patient(30))
 
 
 @pytest.fixture(scope="session")
@@ -108,16 +109,17 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         serving = asyncio.create_task(server.serve(sockets=[held]))
         while not server.started:
             await asyncio.sleep(0.05)
+        give_time(app.state.house)
         logins.extend(await seed(app.state.house))
         ready.set()
         await serving
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert ready.wait(60)
+    assert ready.wait(patient(60))
     yield Live(address, {login.name: login.password for login in logins}, app, loops[0])
     server.should_exit = True
-    thread.join(20)
+    thread.join(patient(20))
     held.close()
 
 

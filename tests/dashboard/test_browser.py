@@ -13,6 +13,7 @@ from novamind.infrastructure.patient_store import Identity
 from novamind.records import MedicationCourse, read_fhir
 from tests.dashboard.conftest import Live
 from tests.dashboard.test_pages import ABOUT_ONE, IMAGE, SCRIPT, table
+from tests.patience import patient
 
 _RUN = "window.pwned=1"
 _HANDLERS = ("onerror", "onload", "onfocus autofocus", "onmouseover", "ontoggle open", "onanimationstart", "onbegin")
@@ -58,7 +59,7 @@ class Walk:
         self.live, self.wrong = live, []
         self.context = chromium.new_context(**{"viewport": DESKTOP} | options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(1000 * patient(30))
         self.page.on("console", lambda said: said.type in ("error", "warning") and self.wrong.append(said.text))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("dialog", lambda dialog: (self.wrong.append("a dialog"), dialog.dismiss()))
@@ -304,6 +305,7 @@ def test_d13_what_somebody_wrote_does_not_run(walk: Any, live: Live) -> None:
 @pytest.mark.weak("a page escapes nothing", "D13")
 def test_d13_the_browser_would_run_what_is_not_escaped(chromium: Any) -> None:
     page = chromium.new_page()
+    page.set_default_timeout(1000 * patient(30))
     page.set_content("".join(f"<p>{one}</p>" for one in PAYLOADS))
     page.wait_for_function("window.pwned === 1")
     page.close()

@@ -18,6 +18,7 @@ from novamind.infrastructure.database import Database
 from novamind.infrastructure.keys import KeyFile
 from novamind.infrastructure.patient_store import Kind
 from novamind.settings import Settings
+from tests.patience import patient
 
 SHELL = Access(actor="shell", role="admin", purpose="test", correlation_id="1")
 _forks = multiprocessing.get_context("forkserver")
@@ -41,6 +42,7 @@ class Other:
 
     def says(self) -> Any:
         """The next thing that it says."""
+        assert self._hears.poll(patient(60)), "the other process says nothing"
         return self._hears.recv()
 
     def kill(self) -> Iterator[Any]:

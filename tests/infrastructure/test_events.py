@@ -15,6 +15,7 @@ from novamind.infrastructure.bootstrap import Foundation
 from novamind.infrastructure.events import ATTEMPTS, Event, InProcessBus, Outbox, record_event
 from novamind.infrastructure.patient_store import Identity, Kind
 from novamind.infrastructure.tables import OutboxEvent
+from tests.infrastructure.clinic import Clinic, Clock
 from tests.infrastructure.conftest import CLINICIAN, Run
 
 
@@ -190,3 +191,98 @@ def test_f03_one_event_has_one_effect_however_often_and_in_which_order_it_comes(
         assert sorted(calls.values()) == [1] * 6 + [2] * 4
 
     run(work)
+
+
+# --- with a clock that stands still ---
+
+
+def waiting(clinic: Clinic, *kinds: str) -> None:
+    async def work() -> None:
+        async with clinic.foundation.database.transaction() as session:
+            for kind in kinds:
+                await record_event(session, kind, None, [])
+
+    clinic.run(work())
+
+
+def test_an_event_is_what_was_written(clinic: Clinic, clock: Clock) -> None:
+    patient_id, ids, heard = uuid4(), [uuid4(), uuid4()], list[tuple[str, Event]]()
+    bus = InProcessBus()
+
+    def hearing(name: str) -> events.Handler:
+        async def hear(event: Event) -> None:
+            heard.append((name, event))
+
+        return hear
+
+    for name, kind in (("first", "note.added"), ("other", "note"), ("second", "note.added")):
+        bus.subscribe(kind, hearing(name))
+
+    async def write() -> None:
+        async with clinic.foundation.database.transaction() as session:
+            await record_event(session, "note.added", patient_id, ids)
+
+    clinic.run(write())
+    (row,) = clinic.rows(OutboxEvent)
+    assert (row.attempts, row.claimed_until, row.record_ids) == (0, None, [str(one) for one in ids])
+    begun = clock.at
+    clock.move(100)
+    assert clinic.run(Outbox(clinic.foundation.database, bus).dispatch()) == 1
+    event = Event(row.event_id, "note.added", patient_id, tuple(ids), begun)
+    assert heard == [("first", event), ("second", event)]
+    assert clinic.rows(OutboxEvent) == []
+
+
+def test_tries_are_a_minute_4_16_and_64_apart_and_there_are_five(
+    clinic: Clinic, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[tuple[str, list[str]]] = []
+
+    class Log:
+        def error(self, text: str, **fields: object) -> None:
+            lines.append((text, sorted(fields)))
+
+    class Gone:
+        async def publish(self, event: Event) -> None:
+            raise ConnectionError(event.kind)
+
+    monkeypatch.setattr(events, "log", Log())
+    outbox = Outbox(clinic.foundation.database, Gone())
+    waiting(clinic, "x")
+    begun = clock.at
+    for attempt, minutes in enumerate((0, 1, 5, 21, 85), start=1):
+        clock.at = begun + timedelta(minutes=minutes)
+        if minutes:  # at the very end of the pause it is not tried yet
+            clinic.run(outbox.dispatch())
+            assert clinic.rows(OutboxEvent)[0].attempts == attempt - 1
+        clock.move(microseconds=1)
+        assert clinic.run(outbox.failed()) == 0
+        assert clinic.run(outbox.dispatch()) == 0
+        (row,) = clinic.rows(OutboxEvent)
+        assert row.attempts == attempt
+        assert row.claimed_until == clock.at + timedelta(seconds=60 * 4 ** (attempt - 1))
+        begun += timedelta(microseconds=1)
+    assert clinic.run(outbox.failed()) == 1
+    clock.move(days=10)
+    clinic.run(outbox.dispatch())
+    again = "an event could not be handled"
+    last = "an event could not be handled for the last time; it stays in the outbox"
+    assert lines == [(again, ["correlation_id", "exc_info"])] * 4 + [(last, ["correlation_id", "exc_info"])]
+
+
+def test_a_hundred_are_handed_out_at_once_the_oldest_first(clinic: Clinic, clock: Clock) -> None:
+    heard = list[str]()
+    bus = InProcessBus()
+
+    async def hear(event: Event) -> None:
+        heard.append(event.kind)
+
+    kinds = [f"k{n}" for n in range(102)]
+    for kind in kinds:
+        bus.subscribe(kind, hear)
+    waiting(clinic, *kinds)
+    outbox = Outbox(clinic.foundation.database, bus)
+    assert [clinic.run(outbox.dispatch()) for _ in range(3)] == [100, 2, 0]
+    assert heard == kinds
+    assert events._HANDLING_SECONDS == 10.0
+    del clock

@@ -142,3 +142,111 @@ def test_patient_hash_matches_rfc_4231() -> None:
 def test_patient_hash_refuses_a_weak_key() -> None:
     with pytest.raises(ValidationError, match="at least 16 bytes"):
         patient_hash("P-1", b"short")
+
+
+HEX = "0123456789abcdef"
+FORMS: dict[str, tuple[list[object], list[object]]] = {
+    "correlation_id": (["a" * 8, "A-F-0-9-a" * 7, "f" * 64], ["a" * 7, "a" * 65, "g" * 8, "a" * 8 + "\n", 12345678]),
+    "request_id": (["a" * 8, "f" * 64], ["a" * 7, "a" * 65, "request-1"]),
+    "patient_id_hash": ([HEX * 4], [HEX * 4 + "0", (HEX * 4)[:-1], (HEX * 4).upper()]),
+    "duration_ms": ([0, -1, 1.5], [True, "1", float("inf"), float("nan"), None]),
+    "status": ([200], [False, "200"]),
+    "method": (["GET", "OPTIONS", "other"], ["GE", "OPTIONSX", "get", "others"]),
+    "route": (
+        ["none", "/", "/api/v1/patients/{patient_id}/fhir-x.y", "/" + "a" * 100],
+        ["", "api", "/A", "/" + "a" * 101, "/a b", "nones"],
+    ),
+    "count": ([3], ["3"]),
+    "horizon": ([14], ["14"]),
+    "seed": ([7], ["7"]),
+    "model_version": (
+        ["symptoms-compact-12345678", "a--0123abcd"],
+        ["a-0123abc", "A-12345678", "symptoms-1234567g", "1-12345678", "x-12345678\n"],
+    ),
+}
+
+
+@pytest.mark.parametrize("field", FORMS)
+def test_a_field_has_this_form_and_no_other(field: str) -> None:
+    assert list(FIELDS) == list(FORMS)
+    good, bad = FORMS[field]
+    assert [value for value in good if not FIELDS[field](value)] == []
+    assert [value for value in bad if FIELDS[field](value)] == []
+
+
+def test_a_line_counts_what_it_withholds_and_is_silent_where_it_withholds_nothing(lines: io.StringIO) -> None:
+    log = structlog.get_logger()
+    log.warning(DONE, count=1, level_of_pain=7)
+    log.warning(DONE, count=1)
+    first, second = (json.loads(line) for line in lines.getvalue().splitlines())
+    assert list(first) == ["timestamp", "level", "service", "message", "count", "fields_withheld"]
+    assert (first["level"], first["count"], first["fields_withheld"]) == ("warning", 1, 1)
+    assert "fields_withheld" not in second
+    assert len(first["timestamp"]) == len("2026-03-29T00:30:00.123+00:00")
+
+
+@pytest.mark.parametrize("given", ["true", "error", "tuple", "none"])
+def test_an_error_is_told_however_it_is_handed_over(lines: io.StringIO, given: str) -> None:
+    try:
+        raise KeyError(CANARY)
+    except KeyError as error:
+        exc_info = {"true": True, "error": error, "tuple": (KeyError, error, error.__traceback__), "none": None}[given]
+        structlog.get_logger().error(DONE, exc_info=exc_info)
+    line = only(lines)
+    if given == "none":
+        assert "error_type" not in line
+        return
+    assert line["error_type"] == "KeyError"
+    assert "caused_by" not in line
+    (place,) = line["error_at"]  # type: ignore[misc]
+    name, _, number = str(place).rpartition(":")
+    assert name == f"{__name__}.test_an_error_is_told_however_it_is_handed_over"
+    assert int(number) > 0
+
+
+def test_an_error_that_came_while_another_was_handled_names_that_one(lines: io.StringIO) -> None:
+    try:
+        try:
+            raise KeyError(CANARY)
+        except KeyError:
+            raise ValueError(CANARY)  # noqa: B904
+    except ValueError as error:
+        structlog.get_logger().error(DONE, exc_info=error)
+    assert (only(lines)["error_type"], only(lines)["caused_by"]) == ("ValueError", "KeyError")
+
+
+def test_a_librarys_line_says_which_logger_and_where(lines: io.StringIO) -> None:
+    configure(Settings(log_level="INFO"), lines)
+    logging.getLogger("some.library").info("x")
+    logging.getLogger("some.library").debug("x")
+    line = only(lines)
+    place = str(line.pop("at"))
+    assert place.startswith("some.library:")
+    assert place.partition(":")[2].isdigit()
+    assert str(line.pop("timestamp")).endswith("+00:00")
+    assert line == {"level": "info", "service": "novamind", "message": "withheld"}
+    assert len(logging.getLogger().handlers) == 1
+
+
+def test_a_stream_that_fails_loses_a_line_and_stops_nobody() -> None:
+    tried: list[str] = []
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            tried.append(text)
+            raise OSError(28, text)
+
+        def flush(self) -> None:
+            raise OSError(28, "full")
+
+    configure(Settings(log_level="INFO"), Full())
+    structlog.get_logger().info(DONE)
+    logging.getLogger("x").warning("y")
+    assert "work done" in tried[0]
+    assert "withheld" in tried[-1]
+
+
+def test_a_key_of_16_bytes_is_enough_for_a_pseudonym() -> None:
+    assert len(patient_hash("P-1", b"k" * 16)) == 64
+    with pytest.raises(ValidationError, match="at least 16 bytes"):
+        patient_hash("P-1", b"k" * 15)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from novamind.errors import ModelInferenceError, NotFoundError, ValidationError
-from novamind.infrastructure.model_store import MANIFEST, SIGNATURE, ModelStore, public_key
+from novamind.errors import ModelInferenceError, NotFoundError, ServiceUnavailableError, ValidationError
+from novamind.infrastructure.model_store import MANIFEST, SIGNATURE, ModelStore, _complaint, public_key
 from tests.weak import must_fail
 
 KEY = Ed25519PrivateKey.generate()
@@ -154,3 +154,126 @@ def test_the_public_key_is_one() -> None:
     for wrong in ("", "dev", text[:-8]):
         with pytest.raises(ValidationError, match="NOVAMIND_MODEL_PUBLIC_KEY"):
             public_key(wrong)
+
+
+def test_what_is_stored_is_signed_and_the_manifest_comes_last(model: Path, tmp_path: Path) -> None:
+    import hashlib
+
+    import obstore
+
+    order: list[str] = []
+    put = obstore.put
+
+    def noted(store: object, path: str, *arguments: object, **options: object) -> object:
+        order.append(f"{path} {options.get('mode', '')}".strip())
+        return put(store, path, *arguments, **options)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(obstore, "put", noted)
+        (model / MANIFEST).write_text("old")
+        (model / SIGNATURE).write_text("old")
+        ModelStore(str(tmp_path / "deep" / "store"), KEY.public_key()).publish(model, "symptoms", "1.0", KEY)
+    at = "symptoms/1.0"
+    assert order == [f"{at}/{SIGNATURE} create", f"{at}/stack.json", f"{at}/trees.ubj", f"{at}/{MANIFEST}"]
+    place = tmp_path / "deep" / "store" / "symptoms" / "1.0"
+    stated = (place / MANIFEST).read_bytes()
+    KEY.public_key().verify(base64.b64decode((place / SIGNATURE).read_bytes()), stated)
+    files = {name: hashlib.sha256((model / name).read_bytes()).hexdigest() for name in ("stack.json", "trees.ubj")}
+    assert json.loads(stated) == {"files": files, "name": "symptoms", "version": "1.0"}
+    assert stated == json.dumps(json.loads(stated), indent=1, sort_keys=True).encode()
+    assert (MANIFEST, SIGNATURE) == ("signed-manifest.json", "signed-manifest.sig")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        *((f"a{suffix}", b"1", "") for suffix in (".onnx", ".ubj", ".json", ".safetensors", ".csv", ".parquet")),
+        *((f"a{suffix}", b"1", "is of a form that may run code") for suffix in (".pkl", ".pt", ".py", ".ONNX", "")),
+        *((f"a{n}.onnx", bytes((0x80, n)), "is a pickle or an archive") for n in (2, 3, 4, 5)),
+        *((f"a{n}.onnx", bytes((0x80, n)), "") for n in (1, 6)),
+        ("a.onnx", b"x\x80\x04", ""),
+        ("a" * 95 + ".onnx", b"1", ""),
+        ("a" * 96 + ".onnx", b"1", "is not a plain file"),
+        (".onnx", b"1", "is not a plain file"),
+        ("-a.onnx", b"1", "is not a plain file"),
+        ("a b.onnx", b"1", "is not a plain file"),
+    ],
+)
+def test_a_file_is_taken_or_refused_for_this_reason(tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert complaint in _complaint(path)
+    assert bool(_complaint(path)) is bool(complaint)
+
+
+def test_links_folders_and_archives_are_no_plain_files(tmp_path: Path) -> None:
+    import zipfile
+
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "plain.onnx").write_bytes(b"1")
+    (tmp_path / "link.onnx").symlink_to(tmp_path / "plain.onnx")
+    with zipfile.ZipFile(tmp_path / "zip.onnx", "w") as archive:
+        archive.writestr("x", "y")
+    assert _complaint(tmp_path / "folder.onnx") == "'folder.onnx' is not a plain file"
+    assert _complaint(tmp_path / "link.onnx") == "'link.onnx' is not a plain file"
+    assert _complaint(tmp_path / "zip.onnx") == "zip.onnx is a pickle or an archive under another name"
+    assert _complaint(tmp_path / "plain.onnx") == ""
+    allowed = ".csv, .json, .onnx, .parquet, .safetensors, .ubj"
+    (tmp_path / "a.py").write_bytes(b"")
+    assert _complaint(tmp_path / "a.py") == f"a.py is of a form that may run code; allowed are {allowed}"
+
+
+@pytest.mark.parametrize(("name", "good"), [("a", True), ("a" * 100, True), ("a" * 101, False), (".a", False)])
+def test_a_models_name_and_version_have_up_to_100_plain_characters(
+    stored: tuple[ModelStore, Path], tmp_path: Path, name: str, good: bool
+) -> None:
+    store, _ = stored
+    for what in ((name, "1.0"), ("symptoms", name)):
+        with pytest.raises(NotFoundError if good else ValidationError):
+            store.fetch(*what, tmp_path / "into")
+
+
+def test_each_refusal_of_a_model_is_told_apart(stored: tuple[ModelStore, Path], tmp_path: Path) -> None:
+    store, place = stored
+
+    def refused(text: str) -> None:
+        with pytest.raises(ModelInferenceError, match=text):
+            store.fetch("symptoms", "1.0", tmp_path / "into")
+
+    good = json.loads((place / MANIFEST).read_text())
+    resigned(place, KEY, name="other")
+    refused("another model in this one's place")
+    resigned(place, KEY, version="1.1", name="symptoms")
+    refused("another model in this one's place")
+    resigned(place, KEY, **good | {"files": {"a/b.json": "0"}})
+    refused("a file whose name is not plain")
+    resigned(place, KEY, **good | {"files": good["files"] | {"stack.json": "0" * 64}})
+    refused("stack.json is not the file that the manifest describes")
+    assert list((tmp_path / "into").iterdir()) == []
+    other_key(place)
+    refused("not signed with the configured key; publish it again")
+    resigned(place, KEY, **good)
+    assert store.fetch("symptoms", "1.0", tmp_path / "into") == tmp_path / "into"
+    (place / "trees.ubj").unlink()
+    with pytest.raises(NotFoundError, match="no such model, or not all of its files"):
+        store.fetch("symptoms", "1.0", tmp_path / "into")
+
+
+def test_a_store_that_does_not_answer_is_told(stored: tuple[ModelStore, Path], tmp_path: Path) -> None:
+    import obstore
+    from obstore.exceptions import GenericError
+
+    def away(*_: object, **__: object) -> None:
+        raise GenericError("away")
+
+    store, place = stored
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("get", "put"):
+            patched.setattr(obstore, name, away)
+        for work in (
+            lambda: store.fetch("symptoms", "1.0", tmp_path / "into"),
+            lambda: store.publish(tmp_path / "model", "symptoms", "1.1", KEY),
+        ):
+            with pytest.raises(ServiceUnavailableError, match="does not answer; check NOVAMIND_MODEL_STORAGE_URL"):
+                work()
+    assert place.exists()

@@ -3,7 +3,11 @@
 import asyncio
 import base64
 import json
+import zlib
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -13,10 +17,20 @@ import sqlalchemy as sa
 from novamind.errors import NotFoundError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure.audit import Access
 from novamind.infrastructure.bootstrap import Foundation
-from novamind.infrastructure.patient_store import Identity, Kind, Samples
-from novamind.infrastructure.tables import IdempotencyKey, OutboxEvent, Record
-from novamind.infrastructure.vault import PatientCipher, TamperedError
+from novamind.infrastructure.patient_store import (
+    RESULTS,
+    Identity,
+    Kind,
+    Samples,
+    StoredRecord,
+    _pack,
+    _unpack,
+    place,
+)
+from novamind.infrastructure.tables import IdempotencyKey, OutboxEvent, Patient, Record, Relationship
+from novamind.infrastructure.vault import PatientCipher, Place, TamperedError
 from novamind.settings import Settings
+from tests.infrastructure.clinic import Clinic, Clock
 from tests.infrastructure.conftest import CLINICIAN, Run
 from tests.weak import must_fail
 
@@ -309,3 +323,290 @@ def test_ids_of_nobody_are_refused(run: Run[None]) -> None:
             await here.store.register(uuid4(), Identity({}, {}), CLINICIAN)
 
     run(work)
+
+
+# --- on SQLite, with a clock that stands still ---
+
+
+def appended(clinic: Clinic, who: UUID, kind: Kind, *contents: Any, **more: Any) -> list[UUID]:
+    return list(clinic.run(clinic.foundation.store.append(who, kind, contents, CLINICIAN, **more)))
+
+
+def found(clinic: Clinic, who: UUID, kind: Kind, newest: int | None = None) -> list[StoredRecord]:
+    return list(clinic.run(clinic.foundation.store.read(who, kind, CLINICIAN, newest=newest)))
+
+
+@pytest.fixture
+def mine(clinic: Clinic, clock: Clock) -> UUID:
+    del clock
+    return clinic.patient(clinic.organisation(), mrn="1")
+
+
+def test_kinds_have_the_names_that_are_stored() -> None:
+    assert [str(kind) for kind in Kind] == [
+        "identity",
+        "symptom_report",
+        "biometric_samples",
+        "genotype",
+        "medication",
+        "condition",
+        "note",
+        "forecast",
+        "insight",
+    ]
+    assert {Kind.FORECAST, Kind.INSIGHT} == RESULTS
+
+
+def test_records_come_in_the_order_of_their_storage_and_the_newest_alone(
+    clinic: Clinic, clock: Clock, mine: UUID
+) -> None:
+    ids = []
+    for n in range(4):
+        clock.move(10)
+        ids += appended(clinic, mine, Kind.NOTE, {"n": n})
+    stored = found(clinic, mine, Kind.NOTE)
+    assert [(one.record_id, one.version, one.kind) for one in stored] == [(one, 1, Kind.NOTE) for one in ids]
+    assert [one.recorded_at for one in stored] == [clock.at - timedelta(seconds=10 * (3 - n)) for n in range(4)]
+    assert [one.content["n"] for one in found(clinic, mine, Kind.NOTE, 3)] == [1, 2, 3]  # type: ignore[index]
+    assert clinic.last() == [("read", "note", "success", 3)]
+    assert found(clinic, mine, Kind.CONDITION) == []
+    assert clinic.last() == [("read", "condition", "success", 0)]
+    same = appended(clinic, mine, Kind.CONDITION, *({"n": n} for n in range(5)))
+    assert [one.record_id for one in found(clinic, mine, Kind.CONDITION)] == sorted(same, reverse=True)
+    assert [one.record_id for one in found(clinic, mine, Kind.CONDITION, 2)] == sorted(same)[1::-1]
+
+
+def test_a_change_is_told_with_twenty_of_its_records(clinic: Clinic, mine: UUID) -> None:
+    ids = appended(clinic, mine, Kind.NOTE, *({"n": n} for n in range(25)))
+    told = clinic.entries()[-1]
+    assert (told["action"], told["what"], told["outcome"], told["count"]) == ("write", "note", "success", 25)
+    assert told["references"] == [str(one) for one in ids[:20]]
+    (event,) = clinic.rows(OutboxEvent)
+    assert (event.kind, event.patient_id, event.record_ids) == ("note.added", mine, [str(one) for one in ids])
+    before = len(clinic.entries())
+    assert appended(clinic, mine, Kind.NOTE) == []
+    assert len(clinic.entries()) == before
+
+
+def test_several_patients_are_read_at_once_each_for_themselves(clinic: Clinic, mine: UUID) -> None:
+    other, nobody = clinic.patient(clinic.organisation("Other")), uuid4()
+    appended(clinic, mine, Kind.NOTE, {"n": 1})
+    (altered,) = appended(clinic, other, Kind.NOTE, {"n": 2})
+    clinic.execute(sa.update(Record).where(Record.record_id == altered).values(payload=b"x"))
+    store = clinic.foundation.store
+    by = Access(actor="b", role="clinician", purpose="treatment", correlation_id="r-2")
+    answers = clinic.run(store.read_each({mine: CLINICIAN, other: CLINICIAN, nobody: by}, Kind.NOTE))
+    assert [one.content for one in answers[mine]] == [{"n": 1}]
+    assert isinstance(answers[other], TamperedError)
+    assert isinstance(answers[nobody], NotFoundError)
+    told = {one["patient"]: (one["outcome"], one["count"], one["actor"]) for one in clinic.entries()[-3:]}
+    pseudonym = clinic.foundation.audit.pseudonym
+    assert told == {
+        pseudonym(mine): ("success", 1, "clinician-1"),
+        pseudonym(other): ("tampered", 0, "clinician-1"),
+        pseudonym(nobody): ("not_found", 0, "b"),
+    }
+    assert clinic.run(store.read_each({}, Kind.NOTE)) == {}
+
+
+def test_an_amendment_supersedes_one_version_and_tells(clinic: Clinic, clock: Clock, mine: UUID) -> None:
+    store = clinic.foundation.store
+    appended(clinic, mine, Kind.MEDICATION, {"mg": 50})
+    (first,) = found(clinic, mine, Kind.MEDICATION)
+    clock.move(60)
+    clinic.run(store.amend(mine, first, {"mg": 75}, CLINICIAN))
+    assert clinic.last() == [("amended", "medication", "success", 1)]
+    assert clinic.entries()[-1]["references"] == [str(first.record_id)]
+    versions = {
+        row.version: (row.recorded_at, row.superseded_at) for row in clinic.rows(Record) if row.kind == "medication"
+    }
+    assert versions == {1: (first.recorded_at, clock.at), 2: (clock.at, None)}
+    assert clinic.run(store.revision(mine)) == 2
+    (second,) = found(clinic, mine, Kind.MEDICATION)
+    for who, record in ((mine, first), (uuid4(), second), (mine, replace(second, record_id=uuid4()))):
+        with pytest.raises((ValidationError, NotFoundError)):
+            clinic.run(store.amend(who, record, {"mg": 1}, CLINICIAN))
+    other = clinic.patient(clinic.organisation("Other"))
+    with pytest.raises(ValidationError, match="changed by somebody else; read it again"):
+        clinic.run(store.amend(other, second, None, CLINICIAN))
+    clinic.run(store.amend(mine, second, None, CLINICIAN))
+    assert clinic.last() == [("withdrawn", "medication", "success", 1)]
+    assert [row.kind for row in clinic.rows(OutboxEvent)] == [
+        "medication.added",
+        "medication.amended",
+        "medication.withdrawn",
+    ]
+    with pytest.raises(ValidationError, match="Samples"):
+        clinic.run(store.amend(mine, second, Samples("x", "y", np.arange(1), np.ones(1)), CLINICIAN))
+
+
+def test_samples_are_columns_of_one_length_and_finite() -> None:
+    good = Samples("x", "y", np.arange(2), np.ones(2))
+    assert good.unit == "y"
+    for times, values in ((np.arange(2), np.ones(3)), (np.zeros((1, 2)), np.zeros((1, 2)))):
+        with pytest.raises(ValidationError, match="two columns of one length"):
+            Samples("x", "y", times, values)  # type: ignore[arg-type]
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(ValidationError, match="finite numbers"):
+            Samples("x", "y", np.arange(2), np.array([1.0, wrong]))
+
+
+def test_a_record_is_packed_as_a_length_json_and_columns() -> None:
+    plain = b'{"a": "\\u00fc", "b": 1}'
+    assert _pack({"b": 1, "a": "ü"}) == len(plain).to_bytes(4, "big") + plain
+    samples = Samples("hr", "1/min", np.array([5, 9, 7], dtype=np.int64), np.array([1.5, 2.5, 3.5]))
+    packed = _pack(samples)
+    text = b'{"count": 3, "signal": "hr", "unit": "1/min"}'
+    assert packed[: 4 + len(text)] == len(text).to_bytes(4, "big") + text
+    columns = zlib.decompress(packed[4 + len(text) :])
+    assert np.frombuffer(columns[:24], "<i8").tolist() == [5, 4, -2]
+    assert np.frombuffer(columns[24:], "<f8").tolist() == [1.5, 2.5, 3.5]
+    back = _unpack(packed)
+    assert isinstance(back, Samples)
+    assert (back.signal, back.unit, back.timestamps.tolist()) == ("hr", "1/min", [5, 9, 7])
+    assert _unpack(_pack({"b": 1})) == {"b": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "complaint"),
+    [
+        (Kind.FORECAST, {"model_version": ""}, "with its model_version"),
+        (Kind.INSIGHT, {}, "with its model_version"),
+        (Kind.NOTE, {"n": float("inf")}, "must be JSON"),
+        (Kind.NOTE, {1.5: object()}, "must be JSON"),
+        (Kind.NOTE, Samples("x", "y", np.arange(1), np.ones(1)), "stored as Samples"),
+        (Kind.BIOMETRIC_SAMPLES, {}, "stored as Samples"),
+    ],
+)
+def test_what_does_not_fit_its_kind_is_refused(
+    clinic: Clinic, mine: UUID, kind: Kind, content: Any, complaint: str
+) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        appended(clinic, mine, kind, content)
+
+
+def test_a_request_is_the_same_for_its_actor_patient_kind_and_content(clinic: Clinic, mine: UUID) -> None:
+    other = clinic.patient(clinic.organisation("Other"))
+    first = appended(clinic, mine, Kind.NOTE, {"n": 1}, {"n": 2}, idempotency_key="k")
+    assert appended(clinic, mine, Kind.NOTE, {"n": 1}, {"n": 2}, idempotency_key="k") == first
+    used = "this idempotency key was used for another request; take a new one"
+    for who, kind, contents in (
+        (other, Kind.NOTE, [{"n": 1}, {"n": 2}]),
+        (mine, Kind.CONDITION, [{"n": 1}, {"n": 2}]),
+        (mine, Kind.NOTE, [{"n": 2}, {"n": 1}]),
+        (mine, Kind.NOTE, [{"n": 1}]),
+    ):
+        with pytest.raises(ValidationError, match=used):
+            appended(clinic, who, kind, *contents, idempotency_key="k")
+    assert len(found(clinic, mine, Kind.NOTE)) == 2
+    assert found(clinic, mine, Kind.CONDITION) == found(clinic, other, Kind.NOTE) == []
+    assert appended(clinic, mine, Kind.NOTE, {"n": 1}, {"n": 2}, idempotency_key="other") != first
+    assert appended(clinic, mine, Kind.NOTE, {"n": 1}, {"n": 2}) != first
+    assert clinic.run(clinic.foundation.store.revision(mine)) == 3
+    row = next(row for row in clinic.rows(IdempotencyKey) if row.answer == [str(one) for one in first])
+    assert row.digest == clinic.foundation.index.keyed("idempotency", "clinician-1", "k")
+
+
+def test_of_those_who_come_together_each_gets_their_own_answer(clinic: Clinic, mine: UUID) -> None:
+    other, nobody, store = clinic.patient(clinic.organisation("Other")), uuid4(), clinic.foundation.store
+    appended(clinic, mine, Kind.NOTE, {"n": 0}, idempotency_key="old")
+
+    async def additions() -> list[Any]:
+        made = []
+        for who, contents, key in (
+            (mine, [{"n": 1}], "same"),
+            (other, [{"n": 2}, {"n": 3}], None),
+            (mine, [{"n": 1}], "same"),
+            (mine, [{"n": 4}], "same"),
+            (mine, [{"n": 0}], "old"),
+        ):
+            packed = [_pack(one) for one in contents]
+            once = store._once(key, who, Kind.NOTE, packed, CLINICIAN) if key else None
+            made.append(await store._addition(who, Kind.NOTE, packed, CLINICIAN, once))
+        made.append(replace(made[0], patient_id=nobody, once=None))
+        return [made, await store._add(made)]
+
+    made, answers = clinic.run(additions())
+    assert answers[0] == answers[2] == made[0].record_ids
+    assert answers[1] == made[1].record_ids
+    assert isinstance(answers[3], ValidationError)
+    assert answers[4] == [one.record_id for one in found(clinic, mine, Kind.NOTE) if one.content == {"n": 0}]
+    assert isinstance(answers[5], NotFoundError)
+    assert str(answers[5]) == "there is no patient of this id"
+    revisions = [clinic.run(store.revision(one)) for one in (mine, other)]
+    assert revisions == [2, 1]
+    assert len(found(clinic, other, Kind.NOTE)) == 2
+
+
+def test_a_large_batch_has_as_much_more_time(clinic: Clinic, mine: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+    database = clinic.foundation.database
+    transaction = database.transaction
+
+    def noted(patience: float = 3.0) -> Any:
+        given.append(patience)
+        return transaction(patience)
+
+    monkeypatch.setattr(database, "transaction", noted)
+    clinic.run(clinic.foundation.vault.cipher(mine, messages=1000))
+    given.clear()
+    appended(clinic, mine, Kind.NOTE, *({"n": n} for n in range(1000)))
+    assert given == [3.0 + 2.0]
+
+
+def test_decisions_count_from_the_last_one_and_treatments_until_they_end(
+    clinic: Clinic, clock: Clock, mine: UUID
+) -> None:
+    store, other, ada, bob = clinic.foundation.store, clinic.patient(clinic.organisation("B")), uuid4(), uuid4()
+    for category, granted in (("genomics", True), ("sharing", True), ("genomics", False)):
+        clock.move(1)
+        clinic.run(store.decide(mine, category, granted, CLINICIAN))
+        assert clinic.last() == [("granted" if granted else "withdrawn", "consent", "success", 1)]
+    assert clinic.run(store.consents(mine)) == {"genomics": False, "sharing": True}
+    assert clinic.run(store.consents_each([mine, other])) == {mine: {"genomics": False, "sharing": True}, other: {}}
+    assert [(row.kind, row.patient_id) for row in clinic.rows(OutboxEvent)] == [("consent.decided", mine)] * 3
+    for clinician, who in ((ada, other), (ada, mine), (ada, mine), (bob, mine)):
+        relationship = clinic.run(store.relate(clinician, who, CLINICIAN))
+        assert clinic.last() == [("began", "relationship", "success", 1)]
+        assert clinic.entries()[-1]["references"] == [str(relationship)]
+    assert clinic.run(store.treated_by(ada)) == sorted([mine, other])
+    clock.move(60)
+    clinic.run(store.unrelate(ada, mine, CLINICIAN))
+    assert clinic.last() == [("ended", "relationship", "success", 1)]
+    assert clinic.run(store.treated_by(ada)) == [other]
+    assert clinic.run(store.treated_by(bob)) == [mine]
+    ends = [row.ends_at for row in clinic.rows(Relationship) if row.clinician_id == ada and row.patient_id == mine]
+    assert ends == [clock.at, clock.at]
+    clock.move(60)
+    clinic.run(store.unrelate(ada, mine, CLINICIAN))
+    assert {row.ends_at for row in clinic.rows(Relationship)} == {None, clock.at - timedelta(seconds=60)}
+    for work in (store.relate(ada, uuid4(), CLINICIAN), store.unrelate(ada, uuid4(), CLINICIAN)):
+        with pytest.raises(NotFoundError, match="there is no patient of this id"):
+            clinic.run(work)
+
+
+def test_whoever_is_looked_for_is_told_found_or_not(clinic: Clinic, mine: UUID) -> None:
+    here = clinic.rows(Patient)[0].organisation_id
+    again = clinic.patient(here, mrn="1")
+    store = clinic.foundation.store
+    assert set(clinic.run(store.find(here, "mrn", "1", CLINICIAN))) == {mine, again}
+    assert clinic.last(2) == [("find", "patient", "success", 1)] * 2
+    told = {one["patient"] for one in clinic.entries()[-2:]}
+    assert told == {clinic.foundation.audit.pseudonym(one) for one in (mine, again)}
+    assert clinic.run(store.find(here, "email", "1", CLINICIAN)) == []
+    assert clinic.last() == [("find", "patient", "not_found", 0)]
+    (identity,) = found(clinic, mine, Kind.IDENTITY)
+    assert identity.content == {"identifiers": {"mrn": "1"}, "details": {}}
+    assert place(mine, "note", 2) == Place("patient_records", "payload:note", mine.hex, 2)
+
+
+def test_a_record_under_a_key_that_came_meanwhile_is_read_with_it(clinic: Clinic, mine: UUID) -> None:
+    appended(clinic, mine, Kind.NOTE, {"n": 1})
+    stale = clinic.run(clinic.foundation.vault.cipher(mine))
+    clinic.run(clinic.foundation.vault.renew(mine))
+    clinic.run(clinic.foundation.rotation(CLINICIAN).renew_data_keys(clinic.rows(Patient)[0].created_at + timedelta(1)))
+    clinic.foundation.vault._ciphers[mine] = stale
+    assert [one.content for one in found(clinic, mine, Kind.NOTE)] == [{"n": 1}]
+    clinic.foundation.vault._ciphers[mine] = stale  # a process that has not heard of it stores all the same
+    appended(clinic, mine, Kind.NOTE, {"n": 2})
+    assert len(found(clinic, mine, Kind.NOTE)) == 2

@@ -1,10 +1,12 @@
 """Keys change under a running system, killed or not; what is purged is gone, from backups too once its key is."""
 
 import asyncio
+import hashlib
 import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,12 +15,17 @@ from typer.testing import CliRunner
 
 from novamind import cli
 from novamind.errors import DataProcessingError, NotFoundError, ServiceUnavailableError, ValidationError
+from novamind.infrastructure import rotation as module
 from novamind.infrastructure.bootstrap import Foundation, open_foundation
 from novamind.infrastructure.database import Base
+from novamind.infrastructure.identity.domain import Role
+from novamind.infrastructure.identity.tables import RefreshToken, Session, User
 from novamind.infrastructure.keys import KeyFile
 from novamind.infrastructure.patient_store import Identity, Kind
-from novamind.infrastructure.tables import IdempotencyKey, Patient, PatientKey, Record
+from novamind.infrastructure.retention import PurgePlan
+from novamind.infrastructure.tables import IdempotencyKey, Patient, PatientKey, Record, WrappingKey
 from novamind.settings import Settings
+from tests.infrastructure.clinic import Clinic, Clock
 from tests.infrastructure.conftest import CLINICIAN, Run
 from tests.infrastructure.processes import SHELL, Other, ingest, rotate
 
@@ -342,4 +349,201 @@ def test_new_keys_are_good_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = CliRunner().invoke(cli.app, ["keys", "generate"]).stdout.splitlines()
     for line in lines:
         monkeypatch.setenv(*line.split("=", 1))
-    Settings(environment="production", key_provider="environment")
+    settings = Settings(environment="production", key_provider="environment")
+    names = ("encryption_key", "index_key", "audit_signing_key", "jwt_secret")
+    assert len({settings.key(name) for name in names}) == 4
+
+
+# --- on SQLite, with a clock that stands still ---
+
+
+def made(clinic: Clinic, count: int, notes: int = 3) -> list[UUID]:
+    return list(clinic.run(patients(clinic.foundation, count, notes)))
+
+
+def test_records_are_kept_to_the_last_moment_of_their_time(clinic: Clinic, clock: Clock) -> None:
+    retention, begun = clinic.foundation.retention, clock.at
+    (mine,) = made(clinic, 1)
+    kept = timedelta(days=3650)
+    clock.at = begun + kept
+    plan = clinic.run(retention.plan())
+    assert plan == PurgePlan(begun, (), 0, 0)
+    clock.move(microseconds=1)
+    plan = clinic.run(retention.plan())
+    assert (plan.patients, plan.records, plan.cutoff) == ((mine,), 0, begun + timedelta(microseconds=1))
+    assert clinic.run(retention.plan(begun)).patients == ()
+    clinic.run(retention.carry_out(plan, CLINICIAN))
+    assert clinic.rows(Patient) == []
+    assert clinic.last() == [("purge", "patient", "success", 8)]
+
+
+def test_old_records_of_a_patient_who_still_comes_are_deleted_and_told(clinic: Clinic, clock: Clock) -> None:
+    retention, store = clinic.foundation.retention, clinic.foundation.store
+    mine, other = made(clinic, 2, 2)
+    begun = clock.at
+    clock.at = begun + timedelta(days=3650)
+    clinic.run(store.append(mine, Kind.NOTE, [{"n": 7}], CLINICIAN))
+    clinic.run(store.append(other, Kind.CONDITION, [{"n": 8}], CLINICIAN))
+    (first, *_) = clinic.run(store.read(mine, Kind.NOTE, CLINICIAN))
+    assert clinic.run(retention.plan()).records == 0
+    clock.move(1)
+    plan = clinic.run(retention.plan())
+    assert (plan.patients, plan.records) == ((), 4)
+    clinic.run(retention.carry_out(plan, CLINICIAN))
+    told = {(one["action"], one["what"], one["count"], one["patient"]) for one in clinic.entries()[-2:]}
+    pseudonym = clinic.foundation.audit.pseudonym
+    assert told == {("purge", "records", 2, pseudonym(one)) for one in (mine, other)}
+    assert sorted(row.kind for row in clinic.rows(Record)) == ["condition", "identity", "identity", "note"]
+    before = len(clinic.entries())
+    clinic.run(retention.carry_out(clinic.run(retention.plan()), CLINICIAN))
+    assert len(clinic.entries()) == before
+    assert first.content["n"] in (0, 1)
+
+
+def test_an_identity_is_kept_while_it_holds_and_its_earlier_forms_for_their_time(clinic: Clinic, clock: Clock) -> None:
+    retention, store = clinic.foundation.retention, clinic.foundation.store
+    (mine,) = made(clinic, 1, 1)
+    (identity,) = clinic.run(store.read(mine, Kind.IDENTITY, CLINICIAN))
+    clinic.run(store.amend(mine, identity, {"identifiers": {}, "details": {"name": "new"}}, CLINICIAN))
+    begun = clock.at
+    clock.at = begun + timedelta(days=3650)
+    clinic.run(store.append(mine, Kind.NOTE, [{}], CLINICIAN))
+    clinic.run(retention.carry_out(clinic.run(retention.plan()), CLINICIAN))
+    assert len([row for row in clinic.rows(Record) if row.kind == "identity"]) == 2
+    clock.move(microseconds=1)
+    clinic.run(retention.carry_out(clinic.run(retention.plan()), CLINICIAN))
+    assert [row.version for row in clinic.rows(Record) if row.kind == "identity"] == [2]
+
+
+def test_a_noted_request_is_kept_for_a_day(clinic: Clinic, clock: Clock) -> None:
+    retention, store = clinic.foundation.retention, clinic.foundation.store
+    (mine,) = made(clinic, 1)
+    clinic.run(store.append(mine, Kind.NOTE, [{}], CLINICIAN, idempotency_key="k"))
+    clock.move(days=1)
+    assert clinic.run(retention.plan()).idempotency_keys == 0
+    clinic.run(retention.carry_out(clinic.run(retention.plan()), CLINICIAN))
+    assert len(clinic.rows(IdempotencyKey)) == 1
+    clock.move(microseconds=1)
+    assert clinic.run(retention.plan()).idempotency_keys == 1
+    clinic.run(retention.carry_out(clinic.run(retention.plan()), CLINICIAN))
+    assert clinic.rows(IdempotencyKey) == []
+
+
+def test_the_proof_of_forgetting_is_the_digest_of_each_destroyed_key(clinic: Clinic) -> None:
+    mine, other = made(clinic, 2)
+    clinic.run(clinic.foundation.vault.renew(mine))
+    wrapped = [row.wrapped for row in clinic.rows(PatientKey, PatientKey.patient_id == mine)]
+    clinic.run(clinic.foundation.retention.forget(mine, CLINICIAN))
+    told = clinic.entries()[-1]
+    assert (told["action"], told["what"], told["count"]) == ("purge", "patient", 9)
+    assert sorted(told["references"]) == sorted(hashlib.sha256(key).hexdigest() for key in wrapped)
+    assert mine not in clinic.foundation.vault._ciphers
+    with pytest.raises(NotFoundError, match="there is no patient of this id"):
+        clinic.run(clinic.foundation.retention.forget(mine, CLINICIAN))
+    assert {row.patient_id for row in clinic.rows(Record)} == {other}
+
+
+def test_what_points_to_a_forgotten_patient_goes_with_them(clinic: Clinic) -> None:
+    here = clinic.organisation()
+    mine, other = clinic.patient(here), clinic.patient(here)
+    clinic.user("pat", Role.PATIENT, here, mine)
+    clinic.user("ada", organisation=here)
+    app = clinic.app()
+    clinic.log_in(app, "pat")
+    clinic.log_in(app, "ada")
+    clinic.run(clinic.foundation.retention.forget(mine, CLINICIAN))
+    assert len(clinic.rows(User)) == len(clinic.rows(Session)) == len(clinic.rows(RefreshToken)) == 1
+    assert clinic.rows(User)[0].role == "clinician"
+    assert [row.patient_id for row in clinic.rows(Patient)] == [other]
+
+
+def test_rewrapping_goes_on_in_batches_and_is_told(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module._BATCH == 100
+    monkeypatch.setattr(module, "_BATCH", 2)
+    ids = made(clinic, 5, 1)
+    keys: Any = clinic.foundation.keys.encryption
+    keys.add()
+    seen: list[int] = []
+    rotation = clinic.foundation.rotation(CLINICIAN, seen.append)
+    assert clinic.run(rotation.pending()) == 5
+    assert clinic.run(rotation.rewrap()) == 5
+    assert seen == [2, 4, 5]
+    assert clinic.last(3) == [("rewrapped", "data_key", "success", n) for n in (2, 2, 1)]
+    assert {row.wrapping_key for row in clinic.rows(PatientKey)} == {clinic.run(keys.current())}
+    assert clinic.run(rotation.pending()) == 0
+    for one in ids:
+        clinic.foundation.vault.forget(one)
+        assert len(clinic.run(clinic.foundation.store.read(one, Kind.NOTE, CLINICIAN))) == 1
+
+
+def test_a_key_is_retired_when_it_wraps_nothing_and_never_the_present_one(clinic: Clinic, clock: Clock) -> None:
+    made(clinic, 1)
+    keys: Any = clinic.foundation.keys.encryption
+    rotation, old = clinic.foundation.rotation(CLINICIAN), clinic.run(keys.current())
+    keys.add()
+    assert clinic.run(rotation.retire()) == set()
+    clinic.run(rotation.rewrap())
+    clock.move(60)
+    assert clinic.run(rotation.retire()) == {old}
+    assert clinic.last() == [("retired", "encryption_key", "success", 1)]
+    assert clinic.entries()[-1]["references"] == [old]
+    retired = {row.name: row.retired_at for row in clinic.rows(WrappingKey)}
+    assert retired == {old: clock.at, clinic.run(keys.current()): None}
+    before = len(clinic.entries())
+    clock.move(60)
+    assert clinic.run(rotation.retire()) == {old}
+    assert len(clinic.entries()) == before
+    assert {row.name: row.retired_at for row in clinic.rows(WrappingKey)} == retired
+
+
+def test_data_keys_from_before_a_moment_are_renewed_and_what_was_begun_is_finished(
+    clinic: Clinic, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BATCH", 2)
+    old, begun = made(clinic, 2, 5)
+    clock.move(60)
+    (new,) = made(clinic, 1)
+    clinic.run(clinic.foundation.vault.renew(begun))  # and then it was interrupted
+    seen: list[int] = []
+    rotation = clinic.foundation.rotation(CLINICIAN, seen.append)
+    assert clinic.run(rotation.renew_data_keys(clock.at)) == 2
+    assert seen == [1, 2]
+    generations = {row.patient_id: row.generation for row in clinic.rows(PatientKey)}
+    assert generations == {old: 2, begun: 2, new: 1}
+    assert {row.key_id for row in clinic.rows(Record)} == {row.key_id for row in clinic.rows(PatientKey)}
+    assert clinic.last(2) == [("destroyed", "data_key", "success", 1)] * 2
+    told = clinic.entries()[-2:]
+    assert {one["patient"] for one in told} == {clinic.foundation.audit.pseudonym(one) for one in (old, begun)}
+    assert all(len(one["references"]) == 1 for one in told)
+    for one in (old, begun):
+        assert len(clinic.run(clinic.foundation.store.read(one, Kind.NOTE, CLINICIAN))) == 5
+    assert clinic.run(rotation.renew_data_keys(clock.at)) == 0
+
+
+def test_a_patient_who_is_written_faster_than_sealed_is_given_up_after_ten_times(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(clinic, 1)
+    rotation, tries = clinic.foundation.rotation(CLINICIAN), []
+
+    async def busy(patient_id: UUID) -> bool:
+        tries.append(patient_id)
+        return False
+
+    monkeypatch.setattr(rotation, "_drop_earlier", busy)
+    with pytest.raises(ValidationError, match="written faster than they can be sealed again; try again later"):
+        clinic.run(rotation.renew_data_keys(TOMORROW))
+    assert len(tries) == 10
+
+
+def test_a_key_under_which_somebody_wrote_meanwhile_is_not_destroyed(clinic: Clinic) -> None:
+    (mine,) = made(clinic, 1)
+    clinic.run(clinic.foundation.vault.renew(mine))
+    rotation = clinic.foundation.rotation(CLINICIAN)
+    before = len(clinic.entries())
+    assert clinic.run(rotation._drop_earlier(mine)) is False
+    assert len(clinic.entries()) == before
+    assert len(clinic.rows(PatientKey)) == 2
+    clinic.run(rotation._reseal(mine))
+    assert clinic.run(rotation._drop_earlier(mine)) is True
+    assert len(clinic.rows(PatientKey)) == 1

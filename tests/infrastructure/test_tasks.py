@@ -3,7 +3,11 @@
 import asyncio
 from contextlib import suppress
 
+import pytest
+
+from novamind.infrastructure import tasks as module
 from novamind.infrastructure.tasks import end
+from tests.patience import patient
 
 
 def test_a_task_that_loses_its_first_cancellation_is_ended_all_the_same() -> None:
@@ -20,3 +24,28 @@ def test_a_task_that_loses_its_first_cancellation_is_ended_all_the_same() -> Non
         return [task.cancelled() for task in tasks]
 
     assert asyncio.run(run()) == [True, True]
+
+
+def test_tasks_are_cancelled_again_after_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module._AGAIN_SECONDS == 1.0
+    monkeypatch.setattr(module, "_AGAIN_SECONDS", 0.01)
+    cancelled = 0
+
+    async def stubborn() -> None:
+        nonlocal cancelled
+        while cancelled < 3:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                cancelled += 1
+
+    async def run() -> None:
+        task = asyncio.create_task(stubborn())
+        await asyncio.sleep(0)
+        async with asyncio.timeout(patient(10)):
+            await end([task])
+            await end([])
+        assert task.done()
+
+    asyncio.run(run())
+    assert cancelled == 3

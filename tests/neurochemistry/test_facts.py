@@ -154,16 +154,16 @@ def test_only_partial_agonists_have_an_intrinsic_activity() -> None:
 
 def test_reuptake_inhibitors_hold_first_what_they_are_named_for() -> None:
     """Selectivity for serotonin over noradrenaline as every text book orders it (Owens 1997, Tatsumi 1997)."""
-    known = {pair: float(row["affinity"]) for pair, row in affinities().items()}
+    affinity = {pair: float(row["affinity"]) for pair, row in affinities().items()}
     for drug in ("citalopram", "escitalopram", "fluoxetine", "paroxetine", "sertraline", "venlafaxine", "duloxetine"):
-        assert known[drug, "SERT"] < known[drug, "NET"]
-        assert known[drug, "SERT"] < known[drug, "DAT"]
-    assert known["atomoxetine", "NET"] < known["atomoxetine", "SERT"] < known["atomoxetine", "DAT"]
-    assert known["bupropion", "DAT"] < known["bupropion", "SERT"]
+        assert affinity[drug, "SERT"] < affinity[drug, "NET"]
+        assert affinity[drug, "SERT"] < affinity[drug, "DAT"]
+    assert affinity["atomoxetine", "NET"] < affinity["atomoxetine", "SERT"] < affinity["atomoxetine", "DAT"]
+    assert affinity["bupropion", "DAT"] < affinity["bupropion", "SERT"]
     for drug in ("risperidone", "olanzapine", "quetiapine"):  # atypical: 5-HT2A before D2 (Meltzer 1989)
-        assert known[drug, "5-HT2A"] < known[drug, "D2"]
-    assert known["haloperidol", "D2"] < known["haloperidol", "5-HT2A"]
-    assert known["aripiprazole", "D2"] < known["aripiprazole", "5-HT2A"]
+        assert affinity[drug, "5-HT2A"] < affinity[drug, "D2"]
+    assert affinity["haloperidol", "D2"] < affinity["haloperidol", "5-HT2A"]
+    assert affinity["aripiprazole", "D2"] < affinity["aripiprazole", "5-HT2A"]
 
 
 def test_affinities_agree_with_the_kept_reference_table() -> None:
@@ -444,8 +444,16 @@ def test_paroxetine_alone_destroys_its_enzyme() -> None:
 
 def test_symptoms_are_given_for_antidepressants_and_antipsychotics_only() -> None:
     domains = {drug: value for (drug, parameter), value in kinetic_values().items() if parameter == "symptom_domain"}
-    antidepressants = "citalopram escitalopram sertraline fluoxetine paroxetine venlafaxine duloxetine".split()
-    antipsychotics = "quetiapine aripiprazole risperidone haloperidol olanzapine".split()
+    antidepressants = [
+        "citalopram",
+        "escitalopram",
+        "sertraline",
+        "fluoxetine",
+        "paroxetine",
+        "venlafaxine",
+        "duloxetine",
+    ]
+    antipsychotics = ["quetiapine", "aripiprazole", "risperidone", "haloperidol", "olanzapine"]
     assert domains == dict.fromkeys(antidepressants, "depression") | dict.fromkeys(antipsychotics, "psychosis")
 
 
@@ -498,7 +506,7 @@ def test_occupancy_anchors_agree_with_their_publication() -> None:
 
 
 def test_d2_occupancy_by_dose_is_that_of_the_pet_studies() -> None:
-    """Kapur 1999: risperidone 2, 4, 6 mg hold 66, 73, 79 %; olanzapine 10, 15, 20 mg 71, 76, 80 % (12 h after a dose)."""
+    """Kapur 1999: risperidone 2, 4, 6 mg hold 66, 73, 79 %; olanzapine 10, 15, 20 mg 71, 76, 80 % after 12 h."""
     from novamind.neurochemistry.occupancy import occupancy
     from novamind.neurochemistry.pharmacokinetics import kinetics, steady_state_average
 
@@ -567,10 +575,15 @@ def test_nuclei_supply_what_anatomy_says() -> None:
     nigral = set(rows["substantia_nigra"]["targets"].split())
     limbic = set(rows["ventral_tegmental_area"]["targets"].split())
     assert nigral == {"caudate", "putamen", "pallidum"}
-    cortex = "prefrontal orbitofrontal anterior_cingulate parietal temporal".split()
-    assert limbic == {f"{name}_cortex" for name in cortex} | set(
-        "insula hippocampus amygdala nucleus_accumbens thalamus hypothalamus".split()
-    )
+    cortex = ["prefrontal", "orbitofrontal", "anterior_cingulate", "parietal", "temporal"]
+    assert limbic == {f"{name}_cortex" for name in cortex} | {
+        "insula",
+        "hippocampus",
+        "amygdala",
+        "nucleus_accumbens",
+        "thalamus",
+        "hypothalamus",
+    }
 
 
 def test_volumes_and_parts_of_the_basal_ganglia() -> None:
@@ -633,7 +646,7 @@ def test_densities_are_means_over_the_kept_autoradiography() -> None:
 
 
 def test_densities_name_transmitter_effect_and_unit_of_their_receptor() -> None:
-    """IUPHAR/BPS Guide to Pharmacology: Gi couples inhibit; Gs, Gq and cation channels excite; GABA-A lets chloride in."""
+    """IUPHAR/BPS Guide to Pharmacology: Gi couples inhibit; Gs, Gq and cation channels excite; GABA-A inhibits."""
     coupling = {
         "5-HT1A": ("serotonin", "inhibitory"),
         "5-HT2A": ("serotonin", "excitatory"),
@@ -696,3 +709,17 @@ def test_the_ensemble_has_200_different_sets_over_every_parameter() -> None:
     for column, (low, high, _) in zip(values.T, PRIOR.values(), strict=True):
         assert low <= column.min() < column.max() <= high
         assert len(np.unique(column)) > 195
+
+
+def test_every_set_of_the_ensemble_was_drawn_from_seed_0_in_this_order() -> None:
+    """The draws alone, without the checks that chose among them (see test_surrogate.py for these)."""
+    rng = np.random.default_rng(0)
+    rows = np.array([[float(row[name]) for name in PRIOR] for row in table("ensemble")])
+    draws = []
+    for _ in range(20):
+        columns = [rng.uniform(low, high, 2000).round(5) for low, high, _ in PRIOR.values()]
+        draws += list(map(tuple, np.column_stack(columns)))
+    places = {draw: number for number, draw in enumerate(draws)}
+    order = [places.get(tuple(row), -1) for row in rows]
+    assert -1 not in order
+    assert order == sorted(order)

@@ -97,9 +97,11 @@ def test_malformed_alleles_are_refused(text: str) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     for gene in ("CYP2D6", "HLA-B", "UGT1A1"):
         try:
-            results(parse_diplotype(gene, text))
+            read = parse_diplotype(gene, text)
         except ValidationError:
             continue
+        assert read.gene == gene
+        assert all(r.gene == gene for r in results(read))
 
 
 @pytest.mark.parametrize("text", ["", "?", "unknown", "Unknown/Unknown", "?/?", "no call"])

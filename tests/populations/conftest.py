@@ -8,6 +8,16 @@ import pytest
 
 from novamind.populations import TwinGenerator
 
+QUICK = (
+    "specialty",
+    "decile",
+    "total_patient_volume",
+    "target_patient_volume",
+    "digital_engagement_score",
+    "payments",
+    "prescribing_change",
+)
+
 
 def accounts(n, seed=0):
     rng = np.random.default_rng(seed)
@@ -59,6 +69,17 @@ def generator(table):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         made.train(table, "prescribing_change")
+    return made
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """A generator of a thousand rows and few columns: for what does not ask how well it learned."""
+    made = TwinGenerator("hcp", "kisqali", rules=["target_patient_volume <= total_patient_volume"], seed=3)
+    frame = accounts(1_000, 8).select(*QUICK)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        made.train(frame, "prescribing_change")
     return made
 
 

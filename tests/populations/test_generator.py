@@ -1,3 +1,10 @@
+import json
+import warnings
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import Any
+from uuid import UUID
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -5,11 +12,13 @@ import pytest
 from scipy import stats
 
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
-from novamind.populations import PopulationFilter, TwinGenerator, sequential_trees
+from novamind.populations import DifferentialPrivacy, PopulationFilter, TwinGenerator, outcome_model, sequential_trees
+from novamind.populations import generator as generators
 from novamind.populations.privacy import report
 from novamind.populations.rules import RatioRule, Rules, SumRule, declared, learn
-from novamind.populations.table import read
-from tests.populations.conftest import accounts
+from novamind.populations.table import Column, Table, read
+from tests.golden import check_golden
+from tests.populations.conftest import QUICK, accounts
 
 
 def test_marginals_associations_and_outcome_are_those_of_fresh_rows(population):
@@ -204,3 +213,333 @@ def test_the_last_part_of_a_sum_is_the_largest(generator):
     assert sorted(volumes, key=order.index)[0] == volumes[0]
     parts = accounts(3_000)[volumes[1:]].sum()
     assert (order.index(volumes[1]) < order.index(volumes[2])) == (parts[0, 0] < parts[0, 1])
+
+
+def test_the_specified_limits() -> None:
+    assert (generators.MIN_ROWS, generators.FIDELITY_FOR_FOREST_ALONE) == (1_000, 0.75)
+    assert (generators.BLOCK, generators._MAX_TWINS) == (50_000, 2**31)
+
+
+@pytest.mark.parametrize(
+    ("twin_type", "brand", "message"),
+    [("doctor", "b", "no twin type 'doctor'; use hcp, patient or territory"), ("hcp", "  ", "Name the brand")],
+)
+def test_a_generator_has_a_type_and_a_brand(twin_type: str, brand: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TwinGenerator(twin_type, brand)
+    made = TwinGenerator("hcp", "b")
+    assert (made.seed, made.declared_rules, made.privacy, made.brand) == (0, (), None, "b")
+    assert (made.target, made.metrics, made.model_id, made.trained_at) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([1.0, None, None], r"'y' is missing in 2 rows; drop those rows"),
+        ([2.0, 2.0, 2.0], "the same in every row"),
+        ([1e-50, 2e-50, 3e-50], "varies too little for its unit"),
+        (["a", "b", "a"], "must hold numbers or true/false"),
+        ([True, None, False], "must hold numbers or true/false"),
+        ([True, True, True], "must hold numbers or true/false"),
+    ],
+)
+def test_an_outcome_that_cannot_be_learned_is_refused(y: list[Any], message: str) -> None:
+    table = read(pl.DataFrame({"a": [1, 2, 3], "b": [1, 2, 4], "y": y}))
+    with pytest.raises(ValidationError, match=message):
+        generators._outcome_values(table, "y")
+    with pytest.raises(ValidationError, match="'z' is no column of the table; name one with target_col"):
+        generators._outcome_values(table, "z")
+
+
+def test_an_outcome_is_a_number_or_yes_and_no_beside_two_features() -> None:
+    table = read(pl.DataFrame({"a": [1, 2, 3], "b": [1, 2, 4], "y": [True, False, True], "z": [0.5, 1.5, 2.5]}))
+    assert generators._outcome_values(table, "y").tolist() == [1.0, 0.0, 1.0]
+    assert generators._outcome_values(table, "y").dtype == float
+    assert generators._outcome_values(table, "z").tolist() == [0.5, 1.5, 2.5]
+    assert generators._outcome_values(table.only(("a", "b", "z")), "z").tolist() == [0.5, 1.5, 2.5]
+    with pytest.raises(ValidationError, match="at least two features"):
+        generators._outcome_values(table.only(("a", "z")), "z")
+
+
+def test_correlation_of_what_does_not_vary_is_none() -> None:
+    one, other = np.array([1.0, 2, 3, 5]), np.array([2.0, 1, 4, 5])
+    assert generators._correlation(one, other) == pytest.approx(stats.pearsonr(one, other).statistic)
+    assert generators._correlation(one, np.ones(4)) == 0.0
+    assert generators._correlation(np.ones(4), one) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "r2", "chosen"),
+    [
+        (0.76, {"gradient_boosting": 0.9, "shallow_boosting": 0.9}, "random_forest"),
+        (0.74, {"gradient_boosting": 0.9, "shallow_boosting": 0.8}, "gradient_boosting"),
+        (0.74, {"gradient_boosting": 0.8, "shallow_boosting": 0.9}, "shallow_boosting"),
+        (0.74, {"gradient_boosting": 0.1, "shallow_boosting": 0.2}, "random_forest"),
+    ],
+)
+def test_boosting_is_tried_below_a_fidelity_of_three_quarters(
+    fidelity: float, r2: dict[str, float], chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def validated(_: Any, y: np.ndarray, kind: str, seed: int) -> outcome_model.CrossValidation:
+        asked.append((kind, seed))
+        return outcome_model.CrossValidation(y, np.array([r2.get(kind, 0.5), r2.get(kind, 0.5)]))
+
+    monkeypatch.setattr(outcome_model, "cross_validate", validated)
+    monkeypatch.setattr(generators, "_correlation", lambda *_: fidelity)
+    kind, found = TwinGenerator("hcp", "b", seed=6)._choose(None, np.arange(3.0))  # type: ignore[arg-type]
+    assert kind == chosen
+    assert found.r2.mean() == pytest.approx(r2.get(kind, 0.5) if kind != "random_forest" else 0.5)
+    assert asked == [(k, 6) for k in ("random_forest", *([] if fidelity > 0.75 else r2))]
+    monkeypatch.setattr(generators, "_correlation", lambda *_: 0.75)
+    assert TwinGenerator("hcp", "b")._choose(None, np.arange(3.0))[0] == "random_forest"  # type: ignore[arg-type]
+
+
+class Outcome:
+    """A fitted outcome model whose prediction is always a half."""
+
+    def __init__(self, group: str | None = None) -> None:
+        self.group, self.importance = group, {"x": 1.0}
+
+    def predict(self, values: dict[str, np.ndarray]) -> np.ndarray:
+        return np.full(len(values["x"]), 0.5)
+
+
+def figures(r2: float = 0.6, group: str | None = None, privacy: DifferentialPrivacy | None = None) -> Any:
+    y = np.arange(120.0) / 100
+    features = Table(
+        (Column("x", "number"), Column("g", "category", ("a", "b", "c", "d"))),
+        {"x": y, "g": np.repeat([0, 1, 2], [50, 49, 21])},
+        "polars",
+    )
+    covered = np.ones(120, dtype=bool)
+    covered[:5] = covered[50:90] = False
+    learned = Rules((SumRule(("a",), "b"),), ratios=(RatioRule("c", "a", "b"),))
+    validated = outcome_model.CrossValidation(y[::-1].copy() * 0.5, np.array([r2 - 0.1, r2 + 0.1]))
+    return y, generators._metrics(features, y, "k", validated, Outcome(group), covered, learned, privacy)
+
+
+def test_every_figure_of_a_model() -> None:
+    y, found = figures()
+    validated = y[::-1] * 0.5
+    total = ((y - y.mean()) ** 2).sum()
+    assert (found.model_type, found.training_samples) == ("k", 120)
+    assert found.train_r2 == pytest.approx(1 - ((y - 0.5) ** 2).sum() / total)
+    assert found.train_mae == pytest.approx(np.abs(y - 0.5).mean())
+    assert found.train_rmse == pytest.approx(np.sqrt(((y - 0.5) ** 2).mean()))
+    assert (found.cv_r2_mean, found.cv_r2_std) == (pytest.approx(0.6), pytest.approx(0.1))
+    assert found.cv_mae == pytest.approx(np.abs(y - validated).mean())
+    assert found.cv_rmse == pytest.approx(np.sqrt(((y - validated) ** 2).mean()))
+    assert found.twin_fidelity == pytest.approx(-1.0)
+    assert found.coverage_95 == found.worst_group_coverage == pytest.approx(75 / 120)
+    assert (found.group, found.feature_importance) == (None, {"x": 1.0})
+    assert found.rules == ("a <= b", "c == a / b")
+    assert (found.warnings, found.epsilon, found.delta) == ((), None, None)
+
+
+def test_the_worst_group_is_one_of_fifty_rows() -> None:
+    # The first level has fifty rows and is covered in 45; the second has 49 and is not looked at.
+    assert figures(group="g")[1].worst_group_coverage == pytest.approx(75 / 120)
+    y, _ = figures()
+    columns = (Column("x", "number"), Column("g", "category", ("a", "b")))
+    features = Table(columns, {"x": y, "g": np.repeat([0, 1], 60)}, "polars")
+    covered = np.r_[np.zeros(6, dtype=bool), np.ones(114, dtype=bool)]
+    validated = outcome_model.CrossValidation(y, np.array([0.9]))
+    model: Any = Outcome("g")
+    found = generators._metrics(features, y, "k", validated, model, covered, Rules(), None)
+    assert found.worst_group_coverage == pytest.approx(0.9)
+    for size, worst in ((50, 0.88), (49, 0.95)):
+        features.values["g"] = np.where(np.arange(120) < size, 0, 1)
+        found = generators._metrics(features, y, "k", validated, model, covered, Rules(), None)
+        assert found.worst_group_coverage == pytest.approx(worst)
+
+
+@pytest.mark.parametrize(("r2", "warned"), [(0.5, False), (0.4999, True)])
+def test_an_r2_below_a_half_is_warned_of(r2: float, warned: bool) -> None:
+    found = figures(r2)[1]
+    assert len(found.warnings) == warned
+    assert all("is 0.50, below 0.5: the features explain little" in sentence for sentence in found.warnings)
+
+
+def test_a_private_model_says_so_first() -> None:
+    found = figures(0.1, privacy=DifferentialPrivacy(3.0, {"a": (0, 1), "b": (0, 1)}, 1e-5))[1]
+    assert (found.epsilon, found.delta) == (3.0, 1e-5)
+    assert found.warnings[0].split(" (")[0] == "Trained with differential privacy"
+    assert "(epsilon 3, delta 1e-05)" in found.warnings[0]
+    assert len(found.warnings) == 2
+
+
+@pytest.mark.parametrize("rows", [999, 1_000])
+def test_a_thousand_rows_are_enough(rows: int) -> None:
+    frame = accounts(rows, 8).select("decile", "digital_engagement_score", "prescribing_change")
+    made = TwinGenerator("hcp", "b")
+    if rows < 1_000:
+        with pytest.raises(InsufficientDataError, match="at least 1,000 rows; the table has 999"):
+            made.train(frame)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            metrics = made.train(frame)
+        assert (made.target, made.metrics) == ("prescribing_change", metrics)
+
+
+def test_warnings_are_given_to_the_caller_as_well() -> None:
+    frame = accounts(1_000, 8).select("decile", "payments", "prescribing_change")
+    with pytest.warns(UserWarning, match=r"below 0\.5") as caught:
+        metrics = TwinGenerator("hcp", "b").train(frame)
+    assert [str(w.message) for w in caught] == list(metrics.warnings)
+
+
+def test_an_outcome_that_follows_from_others_is_refused() -> None:
+    frame = accounts(1_000, 8).select("total_patient_volume", "target_patient_volume", "decile")
+    made = frame.with_columns(y=pl.col("target_patient_volume") / pl.col("total_patient_volume"))
+    with pytest.raises(ValidationError, match="'y' can be computed from other columns"):
+        TwinGenerator("hcp", "b").train(made, "y")
+
+
+def test_yes_and_no_are_twinned_as_zero_and_one() -> None:
+    frame = accounts(1_000, 8).select("decile", "digital_engagement_score", "specialty")
+    frame = frame.with_columns(y=pl.col("digital_engagement_score") > 0.5)
+    made = TwinGenerator("hcp", "b")
+    made.train(frame, "y")
+    twins = made.generate(200, seed=1).frame
+    assert twins["y"].dtype == pl.Int64
+    assert set(twins["y"]) == {0, 1}
+    assert twins.filter(pl.col("digital_engagement_score") > 0.6)["y"].mean() > 0.9
+
+
+def test_training_again_keeps_target_rules_and_forgets_the_stored_model(quick: TwinGenerator) -> None:
+    made = TwinGenerator.from_bytes(quick.to_bytes(), UUID(int=5))
+    assert made.model_id == UUID(int=5)
+    assert TwinGenerator.from_bytes(quick.to_bytes()).model_id is None
+    frame = accounts(1_100, 9).select(*QUICK)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        made.retrain(frame)
+    assert made.metrics is not None
+    assert (made.metrics.training_samples, made.model_id, made.target) == (1_100, None, "prescribing_change")
+    assert made.trained_at is not None
+    assert abs(datetime.now(UTC) - made.trained_at) < timedelta(minutes=5)
+    assert "target_patient_volume <= total_patient_volume" in made.metrics.rules
+    with pytest.raises(ModelInferenceError, match="not trained"):
+        TwinGenerator("hcp", "b").retrain(frame)
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, 2**31, "5"])
+def test_a_number_of_twins_that_is_none(quick: TwinGenerator, n: Any) -> None:
+    with pytest.raises(ValidationError, match="whole number of at least 1"):
+        quick.generate(n)
+
+
+def test_a_population_knows_where_it_comes_from(quick: TwinGenerator) -> None:
+    wanted = PopulationFilter(min_decile=4)
+    found = quick.generate(np.int64(7), wanted, seed=11)
+    assert (len(found), found.seed, found.filters, found.brand) == (7, 11, {"decile": (4, None)}, "kisqali")
+    assert (found.twin_type, found.target.name, found.model_id) == ("hcp", "prescribing_change", None)
+    assert "prescribing_change" not in found.features.values
+    assert [c.name for c in found.features.columns] == [n for n in QUICK if n != "prescribing_change"]
+    assert abs(datetime.now(UTC) - found.created_at) < timedelta(minutes=5)
+    assert quick.generate(1).seed == quick.seed == 3
+    assert quick.generate(1).filters == {}
+    assert found.population_id != quick.generate(7, wanted, seed=11).population_id
+    mean, low, high = quick.predict(found.frame)
+    np.testing.assert_allclose(found.expected_outcome, mean)
+    np.testing.assert_allclose(found.outcome_low, low)
+    np.testing.assert_allclose(found.outcome_high, high)
+    np.testing.assert_allclose(high - mean, mean - low)
+    assert (high > mean).all()
+
+
+def test_blocks_have_their_own_streams(quick: TwinGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generators, "BLOCK", 40)
+    parts = [quick.draw_block(100, block, None, 2) for block in range(3)]
+    assert [len(p["decile"]) for p in parts] == [40, 40, 20]
+    whole = quick.generate(100, seed=2)
+    for name in ("decile", "payments"):
+        np.testing.assert_array_equal(whole.features.values[name], np.concatenate([p[name] for p in parts]))
+    assert not np.array_equal(parts[0]["digital_engagement_score"], parts[1]["digital_engagement_score"])
+    again = quick.draw_block(100, 1, None, 2)
+    np.testing.assert_array_equal(again["payments"], parts[1]["payments"])
+
+
+def test_a_twin_that_was_moved_off_a_record_is_predicted_anew(
+    quick: TwinGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def moved(values: dict[str, np.ndarray], *_: object) -> np.ndarray:
+        values["digital_engagement_score"][3] = 0.99
+        values["specialty"][3] = 0
+        return np.array([3])
+
+    monkeypatch.setattr(generators, "nudge_copies", moved)
+    found = quick.generate(6, seed=2)
+    np.testing.assert_allclose(found.expected_outcome, quick.predict(found.frame)[0])
+
+
+def test_what_no_twin_can_be_is_explained(quick: TwinGenerator) -> None:
+    message = r"relax the filter on 'total_patient_volume' \([\d,]+ of 20,000 rows"
+    with pytest.raises(InsufficientDataError, match=message):
+        quick.generate(5, {"total_patient_volume": (1e6, 2e6), "decile": (1, 9)})
+
+
+def test_a_stored_model_is_the_same(quick: TwinGenerator) -> None:
+    again = TwinGenerator.from_bytes(quick.to_bytes())
+    for name in ("twin_type", "brand", "target", "seed", "declared_rules", "privacy", "metrics", "trained_at"):
+        assert getattr(again, name) == getattr(quick, name), name
+    np.testing.assert_array_equal(again._copies, quick._copies)
+    assert again._backend == "polars"
+    with np.load(BytesIO(quick.to_bytes())) as archive:
+        manifest = json.loads(archive["manifest"].tobytes())
+        assert {"copies", "outcome/mean_model", "outcome/quantiles"} <= set(archive.files)
+    assert {k: manifest[k] for k in ("twin_type", "brand", "target", "seed", "backend", "privacy")} == {
+        "twin_type": "hcp",
+        "brand": "kisqali",
+        "target": "prescribing_change",
+        "seed": 3,
+        "backend": "polars",
+        "privacy": None,
+    }
+    assert set(manifest) == {
+        *("format", "columns", "steps", "rules", "twin_type", "brand", "target", "seed", "declared_rules", "privacy"),
+        *("backend", "trained_at", "metrics", "outcome"),
+    }
+    assert set(manifest["outcome"]) == {"kind", "floor", "group"}
+
+
+def test_files(quick: TwinGenerator, tmp_path: Any) -> None:
+    path = quick.save(tmp_path / "m.model")
+    assert path == tmp_path / "m.model"
+    assert TwinGenerator.load(str(path)).metrics == quick.metrics
+    with pytest.raises(ModelInferenceError, match=r"model file absent\.model cannot be read"):
+        TwinGenerator.load(tmp_path / "absent.model")
+
+
+def test_a_model_is_registered(quick: TwinGenerator) -> None:
+    class Repository:
+        def save_model(self, generator: TwinGenerator) -> UUID:
+            assert generator is made
+            return UUID(int=3)
+
+    made = TwinGenerator.from_bytes(quick.to_bytes())
+    assert made.save_to_registry(Repository()) == made.model_id == UUID(int=3)
+    assert made.generate(2).model_id == UUID(int=3)
+    with pytest.raises(ModelInferenceError, match="not trained"):
+        TwinGenerator("hcp", "b").save_to_registry(Repository())
+
+
+def test_a_generator_as_it_is(quick: TwinGenerator) -> None:
+    found = quick.generate(25, {"decile": (1, 6)}, seed=9)
+    assert quick.metrics is not None
+    check_golden(
+        __file__,
+        "generator",
+        {
+            "metrics": quick.metrics,
+            "twins": found.features.values,
+            "drawn": found.baseline_behavior,
+            "expected": found.expected_outcome,
+            "low": found.outcome_low,
+        },
+        relative=1e-4,
+        absolute=1e-6,
+    )

@@ -8,6 +8,8 @@ import pytest
 
 from novamind.errors import DataProcessingError, InsufficientDataError, ServiceUnavailableError, ValidationError
 from novamind.populations import EstimatedEffect, InterventionConfig, SimulationEngine, scale
+from novamind.populations.evidence import AssumedEffect
+from novamind.populations.simulation_engine import Tally
 from tests.populations.conftest import pilot
 
 EMAIL = InterventionConfig("email_campaign")
@@ -87,3 +89,97 @@ def test_what_cannot_be_done_is_explained(generator, sharded, engine_of, tmp_pat
     (tmp_path / gone.files[0]).unlink()
     with pytest.raises(DataProcessingError, match="absent"):
         gone.shard(0)
+
+
+def test_blocks_are_put_into_shards_of_a_quarter_million() -> None:
+    assert scale._BLOCKS == 5
+    assert scale._MODEL == "twins.model"
+
+
+def test_what_lies_in_the_folder(quick, tmp_path, monkeypatch):
+    for module in ("generator", "scale"):
+        monkeypatch.setattr(f"novamind.populations.{module}.BLOCK", 50)
+    monkeypatch.setattr("novamind.populations.scale._BLOCKS", 2)
+    made = scale.generate(quick, 230, tmp_path / "a" / "b", {"decile": (1, 5)}, seed=4)
+    whole = quick.generate(230, {"decile": (1, 5)}, seed=4)
+    assert len(made) == 230
+    assert made.files == ("twins-00000.parquet", "twins-00001.parquet", "twins-00002.parquet")
+    assert made.rows == (100, 100, 30)
+    assert sorted(p.name for p in made.folder.iterdir()) == [*made.files, "twins.model"]
+    assert (len(made.head), made.head.seed, made.head.filters) == (0, 4, {"decile": (1, 5)})
+    for number in range(3):
+        part = made.shard(number)
+        rows = slice(100 * number, 100 * number + made.rows[number])
+        assert part.first_index == 100 * number
+        assert part.twin_id(2).int == made.head.population_id.int >> 40 << 40 | 100 * number + 2
+        for name in ("baseline_behavior", "expected_outcome", "outcome_low", "outcome_high"):
+            np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[rows])
+        np.testing.assert_array_equal(part.features.values["payments"], whole.features.values["payments"][rows])
+    assert scale.generate(quick, np.int64(3), tmp_path / "c").rows == (3,)
+    for n in (0, True, 2.0):
+        with pytest.raises(ValidationError, match="whole number of at least 1"):
+            scale.generate(quick, n, tmp_path / "d")
+    with pytest.raises(ValidationError, match="seed"):
+        scale.generate(quick, 5, tmp_path / "d", seed=-1)
+
+
+def test_effects_lie_beside_the_shards_with_their_rows(quick, tmp_path, monkeypatch):
+    for module in ("generator", "scale"):
+        monkeypatch.setattr(f"novamind.populations.{module}.BLOCK", 50)
+    monkeypatch.setattr("novamind.populations.scale._BLOCKS", 1)
+    made = scale.generate(quick, 120, tmp_path, seed=4)
+    engine_of = partial(SimulationEngine, evidence=AssumedEffect(0.2, 0.1))
+    wanted = {"digital_engagement_score": (0.9, None)}
+    found = scale.simulate(made, engine_of, EMAIL, wanted)
+    whole = quick.generate(120, seed=4)
+    rows = np.flatnonzero(whole.features.values["digital_engagement_score"] >= 0.9)
+    kept = pl.concat([pl.read_parquet(p) for p in sorted(tmp_path.glob("effects-*.parquet"))])
+    assert kept["row"].to_list() == rows.tolist()
+    assert kept["effect"].to_list() == [0.2] * len(rows)
+    assert found.twins == len(rows)
+    assert len(found.individual_effects) == 0
+    # A shard without any such twin leaves no effects of an earlier simulation behind.
+    best = float(whole.features.values["digital_engagement_score"][:50].max())
+    scale.simulate(made, engine_of, EMAIL, {"digital_engagement_score": (best, None)})
+    lone = {"payments": [float(np.nanmax(whole.features.values["payments"]))]}
+    scale.simulate(made, engine_of, EMAIL, lone)
+    where = np.flatnonzero(whole.features.values["payments"] == lone["payments"][0]) // 50
+    assert [p.name for p in sorted(tmp_path.glob("effects-*"))] == [
+        f"effects-{w:05d}.parquet" for w in np.unique(where)
+    ]
+
+
+def test_each_shard_gives_its_share_of_the_sample(quick, tmp_path, monkeypatch):
+    monkeypatch.setattr("novamind.populations.scale.SAMPLE", 10)
+    made = scale.generate(quick, 40, tmp_path, seed=4)
+    engine_of = partial(SimulationEngine, evidence=AssumedEffect(0.2, 0.1))
+    tally, some = scale._simulate_shard(made, engine_of, EMAIL, None, 0, 4)
+    assert tally.twins == 40
+    np.testing.assert_array_equal(some["decile"], made.shard(0).features.values["decile"][[0, 13, 26, 39]])
+    few = scale._simulate_shard(made, engine_of, EMAIL, None, 0, 99)[1]
+    assert len(few["decile"]) == 40
+    asked = []
+
+    class Noting(SimulationEngine):
+        def conclude(self, tally, twins, intervention):
+            asked.append(len(twins))
+            return super().conclude(tally, twins, intervention)
+
+    three = scale.ShardedPopulation(made.head, made.folder, made.files * 3, made.rows * 3)
+    scale.simulate(three, partial(Noting, evidence=AssumedEffect(0.2, 0.1)), EMAIL)
+    assert asked == [12]  # a third of ten each, rounded up
+    nothing = scale._simulate_shard(made, engine_of, EMAIL, {"digital_engagement_score": (2, 3)}, 0, 4)
+    assert nothing == (Tally(), {})
+
+
+def test_another_model_in_the_same_place_is_read_anew(quick, tmp_path):
+    first = scale._model(str(quick.save(tmp_path / "m")), 1)
+    assert scale._model(str(tmp_path / "m"), 1) is first
+    assert scale._model(str(tmp_path / "m"), 2) is not first
+
+
+def test_jobs_are_done_in_their_order():
+    assert list(scale._each(pow, [(2, 3), (3, 2)], 1, "processes")) == [8, 9]
+    for workers in (0, True, 1.5):
+        with pytest.raises(ValidationError, match="workers must be a whole number of at least 1"):
+            list(scale._each(pow, [(2, 3)], workers, "processes"))

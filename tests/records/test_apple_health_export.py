@@ -2,14 +2,16 @@
 """Apple Health: what real exports hold, read by stated rules, streamed and safely."""
 
 import zipfile
-from datetime import datetime
+from datetime import datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from novamind.errors import DataProcessingError, InsufficientDataError, ValidationError
-from novamind.records.wearables import WearableRecord, read_wearables
+from novamind.records.wearables import WearableRecord, apple_health, read_wearables
+from novamind.records.wearables.samples import Tally
 
 WATCH = "&lt;&lt;HKDevice: 0x1&gt;, name:Apple Watch, manufacturer:Apple Inc., model:Watch, hardware:Watch6,1&gt;"
 PHONE = "&lt;&lt;HKDevice: 0x2&gt;, name:iPhone, manufacturer:Apple Inc., model:iPhone, hardware:iPhone12,1&gt;"
@@ -285,3 +287,283 @@ def test_a_real_export_of_2016() -> None:
         ("steps", 10, "count"),
     ]
     assert summary.unread == {"ActivitySummary": 2, "Workout": 1}
+
+
+#: Apple's identifiers (HealthKit documentation) and the signal that each is.
+QUANTITIES = {
+    "HeartRate": ("heart_rate", "count/min"),
+    "RestingHeartRate": ("resting_heart_rate", "count/min"),
+    "WalkingHeartRateAverage": ("walking_heart_rate", "count/min"),
+    "HeartRateVariabilitySDNN": ("hrv_sdnn", "ms"),
+    "RespiratoryRate": ("respiratory_rate", "count/min"),
+    "OxygenSaturation": ("oxygen_saturation", "%"),
+    "AppleSleepingWristTemperature": ("skin_temperature", "degC"),
+    "BodyTemperature": ("body_temperature", "degC"),
+    "BasalBodyTemperature": ("body_temperature", "degC"),
+    "ElectrodermalActivity": ("electrodermal_activity", "mcS"),
+    "VO2Max": ("vo2_max", "mL/min·kg"),
+    "StepCount": ("steps", "count"),
+    "DistanceWalkingRunning": ("distance", "km"),
+    "ActiveEnergyBurned": ("active_energy", "Cal"),
+    "BasalEnergyBurned": ("basal_energy", "kcal"),
+    "FlightsClimbed": ("floors", "count"),
+    "AppleExerciseTime": ("exercise", "min"),
+    "TimeInDaylight": ("daylight", "min"),
+    "EnvironmentalAudioExposure": ("sound_level", "dBASPL"),
+    "BodyMass": ("weight", "lb"),
+    "BodyFatPercentage": ("body_fat", "%"),
+    "BloodPressureSystolic": ("blood_pressure_systolic", "mmHg"),
+    "BloodPressureDiastolic": ("blood_pressure_diastolic", "mmHg"),
+    "BloodGlucose": ("blood_glucose", "mg/dL"),
+}
+STAGES = {
+    "InBed": ["sleep_in_bed"], "Asleep": ["sleep_asleep"], "AsleepUnspecified": ["sleep_asleep"],
+    "AsleepCore": ["sleep_asleep", "sleep_light"], "AsleepDeep": ["sleep_asleep", "sleep_deep"],
+    "AsleepREM": ["sleep_asleep", "sleep_rem"], "Awake": ["sleep_awake"],
+}  # fmt: skip
+AT = "2024-05-01 00:10:00 +0530"
+INSTANT = datetime(2024, 4, 30, 18, 40)
+
+
+def parts(*records: str, **options: str) -> tuple[pl.DataFrame, Tally]:
+    """What the reader hands over, before any rule on values."""
+    tally = Tally()
+    stream = BytesIO(export(*records, **options))
+    batches = list(apple_health._streamed(stream, "export.xml", 1, tally, lambda _done, _total: None))
+    assert [batch.clock for batch in batches] == ["offset"]
+    return batches[0].samples, tally
+
+
+@pytest.mark.parametrize("kind", QUANTITIES)
+def test_every_quantity_is_its_signal(kind: str) -> None:
+    signal, unit = QUANTITIES[kind]
+    frame, tally = parts(record(kind, AT, "2024-05-01 00:20:00 +0530", value=0.5, unit=unit))
+    columns = ("row", "signal", "start", "end", "offset", "value", "unit", "source", "device")
+    assert frame.select(columns).rows() == [
+        (1, signal, INSTANT, INSTANT + timedelta(minutes=10), 19_800, 0.5, "fraction" if unit == "%" else unit,
+         "Apple Watch Watch6,1", "wearable"),
+    ]  # fmt: skip
+    assert tally.unread == {}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_of_sleep(stage: str) -> None:
+    kind, value = "HKCategoryTypeIdentifierSleepAnalysis", f"HKCategoryValueSleepAnalysis{stage}"
+    frame, _ = parts(record(kind, AT, "2024-05-01 00:20:00 +0530", value))
+    assert frame.select("row", "signal", "start", "end", "offset", "value", "unit", "source", "device").rows() == [
+        (1, signal, INSTANT, INSTANT + timedelta(minutes=10), 19_800, None, "min", "Apple Watch Watch6,1", "wearable")
+        for signal in STAGES[stage]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "instant", "offset"),
+    [
+        ("2024-05-01 00:10:00 +0530", datetime(2024, 4, 30, 18, 40), 19_800),
+        ("2024-05-01 00:10:00 +0545", datetime(2024, 4, 30, 18, 25), 20_700),
+        ("2024-05-01 21:10:00 -0330", datetime(2024, 5, 2, 0, 40), -12_600),
+        ("2024-05-01 08:00:00 +0000", datetime(2024, 5, 1, 8), 0),
+        ("2024-05-01 08:00:00", None, None),
+        ("x", None, None),
+    ],
+)
+def test_the_phones_date(text: str, instant: datetime | None, offset: int | None) -> None:
+    frame, _ = parts(record("HeartRate", text, value=60, unit="count/min"))
+    assert frame.select("start", "offset").rows() == [(instant, offset)]
+
+
+def device(name: str, hardware: str = "") -> str:
+    made = f", hardware:{hardware}" if hardware else ""
+    return f"&lt;&lt;HKDevice: 0x1&gt;, name:{name}, manufacturer:X{made}&gt;"
+
+
+@pytest.mark.parametrize(
+    ("given", "source", "kind"),
+    [
+        ({"device": WATCH}, "Apple Watch Watch6,1", "wearable"),
+        ({"device": PHONE}, "iPhone iPhone12,1", "phone"),
+        ({"device": device("Scale")}, "Scale", "other"),
+        ({"device": device("Scale", "A,1")}, "Scale A,1", "other"),
+        ({"device": None, "source": "Anna's Apple Watch"}, "Apple Watch", "wearable"),
+        ({"device": None, "source": "Apple Watch von Anna"}, "Apple Watch", "wearable"),
+        ({"device": None, "source": "iPhone de Anna"}, "iPhone", "phone"),
+        ({"device": None, "source": "iPad di Anna"}, "iPad", "phone"),
+        ({"device": None, "source": "iPhone van Anna"}, "iPhone", "phone"),
+        ({"device": None, "source": "Kim’s O’Neill’s Phone"}, "Phone", "phone"),
+        *(
+            ({"device": None, "source": f"My {name}"}, f"My {name}", "wearable")
+            for name in ("Fitbit", "GARMIN", "Polar", "Whoop", "Oura", "ring", "band", "strap")
+        ),
+        ({"device": None, "source": "Diary"}, "Diary", "other"),
+        (
+            {"device": WATCH, "inside": '<MetadataEntry key="HKWasUserEntered" value="1"/>'},
+            "Apple Watch Watch6,1",
+            "manual",
+        ),
+        (
+            {"device": WATCH, "inside": '<MetadataEntry key="HKWasUserEntered" value="0"/>'},
+            "Apple Watch Watch6,1",
+            "wearable",
+        ),
+        ({"device": WATCH, "inside": '<MetadataEntry key="Other" value="1"/>'}, "Apple Watch Watch6,1", "wearable"),
+    ],
+)
+def test_where_a_sample_comes_from(given: dict[str, str | None], source: str, kind: str) -> None:
+    frame, _ = parts(record("StepCount", AT, **given))  # type: ignore[arg-type]
+    assert frame.select("source", "device").rows() == [(source, kind)]
+
+
+def test_a_source_without_a_name_is_unknown() -> None:
+    nameless = record("StepCount", AT, device=None).replace(' sourceName="Kim’s Apple\u00a0Watch"', "")
+    frame, _ = parts(nameless)
+    assert frame.select("source", "device").rows() == [("unknown", "other")]
+
+
+def test_only_what_was_typed_in_or_measured_abroad_is_marked() -> None:
+    by_hand = '<MetadataEntry key="HKWasUserEntered" value="1"/>'
+    abroad = '<MetadataEntry key="HKTimeZone" value="Asia/Kathmandu"/>'
+    odd = '<MetadataEntry key="HKTimeZone" value="Nowhere/Else"/>'
+    frame, _ = parts(
+        record("StepCount", AT, inside=abroad),
+        record("DietaryCaffeine", AT, inside=by_hand),
+        record("StepCount", AT),
+        record("StepCount", AT, inside=by_hand),
+        record("StepCount", AT, inside=odd),
+        record("StepCount", "x", inside=abroad),
+    )
+    assert frame.select("row", "start", "offset", "device").rows() == [
+        (1, INSTANT, 20_700, "wearable"), (3, INSTANT, 19_800, "wearable"), (4, INSTANT, 19_800, "manual"),
+        (5, INSTANT, 19_800, "wearable"), (6, None, None, "wearable"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("start", "stored", "used"),
+    [
+        ("2024-05-02 08:00:00 +0200", "2024-05-01 08:00:00 +0200", True),
+        ("2024-05-02 08:00:01 +0200", "2024-05-01 08:00:00 +0200", False),
+        ("2024-06-01 12:00:00 +0200", "2024-06-01 12:00:00 +0200", True),
+        ("2024-06-01 12:00:01 +0200", "2024-06-01 12:00:01 +0200", False),
+        ("2024-06-01 10:00:00 +0000", "x", True),
+        ("2024-06-01 10:00:01 +0000", "x", False),
+    ],
+)
+def test_a_clock_may_run_ahead_of_its_storing_by_a_day_but_not_of_the_export(
+    start: str, stored: str, used: bool
+) -> None:
+    frame, tally = parts(record("StepCount", start, stored=stored), record("HeartRate", AT))
+    assert len(frame) == 1 + used
+    assert tally.rows_read == (not used)
+    left = [] if used else [("steps", "starts after it was stored or exported: the clock ran ahead", 1, "", 1)]
+    assert [tuple(entry.values()) for entry in tally.left_out_rows()] == left
+
+
+def test_without_a_date_of_export_only_the_storing_counts() -> None:
+    frame, _ = parts(record("StepCount", "2030-06-01 12:00:01 +0200"), exported="")
+    assert len(frame) == 1
+
+
+def test_a_sleep_that_ran_ahead_or_is_of_no_known_stage_is_counted_as_sleep() -> None:
+    kind = "HKCategoryTypeIdentifierSleepAnalysis"
+    ahead = record(kind, "2024-07-01 00:00:00 +0200", value="HKCategoryValueSleepAnalysisInBed")
+    frame, tally = parts(
+        ahead, record(kind, AT, value="Dozing"), record(kind, AT, value="HKCategoryValueSleepAnalysisInBed")
+    )
+    assert (len(frame), tally.rows_read) == (1, 2)
+    assert [(e["signal"], e["reason"], e["rows"], e["first_row"]) for e in tally.left_out_rows()] == [
+        ("sleep", "sleep stage is not known", 1, 2),
+        ("sleep", "starts after it was stored or exported: the clock ran ahead", 1, 1),
+    ]
+
+
+@pytest.mark.parametrize("name", ["Workout", "ActivitySummary", "ClinicalRecord", "Audiogram", "VisionPrescription"])
+def test_what_else_an_export_holds_is_counted(name: str) -> None:
+    nested = f"<Correlation><Correlation>{record('StepCount', AT)}</Correlation>{record('StepCount', AT)}</Correlation>"
+    frame, tally = parts(f"<{name}/><{name}><x/></{name}>", nested, record("StepCount", AT), "<Record/>")
+    assert (frame["row"].to_list(), tally.unread) == ([1], {name: 2, "Record": 1})
+
+
+def test_an_export_is_read_in_pieces_and_tells_how_far(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert (apple_health._CHUNK_BYTES, apple_health._BATCH_ROWS) == (1_048_576, 100_000)
+    monkeypatch.setattr(apple_health, "_CHUNK_BYTES", 60)
+    monkeypatch.setattr(apple_health, "_BATCH_ROWS", 3)
+    file = tmp_path / "export.xml"
+    content = export(*(record("StepCount", f"2024-05-01 08:{n:02d}:00 +0200", value=n) for n in range(10)))
+    file.write_bytes(content)
+    seen: list[tuple[int, int]] = []
+    batches = list(apple_health.batches(file, Tally(), lambda done, total: seen.append((done, total))))
+    sizes = [len(batch.samples) for batch in batches]
+    assert sizes == [3, 3, 3, 1]
+    assert [row for batch in batches for row in batch.samples["row"]] == list(range(1, 11))
+    assert seen == [(min(60 * n, len(content)), len(content)) for n in range(1, -(-len(content) // 60) + 1)] + [
+        seen[-1]
+    ]
+    assert seen[-1] == (len(content), len(content))
+    assert {batch.file for batch in batches} == {"export.xml"}
+
+
+@pytest.mark.parametrize(
+    ("names", "member"),
+    [
+        (["apple_health_export/export.xml"], "apple_health_export/export.xml"),
+        (["Apple_Health_Export/Export.XML", "apple_health_export/small.xml"], "Apple_Health_Export/Export.XML"),
+        (["apple_health_export/export_cda.xml"], None), (["apple_health_export/Export_CDA.XML"], None),
+        (["other/export.xml"], None), (["apple_health_export/export.txt"], None), ([], None),
+    ],
+)  # fmt: skip
+def test_which_file_of_an_archive_is_the_export(tmp_path: Path, names: list[str], member: str | None) -> None:
+    file = tmp_path / "x.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        for length, name in enumerate(reversed(names), start=1):
+            archive.writestr(name, "x" * length)
+    with zipfile.ZipFile(file) as archive:
+        found = apple_health.export_member(archive)
+    assert (found and found.filename) == member
+    if member is None:
+        with pytest.raises(ValidationError, match=r"x\.zip: holds no export\.xml of Apple Health"):
+            next(iter(apple_health.batches(file, Tally(), lambda *_: None)))
+
+
+def test_the_packing_of_an_archive_may_be_three_hundredfold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "export.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("apple_health_export/export.xml", export(record("StepCount", AT, value=5)))
+    with zipfile.ZipFile(file) as archive:
+        info = archive.infolist()[0]
+    ratio = info.file_size / info.compress_size
+    assert apple_health._GREATEST_RATIO == 300
+    monkeypatch.setattr(apple_health, "_GREATEST_RATIO", ratio)
+    assert read_wearables(file).summary.rows_kept == 1
+    monkeypatch.setattr(apple_health, "_GREATEST_RATIO", ratio * 0.999)
+    with pytest.raises(ValidationError, match=r"export\.zip: unpacks to far more than an export would: it is not read"):
+        read_wearables(file)
+
+
+def test_a_damaged_member_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "export.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("apple_health_export/export.xml", export(record("StepCount", AT, value=5)))
+    content = bytearray(file.read_bytes())
+    content[content.index(b"StepCount")] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(DataProcessingError, match=r"export\.zip: the archive is damaged or locked: export it again"):
+        read_wearables(file)
+
+
+@pytest.mark.parametrize("code", [*range(1, 9), 11, 12, *range(14, 32)])
+def test_control_characters_become_spaces(code: int) -> None:
+    frame, _ = parts(record("StepCount", AT, device=None, source=f"A{chr(code)}B"))
+    assert frame["source"].to_list() == ["A B"]
+
+
+def test_line_ends_count_and_letters_stay() -> None:
+    whole, _ = parts(record("StepCount", AT, device=None, source="!#0@~\x7f\x80ÿ"))
+    assert whole["source"].to_list() == ["!#0@~\x7f\x80ÿ"]
+    frame, _ = parts(
+        record("StepCount", AT, device=None, source="Ä\tß"), record("StepCount", AT, device=None, source="x\r\ny")
+    )
+    assert frame["source"].to_list() == ["Ä ß", "x y"]
+    with pytest.raises(ValidationError, match=r"export\.xml: line 6 is not well-formed XML \(mismatched tag\): export"):
+        parts("\r\n\n</x>")
+    with pytest.raises(ValidationError, match=r"is not Apple Health's export\.xml: it holds no HealthData"):
+        list(apple_health._streamed(BytesIO(b"<x/>"), "export.xml", 1, Tally(), lambda *_: None))

@@ -226,3 +226,159 @@ def test_a_malformed_list_is_named(tmp_path: Path, conditions: str) -> None:
     (tmp_path / "patient.json").write_text(f'{{"patient_id": "p", "conditions": {conditions}}}')
     with pytest.raises(ValidationError, match="'conditions' must be a list"):
         read_patient_directory(tmp_path)
+
+
+def medications(folder: Path, text: str) -> tuple[MedicationCourse, ...]:
+    (folder / "medications.csv").write_text(text, "utf-8")
+    return read_patient_directory(folder, today=TODAY).medications
+
+
+def test_medications_with_all_and_with_the_fewest_columns(folder: Path) -> None:
+    full = (
+        "medication,start,end,dose_mg,stopped,code\n"
+        "lithium,2024-01-01,2024-02-01,600.5,false,urn:x|a|1\nx,unknown,,,true,\ny, 2024-01-01 ,,,,\n"
+    )
+    assert medications(folder, full) == (
+        MedicationCourse("lithium", date(2024, 1, 1), date(2024, 2, 1), 600.5, False, Coding("urn:x|a", "1")),
+        MedicationCourse("x", None, stopped=True),
+        MedicationCourse("y", date(2024, 1, 1)),
+    )
+    assert medications(folder, "start,medication\n2024-01-01,lithium\n") == (
+        MedicationCourse("lithium", date(2024, 1, 1)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("x,2024-01-01,,,yes,", "medications.csv: column 'stopped': must be true, false or empty"),
+        ("x,2024-01-01,soon,,,", "row 1, column 'end': is not a day such as 2024-01-31"),
+        ("x,2024-01-01,,,,36437", "row 1, column 'code': must be system\\|code"),
+        ("x,2024-01-01,,,,|36437", "row 1, column 'code': must be system\\|code"),
+        ("x,2024-01-01,,,,urn:x|", "row 1, column 'code': must be system\\|code"),
+        ("x,2024-01-01,,0,,", "row 1, column 'dose_mg': must be a number above 0"),
+    ],
+)
+def test_a_flaw_in_a_course_is_named(folder: Path, row: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        medications(folder, f"medication,start,end,dose_mg,stopped,code\n{row}\n")
+
+
+def full_record() -> PatientRecord:
+    times = ["2024-03-01T00:00:00.5-03:30", "2024-03-02T00:00+05:45", "2024-03-02T12:00+05:45"]
+    columns = {"timestamp": times, "value": [1.0, None, 0.1], "patient_id": ["p"] * 3}
+    return PatientRecord(
+        "p",
+        timezone=None,
+        demographics={"birth_year": 1984, "note": "ä"},
+        symptoms=symptom_frame(pl.DataFrame({**columns, "symptom": ["=mood", "b", "b"]})),
+        signals=signal_frame(pl.DataFrame({**columns, "signal": ["hrv", "x", "x"], "unit": ["ms", None, None]})),
+        medications=(
+            MedicationCourse("lithium", None, stopped=True, code=Coding("urn:x", "1"), source="left behind"),
+            MedicationCourse("+x", date(2024, 1, 2), date(2024, 1, 3), 12.5),
+        ),
+        genotype={"CYP2D6": "*1/*4"},
+        conditions=(Condition("LQTS", Coding("urn:x", "1"), "long qt", "2016", active=False, source="left behind"),),
+        allergies=(Allergy("aspirin"),),
+    )
+
+
+def test_what_a_directory_holds(tmp_path: Path) -> None:
+    write_patient_directory(full_record(), tmp_path / "p")
+    files = {file.name: file.read_text("utf-8") for file in sorted((tmp_path / "p").iterdir())}
+    assert list(files) == ["medications.csv", "patient.json", "signals.csv", "symptoms.csv"]
+    assert json.loads(files["patient.json"]) == {
+        "patient_id": "p",
+        "timezone": None,
+        "demographics": {"birth_year": 1984, "note": "ä"},
+        "genotype": {"CYP2D6": "*1/*4"},
+        "conditions": [
+            {
+                "name": "LQTS",
+                "code": {"system": "urn:x", "code": "1"},
+                "word": "long qt",
+                "onset": "2016",
+                "active": False,
+            }
+        ],
+        "allergies": [{"name": "aspirin", "active": True}],
+    }
+    assert "ä" in files["patient.json"]
+    assert files["patient.json"].endswith("\n}\n")
+    assert files["symptoms.csv"].splitlines() == [
+        "timestamp,value,symptom", "2024-03-01T00:00:00.500000-03:30,1.0,'=mood", "2024-03-02T00:00:00.000000+05:45,,b",
+        "2024-03-02T12:00:00.000000+05:45,0.1,b",
+    ]  # fmt: skip
+    assert files["signals.csv"].splitlines()[:2] == [
+        "timestamp,value,signal,unit",
+        "2024-03-01T00:00:00.500000-03:30,1.0,hrv,ms",
+    ]
+    assert files["medications.csv"].splitlines() == [
+        "medication,start,end,dose_mg,stopped,code",
+        "lithium,unknown,,,true,urn:x|1",
+        "'+x,2024-01-02,2024-01-03,12.5,,",
+    ]
+
+
+def test_half_hours_and_formulas_come_back(tmp_path: Path) -> None:
+    record = full_record()
+    write_patient_directory(record, tmp_path / "p")
+    again = read_patient_directory(tmp_path / "p", today=TODAY)
+    same(again.symptoms, record.symptoms)
+    same(again.signals, record.signals)
+    assert [c.medication for c in again.medications] == ["lithium", "+x"]
+    assert (again.conditions[0].active, again.conditions[0].code, again.genotype) == (
+        False, Coding("urn:x", "1"), {"CYP2D6": "*1/*4"},
+    )  # fmt: skip
+
+
+def test_an_empty_folder_may_be_written_to_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    write_patient_directory(PatientRecord("p"), tmp_path / "empty")
+    assert [file.name for file in (tmp_path / "empty").iterdir()] == ["patient.json"]
+    assert json.loads((tmp_path / "empty" / "patient.json").read_text()) == {
+        "patient_id": "p", "timezone": None, "demographics": {},
+    }  # fmt: skip
+    (tmp_path / "file").touch()
+    with pytest.raises(ValidationError, match="file exists already: give the name of a new directory"):
+        write_patient_directory(PatientRecord("p"), tmp_path / "file")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["empty", "file"]
+
+
+@pytest.mark.parametrize("name", ["conditions", "allergies", "procedures", "consents"])
+@pytest.mark.parametrize(
+    "item", ['{"name": "x"}', '["x"]', '[{"title": "x"}]', '[{"name": "x", "code": {"a": 1}}]', "[7]"]
+)
+def test_every_list_is_checked(tmp_path: Path, name: str, item: str) -> None:
+    (tmp_path / "patient.json").write_text(f'{{"patient_id": "p", "{name}": {item}}}')
+    kind = {"conditions": "Condition", "allergies": "Allergy", "procedures": "Procedure", "consents": "Consent"}[name]
+    with pytest.raises(
+        ValidationError, match=f"patient.json: '{name}' must be a list of objects with the fields of {kind}"
+    ):
+        read_patient_directory(tmp_path)
+
+
+def test_parquet_is_read_as_it_stands_and_csv_without_its_guard(folder: Path) -> None:
+    (folder / "symptoms.csv").write_text("timestamp,value,symptom\n2024-03-01,7,'=mood\n", "utf-8")
+    (folder / "signals.parquet").unlink(missing_ok=True)
+    pl.DataFrame({"timestamp": ["2024-03-01"], "value": [7], "signal": ["'=x"]}).write_parquet(
+        folder / "signals.parquet"
+    )
+    record = read_patient_directory(folder, today=TODAY)
+    assert record.symptoms is not None
+    assert record.signals is not None
+    assert (record.symptoms.series[0].name, record.signals.series[0].name) == ("=mood", "'=x")
+
+
+def test_the_last_day_may_be_given(folder: Path) -> None:
+    with pytest.raises(ValidationError, match="lies in the future"):
+        read_patient_directory(folder, today=date(2024, 3, 1))
+    assert read_patient_directory(str(folder), today=date(2024, 3, 2)).symptoms is not None
+
+
+def test_patient_json_is_written_for_people(tmp_path: Path) -> None:
+    write_patient_directory(PatientRecord("p", genotype={"CYP2D6": "*1/*4"}), tmp_path / "a" / "b" / "c")
+    assert (tmp_path / "a" / "b" / "c" / "patient.json").read_text("utf-8") == (
+        '{\n  "patient_id": "p",\n  "timezone": null,\n  "demographics": {},\n'
+        '  "genotype": {\n    "CYP2D6": "*1/*4"\n  }\n}\n'
+    )

@@ -3,7 +3,7 @@
 import pytest
 from scipy import constants as c
 
-from novamind.records import read_fhir
+from novamind.records import fhir_codes, read_fhir
 from novamind.records.fhir_codes import (
     ANSWERS,
     ATC,
@@ -151,6 +151,12 @@ def test_a_medication_by_code(system: str, code: str, name: str | None) -> None:
 )
 def test_a_condition_by_the_longest_category_that_begins_its_code(system: str, code: str, word: str | None) -> None:
     assert condition_of(system, code) == word
+
+
+def test_of_two_categories_the_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fhir_codes, "_condition_codes", lambda: ({"F1": "a", "F10.2": "b", "F10": "c"}, {}))
+    found = [condition_of("http://hl7.org/fhir/sid/icd-10", code) for code in ("F10.23", "F10.2", "F10.1", "F11", "F2")]
+    assert found == ["b", "b", "c", "a", None]
 
 
 @pytest.mark.parametrize(

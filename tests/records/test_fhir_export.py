@@ -10,7 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novamind.errors import ValidationError
-from novamind.records import FhirImportError, MedicationCourse, PatientRecord, read_fhir, record_bundle, symptom_frame
+from novamind.records import (
+    Allergy,
+    Coding,
+    Condition,
+    Consent,
+    FhirImportError,
+    LongFrame,
+    MedicationCourse,
+    PatientRecord,
+    Procedure,
+    read_fhir,
+    record_bundle,
+    signal_frame,
+    symptom_frame,
+)
+from tests.golden import check_golden
 from tests.records.fhir_input import INTEROP, bundle, medication, needs_interop, observation, patient, plain
 
 FILES = (
@@ -146,3 +161,120 @@ def test_clock_times_need_a_timezone() -> None:
     record = PatientRecord("p", symptoms=symptom_frame(frame))
     with pytest.raises(ValidationError, match="timezone"):
         record_bundle(record)
+
+
+def rich() -> PatientRecord:
+    def symptoms(rows: list[tuple[str, float | None, str]]) -> LongFrame:
+        columns = ["timestamp", "value", "symptom"]
+        return symptom_frame(pl.DataFrame(rows, schema=columns, orient="row").with_columns(patient_id=pl.lit("p-1")))
+
+    signals = pl.DataFrame(
+        [
+            ("2024-03-01T00:00:00+05:30", 61.5, "heart_rate", "/min"),
+            ("2024-03-01T00:00:00+05:30", 61.0, "resting_heart_rate", "bpm"),
+            ("2024-02-29T23:59:59.25-03:30", 7.0, "mood ring", None),
+            ("2024-03-02T00:00:00+05:30", None, "heart_rate", "/min"),
+        ],
+        schema=["timestamp", "value", "signal", "unit"],
+        orient="row",
+    )
+    code = Coding("http://snomed.info/sct", "9651007")
+    return PatientRecord(
+        "p-1",
+        timezone="Asia/Kolkata",
+        demographics={"gender": "female", "birth_year": 990, "deceased": True, "town": "CANARY"},
+        symptoms=symptoms(
+            [
+                ("2024-03-01", 12.0, "PHQ-9"),
+                ("2024-03-01", 2.0, "PHQ-9 item 9"),
+                ("2024-03-02", 1.5, "my mood"),
+                ("2024-03-02", None, "GAD-7"),
+            ]
+        ),
+        signals=signal_frame(signals.with_columns(patient_id=pl.lit("p-1"))),
+        medications=(
+            MedicationCourse(
+                "lithium", date(2024, 1, 1), date(2024, 2, 1), 600.0, code=Coding("", "x"), source="a b/c"
+            ),
+            MedicationCourse("vitamin d", None, date(2024, 2, 1)),
+            MedicationCourse("sertraline", date(2024, 1, 1), stopped=True),
+            MedicationCourse("clozapine", date(2024, 1, 1), code=code),
+        ),
+        genotype={"CYP2D6": "*1/*4", "CYP2C19": "Poor Metaboliser", "HLA-B": "*15:02 positive"},
+        conditions=(Condition("LQTS", code, "long qt", "2016", "2020", active=False), Condition("sad", source="x")),
+        allergies=(Allergy("aspirin", criticality="high"), Allergy("codeine", active=False)),
+        procedures=(Procedure("ECG", code, "2020-01-02"), Procedure("ECT")),
+        consents=(Consent("research", "active", "deny", "2020"), Consent("treatment", "inactive")),
+        genotype_sources={"CYP2D6": "Observation/g"},
+    )
+
+
+def test_a_rich_record_goes_out_as_it_did() -> None:
+    out = record_bundle(rich())
+    check_golden(__file__, "fhir_export", out)
+    for entry in out["entry"]:
+        get_fhir_model_class(entry["resource"]["resourceType"]).model_validate(entry["resource"])
+    assert "CANARY" not in str(out)
+
+
+@pytest.mark.parametrize(
+    ("about", "resource"),
+    [
+        ({"gender": "other"}, {"gender": "other"}),
+        ({"gender": "F"}, {}),
+        ({"birth_year": "1990"}, {}),
+        ({"birth_year": 1990}, {"birthDate": "1990"}),
+        ({"deceased": False}, {}),
+        ({"deceased": True}, {"deceasedBoolean": True}),
+        *(({"gender": gender}, {"gender": gender}) for gender in ("male", "female", "unknown")),
+    ],
+)
+def test_what_goes_out_of_the_person(about: dict[str, Any], resource: dict[str, Any]) -> None:
+    (entry,) = record_bundle(PatientRecord("p.1-A", demographics=about))["entry"]
+    assert entry["resource"] == {"resourceType": "Patient", "id": "p.1-A"} | resource
+
+
+@pytest.mark.parametrize("name", ["a b", "x" * 65, "ä", "a_b"])
+def test_a_name_that_is_no_fhir_id_goes_out_as_an_identifier(name: str) -> None:
+    (entry,) = record_bundle(PatientRecord(name, timezone="Asia/Kolkata"))["entry"]
+    assert entry["resource"] == {
+        "resourceType": "Patient",
+        "identifier": [{"system": "urn:novamind:patient", "value": name}],
+        "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/timezone", "valueCode": "Asia/Kolkata"}],
+    }
+    assert record_bundle(PatientRecord("x" * 64))["entry"][0]["resource"]["id"] == "x" * 64
+
+
+@pytest.mark.parametrize(
+    ("times", "zone", "written"),
+    [
+        (["2024-03-01", "2024-03-02"], None, ["2024-03-01", "2024-03-02"]),
+        (["2024-03-01T00:00", "2024-03-02"], "Asia/Kolkata", ["2024-03-01", "2024-03-02"]),
+        (
+            ["2024-03-01T00:00:01", "2024-03-02"],
+            "Asia/Kolkata",
+            ["2024-03-01T00:00:01+05:30", "2024-03-02T00:00:00+05:30"],
+        ),
+        (["2024-07-01T08:00"], "America/St_Johns", ["2024-07-01T08:00:00-02:30"]),
+        (["2024-03-01T08:00+05:45"], None, ["2024-03-01T08:00:00+05:45"]),
+        (["2024-03-01T08:00:00.5Z"], None, ["2024-03-01T08:00:00.500000+00:00"]),
+        (["2024-03-01T08:00+05:45"], "UTC", ["2024-03-01T08:00:00+05:45"]),
+    ],
+)
+def test_times_go_out_with_their_clock(times: list[str], zone: str | None, written: list[str]) -> None:
+    frame = pl.DataFrame({"timestamp": times, "value": [1.0] * len(times), "patient_id": ["p"] * len(times)})
+    out = record_bundle(PatientRecord("p", timezone=zone, symptoms=symptom_frame(frame)))
+    assert [entry["resource"]["effectiveDateTime"] for entry in out["entry"][1:]] == written
+
+
+@pytest.mark.parametrize(
+    ("course", "status"),
+    [
+        (MedicationCourse("x", None, stopped=True), "stopped"),
+        (MedicationCourse("x", None, date(2024, 1, 1)), "completed"),
+        (MedicationCourse("x", None, date(2024, 1, 1), stopped=True), "stopped"),
+        (MedicationCourse("x", None), "active"),
+    ],
+)
+def test_the_status_of_a_course(course: MedicationCourse, status: str) -> None:
+    assert record_bundle(PatientRecord("p", medications=(course,)))["entry"][1]["resource"]["status"] == status

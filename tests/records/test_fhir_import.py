@@ -178,6 +178,13 @@ def test_one_instant_is_one_time_whatever_its_offset() -> None:
     assert [(n.source, n.reason) for n in contrary.record.not_understood] == [("Observation/a, Observation/b", text)]
 
 
+def test_an_absent_value_gives_way_to_a_value_at_the_same_time() -> None:
+    absent = observation(PHQ[0], 0, id="absent", valueQuantity=None, dataAbsentReason={"text": "unknown"})
+    for both in ((absent, observation(PHQ[0], 2, id="given")), (observation(PHQ[0], 2, id="given"), absent)):
+        record = read(patient(), *both).record
+        assert (values(record, "PHQ-9 item 1"), record.symptom_sources) == ([2], ("Observation/given",))
+
+
 def test_times_come_to_the_persons_own_clock() -> None:
     record = read(zoned("Asia/Kathmandu"), observation("44261-6", 9, "2024-02-29T18:20:00Z")).record
     assert shown(record) == [("PHQ-9", datetime(2024, 3, 1, 0, 5), timedelta(hours=5, minutes=45), 9.0)]
@@ -208,6 +215,16 @@ def test_a_date_beside_times_takes_the_offset_nearest_in_time(day: str, hours: f
     record = read(patient(), *timed, observation("44261-6", 7, day)).record
     moved = datetime.fromisoformat(day)
     assert ("PHQ-9", moved, timedelta(hours=hours), 7.0) in shown(record)
+
+
+@pytest.mark.parametrize(("day", "hours"), [(2, 1), (5, 1), (6, 2), (9, 2), (12, 2), (15, 2), (16, 3), (25, 3)])
+def test_of_many_times_the_nearest_counts(day: int, hours: int) -> None:
+    timed = [
+        observation("44261-6", 9, f"2024-03-{at:02d}T12:00:00+{ahead:02d}:00")
+        for at, ahead in ((1, 1), (10, 2), (20, 3))
+    ]
+    record = read(patient(), *timed, observation("44261-6", 7, f"2024-03-{day:02d}")).record
+    assert ("PHQ-9", datetime(2024, 3, day), timedelta(hours=hours), 7.0) in shown(record)
 
 
 def test_a_date_that_becomes_a_reported_midnight_is_one_row_with_it() -> None:
@@ -250,6 +267,15 @@ def test_which_times_are_full_dates_that_can_be(when: str, used: bool) -> None:
             "Observation has a time that is no full FHIR date; not read",
             "Observation lies before 1900 or in the future; not read",
         }
+
+
+def test_what_has_no_time_is_named() -> None:
+    timeless = read(patient(), observation("44261-6", 9, None), response([1] * 9, PHQ, authored=None))
+    assert timeless.record.symptoms is None
+    assert said(timeless) == [
+        ("error", "required", "Observation has no time; not read", ("Bundle.entry[1].resource.effective",)),
+        ("error", "required", "QuestionnaireResponse has no time; not read", ("Bundle.entry[2].resource.authored",)),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -344,6 +370,12 @@ def test_an_absent_measurement_keeps_its_signals_unit() -> None:
     assert (signals.units, np.isnan(signals.values).all()) == (("/min",), True)
 
 
+def test_a_code_is_looked_for_among_all_codings() -> None:
+    codes = [{"system": SNOMED, "code": "1"}, {"system": LOINC}, {"system": LOINC, "code": "1-8"}]
+    several = observation("44261-6", 12) | {"code": {"coding": [*codes, {"system": LOINC, "code": "44261-6"}]}}
+    assert values(read(patient(), several).record, "PHQ-9") == [12]
+
+
 def test_names_of_our_own_are_read_as_they_were_written() -> None:
     mood = observation("x", 3.5) | {
         "code": {"coding": [{"system": f"{OWN}:symptom", "code": "my%20mood"}], "text": "my mood"}
@@ -436,6 +468,7 @@ def test_a_daily_dose_is_what_a_long_time_holds(unit: str, frequency: int, perio
     ("quantity", "text", "dose"),
     [
         ({"value": 50, "code": "mg"}, "x", 50),
+        ({"value": 0.5, "code": "mg"}, "x", 0.5),
         ({"value": 50, "unit": "MG"}, "x", 50),
         ({"value": 0.3, "unit": "g"}, "x", 300),
         ({"value": 50, "code": "ug", "unit": "mg"}, "x", None),
@@ -474,6 +507,8 @@ MG = {"value": 50, "code": "mg"}
         [{"doseAndRate": [{"doseQuantity": MG}]}],
         [dosage(MG, frequency=None)],
         [dosage(MG, frequency=0)],
+        [dosage(MG, frequency=-1)],
+        [dosage({"value": 1e-320, "code": "mg"}, period=1e10)],
         [dosage(MG, period=None)],
         [dosage(MG, period=0)],
         [dosage(MG, period=-1)],

@@ -129,3 +129,106 @@ def test_missing_column_names_what_is_there_and_what_is_near() -> None:
         require_columns([], ["timestamp"])
     with pytest.raises(ValidationError, match=r"and 8 more$"):
         require_columns([f"q{number}" for number in range(20)], ["timestamp"])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".txt", ".CSV", ".parquet", ".pq"])
+def test_the_kind_of_a_table_is_told_by_its_name(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"t{suffix}"
+    if suffix in (".parquet", ".pq"):
+        pl.DataFrame({"a": [1]}).write_parquet(file)
+        assert read_table(file).rows() == [(1,)]
+    else:
+        file.write_bytes(b"a\tb\n1\t2\n")
+        assert read_table(str(file)).rows() == [("1", "2")]
+
+
+def test_the_separator_is_the_one_that_makes_most_columns(tmp_path: Path) -> None:
+    assert read_table(write(tmp_path, b"a;b;c,d\n1;2;3\n")).columns == ["a", "b", "c,d"]
+    assert read_table(write(tmp_path, b'"a,x";b\n1;2\n')).columns == ["a,x", "b"]
+    assert read_table(write(tmp_path, b"a\n1\n2\n")).rows() == [("1",), ("2",)]
+
+
+def test_limits_hold_exactly(tmp_path: Path) -> None:
+    file = write(tmp_path, b"a,b\n1,2\n")
+    assert read_table(file, Settings(max_file_bytes=8)).height == 1
+    with pytest.raises(ValidationError, match=r"limit 0\.0 MiB\): split it by patient"):
+        read_table(file, Settings(max_file_bytes=7))
+    packed = tmp_path / "zeros.parquet"
+    pl.DataFrame({"a": [0] * 1000, "b": [0] * 1000}).write_parquet(packed)
+    assert read_table(packed, Settings(max_file_bytes=16_000)).height == 1000  # 8 bytes a cell
+    with pytest.raises(ValidationError, match="unpacked, is larger than the limit"):
+        read_table(packed, Settings(max_file_bytes=15_999))
+
+
+def test_the_longest_header(tmp_path: Path) -> None:
+    def header(length: int) -> bytes:
+        return b"a" * (length - 2) + b",b\n1,2\n"
+
+    assert read_table(write(tmp_path, header(65_536))).height == 1
+    with pytest.raises(ValidationError, match="the header is longer than 65,536 characters: check its line ends"):
+        read_table(write(tmp_path, header(65_537)))
+
+
+@pytest.mark.parametrize("header", [b"a,2024-01-01", b"a, 7", b"a,+7", b"a,-.7", b"7a,b"])
+def test_a_header_of_numbers_is_data(tmp_path: Path, header: bytes) -> None:
+    with pytest.raises(ValidationError, match="looks like data: add a header row that names the columns"):
+        read_table(write(tmp_path, header + b"\n1,2\n"))
+    assert read_table(write(tmp_path, b"a,x7\n1,2\n")).columns == ["a", "x7"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'a,b\n"1"x,2\n', "row 1 cannot be read: a quote is opened but not closed"),
+        (b'a,b\n"x",1\n2\n', "row 2 has 1 cell\\(s\\), the header 2: check its separators and quotes"),
+        (b"\xef\xbb\xbf\n1\n", "has no header: the first row must name the columns"),
+        (b"a,b\n1,2\n3,\xff\n", "row 2 is not UTF-8 text: save the file as 'CSV UTF-8'"),
+        (b"\n\xff", "row 1 is not UTF-8 text: save the file as 'CSV UTF-8'"),
+        (b'"a,b\n1,2\n', "row 0 cannot be read: a quote is opened but not closed"),
+    ],
+)
+def test_the_row_of_a_flaw(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        read_table(write(tmp_path, content))
+
+
+def test_quoted_cells_may_hold_separators_and_line_ends(tmp_path: Path) -> None:
+    assert read_table(write(tmp_path, b'a,b\n"x,y","1\n2"\n')).rows() == [("x,y", "1\n2")]
+
+
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        (
+            ["timestamp", "vlaue"],
+            "the column 'value' is missing: 'timestamp' and 'value' are needed, "
+            "the table has 'timestamp', 'vlaue'; did you mean 'vlaue'? Then rename it",
+        ),
+        (["timestamp", " Value "], "the table has 'timestamp', ' Value '; did you mean ' Value '? Then rename it"),
+        (
+            ["timestamp", "x"],
+            "the column 'value' is missing: 'timestamp' and 'value' are needed, the table has 'timestamp', 'x'",
+        ),
+        ([f"q{n}" for n in range(12)], "'q10', 'q11'"),
+        ([f"q{n}" for n in range(13)], "'q10', 'q11' and 1 more"),
+        (["timestamp", "x" * 50], f"'timestamp', '{'x' * 40}'"),
+    ],
+)
+def test_a_missing_column_is_named_beside_what_is_there(there: list[str], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        require_columns(there, ["timestamp", "value"])
+    assert message in str(caught.value)
+    assert str(caught.value).endswith(message) or "missing" not in message
+
+
+def test_a_size_is_told_in_mebibytes(tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    with file.open("wb") as sparse:
+        sparse.truncate(3 * 2**20 + 2**19)
+    with pytest.raises(ValidationError, match=r"x\.csv is larger than the limit \(3\.5 MiB, limit 1\.0 MiB\)"):
+        read_table(file, Settings(max_file_bytes=2**20))
+
+
+def test_a_long_cell_is_read(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, f"a,b\n{'x' * 200_000},1\n2,3\n".encode()))  # longer than the csv module takes
+    assert [len(cell) for cell in table["a"]] == [200_000, 1]

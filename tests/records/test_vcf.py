@@ -4,11 +4,12 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from novamind.errors import DataProcessingError, NovamindError, ValidationError
-from novamind.records.vcf import MISSING, read_vcf
+from novamind.records import vcf
+from novamind.records.vcf import MISSING, VariantRecord, read_vcf
 
 WANTED = {"chr10": frozenset({100, 200})}
 HEAD = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\n"
@@ -104,6 +105,149 @@ def test_a_ten_megabyte_header_is_read() -> None:
 def test_any_bytes_end_in_a_result_or_our_error(noise: bytes, at: int) -> None:
     content = (HEAD + LINE).encode()
     try:
-        read_vcf(content[:at] + noise + content[at:], WANTED)
+        found = read_vcf(content[:at] + noise + content[at:], WANTED)
     except NovamindError:
-        return
+        event("refused")
+    else:
+        event(f"{len(found.records)} records read")
+        assert all((r.chrom, r.position in (100, 200)) == ("chr10", True) for r in found.records)
+        assert all(len(r.genotypes) == len(found.samples) for r in found.records)
+
+
+def first(text: str, wanted: dict[str, frozenset[int]] = WANTED) -> VariantRecord:
+    return read_vcf(text.encode(), wanted).records[0]
+
+
+@pytest.mark.parametrize(
+    ("gt", "genotype"),
+    [
+        ("0/1", (0, 1, "")), ("1/0", (1, 0, "")), ("0|1", (0, 1, "|")), ("10/2", (10, 2, "")), ("./1", (-1, 1, "")),
+        (".|1", (-1, 1, "|")), ("1", (-1, 1, "")), ("0/1/2", (-1, 2, "")), (".", (-1, -1, "")), ("./.", (-1, -1, "")),
+        ("x/1", (-1, 1, "")), ("-1/1", (-1, 1, "")),
+    ],
+)  # fmt: skip
+def test_how_a_call_is_read(gt: str, genotype: tuple[int, int, str]) -> None:
+    record = first(HEAD + LINE.replace("0/1:9", f"{gt}:9"))
+    assert record.genotypes[0] == genotype
+    alone = first(HEAD + LINE.replace("GT:DP\t0/1:9\t1|2:7", f"GT\t{gt}\t0/0"))
+    assert alone.genotypes == (genotype, (0, 0, ""))
+    assert MISSING == -1
+
+
+@pytest.mark.parametrize(
+    ("keys", "call", "genotype"),
+    [
+        ("GT:PS", "0|1:77", (0, 1, "77")), ("PS:GT", "77:0|1", (0, 1, "77")), ("GT:PS", "0|1:.", (0, 1, "|")),
+        ("GT:PS", "0|1:", (0, 1, "|")), ("GT:PS", "0|1", (0, 1, "|")), ("GT:PS", "0/1:77", (0, 1, "")),
+        ("DP:GT", "7", (-1, -1, "")), ("DP:GT", "7:1/1", (1, 1, "")),
+    ],
+)  # fmt: skip
+def test_where_a_call_and_its_phase_set_stand(keys: str, call: str, genotype: tuple[int, int, str]) -> None:
+    record = first(HEAD + LINE.replace("GT:DP\t0/1:9", f"{keys}\t{call}"))
+    assert record.genotypes[0] == genotype
+
+
+def test_phase_sets_of_two_samples_are_told_apart() -> None:
+    record = first(HEAD + LINE.replace("GT:DP\t0/1:9\t1|2:7", "GT:PS\t0|1:5\t0|1:6"))
+    assert [g.block for g in record.genotypes] == ["5", "6"]
+
+
+def test_a_record_says_what_stands_in_its_line() -> None:
+    record = first(HEAD + "chr10\t200\trs1\tg\ta,<DEL>\t50\tq10\tX=1\tGT\t0/1\t2/2\n")
+    assert record == VariantRecord("chr10", 200, "G", ("A", "<DEL>"), ((0, 1, ""), (2, 2, "")), False)  # type: ignore[arg-type]
+    assert [record.base(k) for k in (-1, 0, 1, 2, 3)] == [None, "G", "A", "<DEL>", None]
+    for passed in ("PASS", "."):
+        assert first(HEAD + LINE.replace("PASS", passed)).passed
+    assert first(HEAD + LINE.replace("A,T", ".")).alts == ()
+
+
+def test_lines_without_genotypes_and_other_places_are_passed_over() -> None:
+    text = HEAD + LINE.replace("GT:DP", "AD:DP") + LINE.replace("chr10\t100", "chr9\t100") + "\n" + LINE
+    assert len(read_vcf(text.encode(), WANTED).records) == 1
+    both = HEAD + LINE + LINE.replace("chr10", "10") + LINE.replace("\t100\t", "\t200\t") + LINE
+    assert [(r.chrom, r.position) for r in read_vcf(both.encode(), WANTED).records] == [
+        ("chr10", 100), ("chr10", 100), ("chr10", 200), ("chr10", 100),
+    ]  # fmt: skip
+    assert read_vcf((HEAD + LINE.replace("chr10", "10")).encode(), {"10": frozenset({100})}).records[0].chrom == "10"
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("hello\n", DataProcessingError, "first line must start with ##fileformat=VCF"),
+        ("##fileformat=VCFv4.2\nchr10\t100\n", DataProcessingError, "Line 2 of the VCF comes before the #CHROM"),
+        ("##fileformat=VCFv4.2\n##x\n", DataProcessingError, "ends before its #CHROM header line"),
+        (HEAD.replace("\ta\tb", ""), ValidationError, "no sample column"),
+        (HEAD + "\nno tabs\n", DataProcessingError, "Line 4 of the VCF has no tab-separated columns"),
+        (HEAD + LINE.replace("\t1|2:7", ""), DataProcessingError, "Line 3 of the VCF has 10 columns, its header 11"),
+        (HEAD + LINE.replace("\t1|2:7", "\t1|2:7\t0/0"), DataProcessingError, "has 12 columns, its header 11"),
+        (
+            HEAD + LINE.replace("A,T", ",".join("A" * 1001)),
+            DataProcessingError,
+            "Line 3 of the VCF names more than 1000",
+        ),
+    ],
+)
+def test_what_breaks_the_format_is_named_by_line(text: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        read_vcf(text.encode(), WANTED)
+
+
+def test_a_thousand_alleles_are_read() -> None:
+    assert len(first(HEAD + LINE.replace("A,T", ",".join("A" * 1000))).alts) == 1000
+
+
+def test_a_byte_order_mark_and_one_sample_are_fine() -> None:
+    text = "\ufeff" + HEAD.replace("\tb\n", "\n") + LINE.replace("\t1|2:7", "")
+    assert read_vcf(text.encode(), WANTED).samples == ("a",)
+
+
+def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert vcf._MAX_LINE_BYTES == 64 * 1024 * 1024
+    longest = max(map(len, (HEAD + LINE).splitlines(keepends=True)))
+    monkeypatch.setattr(vcf, "_MAX_LINE_BYTES", longest + 1)
+    assert read_vcf((HEAD + LINE).encode(), WANTED).records
+    monkeypatch.setattr(vcf, "_MAX_LINE_BYTES", longest)
+    with pytest.raises(DataProcessingError, match=f"Line 2 of the VCF is longer than {longest} bytes"):
+        read_vcf((HEAD + LINE).encode(), WANTED)
+
+
+#: Lengths as the Genome Reference Consortium gives them: GRCh37.p13, GRCh38.p14.
+LENGTHS = {
+    "2": (243_199_373, 242_193_529), "4": (191_154_276, 190_214_555), "6": (171_115_067, 170_805_979),
+    "7": (159_138_663, 159_345_973), "10": (135_534_747, 133_797_422), "13": (115_169_878, 114_364_328),
+    "15": (102_531_392, 101_991_189), "17": (81_195_210, 83_257_441), "19": (59_128_983, 58_617_616),
+    "22": (51_304_566, 50_818_468),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+@pytest.mark.parametrize("prefix", ["", "chr"])
+def test_the_build_is_told_by_the_length_of_a_chromosome(name: str, prefix: str) -> None:
+    old, new = (f"##contig=<ID={prefix}{name},length={length}>" for length in LENGTHS[name])
+    assert read_vcf((HEAD.replace("#CHROM", f"{new}\n#CHROM") + LINE).encode(), WANTED).records
+    with pytest.raises(ValidationError, match="not on GRCh38"):
+        read_vcf((HEAD.replace("#CHROM", f"{old}\n#CHROM") + LINE).encode(), WANTED)
+
+
+@pytest.mark.parametrize(
+    "build", ["GRCh37", "hg19", "hs37d5", "b37", "human_g1k_v37", "hg18", "NCBI36", "b36", "T2T-CHM13v2", "chm13"]
+)
+@pytest.mark.parametrize("line", ["##reference={}", "##assembly={}", "##contig=<ID=1,assembly={}>"])
+def test_the_build_is_told_by_its_name(build: str, line: str) -> None:
+    with pytest.raises(ValidationError, match="names another build"):
+        read_vcf((HEAD.replace("#CHROM", f"{line.format(build)}\n#CHROM") + LINE).encode(), WANTED)
+    other = HEAD.replace("#CHROM", f"##source={build}\n##contig=<ID=chr10>\n##reference=tab36.fa\n#CHROM") + LINE
+    assert read_vcf(other.encode(), WANTED).records
+
+
+def test_the_limit_on_the_file_holds_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.vcf"
+    path.write_text(HEAD + LINE)
+    monkeypatch.setenv("NOVAMIND_MAX_FILE_BYTES", str(len(HEAD + LINE)))
+    assert read_vcf(path, WANTED).records
+    monkeypatch.setenv("NOVAMIND_MAX_FILE_BYTES", str(len(HEAD + LINE) - 1))
+    with pytest.raises(ValidationError, match="larger than"):
+        read_vcf(path, WANTED)
+    with pytest.raises(DataProcessingError, match="cut off or damaged after line 1; fetch it again"):
+        read_vcf(gzip.compress(HEAD.partition("\n")[0].encode() + b"\n" + b"#" * 4000)[:-8], WANTED)

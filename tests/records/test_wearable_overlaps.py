@@ -6,10 +6,18 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from novamind.records.wearables.overlaps import resolve
+from novamind.records.wearables.overlaps import (
+    COUNTED,
+    OTHER_DEVICE,
+    REPEATED,
+    SAME_MOMENT,
+    SAME_SOURCE,
+    _Covered,
+    resolve,
+)
 from novamind.records.wearables.samples import DEVICES
 
 DAY = datetime(2024, 5, 1)
@@ -103,3 +111,119 @@ def test_two_values_at_one_moment_become_their_mean() -> None:
     done = resolve(samples([(0, 0, 60.0, 0), (0, 0, 70.0, 0)], "heart_rate"), {})
     assert done.samples["value"].to_list() == [65.0]
     assert len(done.left_out) == 1
+
+
+REASONS = {
+    REPEATED: "repeats another row",
+    COUNTED: "another device already counted this time",
+    SAME_SOURCE: "an earlier row of the same source already counted this time",
+    OTHER_DEVICE: "a better placed device measured in the same hour",
+    SAME_MOMENT: "another value of the same source at the same moment: their mean is kept",
+}
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept", "lost"),
+    [
+        # a repeated row
+        ([(0, 10, 5.0, 0), (0, 10, 5.0, 0)], [(1, 0, 5.0, False)], {2: REPEATED}),
+        # a worse device inside, around, before and behind a better one
+        ([(0, 10, 5.0, 0), (2, 4, 4.0, 1)], [(1, 0, 5.0, False)], {2: COUNTED}),
+        ([(2, 4, 4.0, 0), (0, 10, 5.0, 1)], [(2, 0, 3.0, True), (1, 2, 4.0, False)], {}),
+        ([(5, 10, 5.0, 0), (0, 10, 10.0, 1)], [(2, 0, 5.0, True), (1, 5, 5.0, False)], {}),
+        ([(0, 10, 5.0, 0), (5, 10, 10.0, 1)], [(1, 0, 5.0, False), (2, 10, 5.0, True)], {}),
+        ([(0, 10, 5.0, 0), (10, 10, 10.0, 1)], [(1, 0, 5.0, False), (2, 10, 10.0, False)], {}),
+        # of one source the earlier row counts
+        ([(0, 10, 5.0, 0), (5, 10, 10.0, 0)], [(1, 0, 5.0, False), (2, 10, 5.0, True)], {}),
+        ([(0, 10, 5.0, 0), (2, 4, 4.0, 0)], [(1, 0, 5.0, False)], {2: SAME_SOURCE}),
+        ([(0, 10, 5.0, 0), (0, 5, 4.0, 0)], [(2, 0, 4.0, False), (1, 5, 2.5, True)], {}),
+        ([(0, 10, 5.0, 0), (0, 10, 6.0, 0)], [(1, 0, 5.0, False)], {2: SAME_SOURCE}),
+        # moments: free unless a longer row holds them
+        ([(5, 0, 3.0, 0)], [(1, 5, 3.0, False)], {}),
+        ([(0, 10, 5.0, 0), (5, 0, 3.0, 0)], [(1, 0, 5.0, False)], {2: SAME_SOURCE}),
+        ([(0, 10, 5.0, 0), (5, 0, 3.0, 1)], [(1, 0, 5.0, False)], {2: COUNTED}),
+        ([(0, 10, 5.0, 0), (10, 0, 3.0, 1)], [(1, 0, 5.0, False), (2, 10, 3.0, False)], {}),
+        ([(0, 10, 5.0, 0), (10, 0, 3.0, 0)], [(1, 0, 5.0, False), (2, 10, 3.0, False)], {}),
+        ([(5, 0, 3.0, 0), (5, 0, 4.0, 1)], [(1, 5, 3.0, False)], {2: COUNTED}),
+        ([(5, 0, 3.0, 1), (5, 0, 4.0, 3), (6, 0, 1.0, 2)], [(1, 5, 3.0, False), (3, 6, 1.0, False)], {2: COUNTED}),
+        # three devices share an hour
+        ([(0, 20, 20.0, 2), (5, 10, 10.0, 0), (10, 10, 10.0, 1)],
+         [(1, 0, 5.0, True), (2, 5, 10.0, False), (3, 15, 5.0, True)], {}),
+    ],
+)  # fmt: skip
+def test_who_counts_which_minutes(
+    rows: list[Row], kept: list[tuple[int, int, float, bool]], lost: dict[int, str]
+) -> None:
+    done = resolve(samples(rows), {})
+    assert [
+        (row, int((start - DAY).total_seconds() / 60), pytest.approx(value), shortened)
+        for row, start, value, shortened in done.samples.select("row", "start", "value", "shortened").rows()
+    ] == kept
+    assert dict(done.left_out.select("row", "reason").rows()) == lost
+    assert set(lost.values()) <= set(REASONS)
+    assert "rank" not in done.samples.columns + done.left_out.columns
+
+
+def test_reasons_read_as_they_are_shown() -> None:
+    assert all(reason == words for reason, words in REASONS.items())
+
+
+def test_minutes_in_a_state_are_what_is_free_of_them() -> None:
+    done = resolve(samples([(0, 60, 60.0, 1), (10, 20, 20.0, 0), (90, 0, 0.0, 0)], "sleep_rem"), {})
+    assert done.samples["value"].to_list() == pytest.approx([40.0, 20.0, 1 / 60e6], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept", "lost"),
+    [
+        ([(0, 0, 60.0, 1), (59, 0, 61.0, 1), (60, 0, 62.0, 1)], [(1, 60.0), (2, 61.0), (3, 62.0)], {}),
+        ([(0, 0, 60.0, 1), (59, 0, 61.0, 0), (60, 0, 62.0, 1)], [(2, 61.0), (3, 62.0)], {1: OTHER_DEVICE}),
+        ([(0, 0, 60.0, 0), (0, 0, 61.0, 0), (0, 0, 65.0, 0), (5, 0, 9.0, 0)], [(1, 62.0), (4, 9.0)],
+         {2: SAME_MOMENT, 3: SAME_MOMENT}),
+        ([(0, 0, 60.0, 0), (0, 0, 60.0, 0), (0, 0, 66.0, 0)], [(1, 63.0)], {2: REPEATED, 3: SAME_MOMENT}),
+        ([(0, 0, 60.0, 0), (0, 0, 90.0, 1)], [(1, 60.0)], {2: OTHER_DEVICE}),
+    ],
+)  # fmt: skip
+def test_who_measures_in_which_hour(rows: list[Row], kept: list[tuple[int, float]], lost: dict[int, str]) -> None:
+    done = resolve(samples(rows, "heart_rate"), {})
+    assert done.samples.select("row", "value").rows() == kept
+    assert dict(done.left_out.select("row", "reason").rows()) == lost
+    assert not done.samples["shortened"].any()
+
+
+@pytest.mark.parametrize(
+    ("sources", "counts", "first"),
+    [
+        ([("a", 0), ("b", 0)], {"b": 1}, "b"),
+        ([("a", 1), ("b", 0)], {"a": 100}, "b"),
+        ([("a", 0), ("b", 0)], {}, "a"),
+        ([("a", 0), ("b", 0)], {"a": 1, "b": 2}, "b"),
+        ([("b", 0), ("a", 0)], {"a": 1, "b": 1}, "a"),
+        ([("a", 3), ("b", 2)], {"a": 9}, "b"),
+        ([("a", 2), ("b", 1)], {}, "b"),
+    ],
+)
+def test_devices_rank_by_kind_then_rows_then_name(
+    sources: list[tuple[str, int]], counts: dict[str, int], first: str
+) -> None:
+    frame = samples([(0, 10, float(n), device) for n, (_, device) in enumerate(sources)])
+    done = resolve(frame.with_columns(pl.Series("source", [name for name, _ in sources])), counts)
+    assert done.samples["source"].to_list() == [first]
+
+
+spans = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 15)), max_size=12)
+
+
+@given(spans, st.integers(0, 60), st.integers(0, 20))
+@settings(max_examples=150, deadline=None)
+def test_a_union_of_intervals_as_counted_minute_by_minute(spans: list[tuple[int, int]], low: int, length: int) -> None:
+    start = np.array([s for s, _ in spans], np.int64)
+    end = np.array([s + n for s, n in spans], np.int64)
+    half = len(spans) // 2
+    union = _Covered(start[:half], end[:half]).joined(start[half:], end[half:])
+    covered = {minute for s, n in spans for minute in range(s, s + n)}
+    event("covered" if covered & set(range(low, low + length)) else "free")
+    asked = (np.array([low], np.int64), np.array([low + length], np.int64))
+    assert union.length(*asked).tolist() == [len(covered & set(range(low, low + length)))]
+    free = next(minute for minute in range(low, 200) if minute not in covered)
+    assert union.first_free(asked[0]).tolist() == [free]

@@ -40,6 +40,7 @@ from novamind.twin import DigitalTwinIntegrationService
 from novamind.twin.analyses import MEDICATIONS, SYMPTOMS, default_analyses
 from novamind.twin.breaker import CircuitBreaker
 from novamind.twin.execution import Bulkhead, Guard
+from tests.patience import patient
 from tests.security.test_authentication import parts
 from tests.server.world import BASE, World
 from tests.weak import careless, must_fail
@@ -280,8 +281,6 @@ class Started:
     """The server in a process of its own, on the world's database: tokens of the world are good there too."""
 
     def __init__(self, world: World) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
         secret = {"database_url", "jwt_secret"}
         own = {name: getattr(world.settings, name).get_secret_value() for name in secret}
         own |= {"key_file": str(world.settings.key_file), "audit_witness": str(world.settings.audit_witness)}
@@ -289,24 +288,35 @@ class Started:
         own["population_database_url"] = world.settings.population_database_url
         own["access_token_seconds"] = str(world.settings.access_token_seconds)
         environment = os.environ | {f"NOVAMIND_{name.upper()}": value for name, value in own.items()}
-        self.log = world.settings.key_file.with_name(f"server-{self.port}.log")
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(self.command(), env=environment, stdout=subprocess.DEVNULL, stderr=log)
-        self.at = f"http://127.0.0.1:{self.port}"
-        self.wait()
+        for last in (False, False, True):  # a port that was free may be somebody else's by now
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self.port = free.getsockname()[1]
+            self.log = world.settings.key_file.with_name(f"server-{self.port}.log")
+            with self.log.open("w") as log:
+                self.process = subprocess.Popen(self.command(), env=environment, stdout=subprocess.DEVNULL, stderr=log)
+            self.at = f"http://127.0.0.1:{self.port}"
+            try:
+                self.wait()
+            except AssertionError:
+                if last or "in use" not in self.log.read_text():
+                    raise
+            else:
+                return
 
     def command(self) -> list[str]:
         return [str(Path(sys.executable).with_name("novamind")), "serve", "--no-demo", "--port", str(self.port)]
 
     def wait(self) -> None:
         """Until it takes requests."""
-        with httpx.Client(base_url=self.at, timeout=20, verify=False) as client:  # noqa: S501 - it is no TLS
-            while True:
+        with httpx.Client(base_url=self.at, timeout=patient(20), verify=False) as client:  # noqa: S501 - it is no TLS
+            ends = time.monotonic() + patient(60)
+            while time.monotonic() < ends:
                 with suppress(httpx.TransportError):
                     if client.get("/ready").status_code == 200:
                         return
                 assert self.process.poll() is None, self.log.read_text()
                 time.sleep(0.1)
+        raise TimeoutError(self.log.read_text())
 
     def numbers(self) -> list[int]:
         """Of its open files and connections."""
@@ -321,7 +331,7 @@ class Started:
 
     def call(self, world: World, method: str, path: str, **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {world.tokens['C11']}"}
-        return httpx.request(method, f"{self.at}{path}", headers=headers, timeout=30, **options)
+        return httpx.request(method, f"{self.at}{path}", headers=headers, timeout=patient(30), **options)
 
 
 def running(kind: type[Started], world: World) -> Iterator[Started]:
@@ -443,7 +453,7 @@ async def ingest(started: Started, world: World, enough: asyncio.Event) -> tuple
                 if len(acknowledged) >= 30 or refused:
                     enough.set()
 
-    async with httpx.AsyncClient(base_url=started.at, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=started.at, timeout=patient(60)) as client:
         await asyncio.gather(*(one(client, i) for i in range(4)))
     return acknowledged, refused
 

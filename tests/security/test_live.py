@@ -15,6 +15,7 @@ from novamind.infrastructure.identity.domain import Role
 from novamind.infrastructure.identity.tables import Ticket
 from novamind.server import live
 from novamind.server.door import Door
+from tests.patience import patient
 from tests.security.test_authorisation import EVERYBODY, LIST
 from tests.server.test_live import quick, ticket
 from tests.server.world import BASE, Socket, World
@@ -90,11 +91,11 @@ def test_c14_of_twenty_that_use_one_ticket_at_once_one_gets_in(world: World) -> 
 def tickets_given(world: World) -> set[tuple[str, str]]:
     given = set()
     for who in EVERYBODY:
-        for patient, patient_id in world.patients.items():
+        for name, patient_id in world.patients.items():
             answer = world.call("POST", "/api/v1/live/tickets", who, json={"patient_id": patient_id})
             assert answer.status_code in (201, 403, 404)
             if answer.status_code == 201:
-                given.add((who, patient))
+                given.add((who, name))
     return given
 
 
@@ -182,7 +183,7 @@ def test_a15_b05_a_socket_ends_with_the_right_to_it(world: World, how: str, monk
     world.log_in(name)
     treats = f"/api/v1/users/{world.users[name]}/patients/{world.patients['P3']}"
     assert world.call("PUT", treats, "admin").status_code == 204
-    assert ended(world, name, how) < 5
+    assert ended(world, name, how) < patient(5)
 
 
 def test_c14_a_socket_that_says_too_much_is_closed(world: World) -> None:
@@ -207,7 +208,7 @@ def test_c14_a_socket_that_says_nothing_is_closed(world: World, monkeypatch: pyt
         return [await socket.hear() for socket in sockets]
 
     assert world.run(silent()) == [{"closed": 1001}] * 100
-    monkeypatch.setattr(live, "FIRST_MESSAGE_SECONDS", 5.0)
+    monkeypatch.setattr(live, "FIRST_MESSAGE_SECONDS", patient(5))
     monkeypatch.setattr(live, "IDLE_SECONDS", 0.3)
 
     async def falls_asleep() -> Any:
@@ -244,7 +245,7 @@ def test_c14_a_slow_reader_is_closed_and_nothing_piles_up(world: World, monkeypa
     async def work() -> tuple[int, bool]:
         socket = Socket(world, most_unread=1)  # the acceptance lies there, unread, and nothing more fits
         socket.say({"ticket": await ticket(world)})
-        await asyncio.wait_for(socket.served, 20)
+        await asyncio.wait_for(socket.served, patient(20))
         return socket._sent.qsize(), socket.served.done()
 
     assert world.run(work()) == (1, True)
@@ -270,8 +271,9 @@ def test_c14_over_a_real_connection_large_frames_and_compression_are_refused(wor
     async def work() -> tuple[Any, str, int | None, int]:
         server = uvicorn.Server(config)
         serving = asyncio.ensure_future(server._serve())
-        while not server.started:
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(patient(20)):
+            while not server.started:
+                await asyncio.sleep(0.02)
         port = server.servers[0].sockets[0].getsockname()[1]
         at = f"ws://127.0.0.1:{port}/api/v1/live"
         async with websockets.connect(at, origin=websockets.Origin(BASE)) as socket:

@@ -1,6 +1,6 @@
 """Section 6 of the attack plan: the stores stop, die, fill up and come back, while a real server is asked over HTTP.
 
-Every test waits for states (this answer was given, that row is there) and for nothing else; :data:`PATIENCE` only ends
+Every test waits for states (this answer was given, that row is there) and for nothing else; :data:`WAIT` only ends
 a run that would never end.
 """
 
@@ -55,10 +55,12 @@ from novamind.server.house import open_house
 from novamind.settings import Settings
 from tests.conftest import Postgres, Redis
 from tests.infrastructure.processes import Other, migrate_half
+from tests.patience import patient
 from tests.server.world import CHEAP
 from tests.weak import must_fail
 
-PATIENCE = 180.0
+#: Seconds after which what must happen is no longer waited for.
+WAIT = patient(36)
 OPERATOR = Access(actor="operator", role="operator", purpose="test", correlation_id="1")
 CALLERS = 6  # half of them store, half of them read
 CLEAN = (200, 201, 503)
@@ -106,7 +108,7 @@ class Proxy:
         await asyncio.gather(*self._joined)
 
     def _run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT)
 
     def reset(self) -> None:
         """Reset every connection."""
@@ -150,8 +152,8 @@ class Server:
 
     def __init__(self, folder: Path, postgres: Postgres, proxy: Proxy, redis: Redis) -> None:
         self.postgres, self.proxy, self.redis = postgres, proxy, redis
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         self.settings = Settings(
             database_url=f"postgresql://novamind:@/postgres?host={folder}",
             redis_url=redis.url,
@@ -164,9 +166,10 @@ class Server:
         )
         asyncio.run(self._prepare())
         app = create_app(self.settings, passwords=CHEAP)
-        self._server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False))
-        self._thread = threading.Thread(target=self._server.run)
+        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        self._thread = threading.Thread(target=self._server.run, args=([listening],))
         self._thread.start()
+        asyncio.run(until(lambda: self._server.started))  # two migrations at once in one process are not for Alembic
 
     async def _prepare(self) -> None:
         async with open_house(self.settings) as house:
@@ -268,7 +271,7 @@ class Load:
 
     async def call(self, number: int) -> None:
         headers, asked = self._server.callers[number], next(_numbers)
-        async with httpx.AsyncClient(headers=headers, timeout=PATIENCE) as client:
+        async with httpx.AsyncClient(headers=headers, timeout=WAIT) as client:
             while True:
                 try:
                     if number % 2:
@@ -290,7 +293,7 @@ class Load:
 
 
 async def until(state: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT):
         while not state():
             await asyncio.sleep(0.02)
 
@@ -321,7 +324,7 @@ async def kept(server: Server, acknowledged: set[str]) -> None:
 
 
 async def asked(server: Server, path: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as client:
+    async with httpx.AsyncClient(base_url=server.url, timeout=WAIT) as client:
         return await client.get(path)
 
 
@@ -350,7 +353,7 @@ async def killed(server: Server) -> AsyncIterator[None]:
     dying = processes(server)
     for process in dying:
         process.kill()
-    await asyncio.to_thread(psutil.wait_procs, dying, PATIENCE)
+    await asyncio.to_thread(psutil.wait_procs, dying, WAIT)
     try:
         yield
     finally:
@@ -461,7 +464,7 @@ def test_f02_f08_fail_where_errors_of_the_database_are_handed_on(
 async def guesses(server: Server, client_id: UUID, count: int) -> list[int]:
     """What is answered to wrong secrets of a client."""
     wrong = {"grant_type": "client_credentials", "client_id": str(client_id), "client_secret": "x" * 43}
-    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as client:
+    async with httpx.AsyncClient(base_url=server.url, timeout=WAIT) as client:
         return [(await client.post("/oauth/token", data=wrong)).status_code for _ in range(count)]
 
 
@@ -576,7 +579,7 @@ def test_f05_fails_where_storing_is_not_one_deed_done_once(
     def sent_twice() -> set[str]:
         at = f"{server.url}/api/v1/patients/{server.written}/reports"
         headers, body = server.callers[0] | {"Idempotency-Key": f"{uuid4()}"}, {"reports": reports(next(_numbers))}
-        answers = [httpx.post(at, headers=headers, json=body, timeout=PATIENCE) for _ in range(2)]
+        answers = [httpx.post(at, headers=headers, json=body, timeout=WAIT) for _ in range(2)]
         assert {answer.status_code for answer in answers} == {201}
         return {one for answer in answers for one in answer.json()["ids"]}
 

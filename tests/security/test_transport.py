@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from novamind.infrastructure.database import Database
 from novamind.infrastructure.keys import new_key
 from novamind.server import connections
 from novamind.settings import Settings
+from tests.patience import patient
 from tests.server.world import BASE, World
 
 HOST = b"Host: 127.0.0.1:8000\r\n"
@@ -37,8 +39,9 @@ async def served(world: World, **other: Any) -> AsyncIterator[int]:
     config = uvicorn.Config(world.apps[0], port=0, lifespan="off", **connections.options() | other)
     server = uvicorn.Server(config)
     serving = asyncio.ensure_future(server._serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(patient(20)):
+        while not server.started:
+            await asyncio.sleep(0.01)
     try:
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
@@ -158,21 +161,20 @@ def test_c15_a_head_that_does_not_come_is_not_waited_for(
 def test_c15_a_byte_now_and_then_does_not_put_it_off(small_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
 
-    async def closed(port: int, most: int) -> bool:
-        """Whether the server gives up on a head before so many of its lines have come."""
+    async def closed(port: int, seconds: float) -> bool:
+        """Whether the server gives up on a head of which a line comes now and then, within so many seconds."""
         reader, writer = await crawl(port, HEALTH[:-2])
         ended = asyncio.ensure_future(reader.read())
-        for _ in range(most):
+        last = time.monotonic() + seconds
+        while not ended.done() and time.monotonic() < last:
             await asyncio.wait([ended], timeout=0.02)
-            if ended.done():
-                break
             writer.write(b"X: y\r\n")
         writer.close()
         ended.cancel()
         return ended.done()
 
-    assert healthy(small_world, lambda port: closed(port, 5000))
-    assert not healthy(small_world, lambda port: closed(port, 50), http=H11Protocol)  # plain uvicorn waits for ever
+    assert healthy(small_world, lambda port: closed(port, patient(20)))
+    assert not healthy(small_world, lambda port: closed(port, 1.0), http=H11Protocol)  # plain uvicorn waits for ever
 
 
 def test_c15_an_open_socket_is_not_taken_for_a_head_that_is_late(
@@ -214,8 +216,9 @@ def test_c15_hundreds_that_stay_half_open_keep_nobody_out_and_too_many_are_told(
         full = statuses(await said(port, LAST))
         for _, writer in held:
             writer.close()
-        while statuses(await said(port, LAST)) != [200]:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(patient(20)):
+            while statuses(await said(port, LAST)) != [200]:
+                await asyncio.sleep(0.01)
         return full
 
     assert healthy(small_world, crowd) == [503]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from novamind.server import live
+from tests.patience import patient
 from tests.server.world import Socket, World
 
 
@@ -116,8 +117,9 @@ def test_the_database_may_go_away_and_come_back(world: World, monkeypatch: pytes
         socket.say({"ticket": await ticket(world)})
         await socket.hear()
         monkeypatch.setattr(clinic, "revision", away)
-        while len(asked) < 3:
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(patient(10)):
+            while len(asked) < 3:
+                await asyncio.sleep(0.05)
         monkeypatch.setattr(clinic, "revision", right)
         await report(world, "2026-04-03", 5)
         told = await socket.hear()

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.patience import patient
 from tests.server.world import World
 
 
@@ -21,7 +23,8 @@ def table(rows: int = 1000) -> bytes:
 
 
 def finished(world: World, job_id: str, who: str = "analyst") -> dict[str, Any]:
-    for _ in range(300):
+    deadline = time.monotonic() + patient(60)
+    while time.monotonic() < deadline:
         job = world.call("GET", f"/api/v1/populations/jobs/{job_id}", who, worker=1).json()
         if job["state"] in ("done", "failed"):
             return job

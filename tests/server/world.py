@@ -7,6 +7,7 @@ import json
 import secrets
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +22,7 @@ from novamind.server.app import create_app
 from novamind.server.first_party import FIRST_PARTY
 from novamind.server.house import House
 from novamind.settings import Settings
+from tests.patience import patient
 
 CHEAP = Passwords(time_cost=1, memory_kib=64)
 BASE = "http://127.0.0.1:8000"
@@ -49,6 +51,25 @@ def canary(*parts: str) -> str:
 
 def challenge(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def routes_of(app: Any, prefix: str = "") -> list[str]:
+    """Methods and path of every route, within included routers too, in the order in which they are tried."""
+    found: list[str] = []
+    for route in app.routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            found += routes_of(inner, prefix + route.include_context.prefix)
+        else:
+            found.append(f"{' '.join(sorted(getattr(route, 'methods', None) or ('WS',)))} {prefix}{route.path}")
+    return found
+
+
+def give_time(house: House) -> None:
+    """Let the services' own limits of 15 s be as patient as the tests are."""
+    clinic = house.clinic
+    clinic._forecasting = replace(clinic._forecasting, limit_seconds=patient(15))
+    clinic._twin.guards = {name: replace(one, limit_seconds=patient(15)) for name, one in clinic._twin.guards.items()}
 
 
 class World:
@@ -95,11 +116,11 @@ class World:
     async def _open(self) -> None:
         for app in self.apps:
             await self._stack.enter_async_context(app.router.lifespan_context(app))
+            give_time(app.state.house)
             # A server answers 500 where the test's transport would raise.
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-            self.clients.append(
-                await self._stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=BASE))
-            )
+            client = httpx.AsyncClient(transport=transport, base_url=BASE, timeout=patient(5))
+            self.clients.append(await self._stack.enter_async_context(client))
 
     # --- people -----------------------------------------------------------------------------------------------------
 
@@ -279,7 +300,7 @@ class Socket:
     def leave(self) -> None:
         self._given.put_nowait({"type": "websocket.disconnect", "code": 1000})
 
-    async def hear(self, seconds: float = 20) -> dict[str, Any]:
+    async def hear(self, seconds: float = patient(20)) -> dict[str, Any]:
         """The next message: what the server says, or ``{"closed": code}``."""
         while True:
             sent = await asyncio.wait_for(self._sent.get(), seconds)

@@ -1,15 +1,24 @@
 """The shell says what the Python API says, writes picture and report, and names no patient where it need not."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 import novamind as nm
-from novamind.symptoms.commands import FORECAST_MADE
-from tests.symptoms.conftest import Shell
+from novamind.errors import DataProcessingError, ValidationError
+from novamind.records.frames import UNNAMED_SYMPTOM
+from novamind.symptoms import training
+from novamind.symptoms.commands import FORECAST_MADE, _document, _measured_with, _scales, _summary
+from novamind.symptoms.domain import Scale
+from novamind.symptoms.instruments import find
+from tests.golden import check_golden
+from tests.symptoms.conftest import MakeForecast, Shell
 
 
 @pytest.fixture
@@ -197,3 +206,105 @@ def test_a_forecast_is_logged_without_the_patient(shell: Shell, many: Path, monk
     assert line["duration_ms"] > 0
     assert "CANARY" not in ran.err
     assert json.loads(ran.out)["patient_id"] == "CANARY-1"
+
+
+def test_summaries_are_what_they_were(make_forecast: MakeForecast) -> None:
+    forecast = make_forecast(horizon=4)
+    better = make_forecast(horizon=2, scale=Scale(0, 100, 4, "low"), patient_id=None)
+    answer = {
+        "threshold": _summary(replace(forecast, covariates={"sleep": 1.0}), 15.0).splitlines(),
+        "plain": _summary(better, None).splitlines(),
+        "document": _document(forecast, 15.0, find("PHQ-9"), {"Picture": Path("a.png")}),
+        "plain document": _document(better, None, None, {}),
+    }
+    check_golden(__file__, "commands", answer)
+
+
+def test_help_is_what_it_was(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERMINAL_WIDTH", "100")
+    pages = {
+        " ".join(words): shell(*words, "--help").out.split()
+        for words in (("forecast",), ("demo",), ("train", "symptoms"))
+    }
+    check_golden(__file__, "help", pages)
+
+
+@pytest.mark.parametrize(
+    ("text", "scales"),
+    [
+        ('{"mood": {"low": 0, "high": 10, "step": 1, "worse": "low"}}', {"mood": Scale(0, 10, 1, "low")}),
+        ("{", None), ("[1]", None), ('{"mood": 5}', None), ('{"mood": {"low": 0}}', None),
+    ],
+)  # fmt: skip
+def test_scales_in_a_file(tmp_path: Path, text: str, scales: dict[str, Scale] | None) -> None:
+    file = tmp_path / "scales.json"
+    file.write_text(text)
+    if scales is None:
+        with pytest.raises(ValidationError, match="--scales must be JSON such as"):
+            _scales(file)
+    else:
+        assert _scales(file) == scales
+    assert _scales(None) is None
+    with pytest.raises(DataProcessingError, match="cannot be read: No such file"):
+        _scales(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        ({"step": 1.0}, "--step and --worse describe a --scale"),
+        ({"worse": "low"}, "--step and --worse describe a --scale"),
+        ({"name": "mood"}, "'mood' is not a known instrument: give --instrument, or its range"),
+        ({"instrument": "PHQ-9", "scale": "0,27"}, "give --instrument or --scale, not both"),
+        ({"scale": "0,1,2"}, "--scale must be two numbers"),
+        ({"scale": "0"}, "--scale must be two numbers"),
+        ({"scale": "0;1"}, "--scale must be numbers with commas between, e.g. --scale 0,10"),
+    ],
+)
+def test_what_a_series_is_measured_with_is_refused(options: dict[str, Any], answer: str) -> None:
+    usual = {"name": "PHQ-9", "instrument": None, "scale": None, "step": None, "worse": "high"}
+    with pytest.raises(ValidationError, match=answer):
+        _measured_with(**{**usual, **options})
+
+
+def test_what_a_series_is_measured_with() -> None:
+    phq9 = find("PHQ-9")
+    assert _measured_with("phq_9", None, None, None, "high") == ("phq_9", phq9.scale, phq9)
+    assert _measured_with("value", "PHQ-9", None, None, "high") == ("value", phq9.scale, phq9)
+    assert _measured_with(UNNAMED_SYMPTOM, "phq9", None, None, "high") == ("PHQ-9", phq9.scale, phq9)
+    assert _measured_with("mood", None, "0,10", 2.0, "low") == ("mood", Scale(0, 10, 2, "low"), None)
+
+
+def test_training_tells_its_stages_and_what_it_measured(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, diary: Path
+) -> None:
+    calls: list[dict[str, Any]] = []
+
+    def trained(preset: Any, *, progress: Any, **options: Any) -> Any:
+        progress("weighing the members")
+        calls.append({"preset": preset, **options})
+        return SimpleNamespace(version="v-1", validation_error={"own mean": 5.678}, coverage={0.8: 0.8125})
+
+    monkeypatch.setattr(training, "train", trained)
+    ran = shell("train", "symptoms", "--out", "m")
+    assert (ran.code, ran.out.splitlines()) == (
+        0, ["Model       v-1 in m", "CRPS        own mean 5.68 %", "Coverage    80 %: 0.812"],
+    )  # fmt: skip
+    assert ran.err.split() == ["0", "s", "weighing", "the", "members"]
+    assert calls[0] | {"progress": None} == {
+        "preset": training.PRESETS["compact"], "seed": 0, "out": Path("m"), "name": "symptoms-compact", "diaries": [],
+        "progress": None,
+    }  # fmt: skip
+    scales = tmp_path / "s.json"
+    scales.write_text('{"symptom": {"low": 0, "high": 27, "step": 1}}')
+    ran = shell(
+        "train", "symptoms", "--preset", "smoke", "--seed", 3, "--out", "m", "--data", diary, "--scales", scales,
+        "--undated", "symptom", "--json",
+    )  # fmt: skip
+    assert json.loads(ran.out) == {"version": "v-1", "error": {"own mean": 5.678}, "coverage": {"0.8": 0.8125}}
+    assert (calls[1]["name"], calls[1]["seed"]) == ("symptoms-smoke-own", 3)
+    (own,) = calls[1]["diaries"]
+    assert (own.weekday, own.step) == (-1, pytest.approx(1 / 27))
+    ran = shell("train", "symptoms", "--preset", "huge", "--out", "m")
+    assert (ran.code, ran.err) == (2, "novamind: no preset of that name: choose compact, full, smoke\n")

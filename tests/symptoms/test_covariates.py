@@ -9,6 +9,7 @@ from novamind.records.frames import signal_frame
 from novamind.symptoms import Forecast, forecast, forecast_many
 from novamind.symptoms.covariates import TREATMENT_START, covariates_of, signal_shifts
 from novamind.symptoms.service import default_service
+from tests.golden import check_golden
 from tests.symptoms.diaries import START, cohort, long_frame, names
 
 DAYS = 90
@@ -140,3 +141,123 @@ def test_covariates_need_their_columns(column: str) -> None:
         default_service().forecast(
             long_frame(cohort()[:1]), scale=(0, 16), covariates=told({"sleep": {1: 1.0}}, "p00000").drop(column)
         )
+
+
+def own(z: np.ndarray, lags: int) -> np.ndarray:
+    """Autocorrelation at lags from 1 on."""
+    return np.array([z[lag:] @ z[: len(z) - lag] for lag in range(1, lags + 1)]) / (z @ z)
+
+
+def by_textbook(reports: np.ndarray, signals: np.ndarray, ahead: int) -> np.ndarray:
+    """What each signal moves the report ``ahead`` days on, by least squares and posterior odds, one by one."""
+    days = len(reports)
+    averages = []
+    for keep in (0.6, 0.95):
+        row = np.full(days, np.nan)
+        for day in range(days):
+            seen = [d for d in range(day + 1) if np.isfinite(reports[d])]
+            if seen:
+                row[day] = np.average(reports[seen], weights=[keep ** (day - d) for d in seen])
+        averages.append(row)
+    course = np.array([np.ones(days), *averages])
+    candidates = list(signals)
+    for signal in signals:
+        means = [signal[max(0, day - 2) : day + 1] for day in range(days)]
+        candidates.append(np.array([m[np.isfinite(m)].mean() if np.isfinite(m).any() else np.nan for m in means]))
+    then = np.append(reports[ahead:], np.full(ahead, np.nan))
+    odds, moved = np.zeros(len(candidates)), np.zeros(len(candidates))
+    for i, signal in enumerate(candidates):
+        used = np.isfinite(then) & np.isfinite(signal) & np.isfinite(course).all(0)
+        if used.sum() < 30 or not np.isfinite(signal[-1]) or np.ptp(signal[used]) == 0:
+            continue
+        basis = course[:, used].T
+        news, *_ = np.linalg.lstsq(basis, signal[used], rcond=None)
+        x = signal[used] - basis @ news
+        y = then[used] - basis @ np.linalg.lstsq(basis, then[used], rcond=None)[0]
+        n, lags = len(x), min(14, len(x) // 4)
+
+        days_worth = np.clip(n / max(1 + 2 * own(x, lags) @ own(y, lags), 1), 8, n) - 3
+        slope = x @ y / (x @ x)
+        left = 1 - min(slope**2 * (x @ x) / (y @ y), 0.999)
+        bayes = (1 + days_worth) ** ((days_worth - 1) / 2) / (1 + days_worth * left) ** (days_worth / 2)
+        odds[i] = 0.1 / len(candidates) * bayes
+        moved[i] = days_worth / (1 + days_worth) * slope * (signal[-1] - news @ course[:, -1])
+    return (odds / (odds.sum() + 0.9) * moved).reshape(2, -1).sum(0)
+
+
+@pytest.mark.parametrize(("strength", "seed"), [(0.8, 11), (0.4, 12), (0.2, 13), (0.0, 14)])
+def test_shifts_are_those_of_the_textbook(strength: float, seed: int) -> None:
+    """At the days ahead that are computed, and linear between them."""
+    reports, signals, _ = linked(strength, persons=1, seed=seed)
+    y, x = reports[0].copy(), signals[0].copy()
+    x[1, np.random.default_rng(seed).random(DAYS) < 0.3] = np.nan
+    x[:, -1] = 1.5, 0.5, -2.0
+    shifts = signal_shifts(y, x, 30)
+    expected = {ahead: np.clip(by_textbook(y, x, ahead), -0.25, 0.25) for ahead in (1, 2, 5, 11, 22)}
+    for ahead, shift in expected.items():
+        np.testing.assert_allclose(shifts[:, ahead - 1], shift, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(shifts[:, 2], (2 * expected[2] + expected[5]) / 3, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(shifts[:, 25], shifts[:, 21], atol=1e-12)
+
+
+def test_shifts_are_what_they_were() -> None:
+    answer = []
+    for seed, strength in enumerate((0.8, 0.5, 0.3)):
+        reports, signals, _ = linked(strength, persons=1, seed=20 + seed)
+        y, x = reports[0], signals[0].copy()
+        x[2, -3:] = np.nan
+        x[1, :50] = np.nan
+        answer.append(signal_shifts(y, x, 9))
+    check_golden(__file__, "shifts", answer)
+
+
+@pytest.mark.parametrize(("days", "moves"), [(29, False), (30, True)])
+def test_thirty_days_are_enough_to_learn_from(days: int, moves: bool) -> None:
+    rng = np.random.default_rng(15)
+    x = rng.standard_normal(days + 1)
+    y = np.append(0.5, 0.5 + 0.1 * x[:-1] + 0.001 * rng.standard_normal(days))
+    assert (signal_shifts(y, x[None], 1)[0, 0] != 0) == moves
+
+
+def test_no_signal_moves_more_than_a_quarter_of_the_scale() -> None:
+    rng = np.random.default_rng(16)
+    x = rng.standard_normal(80)
+    y = np.append(0.5, 0.5 + 0.1 * x[:-1])
+    for last, shift in ((50.0, 0.25), (-50.0, -0.25)):
+        far = np.append(x[:-1], last)
+        assert signal_shifts(y, far[None], 1)[0, 0] == shift
+
+
+def test_only_the_lookback_is_learned_from() -> None:
+    reports, signals, _ = linked(0.8, persons=1, seed=17)
+    y, x = np.tile(reports[0], 5), np.tile(signals[0], (1, 5))
+    older = np.concatenate([np.full(40, 0.9), y]), np.concatenate([np.zeros((3, 40)), x], axis=1)
+    recent = y[-364:], x[:, -364:]
+    np.testing.assert_array_equal(signal_shifts(*older, 3), signal_shifts(*recent, 3))
+
+
+def test_no_signals_no_shifts() -> None:
+    assert signal_shifts(np.full(40, 0.5), np.zeros((0, 40)), 5).shape == (0, 5)
+
+
+def test_days_outside_the_record_and_missing_values_are_left_out() -> None:
+    values = {
+        "sleep": {-1: 9.0, 0: 1.0, 9: 2.0, 10: 9.0},
+        "steps": {3: float("nan"), 4: 5.0},
+        TREATMENT_START: {10: 1.0},
+    }
+    signals = covariates_of(signal_frame(told(values)), None, START + np.arange(10))
+    assert signals.names == ("sleep", "steps")
+    np.testing.assert_array_equal(signals.signals[0], [1, *[np.nan] * 8, 2])
+    np.testing.assert_array_equal(signals.signals[1], [*[np.nan] * 4, 5, *[np.nan] * 5])
+    assert np.isnan(signals.treated)
+    on_the_last = covariates_of(signal_frame(told({TREATMENT_START: {2: 1.0, 9: 1.0}})), None, START + np.arange(10))
+    assert (on_the_last.treated, on_the_last.signals.shape) == (0, (0, 10))
+    before = covariates_of(signal_frame(told({TREATMENT_START: {-5: 1.0}})), None, START + np.arange(10))
+    assert before.treated == 14
+
+
+def test_signals_and_history_name_patients_both_or_neither() -> None:
+    for frame, patient in ((told({"sleep": {1: 1.0}}), "p"), (told({"sleep": {1: 1.0}}, "p"), None)):
+        with pytest.raises(ValidationError, match="both have the column patient_id, or neither"):
+            covariates_of(signal_frame(frame), patient, START + np.arange(10))

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novamind.errors import ValidationError
-from novamind.symptoms.domain import LEVELS, Scale, SymptomForecast
+from novamind.symptoms.domain import LEVELS, Scale, SymptomForecast, at_levels
+from tests.golden import check_golden
 from tests.symptoms.conftest import MakeForecast, build_forecast
 
 PHQ9 = Scale(0, 27, 1)
@@ -148,3 +150,85 @@ def test_a_mirrored_scale_has_the_same_risk(centre: float, step: float | None) -
 def test_a_step_may_be_the_whole_range_wherever_the_scale_starts() -> None:
     for low, high, step in ((0.1, 0.3, 0.2), (-3, -2.99, 0.01), (1.1, 1.2, 0.1)):
         Scale(low, high, step)
+
+
+def test_levels_are_nineteen_twentieths_and_the_ends_of_95_percent() -> None:
+    np.testing.assert_allclose(LEVELS, [0.025, *np.arange(1, 20) / 20, 0.975], atol=1e-12)
+
+
+def test_a_scale_knows_its_range_and_steps() -> None:
+    percent = Scale(20, 80, 4)
+    assert (percent.range, percent.unit_step, Scale(0, 1).unit_step) == (60, 4 / 60, 0)
+    assert percent.in_steps(6) == Scale(20, 80, 10)
+    assert (Scale(0, 1).worse, Scale(0, 1).step) == ("high", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, np.inf), "two finite numbers and low < high"),
+        ((-np.inf, 0), "two finite numbers and low < high"),
+        ((1, 1), "low < high"),
+        ((0, 10, 10.1), "no larger than the scale's range"),
+        ((0, 10, 0), "step must be positive"),
+        ((0, 10, 1, "up"), "worse must be 'high' or 'low'"),
+    ],
+)
+def test_a_refused_scale_says_why(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Scale(*arguments)
+
+
+@pytest.mark.parametrize("level", [0.95, 0.001])
+def test_the_widest_and_the_narrowest_interval_are_given(phq9: SymptomForecast, level: float) -> None:
+    low, high = phq9.interval(level)
+    ends = phq9.scale.snap(at_levels(phq9.continuous_quantiles, np.array([(1 - level) / 2, (1 + level) / 2])))
+    np.testing.assert_array_equal(np.column_stack([low, high]), ends)
+
+
+def test_the_usual_interval_is_of_80_percent(phq9: SymptomForecast) -> None:
+    np.testing.assert_array_equal(phq9.interval(), phq9.interval(0.8))
+    assert phq9.horizon == 14
+
+
+def test_risk_at_the_ends_of_the_scale_is_taken(make_forecast: MakeForecast) -> None:
+    forecast = make_forecast(scale=Scale(0, 10))
+    for threshold in (0, 10):
+        assert forecast.risk(threshold).threshold == threshold
+    assert forecast.risk(5).alert_probability == 0.5
+
+
+@pytest.mark.parametrize("worse", ["high", "low"])
+@pytest.mark.parametrize("step", [None, 1.0])
+def test_risk_is_the_closed_form_between_the_quantiles_and_beyond_them(step: float | None, worse: Any) -> None:
+    """Quantiles that rise evenly from 4 to 6 of 0..10: linear between them, and from the ends of the scale to them."""
+    forecast = build_forecast(scale=Scale(0, 10, step, worse), horizon=1)
+    rows = (4 + 2 * (LEVELS - 0.025) / 0.95)[None]
+    forecast = replace(forecast, continuous_quantiles=rows)
+    half = (step or 0) / 2
+
+    def at_or_above(cut: float) -> float:
+        if cut < 4:
+            return 1 - 0.025 * (cut + half) / (4 + half)
+        if cut > 6:
+            return 0.025 * (10 + half - cut) / (4 + half)
+        return 1 - (0.025 + 0.95 * (cut - 4) / 2)
+
+    for threshold in (0, 2, 4, 4.5, 5, 5.7, 6, 8, 10):
+        expected = at_or_above(threshold - half) if worse == "high" else 1 - at_or_above(threshold + half)
+        assert forecast.risk(threshold).probability[0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_risks_are_what_they_were(make_forecast: MakeForecast) -> None:
+    answer = {}
+    for scale in SCALES:
+        forecast = make_forecast(scale=scale, spread=0.3)
+        cut = scale.low + 0.6 * scale.range
+        risk = forecast.risk(cut, 0.45)
+        answer[str(scale)] = {
+            "probability": risk.probability,
+            "periods": [(str(p.start), str(p.end), p.peak_probability) for p in risk.periods],
+            "median": forecast.median,
+            "half": forecast.interval(0.5),
+        }
+    check_golden(__file__, "risks", answer)

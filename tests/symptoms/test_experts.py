@@ -67,11 +67,11 @@ def test_every_expert_reads_known_features() -> None:
 
 
 def test_each_expert_is_the_idea_it_is_named_after() -> None:
-    assert EXPERTS == (
+    assert (
         ("own mean", (), 8.0),
         ("damped level", ("fast_level", "slow_level", "all_mean"), np.inf),
         ("last week", ("weekday_effect", "mean_7_days"), np.inf),
-    )
+    ) == EXPERTS
 
 
 def expert(signals: tuple[str, ...], damping: float, shape: float, own: float) -> Expert:

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from novamind.symptoms.domain import Reliability, Scale, Trend
+from novamind.symptoms.domain import LEVELS, Reliability, Scale, Trend
 from novamind.symptoms.features import FEATURES
 from novamind.symptoms.insights import insights
 from novamind.symptoms.instruments import recognise
+from tests.golden import check_golden
 from tests.symptoms.conftest import MakeForecast
 
 KNOWN = {"importance": {"last": 1.4, "slope": -0.6}}
@@ -98,3 +99,56 @@ def test_what_signals_say_is_said_where_it_matters(make_forecast: MakeForecast) 
     assert any("treatment start -1.25, sleep minutes +0.40" in sentence for sentence in insights(known))
     quiet = replace(make_forecast(), importance={}, covariates={"sleep_minutes": 0.01})
     assert not any("sleep" in sentence for sentence in insights(quiet))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("PHQ-9", {}),
+        ("PHQ-9", {"centre": 0.9, "spread": 0.4}),
+        ("WHO-5", {"scale": Scale(0, 100, 4, "low"), "centre": 0.4, "spread": 0.2}),
+        ("WHO-5", {"scale": Scale(0, 100, 4, "low"), "centre": 0.8}),
+        ("GAD-7", {"scale": Scale(0, 21, 1), "centre": 0.1, "spread": 0.03}),
+    ],
+)
+def test_sentences_are_what_they_were(make_forecast: MakeForecast, name: str, options: dict[str, Any]) -> None:
+    forecast = make_forecast(symptom=name, **options)
+    known = replace(forecast, importance={"gap": 0.1, "slope": -3.0}, covariates={"steps": 4.0}, trend=WORSENING)
+    weak = replace(known, reliability=Reliability("low", ("a", "b")))
+    answer = [insights(each, instrument) for each in (known, weak) for instrument in (None, recognise(name))]
+    check_golden(__file__, f"insights_{name}_{options.get('centre', 0.5)}", answer)
+
+
+def width_of(make_forecast: MakeForecast, share: float) -> str:
+    forecast = make_forecast(scale=Scale(0, 100))
+    rows = np.full((14, 21), 50.0)
+    rows[:, :3], rows[:, 18:] = 50 - 50 * share, 50 + 50 * share
+    return said(replace(forecast, continuous_quantiles=rows))
+
+
+@pytest.mark.parametrize(("share", "open_scale"), [(0.5, False), (0.501, True)])
+def test_more_than_half_of_the_scale_is_open_from_half_on(
+    make_forecast: MakeForecast, share: float, open_scale: bool
+) -> None:
+    assert ("more than half" in width_of(make_forecast, share)) == open_scale
+
+
+@pytest.mark.parametrize(("points", "named"), [(0.27, False), (0.28, True), (-0.28, True)])
+def test_what_moves_by_more_than_a_hundredth_is_named(make_forecast: MakeForecast, points: float, named: bool) -> None:
+    by_record = insights(replace(make_forecast(), importance={"last": points}))
+    by_signal = insights(replace(make_forecast(), importance={}, covariates={"sleep": points}))
+    assert any("moves the forecast most" in sentence for sentence in by_record) == named
+    assert any("sleep" in sentence for sentence in by_signal) == named
+
+
+@pytest.mark.parametrize(("peak", "named"), [(0.04, False), (0.06, True)])
+def test_a_cut_off_is_named_from_one_in_twenty(make_forecast: MakeForecast, peak: float, named: bool) -> None:
+    forecast = replace(make_forecast(scale=Scale(0, 27)), **KNOWN)
+    forecast.history[-1] = 7.0
+    rows = np.full((14, 21), 8.0)
+    level = LEVELS.searchsorted(1 - peak)
+    rows[:, level:] = 10.0
+    risk = replace(forecast, continuous_quantiles=rows).risk(10).probability.max()
+    assert (risk >= 0.05) == named
+    text = " ".join(insights(replace(forecast, continuous_quantiles=rows), recognise("PHQ-9")))
+    assert ("reaching 10" in text) == named

@@ -8,12 +8,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import numpy as np
 import pytest
 
 from novamind.errors import ValidationError
 from novamind.symptoms.domain import Scale, SymptomForecast
-from novamind.symptoms.plots import BANDS, SHOWN_DAYS, fan_chart, risk_chart, save, to_svg
+from novamind.symptoms.plots import (
+    BANDS,
+    SHOWN_DAYS,
+    _day_axis,
+    _days_back,
+    _end_labels,
+    _stretches,
+    _ticks,
+    fan_chart,
+    risk_chart,
+    save,
+    to_svg,
+)
+from tests.golden import check_golden
 
 DAY_MS = 86_400_000
 GAP = "no reports"
@@ -200,3 +214,107 @@ def test_dates_do_not_move_with_the_machines_time_zone(make_forecast: Any) -> No
     )
     assert elsewhere.stdout.strip() == to_svg(fan_chart(make_forecast())).strip()
     assert ">15 Mar<" in elsewhere.stdout
+
+
+def sparse(make_forecast: Any) -> SymptomForecast:
+    """A monthly questionnaire, silent for the last seven weeks."""
+    forecast = make_forecast(scale=Scale(0, 100, 4, "low"), days=400, horizon=30)
+    forecast.history[np.arange(400) % 30 != 20] = np.nan
+    forecast.history[-50:] = np.nan
+    return forecast
+
+
+@pytest.mark.parametrize("which", ["phq9", "short", "sparse"])
+def test_pictures_are_what_they_were(make_forecast: Any, which: str) -> None:
+    """Every colour, place and word of the specification; of the rows every third."""
+    forecast, threshold = {
+        "phq9": lambda: (make_forecast(horizon=3, days=40), 15.0),
+        "short": lambda: (make_forecast(scale=Scale(-3, 3), horizon=1, days=9), None),
+        "sparse": lambda: (sparse(make_forecast), 50.0),
+    }[which]()
+    for name, chart in {
+        "fan": fan_chart(forecast, threshold),
+        "risk": risk_chart(forecast, 0.0 if threshold is None else threshold, 0.4),
+    }.items():
+        spec = chart.to_dict()
+        tables = [layer.pop("data")["name"] for layer in spec["layer"]]
+        spec["datasets"] = [spec["datasets"][table][::3] for table in tables]
+        check_golden(__file__, f"{name}_{which}", spec)
+
+
+def test_a_title_of_one_s_own_stands_above_the_picture(phq9: SymptomForecast) -> None:
+    spec = fan_chart(phq9, title="Mood, by hand").to_dict()
+    assert spec["title"]["text"] == "Mood, by hand"
+    assert spec["description"].startswith("Mood, by hand. Reports ")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0, 27, [0, 5, 10, 15, 20, 25, 27]),
+        (0, 100, [0, 20, 40, 60, 80, 100]),
+        (-3, 3, [-3, -2, -1, 0, 1, 2, 3]),
+        (20, 80, [20, 30, 40, 50, 60, 70, 80]),
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (0, 21, [0, 5, 10, 15, 21]),
+        (0, 4, [0, 1, 2, 3, 4]),
+        (1, 5.1, [1, 2, 3, 4, 5.1]),
+    ],
+)
+def test_ticks_are_both_ends_and_round_values_clear_of_them(low: float, high: float, ticks: list[float]) -> None:
+    assert _ticks(low, high) == pytest.approx(ticks)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "back"),
+    [
+        ([0] * 100, 90),  # daily reports: three months
+        ([i % 30 for i in range(400)], 180),  # monthly: not more than twice as long
+        ([i % 14 for i in range(400)], 106),  # every fortnight: as long as eight reports take
+        ([0] * 50 + [1] * 150, 158),  # silent for long: a week before the last report
+        ([0, 0, 0], 90),
+    ],
+)
+def test_the_window_holds_enough_reports(pattern: list[int], back: int) -> None:
+    values = np.array([np.nan if missing else 1.0 for missing in reversed(pattern)][::-1])
+    assert _days_back(values) == back
+
+
+def test_stretches_end_at_one_and_a_half_and_gaps_begin_at_two_and_a_half_usual_distances() -> None:
+    days = np.datetime64("2025-01-01") + np.arange(40)
+    reports = np.full(40, np.nan)
+    reports[[0, 2, 4, 6, 9, 13, 18, 20, 22, 24, 26, 33]] = 1
+    stretch, gaps = _stretches(days, reports)
+    # Usually two days; three do not break, four do; five make no gap, seven do, and the silence of seven at the end.
+    seen = np.isfinite(reports)
+    assert stretch[seen].tolist() == [0, 0, 0, 0, 0, 1, 2, 2, 2, 2, 2, 3]
+    noon = np.timedelta64(12, "h")
+    assert gaps == [(days[26] + noon, days[32] + noon), (days[33] + noon, days[39] + noon)]
+    alone, none = _stretches(days[:3], np.array([np.nan, 2.0, np.nan]))
+    assert (alone.tolist(), none) == ([0, 0, 0], [])
+
+
+@pytest.mark.parametrize(
+    ("span", "step"), [(1, 1), (7, 1), (13, 1), (14, 2), (21, 3), (22, 7), (104, 7), (106, 14), (210, 21)]
+)
+def test_ticks_of_days_count_from_the_origin_in_whole_weeks_where_there_are_many(span: int, step: int) -> None:
+    first = np.datetime64("2025-01-01")
+    last, origin = first + span - 1, first + span // 2
+    axis = _day_axis(first, last, origin).to_dict()
+    values = [day_of(value) for value in axis["axis"]["values"]]
+    expected = [first + k for k in range(span) if (k - span // 2) % step == 0]
+    assert values == expected
+
+
+def test_names_beside_lines_keep_apart_around_their_middle() -> None:
+    x, y = alt.X("day:T"), alt.Y("value:Q")
+    last = np.datetime64("2025-01-01")
+
+    def places(values: list[float], apart: float) -> list[float]:
+        charts = _end_labels(x, y, last, [(value, "name", "#000000") for value in values], apart)
+        return [chart.data.values[0]["value"] for chart in charts]
+
+    assert places([5, 5], 2) == [4, 6]
+    assert places([6, 5], 2) == [6.5, 4.5]
+    assert places([5, 7], 2) == [5, 7]
+    assert places([5], 2) == [5]

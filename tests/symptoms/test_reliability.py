@@ -95,3 +95,79 @@ def test_losing_reports_never_raises_the_grade(seed: int) -> None:
         history[day] = np.nan
         grades.append(graded(history).level)
     assert [ORDER.index(g) for g in grades] == sorted((ORDER.index(g) for g in grades), reverse=True)
+
+
+def with_gap(gap: int, days: int = 120) -> np.ndarray:
+    history = diary(days)
+    history[days - gap :] = np.nan
+    return history
+
+
+@pytest.mark.parametrize(("gap", "level"), [(4, "high"), (5, "medium"), (11, "medium"), (14, "medium"), (15, "low")])
+def test_silence_counts_from_five_days_and_gravely_from_fifteen(gap: int, level: str) -> None:
+    grade = graded(with_gap(gap))
+    silence = f"no report in the last {gap} days"
+    assert (silence in grade.reasons) == (gap > 4)
+    assert grade.level == level
+    assert (grade.reasons[0] == silence) == (gap > 4)
+
+
+@pytest.mark.parametrize(("reports", "level"), [(28, "high"), (17, "high"), (16, "medium"), (7, "medium"), (6, "low")])
+def test_density_counts_over_28_days(reports: int, level: str) -> None:
+    """0.6 of 28 days are 16.8, a quarter are 7."""
+    history = diary(120)
+    history[-28:] = np.nan
+    history[-28:][np.linspace(0, 27, reports).round().astype(int)] = np.arange(reports)
+    grade = graded(history)
+    assert grade.level == level
+    if level != "high":
+        assert grade.reasons[0] == f"reports on {100 * reports / 28:.0f} % of the last 28 days"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "days", "level"),
+    [
+        (1.35, 7, "high"), (1.36, 7, "medium"), (1.8, 7, "medium"), (1.81, 7, "low"),
+        (1.81, 6, "high"), (1.36, 6, "high"), (0.2, 7, "high"),
+    ],
+)  # fmt: skip
+def test_earlier_errors_count_from_seven_days_on(ratio: float, days: int, level: str) -> None:
+    grade = graded(diary(), ratio, days)
+    assert grade.level == level
+    named = f"earlier forecasts of this record erred {ratio:.1f} times as far as stated" in grade.reasons
+    assert named == (days >= 7)
+
+
+@pytest.mark.parametrize(("per_day", "named"), [(1.3, False), (1.31, True)])
+def test_averages_are_named_where_there_are_several_a_day(per_day: float, named: bool) -> None:
+    assert ("1.3 reports a day, averaged" in graded(diary(), reports_per_day=per_day).reasons) == named
+
+
+@pytest.mark.parametrize(("reports", "level"), [(20, "high"), (19, "medium"), (8, "medium"), (7, "low")])
+def test_few_reports_count(reports: int, level: str) -> None:
+    grade = graded(diary(reports))
+    assert grade.level == level
+    reasons = {
+        "low": "only 7 days with reports",
+        "medium": f"{reports} days with reports; 20 or more tell the person's own pattern",
+        "high": "20 days with reports, 100 % of the last 20 days",
+    }
+    assert grade.reasons[0] == reasons[level]
+
+
+@pytest.mark.parametrize(("days", "named"), [(7, False), (8, True)])
+def test_a_record_of_one_answer_says_so(days: int, named: bool) -> None:
+    same = "every report is the same, so the person's variation is not known"
+    assert (same in graded(np.full(days, 4.0)).reasons) == named
+    assert same not in graded(np.append(np.full(days, 4.0), 5.0)).reasons
+
+
+def test_grave_reasons_stand_first() -> None:
+    history = np.full(60, np.nan)
+    history[[0, 10, 20, 30, 40]] = 4
+    assert graded(history, 1.5, 20).reasons == (
+        "only 5 days with reports",
+        "no report in the last 19 days",
+        "reports on 4 % of the last 28 days",
+        "earlier forecasts of this record erred 1.5 times as far as stated",
+    )

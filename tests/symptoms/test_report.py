@@ -10,9 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from novamind.errors import ValidationError
+from novamind.symptoms import report
 from novamind.symptoms.domain import Member, Reliability, Scale, SymptomForecast
+from novamind.symptoms.features import FEATURES
 from novamind.symptoms.instruments import find
 from novamind.symptoms.report import render
+from tests.golden import check_golden
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 
@@ -190,3 +193,28 @@ def test_scales_where_high_is_better(make_forecast: Any) -> None:
 def test_a_threshold_off_the_scale_is_refused(phq9: SymptomForecast) -> None:
     with pytest.raises(ValidationError, match="0 to 27"):
         render(phq9, 28)
+
+
+@pytest.mark.parametrize("which", ["full", "plain", "better"])
+def test_reports_are_what_they_were(make_forecast: Any, monkeypatch: pytest.MonkeyPatch, which: str) -> None:
+    """The whole page but its pictures, which have tests of their own."""
+    monkeypatch.setattr(report, "to_svg", lambda _: "<svg></svg>")
+    forecast = make_forecast(horizon=3)
+    if which == "full":
+        known = replace(
+            forecast,
+            covariates={"sleep": 1.2},
+            importance={name: (-1) ** i * (3.0 - 0.3 * i) for i, name in enumerate(list(FEATURES)[:10])} | {"new": 9.0},
+        )
+        page = render(known, 15, find("PHQ-9"))
+    elif which == "plain":
+        page = render(replace(make_forecast(horizon=1, patient_id=None, scale=Scale(0, 1)), insights=(), importance={}))
+    else:
+        page = render(make_forecast(scale=Scale(0, 100, 4, "low"), horizon=2), 50, find("WHO-5"))
+    body = page[page.index("</style>") :]
+    check_golden(__file__, f"report_{which}", [line for line in body.splitlines() if line.strip()])
+
+
+def test_the_style_is_what_it_was(phq9: SymptomForecast) -> None:
+    page = render(phq9)
+    check_golden(__file__, "report_style", page[: page.index("</style>")].splitlines())

@@ -6,8 +6,10 @@ import pytest
 
 import novamind as nm
 from novamind.errors import NotFoundError
-from novamind.symptoms.domain import LEVELS
+from novamind.symptoms import forecast_many
+from novamind.symptoms.domain import LEVELS, Scale
 from novamind.symptoms.features import FEATURES
+from tests.golden import check_golden
 from tests.symptoms.diaries import START, ahead, cohort, long_frame, names, usual
 
 
@@ -136,3 +138,45 @@ def test_a_forecast_draws_itself() -> None:
 
 def test_the_last_forecast_counts_from_the_end() -> None:
     assert usual()[-1].patient_id == "p00059"
+
+
+def test_forecasts_are_what_they_were() -> None:
+    """The shipped model on a few diaries: every number, sentence and column."""
+    scales = {"PHQ-9": Scale(0, 27, 1), "mood": Scale(-3, 3, worse="low"), "WHO-5": Scale(0, 100, 4, "low")}
+    rows = long_frame(cohort()[:3])
+    frame = pl.concat(
+        rows.with_columns(symptom=pl.lit(name), value=scale.low + pl.col("value") / 16 * scale.range)
+        for name, scale in scales.items()
+    )
+    frame = pl.concat([frame, rows[:2].with_columns(symptom=pl.lit("PHQ-9"), patient_id=pl.lit("short"))])
+    starts = (
+        rows.group_by("patient_id")
+        .agg(pl.col("timestamp").sort().slice(5, 1).first())
+        .with_columns(signal=pl.lit("treatment_start"), value=pl.lit(1.0))
+    )
+    loose = frame.with_columns(pl.col("value").round(3))
+    forecasts = forecast_many(loose, 8, (0.1, 0.5, 0.9), scale={**scales, "PHQ-9": (0, 27)}, covariates=starts, seed=4)
+    answer = {
+        "frame": forecasts.frame.with_columns(pl.col("timestamp").cast(pl.String))[::5].to_dict(as_series=False),
+        "skipped": [[key.patient_id, key.name, reason] for key, reason in forecasts.skipped.items()],
+        "each": [
+            {
+                "patient": one.patient_id,
+                "symptom": one.symptom,
+                "scale": one.scale,
+                "history": np.nan_to_num(one.history[-20:], nan=-1),
+                "first": str(one.days[0]),
+                "continuous": one.continuous_quantiles[::4, ::5],
+                "trend": one.trend,
+                "reliability": one.reliability,
+                "members": one.members,
+                "importance": dict(list(one.importance.items())[:5]),
+                "covariates": one.covariates,
+                "coverage": one.coverage,
+                "seed": one.seed,
+                "frame": one.frame.columns,
+            }
+            for one in list(forecasts)[::4]
+        ],
+    }
+    check_golden(__file__, "forecasts", answer, relative=2e-4, absolute=2e-4)

@@ -81,7 +81,7 @@ def test_an_earlier_token_is_the_last_one_of_the_record_as_it_stood(back: int) -
 
 
 def test_a_record_far_from_its_recent_days_is_cut_at_six_spreads() -> None:
-    values = np.full((2, 200), 0.999, np.float32)
+    values = np.full((2, 364), 0.999, np.float32)
     values[:, -30:] = 0.001
     values[1] = 1 - values[1]
     channels = tokenise(Histories.untreated(values, np.zeros(2, np.float32), np.zeros(2, int))).channels

@@ -1,9 +1,12 @@
 """Fitting is seeded, judged on people it has not seen, and refuses what is too little to learn from."""
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,26 +16,38 @@ import torch
 from novamind.cohorts import OTHER_POPULATION, simulate
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.records import symptom_frame
-from novamind.symptoms import SymptomForecastingService
-from novamind.symptoms.experts import GROUPS
-from novamind.symptoms.features import summarise
-from novamind.symptoms.model import MANIFEST, Backtest, Prediction, SymptomModel
+from novamind.symptoms import SymptomForecastingService, training
+from novamind.symptoms.boosting import BoostedQuantiles
+from novamind.symptoms.experts import EXPERTS, GROUPS, fit_expert
+from novamind.symptoms.features import FEATURES, summarise
+from novamind.symptoms.model import MANIFEST, NETWORK_FILE, TRANSFORMER_FILE, Backtest, Prediction, SymptomModel
+from novamind.symptoms.service import SHIPPED
 from novamind.symptoms.training import (
     MAX_HORIZON,
     PRESETS,
     Diary,
+    Preset,
     Windows,
+    _cut,
+    _earlier,
     _learning_rate,
     _table,
+    assembled,
     diaries,
     own_windows,
     simulated_windows,
     train,
 )
+from novamind.symptoms.transformer import TransformerQuantiles
+from tests.golden import check_golden
 from tests.symptoms.diaries import cohort, long_frame
 
 # PyTorch's exporter to ONNX uses what PyTorch has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+
+
+#: A fifth of the persons of the preset "smoke", and one lesson of the network.
+SMALLEST = replace(PRESETS["smoke"], persons=600, rounds=8, trajectories=512)
 
 
 @dataclass(frozen=True)
@@ -48,7 +63,7 @@ class Fitted:
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fitted]:
     """The whole training at its smallest."""
     folder, said = tmp_path_factory.mktemp("smoke"), []
-    model = train(PRESETS["smoke"], seed=0, out=folder, name="smoke", progress=said.append)
+    model = train(SMALLEST, seed=0, out=folder, name="smoke", progress=said.append)
     return Fitted(model, folder, said)
 
 
@@ -64,7 +79,7 @@ def test_smoke_training_beats_the_own_mean_on_people_it_has_not_seen(smoke: Fitt
     assert set(error) == {*(m.name for m in smoke.model.members), "ensemble"}
     assert error["ensemble"] < error["own mean"]
     # Intervals on coarse scales are kept as narrow as their coverage allows, which costs a little of the score.
-    assert error["ensemble"] < 1.012 * min(error.values())
+    assert error["ensemble"] < 1.025 * min(error.values())
 
 
 def test_smoke_training_covers_what_it_states(smoke: Fitted) -> None:
@@ -89,7 +104,7 @@ def test_what_was_written_is_what_was_fitted(smoke: Fitted) -> None:
 def test_the_manifest_tells_how_it_was_made(smoke: Fitted) -> None:
     manifest = json.loads((smoke.folder / MANIFEST).read_text())
     assert (manifest["name"], manifest["seed"], manifest["own_series"]) == ("smoke", 0, 0)
-    assert manifest["preset"] == vars(PRESETS["smoke"])
+    assert manifest["preset"] == vars(SMALLEST)
     assert manifest["data"] == "simulated cohorts only"
     assert manifest["validation_error"] == smoke.model.validation_error
     assert {path.name for path in smoke.folder.iterdir()} == {MANIFEST, *manifest["files"]}
@@ -102,7 +117,7 @@ def test_every_stage_is_announced(smoke: Fitted) -> None:
 
 
 def test_the_same_seed_writes_the_same_bytes(smoke: Fitted, tmp_path: Path) -> None:
-    train(PRESETS["smoke"], seed=0, out=tmp_path, name="smoke")
+    train(SMALLEST, seed=0, out=tmp_path, name="smoke")
     names = sorted(path.name for path in smoke.folder.iterdir())
     assert names == sorted(path.name for path in tmp_path.iterdir())
     for name in set(names) - {MANIFEST}:
@@ -116,7 +131,7 @@ def test_a_network_goes_on_where_it_was_left(tmp_path: Path) -> None:
     from novamind.symptoms import network
 
     size = network.Architecture(16, 1, 2, 32)
-    begun = network.train_network(size, network.Schedule(2_048), seed=0, checkpoint=tmp_path / "a")
+    begun = network.train_network(size, network.Schedule(64, batch=4), seed=0, checkpoint=tmp_path / "a")
     network.save(begun, tmp_path / "n.safetensors")
     loaded = network.load(tmp_path / "n.safetensors")
     assert loaded.size == size
@@ -129,10 +144,10 @@ def test_schooling_fits_the_diaries_at_hand(tmp_path: Path) -> None:
     from novamind.symptoms import network
 
     size = network.Architecture(16, 1, 2, 32)
-    begun = network.train_network(size, network.Schedule(4_096), seed=0, checkpoint=tmp_path / "a")
+    begun = network.train_network(size, network.Schedule(512, batch=32), seed=0, checkpoint=tmp_path / "a")
     turns = [np.where(np.arange(60) % 2 == i % 2, 0.3, 0.7).astype(np.float32) for i in range(24)]
     own = [Diary(values, 0.0, -1) for values in turns]
-    lessons = network.Schedule(16_384, rate=2e-2, validate_every=4_096)
+    lessons = network.Schedule(2_048, batch=32, rate=2e-2, validate_every=1_024)
     schooled = network.train_network(size, lessons, seed=0, checkpoint=tmp_path / "b", begin=begun, diaries=own)
     batch = network.diary_batch(own, 64, seed=5)
     days = torch.arange(20, 50).expand(64, -1)
@@ -230,7 +245,7 @@ def test_fitted_on_own_series_it_forecasts_everyone(tmp_path: Path) -> None:
     """Also records longer, and days further ahead, than any of the own series."""
     drawn = simulate(40, 60, seed=3)
     own = [Diary(*d) for d in zip(drawn.reports, map(float, drawn.step), map(int, drawn.weekday), strict=True)]
-    least = replace(PRESETS["smoke"], rounds=2, trials=0, trajectories=256)
+    least = replace(PRESETS["smoke"], persons=300, rounds=2, trials=0, trajectories=256)
     model = train(least, seed=1, out=tmp_path, diaries=own)
     assert np.isfinite(model.stack.weights).all()
     forecasts = SymptomForecastingService(model).forecast(long_frame(cohort()), 30, scale=(0, 16))
@@ -273,3 +288,189 @@ def test_own_windows_alone_decide_how_fast_a_record_moves_the_weights(own, rate)
     even = np.full((*GROUPS, 2), 0.5, np.float32)
     prediction = Prediction(summary, said[0], even, backtest)
     assert _learning_rate(even, said, prediction, windows) == rate
+
+
+def facts(windows: Windows) -> dict[str, Any]:
+    histories = windows.histories
+    return {
+        "reports": np.isfinite(histories.values).sum(1),
+        "latest": np.nan_to_num(histories.values[:, -3:], nan=-1),
+        "step": histories.step,
+        "weekday": histories.weekday,
+        "treated": np.nan_to_num(histories.treated, nan=-1),
+        "future": np.nan_to_num(windows.future[:, [0, 6, 29]], nan=-1),
+        "series": windows.series,
+        "own": windows.own,
+    }
+
+
+def own_diaries(count: int = 30) -> list[Diary]:
+    drawn = simulate(count, 60, seed=3)
+    return [Diary(*d) for d in zip(drawn.reports, map(float, drawn.step), map(int, drawn.weekday), strict=True)]
+
+
+@pytest.mark.parametrize(("seed", "settings", "days"), [(4, None, 230), (5, OTHER_POPULATION, 210)])
+def test_simulated_windows_are_what_they_were(seed: int, settings: Any, days: int) -> None:
+    check_golden(__file__, f"windows_{seed}", facts(simulated_windows(24, seed, settings, days)), relative=1e-4)
+
+
+def test_own_windows_are_what_they_were() -> None:
+    early, late = own_windows(own_diaries(), seed=2, per_series=14)
+    answer = {"early": facts(early.rows(np.arange(0, 200, 23))), "late": facts(late.rows(np.arange(0, 200, 23)))}
+    check_golden(__file__, "own_windows", {"counts": (len(early.future), len(late.future)), **answer}, relative=1e-4)
+
+
+def test_rows_for_the_trees_are_what_they_were() -> None:
+    features, target, weight = _table(simulated_windows(60, 6), 7)
+    assert features.shape[1] == len(FEATURES)
+    answer = (len(target), features[::9, [0, 5, 20, 27, 28, 29, 30]], target[::9], weight[::9])
+    check_golden(__file__, "table", answer, relative=1e-3, absolute=1e-4)
+
+
+@pytest.mark.parametrize(("length", "cut"), [(5, 10), (10, 10), (14, 10), (15, 10), (16, 11), (100, 70), (101, 70)])
+def test_seven_tenths_of_a_diary_are_its_earlier_part(length: int, cut: int) -> None:
+    diary = numbered(length)
+    assert _cut(diary) == cut
+    assert len(_earlier([diary])[0].values) == min(cut, length)
+
+
+def simple(persons: int = 200) -> tuple[SymptomModel, Windows]:
+    """Experts alone, fitted and weighed as in training."""
+    fit, weigh, calibrate, measure = (simulated_windows(persons, seed) for seed in range(4))
+    summary = summarise(fit.histories)
+    experts = tuple(fit_expert(*expert, summary, fit.future) for expert in EXPERTS[1:])
+    lines: list[str] = []
+    model = assembled(experts, weigh, calibrate, measure, "simple", lines.append)
+    assert lines == [
+        "weighing the members", "calibrating the intervals", "measuring on a cohort that nothing has seen",
+    ]  # fmt: skip
+    return model, measure
+
+
+def test_a_model_is_assembled_as_it_was() -> None:
+    model, measure = simple()
+    answer = {
+        "version": model.version,
+        "weights": model.stack.weights,
+        "rate": model.stack.learning_rate,
+        "width": model.calibration.width,
+        "levels": model.calibration.levels,
+        "own_days": model.calibration.own_days,
+        "error": model.validation_error,
+        "coverage": model.coverage,
+    }
+    check_golden(__file__, "assembled", answer, relative=1e-3, absolute=2e-3)
+    # What was measured, by its definition: days 1 to 14, rounded to the scale's steps.
+    prediction = model.predict(measure.histories, 14)
+    step = measure.histories.step[:, None, None]
+    width = np.where(step > 0, step, 1)
+    answers = np.where(step > 0, np.round(prediction.quantiles / width) * width, prediction.quantiles)
+    outcome = measure.future[:, :14]
+    known = np.isfinite(outcome)
+    for level, (low, high) in {0.5: (5, 15), 0.8: (2, 18), 0.95: (0, 20)}.items():
+        inside = (outcome >= answers[..., low] - 1e-6) & (outcome <= answers[..., high] + 1e-6)
+        assert model.coverage[level] == pytest.approx(inside[known].mean(), abs=6e-4)
+    error = outcome[..., None] - answers[..., 1:-1]
+    levels = np.arange(1, 20) / 20
+    score = 200 * np.nanmean(np.maximum(levels * error, (levels - 1) * error).mean(-1))
+    assert model.validation_error["ensemble"] == pytest.approx(score, abs=1e-3)
+
+
+class Stub:
+    """The shipped network where a raised one is wanted."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def __call__(self, preset: Preset, seed: int, out: Path, diaries: Sequence[Diary], _: Any) -> Any:
+        self.calls.append((preset, seed, [len(d.values) for d in diaries]))
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (TRANSFORMER_FILE, NETWORK_FILE):
+            shutil.copy(SHIPPED / name, out / name)
+        return TransformerQuantiles.load(out / TRANSFORMER_FILE)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_models_are_fitted_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool) -> None:
+    """All but the network, on a few hundred persons: simulated, tuned, weighed, calibrated, measured and written."""
+    stub, lines = Stub(), []
+    monkeypatch.setattr(training, "_transformer", stub)
+    preset = replace(PRESETS["smoke"], persons=240, rounds=4, trials=0 if own else 2)
+    own_series = own_diaries() if own else []
+    model = train(preset, seed=3, out=tmp_path / "m", name="n", diaries=own_series, progress=lines.append)
+    manifest = json.loads((tmp_path / "m" / MANIFEST).read_text())
+    stack = json.loads((tmp_path / "m" / "stack.json").read_text())
+    assert stub.calls == [(preset, 3, [42] * 30 if own else [])]
+    assert len(manifest.pop("git_revision")) in (40, len("unknown"))
+    assert set(manifest.pop("files")) == {"boosting.ubj", TRANSFORMER_FILE, NETWORK_FILE, "stack.json"}
+    answer = {
+        "lines": lines,
+        "manifest": manifest,
+        "rate": stack["learning_rate"],
+        "own_days": stack["own_days"],
+        "weights": np.array(stack["weights"])[::2, ::2],
+        "width": stack["width"],
+        "levels": stack["levels"],
+        "rounds": next(m for m in model.members if isinstance(m, BoostedQuantiles)).booster.num_boosted_rounds(),
+    }
+    check_golden(__file__, f"fitted_{own}", answer, relative=2e-3, absolute=3e-3)
+
+
+def test_presets_and_parameters_are_as_the_docs_say() -> None:
+    assert {name: tuple(vars(preset).values()) for name, preset in PRESETS.items()} == {
+        "compact": (45_000, 100, 8, 64, 3, 4, 192, 0.0, 500_000),
+        "full": (300_000, 300, 30, 512, 12, 8, 2048, 0.1, 20_000_000),
+        "smoke": (3_000, 15, 1, 16, 1, 2, 32, 0.0, 4_096),
+    }
+    assert training.PARAMETERS == {
+        "eta": 0.1, "max_depth": 5, "min_child_weight": 200, "subsample": 0.7, "colsample_bytree": 0.6,
+        "reg_lambda": 5.0,
+    }  # fmt: skip
+    assert MAX_HORIZON == 30
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_network_is_raised_or_goes_to_school(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool) -> None:
+    """With diaries the shipped network is the start where it has the preset's size, and 60,000 lessons are the most."""
+    from novamind.symptoms import network
+
+    calls: list[tuple[Any, ...]] = []
+    shipped = network.load(SHIPPED / NETWORK_FILE)
+
+    def raised(size: Any, schedule: Any, **options: Any) -> Any:
+        calls.append((size, schedule, options.get("begin") is not None, len(options.get("diaries", ()))))
+        (options["checkpoint"]).touch()
+        return shipped
+
+    monkeypatch.setattr(network, "train_network", raised)
+    monkeypatch.setattr(network, "export", lambda _, path: shutil.copy(SHIPPED / TRANSFORMER_FILE, path))
+    size = network.Architecture(64, 3, 4, 192)
+    diaries = own_diaries() if own else []
+    training._transformer(PRESETS["compact"], 1, tmp_path / "a", diaries, lambda _: None)
+    school = network.Schedule(60_000, rate=5e-4, validate_every=6_000)
+    whole = network.Schedule(500_000)
+    assert calls == ([(size, school, True, 30)] if own else [(size, whole, False, 0)])
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {TRANSFORMER_FILE, NETWORK_FILE}
+    calls.clear()
+    training._transformer(PRESETS["smoke"], 1, tmp_path / "b", diaries, lambda _: None)
+    small, few = network.Architecture(16, 1, 2, 32), network.Schedule(4_096)
+    lessons = [(small, replace(school, trajectories=4_096), True, 30)] if own else []
+    assert calls == [(small, few, False, 0), *lessons]
+
+
+def test_the_revision_is_unknown_where_there_is_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: Any, **__: Any) -> Any:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(training.subprocess, "run", none)
+    assert training._revision() == "unknown"
+    monkeypatch.setattr(training.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=" abc\n"))
+    assert training._revision() == "abc"
+    monkeypatch.setattr(training.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=""))
+    assert training._revision() == "unknown"
+
+
+@pytest.mark.parametrize("days", [50.0, 100.0, 200.0, 400.0])
+def test_own_days_are_those_with_the_least_loss(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
+    monkeypatch.setattr(training, "_scaled", lambda _, tried: np.full((1, 1, 21), abs(np.log(tried / days))))
+    assert training._own_days(None, np.zeros((1, 1))) == days  # type: ignore[arg-type]

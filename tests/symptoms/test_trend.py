@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
-from novamind.symptoms.domain import Scale
+from novamind.symptoms.domain import Scale, Trend
 from novamind.symptoms.trend import TREND_DAYS, trend
+from tests.golden import check_golden
 
 PHQ9 = Scale(0, 27, 1)
 PERCENT = Scale(0, 100)
@@ -130,3 +131,95 @@ def test_little_change_is_stable_much_noise_is_uncertain() -> None:
     history = np.full(TREND_DAYS, np.nan)
     history[::7] = [40, 60, 45, 62, 38, 55]
     assert trend(history, PERCENT).direction == "uncertain"
+
+
+def by_textbook(history: np.ndarray, scale: Scale) -> tuple[float, float, float]:
+    """The mixture of t distributions over ten inertias, one after another and by bisection: mean, low, high."""
+    recent = history[-42:]
+    day, y = np.flatnonzero(np.isfinite(recent)), recent[np.isfinite(recent)]
+    resolution = (scale.step or 0.02 * (scale.high - scale.low)) ** 2 / 12
+    X = np.column_stack([np.ones(len(y)), (day - day.mean()) / 7])
+    slopes, errors, logs = [], [], []
+    for inertia in np.arange(10) / 10:
+        R = np.eye(len(y)) if inertia == 0 else inertia ** np.abs(day[:, None] - day[None, :])
+        inverse = np.linalg.inv(R)
+        information = X.T @ inverse @ X
+        beta = np.linalg.solve(information, X.T @ inverse @ y)
+        left = y - X @ beta
+        variance = (left @ inverse @ left + resolution * len(y)) / (len(y) - 2)
+        slopes.append(beta[1])
+        errors.append(np.sqrt(variance * np.linalg.inv(information)[1, 1]))
+        logs.append(
+            -0.5 * np.linalg.slogdet(R)[1]
+            - 0.5 * np.linalg.slogdet(information)[1]
+            - 0.5 * (len(y) - 2) * np.log(variance)
+        )
+    weight = np.exp(np.array(logs) - max(logs))
+    weight /= weight.sum()
+
+    def below(x: float) -> float:
+        return float(weight @ stats.t.cdf((x - np.array(slopes)) / np.array(errors), len(y) - 2))
+
+    low, high = (optimize.brentq(lambda x, p=p: below(x) - p, -500, 500) for p in (0.025, 0.975))
+    return float(weight @ slopes), low, high
+
+
+@pytest.mark.parametrize("scale", [PHQ9, PERCENT, Scale(0, 100, 4, "low")], ids=str)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_trend_is_that_of_the_textbook(scale: Scale, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    history = scale.snap(scale.low + scale.range * (0.4 + 0.003 * seed * np.arange(60) + 0.1 * rng.standard_normal(60)))
+    history[rng.random(60) < 0.3] = np.nan
+    one = trend(history, scale)
+    mean, low, high = by_textbook(history, scale)
+    assert one.per_week == pytest.approx(mean, rel=1e-6)
+    width = high - low
+    assert (one.low, one.high) == (pytest.approx(low, abs=0.004 * width), pytest.approx(high, abs=0.004 * width))
+    assert one.days == 42
+
+
+def test_trends_are_what_they_were() -> None:
+    answer = []
+    for seed, scale in enumerate((PHQ9, PERCENT, Scale(0, 100, 4, "low"), Scale(-3, 3), PHQ9, PHQ9)):
+        rng = np.random.default_rng(seed)
+        slope = (0.0, 0.008, -0.008, 0.002, 0.0, 0.004)[seed]
+        noise = (0.01, 0.05, 0.05, 0.1, 0.2, 0.2)[seed]
+        history = scale.low + scale.range * np.clip(0.4 + slope * np.arange(50) + noise * rng.standard_normal(50), 0, 1)
+        history[rng.random(50) < 0.2] = np.nan
+        answer += [trend(history, scale), trend(history[:9], scale)]
+    check_golden(__file__, "trends", answer)
+
+
+@pytest.mark.parametrize(("reports", "known"), [(4, False), (5, True)])
+def test_five_reports_make_a_trend(reports: int, known: bool) -> None:
+    one = trend(np.linspace(3, 9, reports), PHQ9)
+    assert (one.per_week != 0) == known
+    if not known:
+        assert one == Trend(0.0, -27, 27, 0.5, "uncertain", reports)
+
+
+def test_stable_is_within_a_fiftieth_of_the_range_a_week() -> None:
+    """Two points of a hundred: an interval just inside is stable, one just outside is not."""
+    rng = np.random.default_rng(3)
+    noise = rng.standard_normal(42)
+    directions = set()
+    for size in np.linspace(0.5, 30, 60):
+        one = trend(50 + size * noise, PERCENT)
+        stable = one.low > -2 and one.high < 2
+        assert (one.direction == "stable") == stable
+        directions.add(one.direction)
+    assert {"stable", "uncertain"} <= directions
+
+
+def test_a_direction_is_named_from_nine_in_ten() -> None:
+    rng = np.random.default_rng(4)
+    noise = 12 * rng.standard_normal(42)
+    seen = set()
+    for slope in np.linspace(-8, 8, 81):
+        one = trend(50 + noise + slope * np.arange(42) / 7, PERCENT)
+        if one.direction != "stable":
+            p = one.probability_worsening
+            expected = "worsening" if p > 0.9 else "improving" if p < 0.1 else "uncertain"
+            assert one.direction == expected
+            seen.add(expected)
+    assert seen == {"worsening", "improving", "uncertain"}

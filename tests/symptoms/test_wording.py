@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from novamind.symptoms import wording
-from novamind.symptoms.domain import Member, Scale, SymptomForecast, Trend
+from novamind.symptoms.domain import Member, Risk, RiskPeriod, Scale, SymptomForecast, Trend
 
 PHQ9 = Scale(0, 27, 1)
 
@@ -109,4 +109,76 @@ def test_members_error_is_in_points_of_the_instrument() -> None:
     assert wording.member(PHQ9, Member("own mean", 0.3, 10.0, 5.0)) == "own mean 30 % (error 2.70 on this record)"
     assert wording.member(PHQ9, Member("own mean", 0.3, None, 5.0)) == (
         "own mean 30 % (error 1.35 on the validation cohort)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("scale", "value", "text"),
+    [
+        (Scale(0, 9.99), 4.321, "4.32"), (Scale(0, 10), 4.321, "4.3"), (Scale(0, 99), 4.321, "4.3"),
+        (Scale(0, 1000), 4.6, "5"), (Scale(0.5, 10.5, 1), 4.321, "4.3"), (Scale(0, 10, 2), 4.321, "4"),
+    ],
+)  # fmt: skip
+def test_decimals_follow_the_range_and_the_steps(scale: Scale, value: float, text: str) -> None:
+    assert wording.number(scale, value) == text
+
+
+@pytest.mark.parametrize(("probability", "text"), [(0.01, "1 %"), (0.0099, "under 1 %"), (0.9901, "over 99 %")])
+def test_the_ends_of_probabilities(probability: float, text: str) -> None:
+    assert wording.percent(probability) == text
+
+
+def test_spans_days_and_sides() -> None:
+    assert wording.span(PHQ9, 8, 21.2) == "8 to 21"
+    assert wording.span(PHQ9, 8, 8.3) == "8"
+    assert [wording.days_in_words(count) for count in (1, 2, 14)] == ["day", "2 days", "14 days"]
+    assert wording.beyond(PHQ9, 15) == "15 or higher"
+    assert wording.beyond(Scale(0, 100, 4, "low"), 50) == "50 or lower"
+    assert [wording.signed(PHQ9, value) for value in (0.5, -0.5, 0, -0.001)] == ["+0.50", "-0.50", "+0.00", "+0.00"]
+
+
+def test_every_direction_has_its_words() -> None:
+    words = {
+        direction: wording.trend(PHQ9, Trend(0.1, -0.2, 0.4, 0.6, direction, 7)).partition(":")[0]
+        for direction in ("worsening", "improving", "stable", "uncertain")
+    }
+    assert words == {
+        "worsening": "Getting worse",
+        "improving": "Getting better",
+        "stable": "Stable",
+        "uncertain": "No clear direction",
+    }
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "unknown"), [(-27, 27, True), (-27, 26.9, False), (-26.9, 27, False), (-28, 28, True)]
+)
+def test_a_trend_over_the_whole_scale_is_unknown(low: float, high: float, unknown: bool) -> None:
+    assert wording.trend(PHQ9, Trend(0, low, high, 0.5, "uncertain", 9)).startswith("Unknown") == unknown
+
+
+def test_the_average_is_that_of_28_days(make_forecast: Any) -> None:
+    forecast = make_forecast()
+    forecast.history[:] = 3
+    forecast.history[-28:] = 10
+    assert wording.headline(forecast).endswith("The last 28 days of the record averaged 10.0.")
+    forecast.history[-28] = 24
+    assert wording.headline(forecast).endswith("averaged 10.5.")
+
+
+def test_what_was_told_stands_the_largest_first() -> None:
+    assert wording.covariates(PHQ9, {"sleep_hours": 0.2, "treatment_start": -1.5, "steps": 0.9}) == (
+        "What was told beside the reports moves the middle a week ahead: treatment start -1.50, steps +0.90, "
+        "sleep hours +0.20."
+    )
+
+
+def test_several_periods_of_risk_are_joined(make_forecast: Any) -> None:
+    forecast = make_forecast()
+    day = forecast.days
+    periods = (RiskPeriod(day[0], day[1], 0.6), RiskPeriod(day[4], day[4], 0.995))
+    risk = Risk(15, np.full(14, 0.3), 0.5, periods)
+    assert wording.risk(forecast, risk) == (
+        "The probability of 15 or higher is 50 % or more on 15 to 16 Mar 2025 (up to 60 %), "
+        "19 Mar 2025 (up to over 99 %)."
     )

@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
@@ -135,3 +135,106 @@ def test_event_copies_its_metadata_and_keeps_local_time() -> None:
     assert event.timestamp.utcoffset() == timedelta(hours=5, minutes=30)
     assert CorrelatedEvent.from_dict(event.to_dict()) == event
     assert len({event, CorrelatedEvent.from_dict(event.to_dict())}) == 1
+
+
+EVENT = {
+    "id": "12345678-1234-5678-1234-567812345678",
+    "event_type": "alert",
+    "correlation_id": "case-7",
+    "parent_event_id": None,
+    "timestamp": "2024-03-01T12:00:00+00:00",
+    "metadata": {"score": 3},
+}
+
+
+def test_an_event_as_plain_values() -> None:
+    event = CorrelatedEvent.from_dict(EVENT)
+    assert event.to_dict() == EVENT
+    child = CorrelatedEvent("x", correlation_id="case-7", parent_event_id=event.id, timestamp=NOON, id="c")
+    assert child.to_dict()["parent_event_id"] == EVENT["id"]
+    assert EventChain.from_dict({"correlation_id": "case-7", "events": [EVENT]}).to_dict() == {
+        "correlation_id": "case-7",
+        "events": [EVENT],
+    }
+
+
+@pytest.mark.parametrize("name", ["id", "event_type", "correlation_id", "timestamp"])
+def test_an_event_lacks_what_it_lacks(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"the event lacks {name}$"):
+        CorrelatedEvent.from_dict({key: value for key, value in EVENT.items() if key != name})
+
+
+def test_metadata_and_parent_may_be_left_out() -> None:
+    bare = {key: value for key, value in EVENT.items() if key not in ("metadata", "parent_event_id")}
+    event = CorrelatedEvent.from_dict(bare)
+    assert (event.metadata, event.parent_event_id) == ({}, None)
+
+
+def test_events_without_ids_and_times_get_their_own_in_utc_and_now() -> None:
+    before = datetime.now(UTC)
+    one, other = CorrelatedEvent("x"), CorrelatedEvent("x")
+    assert len({one.id, other.id, one.correlation_id, other.correlation_id}) == 4
+    assert all(isinstance(event.id, UUID) and isinstance(event.correlation_id, UUID) for event in (one, other))
+    assert before <= one.timestamp <= datetime.now(UTC)
+    assert one.timestamp.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"event_type": 5}, "event_type must be a non-empty text"),
+        ({"event_type": ""}, "event_type must be a non-empty text"),
+        ({"event_type": "x", "metadata": [1]}, "metadata must be a mapping"),
+        ({"event_type": "x", "correlation_id": ""}, "correlation_id must be"),
+        ({"event_type": "x", "id": 7}, "^id must be"),
+        ({"event_type": "x", "parent_event_id": 7}, "parent_event_id must be"),
+        ({"event_type": "x", "timestamp": 0}, "timestamp must be a datetime"),
+        ({"event_type": "x", "id": "a", "parent_event_id": "a"}, "its own parent"),
+    ],
+)
+def test_each_part_is_refused_by_its_name(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        CorrelatedEvent(**arguments)
+
+
+def test_ids_are_the_same_however_they_are_written() -> None:
+    event = CorrelatedEvent(
+        "x", id=EVENT["id"], correlation_id=EVENT["id"].upper(), parent_event_id=EVENT["id"][:-1] + "9"
+    )
+    assert event.id == event.correlation_id == UUID(EVENT["id"])
+    assert isinstance(event.parent_event_id, UUID)
+    assert EventChain(EVENT["id"]).correlation_id == UUID(EVENT["id"])
+
+
+def test_chains_are_equal_by_id_and_events_and_are_no_keys() -> None:
+    one, other = (EventChain.from_dict({"correlation_id": "case-7", "events": [EVENT]}) for _ in range(2))
+    assert one == other
+    assert one != EventChain("case-7")
+    assert EventChain("a") != EventChain("b")
+    assert one != "case-7"
+    with pytest.raises(TypeError):
+        hash(one)
+
+
+def test_a_tree_names_parents_alone_and_children_in_order() -> None:
+    chain = chain_of([0, 0, 2, 0])
+    ids = [event.id for event in chain.events]
+    assert chain.build_event_tree() == {ids[0]: [ids[1], ids[2], ids[4]], ids[2]: [ids[3]]}
+    assert (
+        chain_of([]).build_event_tree() == {chain_of([]).events[0].id: []} or len(chain_of([]).build_event_tree()) == 1
+    )
+    assert chain.get_child_events(ids[3]) == []
+
+
+@pytest.mark.parametrize("stored", [{"events": []}, {"correlation_id": "a"}, {"correlation_id": "a", "events": 5}])
+def test_a_chain_needs_its_id_and_its_events(stored: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="needs a correlation_id and a list of events"):
+        EventChain.from_dict(stored)
+
+
+def test_a_stored_cycle_and_a_stray_parent_are_told_apart() -> None:
+    one, other = ({**EVENT, "id": name, "parent_event_id": parent} for name, parent in (("a", "b"), ("b", "a")))
+    with pytest.raises(ValidationError, match="in a cycle"):
+        EventChain.from_dict({"correlation_id": "case-7", "events": [EVENT, one, other]})
+    with pytest.raises(ValidationError, match="include it among the events"):
+        EventChain.from_dict({"correlation_id": "case-7", "events": [EVENT, {**one, "parent_event_id": "z"}]})

@@ -174,3 +174,95 @@ def test_refuses(index: list[float], days: list[str], values: list[float], messa
 def test_hourly_grid_refuses_a_mistyped_year() -> None:
     with pytest.raises(ValidationError, match="hundred years"):
         hourly_grid(np.array(["1024-01-01", "2024-01-01"], "datetime64[s]"), np.ones(2))
+
+
+def test_midnight_and_half_hours_fall_into_the_cell_that_begins_there() -> None:
+    times = np.array(
+        ["2024-05-01T23:59:59.999999", "2024-05-02T00:00", "2024-05-02T00:30", "2024-05-02T00:59", "2024-05-02T01:00"],
+        "datetime64[us]",
+    )
+    values = np.array([1.0, 2.0, 4.0, 6.0, 8.0])
+    days = daily_grid(np.zeros(5, int), times, values)
+    assert days.days.astype(str).tolist() == ["2024-05-01", "2024-05-02"]
+    assert (days.values.tolist(), days.counts.tolist()) == ([1, 5], [1, 4])
+    for zone in (None, ZoneInfo("Europe/Berlin")):
+        hours = hourly_grid(times, values, timezone=zone)
+        assert hours.hours.astype(str).tolist() == ["2024-05-01T23", "2024-05-02T00", "2024-05-02T01"]
+        assert (hours.values.tolist(), hours.counts.tolist()) == ([1, 4, 8], [1, 3, 1])
+
+
+def test_a_zone_of_half_hours_keeps_its_own_hours() -> None:
+    """Kathmandu, 5:45 before UTC: the local hour counts, not UTC's."""
+    times = np.array(["2024-05-02T00:10", "2024-05-02T00:50", "2024-05-02T01:20"], "datetime64[us]")
+    grid = hourly_grid(times, np.array([1.0, 3.0, 5.0]), timezone=ZoneInfo("Asia/Kathmandu"))
+    assert grid.hours.astype(str).tolist() == ["2024-05-02T00", "2024-05-02T01"]
+    assert grid.values.tolist() == [2, 5]
+    assert set(grid.utc_offset.astype(int).tolist()) == {20_700}
+
+
+def test_an_hour_that_a_change_divides_is_two_cells() -> None:
+    """Lord Howe, 7 April 2024: at 02:00 the clock goes back to 01:30, so half past one comes twice."""
+    zone = ZoneInfo("Australia/Lord_Howe")
+    utc = np.array(["2024-04-06T14:35", "2024-04-06T14:55", "2024-04-06T15:05", "2024-04-06T15:35"], "datetime64[us]")
+    local, offset = local_from_utc(utc, zone)
+    assert local.astype("datetime64[m]").astype(str).tolist() == [
+        "2024-04-07T01:35", "2024-04-07T01:55", "2024-04-07T01:35", "2024-04-07T02:05",
+    ]  # fmt: skip
+    grid = hourly_grid(local, np.array([1.0, 3.0, 5.0, 7.0]), offset, zone)
+    cells = zip(grid.hours.astype(str).tolist(), (grid.utc_offset.astype(int) / 3600).tolist(), strict=True)
+    assert list(cells) == [("2024-04-07T01", 11.0), ("2024-04-07T01", 10.5), ("2024-04-07T02", 10.5)]
+    assert (grid.values.tolist(), grid.counts.tolist()) == ([2, 5, 7], [2, 1, 1])
+
+
+def test_series_without_values_have_no_days() -> None:
+    grid = daily_grid(np.array([2, 2, 0]), np.array(["2024-05-03", "2024-05-01", "2024-05-09"], "datetime64[D]"),
+                      np.array([1.0, 2.0, np.nan]))  # fmt: skip
+    assert grid.offsets.tolist() == [0, 0, 0, 3]
+    assert np.isnat(grid.first_day[:2]).all()
+    assert grid.first_day[2] == np.datetime64("2024-05-01")
+    assert grid.mask.tolist() == [True, False, True]
+    np.testing.assert_array_equal(grid.values, [2, np.nan, 1])
+    assert (grid.part(1), grid.part(2)) == (slice(0, 0), slice(0, 3))
+    empty = daily_grid(np.zeros(0, int), np.zeros(0, "datetime64[D]"), np.zeros(0))
+    assert (len(empty), empty.offsets.tolist()) == (0, [0])
+    assert len(daily_grid(np.zeros(0, int), np.zeros(0, "datetime64[D]"), np.zeros(0), 3)) == 3
+
+
+@pytest.mark.parametrize(("days", "refused"), [(36_525, False), (36_526, True)])
+def test_a_hundred_years_are_the_longest_record(days: int, refused: bool) -> None:
+    first = np.datetime64("1920-01-01")
+    ends = np.array([first, first + days - 1])
+
+    def tried() -> tuple[int, int]:
+        hours = hourly_grid(ends.astype("datetime64[us]"), np.ones(2))
+        return len(daily_grid(np.zeros(2, int), ends, np.ones(2)).values), len(hours)
+
+    if refused:
+        with pytest.raises(ValidationError, match="more than a hundred years"):
+            daily_grid(np.zeros(2, int), ends, np.ones(2))
+        with pytest.raises(ValidationError, match="more than a hundred years"):
+            hourly_grid(ends.astype("datetime64[us]"), np.ones(2))
+    else:
+        assert tried() == (days, 24 * (days - 1) + 1)
+
+
+@pytest.mark.parametrize(("index", "limit"), [([-1], 2), ([2], 2), ([0.0], 2), ([[0]], 2)])
+def test_an_index_outside_the_series_is_refused(index: list[object], limit: int) -> None:
+    with pytest.raises(ValidationError, match="series_index must"):
+        daily_grid(np.array(index), np.array(["2024-05-01"], "datetime64[D]"), np.ones(1), limit)
+    whole = daily_grid(np.array([1], np.uint8), np.array(["2024-05-01"], "datetime64[D]"), np.ones(1), limit)
+    assert whole.counts.tolist() == [1]
+
+
+def test_observations_are_one_dimensional() -> None:
+    table = np.zeros((2, 2))
+    with pytest.raises(ValidationError, match="one-dimensional"):
+        hourly_grid(table.astype("datetime64[s]"), table)
+
+
+def test_an_hourly_grid_of_nothing_knows_offsets_where_it_knows_the_zone() -> None:
+    times, none = np.array(["2024-05-01"], "datetime64[s]"), np.array([np.nan])
+    with_zone, without = hourly_grid(times, none, timezone=ZoneInfo("UTC")), hourly_grid(times, none)
+    assert (len(with_zone), len(without), without.utc_offset) == (0, 0, None)
+    assert with_zone.utc_offset is not None
+    assert with_zone.utc_offset.size == with_zone.counts.size == with_zone.mask.size == 0

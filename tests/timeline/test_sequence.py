@@ -3,6 +3,7 @@
 import json
 import statistics
 from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -141,3 +142,107 @@ def test_refuses_incomplete_dict_and_bad_length() -> None:
             sequence.to_padded_tensor(length)
     assert sequence != "sequence"
     assert len({sequence, TemporalSequence.from_dict(sequence.to_dict())}) == 1
+
+
+def test_plain_values_of_a_sequence() -> None:
+    sequence = TemporalSequence(
+        "s-1", ["mood", "sleep"], days(2), [[1, float("nan")], [2, 7.5]], "p-1", {"device": "x"}, "keep"
+    )
+    plain = {
+        "sequence_id": "s-1",
+        "patient_id": "p-1",
+        "feature_names": ["mood", "sleep"],
+        "timestamps": ["2024-03-01T12:00:00+00:00", "2024-03-02T12:00:00+00:00"],
+        "values": [[1.0, None], [2.0, 7.5]],
+        "sequence_length": 2,
+        "feature_dimension": 2,
+        "metadata": {"device": "x"},
+        "missing": "keep",
+    }
+    assert sequence.to_dict() == plain
+    again = TemporalSequence.from_dict(plain)
+    assert again == sequence
+    assert (again.patient_id, again.metadata, again.missing) == ("p-1", {"device": "x"}, "keep")
+    part = again.extract_subsequence(0, 1)
+    assert (part.metadata, part.missing, part.feature_names) == ({"device": "x"}, "keep", ("mood", "sleep"))
+    assert part.sequence_id != again.sequence_id
+
+
+def test_what_may_be_left_out_is_nobody_s_nothing_and_refusing() -> None:
+    bare = TemporalSequence("s", ["a"], days(1), [[1]])
+    assert (bare.patient_id, bare.metadata, bare.missing) == (None, {}, "refuse")
+    assert bare.to_dict()["patient_id"] is None
+    stored = {name: bare.to_dict()[name] for name in ("sequence_id", "feature_names", "timestamps", "values")}
+    assert TemporalSequence.from_dict(stored) == bare
+    made = TemporalSequence.create(["a"], days(1), [[1]])
+    assert (made.patient_id, made.metadata, made.missing) == (None, {}, "refuse")
+    assert isinstance(made.sequence_id, UUID)
+
+
+@pytest.mark.parametrize("name", ["sequence_id", "feature_names", "timestamps", "values"])
+def test_a_stored_sequence_lacks_what_it_lacks(name: str) -> None:
+    stored = TemporalSequence("s", ["a"], days(1), [[1]]).to_dict()
+    del stored[name]
+    with pytest.raises(ValidationError, match=f"the sequence lacks {name}$"):
+        TemporalSequence.from_dict(stored)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"timestamps": [START, START - timedelta(days=1)]}, "timestamp 2 is not later than the one before"),
+        ({"timestamps": ["yesterday", START]}, "timestamp 1 is not an ISO 8601 time"),
+        ({"timestamps": [START, 5]}, "timestamp 2 must be a datetime"),
+        ({"values": [[1, 2]]}, r"shape \(timestamps, features\) = \(2, 2\), not \(1, 2\)"),
+        ({"values": [[1], [2]]}, r"= \(2, 2\), not \(2, 1\)"),
+        (
+            {"values": [[1, 2], [float("nan"), 4]]},
+            "value of 'a' at step 2 is not a finite number; missing='keep' allows NaN$",
+        ),
+        ({"values": [[1, -float("inf")], [3, 4]]}, "value of 'b' at step 1 is not a finite number; missing"),
+        ({"values": [[1, -float("inf")], [3, 4]], "missing": "keep"}, "'b' at step 1 is not a finite number$"),
+        ({"feature_names": ["a", " "]}, "list of non-empty texts"),
+        ({"feature_names": ["a", 5]}, "list of non-empty texts"),
+        ({"feature_names": "ab"}, "list of non-empty texts"),
+        ({"feature_names": ["a", "a"]}, "must be distinct"),
+        ({"patient_id": ""}, "patient_id must be"),
+        ({"sequence_id": 5}, "sequence_id must be"),
+        ({"missing": None}, "missing must be 'refuse' or 'keep'"),
+    ],
+)
+def test_what_is_refused_is_named_with_its_place(change: dict[str, object], message: str) -> None:
+    good = {"sequence_id": "s", "feature_names": ["a", "b"], "timestamps": days(2), "values": [[1, 2], [3, 4]]}
+    with pytest.raises(ValidationError, match=message):
+        TemporalSequence(**{**good, **change})
+
+
+def test_metadata_and_arrays_are_copies() -> None:
+    facts = {"a": 1}
+    sequence = TemporalSequence.create(["a"], days(3), [[1], [2], [3]], metadata=facts)
+    facts["a"] = 2
+    inputs, targets = sequence.to_numpy_arrays()
+    inputs[:], targets[:] = 9, 9
+    sequence.to_dict()["metadata"]["a"] = 3
+    assert sequence.metadata == {"a": 1}
+    assert sequence.values.ravel().tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("length", "seq_len"), [(1, 1), (3, 3), (4, 3), (np.int64(2), 2)])
+def test_padding_at_its_limits(length: int, seq_len: int) -> None:
+    padded = TemporalSequence.create(["a"], days(3), [[1], [2], [3]]).to_padded_tensor(length)
+    assert padded["seq_len"] == seq_len
+    assert padded["values"].ravel().tolist() == ([1, 2, 3][-seq_len:] + [0] * 9)[:length]
+    assert padded["mask"].tolist() == [True] * seq_len + [False] * (int(length) - seq_len)
+
+
+def test_equal_sequences_have_equal_hashes_and_others_mostly_do_not() -> None:
+    one = TemporalSequence("s", ["a"], days(2), [[1], [2]])
+    assert hash(one) == hash(TemporalSequence.from_dict(one.to_dict()))
+    others = [
+        TemporalSequence("t", ["a"], days(2), [[1], [2]]),
+        TemporalSequence("s", ["b"], days(2), [[1], [2]]),
+        TemporalSequence("s", ["a"], days(1), [[1]]),
+    ]
+    assert len({hash(each) for each in (one, *others)}) == 4
+    assert one != TemporalSequence("s", ["a"], days(2), [[1], [3]])
+    assert one.extract_subsequence(0, 2).values.tolist() == [[1], [2]]

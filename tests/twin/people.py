@@ -2,15 +2,26 @@
 
 from collections.abc import Callable
 from datetime import date
+from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
+import altair as alt
+import numpy as np
 import polars as pl
 
+from novamind.pharmacogenomics import recommend
 from novamind.records import Allergy, Condition, MedicationCourse, PatientRecord, signal_frame, symptom_frame
+from novamind.records.frames import SeriesKey
+from novamind.symptoms.domain import LEVELS, Member, Reliability, Scale, SymptomForecast, Trend
+from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS
 from novamind.twin.case import Case
-from novamind.twin.domain import Options
+from novamind.twin.domain import ForecastCheck, Insights, Options, ServiceResult, Status
+from novamind.twin.recommendations import recommendations
+from novamind.twin.what_if import what_if
 
 TODAY = date(2025, 6, 1)
+PHQ9, WHO5 = Scale(0, 27, step=1), Scale(0, 100, step=4, worse="low")
 
 
 def diary(values: list[float], symptom: str = "PHQ-9", end: date = TODAY) -> pl.DataFrame:
@@ -65,3 +76,115 @@ def fails(error: Exception) -> Callable[[int], Any]:
         raise error
 
     return script
+
+
+def forecast(
+    history: list[float],
+    symptom: str = "PHQ-9",
+    scale: Scale = PHQ9,
+    middle: float = 12.0,
+    spread: float = 10.0,
+    drift: float = 0.0,
+    **change: Any,
+) -> SymptomForecast:
+    """A forecast made by hand: quantiles straight from ``middle - spread`` to ``middle + spread``, and a drift."""
+    first = np.datetime64(TODAY) - len(history) + 1
+    days = np.datetime64(TODAY) + 1 + np.arange(5)
+    centre = middle + drift * np.arange(5)
+    quantiles = np.clip(centre[:, None] + spread * (2 * LEVELS - 1), scale.low, scale.high)
+    known: dict[str, Any] = {
+        "symptom": symptom,
+        "patient_id": "p",
+        "scale": scale,
+        "history_days": first + np.arange(len(history)),
+        "history": np.array(history),
+        "days": days,
+        "quantile_levels": LEVELS,
+        "quantiles": scale.snap(quantiles),
+        "continuous_quantiles": quantiles,
+        "trend": Trend(0.5, -0.2, 1.2, 0.85, "uncertain", 28),
+        "reliability": Reliability("medium", ("few reports", "long gaps")),
+        "members": (Member("trees", 0.7, None, 4.0), Member("mean", 0.3, 5.0, 6.0)),
+        "importance": {"level": 1.5},
+        "coverage": {0.8: 0.812, 0.95: 0.946},
+        "model_version": "symptoms-test",
+        "seed": 7,
+    }
+    return SymptomForecast(**known | change)
+
+
+def available(name: str, value: Any) -> dict[str, ServiceResult]:
+    return {name: ServiceResult(name, Status.AVAILABLE, value, model_version="v1")}
+
+
+class Forecasts(tuple[SymptomForecast, ...]):
+    """Forecasts with what could not be forecast, as the symptoms room gives them."""
+
+    skipped: dict[Any, str]
+
+    @classmethod
+    def of(cls, *forecasts: SymptomForecast, skipped: dict[Any, str] | None = None) -> "Forecasts":
+        made = cls(forecasts)
+        made.skipped = skipped or {}
+        return made
+
+
+def spec(chart: Any) -> dict[str, Any]:
+    """The picture's description with its data in their places, not under the name of a digest."""
+    with alt.data_transformers.enable("default", consolidate_datasets=False):
+        return dict(chart.to_dict())
+
+
+class Links:
+    """What the biometrics room gives, as far as the twin reads it."""
+
+    def __init__(self, links: list[dict[str, Any]]) -> None:
+        self._links, self.persons = links, (self,)
+
+    def person(self) -> Any:
+        return SimpleNamespace(
+            to_dict=lambda: {"links": self._links}, links=(), insights=(), early_warning=(), series=None
+        )
+
+
+@cache
+def full_case() -> Case:
+    """A patient of whom something of everything is known."""
+    known = record(
+        ("citalopram", "atomoxetine", "Obscurol"),
+        {"CYP2D6": "*4/*4", "CYP2C19": "*2/*2", "CYP2C9": "nonsense"},
+        ("long qt", "gout"),
+        ("sertraline",),
+        symptoms=diary([8.0, 9, 11] * 8),
+        dose_mg=20,
+    )
+    return Case(known, TODAY)
+
+
+@cache
+def full_insights() -> Insights:
+    """Everything that can be said of that patient, from forecasts made by hand and small simulations."""
+    patient = full_case()
+    review = recommend(
+        patient.genotype, ("citalopram", "atomoxetine", "codeine"), tuple(patient.medications), patient.conditions
+    )
+    forecasts = Forecasts.of(
+        forecast([8.0, 9, 11] * 8, middle=9, spread=6, drift=1),
+        forecast([60.0, 48] * 8, "WHO-5", WHO5, middle=50, spread=30),
+        forecast([4.0, 5] * 8, "mood", Scale(0, 10), middle=5, spread=3),
+        skipped={SeriesKey("p", "GAD-7"): "too few reports"},
+    )
+    courses = {name: what_if(patient, name, 20, weeks=1, ensemble=3) for name in ("citalopram", "atomoxetine")}
+    results = {
+        **available(SYMPTOMS, forecasts),
+        **available(BIOMETRICS, Links([{"signal": "hrv", "lag_hours": 30.0}])),
+        **available(MEDICATIONS, review),
+        **available(COURSES, courses),
+        "late": ServiceResult("late", Status.TIMED_OUT, reason="no answer within 15 s"),
+    }
+    checks = (
+        ForecastCheck("PHQ-9", TODAY, 14, 8, 0.75, 0.875, 1.256, 15.0, 0.421, True, "m"),
+        ForecastCheck("GAD-7", TODAY, 7, 0, None, None, None, None, None, None, "m", replayed=True),
+    )
+    said = recommendations(patient, results)
+    return Insights("p", TODAY, Options(forecast_days=5), results, said, checks, patient.notes)

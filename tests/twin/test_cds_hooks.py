@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -14,8 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novamind.errors import ValidationError
+from novamind.pharmacogenomics import recommend
+from novamind.pharmacogenomics.domain import Action, Caution, Evidence, Severity, Source
+from novamind.settings import Settings
+from novamind.twin import cds_hooks
 from novamind.twin.cds_hooks import HOOKS, answer, discovery
-from tests.twin.people import TODAY
+from novamind.twin.domain import CLINICAL_JUDGEMENT
+from tests.golden import check_golden
+from tests.twin.people import TODAY, case
 
 HOOKS_DATA = Path(__file__).parents[3] / "shared" / "data" / "interop" / "cds_hooks"
 needs_data = pytest.mark.skipif(not HOOKS_DATA.is_dir(), reason="the shared interoperability data are not here")
@@ -265,3 +272,226 @@ def test_our_validator_accepts_the_specifications_cards(file: Path) -> None:
     if "cards" in response:
         shortened = {"indicator"} if file.stem in ("v201_18_response", "v300ballot_20_response") else set()
         assert set(problems(response, strict=False)) - {"selectionBehavior"} == shortened
+
+
+# -- rules of the cards
+
+
+def test_discovery_as_it_is_sent() -> None:
+    check_golden(__file__, "cds_discovery", discovery())
+
+
+def test_cards_of_varied_patients_as_they_are_sent() -> None:
+    """Every field of the cards: several drafts, what is taken, an allergy, alternatives, links, reasons to override."""
+    allergy = {
+        "resourceType": "AllergyIntolerance",
+        "patient": {"reference": "Patient/p1"},
+        "code": {"text": "Sertraline"},
+    }
+    taken = order("Paroxetine 20 MG", "taken", status="active")
+    fast = [gene("CYP2D6", "*1x2/*2"), gene("CYP2C19", "*1/*1")]
+    found = {
+        "poor": cards("order-sign", order("Amitriptyline 75 MG"), genomics=POOR),
+        "fast": cards("order-select", order("Paroxetine 20 MG"), genomics=fast),
+        "allergic": cards("order-sign", order("Sertraline 50 MG"), allergies=[allergy], genomics=fast),
+        "codeine beside": cards(
+            "order-sign", order("Codeine 30 MG"), order("Atomoxetine 40 MG", "d2"), medications=[taken]
+        ),
+        "chart": cards("patient-view", medications=[taken], genomics=fast),
+    }
+    check_golden(__file__, "cds_cards", found)
+
+
+def review(**drugs: Any) -> Any:
+    """A review in which real drugs have the concern and cautions that a test gives them."""
+    base = recommend({}, tuple(drugs))
+    plain = {"concern": 0, "guidelines": (), "interactions": (), "caution": (), "standing": ""}
+    return replace(base, drugs={name: replace(base[name], **plain | how) for name, how in drugs.items()})
+
+
+def card_of(how: dict[str, Any], orders: tuple[str, ...] = ("MedicationRequest/1",), **known: Any) -> Any:
+    found = review(sertraline=how, mirtazapine={"efficacy": recommend({}, ("mirtazapine",))["mirtazapine"].efficacy})
+    hook = known.pop("hook", "order-sign")
+    return cds_hooks._card("sertraline", found["sertraline"], list(orders), hook, case(**known), found)
+
+
+@pytest.mark.parametrize(
+    ("concern", "indicator", "ways"),
+    [(0, None, 0), (1, None, 0), (2, "info", 0), (3, "warning", 2), (4, "critical", 2)],
+)
+def test_the_concern_decides_on_the_card_and_on_ways_out(concern: int, indicator: str | None, ways: int) -> None:
+    card = card_of({"concern": concern})
+    assert (card and card["indicator"]) == indicator
+    if card:
+        assert len(card.get("suggestions", [])) == ways
+        assert ("overrideReasons" in card, "selectionBehavior" in card) == (ways > 0, ways > 0)
+
+
+def test_an_allergy_is_critical_whatever_the_concern_and_offers_a_way_out() -> None:
+    card = card_of({}, allergies=("sertraline",))
+    assert (card["indicator"], card["summary"]) == ("critical", "sertraline: allergy recorded.")
+    assert card["detail"].startswith("- An active allergy to this drug is recorded.\n")
+    assert len(card["suggestions"]) == 2
+    assert "allergy" not in card_of({"concern": 4})["detail"]
+
+
+def test_the_chart_offers_nothing_and_an_order_without_an_id_cannot_be_taken_back() -> None:
+    assert "suggestions" not in card_of({"concern": 4}, hook="patient-view")
+    assert "suggestions" not in card_of({"concern": 4}, orders=("",))
+    card = card_of({"concern": 4}, orders=("", "MedicationRequest/1", "MedicationRequest/2"))
+    deleted = [
+        [action["resourceId"] for action in one["actions"] if action["type"] == "delete"] for one in card["suggestions"]
+    ]
+    assert deleted == [["MedicationRequest/1", "MedicationRequest/2"]] * 2
+
+
+def test_a_severe_interaction_leads_the_summary_and_else_the_guideline() -> None:
+    source = Source("s", 2020, Evidence.UNVERIFIED, "A source", "https://example.org")
+
+    def caution(severity: Severity, text: str) -> Caution:
+        return Caution(severity, text, "lithium", source)
+
+    advice = recommend(case(genotype={"CYP2C19": "*2/*2"}).genotype, ("sertraline",))["sertraline"].guidelines
+    usual, first = (replace(advice[0], action=Action(name), text=name) for name in ("STANDARD_DOSE", "REDUCE_DOSE"))
+    none = replace(advice[0], action=Action.NO_RECOMMENDATION, text="none")
+    guidelines = (none, usual, first)
+    mild = (caution(Severity.MODERATE, "mild"),)
+    assert card_of({"concern": 3, "guidelines": guidelines, "interactions": mild})["summary"] == (
+        "sertraline: consider another drug. REDUCE_DOSE"
+    )
+    for severity in (Severity.MAJOR, Severity.CONTRAINDICATED):
+        both = (*mild, caution(severity, "severe"))
+        card = card_of({"concern": 3, "guidelines": guidelines, "interactions": both})
+        assert card["summary"] == "sertraline: consider another drug. severe"
+    assert card_of({"concern": 3})["summary"] == "sertraline: consider another drug."
+    lines = card["detail"].split("\n")
+    assert [line for line in lines if "none" in line or "STANDARD" in line] == []
+    assert "- **moderate**, lithium: mild (A source (2020); not confirmed at the source)" in lines
+    assert lines[0].startswith("- CPIC: REDUCE_DOSE (CPIC ")
+    assert "not confirmed" not in lines[0]
+    assert lines[-2:] == ["", CLINICAL_JUDGEMENT]
+
+
+def test_only_addresses_over_tls_become_links_each_once() -> None:
+    advice = recommend(case(genotype={"CYP2C19": "*2/*2"}).genotype, ("sertraline",))["sertraline"].guidelines[0]
+    advice = replace(advice, action=Action.REDUCE_DOSE)
+    plain = replace(advice, reference=replace(advice.reference, url="http://example.org"))
+    links = card_of({"concern": 3, "guidelines": (plain, advice, advice)})["links"]
+    assert links == [{"label": advice.reference.title, "url": advice.url, "type": "absolute"}]
+    assert "links" not in card_of({"concern": 3, "guidelines": (plain,)})
+
+
+def test_cards_come_with_the_most_serious_first() -> None:
+    taken = order("Phenelzine 15 MG", status="active")
+    found = cards(
+        "order-sign", order("Amitriptyline 75 MG"), order("Sertraline 50 MG", "d2"), medications=[taken], genomics=POOR
+    )
+    order_of = [one["indicator"] for one in found]
+    assert order_of == sorted(order_of, key=("critical", "warning", "info").index)
+    indicators = iter(("info", "critical", "warning"))
+
+    def card(*_: Any) -> Any:
+        return {"indicator": next(indicators)}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cds_hooks, "_card", card)
+        drafts = [order(f"{name} 10 MG", name) for name in ("Sertraline", "Codeine", "Lithium")]
+        mixed = answer("order-sign", request("order-sign", *drafts), TODAY)["cards"]
+    assert [one["indicator"] for one in mixed] == ["critical", "warning", "info"]
+
+
+@pytest.mark.parametrize(
+    ("length", "shown"), [(139, 139), (140, 134), (200, 134)], ids=["just fits", "just does not", "far too long"]
+)
+def test_a_summary_is_cut_at_a_word(length: int, shown: int) -> None:
+    text = "word " * 27  # the last blank before the limit is at 134
+    text = (text + "x" * length)[:length]
+    short = cds_hooks._short(text)
+    assert len(short) == (shown if shown == length else 135)
+    assert short == (text if shown == length else f"{('word ' * 27).rstrip()}…")
+
+
+@pytest.mark.parametrize(
+    ("value", "right"),
+    [("x", True), (" ", False), ("", False), ("x" * 1023, True), ("x" * 1024, False), (7, False), (None, False)],
+)
+def test_what_is_a_text(value: Any, right: bool) -> None:
+    assert cds_hooks._text(value) is right
+
+
+@pytest.mark.parametrize("place", ["context.userId", "userId", "user"])
+def test_the_user_may_stand_where_drafts_of_the_specification_had_it(place: str) -> None:
+    body = request("order-sign", order("Sertraline 50 MG"))
+    del body["context"]["userId"]
+    with pytest.raises(ValidationError, match=r"'context.userId' is required by CDS Hooks 2.0"):
+        answer("order-sign", body, TODAY)
+    (body["context"] if "." in place else body)[place.rpartition(".")[2]] = "Practitioner/1"
+    assert answer("order-sign", body, TODAY) == {"cards": []}
+
+
+@pytest.mark.parametrize("selections", [None, "MedicationRequest/1", ["MedicationRequest/1", 3], [""]])
+def test_selections_are_a_list_of_references(selections: Any) -> None:
+    body = request("order-select", order("Sertraline 50 MG"))
+    body["context"]["selections"] = selections
+    with pytest.raises(ValidationError, match=r"'context.selections' is required and must be a list of references"):
+        answer("order-select", body, TODAY)
+    assert answer("order-sign", body | {"hook": "order-sign"}, TODAY) == {"cards": []}
+
+
+def test_what_is_no_service_or_no_object_is_refused() -> None:
+    with pytest.raises(
+        ValidationError, match="no service for this hook; there are patient-view, order-select, order-sign"
+    ):
+        answer("medication-prescribe", {"hook": "medication-prescribe"}, TODAY)
+    with pytest.raises(ValidationError, match="a CDS Hooks request is a JSON object"):
+        answer("order-sign", [], TODAY)  # type: ignore[arg-type]
+    body = request("patient-view")
+    del body["prefetch"]
+    assert answer("patient-view", body, TODAY) == {"cards": []}
+    with pytest.raises(ValidationError, match="'prefetch' must be an object"):
+        answer("patient-view", body | {"prefetch": 3}, TODAY)
+
+
+def test_a_patient_may_be_named_by_a_reference_and_a_prefetch_wrapped_with_its_response() -> None:
+    body = request("order-sign", order("Amitriptyline 75 MG"), genomics=POOR)
+    plain = answer("order-sign", body, TODAY)["cards"]
+    assert plain
+    body["context"]["patientId"] = "Patient/p1"
+    assert answer("order-sign", body, TODAY)["cards"] == plain
+    body["prefetch"] = {
+        name: {"response": {"status": "200"}, "resource": bundle} for name, bundle in body["prefetch"].items()
+    }
+    body["prefetch"] |= {"nothing": None, "list": [1], "no type": {"a": 1}}
+    assert answer("order-sign", body, TODAY)["cards"] == plain
+
+
+def test_drafts_that_cannot_be_read_or_are_no_medication_are_passed_over() -> None:
+    body = request("order-sign", order("Amitriptyline 75 MG"), genomics=POOR)
+    entries = body["context"]["draftOrders"]["entry"]
+    right = answer("order-sign", body, TODAY)["cards"]
+    body["context"]["draftOrders"]["entry"] = [
+        None,
+        {"resource": None},
+        {"resource": order("Amitriptyline 75 MG", "s", resourceType="ServiceRequest")},
+        {"resource": order("Nothing that we know", "n")},
+        {"resource": {"resourceType": "MedicationRequest", "id": "broken", "dosageInstruction": 3}},
+        *entries,
+    ]
+    assert answer("order-sign", body, TODAY)["cards"] == right
+    body["context"]["draftOrders"]["entry"] = {"resource": order("Amitriptyline 75 MG")}
+    assert answer("order-sign", body, TODAY)["cards"] == []
+
+
+def test_a_prefetch_that_is_too_costly_is_refused_and_one_that_is_broken_tells_nothing() -> None:
+    body = request("order-sign", order("Amitriptyline 75 MG"), genomics=POOR)
+    with pytest.raises(ValidationError, match="the prefetch cannot be read: "):
+        answer("order-sign", body, TODAY, Settings(max_fhir_resources=1))
+    body["prefetch"]["genomics"]["entry"] = 3
+    assert answer("order-sign", body, TODAY)["cards"] == []
+
+
+def test_several_orders_of_one_drug_get_one_card() -> None:
+    pair = (order("Amitriptyline 75 MG"), order("Amitriptyline 25 MG", "draft-2"))
+    (card,) = cards("order-sign", *pair, genomics=POOR)
+    removed = [action["resourceId"] for action in card["suggestions"][0]["actions"]]
+    assert removed == ["MedicationRequest/draft-1", "MedicationRequest/draft-2"]

@@ -3,21 +3,25 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from typer.testing import CliRunner
 
 import novamind as nm
 from novamind.cli import app
-from novamind.errors import InsufficientDataError, NovamindError, ValidationError
+from novamind.errors import DataProcessingError, InsufficientDataError, NovamindError, ValidationError
 from novamind.records import read_fhir, record_bundle, write_patient_directory
-from novamind.twin import Insights
+from novamind.twin import DigitalTwinIntegrationService, Insights, patient
 from novamind.twin.analyses import SYMPTOMS
 from novamind.twin.report import render
-from tests.twin.people import TODAY, diary, record
+from tests.twin.people import TODAY, Scripted, diary, forecast, full_insights, record
 
 INTEROP = Path(__file__).parents[3] / "shared" / "data" / "interop"
 needs_interop = pytest.mark.skipif(not INTEROP.is_dir(), reason="the shared interoperability data are not here")
@@ -45,7 +49,7 @@ def insights(twin: Any) -> Insights:
 def test_the_names_that_must_hold() -> None:
     import inspect
 
-    from novamind.twin import DigitalTwinIntegrationService, PatientTwin
+    from novamind.twin import PatientTwin
 
     asked = inspect.signature(DigitalTwinIntegrationService.generate_comprehensive_patient_insights)
     assert list(asked.parameters) == ["self", "patient_id", "patient_data", "options"]
@@ -180,3 +184,157 @@ def test_the_command_refuses_in_one_line(options: list[str], tmp_path: Path) -> 
     failed = CliRunner().invoke(app, ["insights", str(bundle), "--json", *options])
     assert isinstance(failed.exception, NovamindError)
     assert "\n" not in str(failed.exception)
+
+
+# -- the front door at its edges
+
+
+def test_a_twin_is_of_today_unless_another_day_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patient, "datetime", SimpleNamespace(now=lambda _: datetime(2025, 3, 4, 23, 59, tzinfo=UTC)))
+    assert nm.PatientTwin(record()).case.today == date(2025, 3, 4)
+    assert nm.PatientTwin(record(), today=TODAY).case.today == TODAY
+    assert nm.PatientTwin.from_frames("p", medications=["Zoloft"]).case.today == date(2025, 3, 4)
+    assert nm.PatientTwin.from_frames().record.patient_id == "patient"
+
+
+def test_genes_called_from_a_file_go_before_reported_ones(tmp_path: Path) -> None:
+    write_patient_directory(record(genotype={"CYP2D6": "*1/*1", "CYP2C19": "*2/*2"}), tmp_path / "p")
+    (tmp_path / "p" / "genotype.csv").write_text("gene,diplotype\nCYP2D6,*4/*4\n")
+    twin = nm.PatientTwin.from_directory(tmp_path / "p")
+    assert {gene: one.name for gene, one in twin.case.genotype.items()} == {"CYP2D6": "*4/*4", "CYP2C19": "*2/*2"}
+    (tmp_path / "p" / "genotype.txt").write_text("x")
+    with pytest.raises(ValidationError, match=r"genotype.txt and genotype.csv both exist: keep one genotype file"):
+        nm.PatientTwin.from_directory(tmp_path / "p")
+
+
+@pytest.mark.parametrize(
+    "name", ["genotype.vcf", "genotype.vcf.gz", "genotype.txt", "genotype.csv", "genotype.tsv", "genotype.json"]
+)
+def test_each_kind_of_genotype_file_is_looked_for(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_patient_directory(record(), tmp_path / "p")
+    (tmp_path / "p" / name).write_text("")
+    seen: list[Path] = []
+    monkeypatch.setattr(patient, "read_genotype", lambda file: seen.append(file) or {})
+    nm.PatientTwin.from_directory(tmp_path / "p")
+    assert seen == [tmp_path / "p" / name]
+
+
+@pytest.mark.parametrize("seed", [-1, True, 1.0, "1", None])
+def test_a_seed_is_a_whole_number_from_zero(seed: Any) -> None:
+    with pytest.raises(ValidationError, match="seed must be a whole number of at least 0"):
+        nm.PatientTwin.simulated(seed)
+
+
+def test_a_seed_of_zero_is_the_default() -> None:
+    assert record_bundle(nm.PatientTwin.simulated().record) == record_bundle(nm.PatientTwin.simulated(0).record)
+
+
+def test_the_services_are_made_once_or_given() -> None:
+    twin = nm.PatientTwin(record(), today=TODAY)
+    assert twin.service is twin.service
+    given = DigitalTwinIntegrationService([Scripted("a", lambda _: 1)])
+    assert set(nm.PatientTwin(record(), service=given).insights().results) == {"a"}
+
+
+def test_an_error_within_a_running_loop_is_the_callers() -> None:
+    twin = nm.PatientTwin(record(), today=TODAY)
+
+    async def notebook() -> None:
+        twin.insights({"forecast_days": 0})
+
+    with pytest.raises(ValidationError, match="forecast_days"):
+        asyncio.run(notebook())
+
+
+@pytest.fixture
+def forecasts(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Forecasts made by hand instead of by the model; what was asked for."""
+    asked: list[Any] = []
+
+    def made_by_hand(reports: Any, horizon: int) -> Any:
+        asked.append((reports, horizon))
+        if len(reports) < 4:
+            raise InsufficientDataError("too few")
+        last = reports["timestamp"].max().date()
+        shift = np.timedelta64((TODAY - last).days, "D")
+        one = forecast(reports["value"].to_list(), middle=9, spread=4)
+        return (replace(one, days=one.days - shift, history_days=one.history_days - shift),)
+
+    monkeypatch.setattr("novamind.symptoms.forecast_many", made_by_hand)
+    return asked
+
+
+def test_a_forecast_is_asked_of_numbers_on_known_instruments(forecasts: list[Any]) -> None:
+    reports = diary([1.0, 2, float("nan"), 4, 5]).vstack(diary([7.0], "mood"))
+    twin = nm.PatientTwin(record(symptoms=reports), today=TODAY)
+    twin.forecast()
+    twin.forecast(3)
+    ((rows, horizon), (_, other)) = forecasts
+    assert (rows["value"].to_list(), horizon, other) == ([1.0, 2, 4, 5], 14, 3)
+
+
+@pytest.mark.parametrize("symptoms", [None, diary([1.0] * 9, "mood")])
+def test_without_a_known_instrument_there_is_no_forecast(symptoms: Any) -> None:
+    with pytest.raises(InsufficientDataError, match="no symptom on a known instrument such as PHQ-9"):
+        nm.PatientTwin(record(symptoms=symptoms), today=TODAY).forecast()
+
+
+@pytest.mark.parametrize("days", [0, 31, True, 2.0, "3"])
+def test_a_replay_goes_back_one_to_thirty_days(days: Any, forecasts: list[Any]) -> None:
+    twin = nm.PatientTwin(record(symptoms=diary([9.0] * 40)), today=TODAY)
+    with pytest.raises(ValidationError, match="days must be a whole number from 1 to 30"):
+        twin.replayed(days)
+    for right in (1, 30):
+        twin.replayed(right)
+        assert forecasts[-1][1] == right
+
+
+def test_a_replay_knows_the_reports_up_to_its_day_and_is_held_against_the_later_ones(forecasts: list[Any]) -> None:
+    values = [8.0, 9, 10, 9, 11, 12, 13, 14, 15, 16]
+    (found,) = nm.PatientTwin(record(symptoms=diary(values)), today=TODAY).replayed(3)
+    ((known, horizon),) = forecasts
+    assert (known["value"].to_list(), horizon) == (values[:7], 3)
+    assert (found.made_on, found.reports, found.replayed) == (TODAY - timedelta(days=3), 3, True)
+    assert found.mean_error == pytest.approx((5 + 6 + 7) / 3)
+
+
+def test_a_replay_with_too_few_reports_on_either_side_is_left_out(forecasts: list[Any]) -> None:
+    assert nm.PatientTwin(record(symptoms=diary([9.0] * 6)), today=TODAY).replayed(3) == ()
+    assert nm.PatientTwin(record(symptoms=diary([9.0])), today=TODAY).replayed(3) == ()
+    nm.PatientTwin(record(symptoms=diary([9.0] * 40)), today=TODAY).replayed()
+    assert forecasts[-1][1] == 14
+
+
+def test_a_report_holds_the_insights_the_replay_and_the_what_ifs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nm.PatientTwin, "insights", lambda _: full_insights())
+    monkeypatch.setattr(nm.PatientTwin, "replayed", lambda _: (full_insights().tracking[1],))
+    seen: list[Any] = []
+    monkeypatch.setattr("novamind.twin.report.render", lambda *known: seen.append(known) or "ä page")
+    twin = nm.PatientTwin(record(symptoms=diary([9.0])), today=TODAY)
+    file = twin.report(str(tmp_path / "out.html"), ("what if",))  # type: ignore[arg-type]
+    assert file == tmp_path / "out.html"
+    assert file.read_bytes() == "ä page".encode()
+    ((insights, shown, asked),) = seen
+    assert insights.tracking == (*full_insights().tracking, full_insights().tracking[1])
+    assert (shown, asked) == (twin.case, ("what if",))
+    nm.PatientTwin(record(), today=TODAY).report(tmp_path / "none.html")
+    assert seen[-1][0].tracking == full_insights().tracking, "nothing is replayed without an instrument"
+    with pytest.raises(DataProcessingError, match=r"^x.html cannot be written: No such file or directory$"):
+        twin.report(tmp_path / "no" / "x.html")
+
+
+def test_a_record_goes_out_without_results_unless_they_are_given() -> None:
+    twin = nm.PatientTwin(record(("citalopram",), symptoms=diary([9.0])), today=TODAY)
+    assert twin.to_fhir() == record_bundle(twin.record)
+    whole = twin.to_fhir(full_insights())
+    assert len(whole["entry"]) == len(record_bundle(twin.record)["entry"]) + 6
+
+
+def test_the_package_has_the_names_that_it_states_and_no_other() -> None:
+    import novamind.twin as room
+
+    assert {name: getattr(room, name).__name__ for name in room.__all__} == {name: name for name in room.__all__}
+    with pytest.raises(AttributeError, match=r"module 'novamind.twin' has no attribute 'Nothing'"):
+        room.Nothing  # noqa: B018

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -15,15 +15,19 @@ import novamind as nm
 from novamind.errors import InsufficientDataError, ModelInferenceError, ServiceUnavailableError, ValidationError
 from novamind.records import MedicationCourse, PatientRecord, symptom_frame
 from novamind.twin import DigitalTwinIntegrationService, Insights, Options
-from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, BiometricLinks
+from novamind.twin import service as service_module
+from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, BiometricLinks, MedicationReviews
 from novamind.twin.breaker import CircuitBreaker, State
 from novamind.twin.domain import Priority, Recommendation, Status
 from novamind.twin.execution import Bulkhead, Guard
+from novamind.twin.service import MemoryStore
+from novamind.twin.tracking import Snapshot, made
 from tests.biometrics.conftest import frames, person
-from tests.twin.people import TODAY, Scripted, diary, fails, record
+from tests.patience import patient
+from tests.twin.people import TODAY, Scripted, diary, fails, forecast, record
 
 
-def guard(limit: float = 5.0, attempts: int = 1, failures: int = 3, rest: float = 60.0) -> Guard:
+def guard(limit: float = patient(5), attempts: int = 1, failures: int = 3, rest: float = 60.0) -> Guard:
     return Guard(CircuitBreaker(failures, rest), Bulkhead(), limit, attempts, first_wait=0.001)
 
 
@@ -59,17 +63,19 @@ def test_a_failure_stays_with_its_service(error: Exception, status: Status, reas
 
 def test_the_time_limit_is_kept_and_the_others_answer() -> None:
     hanging = threading.Event()
-    service = joined(Scripted("slow", lambda _: hanging.wait(30)), Scripted("b", lambda _: 1), slow=guard(limit=0.2))
+    service = joined(
+        Scripted("slow", lambda _: hanging.wait(patient(30))), Scripted("b", lambda _: 1), slow=guard(limit=0.2)
+    )
     started = time.monotonic()
     found = ask(service)
-    assert time.monotonic() - started < 10, "the limit, not the hanging service, decides"
+    assert time.monotonic() - started < patient(10), "the limit, not the hanging service, decides"
     hanging.set()
     assert (found.results["slow"].status, found.results["b"].status) == (Status.TIMED_OUT, Status.AVAILABLE)
     assert "0.2 s" in found.missing["slow"]
 
 
 def test_services_run_side_by_side() -> None:
-    together = threading.Barrier(3, timeout=10)  # breaks unless all three are inside at once
+    together = threading.Barrier(3, timeout=patient(10))  # breaks unless all three are inside at once
     found = ask(joined(*(Scripted(name, lambda _: together.wait() >= 0) for name in "abc")))
     assert found.complete
 
@@ -84,7 +90,7 @@ def test_the_circuit_opens_and_closes_again() -> None:
 
     analysis = Scripted("a", script)
     breaker = CircuitBreaker(failures=2, rest_seconds=0.05)
-    service = joined(analysis, a=Guard(breaker, Bulkhead(), 5, attempts=1))
+    service = joined(analysis, a=Guard(breaker, Bulkhead(), patient(5), attempts=1))
     for _ in range(2):
         assert ask(service).results["a"].status is Status.FAILED
     breaker.rest_seconds = 60
@@ -307,3 +313,133 @@ def test_a_twin_of_frames_hands_its_wearables_on() -> None:
     found = twin.insights({"biometric_lookback_days": 3650, "include_medication_predictions": False})
     links = found.results[BIOMETRICS].value.links
     assert links.filter(pl.col("detected"))["signal"].to_list() == ["hrv"]
+
+
+# -- the rules of joining
+
+
+def test_results_stand_under_their_names_with_version_and_tries() -> None:
+    found = ask(joined(Scripted("a", lambda _: 1, version="a-7"), Scripted("b", lambda _: 2)))
+    assert list(found.results) == ["a", "b"]
+    a = found.results["a"]
+    assert (a.service, a.value, a.reason, a.model_version, a.reused, a.attempts) == ("a", 1, "", "a-7", False, 1)
+    assert (found.patient_id, found.made_on, found.options) == ("p", TODAY, Options())
+
+
+@pytest.mark.parametrize(
+    ("option", "names"),
+    [
+        ("include_symptom_forecast", {SYMPTOMS}),
+        ("include_biometric_correlations", {BIOMETRICS}),
+        ("include_medication_predictions", {MEDICATIONS, COURSES}),
+    ],
+)
+def test_each_option_leaves_out_its_own_service(option: str, names: set[str]) -> None:
+    every = (SYMPTOMS, BIOMETRICS, MEDICATIONS, COURSES)
+    service = joined(*(Scripted(name, fails(KeyError("x"))) for name in every))
+    found = ask(service, options={option: False}).results
+    assert {name for name, one in found.items() if one.status is Status.NOT_ASKED} == names
+    assert {found[name].reason for name in names} == {f"option '{option}' is off"}
+    assert {found[name].status for name in set(every) - names} == {Status.FAILED}
+
+
+def test_what_a_service_lacks_is_said_and_its_breaker_stays_closed() -> None:
+    class Lacking(Scripted):
+        def lacking(self, *_: object) -> str | None:
+            return "there is nothing to look at"
+
+    analysis = Lacking("a", lambda n: n)
+    service = joined(analysis, a=guard(failures=1))
+    found = ask(service).results["a"]
+    assert (found.status, found.reason, found.attempts) == (Status.NO_DATA, "there is nothing to look at", 0)
+    assert analysis.calls == 0
+    assert service.guards["a"].breaker.state is State.CLOSED
+
+
+def test_an_accident_before_the_service_begins_stays_inside_too() -> None:
+    class Broken(Scripted):
+        def inputs(self, *_: object) -> tuple[object, ...]:
+            raise KeyError(CANARY)
+
+    found = ask(joined(Broken("a", lambda n: n), Scripted("b", lambda _: 1)))
+    assert (found.results["a"].status, found.results["b"].status) == (Status.FAILED, Status.AVAILABLE)
+
+
+def test_a_service_without_a_guard_of_its_own_gets_the_usual_one() -> None:
+    own = guard()
+    service = DigitalTwinIntegrationService([Scripted("a", lambda _: 1), Scripted("b", lambda _: 1)], {"a": own})
+    assert service.guards["a"] is own
+    assert (service.guards["b"].breaker.failures, service.guards["b"].attempts) == (3, 3)
+    assert service.guards["b"].breaker is not own.breaker
+    assert DigitalTwinIntegrationService([]).analyses == ()
+    assert len(DigitalTwinIntegrationService().analyses) == 4
+
+
+def test_today_is_that_of_universal_time_where_no_other_is_given() -> None:
+    before = datetime.now(UTC).date()
+    assert before <= DigitalTwinIntegrationService([]).today() <= datetime.now(UTC).date()
+
+
+def test_stores_that_are_given_are_used_even_while_they_are_empty() -> None:
+    class Store(dict[str, Any]):
+        def put(self, key: str, value: Any) -> None:
+            self[key] = value
+
+    class History(list[Any]):
+        def earlier(self, _: str) -> tuple[Any, ...]:
+            return tuple(self)
+
+        def keep(self, snapshot: Any) -> None:
+            self.append(snapshot)
+
+    store, history = Store(), History()
+    one = forecast([9.0] * 20, middle=9)
+    service = DigitalTwinIntegrationService(
+        [Scripted(SYMPTOMS, lambda _: (one,))], {SYMPTOMS: guard()}, store, history, lambda: TODAY
+    )
+    ask(service)
+    assert list(store.values()) == [(one,)]
+    assert [len(key) for key in store] == [64], "a digest, and nothing of the patient"
+    assert [(kept.patient_id, kept.made_on) for kept in history] == [("p", TODAY)]
+    ask(service)
+    assert len(history) == 1, "what was reused is no other forecast"
+
+
+@pytest.mark.parametrize(("last", "checks"), [(TODAY, 0), (TODAY + timedelta(days=1), 1)])
+def test_a_forecast_is_checked_from_the_first_later_observation_on(last: date, checks: int) -> None:
+    service = DigitalTwinIntegrationService([], today=lambda: TODAY)
+    service.history.keep(Snapshot("p", TODAY, (made(forecast([9.0] * 20, middle=9)),)))
+    assert len(ask(service, record(symptoms=diary([9.0] * 5, end=last))).tracking) == checks
+    assert ask(service, record()).tracking == ()
+
+
+def test_results_in_memory_are_few_and_grow_old() -> None:
+    store = MemoryStore(2)
+    for key in "abc":
+        store.put(key, key)
+    assert [store.get(key) for key in "abc"] == [None, "b", "c"]
+    usual = MemoryStore()._held
+    assert (usual.maxsize, usual.ttl) == (256, 3600)
+
+
+def test_a_key_tells_name_version_and_inputs_apart() -> None:
+    keys = {
+        service_module._key(*parts)
+        for parts in [
+            ("a", "1", (1,)),
+            ("b", "1", (1,)),
+            ("a", "2", (1,)),
+            ("a", "1", (2,)),
+            ("a", "1", ("1",)),
+            ("a", "1", ()),
+        ]
+    }
+    assert len(keys) == 6
+    assert service_module._key("a", "1", (1,)) == service_module._key("a", "1", (1,))
+
+
+def test_recommendations_and_notes_come_along() -> None:
+    given = record(("citalopram",), {"CYP2D6": "*4/*4", "CYP2C9": "nonsense"}, conditions=("long qt",))
+    found = ask(DigitalTwinIntegrationService([MedicationReviews()], today=lambda: TODAY), given)
+    assert found.recommendations[0].topic == "citalopram now taken"
+    assert found.notes == ("The result of CYP2C9 is in no notation that we read; it was not used.",)

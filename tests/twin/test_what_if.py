@@ -1,5 +1,6 @@
 """Genotype and co-medication reach exposure, occupancy and effect; what is not known is said."""
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +9,8 @@ from novamind.errors import NotFoundError, ValidationError
 from novamind.neurochemistry import drug_names
 from novamind.neurochemistry.pharmacokinetics import kinetics
 from novamind.twin.what_if import WhatIf, what_if
-from tests.twin.people import case
+from tests.golden import check_golden
+from tests.twin.people import case, spec
 
 
 def asked(drug: str = "sertraline", dose: float = 50, **known: object) -> WhatIf:
@@ -100,3 +102,164 @@ def test_any_drug_at_any_usual_dose_gives_finite_figures(drug: str, multiple: fl
     assert document["level"]["value"] > 0
     assert document["exposure_ratio"] >= 0.99
     assert document["unknown"]
+
+
+# -- the case that is put into the simulation
+
+
+@pytest.mark.parametrize(
+    ("genes", "taken", "activity"),
+    [
+        ({"CYP2D6": "*1/*4"}, (), {"CYP2D6": 1.0}),
+        ({"CYP2D6": "*1/*41"}, (), {"CYP2D6": 1.25}),
+        ({"CYP2D6": "*1/*1"}, ("fluoxetine",), {"CYP2D6": 0.0}),
+        ({"CYP2C19": "*1/*17"}, (), {"CYP2C19": "Rapid Metabolizer"}),
+        (
+            {"CYP2C19": "*1/*2", "CYP2B6": "*6/*6"},
+            (),
+            {"CYP2C19": "Intermediate Metabolizer", "CYP2B6": "Poor Metabolizer"},
+        ),
+        ({"CYP2C9": "*3/*3"}, (), {}),  # an enzyme that the simulation does not know
+        ({}, ("fluoxetine",), {}),
+    ],
+)
+def test_what_the_simulation_is_told_of_each_typed_enzyme(
+    genes: dict[str, str], taken: tuple[str, ...], activity: dict[str, object]
+) -> None:
+    assert asked(genotype=genes, medications=taken).activity == activity
+
+
+@pytest.mark.parametrize("result", ["*1/*999", "Indeterminate"])
+def test_a_genotype_that_leaves_the_activity_open_is_said_and_not_simulated(result: str) -> None:
+    one = asked(genotype={"CYP2C19": result})
+    assert one.activity == {}
+    assert one.unknown[0] == "CYP2C19: the genotype leaves the activity open, so normal activity was simulated."
+
+
+@pytest.mark.parametrize(
+    ("taken", "inhibitors"),
+    [
+        (("duloxetine",), {"CYP2D6": "moderate"}),
+        (("duloxetine", "fluoxetine"), {"CYP2D6": "strong"}),  # of several the strongest decides
+        (("fluoxetine", "duloxetine"), {"CYP2D6": "strong"}),
+        ((), {}),
+        (("carbamazepine",), {}),  # an inducer is none
+    ],
+)
+def test_the_strongest_inhibitor_of_an_enzyme_decides(taken: tuple[str, ...], inhibitors: dict[str, str]) -> None:
+    found = asked("atomoxetine", medications=taken).inhibitors
+    assert {enzyme: found.get(enzyme) for enzyme in ("CYP2D6",)} == {"CYP2D6": inhibitors.get("CYP2D6")}
+
+
+def test_an_inhibitor_of_a_typed_enzyme_is_in_its_activity_already() -> None:
+    typed = asked("atomoxetine", medications=("fluoxetine",), genotype={"CYP2D6": "*1/*1"})
+    assert "CYP2D6" not in typed.inhibitors
+
+
+def test_a_drug_does_not_inhibit_itself() -> None:
+    assert asked("paroxetine", medications=("paroxetine",)).inhibitors == asked("paroxetine").inhibitors == {}
+
+
+def test_several_drugs_multiply_and_the_reference_stays_as_it_is() -> None:
+    free, slow = asked("atomoxetine"), asked("atomoxetine", medications=("fluoxetine",))
+    assert free.exposure_ratio == pytest.approx(1)
+    assert slow.reference.concentration.equals(free.course.concentration)
+    assert slow.exposure_ratio == pytest.approx(slow.level.value / free.level.value)
+
+
+# -- the figures that are given
+
+
+@pytest.fixture(scope="module")
+def weekly() -> WhatIf:
+    return what_if(case(genotype={"CYP2D6": "*4/*4"}), "atomoxetine", 40, weeks=2, ensemble=6, seed=4)
+
+
+def test_a_level_is_the_mean_over_the_last_week(weekly: WhatIf) -> None:
+    table = weekly.course.concentration
+    parent = table.filter(pl.col("compound") == "atomoxetine")
+    last = parent.filter(pl.col("time_hours") >= 7 * 24)
+    assert len(last) == len(parent) // 2 + len(parent) % 2
+    span = weekly.level
+    for name, value in (("value", span.value), ("low", span.low), ("high", span.high)):
+        assert value == pytest.approx(last[name].mean())
+    assert weekly.unit == table["unit"][0] == "ng/mL"
+
+
+def test_occupancy_is_the_mean_over_the_last_day_of_what_holds_one_percent(weekly: WhatIf) -> None:
+    last = weekly.course.occupancy.filter(pl.col("time_hours") >= 13 * 24)
+    means = dict(last.group_by("target").agg(pl.col("value").mean()).iter_rows())
+    assert {target: span.value for target, span in weekly.occupancy.items()} == pytest.approx(
+        {target: value for target, value in means.items() if value >= 0.01}
+    )
+    values = [span.value for span in weekly.occupancy.values()]
+    assert values == sorted(values, reverse=True)
+    assert all(span.low <= span.value <= span.high for span in weekly.occupancy.values() if span.low and span.high)
+
+
+def test_effects_are_those_of_the_last_day() -> None:
+    one = what_if(case(), "sertraline", 50, weeks=2, ensemble=4)
+    table = one.course.symptom_effect
+    last = table.filter(pl.col("day") == table["day"].max())
+    assert {name: (s.value, s.low, s.high) for name, s in one.symptom_effects.items()} == {
+        row["outcome"]: (row["value"], row["low"], row["high"]) for row in last.iter_rows(named=True)
+    }
+    assert set(one.symptom_effects) == {"depression"}
+
+
+def test_eight_weeks_a_hundred_members_once_a_day_where_nobody_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    from novamind.twin import what_if as module
+
+    regimens: list[tuple[object, ...]] = []
+    right = module.simulate
+
+    def noted(drug: str, dose: float, **how: object) -> object:
+        regimens.append((drug, dose, how))
+        return right(drug, dose, **how | {"weeks": 1, "ensemble": 0})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "simulate", noted)
+    found = what_if(case(genotype={"CYP2D6": "*4/*4"}, medications=("ketoconazole",)), "risperidone", 2)
+    shared = {"interval_hours": 24.0, "weeks": 8, "ensemble": 100, "seed": 0}
+    person = {"phenotypes": {"CYP2D6": 0.0}, "inhibitors": {"CYP3A4": "strong"}}
+    assert regimens == [("risperidone", 2, person | shared), ("risperidone", 2, shared)]
+    assert (found.weeks, found.interval_hours, found.dose_mg) == (8, 24.0, 2)
+    regimens.clear()
+    what_if(case(), "risperidone", 2, interval_hours=12, weeks=3, ensemble=7, seed=9)
+    assert [how for _, _, how in regimens][1] == {"interval_hours": 12, "weeks": 3, "ensemble": 7, "seed": 9}  # type: ignore[comparison-overlap]
+
+
+def test_an_unknown_drug_is_answered_with_those_that_are_known() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        asked("ibuprofen")
+    assert str(caught.value) == f"no kinetics for this drug; choose one of {', '.join(drug_names())}"
+
+
+def test_what_is_asked_and_answered_of_varied_patients() -> None:
+    """All figures and sentences, without and with an ensemble; only the course by the hour is left out."""
+    people = {
+        "untyped": (case(), "sertraline", 50.0),
+        "poor": (case(genotype={"CYP2D6": "*4/*4", "CYP2C19": "*1/*17"}), "risperidone", 4.0),
+        "with others": (case(medications=("carbamazepine", "fluoxetine", "aripiprazole")), "aripiprazole", 15.0),
+        "with a condition": (
+            case(conditions=("long qt",), genotype={"CYP2C19": "*2/*2", "CYP2D6": "*1/*1"}),
+            "citalopram",
+            20.0,
+        ),
+    }
+    answers = {
+        name: what_if(who, drug, dose, weeks=2, ensemble=5, seed=2).to_dict()
+        for name, (who, drug, dose) in people.items()
+    }
+    answers["twice a day"] = what_if(case(), "venlafaxine", 75, weeks=1, interval_hours=12, ensemble=0).to_dict()
+    check_golden(__file__, "what_if", answers)
+
+
+def test_the_picture_holds_daily_means_of_both_with_their_bands(weekly: WhatIf) -> None:
+    check_golden(__file__, "what_if_chart", spec(weekly.plot()))
+    usual = spec(what_if(case(), "sertraline", 50, weeks=1, ensemble=0).plot())
+    rules = [one["data"]["values"] for one in usual["layer"] if one["mark"]["type"] == "rule"]
+    assert rules == [[{"end": 10.0}, {"end": 150.0}]]
+    metabolite = spec(what_if(case(), "venlafaxine", 75, weeks=1, ensemble=0).plot())
+    assert [one["mark"]["type"] for one in metabolite["layer"]] == ["area", "line"], (
+        "a range of a sum is not the parent's"
+    )

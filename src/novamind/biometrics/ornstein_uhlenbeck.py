@@ -221,6 +221,8 @@ def _inertia(theta: Floats) -> Inertia:
 
 _FAST = np.array([0.7, 1.5, 3.0, 6.0, 12.0])
 _SLOW = np.array([24.0, 60.0, 150.0, 400.0])
+#: Relative distance of misses up to which fits are equally good.
+_TIED = 1e-9
 
 
 def inertia_of_grid(values: Floats) -> Inertia:
@@ -248,7 +250,8 @@ def inertia_of_grid(values: Floats) -> Inertia:
             terms = np.column_stack([np.exp(-lags / fast), np.exp(-lags / slow), lags == 0])
             amount, miss = nnls(terms * weight[:, None], covariance * weight)
             amount = np.maximum(amount, np.array([1e-3, 1e-3, _LEAST_NOISE]) * max(covariance[0], 1e-9))
-            if best is None or miss < best[0]:
+            # Where one part is not needed, many constants fit it equally well: the first counts, not the last bit.
+            if best is None or miss < best[0] * (1 - _TIED):
                 best = (miss, Inertia(np.array([fast, slow]), amount[:2], float(amount[2])))
     assert best is not None  # noqa: S101 - the grid of time constants is not empty
     return best[1]

@@ -120,7 +120,7 @@ class LocalKeys:
         """
         try:
             return self._keys[name].decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], context)
-        except (KeyError, InvalidTag) as error:
+        except (KeyError, ValueError, InvalidTag) as error:  # the second: too short for a nonce
             raise DataProcessingError(_NOT_THIS_KEY) from error
 
 

@@ -67,6 +67,8 @@ _SENTENCES = {
     Action.NO_ACTION: "A gene-drug effect is known, but no change is needed.",
     Action.NO_RECOMMENDATION: "No recommendation for this result.",
 }
+# CPIC asks for caution in two groups: who has taken it for months, and who begins it for want of anything else.
+_WITHOUT_ALTERNATIVE = "Where nothing else can be used it may be begun, with caution."
 _MONITORING = {
     "levels": "Plasma levels are advised.",
     "levels essential": "Plasma levels are strongly advised.",
@@ -175,6 +177,8 @@ def _text(action: Action, row: Mapping[str, str]) -> str:
     else:
         dose = f"give {factor.replace('-', ' to ')} {basis}"
     text = _SENTENCES[action].format(dose=dose, limit=limit)
+    if action is Action.CAUTIOUS_USE and "no alternatives" in row["population"]:
+        text = _WITHOUT_ALTERNATIVE
     if limit and "{limit}" not in _SENTENCES[action]:
         text += f" Limit: {limit}."
     return " ".join([text, *(_MONITORING[m] for m in row["monitoring"].split("+") if m)])

@@ -718,7 +718,7 @@ def _dialect(resource: Resource) -> str | None:
 
 def _moment(text: str | None) -> datetime | date | None:
     """A full date, or a time with its timezone; ``None`` for anything else."""
-    if text is None or len(text) > 40 or not _DATE.fullmatch(text) or len(text) < 10 or not _possible(text):
+    if text is None or not _DATE.fullmatch(text) or len(text) < 10 or not _possible(text):
         return None
     if "T" not in text:
         return date.fromisoformat(text)
@@ -857,9 +857,9 @@ def _daily_dose(doses: tuple[fhir.Dosage, ...], text: str) -> float | None:
         return None
     repeat = doses[0].timing.repeat if doses[0].timing else None
     quantity = doses[0].doseAndRate[0].doseQuantity
-    if repeat is None or quantity is None or not quantity.value or quantity.value < 0:
+    if repeat is None or quantity is None or quantity.value is None or quantity.value <= 0:
         return None
-    if not (repeat.frequency and repeat.period and repeat.period > 0 and repeat.periodUnit in _PER_DAY):
+    if not repeat.frequency or repeat.period is None or repeat.period <= 0 or repeat.periodUnit not in _PER_DAY:
         return None
     unit = (quantity.code or quantity.unit or "").casefold()
     if unit in ("mg", "g"):

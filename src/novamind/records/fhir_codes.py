@@ -143,7 +143,8 @@ def condition_of(system: str, code: str) -> str | None:
     if system == SNOMED:
         return snomed.get(code)
     if _ICD.search(system):
-        return next((icd[code[:n]] for n in range(min(len(code), 7), 1, -1) if code[:n] in icd), None)
+        category = max((known for known in icd if code.startswith(known)), key=len, default="")
+        return icd.get(category)
     return None
 
 

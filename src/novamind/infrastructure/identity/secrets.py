@@ -52,6 +52,6 @@ class AccountSeal:
         """
         try:
             plain = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], f"{column}:{row.hex}".encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # the second: too short for a nonce
             raise DataProcessingError("a stored value of an account was altered; restore it from a backup") from error
         return plain.decode()

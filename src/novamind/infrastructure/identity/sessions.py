@@ -245,12 +245,9 @@ class Sessions:
         GrantError
             If code, verifier or redirect address do not fit.
         """
-        tokens = None
         async with self._database.transaction() as session:
             opened = await self._redeem(session, client_id, code, verifier, redirect_uri)
-            if opened is not None:
-                row, user, client = opened
-                tokens = await self._pair(session, row.session_id, user, client)
+            tokens = None if opened is None else await self._pair(session, *opened)
         if tokens is None:
             raise GrantError("invalid_grant", _CODE)
         return tokens
@@ -265,16 +262,20 @@ class Sessions:
         """
         cookie = new_secret()
         async with self._database.transaction() as session:
-            opened = await self._redeem(session, client_id, code, verifier, redirect_uri)
-            if opened is not None:
-                opened[0].cookie_digest = digest(cookie)
+            opened = await self._redeem(session, client_id, code, verifier, redirect_uri, digest(cookie))
         if opened is None:
             raise GrantError("invalid_grant", _CODE)
         return cookie
 
     async def _redeem(
-        self, session: AsyncSession, client_id: UUID, code: str, verifier: str, redirect_uri: str
-    ) -> tuple[Session, User, OAuthClient] | None:
+        self,
+        session: AsyncSession,
+        client_id: UUID,
+        code: str,
+        verifier: str,
+        redirect_uri: str,
+        cookie_digest: bytes | None = None,
+    ) -> tuple[UUID, User, OAuthClient] | None:
         """Open the session for which a code stands; ``None`` if the code is not valid."""
         now = datetime.now(UTC)
         row = await session.get(AuthorizationCode, digest(code[:_LONGEST_SECRET]), with_for_update=True)
@@ -295,9 +296,10 @@ class Sessions:
         if user.disabled_at is not None or client.disabled_at is not None:
             return None
         opened = self._session(row.session_id, client, user.user_id, row.second_factor, now)
+        opened.cookie_digest = cookie_digest
         session.add(opened)
         await session.flush()
-        return opened, user, client
+        return row.session_id, user, client
 
     async def refresh(self, client_id: UUID, refresh_token: str) -> Tokens:
         """Give new tokens for a refresh token, once; a second use ends the session and everything it gave out.
@@ -307,27 +309,31 @@ class Sessions:
         GrantError
             If the token is unknown, used or its session has ended.
         """
-        now, key = datetime.now(UTC), digest(refresh_token[:_LONGEST_SECRET])
-        tokens = None
         async with self._database.transaction() as session:
-            session_id = await session.scalar(
-                sa.update(RefreshToken)
-                .where(RefreshToken.digest == key, RefreshToken.used_at.is_(None))
-                .values(used_at=now)
-                .returning(RefreshToken.session_id)
-            )
-            if session_id is None:
-                used = await session.get(RefreshToken, key)
-                if used is not None:
-                    await self._end(session, used.session_id, "refresh_reuse")
-            else:
-                found = await self._standing.living(session, session_id)
-                if found is not None and found[0].client_id == client_id and found[1] is not None:
-                    found[0].last_seen_at = now
-                    tokens = await self._pair(session, session_id, found[1], found[2])
+            tokens = await self._refreshed(session, client_id, digest(refresh_token[:_LONGEST_SECRET]))
         if tokens is None:
             raise GrantError("invalid_grant", "the refresh token is not valid; log in again")
         return tokens
+
+    async def _refreshed(self, session: AsyncSession, client_id: UUID, key: bytes) -> Tokens | None:
+        """Use a refresh token up; ``None`` if it is not valid."""
+        now = datetime.now(UTC)
+        session_id = await session.scalar(
+            sa.update(RefreshToken)
+            .where(RefreshToken.digest == key, RefreshToken.used_at.is_(None))
+            .values(used_at=now)
+            .returning(RefreshToken.session_id)
+        )
+        if session_id is None:
+            used = await session.get(RefreshToken, key)
+            if used is not None:
+                await self._end(session, used.session_id, "refresh_reuse")
+            return None
+        found = await self._standing.living(session, session_id)
+        if found is None or found[0].client_id != client_id or found[1] is None:
+            return None
+        found[0].last_seen_at = now
+        return await self._pair(session, session_id, found[1], found[2])
 
     async def client_credentials(self, proof: ClientProof, scopes: Collection[str] | None) -> Tokens:
         """Give a machine its access token, for what it may have of the scopes that it asks for.

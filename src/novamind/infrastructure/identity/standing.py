@@ -68,7 +68,7 @@ class Standing:
         digests = {one.session for one in asked if isinstance(one.session, bytes)}
         patients = {patient_id for one in asked for patient_id in one.patient_ids}
         sessions: dict[UUID | bytes | None, sa.Row[Any]] = {}
-        tied: Sequence[Any] = ()
+        tied: Sequence[Any]
         now, read_at = self._now(), time.monotonic()
         async with self._database.snapshot() as session:
             if ids:
@@ -78,9 +78,8 @@ class Standing:
                 found = await session.execute(_BY_COOKIE, now | {"which": list(digests)})
                 sessions |= {row.cookie_digest: row for row in found}
             subjects = [one.subject or _subject(sessions.get(one.session)) for one in asked]
-            if patients:
-                asking = {"subjects": [who for who in set(subjects) if who], "patients": list(patients)}
-                tied = (await session.execute(_TIED, now | asking)).all()
+            asking = {"subjects": [who for who in set(subjects) if who], "patients": list(patients)}
+            tied = (await session.execute(_TIED, now | asking)).all() if patients else ()
         known = {row.patient_id: row for row in tied}
         treats = {(row.clinician_id, row.patient_id) for row in tied}
         until = {(row.user_id, row.patient_id): row.expires_at for row in tied}  # in order: the longest stays

@@ -312,9 +312,9 @@ def _travelled(frame: pl.DataFrame, zones: dict[int, str]) -> pl.DataFrame:
         return frame
     zone_of = pl.Series([zones.get(row) for row in range(len(frame))], dtype=pl.String)
     parts = []
-    for (name,), part in frame.with_columns(zone=zone_of).group_by("zone", maintain_order=True):
-        usable = part["start"].null_count() == 0
-        if name is not None and usable:
+    named = pl.when(pl.col("start").is_not_null()).then(zone_of).alias("zone")
+    for (name,), part in frame.with_columns(named).group_by("zone"):
+        if name is not None:
             try:
                 _, offset = local_from_utc(part["start"].to_numpy(), parse_timezone(str(name)))
             except ValidationError:  # the phone's own spelling of a timezone: its date keeps the offset as written

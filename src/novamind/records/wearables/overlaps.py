@@ -131,8 +131,7 @@ def _amounts(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
 def _latest_end_before(end: Integers) -> Integers:
     """For rows in order of start: the latest end among the rows before."""
     latest = np.full(len(end), np.iinfo(np.int64).min)
-    if len(end) > 1:
-        latest[1:] = np.maximum.accumulate(end)[:-1]
+    latest[1:] = np.maximum.accumulate(end)[:-1]
     return latest
 
 

@@ -158,7 +158,8 @@ def convert_wearables(
             unfinished.replace(out)
         except OSError as error:
             unfinished.unlink(missing_ok=True)
-            raise DataProcessingError(f"{out.name} cannot be written: {error.strerror}") from error
+            reason = error.strerror or "its folder does not exist or is closed"  # Polars names no reason
+            raise DataProcessingError(f"{out.name} cannot be written: {reason}") from error
         return done.summary
 
 
@@ -376,8 +377,7 @@ class _Spill:
     def take(self, samples: pl.DataFrame) -> None:
         if not len(samples):
             return
-        nulls = samples["offset"].null_count()
-        self._offsets |= {True} if nulls == 0 else {False} if nulls == len(samples) else {True, False}
+        self._offsets |= set(samples["offset"].is_not_null().unique())
         if len(self._offsets) > 1:
             raise ValidationError(
                 "some times of the export have a timezone and some have none: give the timezone the person lives by, "
