@@ -285,8 +285,14 @@ class Tests:
             if not fault.function or not reached or self._uses.cached(fault):
                 for path, first, last in self._uses.of(fault):
                     reached |= self._running(path, first, last)
-            if not reached and not fault.function:
-                reached = self._running(fault.path, 1, 1_000_000)
+            if not fault.function:
+                dotted = ".".join(Path(fault.path).with_suffix("").parts[1:]).removesuffix(".__init__")
+                speaking = [
+                    test
+                    for test in self._seconds
+                    if dotted in (text := _text(test.partition("::")[0])) and (not fault.name or fault.name in text)
+                ]
+                reached |= set(speaking) or self._running(fault.path, 1, 1_000_000)
         stem = Path(fault.path).stem.strip("_")
 
         def distance(test: str) -> tuple[int, float]:
@@ -362,7 +368,11 @@ def _run(root: Path, tests: Sequence[str], limit: float, log: Path) -> str:
             sys.argv = ["pytest"]
             import pytest
 
-            code = int(pytest.main([*tests, "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-cov", "-W", PRELOAD_WARNING]))
+            code = int(
+                pytest.main(
+                    [*tests, "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-cov", "-W", PRELOAD_WARNING]
+                )
+            )
         except BaseException:  # noqa: BLE001  # whatever the fault does, this child ends here
             traceback.print_exc()
             code = 1
@@ -463,7 +473,11 @@ def draw(seed: int, count: int, rooms: Sequence[str]) -> list[Fault]:
 def changed_lines(revision: str) -> dict[str, set[int]]:
     """Return the lines of the package that differ from a revision, by file; new files whole."""
     text = subprocess.run(
-        ["git", "diff", "-U0", "--no-color", revision, "--", "src"], cwd=ROOT, check=True, capture_output=True, text=True
+        ["git", "diff", "-U0", "--no-color", revision, "--", "src"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     found: dict[str, set[int]] = defaultdict(set)
     path = ""
@@ -546,7 +560,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="each seed draws its own faults")
     parser.add_argument("--count", type=int, default=120, help="faults a seed")
     parser.add_argument("--rooms", nargs="+", default=[], help="only these rooms; nothing is stored")
-    parser.add_argument("--paths", nargs="+", default=[], help="only files whose path holds one of these; nothing is stored")
+    parser.add_argument(
+        "--paths", nargs="+", default=[], help="only files whose path holds one of these; nothing is stored"
+    )
     parser.add_argument("--changed", nargs="?", const="HEAD", help="only lines that differ from this revision")
     parser.add_argument("--seconds", type=float, default=60, help="of tests for one fault")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
@@ -567,7 +583,11 @@ def main() -> None:
             pool = [
                 fault
                 for fault in candidates(ROOT, rng, lambda path: room_of(path) in rooms)
-                if (fault.line in lines.get(fault.path, ()) if lines else any(part in fault.path for part in asked.paths))
+                if (
+                    fault.line in lines.get(fault.path, ())
+                    if lines
+                    else any(part in fault.path for part in asked.paths)
+                )
             ]
             drawn = rng.sample(pool, min(asked.count, len(pool)))
         else:
