@@ -459,3 +459,28 @@ def test_processes_are_compared_by_the_evidence_of_the_outcomes_themselves(monke
     gram, moment = effects._moments(rows, treated, (y - y.mean()) / y.std(), float(treated.mean()))
     evidence = model._priors(gram, moment, 150.0, 150)[1]
     assert asked == [pytest.approx(evidence - 150 * np.log(y.std()), abs=1e-4)]
+
+
+def test_the_chance_of_treatment_is_a_ridge_regression_on_lines_and_hinges(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn import linear_model
+
+    asked: list[dict[str, float]] = []
+
+    class Half:
+        def __init__(self, **options: float) -> None:
+            asked.append(options)
+
+        def fit(self, rows: np.ndarray, treated: np.ndarray) -> "Half":
+            self.seen = len(rows), rows.shape[1], treated.mean()
+            return self
+
+        def predict_proba(self, rows: np.ndarray) -> np.ndarray:
+            return np.column_stack([np.zeros(len(rows)), np.full(len(rows), self.seen[2])])
+
+    monkeypatch.setattr(linear_model, "LogisticRegression", Half)
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    treated = (np.arange(100) < 30).astype(int)
+    found = propensity(X, treated, 8)
+    assert asked == [{"C": 0.1, "max_iter": 300, "tol": 1e-3}] * 5
+    fold = np.random.default_rng(9).permutation(100) % 5
+    np.testing.assert_allclose(found, [treated[fold != fold[i]].mean() for i in range(100)])
