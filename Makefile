@@ -1,6 +1,8 @@
 # make demo    a simulated patient -> forecast -> picture and report
 # make serve   the server with a demo clinic, at http://127.0.0.1:8000
+# make check   lint and the quick tests, for every save
 # make test    the whole test suite with coverage
+# make mutants how many faults the tests notice; CHANGED=1: faults in the lines that you changed (docs/testing.md)
 # Both set up everything they need in .venv; a rerun installs nothing.
 
 PYTHON ?= python3
@@ -12,7 +14,10 @@ install = if test -x $(BIN)/uv; \
 	else $(PIP) $(1); fi
 TORCH := torch==2.13.0
 
-.PHONY: demo test serve bench lint lock clean
+# The processes are the parallelism: more threads in each would only wait for each other.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo test test-long check mutants serve bench lint lock clean
 .DEFAULT_GOAL := demo
 
 .venv/base.stamp: requirements/base.lock pyproject.toml
@@ -37,9 +42,19 @@ demo: .venv/base.stamp
 serve: .venv/base.stamp
 	$(BIN)/novamind serve
 
-# The processes are the parallelism: more threads in each would only wait for each other.
 test: .venv/dev.stamp
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	$(PYTEST) --cov --cov-report=term
+
+# For the night: new examples of each property, more of them, and the tests in random order.
+test-long: .venv/dev.stamp
+	NOVAMIND_TEST_PROFILE=long NOVAMIND_TEST_PATIENCE=50 $(PYTEST) --random-order
+
+check: lint
+	$(PYTEST) --quick --quiet
+
+SEED ?= 0
+mutants: .venv/dev.stamp
+	$(BIN)/python benchmarks/mutants.py --seed $(SEED) $(if $(CHANGED),--changed $(BASE))
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

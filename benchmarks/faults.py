@@ -39,7 +39,15 @@ _ARITHMETIC: dict[type[ast.operator], tuple[str, str]] = {
     ast.BitOr: ("|", "&"),
     ast.MatMult: ("@", "*"),
 }
-_CALLS = {"min": "max", "max": "min", "any": "all", "all": "any", "sum": "len", "minimum": "maximum", "maximum": "minimum"}
+_CALLS = {
+    "min": "max",
+    "max": "min",
+    "any": "all",
+    "all": "any",
+    "sum": "len",
+    "minimum": "maximum",
+    "maximum": "minimum",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +204,9 @@ class _Finder:
             case ast.Match():
                 self._expression(statement.subject, place)
             case ast.Assign() | ast.AnnAssign():
-                if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Attribute | ast.Subscript):
+                if isinstance(statement, ast.Assign) and isinstance(
+                    statement.targets[0], ast.Attribute | ast.Subscript
+                ):
                     self._add("statement left out", start, end, "pass", place)
                 if statement.value is not None:
                     self._expression(statement.value, place)
@@ -213,7 +223,7 @@ class _Finder:
             case ast.Constant(value=int() | float() as value):
                 self._add("number", start, end, self._number(value), place)
             case ast.Constant(value=str() as value):
-                if value and not re.search(r"\s", value) and self._source[start:start + 1] in b"\"'":
+                if value and not re.search(r"\s", value) and self._source[start : start + 1] in b"\"'":
                     self._add("text", start, end, repr(value[:-1] if value.endswith("~") else value + "~"), place)
             case ast.Compare():
                 low = self._position(node.left)[1]
@@ -245,7 +255,7 @@ class _Finder:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr) and not (isinstance(node, ast.Lambda) and child is not node.body):
                 self._expression(child, place)
-            elif isinstance(child, ast.keyword):
+            elif isinstance(child, ast.keyword) and child.arg != "encoding":  # Python forgives its misspellings
                 self._expression(child.value, place)
             elif isinstance(child, ast.comprehension):
                 for part in (child.iter, *child.ifs):

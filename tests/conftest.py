@@ -1,6 +1,7 @@
 """Real servers out of PyPI wheels: the same tests run on SQLite and on PostgreSQL, with a real Redis."""
 
 import logging
+import os
 import subprocess
 import tempfile
 import time
@@ -12,9 +13,33 @@ import hypothesis
 import pytest
 import structlog
 
-# The same examples in every run, and no clock: a run that fails can be run again.
+from tests.patience import PATIENCE, patient
+
+# The same examples in every run, and no clock: a run that fails can be run again. `make test-long` looks for new ones.
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
-hypothesis.settings.load_profile("suite")
+hypothesis.settings.register_profile("long", max_examples=1000, deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("NOVAMIND_TEST_PROFILE", "suite"))
+
+os.environ.setdefault("PYTEST_TIMEOUT", str(120 * PATIENCE))
+
+#: What takes seconds to start.
+_SERVERS = {"postgres", "redis_server", "world", "browser", "started"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--quick``."""
+    parser.addoption("--quick", action="store_true", help="leave out what is marked slow or starts servers")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the slow tests where ``--quick`` is asked for."""
+    if not config.getoption("--quick"):
+        return
+    slow = [
+        item for item in items if item.get_closest_marker("slow") or _SERVERS & set(getattr(item, "fixturenames", ()))
+    ]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in set(slow)]
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +132,8 @@ class Redis:
             stdout=subprocess.DEVNULL,
         )
         with redis.Redis(unix_socket_path=f"{self.folder}/redis.sock") as client:
-            for _ in range(200):
+            end = time.monotonic() + patient(4)
+            while time.monotonic() < end:
                 try:
                     client.ping()
                     return

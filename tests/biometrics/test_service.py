@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 import pytest
+import threadpoolctl
 
 import novamind as nm
 from novamind.biometrics import decision, notebook, service
@@ -244,6 +245,13 @@ def test_few_persons_at_a_time_are_in_memory(monkeypatch: pytest.MonkeyPatch) ->
     assert len(drawn) == 8
     assert len({0, *answers}) in (39, 40)
     assert len(drawn) == 40
+
+
+def test_a_process_keeps_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[int] = []
+    monkeypatch.setattr(threadpoolctl, "threadpool_limits", limits.append)
+    service.one_thread()
+    assert limits == [1]
 
 
 def test_what_cannot_be_analysed_is_said_with_up_to_five_reasons(tables: Frames) -> None:

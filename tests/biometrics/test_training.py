@@ -120,8 +120,11 @@ def test_what_is_exported_says_what_was_fitted(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")  # eight persons are one step: here are two
-def test_the_specifications_network_is_fitted_and_described(tmp_path: Path) -> None:
-    figures = train(TINY, "lstm", seed=1, out=tmp_path, workers=1, progress=lambda _: None)
+def test_the_specifications_network_is_fitted_and_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    figures = train(TINY, "lstm", seed=1, out=tmp_path, workers=2, progress=lambda _: None)
+    assert threads == [figures["threads"]] == [2]
     described = json.loads((tmp_path / "lstm.json").read_text())
     assert described["validation"] == figures
     check_golden(__file__, "lstm", described, 1e-2, 1e-2)

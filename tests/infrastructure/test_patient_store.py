@@ -258,22 +258,24 @@ def test_a_thief_of_the_database_finds_no_canary(
 ) -> None:
     """D01 of the attack plan."""
 
+    canary = f"{CANARY}-{uuid4().hex}"  # of this call: the server's files keep what other tests have left
     is_sqlite = "sqlite" in settings.database_url.get_secret_value()
     folder = tmp_path if is_sqlite else Path(request.getfixturevalue("postgres").server.pgdata)
     found: list[str] = []
 
     async def work(here: Foundation) -> None:
-        patient_id = await patient(here)
+        patient_id = await patient(here, canary)
+        report = REPORT | {"note": canary}
         for kind in (Kind.SYMPTOM_REPORT, Kind.NOTE, Kind.MEDICATION):
-            await here.store.append(patient_id, kind, [REPORT], CLINICIAN, idempotency_key=f"{CANARY} {kind}")
-        await here.store.find(await here.store.add_organisation("x", CLINICIAN), "mrn", CANARY, CLINICIAN)
+            await here.store.append(patient_id, kind, [report], CLINICIAN, idempotency_key=f"{canary} {kind}")
+        await here.store.find(await here.store.add_organisation("x", CLINICIAN), "mrn", canary, CLINICIAN)
         await here.store.read(patient_id, Kind.NOTE, CLINICIAN)
         if not is_sqlite:
             async with here.database.transaction() as session:
                 await session.execute(sa.text("CHECKPOINT"))
         stolen = everything_in(folder)  # with the write-ahead log, while it is in use
         assert b"clinician-1" in stolen  # the search does find what is there in the open
-        found.extend(form for form, needle in forms(CANARY).items() if needle in stolen)
+        found.extend(form for form, needle in forms(canary).items() if needle in stolen)
 
     run(work)
     assert found == []

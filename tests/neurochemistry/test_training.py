@@ -70,6 +70,11 @@ def test_sets_are_written_one_a_row(tmp_path: Path) -> None:
     assert (tmp_path / "sets.csv").read_bytes() == b"a,b\n1.5,0.25\n2.0,3.0\n"
 
 
+def test_patients_as_they_are_drawn_today() -> None:
+    patients = draw_patients(np.random.default_rng(1), 2)
+    check_golden(__file__, "patients", {name: getattr(patients, name)[:, 0] for name in PRIOR})
+
+
 def test_patients_are_drawn_over_the_whole_of_the_ranges() -> None:
     patients = draw_patients(np.random.default_rng(8), 500)
     rng = np.random.default_rng(8)
@@ -124,11 +129,11 @@ def test_a_small_training_states_how_it_did(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(training, "HELD_OUT_PATIENTS", 4)
     monkeypatch.setattr(training, "_ROUNDS", 5)
     notes: list[str] = []
-    metrics = train_surrogate(tmp_path / "new", seed=1, progress=notes.append)
-    written = json.loads((tmp_path / "new" / surrogate.MANIFEST_FILE).read_text("utf-8"))
+    metrics = train_surrogate(tmp_path / "deep" / "new", seed=1, progress=notes.append)
+    written = json.loads((tmp_path / "deep" / "new" / surrogate.MANIFEST_FILE).read_text("utf-8"))
     assert (
         written.pop("sha256")
-        == training.hashlib.sha256((tmp_path / "new" / surrogate.WEIGHTS_FILE).read_bytes()).hexdigest()
+        == training.hashlib.sha256((tmp_path / "deep" / "new" / surrogate.WEIGHTS_FILE).read_bytes()).hexdigest()
     )
     assert written["metrics"] == metrics
     check_golden(__file__, "small_training", {"manifest": written, "notes": notes}, relative=1e-4)

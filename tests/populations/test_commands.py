@@ -206,6 +206,18 @@ def test_a_model_is_graded(app: typer.Typer, model: Path, tmp_path: Path, quick:
         run(app, "fidelity", model, tmp_path / "less.csv")
 
 
+def test_the_commands_are_listed_where_none_is_named(app: typer.Typer) -> None:
+    shown = CliRunner().invoke(app, ["twins"]).output
+    for name in ("train", "generate", "simulate", "fidelity"):
+        assert f" {name} " in shown
+
+
+def test_json_is_indented_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    commands._show({"a": 1, "b": Path("x")}, ["text"], True)
+    commands._show({"a": 1}, ["one", "two"], False)
+    assert capsys.readouterr().out == '{\n  "a": 1,\n  "b": "x"\n}\none\ntwo\n'
+
+
 @pytest.mark.parametrize(
     ("texts", "filters"),
     [

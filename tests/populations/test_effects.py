@@ -388,3 +388,99 @@ def test_effects_as_they_are() -> None:
             }
         )
     check_golden(__file__, "effects", shown, relative=1e-3, absolute=1e-4)
+
+
+def test_the_sweeps_end_once_the_variances_have_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    design, y, group, _ = evidence_world([1.0], 1.0)
+    gram, moment = design.T @ design, design.T @ y
+    label, none = np.r_[0, group[1:]], np.array([0])
+    full = np.zeros((62, 62))
+    full[:61, :61] = gram
+    asked: list[np.ndarray] = []
+    posterior = effects._posterior
+
+    def noted(gram: np.ndarray, moment: np.ndarray, precision: np.ndarray, beta: float) -> tuple[np.ndarray, ...]:
+        asked.append(precision.copy())
+        return posterior(gram, moment, precision, beta)
+
+    monkeypatch.setattr(effects, "_posterior", noted)
+    last = effects._evidence_procedure(full, np.r_[moment, 0.0], float(y @ y), 2_000, label, none)[1]
+    steps = [np.abs(np.log(b / a)).max() for a, b in zip(asked, [*asked[1:], last], strict=True)]
+    assert 2 <= len(asked) < 20
+    assert steps[-1] < 0.05
+    assert all(step >= 0.05 for step in steps[:-1])
+
+
+def test_the_length_scale_is_told_by_five_hundred_rows() -> None:
+    X = np.random.default_rng(0).normal(size=(700, 2))
+    basis = Basis(X, 4)
+    rng = np.random.default_rng(4)
+    rng.permutation(700)
+    Z = basis.standard(X)[rng.permutation(700)[:500]]
+    pairs = effects._squared_distances(Z, Z)
+    assert basis.scale == pytest.approx(np.median(pairs[pairs > 0]), rel=1e-9)
+
+
+def test_four_priors_are_weighed_by_their_evidence_less_what_their_variances_cost() -> None:
+    X, treated, y = trial(150, 4)
+    scaled = (y - y.mean()) / y.std()
+    model = EffectModel(1)
+    model.basis = Basis(X, 1)
+    rows = model.basis.rows(X)
+    gram, moment = effects._moments(rows, treated, scaled, float(treated.mean()))
+    total, features = float(scaled @ scaled), rows.shape[1]
+    each, shared = (model.basis.groups(by_covariate=fine) for fine in (True, False))
+    scores, fits = [], []
+    # Piecewise or a line, with one variance for all covariates or one each; the last costs one variance more (of two
+    # covariates), and three parts less where the effect is a line.
+    for effect, extra in ((shared, 0), (each, 2), (shared[:3], -2), (each[:3], -1)):
+        n = features + len(effect)
+        evidence, precision, beta = effects._evidence_procedure(gram[:n, :n], moment[:n], total, 150, each, effect)
+        scores.append(evidence - 0.24 * extra)
+        fits.append((np.r_[precision, np.full(2 * features - n, 1e9)], beta))
+    chance = np.exp(np.array(scores) - max(scores))
+    evidence = max(scores) + np.log(chance.sum()) - np.log(4)
+    chance /= chance.sum()
+    kept = [(p, fit) for p, fit in zip(chance, fits, strict=True) if p >= 1e-3]
+    priors, together = model._priors(gram, moment, total, 150)
+    assert together == pytest.approx(evidence)
+    assert [p for p, *_ in priors] == pytest.approx([p / sum(q for q, _ in kept) for p, _ in kept])
+    for (_, precision, beta), (_, fit) in zip(priors, kept, strict=True):
+        np.testing.assert_allclose(precision, fit[0])
+        assert beta == pytest.approx(fit[1])
+
+
+def test_processes_are_compared_by_the_evidence_of_the_outcomes_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(EffectModel, "_arms", lambda *of: asked.append(of[-1]))
+    X, treated, y = trial(150, 4)
+    model = EffectModel(1).fit(X, treated, y, randomised=True)
+    rows = model.basis.rows(X)
+    gram, moment = effects._moments(rows, treated, (y - y.mean()) / y.std(), float(treated.mean()))
+    evidence = model._priors(gram, moment, 150.0, 150)[1]
+    assert asked == [pytest.approx(evidence - 150 * np.log(y.std()), abs=1e-4)]
+
+
+def test_the_chance_of_treatment_is_a_ridge_regression_on_lines_and_hinges(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn import linear_model
+
+    asked: list[dict[str, float]] = []
+
+    class Half:
+        def __init__(self, **options: float) -> None:
+            asked.append(options)
+
+        def fit(self, rows: np.ndarray, treated: np.ndarray) -> "Half":
+            self.seen = len(rows), rows.shape[1], treated.mean()
+            return self
+
+        def predict_proba(self, rows: np.ndarray) -> np.ndarray:
+            return np.column_stack([np.zeros(len(rows)), np.full(len(rows), self.seen[2])])
+
+    monkeypatch.setattr(linear_model, "LogisticRegression", Half)
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    treated = (np.arange(100) < 30).astype(int)
+    found = propensity(X, treated, 8)
+    assert asked == [{"C": 0.1, "max_iter": 300, "tol": 1e-3}] * 5
+    fold = np.random.default_rng(9).permutation(100) % 5
+    np.testing.assert_allclose(found, [treated[fold != fold[i]].mean() for i in range(100)])

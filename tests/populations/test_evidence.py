@@ -57,6 +57,7 @@ def test_a_campaign_without_a_prior_is_refused_with_those_that_have_one() -> Non
         AssumedEffect.of("billboard")
     assert set(evidence.PRIOR_MEAN_EFFECTS) == set(InterventionType)
     assert (evidence.PRIOR_RELATIVE_SPREAD, evidence.TRANSPORT_RELATIVE_SPREAD) == (1.0, 0.5)
+    assert evidence._BLOCK == 25_000
 
 
 @pytest.mark.parametrize(

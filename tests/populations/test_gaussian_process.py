@@ -1,5 +1,7 @@
 """One arm's surface: what was fitted is the best there is, and its posterior is that of the textbook."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -96,6 +98,41 @@ def test_a_matrix_that_cannot_be_factorised_is_a_bad_fit_and_no_accident(monkeyp
     monkeypatch.setattr(gaussian_process, "cho_factor", first_fails)
     assert ArmSurface(Z, y).log_evidence == pytest.approx(undisturbed, abs=1.0)
     assert len(calls) > 3
+
+
+def test_the_search_starts_at_usual_length_scales_and_stays_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    minimize = gaussian_process.minimize
+
+    def noted(objective: Any, start: np.ndarray, **how: Any) -> Any:
+        asked.append((objective, start, how))
+        return minimize(objective, start, **how)
+
+    monkeypatch.setattr(gaussian_process, "minimize", noted)
+    Z, y = world()
+    ArmSurface(Z, y)
+    ((negative, start, how),) = asked
+    np.testing.assert_allclose(start, [np.log(0.5), np.log(0.5), 0, -2, -1])
+    assert how["bounds"] == [(-12, 3), (-12, 3), (-8, 8), (-8, 8), (-10, 2)]
+    assert (how["jac"], how["method"], how["options"]) == (True, "L-BFGS-B", {"maxiter": 60})
+    scaled, constant = (y - y.mean()) / y.std(), 20 * np.log(2 * np.pi)
+    rng = np.random.default_rng(3)
+    for _ in range(4):
+        theta = rng.normal(size=5)
+        value, gradient = negative(theta)
+        assert value == pytest.approx(-objective(theta, Z, scaled) - constant)
+        numeric = [
+            (objective(theta - 1e-5 * e, Z, scaled) - objective(theta + 1e-5 * e, Z, scaled)) / 2e-5 for e in np.eye(5)
+        ]
+        np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-4)
+
+    def fails(*_: object, **__: object) -> None:
+        raise gaussian_process.LinAlgError
+
+    monkeypatch.setattr(gaussian_process, "cho_factor", fails)
+    value, gradient = negative(start)
+    assert value >= 1e9
+    assert gradient.tolist() == [0] * 5
 
 
 def test_surfaces_as_they_are() -> None:

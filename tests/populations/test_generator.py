@@ -389,6 +389,7 @@ def test_warnings_are_given_to_the_caller_as_well() -> None:
     with pytest.warns(UserWarning, match=r"below 0\.5") as caught:
         metrics = TwinGenerator("hcp", "b").train(frame)
     assert [str(w.message) for w in caught] == list(metrics.warnings)
+    assert {w.filename for w in caught} == {__file__}
 
 
 def test_an_outcome_that_follows_from_others_is_refused() -> None:

@@ -9,6 +9,7 @@ import pytest
 from novamind.errors import ValidationError
 from novamind.populations import InterventionConfig, SimulationEngine, plots
 from novamind.populations.evidence import AssumedEffect
+from novamind.populations.table import Column, Table
 from tests.golden import check_golden
 from tests.populations import by_hand
 
@@ -48,6 +49,13 @@ def test_marginals_are_shares_of_levels_and_cumulative_shares_of_numbers() -> No
     assert cumulative["real", 2.0] == 0.4
     assert cumulative["real", 9.0] == 1.0
     assert len(plots.marginals(by_hand.table(), other()).to_dict()["concat"]) == 6
+
+
+def test_a_number_is_drawn_at_forty_quantiles() -> None:
+    many = Table((Column("n", "number"),), {"n": np.arange(1_000.0)}, "polars")
+    (rows,) = tables(plots.marginals(many, many))
+    drawn = [r["value"] for r in rows if r["of"] == "real"]
+    np.testing.assert_allclose(drawn, np.linspace(0, 999, 41))
 
 
 def test_marginals_as_they_are() -> None:

@@ -20,6 +20,12 @@ def rows(**columns: Any) -> dict[str, np.ndarray]:
     return {name: np.asarray(column, dtype=float) for name, column in columns.items()}
 
 
+def test_the_constants_of_the_method() -> None:
+    assert (privacy._ROUNDS, privacy._SAMPLE) == (8, 4_000)
+    assert int(privacy._MIX) == 0x9E3779B97F4A7C15  # 2^64 over the golden ratio
+    assert int(privacy._MIX) / 2**64 == pytest.approx((5**0.5 - 1) / 2, rel=1e-15)
+
+
 def test_rows_have_the_same_hash_if_and_only_if_they_are_equal() -> None:
     rng = np.random.default_rng(0)
     found = rows(a=rng.integers(0, 60, 5_000), b=rng.integers(0, 60, 5_000))

@@ -241,6 +241,10 @@ def test_what_is_no_domain(declared: object) -> None:
         marginals._cells("x", declared)
 
 
+def test_the_constants_of_the_method() -> None:
+    assert (marginals.CELLS, marginals._RAKING, marginals._ATTEMPTS) == (16, 50, 30)
+
+
 def test_a_thousand_levels_are_a_domain() -> None:
     assert marginals._cells("x", tuple(f"v{i}" for i in range(1_000))) == (None, False)
 

@@ -22,6 +22,10 @@ def values(**columns: Any) -> dict[str, np.ndarray]:
     return {name: np.asarray(column, dtype=float) for name, column in columns.items()}
 
 
+def test_the_constants_of_the_method() -> None:
+    assert (rules._TOLERANCE, rules._SCREEN_ROWS, rules._CHANCE, rules._BROKEN_BY_CHANCE) == (1e-6, 20_000, 1e-6, 5e-3)
+
+
 NUMBERS = read(pl.DataFrame({"a": [1.0, 2], "b": [1.0, 2], "c": [2.0, 4], "word": ["x", "y"]}))
 
 

@@ -10,6 +10,7 @@ from novamind.errors import DataProcessingError, InsufficientDataError, ServiceU
 from novamind.populations import EstimatedEffect, InterventionConfig, SimulationEngine, scale
 from novamind.populations.evidence import AssumedEffect
 from novamind.populations.simulation_engine import Tally
+from tests.patience import patient
 from tests.populations.conftest import pilot
 
 EMAIL = InterventionConfig("email_campaign")
@@ -54,7 +55,7 @@ def test_a_simulation_over_shards_is_that_of_the_whole(generator, sharded, engin
     np.testing.assert_allclose(kept, whole.individual_effects, rtol=1e-5)
 
 
-@pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=pytest.mark.timeout(600))])
+@pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=pytest.mark.timeout(patient(300)))])
 def test_two_workers_give_bit_by_bit_what_one_gives(generator, engine_of, tmp_path, engine, monkeypatch):
     if engine == "ray":
         pytest.importorskip("ray", reason="Ray is not installed (extra 'scale').")

@@ -26,7 +26,8 @@ def step(support: Any, **options: Any) -> Step:
 def test_the_constants_of_the_method() -> None:
     assert (trees.TREES, trees.LEAF, trees.COMMON, trees.NOISE_LEAF, trees.AXES) == (4, 10, 10, 200, 2)
     assert (trees.LEAF_PRICE, trees.FEATURE_SHARE) == (2.0, 0.9)
-    assert trees.HINT == "\0predicted"
+    assert (trees._MAX_CANDIDATES, trees._ATTEMPTS) == (20, 20)
+    assert (trees.HINT, trees._MISSING) == ("\0predicted", "\0missing ")
 
 
 def test_a_value_of_ten_rows_is_common_and_a_number_of_single_values_continuous() -> None:

@@ -18,10 +18,8 @@ from novamind.populations import (
     InterventionConfig,
     SimulationEngine,
     TwinRepository,
-    plots,
 )
 from novamind.populations.store import metadata, synchronous
-from novamind.populations.table import read
 from tests.populations.conftest import pilot
 
 
@@ -192,19 +190,3 @@ def test_the_shell_trains_generates_simulates_and_grades(table, tmp_path):
     assert "<svg" in page.read_text()
     assert "assumption" in run("simulate", model, "--intervention", "email_campaign", "-n", 500)
     assert "coverage" in run("fidelity", model, data)
-
-
-def test_every_chart_is_drawn(table, population):
-    names = tuple(c.name for c in population.features.columns)
-    real = read(table).only(names)
-    for chart in (
-        plots.marginals(real, population.features, ["decile", "specialty"]),
-        plots.associations(real, population.features),
-    ):
-        assert chart.to_dict()
-    tracker = FidelityTracker()
-    tracker.register(population)
-    tracker.calculate_fidelity(population.population_id, population.baseline_behavior)
-    assert plots.fidelity(tracker.snapshots(population.population_id)).to_dict()
-    with pytest.raises(ValidationError):
-        plots.fidelity(())

@@ -1,6 +1,7 @@
 """How a record is put together from what the store holds, and taken apart again."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +11,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from novamind.errors import InsufficientDataError, NotFoundError, ValidationError
-from novamind.infrastructure.patient_store import Samples
+from novamind.errors import (
+    AuthorizationError,
+    InsufficientDataError,
+    NotFoundError,
+    ServiceUnavailableError,
+    ValidationError,
+)
+from novamind.infrastructure.identity.domain import Permission, Principal, Role
+from novamind.infrastructure.identity.sessions import access_of
+from novamind.infrastructure.patient_store import Kind, Samples
 from novamind.records import (
     Allergy,
     Coding,
@@ -25,6 +34,8 @@ from novamind.records import (
 )
 from novamind.server import clinic
 from novamind.server.clinic import PatientSummary, SignalSamples
+from novamind.symptoms.endpoints import Report
+from novamind.twin.domain import Options, ServiceResult, Status
 
 CODE = Coding("http://loinc.org", "1-2")
 P = uuid4()
@@ -232,18 +243,227 @@ def test_what_says_nothing_is_not_stored() -> None:
 # -- use cases, with a clinic whose doors a test holds
 
 
-def clinic_of(**parts: Any) -> Any:
-    names = ("access", "store", "audit", "cache", "symptoms", "pharmacogenomics", "twin")
-    return clinic.Clinic(*(parts.get(name) for name in names))  # type: ignore[arg-type]
+WHO = Principal(uuid4(), uuid4(), Role.CLINICIAN, uuid4(), None, frozenset(Permission))
+ACCESS = access_of(WHO, "treatment")
+PERMITTED = {"permit": ACCESS, "permit_patient": ACCESS, "permit_revision": (ACCESS, 7)}
+
+
+class Part:
+    """A part of the clinic: every call is noted, and answered by what the test gave it."""
+
+    def __init__(self, calls: list[Any], **answers: Any) -> None:
+        self._calls, self._answers = calls, answers
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*given: Any, **named: Any) -> Any:
+            self._calls.append((name, *given, *([named] if named else [])))
+            answer = self._answers.get(name)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer(*given, **named) if callable(answer) else answer
+
+        return call
+
+
+def clinic_of(calls: list[Any], **answers: Any) -> Any:
+    part = Part(calls, **PERMITTED | answers)
+    symptoms: Any = SimpleNamespace(model=SimpleNamespace(version="m-1"))
+    return clinic.Clinic(part, part, part, part, symptoms, part, part)  # type: ignore[arg-type]
+
+
+def did(name: str, *given: Any, calls: list[Any] | None = None, **answers: Any) -> Any:
+    return asyncio.run(getattr(clinic_of([] if calls is None else calls, **answers), name)(*given))
+
+
+@pytest.mark.parametrize(("role", "treats"), [(Role.CLINICIAN, True), (Role.SERVICE, False)])
+def test_a_clinician_treats_whom_they_register(role: Role, treats: bool) -> None:
+    calls: list[Any] = []
+    who = replace(WHO, role=role)
+    assert did("register", who, "identity", calls=calls, register=P) == P
+    assert calls[:2] == [
+        ("permit", who, Permission.PATIENTS_CREATE),
+        ("register", WHO.organisation_id, "identity", ACCESS),
+    ]
+    assert calls[2:] == ([("relate", WHO.subject, P, ACCESS)] if treats else [])
+    with pytest.raises(ValidationError, match="patients are registered by somebody who belongs to an organisation"):
+        did("register", replace(who, organisation_id=None), "identity")
+
+
+@pytest.mark.parametrize(("ahead", "right"), [(timedelta(hours=23), True), (timedelta(days=1, minutes=5), False)])
+def test_a_report_may_be_of_another_zones_today_and_not_of_the_future(ahead: timedelta, right: bool) -> None:
+    calls: list[Any] = []
+    one = Report(symptom="PHQ-9", timestamp=datetime.now(UTC) + ahead, value=3)
+    if right:
+        assert did("add_reports", WHO, P, [one], "key", calls=calls, append=["id"]) == ["id"]
+        name, patient_id, kind, (content,), access, key = calls[1]
+        assert (name, patient_id, kind, access, key) == (
+            "append",
+            P,
+            Kind.SYMPTOM_REPORT,
+            ACCESS,
+            {"idempotency_key": "key"},
+        )
+        assert (content["symptom"], content["value"], "scale" in content) == ("PHQ-9", 3.0, False)
+    else:
+        with pytest.raises(ValidationError, match="a report lies in the future"):
+            did("add_reports", WHO, P, [one], None)
+    assert not calls or calls[0] == ("permit_patient", WHO, Permission.RECORDS_WRITE, P)
+
+
+@pytest.mark.parametrize(("decided", "right"), [({}, True), ({"genomics": True}, True), ({"genomics": False}, False)])
+def test_a_genotype_is_stored_unless_consent_was_withdrawn(decided: dict[str, bool], right: bool) -> None:
+    calls: list[Any] = []
+    known = PatientRecord("p", genotype={"CYP2D6": "*1/*1"}, genotype_sources={"CYP2D6": "s"})
+    if right:
+        assert did("add_genotype", WHO, P, {"CYP2D6": "*1/*1"}, calls=calls, consents=decided, append=["id"]) == ["id"]
+        assert calls[-1] == ("append", P, Kind.GENOTYPE, [{"genes": {"CYP2D6": "*1/*1"}}], ACCESS)
+        with pytest.raises(ValidationError):
+            did("add_genotype", WHO, P, {"CYP2D6": "nonsense"}, consents=decided)
+    else:
+        for name, given in (("add_genotype", {"CYP2D6": "*1/*1"}), ("import_record", known)):
+            with pytest.raises(
+                ValidationError, match="the patient withdrew consent to genomics; no genotype can be stored"
+            ):
+                did(name, WHO, P, given, consents=decided)
+        assert did("import_record", WHO, P, PatientRecord("p"), consents=decided)["genotype"] == 0
+
+
+def test_a_record_is_imported_kind_by_kind_each_once() -> None:
+    calls: list[Any] = []
+    table = pl.DataFrame({"timestamp": ["2026-03-01"], "value": [5.0], "symptom": "PHQ-9", "patient_id": "p"})
+    known = PatientRecord(
+        "p",
+        symptoms=symptom_frame(table),
+        medications=(MedicationCourse("lithium", None),),
+        genotype={"CYP2D6": "*1/*1"},
+        genotype_sources={"CYP2D6": "s"},
+        conditions=(Condition("gout"),),
+        allergies=(Allergy("nuts"),),
+        consents=(Consent("research", "active"),),
+    )
+    found = did("import_record", WHO, P, known, "once", calls=calls, consents={})
+    assert found == {"symptom_report": 1, "biometric_samples": 0, "medication": 1, "genotype": 1, "condition": 3}
+    stored = {str(kind): (contents, named["idempotency_key"]) for name, _, kind, contents, _, named in calls[2:]}
+    assert {key for _, key in stored.values()} == {f"once:{kind}" for kind in stored}
+    assert stored["genotype"][0] == [{"genes": {"CYP2D6": "*1/*1"}, "sources": {"CYP2D6": "s"}}]
+    assert [one["list"] for one in stored["condition"][0]] == ["conditions", "allergies", "consents"]
+    assert calls[0] == ("permit_patient", WHO, Permission.RECORDS_WRITE, P)
+    calls.clear()
+    did("import_record", WHO, P, PatientRecord("p"), calls=calls)
+    assert {call[-1]["idempotency_key"] for call in calls[1:]} == {None}
+
+
+@pytest.mark.parametrize(("kept", "read"), [(b"kept", 0), (None, 1)])
+def test_a_forecast_comes_from_the_cache_while_nothing_changes_and_the_audit_is_told(kept: Any, read: int) -> None:
+    calls: list[Any] = []
+    made = SimpleNamespace(model_dump_json=lambda: "made")
+    one = clinic_of(calls, get=kept, read=["stored"])
+
+    async def forecast_of(*given: Any) -> Any:
+        assert given == (["stored"], 14, 10.0)
+        return made
+
+    one.forecast_of = forecast_of
+    assert asyncio.run(one.forecast(WHO, P, 14, 10.0)) == (kept or b"made")
+    what = ("forecast", "m-1", "14", "10.0")
+    assert calls[:2] == [("permit_revision", WHO, Permission.RESULTS_READ, P), ("get", P, 7, *what)]
+    if read:
+        assert calls[2:] == [("read", P, Kind.SYMPTOM_REPORT, ACCESS), ("put", P, 7, *what, {"value": b"made"})]
+    else:
+        ((name, event),) = calls[2:]
+        assert (name, event.action, event.what, event.patient_id) == ("append", "read", Kind.FORECAST, P)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (Status.AVAILABLE, None),
+        (Status.NO_DATA, InsufficientDataError),
+        (Status.TIMED_OUT, ServiceUnavailableError),
+        (Status.FAILED, ServiceUnavailableError),
+        (Status.UNAVAILABLE, ServiceUnavailableError),
+    ],
+)
+def test_links_or_why_there_are_none(status: Status, error: Any) -> None:
+    calls: list[Any] = []
+    result = ServiceResult("biometrics", status, reason="why")
+    insights = SimpleNamespace(results={"biometrics": result})
+    known = PatientRecord("p")
+    answers = {"generate_comprehensive_patient_insights": insights}
+    if error is None:
+        assert did("correlations_of", known, 60, calls=calls, **answers) is result
+        options = Options(False, True, False, biometric_lookback_days=60)
+        assert calls == [("generate_comprehensive_patient_insights", "p", known, options)]
+    else:
+        with pytest.raises(error, match=r"^why$"):
+            did("correlations_of", known, 60, **answers)
+
+
+def test_only_known_decisions_are_stored() -> None:
+    calls: list[Any] = []
+    for category in ("genomics", "research", "sharing"):
+        did("decide", WHO, P, category, False, calls=calls)
+    assert calls[1::2] == [("decide", P, one, False, ACCESS) for one in ("genomics", "research", "sharing")]
+    assert calls[0] == ("permit_patient", WHO, Permission.CONSENTS_WRITE, P)
+    with pytest.raises(NotFoundError, match="there is no such category; these are genomics, research, sharing"):
+        did("decide", WHO, P, "photos", True)
+
+
+@pytest.mark.parametrize(
+    "types", [None, frozenset({"Observation"}), frozenset({"Patient", "Observation", "Condition"})]
+)
+def test_a_token_for_some_types_reads_and_writes_these_alone(types: Any) -> None:
+    limits = {} if types is None else {Permission.FHIR_READ: types, Permission.FHIR_WRITE: types}
+    who = replace(WHO, fhir_types=limits)
+    known = PatientRecord("p", conditions=(Condition("gout"),))
+    calls: list[Any] = []
+    one = clinic_of(calls, refuse=AuthorizationError("x"))
+
+    async def record(*given: Any) -> Any:
+        assert given == (who, P, Permission.FHIR_READ)
+        return known
+
+    one.record = record
+    bundle = asyncio.run(one.fhir_bundle(who, P, with_insights=False))
+    kinds = {entry["resource"]["resourceType"] for entry in bundle["entry"]}
+    assert kinds == {"Patient", "Condition"} & (types or {"Patient", "Condition"})
+    found = SimpleNamespace(types={"Observation", "Condition"}, record=known)
+    if types is None or types >= found.types:
+        assert asyncio.run(one.import_fhir(who, P, found, "key"))["condition"] == 1
+        assert calls[0] == ("permit_patient", who, Permission.FHIR_WRITE, P)
+    else:
+        with pytest.raises(AuthorizationError):
+            asyncio.run(one.import_fhir(who, P, found, "key"))
+        assert calls == [("refuse", who, Permission.FHIR_WRITE, P)]
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "needed"),
+    [("audit_trail", "audit", Permission.AUDIT_READ), ("consents", "consent", Permission.PATIENTS_READ)],
+)
+def test_reading_the_audit_and_decisions_is_itself_in_the_audit(name: str, what: str, needed: Permission) -> None:
+    calls: list[Any] = []
+    more = (5,) if name == "audit_trail" else ()
+    assert did(name, WHO, P, *more, calls=calls, entries=["e"], consents=["e"]) == ["e"]
+    assert calls[0] == ("permit_patient", WHO, needed, P)
+    (event,) = [call[1] for call in calls if call[0] == "append"]
+    assert (event.action, event.what, event.patient_id, event.access) == ("read", what, P, ACCESS)
+
+
+def test_genes_of_several_are_read_where_they_may_be() -> None:
+    calls: list[Any] = []
+    q = uuid4()
+    answers = {
+        "consents_each": {P: {}, q: {"genomics": False}},
+        "read_each": {P: [stored({"genes": {"CYP2D6": "*1/*1"}})]},
+    }
+    found = did("_genotypes", {P: ACCESS, q: ACCESS}, calls=calls, **answers)
+    assert found == {P: ({"CYP2D6": "*1/*1"}, False), q: ({}, True)}
+    assert calls[1] == ("read_each", {P: ACCESS}, Kind.GENOTYPE), "what is closed is not even read"
 
 
 def test_advice_rests_on_what_is_taken_today_and_on_active_conditions() -> None:
-    told: list[Any] = []
-
-    async def predict(*asked: Any) -> str:
-        told.append(asked)
-        return "review"
-
+    calls: list[Any] = []
     today = datetime.now(UTC).date()
     known = PatientRecord(
         "p",
@@ -259,12 +479,18 @@ def test_advice_rests_on_what_is_taken_today_and_on_active_conditions() -> None:
             Condition("gout"),
         ),
     )
-    asked = clinic_of(pharmacogenomics=SimpleNamespace(predict_medication_response=predict))
-    assert asyncio.run(asked.advice_of(known, "paroxetine")) == "review"
+    assert did("advice_of", known, "paroxetine", calls=calls, predict_medication_response="review") == "review"
     data = {"genotype": {"CYP2D6": "*4/*4"}, "comedications": ["lithium"], "conditions": ["long qt"]}
-    assert told == [(data, "paroxetine")]
+    assert calls == [("predict_medication_response", data, "paroxetine")]
 
 
 def test_without_reports_nothing_is_forecast() -> None:
     with pytest.raises(InsufficientDataError, match="nothing to forecast: there are no symptom reports yet"):
-        asyncio.run(clinic_of().forecast_of([], 14, None))
+        did("forecast_of", [], 14, None)
+
+
+def test_a_replay_needs_a_known_instrument(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clinic.PatientTwin, "replayed", lambda _: ("replayed",))
+    table = pl.DataFrame({"timestamp": ["2026-03-01"], "value": [5.0], "symptom": "PHQ-9", "patient_id": "p"})
+    assert did("replayed_of", PatientRecord("p")) == ()
+    assert did("replayed_of", PatientRecord("p", symptoms=symptom_frame(table))) == ("replayed",)

@@ -347,3 +347,8 @@ def test_who_uses_populations_is_admitted_to_a_route_by_its_name(operation: Any,
     request = Request({"type": "http", "route": route, "headers": []})
     asyncio.run(caller.may_use_populations(request, house, ADMIN))
     assert calls == [("admit", ADMIN, Permission.POPULATIONS_USE, told)]
+
+
+def test_routes_get_the_house_of_their_application() -> None:
+    app = SimpleNamespace(state=SimpleNamespace(house="house"))
+    assert asyncio.run(caller._house(Request({"type": "http", "app": app, "headers": []}))) == "house"

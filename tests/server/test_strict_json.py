@@ -31,6 +31,7 @@ def nested(depth: int, form: str = "[]") -> bytes:
         nested(64, "{}"),
         b"[" + b"[]," * 100 + b"[]]",  # many brackets, but not deep
         b'{"text": "' + b"[" * 100 + b'"}',
+        b'"' + b"[" * 100 + b'"',
     ],
 )
 def test_plain_json_is_let_in(body: bytes) -> None:
