@@ -1,7 +1,7 @@
 """Every packaged fact a second time: a checksum of what was checked, and second entries typed from the publications.
 
-Tables: alleles, drugs, efficacy, exposure, exposure_checks, guidelines, inhibition, interactions, modulators,
-positions, side_effects, sources, therapeutic_ranges, clozapine.
+Tables: alleles, cross_allergies, drugs, efficacy, exposure, exposure_checks, guidelines, inhibition, interactions,
+modulators, positions, side_effects, sources, therapeutic_ranges, clozapine.
 """
 
 import csv
@@ -263,6 +263,30 @@ def test_interactions_have_the_labels_weight_and_direction() -> None:
             sides[row["exposure_of"]] = ">" + sides[row["exposure_of"]]
         ours[row["severity"]].add(f"{sides['a']}+{sides['b']}")
     assert ours == {severity: set(pairs.split()) for severity, pairs in LABELS.items()}
+
+
+# US labels, contraindications ("hypersensitivity to ... or to") and warnings of hypersensitivity: drug<allergen.
+CROSS = {
+    "contraindicated": """
+        escitalopram<citalopram citalopram<escitalopram risperidone<paliperidone paliperidone<risperidone
+        venlafaxine<desvenlafaxine desvenlafaxine<venlafaxine levomilnacipran<milnacipran
+        aripiprazole_lauroxil<aripiprazole fosphenytoin<phenytoin phenytoin<fosphenytoin
+        carbamazepine<tag:tca clomipramine<tag:tca""",
+    "major": """
+        oxcarbazepine<carbamazepine carbamazepine<oxcarbazepine phenytoin<carbamazepine carbamazepine<phenytoin
+        fosphenytoin<carbamazepine carbamazepine<fosphenytoin tag:tca<tag:tca""",
+}
+
+
+def test_cross_allergies_have_the_labels_weight_and_direction() -> None:
+    """cross_allergies.csv"""
+    ours: dict[str, set[str]] = defaultdict(set)
+    for row in rows("cross_allergies"):
+        ours[row["severity"]].add(f"{row['drug']}<{row['allergen']}".replace(" ", "_"))
+        assert (row["source"], row["year"]) == ("labels-2024", "2024")
+    assert ours == {severity: set(pairs.split()) for severity, pairs in CROSS.items()}
+    sides = {side for row in rows("cross_allergies") for side in (row["drug"], row["allergen"])} - {"tag:tca"}
+    assert all(normalise(side) == side for side in sides), "a drug that is in no table can't be met"
 
 
 # -- drugs -------------------------------------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """review.py, medications.py and graph.py from their rules: concern, verdict, ranking, comparison, names, edges."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import genotype, recommend
-from novamind.pharmacogenomics.domain import Action, Severity
+from novamind.pharmacogenomics.domain import Action, Caution, Severity
 from novamind.pharmacogenomics.graph import Edge, MedicationGraph, medication_graph
 from novamind.pharmacogenomics.knowledge import sources
 from novamind.pharmacogenomics.medications import catalogue, normalise, psychiatric
@@ -199,10 +200,161 @@ def test_a_drug_that_nobody_knows_has_an_entry_that_says_so() -> None:
     assert (found.efficacy, found.dropout, found.therapeutic_range) == (None, None, None)
 
 
+# -- what is put forward -----------------------------------------------------------------------------------------------
+
+
+def caution(severity: Severity, text: str = "x") -> Caution:
+    return Caution(severity, text, "cause", sources()["labels-2024"])
+
+
+MINOR = (caution(Severity.MODERATE), caution(Severity.INFORMATION))
+GRAVE, FORBIDDEN = caution(Severity.MAJOR, "grave"), caution(Severity.CONTRAINDICATED, "forbidden")
+
+
+@pytest.mark.parametrize(
+    ("cautions", "concern", "odds", "reason"),
+    [
+        ((), 0, 1.5, None),
+        ((), 2, 1.5, None),  # the dose is changed; the drug may be put forward
+        (MINOR, 1, 1.5, None),
+        (MINOR, 0, None, "no published response is in the tables"),
+        ((), 2, None, "no published response is in the tables"),
+        ((), 3, 1.5, "consider another drug"),
+        (MINOR, 3, None, "consider another drug"),
+        ((), 4, None, "avoid"),
+        ((*MINOR, GRAVE), 3, 1.5, "grave"),
+        ((GRAVE,), 4, None, "grave"),  # a caution says why; a verdict does not
+        ((GRAVE,), 0, 1.5, "grave"),
+        ((GRAVE, FORBIDDEN), 4, None, "forbidden"),  # the gravest, wherever it stands
+        ((FORBIDDEN, GRAVE), 4, 1.5, "forbidden"),
+        ((replace(FORBIDDEN, text="first"), FORBIDDEN), 4, 1.5, "first"),
+    ],
+)
+def test_why_a_drug_is_not_put_forward_the_gravest_reason_first(
+    cautions: tuple[Caution, ...], concern: int, odds: float | None, reason: str | None
+) -> None:
+    found = replace(entry("sertraline", concern, odds), caution=cautions)
+    assert found.against == reason
+    best = review(found).comparison().get("best balance")
+    assert best == ("sertraline" if reason is None else None)
+
+
+def test_severe_are_contraindications_then_major_cautions() -> None:
+    found = replace(SERTRALINE, caution=(*MINOR, GRAVE, FORBIDDEN, replace(GRAVE, text="other")))
+    assert [c.text for c in found.severe] == ["forbidden", "grave", "other"]
+    assert replace(SERTRALINE, caution=MINOR).severe == ()
+
+
+def test_what_may_not_be_put_forward_is_never_the_best_balance() -> None:
+    drugs = review(
+        replace(entry("sertraline", 0, 3.0), caution=(FORBIDDEN,)),
+        entry("citalopram", 2, 1.2),
+        entry("lithium", 0, None),
+        entry("paroxetine", 3, 9.0),
+    )
+    assert drugs.comparison() == {"highest efficacy": "paroxetine", "best balance": "citalopram"}
+    assert drugs.comparison(("sertraline", "paroxetine")) == {"highest efficacy": "paroxetine"}
+
+
+# -- instead of a drug -------------------------------------------------------------------------------------------------
+
+
+def offered(taken: tuple[str, ...], drug: str, reported: dict[str, str] | None = None, **known: Any) -> list[str]:
+    found = recommend(genotype(reported or {}), None, taken, **known)
+    return [alternative.review.drug for alternative in found.alternatives(drug)]
+
+
+def overlaps(taken: str) -> dict[str, list[str]]:
+    found = recommend({}, None, (taken,)).alternatives(taken)
+    return {alternative.review.drug: [str(c.severity) for c in alternative.overlap] for alternative in found}
+
+
+def test_a_drug_that_is_stopped_counts_for_no_alternative() -> None:
+    """Beside venlafaxine every serotonergic drug has a caution, so that agomelatine alone had none."""
+    with_it = recommend({}, None, ("venlafaxine",))
+    assert [d.drug for d in with_it.ranking if d.against is None][:2] == ["venlafaxine", "agomelatine"]
+    assert [d.concern for d in (with_it["duloxetine"], with_it["amitriptyline"])] == [1, 1]
+    after = recommend({})
+    rated = [d.drug for d in after.ranking if d.against is None and d.drug != "venlafaxine"]
+    assert offered(("venlafaxine",), "venlafaxine") == rated[:3] == ["duloxetine", "amitriptyline", "escitalopram"]
+    for alternative in with_it.alternatives("venlafaxine"):
+        assert alternative.review == after[alternative.review.drug]
+
+
+def test_what_both_do_together_is_a_caution_of_the_switch() -> None:
+    assert overlaps("venlafaxine") == {
+        "duloxetine": ["moderate", "moderate"],
+        "amitriptyline": ["moderate"],
+        "escitalopram": ["moderate", "information"],
+    }
+    found = recommend({}, None, ("venlafaxine", "warfarin")).alternatives("venlafaxine", 9)
+    assert {c.cause for option in found for c in option.overlap} == {"venlafaxine"}
+    assert {c.cause for option in found for c in option.review.interactions} == {"warfarin"}, "what stays is reviewed"
+
+
+def test_an_inhibitor_of_mao_is_replaced_by_what_it_forbids_now_with_the_wait_told() -> None:
+    with_it = recommend({}, None, ("phenelzine",))
+    assert with_it["duloxetine"].verdict == "avoid"
+    assert overlaps("phenelzine") == {
+        "duloxetine": ["contraindicated", "contraindicated"],
+        "amitriptyline": ["contraindicated", "contraindicated"],
+        "escitalopram": ["contraindicated"],
+    }
+    for alternative in with_it.alternatives("phenelzine"):
+        assert alternative.review.against is None
+        assert all("14 days" in c.text for c in alternative.overlap)
+
+
+def test_another_drug_that_stays_forbids_as_before() -> None:
+    assert offered(("venlafaxine", "phenelzine"), "venlafaxine") == ["agomelatine"]
+    assert offered(("venlafaxine", "duloxetine"), "venlafaxine")[0] != "duloxetine"
+
+
+def test_alternatives_keep_the_genotype_conditions_and_allergies() -> None:
+    assert offered(("venlafaxine",), "venlafaxine", {"CYP2D6": "*4/*4"}) == [
+        "duloxetine",
+        "escitalopram",
+        "mirtazapine",
+    ]
+    assert "duloxetine" not in offered(("venlafaxine",), "venlafaxine", conditions=("liver disease",))
+    assert offered(("venlafaxine",), "venlafaxine", allergies=("citalopram", "duloxetine"))[:2] == [
+        "amitriptyline", "vortioxetine",
+    ]  # fmt: skip
+    assert "amitriptyline" not in offered(("venlafaxine",), "venlafaxine", allergies=("imipramine",))
+
+
+def test_alternatives_are_of_the_group_and_so_many() -> None:
+    found = recommend({}, None, ("venlafaxine",))
+    assert [a.review.drug for a in found.alternatives("venlafaxine", 1)] == ["duloxetine"]
+    assert found.alternatives("venlafaxine", 0) == ()
+    everyone = found.alternatives("venlafaxine", 100)
+    assert len(everyone) > 10
+    assert all("antidepressant" in catalogue()[a.review.drug].tags for a in everyone)
+    assert all(a.review.concern <= 1 and a.review.against is None for a in everyone)
+    assert offered((), "risperidone") == []  # no published response of an antipsychotic is in the tables
+    assert offered((), "lithium") == offered((), "unobtainium") == []
+
+
+def test_a_brand_name_is_the_drug() -> None:
+    found = recommend({}, None, ("venlafaxine", "ibuprofen"))
+    assert found.alternatives("Effexor") == found.alternatives("venlafaxine") != ()
+    assert found.without("Effexor") == found.without("venlafaxine")
+
+
+def test_without_a_drug_everything_else_stays() -> None:
+    found = recommend(
+        genotype({"CYP2D6": "*1/*4"}), ("lithium",), ("paroxetine", "ibuprofen"), ("long qt",), ("citalopram",)
+    )
+    after = found.without("paroxetine")
+    assert after == recommend(found.genotype, None, ("ibuprofen",), ("long qt",), ("citalopram",))
+    assert set(after) == set(psychiatric())
+    assert found.without("sertraline").comedications == ("paroxetine", "ibuprofen")
+
+
 # -- what goes in ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("argument", ["medications", "comedications", "conditions"])
+@pytest.mark.parametrize("argument", ["medications", "comedications", "conditions", "allergies"])
 def test_one_text_is_no_list(argument: str) -> None:
     with pytest.raises(ValidationError, match=f"'{argument}' takes a list"):
         recommend({}, **{argument: "sertraline"})  # type: ignore[arg-type]

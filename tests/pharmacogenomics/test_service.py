@@ -126,7 +126,7 @@ def test_the_services_fields_come_together() -> None:
     names = {g: d.name for g, d in found.genotype.items() if d.name != "not called"}
     assert names == {"CYP2C19": "*1/*1", "CYP2D6": "*1/*4", "CYP2B6": "*6/*6", "CYP2C9": "*3/*3"}
     assert (found.comedications, found.conditions, list(found)) == (("fluoxetine",), ("long qt",), ["escitalopram"])
-    everything = ask({"genotype": None, "comedications": None, "conditions": None})
+    everything = ask({"genotype": None, "comedications": None, "conditions": None, "allergies": None, "vcf": None})
     assert len(everything) == 51
     assert everything.comedications == ()
     assert ask({}).genotype == {}
@@ -140,11 +140,53 @@ def test_the_services_fields_come_together() -> None:
         ({"comedications": ["paroxetine", 3]}, "'comedications' must be a list"),
         ({"conditions": "long qt"}, "'conditions' must be a list"),
         ({"conditions": [None]}, "'conditions' must be a list"),
+        ({"allergies": "citalopram"}, "'allergies' must be a list"), ({"allergies": [3]}, "'allergies' must be a list"),
+        ({"genetic_data": ["*1/*4"]}, "'genotype' must map"), ({"genetic_markers": "*1/*4"}, "'genotype' must map"),
     ],
 )  # fmt: skip
 def test_a_field_of_the_wrong_form_is_refused(data: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         ask(data)
+
+
+@pytest.mark.parametrize("field", ["genotype", "genetic_data", "genetic_markers"])
+def test_a_genotype_is_read_under_each_of_its_names(field: str) -> None:
+    found = ask({field: {"CYP2D6": "*4/*4", "CYP2C9": genotype({"CYP2C9": "*3/*3"})["CYP2C9"]}}, "codeine")
+    assert {gene: d.name for gene, d in found.genotype.items()} == {"CYP2D6": "*4/*4", "CYP2C9": "*3/*3"}
+    assert [change.after.label for change in found.phenotypes if change.gene == "CYP2D6"] == [
+        "Poor Metabolizer (activity score 0.0)"
+    ]
+
+
+def test_a_genotype_under_two_names_is_refused_and_an_empty_one_is_none() -> None:
+    for pair in (("genotype", "genetic_data"), ("genotype", "genetic_markers"), ("genetic_data", "genetic_markers")):
+        with pytest.raises(ValidationError, match="the genotype is given twice; keep one of genotype, genetic_data"):
+            ask(dict.fromkeys(pair, {"CYP2D6": "*1/*4"}))
+    found = ask({"genotype": {}, "genetic_data": {"CYP2D6": "*1/*4"}, "genetic_markers": None})
+    assert set(found.genotype) == {"CYP2D6"}
+
+
+@pytest.mark.parametrize("field", ["comedication", "Genotype", "medications", "medication", "symptoms", "age", ""])
+def test_an_unknown_field_is_refused_without_its_name_or_value(field: str) -> None:
+    """A misspelt list must not read as "nothing is taken"; what stands in the data is never in the message."""
+    with pytest.raises(ValidationError) as refusal:
+        ask({"genotype": {"CYP2D6": "*1/*4"}, field: ["fluoxetine"]})
+    assert str(refusal.value) == (
+        "patient_data has unknown entries; known are allergies, comedications, conditions, genetic_data,"
+        " genetic_markers, genotype, outside_calls, patient_id, vcf"
+    )
+
+
+def test_a_patient_id_changes_nothing() -> None:
+    data: dict[str, object] = {"genotype": {"CYP2D6": "*1/*4"}, "allergies": ["citalopram"]}
+    assert ask({"patient_id": "p", **data}) == ask(data)
+
+
+def test_allergies_of_the_data_are_in_the_review() -> None:
+    found = ask({"allergies": ["Celexa", "pollen"]}, "escitalopram")
+    assert found.allergies == ("citalopram",)
+    assert found["escitalopram"].verdict == "avoid"
+    assert found == recommend({}, ("escitalopram",), allergies=("Celexa", "pollen"))
 
 
 # -- the packaged tables -----------------------------------------------------------------------------------------------
@@ -185,11 +227,13 @@ def test_rest_answers_as_the_library_does() -> None:
         "genotype": {"CYP2D6": "*1/*4"},
         "comedications": ["paroxetine"],
         "conditions": ["long qt"],
+        "allergies": ["Pristiq"],
         "medication": "Effexor",
     }
     answer = serve("POST", "/pharmacogenomics/review", question)
     assert answer.status_code == 200
-    review = recommend(genotype({"CYP2D6": "*1/*4"}), ("Effexor",), ("paroxetine",), ("long qt",))
+    review = recommend(genotype({"CYP2D6": "*1/*4"}), ("Effexor",), ("paroxetine",), ("long qt",), ("Pristiq",))
+    assert review["venlafaxine"].against == "The label rules it out after an allergy to desvenlafaxine."
     assert answer.json() == json.loads(json.dumps(review.to_dict()))
     assert ReviewBody.of(review).ranking == ["venlafaxine"]
     everything = serve("POST", "/pharmacogenomics/review", {}).json()
@@ -203,6 +247,7 @@ def test_rest_answers_as_the_library_does() -> None:
         {"genotype": {"cyp2d6": "*1/*4"}}, {"genotype": {"C": "*1/*4"}}, {"genotype": {"C" * 21: "*1/*4"}},
         {"genotype": {"CYP2D6": ""}}, {"genotype": {"CYP2D6": "x" * 101}}, {"comedications": [""]},
         {"comedications": ["x"] * 51}, {"conditions": ["x"] * 51}, {"conditions": ["x" * 101]}, {"medication": ""},
+        {"allergies": ["x"] * 51}, {"allergies": [""]}, {"allergies": ["x" * 101]}, {"genetic_data": {}},
         {"unheard": 1}, {"genotype": {f"G{i}": "*1/*1" for i in range(201)}},
     ],
 )  # fmt: skip
@@ -214,7 +259,7 @@ def test_rest_refuses_beyond_its_limits(question: dict[str, object]) -> None:
     "question",
     [
         {"genotype": {"CY": "*1/*1"}}, {"genotype": {"C" * 20: "*1/*1"}}, {"comedications": ["x"] * 50},
-        {"conditions": ["x" * 100] * 50}, {"genotype": {f"G{i}": "*1/*1" for i in range(200)}},
+        {"conditions": ["x" * 100] * 50}, {"allergies": ["x" * 100] * 50}, {"genotype": {f"G{i}": "*1/*1" for i in range(200)}},
         {"genotype": {"HLA-B": "?"}},
     ],
 )  # fmt: skip

@@ -223,8 +223,9 @@ class Review(Collection[str]):
         return found
 
     def without(self, drug: str) -> "Review":
-        """Review every psychiatric drug as if one that is taken now were stopped."""
-        kept = tuple(name for name in self.comedications if name != drug)
+        """Review every psychiatric drug as if one that is taken now (generic or brand name) were stopped."""
+        stopped = formulary.normalise(drug) or drug
+        kept = tuple(name for name in self.comedications if name != stopped)
         return recommend(self.genotype, None, kept, self.conditions, self.allergies)
 
     def alternatives(self, drug: str, most: int = 3) -> tuple[Alternative, ...]:
@@ -233,7 +234,7 @@ class Review(Collection[str]):
         They are reviewed as after the switch, without the drug that they replace; what both together would do is in
         ``overlap``. Only drugs of the same group that nothing speaks against, with no more than a mild concern.
         """
-        catalogue = formulary.catalogue()
+        drug, catalogue = formulary.normalise(drug) or drug, formulary.catalogue()
         group = next((g for g in _GROUPS if drug in catalogue and g in catalogue[drug].tags), None)
         if group is None:
             return ()
