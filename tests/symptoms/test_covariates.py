@@ -236,6 +236,46 @@ def test_only_the_lookback_is_learned_from() -> None:
     np.testing.assert_array_equal(signal_shifts(*older, 3), signal_shifts(*recent, 3))
 
 
+@pytest.mark.parametrize("days", [1, 4, 10, 21, 22, 23, 29])
+def test_a_record_shorter_than_the_horizon_learns_nothing_of_it(days: int) -> None:
+    """Fewer days than the farthest horizon that is learned (22): no report lies so far ahead of any."""
+    rng = np.random.default_rng(18)
+    signals = rng.standard_normal((2, days))
+    np.testing.assert_array_equal(signal_shifts(np.linspace(0.2, 0.8, days), signals, 30), np.zeros((2, 30)))
+
+
+def test_a_short_diary_with_signals_has_the_forecast_that_it_has_without() -> None:
+    diary = told({"mood": {day: 3.0 + day % 3 for day in range(6)}}).rename({"signal": "symptom"})
+    sleep = told({"sleep": {day: 400.0 + 10 * day for day in range(6)}})
+    known, plain = (forecast(diary, 30, scale=(0, 10), step=1, covariates=found) for found in (sleep, None))
+    assert isinstance(known, Forecast)
+    assert isinstance(plain, Forecast)
+    assert known.covariates == {"sleep": 0}
+    np.testing.assert_array_equal(known.continuous_quantiles, plain.continuous_quantiles)
+
+
+@pytest.mark.parametrize(("ago", "treated"), [(0, 0), (363, 363), (364, None), (1827, None), (7305, None)])
+def test_a_treatment_counts_for_as_long_as_the_network_looks_back(ago: int, treated: int | None) -> None:
+    frame = signal_frame(told({TREATMENT_START: {9 - ago: 1.0}}))
+    since = covariates_of(frame, None, START + np.arange(10)).treated
+    assert np.isnan(since) if treated is None else since == treated
+
+
+@pytest.mark.parametrize("years", [1, 5, 20])
+def test_a_treatment_of_years_ago_moves_nothing(years: int) -> None:
+    old = one(covariates=told({TREATMENT_START: {79 - 365 * years: 1.0}}))
+    assert old.covariates == {}
+    np.testing.assert_array_equal(old.continuous_quantiles, one().continuous_quantiles)
+
+
+def test_the_latest_of_several_treatments_counts() -> None:
+    both = told({TREATMENT_START: {-400: 1.0, 70: 1.0}})
+    np.testing.assert_array_equal(
+        one(covariates=both).continuous_quantiles,
+        one(covariates=told({TREATMENT_START: {70: 1.0}})).continuous_quantiles,
+    )
+
+
 def test_no_signals_no_shifts() -> None:
     assert signal_shifts(np.full(40, 0.5), np.zeros((0, 40)), 5).shape == (0, 5)
 

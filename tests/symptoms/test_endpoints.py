@@ -14,7 +14,16 @@ from fastapi import FastAPI
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.symptoms import Scale
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.endpoints import MOST_REPORTS, Diary, ForecastBody, Report, ScaleBody, forecast_frame, router
+from novamind.symptoms.endpoints import (
+    MOST_REPORTS,
+    Diary,
+    ForecastBody,
+    ForecastsBody,
+    Report,
+    ScaleBody,
+    _scales,
+    router,
+)
 from novamind.symptoms.service import default_service
 from tests.golden import check_golden
 from tests.symptoms.conftest import MakeForecast
@@ -52,19 +61,47 @@ def test_the_form_of_a_report(change: dict[str, Any], right: bool) -> None:
 @pytest.mark.parametrize(("value", "right"), [(0, True), (27, True), (-0.1, False), (27.1, False)])
 def test_a_value_is_on_its_scale(value: float, right: bool) -> None:
     if right:
-        report(value=value).check()
+        assert _scales([report(value=value)]) == {"PHQ-9": Scale(0, 27, 1)}
     else:
-        with pytest.raises(ValidationError, match="off its scale, which runs from 0 to 27"):
-            report(value=value).check()
+        with pytest.raises(ValidationError, match="report 2: the value is off its scale, which runs from 0 to 27"):
+            _scales([report(), report(value=value)])
 
 
-def test_the_scale_given_comes_before_that_of_the_name() -> None:
-    assert report().known_scale() == Scale(0, 27, 1)
+PUBLISHED = {"low": 0, "high": 27, "step": 1}
+TEN = {"low": 0, "high": 10}
+
+
+@pytest.mark.parametrize("symptom", ["PHQ-9", "PHQ_9", "phq9", " PHQ 9"])
+@pytest.mark.parametrize(
+    "own",
+    [
+        {**PUBLISHED, "worse": "low"}, {**PUBLISHED, "high": 1e6}, {**PUBLISHED, "low": 20}, {**PUBLISHED, "step": 9},
+        {"low": 0, "high": 27},
+    ],
+)  # fmt: skip
+def test_the_scale_of_a_known_instrument_is_the_published_one(symptom: str, own: dict[str, Any]) -> None:
+    other = report().model_copy(update={"symptom": symptom, "value": 22.0, "scale": ScaleBody.model_validate(own)})
+    with pytest.raises(ValidationError, match="report 1: a known instrument's scale is published: leave it out"):
+        _scales([other])
+    assert _scales([other.model_copy(update={"scale": ScaleBody.model_validate(PUBLISHED)})]) == {
+        "PHQ-9": Scale(0, 27, 1)
+    }
+
+
+def test_a_series_has_the_scale_that_came_first() -> None:
     own = {"low": 0, "high": 50, "step": 2, "worse": "low"}
-    assert report(scale=own).known_scale() == Scale(0, 50, 2, "low")
+    assert _scales([report(symptom="calm", scale=own), report(symptom="calm")]) == {"calm": Scale(0, 50, 2, "low")}
     assert ScaleBody(low=0, high=1).scale() == Scale(0, 1, None, "high")
-    with pytest.raises(ValidationError, match="no known instrument: give its scale"):
-        report(symptom="mood").check()
+    assert ScaleBody.of(Scale(0, 50, 2, "low")) == ScaleBody.model_validate(own)
+    with pytest.raises(ValidationError, match="report 2: the series has another scale: leave it out"):
+        _scales([report(symptom="mood", value=1, scale=TEN), report(symptom="mood", value=1, scale=own)])
+    with pytest.raises(ValidationError, match="report 2: the value is off its scale, which runs from 0 to 10"):
+        _scales([report(symptom="mood", value=1, scale=TEN), report(symptom="mood", value=11)])
+    for late in (report(symptom="mood"), report(symptom="mood", scale=None)):
+        with pytest.raises(ValidationError, match="report 2: the symptom is no known instrument: give its scale"):
+            _scales([report(), late, report(symptom="mood", value=1, scale=TEN)])
+    assert report().own_scale() is None
+    assert report(scale=own).own_scale() == Scale(0, 50, 2, "low")
 
 
 @pytest.mark.parametrize(
@@ -110,20 +147,51 @@ def diary(symptom: str, days: int = 12) -> pl.DataFrame:
     )
 
 
-def test_symptoms_of_unknown_scale_and_short_ones_are_skipped_with_their_reason() -> None:
-    frame = pl.concat([diary("PHQ-9"), diary("mood"), diary("sleep"), diary("GAD-7", 3)])
-    answer = forecast_frame(default_service(), frame, {"sleep": Scale(0, 10, 1)}, 2, threshold=12)
+def test_each_symptom_has_its_scale_and_short_ones_are_skipped_with_their_reason() -> None:
+    frame = pl.concat([diary("PHQ-9"), diary("sleep"), diary("GAD-7", 3)])
+    scales = {"sleep": Scale(0, 10, 1), "PHQ-9": Scale(0, 27, 1), "GAD-7": Scale(0, 21, 1)}
+    answer = ForecastsBody.of(default_service().forecast(frame, 2, scale=scales), threshold=12)
     assert [(f.symptom, f.risk is None, len(f.days)) for f in answer.forecasts] == [
         ("PHQ-9", False, 2),
         ("sleep", True, 2),
     ]
     assert [(s.symptom, s.reason) for s in answer.skipped] == [
         ("GAD-7", "at least 4 days with reports are needed for a forecast, here are 3"),
-        ("mood", "its scale is not known"),
     ]
     assert answer.forecasts[1].scale == ScaleBody(low=0, high=10, step=1)
-    with pytest.raises(InsufficientDataError, match="no report of a symptom whose scale is known"):
-        forecast_frame(default_service(), diary("mood"), {}, 2)
+
+
+def rows(frame: pl.DataFrame, **scale: Any) -> list[dict[str, Any]]:
+    return [{**row, **scale} for row in frame.iter_rows(named=True)]
+
+
+def send(body: dict[str, Any]) -> Any:
+    app = FastAPI()
+    app.include_router(router(default_service))
+
+    async def sent() -> Any:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            return (await client.post("/symptoms/forecast", json=body)).json()
+
+    return asyncio.run(sent())
+
+
+def test_all_spellings_of_an_instrument_are_one_series_with_its_forecast() -> None:
+    reports = rows(diary("PHQ-9"))
+    mixed = [{**row, "symptom": name} for row, name in zip(reports, ["PHQ-9", "phq9", "PHQ_9"] * 4, strict=True)]
+    answer = send({"reports": mixed, "horizon": 3})
+    assert answer == send({"reports": reports, "horizon": 3})
+    assert [one["symptom"] for one in answer["forecasts"]] == ["PHQ-9"]
+    assert answer["forecasts"][0]["scale"] == {"low": 0, "high": 27, "step": 1, "worse": "high"}
+
+
+def test_a_diary_with_a_symptom_of_no_scale_or_of_two_is_refused() -> None:
+    with pytest.raises(ValidationError, match="report 13: the symptom is no known instrument: give its scale"):
+        send({"reports": [*rows(diary("PHQ-9")), *rows(diary("mood"))]})
+    with pytest.raises(ValidationError, match="report 13: the series has another scale: leave it out"):
+        send({"reports": [*rows(diary("mood"), scale=TEN), *rows(diary("mood"), scale={"low": 0, "high": 12})]})
+    with pytest.raises(InsufficientDataError, match="nothing to forecast: at least 4 days"):
+        send({"reports": rows(diary("PHQ-9", 3))})
 
 
 def test_the_route_forecasts_what_comes_with_the_request() -> None:
@@ -131,23 +199,10 @@ def test_the_route_forecasts_what_comes_with_the_request() -> None:
     app.include_router(router(default_service))
     assert app.openapi()["paths"]["/symptoms/forecast"]["post"]["operationId"] == "forecastDiary"
     assert app.openapi()["paths"]["/symptoms/forecast"]["post"]["tags"] == ["symptoms"]
-    reports = [
-        {
-            "symptom": row["symptom"],
-            "timestamp": row["timestamp"],
-            "value": row["value"],
-            "scale": {"low": 0, "high": 12},
-        }
-        for row in diary("mood").iter_rows(named=True)
-    ]
-
-    async def sent(body: dict[str, Any]) -> Any:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
-            return (await client.post("/symptoms/forecast", json=body)).json()
-
-    answer = asyncio.run(sent({"reports": reports, "horizon": 3, "threshold": 8}))
+    reports = rows(diary("mood"), scale={"low": 0, "high": 12})
+    answer = send({"reports": reports, "horizon": 3, "threshold": 8})
     with pytest.raises(ValidationError, match="off its scale"):
-        asyncio.run(sent({"reports": [{**reports[0], "value": 13}]}))
+        send({"reports": [{**reports[0], "value": 13}]})
     (one,) = answer["forecasts"]
     assert one["days"] == ["2026-03-13", "2026-03-14", "2026-03-15"]
     assert one["quantile_levels"] == LEVELS.tolist()
