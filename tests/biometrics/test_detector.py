@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from novamind.biometrics.detector import MANIFEST, NETWORK, SHIPPED, AmortisedDetector, neighbours
-from novamind.biometrics.domain import PersonSeries
+from novamind.biometrics.domain import PairInputs, PersonSeries
 from novamind.biometrics.engine import analyse
-from novamind.biometrics.features import CHANNELS, FEATURES, REACH, PairInputs, pair_inputs
+from novamind.biometrics.features import CHANNELS, FEATURES, REACH, pair_inputs
 from novamind.errors import ModelInferenceError
 
 

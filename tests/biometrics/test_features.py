@@ -5,12 +5,12 @@ import pytest
 
 from novamind.biometrics import lag_scan
 from novamind.biometrics.detector import AmortisedDetector
+from novamind.biometrics.domain import PairInputs
 from novamind.biometrics.engine import PersonProfile
 from novamind.biometrics.features import (
     CHANNELS,
     FEATURES,
     REACH,
-    PairInputs,
     _largest_other,
     lag_posterior,
     pair_inputs,

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from novamind.biometrics.features import CHANNELS, FEATURES, REACH, PairInputs
+from novamind.biometrics.domain import PairInputs
+from novamind.biometrics.features import CHANNELS, FEATURES, REACH
 from novamind.biometrics.rhythm import normal_scores
 from tests.biometrics.conftest import rich
 from tests.cohorts.summary import summary

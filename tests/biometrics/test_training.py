@@ -13,8 +13,9 @@ from scipy.special import expit
 
 from novamind.biometrics import training
 from novamind.biometrics.detector import NETWORK, SHIPPED, AmortisedDetector, neighbours
+from novamind.biometrics.domain import PairInputs
 from novamind.biometrics.engine import analyse
-from novamind.biometrics.features import CHANNELS, FEATURES, REACH, PairInputs, pair_inputs
+from novamind.biometrics.features import CHANNELS, FEATURES, REACH, pair_inputs
 from novamind.biometrics.training import PRESETS, calibrate, measured, train
 from novamind.cohorts.wearables import OTHER_WEARABLES, Pair, WearablePatient, WearableSettings, simulate_wearables
 from novamind.errors import ServiceUnavailableError

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from novamind.biometrics.domain import Floats
-from novamind.biometrics.features import FEATURES, PairInputs
+from novamind.biometrics.domain import Floats, PairInputs
+from novamind.biometrics.features import FEATURES
 from novamind.errors import ModelInferenceError
 from novamind.infrastructure.manifest import check_files
 from novamind.infrastructure.onnx_file import open_network

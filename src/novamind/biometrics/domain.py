@@ -149,6 +149,26 @@ class LagProfile:
 
 
 @dataclass(frozen=True)
+class PairInputs:
+    """What a detector sees of one person's pairs, symptom by symptom; :mod:`.features` computes it.
+
+    Attributes
+    ----------
+    profiles
+        ``(pairs, channels, 2 * reach + 1)``; negative lags (the symptom leads) first.
+    scalars
+        ``(pairs, features)``.
+    signal, symptom
+        ``(pairs,)`` indices in the person's series.
+    """
+
+    profiles: NDArray[np.floating]
+    scalars: NDArray[np.float32]
+    signal: Integers
+    symptom: Integers
+
+
+@dataclass(frozen=True)
 class Edge:
     """One arrow of the graph: ``kind`` says whether it is a confirmed lead or a shared cause that explains it away."""
 

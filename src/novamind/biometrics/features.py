@@ -1,12 +1,9 @@
 """What the amortised detector sees of a person: the engine's profiles of every pair, and what stands around them."""
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
 from novamind.biometrics import lag_scan
-from novamind.biometrics.domain import Floats, Integers
+from novamind.biometrics.domain import Floats, PairInputs
 from novamind.biometrics.engine import PersonProfile, SymptomProfile
 from novamind.biometrics.lag_scan import KERNELS, Scan
 
@@ -36,26 +33,6 @@ FEATURES = (
     "clock shifts",
     "rank in the person",
 )
-
-
-@dataclass(frozen=True)
-class PairInputs:
-    """One person's pairs, symptom by symptom.
-
-    Attributes
-    ----------
-    profiles
-        ``(pairs, CHANNELS, 2 * REACH + 1)``; negative lags (the symptom leads) first.
-    scalars
-        ``(pairs, len(FEATURES))``.
-    signal, symptom
-        ``(pairs,)`` indices in the person's series.
-    """
-
-    profiles: NDArray[np.floating]
-    scalars: NDArray[np.float32]
-    signal: Integers
-    symptom: Integers
 
 
 def signed(profile: Scan, quantity: Floats) -> Floats:

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from novamind.biometrics.detector import neighbours
-from novamind.biometrics.domain import PersonSeries
-from novamind.biometrics.features import CHANNELS, FEATURES, REACH, PairInputs
+from novamind.biometrics.domain import PairInputs, PersonSeries
+from novamind.biometrics.features import CHANNELS, FEATURES, REACH
 from novamind.biometrics.rhythm import normal_scores
 from novamind.infrastructure.onnx_file import write_network
 

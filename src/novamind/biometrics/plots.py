@@ -3,19 +3,49 @@
 Blue and vermilion for the two signs, greys for what was not confirmed: told apart with any colour vision.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import altair as alt
 import numpy as np
 
-from novamind.biometrics.domain import CausalGraph, Floats, LagProfile, Link
-from novamind.biometrics.results import PersonLinks
+from novamind.biometrics.anomalies import Anomaly
+from novamind.biometrics.domain import CausalGraph, Floats, LagProfile, Link, PersonSeries
+from novamind.biometrics.early_warning import EarlyWarning
 
 _MORE, _LESS, _MUTED, _TEXT, _GRID, _BAND = "#b34700", "#1f6aa5", "#5a5a5a", "#222222", "#e8e8e8", "#d6e6f3"
 _PALE = "#cfcfcf"
 _FONT = "Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
 _WIDTH = 640
+
+
+class LinkedPerson(Protocol):
+    """One person's decided links."""
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """One a pair of signal and symptom."""
+
+
+class WatchedPerson(LinkedPerson, Protocol):
+    """One person's links, with the series and the alarms in it."""
+
+    @property
+    def series(self) -> PersonSeries:
+        """Signals by the hour and reports at their own times."""
+
+    @property
+    def deviations(self) -> Mapping[str, Floats]:
+        """Every usable signal against the person's own baseline, by the hour, in SD."""
+
+    @property
+    def anomalies(self) -> Mapping[str, tuple[Anomaly, ...]]:
+        """Departures of each signal from its baseline."""
+
+    @property
+    def early_warning(self) -> tuple[EarlyWarning, ...]:
+        """Moves of confirmed leading signals."""
 
 
 def lag_profile(link: Link, profile: LagProfile) -> alt.LayerChart:
@@ -62,7 +92,7 @@ def lag_profile(link: Link, profile: LagProfile) -> alt.LayerChart:
     return _finish(layers, 260, f"{_plain(link.signal)} and {_plain(link.symptom)}".capitalize(), said)
 
 
-def link_map(person: PersonLinks, max_lag_hours: int) -> alt.LayerChart:
+def link_map(person: LinkedPerson, max_lag_hours: int) -> alt.LayerChart:
     """Draw every pair of one person: signals by symptoms, coloured where a link is confirmed, with its lag."""
     largest = max([0.3, *(abs(link.effect) for link in person.links if link.detected)])
     rows = [
@@ -172,7 +202,7 @@ def graph_chart(graph: CausalGraph) -> alt.LayerChart:
     return _finish(layers, 60 * (rise + 1) + 40 * len(middle), "What goes before what", said)
 
 
-def timeline(person: PersonLinks) -> alt.LayerChart:
+def timeline(person: WatchedPerson) -> alt.LayerChart:
     """Draw signals against their own baselines, with anomalies and warnings, and the symptoms below, day by day.
 
     Signals that lead a symptom or left their baseline are shown; all where none does. Each row is a daily mean in SD,

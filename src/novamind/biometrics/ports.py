@@ -2,8 +2,7 @@
 
 from typing import Protocol
 
-from novamind.biometrics.domain import Floats
-from novamind.biometrics.features import PairInputs
+from novamind.biometrics.domain import Floats, PairInputs
 
 
 class LinkDetector(Protocol):

@@ -13,9 +13,9 @@ from novamind.biometrics import decision
 from novamind.biometrics.alignment import persons
 from novamind.biometrics.apparent import explanation, plain_correlations
 from novamind.biometrics.detector import SHIPPED, AmortisedDetector
-from novamind.biometrics.domain import LagProfile, Link, PersonSeries
+from novamind.biometrics.domain import LagProfile, Link, PairInputs, PersonSeries
 from novamind.biometrics.engine import PersonProfile, SymptomProfile, analyse
-from novamind.biometrics.features import PairInputs, lag_posterior, pair_inputs
+from novamind.biometrics.features import lag_posterior, pair_inputs
 from novamind.biometrics.ports import LinkDetector
 from novamind.biometrics.results import Correlations, PersonLinks, reliability
 from novamind.errors import InsufficientDataError, ValidationError

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from novamind.biometrics.detector import MANIFEST, NETWORK
-from novamind.biometrics.domain import Floats, PersonSeries
+from novamind.biometrics.domain import Floats, PairInputs, PersonSeries
 from novamind.biometrics.engine import analyse
-from novamind.biometrics.features import FEATURES, PairInputs, pair_inputs
+from novamind.biometrics.features import FEATURES, pair_inputs
 from novamind.cohorts.wearables import OTHER_WEARABLES, WearablePatient, WearableSettings, simulate_wearables
 from novamind.errors import ServiceUnavailableError
 from novamind.infrastructure.manifest import digest
