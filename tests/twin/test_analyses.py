@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from importlib.metadata import version
 from types import SimpleNamespace
@@ -12,7 +12,9 @@ import polars as pl
 import pytest
 
 from novamind.errors import InsufficientDataError
-from novamind.records import MedicationCourse, PatientRecord
+from novamind.records import Allergy, MedicationCourse, PatientRecord
+from novamind.records.frames import SeriesKey
+from novamind.symptoms.domain import Scale
 from novamind.twin import analyses
 from novamind.twin.analyses import (
     BiometricLinks,
@@ -20,15 +22,18 @@ from novamind.twin.analyses import (
     SymptomForecasts,
     TreatmentCourses,
     default_analyses,
+    review_of,
 )
 from novamind.twin.case import Case
 from novamind.twin.domain import Options
-from tests.twin.people import TODAY, case, diary, record
+from tests.twin.people import PHQ9, TODAY, case, diary, record
 
 DAY = timedelta(days=1)
-UNKNOWN = "no symptom of the record is a known instrument such as PHQ-9"
+UNKNOWN = "no symptom of the record has a known range, as PHQ-9 has"
+UNSCALED = "its range is not known; give it once for the whole series"
 NOT_SIMULATED = "no current medication has both a daily dose and tabled kinetics"
 BOTH = pl.concat([diary([1.0, 2, 3]), diary([4.0, 5], "mood")])
+MOOD = {"mood": Scale(0, 10)}
 
 
 def signals(days: int = 3, end: date = TODAY, value: float = 7.0) -> pl.DataFrame:
@@ -48,9 +53,16 @@ class Noting:
         self.asked.append((patient_data, biometric_data))
         return "links"
 
-    async def forecast_symptoms(self, *asked: Any) -> str:
-        self.asked.append(asked)
-        return "forecasts"
+    def forecast(self, *asked: Any, **known: Any) -> "Made":
+        self.asked.append((asked, known))
+        return Made({SeriesKey("p", "GAD-7"): "too few reports"})
+
+
+@dataclass(frozen=True)
+class Made:
+    """Forecasts, as far as the twin touches them."""
+
+    skipped: dict[SeriesKey, str]
 
 
 def run(analysis: Any, patient: Case, options: Options | None = None) -> Any:
@@ -67,7 +79,10 @@ def test_the_four_rooms_in_their_order() -> None:
     [
         (SymptomForecasts(), case(), "the record holds no symptom reports"),
         (SymptomForecasts(), case(symptoms=diary([1.0], "mood")), UNKNOWN),
+        (SymptomForecasts(), case(symptoms=diary([28.0])), UNKNOWN),
         (SymptomForecasts(), case(symptoms=diary([1.0])), None),
+        (SymptomForecasts(), case(symptoms=BOTH), None),
+        (SymptomForecasts(), Case(record(symptoms=diary([1.0], "mood")), TODAY, own_scales=MOOD), None),
         (BiometricLinks(), case(symptoms=diary([1.0])), "the record holds no signals of wearables or vital signs"),
         (BiometricLinks(), case(signals=signals()), "the record holds no symptom reports to link signals with"),
         (BiometricLinks(), case(signals=signals(), symptoms=diary([1.0], "mood")), None),
@@ -86,15 +101,35 @@ def same(analysis: Any, one: Case, other: Case, options: Options | None = None) 
     return bool(analysis.inputs(one, Options()) == analysis.inputs(other, options or Options()))
 
 
-def test_a_forecast_depends_on_the_reports_of_known_instruments_and_the_horizon() -> None:
+def test_a_forecast_depends_on_the_reports_of_a_known_range_and_the_horizon() -> None:
     base = case(symptoms=BOTH)
-    assert same(SymptomForecasts(), base, case(symptoms=BOTH, medications=("lithium",)))
+    assert same(SymptomForecasts(), base, case(symptoms=BOTH, conditions=("long qt",), genotype={"CYP2D6": "*1/*1"}))
     assert same(SymptomForecasts(), base, case(symptoms=pl.concat([diary([1.0, 2, 3]), diary([9.0], "mood")])))
+    assert same(SymptomForecasts(), base, case(symptoms=pl.concat([diary([1.0, 2, 3], "phq9"), diary([9.0], "mood")])))
+    assert not same(SymptomForecasts(), base, case(symptoms=diary([1.0, 2, 3]))), "what is not forecast is named too"
     assert not same(SymptomForecasts(), base, case(symptoms=pl.concat([diary([1.0, 2, 4]), diary([4.0, 5], "mood")])))
     assert not same(SymptomForecasts(), base, case(symptoms=diary([1.0, 2, 3], end=TODAY - DAY)))
     assert not same(SymptomForecasts(), base, case(symptoms=diary([1.0, 2, 3], "GAD-7")))
     assert not same(SymptomForecasts(), base, base, Options(forecast_days=15))
     assert same(SymptomForecasts(), base, base, Options(biometric_lookback_days=31))
+
+
+def test_a_forecast_depends_on_scales_signals_and_treatments() -> None:
+    base = record(symptoms=BOTH)
+    scaled = Case(base, TODAY, own_scales=MOOD)
+    assert not same(SymptomForecasts(), Case(base, TODAY), scaled)
+    assert not same(SymptomForecasts(), scaled, Case(base, TODAY, own_scales={"mood": Scale(0, 20)}))
+    assert same(SymptomForecasts(), scaled, Case(base, TODAY, own_scales=MOOD | {"calm": Scale(0, 5)}))
+    assert not same(SymptomForecasts(), Case(base, TODAY), case(symptoms=BOTH, signals=signals()))
+    assert not same(
+        SymptomForecasts(), case(symptoms=BOTH, signals=signals()), case(symptoms=BOTH, signals=signals(value=8.0))
+    )
+    assert not same(SymptomForecasts(), Case(base, TODAY), case(symptoms=BOTH, medications=("lithium",)))
+    assert same(SymptomForecasts(), Case(base, TODAY), case(symptoms=BOTH, medications=("ibuprofen",)))
+    begun = [
+        Case(replace(base, medications=(MedicationCourse("lithium", TODAY - back * DAY),)), TODAY) for back in (0, 9)
+    ]
+    assert not same(SymptomForecasts(), *begun)
 
 
 def test_links_depend_on_all_reports_signals_lookback_and_dated_courses() -> None:
@@ -121,6 +156,10 @@ def test_a_review_depends_on_genes_drugs_and_conditions_whatever_their_order() -
             medications=("lithium", "sertraline"), genotype=base.record.genotype, conditions=("long qt",)
         )
         assert not same(analysis, base, with_condition)
+        allergic = case(medications=("lithium", "sertraline"), genotype=base.record.genotype, allergies=("citalopram",))
+        assert not same(analysis, base, allergic)
+        unread = case(medications=("lithium", "sertraline"), genotype={**base.record.genotype, "CYP2C9": "nonsense"})
+        assert not same(analysis, base, unread)
 
 
 def test_a_simulated_course_depends_on_the_dose_too() -> None:
@@ -137,13 +176,37 @@ def test_versions_name_the_model_or_the_tables() -> None:
     assert SymptomForecasts(model).version == "symptoms-7"  # type: ignore[arg-type]
 
 
-def test_a_forecast_is_asked_for_known_instruments_and_so_many_days() -> None:
+def test_a_forecast_is_asked_with_all_that_the_case_knows_for_so_many_days() -> None:
     service = Noting()
-    assert run(SymptomForecasts(service), case(symptoms=BOTH), Options(forecast_days=9)) == "forecasts"  # type: ignore[arg-type]
-    ((patient_id, table, days),) = service.asked
-    assert (patient_id, days) == ("p", 9)
-    assert table["symptom"].unique().to_list() == ["PHQ-9"]
-    assert table["value"].to_list() == [1.0, 2.0, 3.0]
+    reports = pl.concat([BOTH, diary([6.0, 99.0], "GAD_7"), diary([2.0], "sleep"), diary([3.0], "pain")])
+    patient = Case(record(("lithium",), symptoms=reports, signals=signals()), TODAY, own_scales=MOOD)
+    made = run(SymptomForecasts(service), patient, Options(forecast_days=9))  # type: ignore[arg-type]
+    (((table, days), known),) = service.asked
+    assert days == 9
+    assert table.filter(pl.col("symptom") == "PHQ-9")["value"].to_list() == [1.0, 2.0, 3.0]
+    assert table.filter(pl.col("symptom") == "mood")["value"].to_list() == [4.0, 5.0]
+    assert table.filter(pl.col("symptom") == "GAD-7")["value"].to_list() == [6.0], "off the scale is not asked about"
+    assert set(table["symptom"]) == {"PHQ-9", "mood", "GAD-7"}
+    assert set(known) == {"scale", "covariates"}
+    assert known["scale"] == patient.scales == {"PHQ-9": PHQ9, "GAD-7": Scale(0, 21, step=1), **MOOD}
+    assert known["covariates"]["signal"].to_list() == ["sleep_duration"] * 3 + ["treatment_start"]
+    assert made.skipped == {
+        SeriesKey("p", "GAD-7"): "too few reports",
+        SeriesKey("p", "sleep"): UNSCALED,
+        SeriesKey("p", "pain"): UNSCALED,
+    }
+    run(SymptomForecasts(service), case(symptoms=BOTH))  # type: ignore[arg-type]
+    assert service.asked[1][1]["covariates"] is None
+
+
+def test_a_symptom_without_a_range_is_named_beside_the_forecasts() -> None:
+    """With the room's own service; seven items that came with no range were dropped without a word once."""
+    items = [diary([1.0, 2], f"PHQ-9 item {number}") for number in range(1, 8)]
+    made = run(SymptomForecasts(), case(symptoms=pl.concat([diary([8.0, 9, 10, 9] * 3), *items])))
+    assert [forecast.symptom for forecast in made] == ["PHQ-9"]
+    assert {key.name: reason for key, reason in made.skipped.items()} == {
+        f"PHQ-9 item {number}": UNSCALED for number in range(1, 8)
+    }
 
 
 COURSES = {
@@ -205,6 +268,33 @@ def test_a_review_has_every_psychiatric_drug_and_whatever_else_is_taken() -> Non
     assert set(review.comedications) == {"codeine", "sertraline"}
     usual = run(MedicationReviews(), case(medications=("sertraline",)))
     assert "codeine" not in usual.drugs
+
+
+def test_a_review_rests_on_all_that_the_record_says() -> None:
+    """One way to the review: whoever asks, of every drug or of one, gets the same words on it."""
+    known = replace(
+        record(("codeine", "sertraline"), {"CYP2C19": "*2/*2", "CYP2C9": "nonsense"}, ("long qt",)),
+        allergies=(Allergy("Celexa"), Allergy("penicillin")),
+        demographics={"birth_year": TODAY.year - 20},
+    )
+    patient = Case(known, TODAY)
+    every, one = review_of(patient), review_of(patient, "escitalopram")
+    assert list(one) == ["escitalopram"]
+    assert one["escitalopram"] == every["escitalopram"]
+    for review in (every, one, run(MedicationReviews(), patient)):
+        assert review.conditions == ("long qt", "age under 25")
+        assert review.allergies == ("citalopram",)
+        assert review.comedications == ("codeine", "sertraline")
+        assert set(review.genotype) == {"CYP2C19"}
+        assert review.notes == (
+            "Allergies to nothing in the medication tables, not checked: penicillin.",
+            "The result of CYP2C9 is in no notation that we read; it was not used.",
+        )
+        assert review["escitalopram"].against == (
+            "It is one half of citalopram: the label rules it out after an allergy to citalopram."
+        )
+    assert list(review_of(patient, "Lexapro")) == ["escitalopram"]
+    assert run(MedicationReviews(), patient) == every
 
 
 def test_each_drug_that_can_be_is_simulated_at_its_dose(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """What of a record reaches the services: names, conditions, genes, reports, and notes on what does not."""
 
-from datetime import date, datetime, time, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import genotype
 from novamind.records import Allergy, Condition, MedicationCourse, NotUnderstood, PatientRecord, symptom_frame
-from novamind.twin.case import Case, as_polars, read_case
-from tests.twin.people import TODAY, case, diary, record
+from novamind.symptoms.covariates import TREATMENT_START
+from novamind.symptoms.domain import Scale
+from novamind.twin import case as module
+from novamind.twin.case import Case, as_polars, condition_word, read_case, today_in
+from tests.twin.people import PHQ9, TODAY, WHO5, case, diary, record
 
 DAY = timedelta(days=1)
 
@@ -50,6 +54,69 @@ def test_what_is_taken_today_stands_under_its_generic_name_or_its_own() -> None:
 )
 def test_an_active_allergy_counts_under_either_of_its_names(allergy: Allergy, drugs: set[str]) -> None:
     assert of(allergies=(allergy,)).allergies == drugs
+
+
+@pytest.mark.parametrize(
+    ("allergies", "names"),
+    [
+        ((Allergy("rash", medication="Zoloft"),), ("sertraline",)),
+        ((Allergy("Paxil", medication="sertraline"),), ("sertraline", "paroxetine")),
+        ((Allergy("peanuts"), Allergy("Zoloft"), Allergy("sertraline")), ("peanuts", "sertraline")),
+        ((Allergy("peanuts", medication="Obscurol"),), ("Obscurol",)),
+        ((Allergy("peanuts", active=False), Allergy("sertraline", active=False)), ()),
+    ],
+)
+def test_what_an_active_allergy_is_to_stands_once_known_or_not(
+    allergies: tuple[Allergy, ...], names: tuple[str, ...]
+) -> None:
+    assert of(allergies=allergies).allergens == names
+
+
+def test_more_drugs_are_taken_from_today_on_and_the_record_stays_as_it_is() -> None:
+    before = case(medications=("sertraline",), dose_mg=50)
+    after = before.taking(("lithium", "sertraline"))
+    assert set(after.medications) == {"sertraline", "lithium"}
+    assert after.medications["sertraline"].dose_mg == 50, "what is taken already is not begun again"
+    assert after.medications["lithium"] == MedicationCourse("lithium", TODAY)
+    assert set(before.medications) == {"sertraline"}
+    assert (after.record.patient_id, after.today, after.record.conditions) == ("p", TODAY, before.record.conditions)
+    assert before.taking(()).medications == before.medications
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("long qt", "long qt"),
+        (" Long_QT ", "long qt"),
+        ("LONG  qt", "long qt"),
+        ("long-qt", None),
+        ("gout", None),
+        ("", None),
+    ],
+)
+def test_the_word_by_which_rules_know_a_condition(name: str, word: str | None) -> None:
+    assert condition_word(name) == word
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        (None, date(2025, 6, 1)),
+        ("UTC", date(2025, 6, 1)),
+        ("Pacific/Auckland", date(2025, 6, 2)),
+        ("Europe/Berlin", date(2025, 6, 2)),
+        ("Europe/London", date(2025, 6, 2)),  # summer: an hour ahead
+        ("America/New_York", date(2025, 6, 1)),
+    ],
+)
+def test_today_is_that_of_the_persons_clock(zone: str | None, day: date, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls(2025, 6, 1, 23, 30, tzinfo=UTC).astimezone(tz)
+
+    monkeypatch.setattr(module, "datetime", Clock)
+    assert today_in(zone) == day
 
 
 @pytest.mark.parametrize(
@@ -113,9 +180,204 @@ def test_notes_count_conditions_without_a_rule_and_repeat_what_was_not_understoo
 TWO = pl.concat([diary([1.0, 2, 3]), diary([4.0, 5], "mood")])
 
 
-def test_only_symptoms_on_known_instruments_have_one() -> None:
-    assert {name: one.name for name, one in case(symptoms=TWO).instruments.items()} == {"PHQ-9": "PHQ-9"}
-    assert case().instruments == {}
+def scaled(symptoms: pl.DataFrame, **scales: Scale) -> Case:
+    return Case(record(symptoms=symptoms), TODAY, own_scales=scales)
+
+
+def reported(patient: Case) -> list[tuple[str, str, float]]:
+    """Series, month and day, value of each report that can be forecast."""
+    assert patient.symptoms is not None
+    return [
+        (name, f"{when:%m-%d}", value)
+        for name, when, value in patient.symptoms.select("symptom", "timestamp", "value").rows()
+    ]
+
+
+def test_a_known_instrument_has_its_published_scale_and_others_their_own_or_none() -> None:
+    reports = pl.concat([TWO, diary([2.0], "sleep"), diary([52.0], "WHO-5")])
+    patient = scaled(reports, mood=Scale(0, 10), calm=Scale(0, 5))
+    assert patient.scales == {"PHQ-9": PHQ9, "WHO-5": WHO5, "mood": Scale(0, 10)}
+    assert patient.unscaled == ("sleep",)
+    assert {name for name, _, _ in reported(patient)} == {"PHQ-9", "WHO-5", "mood"}
+    assert patient.notes == ("sleep is not forecast: its range is not known; give it once.",)
+
+
+def test_without_a_range_there_is_nothing_to_forecast() -> None:
+    assert (case().scales, case().unscaled, case().symptoms) == ({}, (), None)
+    unknown = case(symptoms=diary([4.0, 5], "mood"))
+    assert (unknown.scales, unknown.unscaled, unknown.symptoms) == ({}, ("mood",), None)
+
+
+def test_a_published_scale_is_not_to_be_changed() -> None:
+    assert scaled(TWO, **{"PHQ-9": Scale(0, 1e6, worse="low")}).scales["PHQ-9"] == PHQ9
+
+
+SPELLINGS = pl.concat([diary([1.0, 2, 3], "PHQ-9"), diary([4.0, 5], "PHQ_9"), diary([6.0], "phq9")])
+
+
+def test_all_spellings_of_an_instrument_are_one_series_and_the_last_counts_at_one_time() -> None:
+    patient = case(symptoms=SPELLINGS)
+    assert patient.scales == {"PHQ-9": PHQ9}
+    assert sorted(reported(patient)) == [("PHQ-9", "05-30", 1.0), ("PHQ-9", "05-31", 4.0), ("PHQ-9", "06-01", 6.0)]
+    times, values, _ = patient.reports("PHQ-9")
+    assert ([f"{time}"[:10] for time in times], list(values)) == (["2025-05-30", "2025-05-31", "2025-06-01"], [1, 4, 6])
+    assert patient.notes == ()
+    apart = diary([7.0], "phq9").with_columns(timestamp=pl.lit(datetime.combine(TODAY, time(9))))
+    both = case(symptoms=pl.concat([diary([1.0]).with_columns(pl.col("timestamp").cast(pl.Datetime("us"))), apart]))
+    assert [value for _, _, value in reported(both)] == [1.0, 7.0], "another time of the day is another report"
+
+
+def test_own_scales_are_of_the_series_whatever_its_blanks() -> None:
+    patient = read(symptoms=diary([4.0, 5], "my  mood"), scales={" my mood ": (0, 10)})
+    assert patient.scales == {"my mood": Scale(0, 10)}
+    assert [name for name, _, _ in reported(patient)] == ["my mood"] * 2
+    assert len(patient.reports("my mood")[1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "used", "note"),
+    [
+        ([0.0, 27], [0.0, 27.0], ()),
+        ([-1.0, 5, 28], [5.0], ("2 report(s) are off the scale of their instrument and were not used.",)),
+        ([5.0, 27.5], [5.0], ("1 report(s) are off the scale of their instrument and were not used.",)),
+        ([99.0], None, ("1 report(s) are off the scale of their instrument and were not used.",)),
+    ],
+)
+def test_a_report_off_its_scale_is_left_out_and_counted_and_the_rest_stays(
+    values: list[float], used: list[float] | None, note: tuple[str, ...]
+) -> None:
+    patient = case(symptoms=diary(values))
+    assert (None if patient.symptoms is None else [value for _, _, value in reported(patient)]) == used
+    assert patient.notes == note
+
+
+def test_each_series_is_held_against_its_own_scale() -> None:
+    reports = pl.concat([diary([27.0, 30]), diary([9.0, 11], "mood"), diary([100.0, 101], "WHO-5")])
+    patient = scaled(reports, mood=Scale(-5, 10))
+    assert [value for _, _, value in reported(patient)] == [27.0, 100.0, 9.0]
+    assert patient.notes == ("3 report(s) are off the scale of their instrument and were not used.",)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["PHQ-9 item 9", "phq9 item 9", "PHQ_9_item_9", "PHQ-9 Item 09", "PHQ9-item-9", "PHQ 9  item 9 "]
+)
+def test_an_item_of_an_instrument_is_one_series_too(spelling: str) -> None:
+    patient = case(symptoms=diary([1.0], spelling))
+    assert list(patient.reports("PHQ-9 item 9")[1]) == [1.0]
+    assert patient.unscaled == ("PHQ-9 item 9",), "an item has another scale than the whole"
+
+
+@pytest.mark.parametrize("other", ["PHQ-9 item 90", "PHQ-9 item 9a", "item 9", "mood item 9", "PHQ-8 item 9", "PHQ-9"])
+def test_what_is_no_such_item(other: str) -> None:
+    assert case(symptoms=diary([1.0], other)).reports("PHQ-9 item 9") == ([], [], ())
+
+
+# -- what else a forecast knows
+
+
+def begun(*courses: MedicationCourse) -> list[str]:
+    """Days on which treatments that count were begun."""
+    known = of(medications=courses).covariates
+    return [] if known is None else [f"{when:%Y-%m-%d}" for when in known["timestamp"]]
+
+
+@pytest.mark.parametrize(
+    ("course", "counts"),
+    [
+        (MedicationCourse("sertraline", TODAY - DAY), True),
+        (MedicationCourse("Zoloft", TODAY - DAY), True),
+        (MedicationCourse("sertraline", TODAY - DAY, TODAY), True),  # the last day
+        (MedicationCourse("phenelzine", TODAY - DAY), True),
+        (MedicationCourse("haloperidol", TODAY - DAY), True),
+        (MedicationCourse("sertraline", None), False),  # nobody knows when
+        (MedicationCourse("sertraline", TODAY + DAY), False),  # planned
+        (MedicationCourse("sertraline", TODAY - 9 * DAY, TODAY - DAY), False),  # ended
+        (MedicationCourse("sertraline", TODAY - DAY, stopped=True), False),
+        (MedicationCourse("ibuprofen", TODAY - DAY), False),
+        (MedicationCourse("linezolid", TODAY - DAY), False),  # an antibiotic that inhibits MAO
+        (MedicationCourse("Obscurol", TODAY - DAY), False),
+    ],
+)
+def test_the_start_of_a_psychiatric_drug_that_is_taken_counts(course: MedicationCourse, counts: bool) -> None:
+    assert bool(begun(course)) is counts
+
+
+def test_starts_and_signals_are_told_together() -> None:
+    signals = pl.DataFrame({"timestamp": [TODAY - DAY, TODAY], "value": [7.5, 8], "signal": "sleep", "patient_id": "p"})
+    courses = (
+        MedicationCourse("sertraline", TODAY - 9 * DAY),
+        MedicationCourse("quetiapine", TODAY - 9 * DAY),
+        MedicationCourse("lithium", TODAY - DAY),
+    )
+    known = replace(record(signals=signals), medications=courses)
+    covariates = Case(known, TODAY).covariates
+    assert covariates is not None
+    assert covariates.rows() == [
+        ("p", datetime.combine(day, time()), name, value)
+        for day, name, value in [
+            (TODAY - DAY, "sleep", 7.5),
+            (TODAY, "sleep", 8.0),
+            (TODAY - 9 * DAY, TREATMENT_START, 1.0),  # two on one day are one
+            (TODAY - DAY, TREATMENT_START, 1.0),
+        ]
+    ]
+    assert case().covariates is None
+    only = case(signals=signals).covariates
+    assert only is not None
+    assert only["signal"].to_list() == ["sleep"] * 2
+
+
+# -- as it stood on a day
+
+
+def test_what_was_observed_later_is_cut_off() -> None:
+    late = diary([4.0, 5], "mood")
+    hours = [datetime.combine(TODAY - DAY, time(23, 59)), datetime.combine(TODAY, time())]
+    signals = pl.DataFrame({"timestamp": hours, "value": [1.0, 2], "signal": ["sleep", "steps"], "patient_id": "p"})
+    courses = (MedicationCourse("lithium", TODAY), MedicationCourse("sertraline", None, TODAY - DAY))
+    whole = Case(
+        replace(
+            record(symptoms=pl.concat([diary([1.0, 2, 3]), late]), signals=signals),
+            medications=courses,
+            symptom_sources=("a",) * 5,
+        ),
+        TODAY,
+        own_scales={"mood": Scale(0, 10)},
+    )
+    before = whole.until(TODAY - DAY)
+    assert before.today == TODAY - DAY
+    assert sorted(reported(before)) == [("PHQ-9", "05-30", 1.0), ("PHQ-9", "05-31", 2.0), ("mood", "05-31", 4.0)]
+    assert before.record.signals is not None
+    assert as_polars(before.record.signals, "signal").select("signal", "value").rows() == [("sleep", 1.0)]
+    assert set(before.medications) == {"sertraline"}
+    assert before.reports("mood")[2] == ()
+    assert set(whole.until(TODAY).medications) == {"lithium"}
+    assert sorted(reported(whole.until(TODAY))) == sorted(reported(whole))
+    first = whole.until(TODAY - 2 * DAY)
+    assert first.scales == {"PHQ-9": PHQ9}, "a series that had not begun is not there"
+    nothing = whole.until(TODAY - 3 * DAY)
+    assert (nothing.symptoms, nothing.covariates, nothing.record.signals) == (None, None, None)
+    assert whole.symptoms is not None
+    assert len(whole.symptoms) == 5, "the case itself stays as it is"
+
+
+def test_a_cut_keeps_offsets_and_units_with_their_rows() -> None:
+    stamps = ["2025-05-31T08:00:00+02:00", "2025-06-01T08:00:00+02:00", "2025-05-31T09:00:00+02:00"]
+    signals = pl.DataFrame(
+        {
+            "timestamp": stamps,
+            "value": [1.0, 2, 3],
+            "signal": ["a", "a", "b"],
+            "unit": ["x", "x", "y"],
+            "patient_id": "p",
+        }
+    )
+    cut = case(signals=signals).until(TODAY - DAY).record.signals
+    assert cut is not None
+    assert [key.name for key in cut.series] == ["a", "b"]
+    assert (cut.units, list(cut.values), list(cut.series_index)) == (("x", "y"), [1.0, 3.0], [0, 1])
+    assert cut.utc_offset is not None
+    assert list(cut.utc_offset) == [np.timedelta64(7200, "s")] * 2
 
 
 def test_reports_of_one_symptom_come_with_their_sources() -> None:
@@ -222,7 +484,7 @@ def test_a_vcf_is_called_and_an_outside_result_goes_with_it() -> None:
         ([1], "patient_data must be a PatientRecord or a mapping"),
         (
             {"drugs": []},
-            "patient_data has unknown entries; known are symptoms, biometrics, genotype, vcf, outside_calls",
+            "patient_data has unknown entries; known are symptoms, scales, biometrics, genotype, vcf, outside_calls",
         ),
         ({"genotype": ["*1/*1"]}, "'genotype' must map genes to results"),
         ({"medications": "sertraline"}, "'medications' must be a list"),
@@ -232,11 +494,22 @@ def test_a_vcf_is_called_and_an_outside_result_goes_with_it() -> None:
         ({"conditions": [3]}, "'conditions' holds an entry of the wrong form"),
         ({"allergies": [None]}, "'allergies' holds an entry of the wrong form"),
         ({"conditions": 3}, "'conditions' must be a list"),
+        ({"scales": [("mood", 0, 10)]}, "'scales' must map symptoms to ranges"),
+        ({"scales": {"mood": 10}}, r"each of 'scales' must be \(low, high\), e.g. \(0, 10\)"),
+        ({"scales": {"mood": (0, 1, 2, 3, 4)}}, r"each of 'scales' must be \(low, high\)"),
+        ({"scales": {"mood": (10, 0)}}, "low"),
+        ({"scales": {"phq_9": (0, 27)}}, "PHQ-9 is a known instrument: its scale is published, leave it out"),
     ],
 )
 def test_what_has_the_wrong_form_is_refused_by_name(data: Any, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         read_case("p", data, TODAY)
+
+
+def test_scales_of_a_mapping_are_pairs_or_scales() -> None:
+    data = {"symptoms": pl.concat([TWO, diary([2.0], "calm")]), "scales": {"mood": (0, 10), "calm": Scale(1, 5, 1)}}
+    assert read(**data).scales == {"PHQ-9": PHQ9, "mood": Scale(0, 10), "calm": Scale(1, 5, 1)}
+    assert read(symptoms=TWO, scales=None).own_scales == {}
 
 
 def test_a_record_is_taken_as_it_is_if_it_is_this_patients() -> None:

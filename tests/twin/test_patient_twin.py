@@ -3,8 +3,9 @@
 import asyncio
 import json
 import re
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,10 @@ import novamind as nm
 from novamind.cli import app
 from novamind.errors import DataProcessingError, InsufficientDataError, NovamindError, ValidationError
 from novamind.records import read_fhir, record_bundle, write_patient_directory
+from novamind.records.frames import SeriesKey
+from novamind.symptoms.domain import Scale, SymptomForecast
 from novamind.twin import DigitalTwinIntegrationService, Insights, patient
+from novamind.twin import case as case_module
 from novamind.twin.analyses import SYMPTOMS
 from novamind.twin.report import render
 from tests.twin.people import TODAY, Scripted, diary, forecast, full_insights, record
@@ -61,6 +65,10 @@ def test_the_names_that_must_hold() -> None:
         "simulated",
         "insights",
         "forecast",
+        "correlate",
+        "advice",
+        "simulate",
+        "replayed",
         "what_if",
         "report",
     ):
@@ -189,12 +197,31 @@ def test_the_command_refuses_in_one_line(options: list[str], tmp_path: Path) -> 
 # -- the front door at its edges
 
 
-def test_a_twin_is_of_today_unless_another_day_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patient, "datetime", SimpleNamespace(now=lambda _: datetime(2025, 3, 4, 23, 59, tzinfo=UTC)))
-    assert nm.PatientTwin(record()).case.today == date(2025, 3, 4)
+def test_a_twin_is_of_the_persons_today_unless_another_day_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls(2025, 3, 4, 23, 59, tzinfo=UTC).astimezone(tz)
+
+    monkeypatch.setattr(case_module, "datetime", Clock)
+    here, ahead = date(2025, 3, 4), date(2025, 3, 5)
+    assert nm.PatientTwin(record()).case.today == here
+    assert nm.PatientTwin(replace(record(), timezone="Pacific/Auckland")).case.today == ahead
     assert nm.PatientTwin(record(), today=TODAY).case.today == TODAY
-    assert nm.PatientTwin.from_frames("p", medications=["Zoloft"]).case.today == date(2025, 3, 4)
+    assert nm.PatientTwin.from_frames("p", medications=["Zoloft"]).case.today == here
+    assert nm.PatientTwin.from_frames("p", timezone="Europe/Berlin").case.today == ahead
     assert nm.PatientTwin.from_frames().record.patient_id == "patient"
+
+
+def test_own_scales_and_called_genes_of_frames_reach_the_case() -> None:
+    twin = nm.PatientTwin.from_frames(
+        symptoms=diary([4.0, 5], "mood").drop("patient_id"),
+        scales={"mood": (0, 10)},
+        genotype=nm.pharmacogenomics.genotype({"CYP2D6": "*4/*4"}),
+    )
+    assert twin.case.scales == {"mood": Scale(0, 10)}
+    assert twin.case.genotype["CYP2D6"].name == "*4/*4"
+    assert nm.PatientTwin(record(symptoms=diary([4.0], "mood")), own_scales={"mood": Scale(0, 5)}).case.scales
 
 
 def test_genes_called_from_a_file_go_before_reported_ones(tmp_path: Path) -> None:
@@ -246,36 +273,61 @@ def test_an_error_within_a_running_loop_is_the_callers() -> None:
         asyncio.run(notebook())
 
 
+@dataclass(frozen=True)
+class ByHand:
+    """Forecasts that no model made."""
+
+    forecasts: tuple[SymptomForecast, ...]
+    skipped: Mapping[SeriesKey, str]
+
+    def __iter__(self) -> Iterator[SymptomForecast]:
+        return iter(self.forecasts)
+
+
 @pytest.fixture
 def forecasts(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Forecasts made by hand instead of by the model; what was asked for."""
     asked: list[Any] = []
 
-    def made_by_hand(reports: Any, horizon: int) -> Any:
-        asked.append((reports, horizon))
-        if len(reports) < 4:
-            raise InsufficientDataError("too few")
-        last = reports["timestamp"].max().date()
-        shift = np.timedelta64((TODAY - last).days, "D")
-        one = forecast(reports["value"].to_list(), middle=9, spread=4)
-        return (replace(one, days=one.days - shift, history_days=one.history_days - shift),)
+    class Service:
+        model = SimpleNamespace(version="by hand")
 
-    monkeypatch.setattr("novamind.symptoms.forecast_many", made_by_hand)
+        def forecast(self, reports: Any, horizon: int, *, scale: Any, covariates: Any) -> ByHand:
+            asked.append((reports, horizon, scale, covariates))
+            if len(reports) < 4:
+                raise InsufficientDataError("too few")
+            last = reports["timestamp"].max().date()
+            shift = np.timedelta64((TODAY - last).days, "D")
+            one = forecast(reports["value"].to_list(), middle=9, spread=4)
+            return ByHand((replace(one, days=one.days - shift, history_days=one.history_days - shift),), {})
+
+    monkeypatch.setattr("novamind.symptoms.service.default_service", Service)
     return asked
 
 
-def test_a_forecast_is_asked_of_numbers_on_known_instruments(forecasts: list[Any]) -> None:
+def test_a_forecast_is_asked_with_scales_and_treatments_for_two_weeks_or_so_many_days(forecasts: list[Any]) -> None:
     reports = diary([1.0, 2, float("nan"), 4, 5]).vstack(diary([7.0], "mood"))
-    twin = nm.PatientTwin(record(symptoms=reports), today=TODAY)
-    twin.forecast()
+    twin = nm.PatientTwin(record(("sertraline",), symptoms=reports), today=TODAY)
+    found = twin.forecast()
+    assert list(found.skipped) == [SeriesKey("p", "mood")]
     twin.forecast(3)
-    ((rows, horizon), (_, other)) = forecasts
-    assert (rows["value"].to_list(), horizon, other) == ([1.0, 2, 4, 5], 14, 3)
+    ((rows, horizon, scales, covariates), (_, other, _, _)) = forecasts
+    assert rows["value"].to_list() == pytest.approx([1.0, 2, float("nan"), 4, 5], nan_ok=True)
+    assert (horizon, other, list(scales)) == (14, 3, ["PHQ-9"])
+    assert covariates.rows() == [("p", datetime.combine(date(2025, 1, 1), time()), "treatment_start", 1.0)]
+    with pytest.raises(ValidationError, match="option 'forecast_days' must be a whole number from 1 to 30"):
+        twin.forecast(31)
 
 
-@pytest.mark.parametrize("symptoms", [None, diary([1.0] * 9, "mood")])
-def test_without_a_known_instrument_there_is_no_forecast(symptoms: Any) -> None:
-    with pytest.raises(InsufficientDataError, match="no symptom on a known instrument such as PHQ-9"):
+@pytest.mark.parametrize(
+    ("symptoms", "lacks"),
+    [
+        (None, "the record holds no symptom reports"),
+        (diary([1.0] * 9, "mood"), "no symptom of the record has a known range, as PHQ-9 has"),
+    ],
+)
+def test_without_a_known_range_there_is_no_forecast(symptoms: Any, lacks: str) -> None:
+    with pytest.raises(InsufficientDataError, match=lacks):
         nm.PatientTwin(record(symptoms=symptoms), today=TODAY).forecast()
 
 
@@ -284,6 +336,8 @@ def test_a_replay_goes_back_one_to_thirty_days(days: Any, forecasts: list[Any]) 
     twin = nm.PatientTwin(record(symptoms=diary([9.0] * 40)), today=TODAY)
     with pytest.raises(ValidationError, match="days must be a whole number from 1 to 30"):
         twin.replayed(days)
+    with pytest.raises(ValidationError, match="days must be a whole number from 1 to 30"):
+        nm.PatientTwin(record(), today=TODAY).replayed(days)
     for right in (1, 30):
         twin.replayed(right)
         assert forecasts[-1][1] == right
@@ -292,7 +346,7 @@ def test_a_replay_goes_back_one_to_thirty_days(days: Any, forecasts: list[Any]) 
 def test_a_replay_knows_the_reports_up_to_its_day_and_is_held_against_the_later_ones(forecasts: list[Any]) -> None:
     values = [8.0, 9, 10, 9, 11, 12, 13, 14, 15, 16]
     (found,) = nm.PatientTwin(record(symptoms=diary(values)), today=TODAY).replayed(3)
-    ((known, horizon),) = forecasts
+    ((known, horizon, _, _),) = forecasts
     assert (known["value"].to_list(), horizon) == (values[:7], 3)
     assert (found.made_on, found.reports, found.replayed) == (TODAY - timedelta(days=3), 3, True)
     assert found.mean_error == pytest.approx((5 + 6 + 7) / 3)
@@ -301,6 +355,7 @@ def test_a_replay_knows_the_reports_up_to_its_day_and_is_held_against_the_later_
 def test_a_replay_with_too_few_reports_on_either_side_is_left_out(forecasts: list[Any]) -> None:
     assert nm.PatientTwin(record(symptoms=diary([9.0] * 6)), today=TODAY).replayed(3) == ()
     assert nm.PatientTwin(record(symptoms=diary([9.0])), today=TODAY).replayed(3) == ()
+    assert nm.PatientTwin(record(), today=TODAY).replayed(3) == ()
     nm.PatientTwin(record(symptoms=diary([9.0] * 40)), today=TODAY).replayed()
     assert forecasts[-1][1] == 14
 
@@ -309,6 +364,7 @@ def test_a_report_holds_the_insights_the_replay_and_the_what_ifs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nm.PatientTwin, "insights", lambda _: full_insights())
+    real = nm.PatientTwin.replayed
     monkeypatch.setattr(nm.PatientTwin, "replayed", lambda _: (full_insights().tracking[1],))
     seen: list[Any] = []
     monkeypatch.setattr("novamind.twin.report.render", lambda *known: seen.append(known) or "ä page")
@@ -319,6 +375,7 @@ def test_a_report_holds_the_insights_the_replay_and_the_what_ifs(
     ((insights, shown, asked),) = seen
     assert insights.tracking == (*full_insights().tracking, full_insights().tracking[1])
     assert (shown, asked) == (twin.case, ("what if",))
+    monkeypatch.setattr(nm.PatientTwin, "replayed", real)
     nm.PatientTwin(record(), today=TODAY).report(tmp_path / "none.html")
     assert seen[-1][0].tracking == full_insights().tracking, "nothing is replayed without an instrument"
     with pytest.raises(DataProcessingError, match=r"^x.html cannot be written: No such file or directory$"):

@@ -4,6 +4,7 @@ A cut-off describes groups in the study it comes from. It screens; it does not d
 """
 
 import difflib
+import re
 from dataclasses import dataclass
 
 from novamind.errors import NotFoundError
@@ -214,6 +215,7 @@ def plain(name: str) -> str:
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
+_ITEM = re.compile(r"(?P<instrument>.{1,60}?)[\W_]{0,3}item[\W_]{0,3}(?P<number>\d{1,2})\s{0,3}", re.IGNORECASE)
 _BY_NAME = {plain(name): known for known in INSTRUMENTS for name in (known.name, *known.aliases)}
 
 
@@ -223,9 +225,15 @@ def recognise(name: str) -> Instrument | None:
 
 
 def series_name(name: str) -> str:
-    """Return the one name of a series for all spellings of an instrument's; any other name as it stands."""
-    known = recognise(name)
-    return known.name if known else " ".join(name.split())
+    """Return the one name of a series for all spellings of an instrument's, or of one of its items.
+
+    Any other name stays as it stands: ``phq_9`` is ``PHQ-9``, ``phq9 Item 9`` is ``PHQ-9 item 9``.
+    """
+    item = _ITEM.fullmatch(name)
+    known = recognise(item["instrument"] if item else name)
+    if known is None:
+        return " ".join(name.split())
+    return f"{known.name} item {int(item['number'])}" if item else known.name
 
 
 def find(name: str) -> Instrument:

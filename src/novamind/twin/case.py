@@ -15,7 +15,7 @@ from novamind.pharmacogenomics import call_vcf
 from novamind.pharmacogenomics import genotype as read_genes
 from novamind.pharmacogenomics.domain import Diplotype
 from novamind.pharmacogenomics.interactions import known_conditions
-from novamind.pharmacogenomics.medications import normalise, psychiatric
+from novamind.pharmacogenomics.medications import catalogue, normalise, psychiatric
 from novamind.records import (
     Allergy,
     Condition,
@@ -176,7 +176,7 @@ class Case:
         parts = []
         if self.record.signals is not None:
             parts.append(as_polars(self.record.signals, "signal").select("patient_id", "timestamp", "signal", "value"))
-        begun = [c.start for name, c in self.medications.items() if c.start is not None and name in psychiatric()]
+        begun = [c.start for name, c in self.medications.items() if c.start is not None and _treats(name)]
         if begun:
             parts.append(
                 pl.DataFrame(
@@ -201,17 +201,23 @@ class Case:
         )
 
     def reports(self, name: str) -> tuple[Any, Any, tuple[str, ...]]:
-        """Local times, values and sources of one series; empty where there is none."""
+        """Local times, values and sources of one series, in order of time; empty where there is none.
+
+        Of several spellings with a value at one time the last in the record counts, as in :attr:`symptoms`.
+        """
         frame = self.record.symptoms
-        rows = [
-            i
-            for i in range(0 if frame is None else len(frame))
-            if frame is not None and series_name(frame.series[frame.series_index[i]].name) == name
-        ]
-        if frame is None or not rows:
+        wanted = [] if frame is None else [series_name(key.name) == name for key in frame.series]
+        if frame is None or not any(wanted):
             return [], [], ()
+        latest = {frame.timestamps[i]: i for i in range(len(frame)) if wanted[frame.series_index[i]]}
+        rows = [latest[time] for time in sorted(latest)]
         sources = self.record.symptom_sources
         return frame.timestamps[rows], frame.values[rows], tuple(sources[i] for i in rows) if sources else ()
+
+
+def _treats(drug: str) -> bool:
+    """Whether a psychiatric symptom is what a drug is given for; MAO inhibitors are no first choice, but treat."""
+    return drug in psychiatric() or (drug in catalogue() and "antidepressant" in catalogue()[drug].tags)
 
 
 def _until(frame: LongFrame | None, end: date) -> LongFrame | None:

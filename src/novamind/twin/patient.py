@@ -65,8 +65,8 @@ class PatientTwin:
     def from_frames(cls, patient_id: str = "patient", **patient_data: Any) -> Self:
         """From frames and lists.
 
-        Takes ``symptoms, biometrics, genotype, vcf, outside_calls, medications, conditions, allergies, demographics,
-        timezone`` as :func:`novamind.twin.case.read_case` does.
+        Takes ``symptoms, scales, biometrics, genotype, vcf, outside_calls, medications, conditions, allergies,
+        demographics, timezone`` as :func:`novamind.twin.case.read_case` does.
         """
         case = read_case(patient_id, patient_data, datetime.now(UTC).date())
         return cls(case.record, case.called, own_scales=case.own_scales)

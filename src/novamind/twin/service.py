@@ -192,7 +192,9 @@ class DigitalTwinIntegrationService:
         ServiceUnavailableError
             If the service is not installed, fails or does not come back in time.
         """
-        analysis = next(one for one in self.analyses if one.name == name)
+        analysis = next((one for one in self.analyses if one.name == name), None)
+        if analysis is None:
+            raise ServiceUnavailableError(f"the service '{name}' is not installed")
         result = await self._result(analysis, case, options)
         if result.status is Status.AVAILABLE:
             return result

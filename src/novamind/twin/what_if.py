@@ -146,7 +146,7 @@ def what_if(
     if name is None or name not in drug_names():
         raise NotFoundError(f"no kinetics for this drug; choose one of {', '.join(drug_names())}")
     others = tuple(medication for medication in case.medications if medication != name)
-    review = recommend(case.genotype, (name,), others, case.conditions)[name]
+    review = recommend(case.genotype, (name,), others, case.conditions, case.allergens)[name]
     activity, notes = _activity(case, others)
     inhibitors = _inhibitors(activity, name, others)
     shared: dict[str, Any] = {"interval_hours": interval_hours, "weeks": weeks, "ensemble": ensemble, "seed": seed}
