@@ -64,7 +64,6 @@ def course(drug: str, band: bool, **changes: Any) -> Any:
         .with_columns(transmitter=pl.Series(["serotonin", "serotonin", "dopamine"]), day=pl.col("day").cast(pl.Int64)),
         "symptom_effect": frame("outcome", [(1, "depression", 0.0), (7, "depression", 0.11)], "day"),
         "symptom_note": "An average; not a forecast.",
-        "course": SimpleNamespace(depression=1.0),
     }
     return SimpleNamespace(**plain | changes)
 
@@ -85,7 +84,8 @@ def test_pictures_of_a_course_with_a_band() -> None:
 
 
 def test_pictures_of_a_course_without() -> None:
-    plain = course("haloperidol", False, occupancy=D2, course=SimpleNamespace(depression=None), weeks=3)
+    ranges = course("haloperidol", False).symptom_effect.with_columns(outcome=pl.lit("response"))
+    plain = course("haloperidol", False, occupancy=D2, symptom_effect=ranges, weeks=3)
     answer = {
         "occupancy": drawn(plot_occupancy(plain)),
         "regions": drawn(plot_regions(plain, "dopamine")),

@@ -1,7 +1,7 @@
 """Pictures of a course: one function, one picture."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 import altair as alt
 import polars as pl
@@ -10,9 +10,6 @@ from novamind.neurochemistry.domain import BrainRegion, Neurotransmitter
 from novamind.neurochemistry.graph import projection_weights
 from novamind.neurochemistry.pharmacokinetics import kinetics
 from novamind.neurochemistry.reference import LEAVES, as_transmitter
-
-if TYPE_CHECKING:
-    from novamind.neurochemistry.simulation import Simulation
 
 _WIDTH, _HEIGHT = 620, 200
 #: Told apart with any colour vision (Okabe & Ito 2008).
@@ -49,11 +46,43 @@ _PLACES = {
 }
 
 
+class CourseFrames(Protocol):
+    """One regimen's course as frames; ``low`` and ``high`` are the 90 % band, null without ensemble."""
+
+    @property
+    def drug(self) -> str:
+        """Its name in the tables."""
+
+    @property
+    def weeks(self) -> int:
+        """Length of the course."""
+
+    @property
+    def concentration(self) -> pl.DataFrame:
+        """``time_hours, compound, value, low, high, unit``."""
+
+    @property
+    def occupancy(self) -> pl.DataFrame:
+        """``time_hours, target, value, low, high, basis``; empty where none is known."""
+
+    @property
+    def transmitters(self) -> pl.DataFrame:
+        """``day, region, transmitter, level, low, high``."""
+
+    @property
+    def symptom_effect(self) -> pl.DataFrame:
+        """``day, outcome, value, low, high``; empty where nothing is given."""
+
+    @property
+    def symptom_note(self) -> str:
+        """What the symptom effect is worth, or why it is not given."""
+
+
 def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def plot_concentration(course: "Simulation") -> alt.LayerChart:
+def plot_concentration(course: CourseFrames) -> alt.LayerChart:
     """Draw plasma concentrations over the therapeutic reference range, with the 90 % band where there is one."""
     drug = kinetics(course.drug)
     frame = course.concentration.with_columns(day=pl.col("time_hours") / 24)
@@ -65,7 +94,7 @@ def plot_concentration(course: "Simulation") -> alt.LayerChart:
     )
 
 
-def plot_occupancy(course: "Simulation") -> alt.LayerChart:
+def plot_occupancy(course: CourseFrames) -> alt.LayerChart:
     """Draw the share of each target that is held; targets that are hardly touched are left out."""
     frame = course.occupancy.with_columns(day=pl.col("time_hours") / 24)
     touched = frame.group_by("target").agg(pl.col("value").max()).filter(pl.col("value") >= _SMALLEST_OCCUPANCY)
@@ -78,7 +107,7 @@ def plot_occupancy(course: "Simulation") -> alt.LayerChart:
     )
 
 
-def plot_regions(course: "Simulation", transmitter: Neurotransmitter | str = Neurotransmitter.SEROTONIN) -> alt.Chart:
+def plot_regions(course: CourseFrames, transmitter: Neurotransmitter | str = Neurotransmitter.SEROTONIN) -> alt.Chart:
     """Draw a region x time heat map of one transmitter."""
     name = as_transmitter(transmitter)
     frame = course.transmitters.filter(pl.col("transmitter") == name.value).with_columns(
@@ -102,9 +131,9 @@ def plot_regions(course: "Simulation", transmitter: Neurotransmitter | str = Neu
     )
 
 
-def plot_symptom_effect(course: "Simulation") -> alt.LayerChart:
+def plot_symptom_effect(course: CourseFrames) -> alt.LayerChart:
     """Draw the symptom effect with what it is worth underneath the title."""
-    label = "standardised mean difference" if course.course.depression is not None else "position in range"
+    label = "standardised mean difference" if "depression" in course.symptom_effect["outcome"] else "position in range"
     return _layers(*_lines(course.symptom_effect, "outcome", label)).properties(
         width=_WIDTH,
         height=_HEIGHT,
@@ -112,7 +141,7 @@ def plot_symptom_effect(course: "Simulation") -> alt.LayerChart:
     )
 
 
-def plot_course(course: "Simulation") -> alt.VConcatChart:
+def plot_course(course: CourseFrames) -> alt.VConcatChart:
     """Draw one regimen: concentration, occupancy, serotonin by region and symptom effect where they are given."""
     parts: list[alt.Chart | alt.LayerChart] = [plot_concentration(course)]
     if not course.occupancy.is_empty():
@@ -122,7 +151,7 @@ def plot_course(course: "Simulation") -> alt.VConcatChart:
     return _stack(parts)
 
 
-def plot_comparison(courses: Mapping[str, "Simulation"]) -> alt.VConcatChart:
+def plot_comparison(courses: Mapping[str, CourseFrames]) -> alt.VConcatChart:
     """Draw several regimens over one another: their drug in plasma and the target they hold most."""
     plasma, held = [], []
     for name, course in courses.items():
