@@ -1,8 +1,9 @@
 """What is recommended rests on results, comes in order, and never puts a drug forward against a caution."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from novamind.pharmacogenomics.domain import Caution, Severity, Source
 from novamind.pharmacogenomics.domain import Evidence as Checked
 from novamind.pharmacogenomics.interactions import known_conditions
 from novamind.pharmacogenomics.medications import psychiatric
+from novamind.pharmacogenomics.review import Alternative
 from novamind.records import PatientRecord, symptom_frame
 from novamind.symptoms.domain import Trend
 from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, review_of
@@ -92,7 +94,68 @@ def test_the_gate_catches_what_slipped_through() -> None:
         return [drug for _, drug, _ in contradictions((one,), review)]
 
     assert put_forward("sertraline", "mirtazapine", "unheard of") == ["sertraline", "mirtazapine", "unheard of"]
+    assert put_forward("haloperidol") == ["haloperidol"], "no published response is known of it"
     assert contradictions((Recommendation(Priority.SOON, "t", "x", evidence, "low", "r", ("x",)),), None)
+
+
+def test_a_drug_is_put_forward_as_it_is_once_the_other_is_stopped() -> None:
+    patient = case(medications=("phenelzine", "warfarin"))
+    review = review_of(patient)
+    instead = Recommendation(
+        Priority.SOON, "t", "x", (Evidence("x", "y", "z"),), "low", "r", ("sertraline",), instead_of="phenelzine"
+    )
+    assert contradictions((instead,), review) == []
+    ((_, drug, why),) = contradictions((replace(instead, instead_of=""),), review)
+    assert (drug, why[:18]) == ("sertraline", "Serotonin syndrome")
+    assert contradictions((replace(instead, instead_of="warfarin"),), review)
+
+
+def alternatives_of(drug: str, **known: Any) -> Recommendation:
+    patient = case(**known)
+    (found,) = [one for one in recommendations(patient, reviewed(patient)) if one.topic == f"{drug} alternatives"]
+    assert found.instead_of == drug
+    return found
+
+
+def test_alternatives_are_of_after_the_switch_and_the_overlap_is_told_apart() -> None:
+    """Beside venlafaxine agomelatine alone had no caution; nobody goes on with both."""
+    found = alternatives_of("venlafaxine", medications=("venlafaxine",), allergies=("desvenlafaxine",))
+    assert found.proposes == ("duloxetine", "amitriptyline", "escitalopram")
+    assert found.text == (
+        "If venlafaxine is changed, the least concern for this person once it is stopped have duloxetine,"
+        " amitriptyline, escitalopram. While both act there are cautions of their own. Cross-tapering is not covered"
+        " here."
+    )
+    told = [one.statement for one in found.evidence if "still acts" in one.statement]
+    assert told == [
+        "duloxetine while venlafaxine still acts, moderate: Duloxetine is a moderate CYP2D6 inhibitor and can raise"
+        " venlafaxine levels.",
+        *(
+            f"{drug} while venlafaxine still acts, moderate: Two serotonergic drugs: watch for serotonin syndrome, most"
+            " of all at start and dose changes."
+            for drug in ("duloxetine", "amitriptyline", "escitalopram")
+        ),
+    ], "an information is not worth a line"
+
+
+def test_alternatives_to_an_inhibitor_of_mao_come_with_the_wait() -> None:
+    found = alternatives_of("phenelzine", medications=("phenelzine",), allergies=("phenelzine",))
+    assert found.priority is Priority.TODAY
+    assert found.proposes == ("duloxetine", "amitriptyline", "escitalopram")
+    told = [one.statement for one in found.evidence if "still acts" in one.statement]
+    for drug in found.proposes:
+        assert [one for one in told if one.startswith(f"{drug} while phenelzine still acts, contraindicated: ")]
+    assert all("14 days" in one for one in told)
+
+
+def test_without_an_overlap_nothing_is_said_of_one() -> None:
+    found = alternatives_of("agomelatine", medications=("agomelatine",), allergies=("agomelatine",))
+    assert found.proposes == ("duloxetine", "amitriptyline", "escitalopram")
+    assert found.text == (
+        "If agomelatine is changed, the least concern for this person once it is stopped have duloxetine,"
+        " amitriptyline, escitalopram. Cross-tapering is not covered here."
+    )
+    assert not [one for one in found.evidence if "still acts" in one.statement]
 
 
 def test_without_a_review_no_drug_is_named() -> None:
@@ -119,15 +182,6 @@ def test_an_old_answer_does_not_ask_for_today() -> None:
     assert recommendations(patient, {}) == ()
 
 
-@pytest.mark.parametrize(("age", "priority"), [(30, Priority.TODAY), (31, Priority.SOON), (400, Priority.SOON)])
-def test_an_answer_is_of_today_only_where_the_calendar_says_so(age: int, priority: Priority) -> None:
-    patient = case(symptoms=diary([1.0], "PHQ-9 item 9", TODAY - timedelta(days=age)))
-    (found,) = recommendations(patient, {})
-    assert found.priority is priority
-    assert ("days ago" in found.text) is (priority is Priority.SOON)
-    assert f"{TODAY - timedelta(days=age):%b %Y}" in found.evidence[0].statement
-
-
 def test_warnings_come_before_what_could_be_done_about_them() -> None:
     patient = case(
         medications=("citalopram",), genotype={"CYP2D6": "*1/*1"}, conditions=("long qt",), allergies=("citalopram",)
@@ -147,13 +201,20 @@ def test_warnings_come_before_what_could_be_done_about_them() -> None:
 SOURCE = Source("s", 2020, Checked.READ, "A source", "https://example.org")
 
 
+class Fixed(Review):
+    """A review that stays as it is whatever is stopped."""
+
+    def without(self, drug: str) -> Review:  # noqa: ARG002
+        return self
+
+
 def fictional(**drugs: dict[str, Any]) -> Review:
     """A review in which real drugs have the concern, efficacy and cautions that a test gives them."""
     base = recommend({}, tuple(drugs))
     changed = {
         name: replace(base[name], **{"concern": 0, "caution": (), "standing": ""} | how) for name, how in drugs.items()
     }
-    return replace(base, drugs=changed)
+    return Fixed(**{field.name: getattr(base, field.name) for field in fields(base)} | {"drugs": changed})
 
 
 def rated(odds: float) -> Any:
@@ -170,6 +231,10 @@ def names(found: Sequence[DrugReview]) -> list[str]:
     return [one.drug for one in found]
 
 
+def offered(review: Review, drug: str) -> list[str]:
+    return [one.review.drug for one in review.alternatives(drug)]
+
+
 def test_the_least_concern_comes_first_then_genotype_advice_then_published_response_then_the_name() -> None:
     review = fictional(
         paroxetine={"concern": 3},
@@ -182,11 +247,11 @@ def test_the_least_concern_comes_first_then_genotype_advice_then_published_respo
     assert names(review.ranking) == [
         "fluoxetine", "escitalopram", "sertraline", "bupropion", "mirtazapine", "paroxetine",
     ]  # fmt: skip
-    assert names(alternatives("paroxetine", review, case())) == ["fluoxetine", "escitalopram", "sertraline"]
+    assert offered(review, "paroxetine") == ["fluoxetine", "escitalopram", "sertraline"]
 
 
 @pytest.mark.parametrize(
-    ("how", "offered"),
+    ("how", "fits"),
     [
         ({"efficacy": rated(1.2)}, True),
         ({"efficacy": rated(1.2), "concern": 1}, True),
@@ -198,37 +263,31 @@ def test_the_least_concern_comes_first_then_genotype_advice_then_published_respo
         ({"efficacy": rated(1.2), "caution": (caution(Severity.CONTRAINDICATED),)}, False),
     ],
 )
-def test_an_alternative_has_published_response_and_hardly_any_concern(how: dict[str, Any], offered: bool) -> None:
+def test_an_alternative_has_published_response_and_hardly_any_concern(how: dict[str, Any], fits: bool) -> None:
     review = fictional(paroxetine={"concern": 3}, sertraline=how)
-    assert bool(alternatives("paroxetine", review, case())) is offered
+    assert bool(offered(review, "paroxetine")) is fits
 
 
-@pytest.mark.parametrize(
-    ("known", "offered"),
-    [
-        ({}, True),
-        ({"medications": ("sertraline",)}, False),
-        ({"allergies": ("sertraline",)}, False),
-    ],
-)
-def test_what_is_taken_or_not_tolerated_is_no_alternative(known: dict[str, Any], offered: bool) -> None:
+def test_what_is_taken_is_no_alternative() -> None:
     review = fictional(paroxetine={"concern": 3}, sertraline={"efficacy": rated(1.2)})
-    assert bool(alternatives("paroxetine", review, case(**known))) is offered
+    assert offered(review, "paroxetine") == ["sertraline"]
+    assert offered(replace(review, comedications=("sertraline",)), "paroxetine") == []
 
 
 def test_alternatives_are_of_the_same_group_and_a_drug_of_no_group_has_none() -> None:
     likely = {"efficacy": rated(1.2)}
     review = fictional(paroxetine=likely, sertraline=likely, haloperidol=likely, quetiapine=likely, lithium=likely)
-    assert names(alternatives("paroxetine", review, case())) == ["sertraline"]
-    assert names(alternatives("haloperidol", review, case())) == ["quetiapine"]
-    assert alternatives("lithium", review, case()) == []
-    assert alternatives("unheard of", review, case()) == []
+    assert offered(review, "paroxetine") == ["sertraline"]
+    assert offered(review, "haloperidol") == ["quetiapine"]
+    assert offered(review, "lithium") == []
+    assert offered(review, "unheard of") == []
 
 
 @pytest.mark.parametrize(
     ("how", "why"),
     [
         ({"concern": 2}, None),
+        ({"efficacy": None}, "no published response is in the tables"),
         ({"concern": 3}, "consider another drug"),
         ({"concern": 4}, "avoid"),
         ({"caution": (caution(Severity.MODERATE), caution(Severity.INFORMATION))}, None),
@@ -238,20 +297,16 @@ def test_alternatives_are_of_the_same_group_and_a_drug_of_no_group_has_none() ->
 )
 def test_what_speaks_against_putting_a_drug_forward(how: dict[str, Any], why: str | None) -> None:
     one = Recommendation(Priority.SOON, "t", "x", (Evidence("a", "b", "c"),), "low", "r", ("sertraline",))
-    found = contradictions((one,), fictional(sertraline=how), case())
+    found = contradictions((one,), fictional(sertraline=how))
     assert found == ([] if why is None else [(one, "sertraline", why)])
-    (allergic,) = contradictions((one,), fictional(sertraline=how), case(allergies=("sertraline",)))
-    assert allergic[2] == "allergy"
-    (unreviewed,) = contradictions((one,), fictional(lithium={}), case())
+    (unreviewed,) = contradictions((one,), fictional(lithium={}))
     assert unreviewed[2] == "no pharmacogenomic review"
 
 
 def test_what_is_put_forward_against_a_caution_is_taken_out_of_what_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    from novamind.twin import recommendations as module
-
     review = fictional(paroxetine={"concern": 3}, sertraline={"efficacy": rated(1.2), "concern": 4})
     patient = case(medications=("paroxetine",), genotype={"CYP2D6": "*1/*1"})
-    monkeypatch.setattr(module, "alternatives", lambda *_: [review["sertraline"]])
+    monkeypatch.setattr(Review, "alternatives", lambda *_: (Alternative(review["sertraline"], ()),))
     assert not [one for one in recommendations(patient, available(MEDICATIONS, review)) if one.proposes]
 
 
@@ -353,11 +408,51 @@ def test_recommendations_about_drugs_as_they_are_worded() -> None:
 ITEM = "PHQ-9 item 9"
 
 
-@pytest.mark.parametrize(("days", "asked"), [(0, True), (30, True), (31, False)])
-def test_an_answer_counts_for_thirty_days_before_the_last_observation(days: int, asked: bool) -> None:
-    answers = diary([1.0], ITEM, TODAY - timedelta(days=days))
-    patient = case(symptoms=answers.vstack(diary([5.0], "PHQ-9")))
-    assert bool(recommendations(patient, {})) is asked
+@pytest.mark.parametrize(("days", "counts"), [(0, True), (30, True), (31, False)])
+def test_a_low_answer_of_later_takes_nothing_back_for_thirty_days(days: int, counts: bool) -> None:
+    answers = diary([2.0, *[0.0] * days], ITEM)
+    assert bool(recommendations(case(symptoms=answers), {})) is counts
+
+
+@pytest.mark.parametrize("spelling", [ITEM, "phq9 item 9", "PHQ_9_item_9"])
+@pytest.mark.parametrize(
+    ("age", "later", "priority", "text"),
+    [
+        (0, 0, Priority.TODAY, "Ask about thoughts of death and self-harm now, and act on the answer."),
+        (30, 0, Priority.TODAY, "Ask about thoughts of death and self-harm now, and act on the answer."),
+        (
+            31, 0, Priority.SOON,
+            "Ask about thoughts of death and self-harm: PHQ-9 item 9 was 2 of 3 on 1 May 2025, 31 days ago; not"
+            " answered since.",
+        ),
+        (
+            400, 0, Priority.SOON,
+            "Ask about thoughts of death and self-harm: PHQ-9 item 9 was 2 of 3 on 27 Apr 2024, 400 days ago; not"
+            " answered since.",
+        ),
+        (30, 9, Priority.TODAY, "Ask about thoughts of death and self-harm now, and act on the answer."),
+        (
+            31, 9, Priority.SOON,
+            "Ask about thoughts of death and self-harm: PHQ-9 item 9 was 2 of 3 on 1 May 2025, 31 days ago; a lower"
+            " answer since does not take it back.",
+        ),
+    ],
+)  # fmt: skip
+def test_now_is_within_thirty_days_of_the_calendar_and_an_older_answer_says_its_age(
+    age: int, later: int, priority: Priority, text: str, spelling: str
+) -> None:
+    """Whatever else was reported since: a fresh total does not make an old answer one of today."""
+    answers = diary([2.0, *[0.0] * later], spelling, TODAY - timedelta(days=age - later))
+    (found,) = recommendations(case(symptoms=answers.vstack(diary([5.0], "PHQ-9"))), {})
+    assert (found.priority, found.topic, found.text) == (priority, "safety", text)
+
+
+def test_what_counts_as_of_today_depends_on_the_day_that_is_asked_about() -> None:
+    known = case(symptoms=diary([1.0], ITEM)).record
+    later = TODAY + timedelta(days=31)
+    assert [recommendations(Case(known, day), {})[0].priority for day in (TODAY, later)] == [
+        Priority.TODAY, Priority.SOON,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("answer", "asked"), [(0.0, False), (0.99, False), (1.0, True), (3.0, True)])
@@ -394,6 +489,61 @@ def test_a_risk_of_half_or_more_asks_to_see_the_person_before_it_begins() -> Non
     assert (one.reliability, one.reliability_reason) == ("medium", "few reports; long gaps")
     assert of_forecast(there) == ()
     check_golden(__file__, "risk", one)
+
+
+def as_of(day: int, *forecasts: Any) -> tuple[Recommendation, ...]:
+    """What is recommended so many days after the record ends; the forecasts are of the five days after it."""
+    return recommendations(Case(PatientRecord("p"), TODAY + timedelta(days=day)), available(SYMPTOMS, forecasts))
+
+
+@pytest.mark.parametrize(
+    ("day", "when"),
+    [
+        (0, "before 6 Jun 2025"),  # 10 is the median on 6 June, the fifth day
+        (4, "before 6 Jun 2025"),
+        (5, "now"),
+    ],
+)
+def test_a_person_is_seen_before_a_day_to_come_or_now(day: int, when: str) -> None:
+    (one,) = as_of(day, forecast([8.0] * 20, middle=6, spread=4, drift=1))
+    assert one.text == f"See the person {when}: PHQ-9 may reach 10 or higher (moderate)."
+
+
+@pytest.mark.parametrize(("day", "when"), [(0, "before 2 Jun 2025"), (1, "now"), (3, "now"), (5, "now")])
+def test_a_period_that_has_begun_is_now(day: int, when: str) -> None:
+    (one,) = as_of(day, forecast([23.0] * 20, middle=23, spread=3))
+    assert one.text == f"See the person {when}: PHQ-9 may stay at 20 or higher (severe)."
+
+
+def test_a_period_that_has_passed_is_not_spoken_of() -> None:
+    early = forecast([8.0] * 20, middle=12, spread=4, drift=-2)  # 10 is reached on the first two days alone
+    trend = Trend(1.0, 0.4, 1.6, 0.99, "worsening", 28)
+    assert [one.text[:18] for one in as_of(2, early)] == ["See the person now"]
+    assert as_of(3, early) == ()
+    assert [one.topic for one in as_of(3, replace(early, trend=trend))] == ["PHQ-9 trend"]
+
+
+@pytest.mark.parametrize("day", [6, 7, 400])
+def test_a_forecast_of_past_days_asks_for_a_new_report_and_for_nothing_else(day: int) -> None:
+    trend = Trend(1.0, 0.4, 1.6, 0.99, "worsening", 28)
+    (one,) = as_of(day, forecast([23.0] * 20, middle=23, spread=3, trend=trend))
+    assert (one.priority, one.topic) == (Priority.NEXT_VISIT, "PHQ-9 record")
+    assert one.text == f"Ask for a new report of PHQ-9: the last is {day} days old, and a forecast from it is past."
+    assert (one.reliability, one.reliability_reason) == ("high", "dates of the record")
+    assert [(e.service, e.source) for e in one.evidence] == [(SYMPTOMS, "model symptoms-test")]
+
+
+@pytest.mark.parametrize("day", range(8))
+def test_no_day_that_is_named_has_passed_or_is_today(day: int) -> None:
+    today = TODAY + timedelta(days=day)
+    made = (
+        forecast([23.0] * 20, middle=23, spread=3),
+        forecast([8.0] * 20, middle=6, spread=4, drift=1),
+        forecast([60.0] * 20, "WHO-5", WHO5, middle=60, spread=10, drift=-3),
+    )
+    for one in as_of(day, *made):
+        for named in re.findall(r"before (\d+ \w+ \d{4})", one.text):
+            assert datetime.strptime(named, "%d %b %Y").date() > today  # noqa: DTZ007
 
 
 @pytest.mark.parametrize(

@@ -80,12 +80,13 @@ def _thoughts_of_death(case: Case) -> Iterator[Recommendation]:
         age = int((np.datetime64(case.today) - days[i]).astype(int))
         said = f"PHQ-9 item 9 was {values[i]:g} of 3 on {wording.date(days[i])}"
         fresh = age <= _ITEM_DAYS
+        since = "not answered since" if i == len(days) - 1 else "a lower answer since does not take it back"
         yield Recommendation(
             Priority.TODAY if fresh else Priority.SOON,
             "safety",
             "Ask about thoughts of death and self-harm now, and act on the answer."
             if fresh
-            else f"Ask about thoughts of death and self-harm: {said}, {age} days ago, and nothing was reported since.",
+            else f"Ask about thoughts of death and self-harm: {said}, {age} days ago; {since}.",
             (Evidence("record", f"{said}.", sources[i] if sources else "record"),),
             "high",
             "the person's own answer; a missing or low answer would not rule out a crisis",
