@@ -8,10 +8,11 @@ import pytest
 from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import genotype, recommend
 from novamind.pharmacogenomics.domain import Action, Caution, Severity
+from novamind.pharmacogenomics.drug_review import CONCERN_NAMES, DrugReview, advised_concern
 from novamind.pharmacogenomics.graph import Edge, MedicationGraph, medication_graph
 from novamind.pharmacogenomics.knowledge import sources
 from novamind.pharmacogenomics.medications import catalogue, normalise, psychiatric
-from novamind.pharmacogenomics.review import CONCERN_NAMES, DrugReview, Review, _advised_concern
+from novamind.pharmacogenomics.review import Review
 from tests.golden import check_golden
 
 EMPTY = recommend({}, ("sertraline",))
@@ -37,8 +38,8 @@ CONCERN = {
 @pytest.mark.parametrize(("concern", "actions"), CONCERN.items())
 def test_an_actions_concern(concern: int, actions: str) -> None:
     for action in actions.split():
-        assert _advised_concern(replace(ADVICE, action=Action(action))) == concern
-        assert _advised_concern(replace(ALREADY, action=Action(action))) == 0  # not for somebody who is to begin
+        assert advised_concern(replace(ADVICE, action=Action(action))) == concern
+        assert advised_concern(replace(ALREADY, action=Action(action))) == 0  # not for somebody who is to begin
 
 
 def test_every_action_has_a_concern() -> None:
@@ -77,7 +78,7 @@ def test_a_cautions_concern(drug: str, with_: str | None, condition: str | None,
 def test_the_worst_advice_is_the_verdict(reported: dict[str, str], drug: str, concern: int, verdict: str) -> None:
     found = recommend(genotype(reported), (drug,))[drug]
     assert (found.concern, found.verdict) == (concern, verdict)
-    worst = max([_advised_concern(a) for a in found.guidelines], default=0)
+    worst = max([advised_concern(a) for a in found.guidelines], default=0)
     assert worst == concern
 
 

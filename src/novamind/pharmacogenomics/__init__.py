@@ -2,9 +2,10 @@
 
 from novamind.pharmacogenomics.clozapine import predict_level as predict_clozapine_level
 from novamind.pharmacogenomics.copy_number import apply_copies, copies_from_depth
+from novamind.pharmacogenomics.drug_review import DrugReview
 from novamind.pharmacogenomics.graph import medication_graph
 from novamind.pharmacogenomics.phenotypes import phenotype
-from novamind.pharmacogenomics.review import DrugReview, Review, recommend
+from novamind.pharmacogenomics.review import Review, recommend
 from novamind.pharmacogenomics.service import (
     PharmacogenomicsService,
     call_vcf,

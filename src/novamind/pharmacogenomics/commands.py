@@ -11,7 +11,8 @@ import typer
 from novamind.errors import DataProcessingError, ValidationError
 
 if TYPE_CHECKING:
-    from novamind.pharmacogenomics.review import DrugReview, Review
+    from novamind.pharmacogenomics.drug_review import DrugReview
+    from novamind.pharmacogenomics.review import Review
 
 
 def register(app: typer.Typer) -> None:

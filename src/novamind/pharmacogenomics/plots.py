@@ -1,14 +1,22 @@
 """Pictures of a review: one function, one picture."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Protocol
 
 import altair as alt
 
-if TYPE_CHECKING:
-    from novamind.pharmacogenomics.review import Review
+from novamind.pharmacogenomics.drug_review import DrugReview
 
 
-def exposure_chart(review: "Review") -> alt.LayerChart | alt.FacetChart:
+class ReviewedDrugs(Protocol):
+    """Drugs that were reviewed for one patient."""
+
+    @property
+    def drugs(self) -> Mapping[str, DrugReview]:
+        """Reviews by generic name."""
+
+
+def exposure_chart(review: ReviewedDrugs) -> alt.LayerChart | alt.FacetChart:
     """Draw the exposure of each drug with its interval, on a logarithmic scale around 1."""
     rows = [
         {

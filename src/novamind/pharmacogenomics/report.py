@@ -1,21 +1,48 @@
 """The printable report: one HTML file without outside resources, every statement with its source's number."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import vl_convert
 from markupsafe import Markup
 
 from novamind.pages import environment
-from novamind.pharmacogenomics.domain import DISCLAIMER, Evidence, Source
+from novamind.pharmacogenomics.domain import DISCLAIMER, Diplotype, Evidence, PhenotypeChange, Source
+from novamind.pharmacogenomics.drug_review import DrugReview
 from novamind.pharmacogenomics.knowledge import sources
 from novamind.pharmacogenomics.phenotypes import RULE_SOURCES
-
-if TYPE_CHECKING:
-    from novamind.pharmacogenomics.review import Review
-
+from novamind.pharmacogenomics.plots import ReviewedDrugs, exposure_chart
 
 _ENVIRONMENT = environment(Path(__file__).parent / "templates")
+
+
+class PrintedReview(ReviewedDrugs, Protocol):
+    """A review as the page shows it."""
+
+    @property
+    def genotype(self) -> Mapping[str, Diplotype]:
+        """Gene to diplotype."""
+
+    @property
+    def phenotypes(self) -> Sequence[PhenotypeChange]:
+        """Phenotypes before and after co-medication."""
+
+    @property
+    def comedications(self) -> Sequence[str]:
+        """What is taken."""
+
+    @property
+    def conditions(self) -> Sequence[str]:
+        """What the person has."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was not used, and why."""
+
+    @property
+    def ranking(self) -> Sequence[DrugReview]:
+        """The drugs, least concern first."""
 
 
 class _Citations:
@@ -32,10 +59,10 @@ class _Citations:
         return Markup('<sup><a href="#s{0}">[{0}{1}]</a></sup>').format(number, doubt)
 
 
-def render(review: "Review") -> str:
+def render(review: PrintedReview) -> str:
     """Report of a review as one HTML page."""
     drawn = any(e.low is not None for d in review.drugs.values() for e in d.exposures)
-    picture = Markup(vl_convert.vegalite_to_svg(review.plot().to_json())) if drawn else None  # noqa: S704
+    picture = Markup(vl_convert.vegalite_to_svg(exposure_chart(review).to_json())) if drawn else None  # noqa: S704
     return _ENVIRONMENT.get_template("report.html").render(
         review=review,
         rule_source={gene: sources()[name] for gene, name in RULE_SOURCES.items()},

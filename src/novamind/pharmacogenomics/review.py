@@ -11,21 +11,16 @@ from novamind.pharmacogenomics import medications as formulary
 from novamind.pharmacogenomics.allergies import cautions as allergy_cautions
 from novamind.pharmacogenomics.domain import (
     DISCLAIMER,
-    Action,
-    Advice,
     Caution,
     Diplotype,
-    Efficacy,
     Exposure,
     GeneResult,
     Phenotype,
     PhenotypeChange,
     Severity,
-    SideEffect,
-    Source,
     to_dict,
 )
-from novamind.pharmacogenomics.exposure import TherapeuticRange
+from novamind.pharmacogenomics.drug_review import CAUTION_CONCERN, DrugReview, advised_concern
 from novamind.pharmacogenomics.knowledge import sources
 from novamind.pharmacogenomics.phenoconversion import convert
 from novamind.pharmacogenomics.phenotypes import known_genes, results, unknown_alleles
@@ -33,115 +28,8 @@ from novamind.pharmacogenomics.phenotypes import known_genes, results, unknown_a
 if TYPE_CHECKING:
     import altair as alt
 
-# How much an action speaks against the plain use of a drug.
-_CONCERN = {
-    **dict.fromkeys((Action.AVOID, Action.AVOID_USE_ALTERNATIVE, Action.CONTRAINDICATED), 4),
-    **dict.fromkeys(
-        (Action.AVOID_OR_ADJUST_DOSE, Action.AVOID_OR_TDM, Action.AVOID_AS_ALTERNATIVE_TO_CBZ,
-         Action.CONSIDER_ALTERNATIVE, Action.WEIGH_RISK_BENEFIT, Action.ALTERNATIVE_OR_ADJUST_DOSE,
-         Action.ALTERNATIVE_OR_INCREASE_IF_NO_RESPONSE), 3),
-    **dict.fromkeys((Action.INFORMATION_ONLY, Action.MONITOR), 1),
-    **dict.fromkeys((Action.STANDARD_DOSE, Action.NO_ACTION, Action.NO_RECOMMENDATION), 0),
-}  # fmt: skip
-_ADJUSTMENT = 2  # every other action changes the dose or the titration
-_CAUTION_CONCERN = {
-    Severity.CONTRAINDICATED: 4,
-    Severity.MAJOR: 3,
-    Severity.MODERATE: 1,
-    Severity.INFORMATION: 0,
-}
-#: From this concern on guidelines or cautions ask for another drug, or against this one.
-SPEAKS_AGAINST = 3
-_SEVERE = (Severity.CONTRAINDICATED, Severity.MAJOR)
 _GROUPS = ("antidepressant", "antipsychotic")
-CONCERN_NAMES = ("use as usual", "use with attention", "adjust the dose", "consider another drug", "avoid")
-# CPIC's populations for patients who have already taken the drug for months.
-_ALREADY_TAKING = "use >3"
 _NO_RATES = "No side-effect rates for this drug are in our tables."
-
-
-@dataclass(frozen=True)
-class DrugReview:
-    """Everything we can say about one drug for this patient.
-
-    Attributes
-    ----------
-    drug, drug_class
-        Generic name and class.
-    guidelines
-        Advice after co-medication per guideline, population and reading; conflicts stand side by side.
-    guidelines_before
-        The same without co-medication; empty when the co-medication changes nothing.
-    standing
-        What to tell the reader when no guideline has an action; empty otherwise.
-    phenotypes
-        The drug's genes before and after co-medication, one entry per reading.
-    exposure
-        Expected exposure of the first analyte; ``exposures`` holds all of them.
-    therapeutic_range
-        Plasma level range, None when unknown to us.
-    interactions
-        Cautions with other drugs, conditions and recorded allergies.
-    side_effects
-        Published risks; ``side_effect_note`` says so when there are none in the tables.
-    efficacy
-        Published odds ratio of response, None when unknown to us; ``dropout`` likewise.
-    caution
-        All cautions: interactions and what is uncertain in the genotype.
-    concern
-        0 (use as usual) to 4 (avoid): the worst of all advice and cautions.
-    evidence
-        Every source the review rests on.
-    """
-
-    drug: str
-    drug_class: str
-    guidelines: tuple[Advice, ...]
-    guidelines_before: tuple[Advice, ...]
-    standing: str
-    phenotypes: tuple[PhenotypeChange, ...]
-    exposure: Exposure
-    exposures: tuple[Exposure, ...]
-    therapeutic_range: TherapeuticRange | None
-    interactions: tuple[Caution, ...]
-    side_effects: tuple[SideEffect, ...]
-    side_effect_note: str
-    efficacy: Efficacy | None
-    dropout: Efficacy | None
-    caution: tuple[Caution, ...]
-    concern: int
-    evidence: tuple[Source, ...]
-
-    @property
-    def verdict(self) -> str:
-        """The concern in words; without any advice on the genotype, that is what it says."""
-        return "no genotype advice" if self.concern == 0 and self.standing else CONCERN_NAMES[self.concern]
-
-    @property
-    def severe(self) -> tuple[Caution, ...]:
-        """Contraindications and major cautions, the gravest first."""
-        return tuple(
-            sorted((c for c in self.caution if c.severity in _SEVERE), key=lambda c: _SEVERE.index(c.severity))
-        )
-
-    @property
-    def against(self) -> str | None:
-        """Why the drug is not put forward, the gravest reason; ``None`` where it may be.
-
-        An allergy or another severe caution, a guideline that asks for another drug, no published response. This is the
-        one place of the rule: rankings, alternatives, cards and recommendations ask here.
-        """
-        if self.severe:
-            return self.severe[0].text
-        if self.concern >= SPEAKS_AGAINST:
-            return self.verdict
-        return None if self.efficacy is not None else "no published response is in the tables"
-
-    @property
-    def leading(self) -> Advice | None:
-        """The guideline's advice that asks for most, the first of several; None when none asks for anything."""
-        asking = [a for a in self.guidelines if _advised_concern(a) > 0]
-        return max(asking, key=_advised_concern, default=None)
 
 
 @dataclass(frozen=True)
@@ -276,11 +164,6 @@ class Review(Collection[str]):
         }
 
 
-def _advised_concern(advice: Advice) -> int:
-    """How much a guideline's advice speaks against the plain use of the drug for somebody who is to begin it."""
-    return 0 if _ALREADY_TAKING in advice.population else _CONCERN.get(advice.action, _ADJUSTMENT)
-
-
 def _order(review: DrugReview) -> tuple[int, bool, float, str]:
     return (
         review.concern,
@@ -375,7 +258,7 @@ def _review(
     flat = tuple(c for of in changes.values() for c in of)
     advice = guidelines.advise(drug, after)
     before = guidelines.advise(drug, readings) if any(c.converted for c in flat) else ()
-    asking = {g for a in advice if _advised_concern(a) > 0 for g in a.genes}
+    asking = {g for a in advice if advised_concern(a) > 0 for g in a.genes}
     altered = [g for g, of in after.items() if g in asking and any(r.phenotype is not Phenotype.NORMAL for r in of)]
     analytes = _exposures(drug, after, altered, comedications, conditions)
     side_effects = outcomes.side_effects(drug, [r for of in after.values() for r in of], analytes[0])
@@ -387,7 +270,7 @@ def _review(
         if gene in genotype
         for warning in genotype[gene].warnings
     )
-    concern = max([0] + [_advised_concern(a) for a in advice] + [_CAUTION_CONCERN[c.severity] for c in with_others])
+    concern = max([0] + [advised_concern(a) for a in advice] + [CAUTION_CONCERN[c.severity] for c in with_others])
     level = exposures.therapeutic_ranges().get(drug)
     cited = [
         *(a.reference for a in advice), *(s for c in flat for s in c.sources),

@@ -14,8 +14,8 @@ from uuid import NAMESPACE_URL, uuid5
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import DrugReview, Review
 from novamind.pharmacogenomics.domain import Evidence, Source
+from novamind.pharmacogenomics.drug_review import SPEAKS_AGAINST
 from novamind.pharmacogenomics.medications import catalogue, normalise
-from novamind.pharmacogenomics.review import SPEAKS_AGAINST
 from novamind.records import FhirImportError, PatientRecord, read_fhir
 from novamind.records.fhir_codes import OWN
 from novamind.settings import Settings
@@ -85,12 +85,16 @@ def answer(hook: str, request: Mapping[str, Any], today: date, settings: Setting
     context = _checked(hook, request)
     record = _record(request, str(context["patientId"]), settings)
     case = Case(record, today)
+    drafted = {} if hook == "patient-view" else _orders(context, settings)
     if hook == "patient-view":
         orders: dict[str, list[str]] = {drug: [] for drug in case.medications}
+    elif hook == "order-select":
+        selected = {drug: [one for one in drafts if one in context["selections"]] for drug, drafts in drafted.items()}
+        orders = {drug: drafts for drug, drafts in selected.items() if drafts}
     else:
-        orders = _orders(context, hook, settings)
+        orders = drafted
     known = [drug for drug in orders if drug in catalogue()]
-    review = review_of(case.taking(known))
+    review = review_of(case.taking(drug for drug in (*orders, *drafted) if drug in catalogue()))
     cards = []
     for drug in known:
         card = _card(drug, review[drug], orders[drug], hook, case, review)
@@ -154,8 +158,8 @@ def _record(request: Mapping[str, Any], patient_id: str, settings: Settings | No
     return next((record for record in found.records if record.patient_id == own), PatientRecord(own))
 
 
-def _orders(context: Mapping[str, Any], hook: str, settings: Settings | None) -> dict[str, list[str]]:
-    """Drug to the ids of its draft orders; in ``order-select`` only of those just selected."""
+def _orders(context: Mapping[str, Any], settings: Settings | None) -> dict[str, list[str]]:
+    """Drug to the references of its draft orders; a draft without an id counts under an empty one."""
     entries = context["draftOrders"].get("entry")
     drafts = [
         entry["resource"]
@@ -164,9 +168,9 @@ def _orders(context: Mapping[str, Any], hook: str, settings: Settings | None) ->
     ]
     found: dict[str, list[str]] = {}
     for draft in drafts:
-        name = f"{draft.get('resourceType')}/{draft.get('id')}"
-        if draft.get("resourceType") != _DRAFT or (hook == "order-select" and name not in context["selections"]):
+        if draft.get("resourceType") != _DRAFT:
             continue
+        name = f"{_DRAFT}/{draft['id']}" if _text(draft.get("id")) else ""
         try:
             # A draft is read as the order that it would become.
             record = read_fhir(dict(draft) | {"status": "active", "intent": "order"}, settings=settings).records[0]
@@ -175,7 +179,7 @@ def _orders(context: Mapping[str, Any], hook: str, settings: Settings | None) ->
         for course in record.medications:
             drug = normalise(course.medication)
             if drug is not None:
-                found.setdefault(drug, []).append(name if _text(draft.get("id")) else "")
+                found.setdefault(drug, []).append(name)
     return found
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from novamind.pharmacogenomics import DrugReview, Review
 from novamind.pharmacogenomics.domain import Severity
+from novamind.pharmacogenomics.drug_review import SPEAKS_AGAINST
 from novamind.pharmacogenomics.guidelines import guideline_genes
 from novamind.pharmacogenomics.medications import catalogue, normalise
-from novamind.pharmacogenomics.review import SPEAKS_AGAINST
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
 from novamind.symptoms.instruments import recognise
