@@ -2,6 +2,7 @@ import json
 import warnings
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,15 @@ import pytest
 from scipy import stats
 
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
-from novamind.populations import DifferentialPrivacy, PopulationFilter, TwinGenerator, outcome_model, sequential_trees
+from novamind.populations import (
+    DifferentialPrivacy,
+    PopulationFilter,
+    TwinGenerator,
+    TwinRepository,
+    outcome_model,
+    sequential_trees,
+    store,
+)
 from novamind.populations import generator as generators
 from novamind.populations.privacy import report
 from novamind.populations.rules import RatioRule, Rules, SumRule, declared, learn
@@ -526,6 +535,28 @@ def test_a_model_is_registered(quick: TwinGenerator) -> None:
     assert made.generate(2).model_id == UUID(int=3)
     with pytest.raises(ModelInferenceError, match="not trained"):
         TwinGenerator("hcp", "b").save_to_registry(Repository())
+
+
+def test_a_model_goes_to_the_repository_of_the_settings(
+    quick: TwinGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[TwinRepository] = []
+
+    class Opened(TwinRepository):
+        def __init__(self) -> None:
+            super().__init__()
+            opened.append(self)
+
+    monkeypatch.setattr(store, "TwinRepository", Opened)
+    monkeypatch.setenv("NOVAMIND_POPULATION_DATABASE_URL", f"sqlite:///{tmp_path}/s.db")
+    made = TwinGenerator.from_bytes(quick.to_bytes())
+    with pytest.raises(ModelInferenceError, match="not trained"):
+        TwinGenerator("hcp", "b").save_to_registry()
+    assert opened == []
+    model_id = made.save_to_registry()
+    assert opened[0].load_model(model_id).metrics == quick.metrics
+    opened[0].close()
+    assert (tmp_path / "s.db").exists()
 
 
 def test_a_generator_as_it_is(quick: TwinGenerator) -> None:

@@ -6,6 +6,8 @@ Behind the wall: this room imports no clinical room and none imports it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from novamind.populations import ports
+
 if TYPE_CHECKING:
     from novamind.populations.adjustment import adjustment_set
     from novamind.populations.clusters import measure_clusters
@@ -79,3 +81,11 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _repository_of_the_settings() -> "TwinRepository":
+    repository: TwinRepository = __getattr__("TwinRepository")()
+    return repository
+
+
+ports.open_default_repository = _repository_of_the_settings

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
-from novamind.populations import outcome_model, rules, storage, wall
+from novamind.populations import outcome_model, ports, rules, storage, wall
 from novamind.populations.domain import (
     DEFAULT_TARGET,
     Brand,
@@ -264,12 +264,10 @@ class TwinGenerator:
         mean, reach = outcome.predict(values), outcome.reach(values)
         return mean, mean - reach, mean + reach
 
-    def save_to_registry(self, repository: Any = None) -> UUID:
+    def save_to_registry(self, repository: ports.ModelRepository | None = None) -> UUID:
         """Store the model (no pickle) and return its id; the repository of the settings when omitted."""
-        from novamind.populations.store import TwinRepository
-
         self._need()
-        self.model_id = (repository or TwinRepository()).save_model(self)
+        self.model_id = (repository or ports.open_default_repository()).save_model(self)
         return self.model_id
 
     def to_bytes(self) -> bytes:

@@ -22,6 +22,7 @@ from novamind.populations.domain import DigitalTwin, FidelityReport, SimulationR
 from novamind.populations.fidelity_tracker import FidelityRecord
 from novamind.populations.generator import TwinGenerator
 from novamind.populations.population import TwinPopulation
+from novamind.populations.ports import TrainedModel
 from novamind.populations.shards import ROWS as SHARD_ROWS
 from novamind.populations.shards import read as read_shard
 from novamind.populations.shards import write as write_shard
@@ -195,7 +196,7 @@ class TwinRepository:
                 raise ValidationError("Save the model or population that this belongs to first.") from error
             raise ServiceUnavailableError("The twin database does not answer; check its URL.") from error
 
-    def save_model(self, generator: TwinGenerator, mlflow_run_id: str | None = None) -> UUID:
+    def save_model(self, generator: TrainedModel, mlflow_run_id: str | None = None) -> UUID:
         """Store a trained generator and return its id; it replaces earlier ones of its type, brand and target."""
         content, metrics = generator.to_bytes(), generator.metrics
         if metrics is None or generator.trained_at is None:
