@@ -67,9 +67,8 @@ def routes_of(app: Any, prefix: str = "") -> list[str]:
 
 def give_time(house: House) -> None:
     """Let the services' own limits of 15 s be as patient as the tests are."""
-    clinic = house.clinic
-    clinic._forecasting = replace(clinic._forecasting, limit_seconds=patient(15))
-    clinic._twin.guards = {name: replace(one, limit_seconds=patient(15)) for name, one in clinic._twin.guards.items()}
+    twin = house.clinic.twin
+    twin.guards = {name: replace(one, limit_seconds=patient(15)) for name, one in twin.guards.items()}
 
 
 class World:

@@ -33,6 +33,7 @@ from novamind.records import (
 from novamind.records.wearables.signals import SIGNALS, conversions
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
+from novamind.timeline import parse_timezone
 
 #: Lists of a record that are stored piece by piece under one kind, and what each holds.
 LISTS: Final = {"conditions": Condition, "allergies": Allergy, "procedures": Procedure, "consents": Consent}
@@ -64,9 +65,15 @@ def report_content(report: SymptomReport) -> dict[str, Any]:
     return content
 
 
-def courses_of(stored: Sequence[StoredRecord]) -> list[tuple[StoredRecord, MedicationCourse]]:
-    """Return each stored course that can be read, with where it is stored."""
-    return _each(stored, lambda one: (one, course_of(one)), [])
+def readable(stored: Iterable[StoredRecord], read: Callable[[StoredRecord], _T]) -> tuple[list[_T], list[StoredRecord]]:
+    """Return what can be read, and what cannot: a rule has changed since it was stored."""
+    found, unread = [], []
+    for one in stored:
+        try:
+            found.append(read(one))
+        except (NovamindError, ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
+            unread.append(one)
+    return found, unread
 
 
 def piece_content(piece: Piece) -> tuple[Kind, Any]:
@@ -92,18 +99,24 @@ def record_of(
     samples: Sequence[StoredRecord],
     medications: Sequence[StoredRecord],
     listed: Sequence[StoredRecord],
-    genotype: tuple[Mapping[str, str], bool],
+    genotype: tuple[Sequence[StoredRecord], bool],
 ) -> PatientRecord:
-    """Return the patient's record out of what is stored; what cannot be read is named in it."""
-    genes, withdrawn = genotype
+    """Return the patient's record out of what is stored; what cannot be read is named in it.
+
+    Parameters
+    ----------
+    genotype
+        Stored results of genes, and whether the patient's decision closes them.
+    """
+    results, withdrawn = genotype
     details = dict(summary.details)
-    zone = details.pop("timezone", None)
+    unread: list[NotUnderstood] = [_GENOMICS_WITHDRAWN] if withdrawn else []
+    zone = _zone(details.pop("timezone", None), unread)
     if born := details.pop("birth_date", None):
         details["birth_year"] = int(born[:4])
     details.pop("name", None)
     patient_id = str(summary.patient_id)
-    unread: list[NotUnderstood] = [_GENOMICS_WITHDRAWN] if withdrawn else []
-    pieces = _each(listed, _piece, unread)
+    pieces = _each(listed, piece_of, unread)
     lists: dict[str, Any] = {name: tuple(one for kind, one in pieces if kind == name) for name in LISTS}
     return PatientRecord(
         patient_id,
@@ -112,45 +125,83 @@ def record_of(
         symptoms=_symptoms(patient_id, reports, unread),
         signals=_signals(patient_id, samples, zone, unread),
         medications=tuple(_each(medications, course_of, unread)),
-        genotype=dict(genes),
+        genotype=genes_of(results, unread),
         not_understood=tuple(unread),
         **lists,
     )
 
 
-def scales_of(stored_scales: Sequence[StoredRecord], reports: Sequence[StoredRecord]) -> dict[str, Scale]:
-    """Return series to scale, of those that are no known instrument.
+def genes_of(stored: Sequence[StoredRecord], unread: list[NotUnderstood]) -> dict[str, str]:
+    """Return gene to result, of several results of a gene the one that was stored last."""
+    return {gene: result for genes in _each(stored, results_of, unread) for gene, result in genes.items()}
 
+
+def results_of(stored: StoredRecord) -> dict[str, str]:
+    """Return the results of genes that were stored together."""
+    genes = mapping_of(stored)["genes"]
+    if not all(isinstance(text, str) and text.strip() for pair in genes.items() for text in pair):
+        raise ValidationError("a stored result of a gene is no text")
+    return dict(genes)
+
+
+def scales_of(stored_scales: Sequence[StoredRecord], reports: Sequence[StoredRecord]) -> dict[str, Scale]:
+    """Return series to scale, of those that are no known instrument; see :func:`stored_scales_of`."""
+    return {name: scale for name, (_, scale) in stored_scales_of(stored_scales, reports).items()}
+
+
+def stored_scales_of(
+    stored_scales: Sequence[StoredRecord], reports: Sequence[StoredRecord]
+) -> dict[str, tuple[StoredRecord, Scale]]:
+    """Return series to scale and where it is stored, of series that are no known instrument.
+
+    A scale counts for as long as its series has a report: once all are withdrawn, the next one begins the series anew.
     Where a series has no scale of its own stored, the one that came with its first report counts: so did databases
     that are older than stored scales.
     """
-    unread: list[NotUnderstood] = []
-    scales = dict(_each(stored_scales, _scale, unread))
-    for stored in reports:
-        content = mapping_of(stored)
-        name = series_name(str(content.get("symptom")))
-        if "scale" in content and name not in scales and recognise(name) is None:
-            scales |= dict(_each([stored], _scale, unread))
-    return scales
+    given, _ = readable(stored_scales, lambda one: (one, _scale(one)))
+    borne, _ = readable(reports, lambda one: (one, _scale(one)))
+    found = {name: (one, scale) for one, (name, scale) in (*reversed(borne), *given)}
+    names = set(readable(reports, _series_of)[0])
+    return {name: place for name, place in found.items() if name in names and recognise(name) is None}
+
+
+def _series_of(stored: StoredRecord) -> str:
+    return series_name(mapping_of(stored)["symptom"])
 
 
 def _scale(stored: StoredRecord) -> tuple[str, Scale]:
-    content = mapping_of(stored)
-    return series_name(content["symptom"]), Scale(**content["scale"])
+    return _series_of(stored), Scale(**mapping_of(stored)["scale"])
+
+
+def units_of(stored: Sequence[StoredRecord]) -> dict[str, str]:
+    """Return the unit of each stored signal, that of its first stretch."""
+    units: dict[str, str] = {}
+    for one in stored:
+        if isinstance(one.content, Samples):
+            units.setdefault(one.content.signal, one.content.unit)
+    return units
 
 
 def _each(stored: Iterable[StoredRecord], read: Callable[[StoredRecord], _T], unread: list[NotUnderstood]) -> list[_T]:
     """Read each; what cannot be read is added to ``unread`` and left out."""
-    found = []
-    for one in stored:
-        try:
-            found.append(read(one))
-        except (NovamindError, TypeError, ValueError, KeyError, AttributeError):
-            unread.append(NotUnderstood(f"{one.kind} {one.record_id}", "stored, but it cannot be read; correct it"))
+    found, strange = readable(stored, read)
+    unread += [
+        NotUnderstood(f"{one.kind} {one.record_id}", "stored, but it cannot be read; correct it") for one in strange
+    ]
     return found
 
 
-def _piece(stored: StoredRecord) -> tuple[str, Any]:
+def _zone(name: str | None, unread: list[NotUnderstood]) -> str | None:
+    """The patient's clock; UTC counts where the name is none that is known (any more)."""
+    try:
+        return None if name is None else parse_timezone(name).key
+    except ValidationError:
+        unread.append(NotUnderstood("timezone", "its name is not known; days are those of UTC"))
+        return None
+
+
+def piece_of(stored: StoredRecord) -> tuple[str, Any]:
+    """Return a stored condition, allergy or their kin, with the list of the record to which it belongs."""
     content = dict(mapping_of(stored))
     name = content.pop("list")
     return name, LISTS[name](**_coded(content))
@@ -207,7 +258,10 @@ def _report(stored: StoredRecord) -> tuple[str, datetime, float]:
         raise ValidationError("a stored report is off its scale or out of time")
     if when > datetime.now(when.tzinfo) + timedelta(days=1):
         raise ValidationError("a stored report lies in the future")
-    return series_name(content["symptom"]), when, value
+    name = series_name(content["symptom"])
+    if not name:
+        raise ValidationError("a stored report names no symptom")
+    return name, when, value
 
 
 def _symptoms(patient_id: str, stored: Sequence[StoredRecord], unread: list[NotUnderstood]) -> LongFrame | None:
@@ -228,7 +282,15 @@ def _symptoms(patient_id: str, stored: Sequence[StoredRecord], unread: list[NotU
             "value": list(latest.values()),
         }
     )
-    return symptom_frame(frame.with_columns(patient_id=pl.lit(patient_id)))
+    return symptom_frame(frame.with_columns(patient_id=pl.lit(patient_id)), today=_last_day())
+
+
+def _last_day() -> date:
+    """The last local day that may occur: clocks may differ by a day, and no zone is a day ahead of UTC.
+
+    Each report and sample was looked at before; one that lies further ahead is named, and the others are kept.
+    """
+    return (datetime.now(UTC) + timedelta(days=2)).date()
 
 
 def measured(samples: Samples, unit: str | None = None) -> tuple[Samples, int]:
@@ -295,7 +357,8 @@ def _signals(
     if not parts:
         return None
     frame = pl.concat(parts).unique(("signal", "timestamp"), keep="last", maintain_order=True)
-    return signal_frame(frame.with_columns(pl.col("timestamp").dt.replace_time_zone("UTC")), timezone=zone or "UTC")
+    aware = frame.with_columns(pl.col("timestamp").dt.replace_time_zone("UTC"))
+    return signal_frame(aware, today=_last_day(), timezone=zone or "UTC")
 
 
 def _reports_of(record: PatientRecord) -> list[dict[str, Any]]:
@@ -308,7 +371,7 @@ def _reports_of(record: PatientRecord) -> list[dict[str, Any]]:
         if not np.isfinite(frame.values[i]):
             continue
         suffix = "" if offset is None else _offset(int(offset[i].astype(int)))
-        when = str(frame.timestamps[i].astype("datetime64[s]")) + suffix
+        when = frame.timestamps[i].item().isoformat() + suffix
         name = frame.series[frame.series_index[i]].name
         rows.append({"symptom": series_name(name), "timestamp": when, "value": float(frame.values[i])})
     return rows

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from novamind.clinic.domain import (
@@ -25,14 +25,17 @@ from novamind.clinic.domain import (
 )
 from novamind.clinic.record_mapping import (
     contents_of,
-    courses_of,
+    genes_of,
     mapping_of,
     measured,
     piece_content,
+    readable,
     record_of,
     report_content,
     samples_of,
     scales_of,
+    stored_scales_of,
+    units_of,
 )
 from novamind.errors import NotFoundError, NovamindError, OutdatedError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
@@ -42,7 +45,8 @@ from novamind.infrastructure.identity.sessions import access_of
 from novamind.infrastructure.patient_store import Identity, Kind, PatientStore, Samples, StoredRecord
 from novamind.pharmacogenomics import Review
 from novamind.pharmacogenomics import genotype as read_genes
-from novamind.records import FhirImport, MedicationCourse, PatientRecord
+from novamind.records import FhirImport, PatientRecord
+from novamind.records.wearables.signals import SIGNALS
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
 from novamind.twin.case import Case, today_in
@@ -55,6 +59,10 @@ if TYPE_CHECKING:
     from novamind.biometrics.results import Correlations
     from novamind.symptoms.results import Forecasts
 
+#: What can be withdrawn piece by piece; an import is taken back as a whole.
+PIECES: Final = frozenset(
+    {Kind.SYMPTOM_REPORT, Kind.SCALE, Kind.BIOMETRIC_SAMPLES, Kind.GENOTYPE, Kind.MEDICATION, Kind.CONDITION}
+)
 T = TypeVar("T")
 
 
@@ -109,27 +117,8 @@ class Clinic:
     ) -> list[UUID]:
         """Store symptom reports, all or none; a series of the clinic's own is given its scale with its first report."""
         access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
-        tomorrow = datetime.now(UTC) + timedelta(days=1)
-        own = await self._own_scales(patient_id, access) if any(one.scale for one in reports) else None
-        begun: dict[str, Scale] = {}
-        for number, report in enumerate(reports, 1):
-            if own is None and recognise(report.symptom) is None:
-                own = await self._own_scales(patient_id, access)
-            try:
-                scale = checked_scale(report, (own or {}) | begun)
-                if report.timestamp > tomorrow:
-                    raise ValidationError("a report lies in the future")
-            except ValidationError as error:
-                raise ValidationError(f"report {number} of {len(reports)}: {error}") from error
-            if recognise(report.symptom) is None and report.series not in (own or {}):
-                begun[report.series] = scale
-        await self._store.append(
-            patient_id,
-            Kind.SCALE,
-            [{"symptom": name, "scale": asdict(scale)} for name, scale in begun.items()],
-            access,
-            idempotency_key=idempotency_key and f"{idempotency_key}:{Kind.SCALE}",
-        )
+        begun = await self._begun(patient_id, reports, access)
+        await self._begin(patient_id, begun, access)
         return await self._store.append(
             patient_id,
             Kind.SYMPTOM_REPORT,
@@ -138,8 +127,8 @@ class Clinic:
             idempotency_key=idempotency_key,
         )
 
-    async def scales(self, principal: Principal, patient_id: UUID) -> dict[str, Scale]:
-        """Series to scale, of the patient's series that are no known instrument."""
+    async def scales(self, principal: Principal, patient_id: UUID) -> dict[str, tuple[StoredRecord, Scale]]:
+        """Series to scale and where it is stored, of the patient's series that are no known instrument."""
         access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
         return await self._own_scales(patient_id, access)
 
@@ -149,19 +138,60 @@ class Clinic:
         if recognise(symptom) is not None:
             raise ValidationError("the scale of a known instrument is published and can't be changed")
         name = series_name(symptom)
-        content = {"symptom": name, "scale": asdict(scale)}
-        stored = await self._store.read(patient_id, Kind.SCALE, access)
-        earlier = [one for one in stored if mapping_of(one).get("symptom") == name]
-        if earlier:
-            await self._store.amend(patient_id, earlier[-1], content, access)
-        else:
-            await self._store.append(patient_id, Kind.SCALE, [content], access)
+        reports = await self._store.read(patient_id, Kind.SYMPTOM_REPORT, access)
+        if name not in readable(reports, lambda one: series_name(mapping_of(one)["symptom"]))[0]:
+            raise NotFoundError("there is no report of such a series; its first report gives its scale")
+        await self._begin(patient_id, {name: scale}, access)
 
-    async def _own_scales(self, patient_id: UUID, access: Access) -> dict[str, Scale]:
+    async def _own_scales(self, patient_id: UUID, access: Access) -> dict[str, tuple[StoredRecord, Scale]]:
         stored, reports = await asyncio.gather(
             self._store.read(patient_id, Kind.SCALE, access), self._store.read(patient_id, Kind.SYMPTOM_REPORT, access)
         )
-        return scales_of(stored, reports)
+        return stored_scales_of(stored, reports)
+
+    async def _begun(
+        self,
+        patient_id: UUID,
+        reports: Sequence[SymptomReport],
+        access: Access,
+        replaced: StoredRecord | None = None,
+    ) -> dict[str, Scale]:
+        """Check reports; the scales of the series that begin with them.
+
+        Parameters
+        ----------
+        replaced
+            The stored report in whose place they are put; the scale that it bore stays that of its series.
+        """
+        own: dict[str, Scale] = {}
+        begun: dict[str, Scale] = {}
+        if any(recognise(report.symptom) is None for report in reports):
+            for name, (place, scale) in (await self._own_scales(patient_id, access)).items():
+                of = begun if replaced is not None and place.record_id == replaced.record_id else own
+                of[name] = scale
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        for number, report in enumerate(reports, 1):
+            try:
+                scale = checked_scale(report, own | begun)
+                if report.timestamp > tomorrow:
+                    raise ValidationError("a report lies in the future")
+            except ValidationError as error:
+                raise ValidationError(f"report {number} of {len(reports)}: {error}") from error
+            if recognise(report.symptom) is None and report.series not in own:
+                begun[report.series] = scale
+        return begun
+
+    async def _begin(self, patient_id: UUID, scales: Mapping[str, Scale], access: Access) -> None:
+        """Store the scale of each series, in the place of an earlier one where there is one."""
+        if not scales:
+            return
+        stored = await self._store.read(patient_id, Kind.SCALE, access)
+        earlier = {str(mapping_of(one).get("symptom")): one for one in stored}
+        contents = {name: {"symptom": name, "scale": asdict(scale)} for name, scale in scales.items()}
+        for name in contents.keys() & earlier.keys():
+            await self._store.amend(patient_id, earlier[name], contents[name], access)
+        new = [content for name, content in contents.items() if name not in earlier]
+        await self._store.append(patient_id, Kind.SCALE, new, access)
 
     async def reports(self, principal: Principal, patient_id: UUID, newest: int) -> list[StoredRecord]:
         """The newest symptom reports, the first stored first."""
@@ -183,7 +213,8 @@ class Clinic:
     ) -> list[UUID]:
         """Store stretches of signals, all or none."""
         access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
-        samples = [_samples_at_the_door(stretch) for stretch in stretches]
+        units = await self._units(patient_id, stretches, access)
+        samples = [_samples_at_the_door(stretch, units) for stretch in stretches]
         return await self._store.append(
             patient_id, Kind.BIOMETRIC_SAMPLES, samples, access, idempotency_key=idempotency_key
         )
@@ -191,7 +222,8 @@ class Clinic:
     async def genotype(self, principal: Principal, patient_id: UUID) -> dict[str, str]:
         """Gene to result; nothing where the patient withdrew consent to genomics."""
         access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
-        return _right((await self._genotypes({patient_id: access}))[patient_id])[0]
+        stored, _ = _right((await self._genotypes({patient_id: access}))[patient_id])
+        return genes_of(stored, [])
 
     async def add(
         self, principal: Principal, patient_id: UUID, piece: Piece, idempotency_key: str | None = None
@@ -220,11 +252,13 @@ class Clinic:
         """
         access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
         stored = await self._store.read_one(patient_id, record_id, access)
-        kind, content = await self._checked(patient_id, piece, access)
-        if stored.kind is not kind or (kind is Kind.CONDITION and mapping_of(stored)["list"] != content["list"]):
+        kind, content = await self._checked(patient_id, piece, access, stored)
+        if stored.kind is not kind or _list_of(stored.content) not in (None, _list_of(content)):
             raise ValidationError("the stored record is of another kind than what is to take its place")
         if version is not None and version != stored.version:
             raise OutdatedError("the record was changed by somebody else; read it again")
+        if isinstance(piece, SymptomReport):
+            await self._begin(patient_id, await self._begun(patient_id, [piece], access, stored), access)
         await self._store.amend(patient_id, stored, content, access)
         return stored.version + 1
 
@@ -233,24 +267,42 @@ class Clinic:
     ) -> None:
         """Take a stored piece back as entered in error; errors as of :meth:`correct`."""
         access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
-        if version is not None:
-            stored = await self._store.read_one(patient_id, record_id, access)
-            if version != stored.version:
-                raise OutdatedError("the record was changed by somebody else; read it again")
-        await self._store.withdraw(patient_id, [record_id], access)
+        if version is None:
+            await self._store.withdraw(patient_id, [record_id], access, PIECES)
+            return
+        stored = await self._store.read_one(patient_id, record_id, access)
+        if stored.kind not in PIECES:
+            raise NotFoundError("there is no such record, or it was withdrawn already")
+        if version != stored.version:
+            raise OutdatedError("the record was changed by somebody else; read it again")
+        await self._store.amend(patient_id, stored, None, access)
 
-    async def _checked(self, patient_id: UUID, piece: Piece, access: Access) -> tuple[Kind, Any]:
-        """A piece as it is stored, if the rules allow it."""
-        if isinstance(piece, SymptomReport):
-            checked_scale(piece, await self._own_scales(patient_id, access))
-            if piece.timestamp > datetime.now(UTC) + timedelta(days=1):
-                raise ValidationError("a report lies in the future")
+    async def _checked(
+        self, patient_id: UUID, piece: Piece, access: Access, replaced: StoredRecord | None = None
+    ) -> tuple[Kind, Any]:
+        """A piece as it is stored, if the rules allow it beside what else is stored."""
         if isinstance(piece, Mapping):
             await self._genomics_allowed(patient_id)
             read_genes(piece)
         if isinstance(piece, SignalSamples):
-            return Kind.BIOMETRIC_SAMPLES, _samples_at_the_door(piece)
+            units = await self._units(patient_id, [piece], access, replaced)
+            return Kind.BIOMETRIC_SAMPLES, _samples_at_the_door(piece, units)
         return piece_content(piece)
+
+    async def _units(
+        self,
+        patient_id: UUID,
+        stretches: Sequence[SignalSamples],
+        access: Access,
+        replaced: StoredRecord | None = None,
+    ) -> dict[str, str]:
+        """Signal to the unit of its series, of those whose units cannot be converted into each other."""
+        strangers = {one.signal for one in stretches} - SIGNALS.keys()
+        if not strangers:
+            return {}
+        stored = await self._store.read(patient_id, Kind.BIOMETRIC_SAMPLES, access)
+        others = [one for one in stored if replaced is None or one.record_id != replaced.record_id]
+        return {signal: unit for signal, unit in units_of(others).items() if signal in strangers}
 
     async def pieces(self, principal: Principal, patient_id: UUID, kind: Kind) -> list[StoredRecord]:
         """Stored pieces of one kind as they count now, the first stored first."""
@@ -262,7 +314,7 @@ class Clinic:
     async def imports(self, principal: Principal, patient_id: UUID) -> list[Import]:
         """Files and bundles that were stored as a whole, the first stored first."""
         access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
-        return [_import(one) for one in await self._store.read(patient_id, Kind.IMPORT, access)]
+        return readable(await self._store.read(patient_id, Kind.IMPORT, access), _import)[0]
 
     async def take_back(self, principal: Principal, patient_id: UUID, import_id: UUID) -> int:
         """Withdraw everything that an import brought and that still counts; how many records that were."""
@@ -271,12 +323,6 @@ class Clinic:
         if stored.kind is not Kind.IMPORT:
             raise NotFoundError("there is no such import, or it was taken back already")
         return len(await self._store.withdraw(patient_id, [*_import(stored).records, import_id], access)) - 1
-
-    async def medications(self, principal: Principal, patient_id: UUID) -> list[tuple[StoredRecord, MedicationCourse]]:
-        """Courses of medication, the first stored first."""
-        access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
-        stored = await self._store.read(patient_id, Kind.MEDICATION, access)
-        return courses_of(stored)
 
     async def forecast(self, principal: Principal, patient_id: UUID, horizon: int = 14) -> "Forecasts":
         """Forecast each symptom."""
@@ -437,12 +483,15 @@ class Clinic:
         stored = await self._store.read_each(accesses, Kind.IDENTITY, newest=1)
         return {one: _summary(one, answer) for one, answer in stored.items()}
 
-    async def _genotypes(self, accesses: Mapping[UUID, Access]) -> Answers[tuple[dict[str, str], bool]]:
-        """Results by gene, the newest of each, and whether they are closed by the patient's decision."""
+    async def _genotypes(self, accesses: Mapping[UUID, Access]) -> Answers[tuple[list[StoredRecord], bool]]:
+        """Stored results of genes, and whether they are closed by the patient's decision."""
         decisions = await self._store.consents_each(accesses)
         opened = {one: access for one, access in accesses.items() if decisions[one].get("genomics", True)}
         stored = await self._store.read_each(opened, Kind.GENOTYPE)
-        return {one: _genes(stored[one]) if one in opened else ({}, True) for one in accesses}
+        found: Answers[tuple[list[StoredRecord], bool]] = dict.fromkeys(accesses, ([], True))
+        for one, answer in stored.items():
+            found[one] = answer if isinstance(answer, NovamindError) else (answer, False)
+        return found
 
     async def _genomics_allowed(self, patient_id: UUID) -> None:
         if not (await self._store.consents(patient_id)).get("genomics", True):
@@ -463,32 +512,42 @@ def _summary(patient_id: UUID, stored: list[StoredRecord] | NovamindError) -> Pa
     return PatientSummary(patient_id, stated["identifiers"], stated["details"])
 
 
-def _genes(stored: list[StoredRecord] | NovamindError) -> tuple[dict[str, str], bool] | NovamindError:
-    if isinstance(stored, NovamindError):
-        return stored
-    return {gene: text for one in stored for gene, text in mapping_of(one)["genes"].items()}, False
-
-
 def _case(
     summary: PatientSummary,
     reports: Sequence[StoredRecord],
     samples: Sequence[StoredRecord],
     medications: Sequence[StoredRecord],
     listed: Sequence[StoredRecord],
-    genotype: tuple[Mapping[str, str], bool],
+    genotype: tuple[Sequence[StoredRecord], bool],
     scales: Sequence[StoredRecord],
 ) -> Case:
     record = record_of(summary, reports, samples, medications, listed, genotype)
     return Case(record, today_in(record.timezone), own_scales=scales_of(scales, reports))
 
 
-def _samples_at_the_door(stretch: SignalSamples) -> Samples:
-    """A stretch as it is stored: a unit in which the signal is measured, no time to come, no marks of "not worn"."""
+def _samples_at_the_door(stretch: SignalSamples, units: dict[str, str]) -> Samples:
+    """A stretch as it is stored: a unit in which the signal is measured, no time to come, no marks of "not worn".
+
+    Parameters
+    ----------
+    units
+        Those of the series so far that take no other; the stretch's own is added.
+    """
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     late = [number for number, when in enumerate(stretch.timestamps, 1) if when > tomorrow]
     if late:
         raise ValidationError(f"sample {late[0]} of {stretch.signal} lies in the future ({len(late)} in all)")
-    return measured(samples_of(stretch))[0]
+    samples, dropped = measured(samples_of(stretch), units.get(stretch.signal))
+    if not len(samples.values):
+        raise ValidationError(f"{stretch.signal} has no value that a living person's device can show ({dropped} given)")
+    if stretch.signal not in SIGNALS:
+        units.setdefault(stretch.signal, stretch.unit)
+    return samples
+
+
+def _list_of(content: Any) -> str | None:
+    """The list of a record to which a condition, an allergy or their kin belongs."""
+    return content.get("list") if isinstance(content, Mapping) else None
 
 
 def _import(stored: StoredRecord) -> Import:

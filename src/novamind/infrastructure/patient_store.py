@@ -97,7 +97,14 @@ Content = Mapping[str, Any] | Samples
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A record as it was stored."""
+    """A record as it was stored.
+
+    Attributes
+    ----------
+    recorded_at
+        When it was first stored. A correction leaves it, so that of two records the later one stays the later one;
+        when it was corrected is in the audit, and in when the version before was superseded.
+    """
 
     record_id: UUID
     version: int
@@ -303,7 +310,7 @@ class PatientStore:
         cipher = await self._vault.cipher(patient_id, messages=1)
         now = datetime.now(UTC)
         contents = [] if content is None else [_checked(record.kind, content)]
-        rows = _sealed_rows(cipher, record.kind, contents, now, record.record_id, record.version + 1)
+        rows = _sealed_rows(cipher, record.kind, contents, record.recorded_at, record.record_id, record.version + 1)
         async with self._database.transaction() as session:
             superseded = await session.scalar(
                 sa.update(Record)
@@ -327,8 +334,15 @@ class PatientStore:
             )
             await self._told(session, access, done, record.kind, patient_id, [record.record_id])
 
-    async def withdraw(self, patient_id: UUID, record_ids: Collection[UUID], access: Access) -> list[UUID]:
+    async def withdraw(
+        self, patient_id: UUID, record_ids: Collection[UUID], access: Access, kinds: Collection[Kind] | None = None
+    ) -> list[UUID]:
         """Take records back, all together; they are kept until they are purged. Those that still counted, in order.
+
+        Parameters
+        ----------
+        kinds
+            Of which they must be; who a patient is can never be withdrawn.
 
         Raises
         ------
@@ -341,7 +355,7 @@ class PatientStore:
                 .where(
                     Record.record_id.in_(record_ids),
                     Record.patient_id == patient_id,
-                    Record.kind != Kind.IDENTITY,
+                    Record.kind.in_(frozenset(Kind if kinds is None else kinds) - {Kind.IDENTITY}),
                     Record.superseded_at.is_(None),
                 )
                 .values(superseded_at=datetime.now(UTC))

@@ -1,7 +1,8 @@
 """REST of one clinic's patients: thin, since :mod:`novamind.clinic` decides and does."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from uuid import UUID
@@ -11,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from novamind.clinic import PatientSummary, Piece, Regimen, SignalSamples, SymptomReport
-from novamind.clinic.record_mapping import mapping_of
+from novamind.clinic.record_mapping import course_of, mapping_of, piece_of, readable, results_of
 from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Principal
 from novamind.infrastructure.patient_store import Identity, Kind, Samples, StoredRecord
@@ -130,16 +131,16 @@ class StoredReport(BaseModel):
     timestamp: datetime
     value: float
 
+    @classmethod
+    def of(cls, stored: StoredRecord) -> Self:
+        """From the stored content."""
+        known = {"id": stored.record_id, "version": stored.version, "recorded_at": stored.recorded_at}
+        return cls.model_validate({**mapping_of(stored), **known})
+
 
 def stored_reports(stored: Sequence[StoredRecord]) -> list[StoredReport]:
-    """From the store's records."""
-    return [
-        StoredReport.model_validate(
-            {"id": one.record_id, "version": one.version, "recorded_at": one.recorded_at, **dict(one.content)}
-        )
-        for one in stored
-        if isinstance(one.content, dict)
-    ]
+    """From the store's records, those that can be read."""
+    return readable(stored, StoredReport.of)[0]
 
 
 class Stretch(_Body):
@@ -176,15 +177,36 @@ class Course(_Body):
     stopped: bool = False
 
 
-class StoredCourse(Course):
+class Genotype(BaseModel):
+    """Gene to result, as it is stored."""
+
+    genes: dict[str, str]
+
+
+class _Listed(BaseModel):
+    """What is stored of a patient, the first stored first."""
+
+    not_read: Annotated[
+        list[UUID],
+        Field(description="What was stored under other rules and cannot be read: correct it, or withdraw it."),
+    ]
+
+
+class StoredCourse(BaseModel):
     """A course as it was stored."""
 
     id: UUID
     version: int
+    medication: str
+    start: date | None
+    end: date | None
+    dose_mg: float | None
+    stopped: bool
 
     @classmethod
-    def of(cls, stored: StoredRecord, course: MedicationCourse) -> Self:
-        """From the record's course."""
+    def of(cls, stored: StoredRecord) -> Self:
+        """From the stored course."""
+        course = course_of(stored)
         return cls(
             id=stored.record_id,
             version=stored.version,
@@ -196,13 +218,13 @@ class StoredCourse(Course):
         )
 
 
-class Courses(BaseModel):
-    """All courses of a patient."""
+class Courses(_Listed):
+    """All courses of a patient, the first stored first."""
 
     items: list[StoredCourse]
 
 
-class Reports(BaseModel):
+class Reports(_Listed):
     """Reports of a patient, the first stored first."""
 
     items: list[StoredReport]
@@ -224,7 +246,8 @@ class StoredStretch(BaseModel):
     def of(cls, stored: StoredRecord) -> Self:
         """From the stored samples."""
         samples = stored.content
-        assert isinstance(samples, Samples)  # noqa: S101 - the kind says so
+        if not isinstance(samples, Samples):
+            raise ValidationError("a stored stretch of a signal holds no samples")
         return cls(
             id=stored.record_id,
             version=stored.version,
@@ -237,7 +260,7 @@ class StoredStretch(BaseModel):
         )
 
 
-class Stretches(BaseModel):
+class Stretches(_Listed):
     """Stored stretches of signals, the first stored first."""
 
     items: list[StoredStretch]
@@ -250,10 +273,19 @@ class SeriesScale(_Body):
     scale: ScaleBody
 
 
+class StoredScale(BaseModel):
+    """The scale of one series, and where it is stored: with a report of the series where that brought it."""
+
+    id: UUID
+    version: int
+    symptom: str
+    scale: ScaleBody
+
+
 class Scales(BaseModel):
     """Scales of a patient's own series."""
 
-    items: list[SeriesScale]
+    items: list[StoredScale]
 
 
 class StoredGenotype(BaseModel):
@@ -263,8 +295,13 @@ class StoredGenotype(BaseModel):
     version: int
     genes: dict[str, str]
 
+    @classmethod
+    def of(cls, stored: StoredRecord) -> Self:
+        """From the stored results."""
+        return cls(id=stored.record_id, version=stored.version, genes=results_of(stored))
 
-class GenotypeResults(BaseModel):
+
+class GenotypeResults(_Listed):
     """Stored results of genes, the first stored first; of one gene the last counts."""
 
     items: list[StoredGenotype]
@@ -296,23 +333,29 @@ class AllergyBody(_Body):
         return Allergy(**self.model_dump())
 
 
-class StoredCondition(ConditionBody):
+class StoredCondition(BaseModel):
     """A condition as it was stored."""
 
-    model_config = ConfigDict(extra="ignore")
     id: UUID
     version: int
+    name: str
+    active: bool = True
+    onset: str | None = None
+    abatement: str | None = None
 
 
-class StoredAllergy(AllergyBody):
+class StoredAllergy(BaseModel):
     """An allergy as it was stored."""
 
-    model_config = ConfigDict(extra="ignore")
     id: UUID
     version: int
+    name: str
+    medication: str | None = None
+    criticality: str | None = None
+    active: bool = True
 
 
-class ProblemList(BaseModel):
+class ProblemList(_Listed):
     """Conditions and allergies, the first stored first."""
 
     conditions: list[StoredCondition]
@@ -321,12 +364,21 @@ class ProblemList(BaseModel):
     @classmethod
     def of(cls, stored: Sequence[StoredRecord]) -> Self:
         """From the stored pieces."""
-        lists: dict[str, list[dict[str, Any]]] = {"conditions": [], "allergies": []}
-        for one in stored:
-            content = dict(mapping_of(one))
-            if content["list"] in lists:
-                lists[content["list"]].append({"id": one.record_id, "version": one.version, **content})
-        return cls.model_validate(lists)
+        pieces, unread = readable(stored, _problem)
+        return cls(
+            conditions=[one for one in pieces if isinstance(one, StoredCondition)],
+            allergies=[one for one in pieces if isinstance(one, StoredAllergy)],
+            not_read=[one.record_id for one in unread],
+        )
+
+
+def _problem(stored: StoredRecord) -> StoredCondition | StoredAllergy | None:
+    """A stored condition or allergy; nothing of what else a record lists."""
+    name, piece = piece_of(stored)
+    known = {"id": stored.record_id, "version": stored.version, **asdict(piece)}
+    if name == "conditions":
+        return StoredCondition.model_validate(known)
+    return StoredAllergy.model_validate(known) if name == "allergies" else None
 
 
 class Version(BaseModel):
@@ -494,7 +546,7 @@ async def read_reports(
 ) -> Reports:
     """Read the newest symptom reports."""
     stored = await house.clinic.reports(caller, patient_id, newest)
-    return Reports(items=stored_reports(stored))
+    return Reports(**_listed(stored, StoredReport.of))
 
 
 @routes.post("/{patient_id}/biometrics", status_code=201, operation_id="addBiometrics")
@@ -518,7 +570,7 @@ async def correct_report(
 async def read_biometrics(house: AtHome, caller: Caller, patient_id: PatientId) -> Stretches:
     """Read which stretches of signals are stored."""
     stored = await house.clinic.pieces(caller, patient_id, Kind.BIOMETRIC_SAMPLES)
-    return Stretches(items=[StoredStretch.of(one) for one in stored])
+    return Stretches(**_listed(stored, StoredStretch.of))
 
 
 @routes.put("/{patient_id}/biometrics/{record_id}", operation_id="correctBiometrics")
@@ -534,7 +586,12 @@ async def correct_biometrics(
 async def read_scales(house: AtHome, caller: Caller, patient_id: PatientId) -> Scales:
     """Read the scales of series that are no known instrument."""
     found = await house.clinic.scales(caller, patient_id)
-    return Scales(items=[SeriesScale(symptom=name, scale=ScaleBody.of(scale)) for name, scale in found.items()])
+    return Scales(
+        items=[
+            StoredScale(id=place.record_id, version=place.version, symptom=name, scale=ScaleBody.of(scale))
+            for name, (place, scale) in found.items()
+        ]
+    )
 
 
 @routes.put("/{patient_id}/scales", status_code=204, operation_id="changeScale")
@@ -555,9 +612,7 @@ async def add_genotype(
 async def read_genotype_results(house: AtHome, caller: Caller, patient_id: PatientId) -> GenotypeResults:
     """Read each stored result of the laboratory; none where the patient withdrew consent to genomics."""
     stored = await house.clinic.pieces(caller, patient_id, Kind.GENOTYPE)
-    return GenotypeResults(
-        items=[StoredGenotype(id=one.record_id, version=one.version, genes=mapping_of(one)["genes"]) for one in stored]
-    )
+    return GenotypeResults(**_listed(stored, StoredGenotype.of))
 
 
 @routes.put("/{patient_id}/genotype/{record_id}", operation_id="correctGenotype")
@@ -574,9 +629,9 @@ async def correct_genotype(
 
 
 @routes.get("/{patient_id}/genotype", operation_id="readGenotype")
-async def read_genotype(house: AtHome, caller: Caller, patient_id: PatientId) -> GenotypeBody:
+async def read_genotype(house: AtHome, caller: Caller, patient_id: PatientId) -> Genotype:
     """Read the results of genes; none where the patient withdrew consent to genomics."""
-    return GenotypeBody(genes=await house.clinic.genotype(caller, patient_id))
+    return Genotype(genes=await house.clinic.genotype(caller, patient_id))
 
 
 @routes.post("/{patient_id}/medications", status_code=201, operation_id="addMedication")
@@ -591,8 +646,8 @@ async def add_medication(
 @routes.get("/{patient_id}/medications", operation_id="readMedications")
 async def read_medications(house: AtHome, caller: Caller, patient_id: PatientId) -> Courses:
     """Read the courses of medication."""
-    stored = await house.clinic.medications(caller, patient_id)
-    return Courses(items=[StoredCourse.of(one, course) for one, course in stored])
+    stored = await house.clinic.pieces(caller, patient_id, Kind.MEDICATION)
+    return Courses(**_listed(stored, StoredCourse.of))
 
 
 @routes.put("/{patient_id}/medications/{record_id}", operation_id="correctMedication")
@@ -799,6 +854,12 @@ async def _corrected(
     house: House, caller: Principal, patient_id: UUID, record_id: UUID, piece: Piece, if_match: str | None
 ) -> Version:
     return Version(version=await house.clinic.correct(caller, patient_id, record_id, piece, _version(if_match)))
+
+
+def _listed(stored: Sequence[StoredRecord], read: Callable[[StoredRecord], Any]) -> dict[str, Any]:
+    """What a list shows of what is stored, and what of it cannot be read."""
+    items, unread = readable(stored, read)
+    return {"items": items, "not_read": [one.record_id for one in unread]}
 
 
 def _version(if_match: str | None) -> int | None:

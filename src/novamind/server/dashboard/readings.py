@@ -12,7 +12,7 @@ from novamind.biometrics.early_warning import EarlyWarning
 from novamind.biometrics.plots import link_map
 from novamind.biometrics.results import Correlations, PersonLinks
 from novamind.clinic import Overview
-from novamind.clinic.record_mapping import mapping_of
+from novamind.clinic.record_mapping import mapping_of, readable
 from novamind.infrastructure.patient_store import StoredRecord
 from novamind.pharmacogenomics import DrugReview, Review
 from novamind.pharmacogenomics.domain import Source
@@ -42,7 +42,7 @@ _GROUP: Final = "antidepressant"
 
 def changes_of(overview: Overview, reports: Sequence[StoredRecord], now: datetime) -> dict[str, Any]:
     """What is new of a patient, in the few lines of a list."""
-    new = sum(_reported_at(one) >= now - timedelta(days=NEW_DAYS) for one in reports)
+    new = sum(when >= now - timedelta(days=NEW_DAYS) for when in readable(reports, _reported_at)[0])
     forecasts = _values(overview).get(SYMPTOMS, ())
     return {
         "new": new,
