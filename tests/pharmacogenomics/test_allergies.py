@@ -3,7 +3,7 @@
 import pytest
 
 from novamind.pharmacogenomics import recommend
-from novamind.pharmacogenomics.allergies import cautions
+from novamind.pharmacogenomics.allergies import allergen_of, cautions
 from novamind.pharmacogenomics.domain import Caution, Severity
 from novamind.pharmacogenomics.knowledge import rows, sources
 from novamind.pharmacogenomics.medications import catalogue
@@ -69,6 +69,47 @@ def test_each_allergy_is_told_once_and_in_its_order() -> None:
         ("contraindicated", "allergy to citalopram"),
     ]
     assert met("citalopram") == met("citalopram", "penicillin") == met("unobtainium", "citalopram") == []
+
+
+# -- what an allergy is to ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "drug"),
+    [
+        ("citalopram", "citalopram"),
+        (" CELEXA ", "citalopram"),
+        ("Allergy to citalopram", "citalopram"),
+        ("Allergy to Citalopram (finding)", "citalopram"),
+        ("Citalopram (substance)", "citalopram"),
+        ("Allergic to Celexa", "citalopram"),
+        ("Drug allergy to st john's wort", "st john's wort"),
+        ("Hypersensitivity to citalopram", "citalopram"),
+        ("hypersensitivity  reaction caused by citalopram", "citalopram"),
+        ("Allergic reaction due to citalopram", "citalopram"),
+        ("Anaphylaxis caused by citalopram", "citalopram"),
+        ("Intolerance to citalopram", "citalopram"),
+        ("Citalopram allergy", "citalopram"),
+        ("celexa hypersensitivity", "citalopram"),
+        ("citalopram drug allergy", "citalopram"),
+        ("Allergy to peanut", None),
+        ("allergy", None),
+        ("no allergy to citalopram", None),
+        ("No known drug allergy", None),
+        ("allergy to", None),
+        ("", None),
+        ("(((", None),
+    ],
+)
+def test_the_drug_that_an_allergy_is_to(name: str, drug: str | None) -> None:
+    assert allergen_of(name) == drug
+
+
+def test_a_phrase_counts_as_the_drug_and_what_is_unmatched_is_named_as_it_stands() -> None:
+    review = recommend({}, ("escitalopram",), allergies=("Allergy to citalopram", "Allergy to peanut"))
+    assert review.allergies == ("citalopram",)
+    assert review["escitalopram"].verdict == "avoid"
+    assert review.notes[1:] == ("Allergies to nothing in the medication tables, not checked: Allergy to peanut.",)
 
 
 # -- in the review -----------------------------------------------------------------------------------------------------

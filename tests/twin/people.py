@@ -1,6 +1,7 @@
 """Small patients and services that fail on demand."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import date
 from functools import cache
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from novamind.pharmacogenomics import recommend
+from novamind.pharmacogenomics import DrugReview, Review, recommend
 from novamind.records import Allergy, Condition, MedicationCourse, PatientRecord, signal_frame, symptom_frame
 from novamind.records.frames import SeriesKey
 from novamind.symptoms.domain import LEVELS, Member, Reliability, Scale, SymptomForecast, Trend
@@ -111,6 +112,18 @@ def forecast(
         "seed": 7,
     }
     return SymptomForecast(**known | change)
+
+
+class Fixed(Review):
+    """A review that stays as it is whatever is stopped."""
+
+    def without(self, drug: str) -> Review:  # noqa: ARG002
+        return self
+
+
+def fixed(review: Review, **drugs: DrugReview) -> Review:
+    """The same review of other drugs, which stays as it is whatever is stopped."""
+    return Fixed(**{field.name: getattr(review, field.name) for field in fields(review)} | {"drugs": drugs})
 
 
 def available(name: str, value: Any) -> dict[str, ServiceResult]:

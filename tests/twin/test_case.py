@@ -47,6 +47,7 @@ def test_what_is_taken_today_stands_under_its_generic_name_or_its_own() -> None:
     [
         (Allergy("rash", medication="sertraline"), {"sertraline"}),
         (Allergy("Zoloft"), {"sertraline"}),
+        (Allergy("Allergy to sertraline (finding)"), {"sertraline"}),
         (Allergy("Paxil", medication="sertraline"), {"sertraline", "paroxetine"}),
         (Allergy("peanuts"), set()),
         (Allergy("sertraline", active=False), set()),
@@ -63,6 +64,7 @@ def test_an_active_allergy_counts_under_either_of_its_names(allergy: Allergy, dr
         ((Allergy("Paxil", medication="sertraline"),), ("sertraline", "paroxetine")),
         ((Allergy("peanuts"), Allergy("Zoloft"), Allergy("sertraline")), ("peanuts", "sertraline")),
         ((Allergy("peanuts", medication="Obscurol"),), ("Obscurol",)),
+        ((Allergy("Allergy to Zoloft"), Allergy("Allergy to peanuts")), ("sertraline", "Allergy to peanuts")),
         ((Allergy("peanuts", active=False), Allergy("sertraline", active=False)), ()),
     ],
 )
@@ -421,7 +423,7 @@ def test_everything_of_a_mapping_is_read() -> None:
         biometrics=pl.DataFrame({"timestamp": [TODAY], "value": [7.5], "signal": ["sleep_duration"], "unit": ["h"]}),
         medications=["sertraline", {"medication": "lithium", "dose_mg": 900.0}, MedicationCourse("codeine", TODAY)],
         conditions=["Long_QT ", "gout", Condition("x", word="y")],
-        allergies=["Zoloft", "peanuts", Allergy("z")],
+        allergies=["Zoloft", "peanuts", Allergy("z"), "allergic to Paxil"],
         genotype={"CYP2D6": "*1/*1", "CYP2C19": genotype({"CYP2C19": "*2/*2"})["CYP2C19"]},
     )
     kept = found.record
@@ -440,6 +442,7 @@ def test_everything_of_a_mapping_is_read() -> None:
         ("Zoloft", "sertraline"),
         ("peanuts", None),
         ("z", None),
+        ("allergic to Paxil", "paroxetine"),
     ]
     assert kept.genotype == {"CYP2D6": "*1/*1"}
     assert {gene: one.name for gene, one in found.genotype.items()} == {"CYP2D6": "*1/*1", "CYP2C19": "*2/*2"}

@@ -22,7 +22,7 @@ from novamind.twin import cds_hooks
 from novamind.twin.cds_hooks import HOOKS, answer, discovery
 from novamind.twin.domain import CLINICAL_JUDGEMENT
 from tests.golden import check_golden
-from tests.twin.people import TODAY, case
+from tests.twin.people import TODAY, case, fixed
 
 HOOKS_DATA = Path(__file__).parents[3] / "shared" / "data" / "interop" / "cds_hooks"
 needs_data = pytest.mark.skipif(not HOOKS_DATA.is_dir(), reason="the shared interoperability data are not here")
@@ -159,13 +159,12 @@ def test_only_selected_drafts_are_looked_at_while_choosing() -> None:
     assert [c["summary"].split(":")[0] for c in answer("order-select", body, TODAY)["cards"]] == ["sertraline"]
 
 
+def allergy(text: str) -> dict[str, Any]:
+    return {"resourceType": "AllergyIntolerance", "patient": {"reference": "Patient/p1"}, "code": {"text": text}}
+
+
 def test_an_allergy_is_critical() -> None:
-    allergy = {
-        "resourceType": "AllergyIntolerance",
-        "patient": {"reference": "Patient/p1"},
-        "code": {"text": "Sertraline"},
-    }
-    (card,) = cards("order-sign", order("Sertraline 50 MG"), allergies=[allergy])
+    (card,) = cards("order-sign", order("Sertraline 50 MG"), allergies=[allergy("Sertraline")])
     assert (card["indicator"], "allergy" in card["summary"]) == ("critical", True)
 
 
@@ -283,17 +282,12 @@ def test_discovery_as_it_is_sent() -> None:
 
 def test_cards_of_varied_patients_as_they_are_sent() -> None:
     """Every field of the cards: several drafts, what is taken, an allergy, alternatives, links, reasons to override."""
-    allergy = {
-        "resourceType": "AllergyIntolerance",
-        "patient": {"reference": "Patient/p1"},
-        "code": {"text": "Sertraline"},
-    }
     taken = order("Paroxetine 20 MG", "taken", status="active")
     fast = [gene("CYP2D6", "*1x2/*2"), gene("CYP2C19", "*1/*1")]
     found = {
         "poor": cards("order-sign", order("Amitriptyline 75 MG"), genomics=POOR),
         "fast": cards("order-select", order("Paroxetine 20 MG"), genomics=fast),
-        "allergic": cards("order-sign", order("Sertraline 50 MG"), allergies=[allergy], genomics=fast),
+        "allergic": cards("order-sign", order("Sertraline 50 MG"), allergies=[allergy("Sertraline")], genomics=fast),
         "codeine beside": cards(
             "order-sign", order("Codeine 30 MG"), order("Atomoxetine 40 MG", "d2"), medications=[taken]
         ),
@@ -306,7 +300,7 @@ def review(**drugs: Any) -> Any:
     """A review in which real drugs have the concern and cautions that a test gives them."""
     base = recommend({}, tuple(drugs))
     plain = {"concern": 0, "guidelines": (), "interactions": (), "caution": (), "standing": ""}
-    return replace(base, drugs={name: replace(base[name], **plain | how) for name, how in drugs.items()})
+    return fixed(base, **{name: replace(base[name], **plain | how) for name, how in drugs.items()})
 
 
 def card_of(how: dict[str, Any], orders: tuple[str, ...] = ("MedicationRequest/1",), **known: Any) -> Any:
@@ -327,12 +321,67 @@ def test_the_concern_decides_on_the_card_and_on_ways_out(concern: int, indicator
         assert ("overrideReasons" in card, "selectionBehavior" in card) == (ways > 0, ways > 0)
 
 
-def test_an_allergy_is_critical_whatever_the_concern_and_offers_a_way_out() -> None:
-    card = card_of({}, allergies=("sertraline",))
-    assert (card["indicator"], card["summary"]) == ("critical", "sertraline: allergy recorded.")
-    assert card["detail"].startswith("- An active allergy to this drug is recorded.\n")
-    assert len(card["suggestions"]) == 2
-    assert "allergy" not in card_of({"concern": 4})["detail"]
+@pytest.mark.parametrize("hook", ["order-select", "order-sign"])
+@pytest.mark.parametrize(
+    ("allergen", "drug", "indicator", "words"),
+    [
+        (
+            "Citalopram", "Citalopram", "critical",
+            "An active allergy to this drug is recorded: labels rule it out after an allergy to it.",
+        ),
+        (
+            "Citalopram", "Escitalopram", "critical",
+            "It is one half of citalopram: the label rules it out after an allergy to citalopram.",
+        ),
+        (
+            "Allergy to citalopram", "Escitalopram", "critical",
+            "It is one half of citalopram: the label rules it out after an allergy to citalopram.",
+        ),
+        (
+            "Carbamazepine", "Oxcarbazepine", "warning",
+            "A quarter to a third of people who are allergic to carbamazepine react to oxcarbazepine as well: use it"
+            " only if the benefit is worth that.",
+        ),
+    ],
+)  # fmt: skip
+def test_an_allergy_decides_on_the_card_of_the_drug_and_of_those_like_it(
+    hook: str, allergen: str, drug: str, indicator: str, words: str
+) -> None:
+    (card,) = cards(hook, order(f"{drug} 10 MG Oral Tablet"), allergies=[allergy(allergen)])
+    assert card["indicator"] == indicator
+    assert card["summary"].startswith(f"{drug.lower()}: ")
+    assert words in card["detail"]
+    assert card["suggestions"][0]["label"] == f"Remove the order of {drug.lower()}"
+    assert not any("citalopram" in offer["label"] for offer in card["suggestions"][1:]), "nor is another put forward"
+
+
+def test_an_allergy_that_is_refuted_or_to_something_else_says_nothing() -> None:
+    refuted = allergy("Citalopram") | {"verificationStatus": {"coding": [{"code": "refuted"}]}}
+    for one in (refuted, allergy("Sertraline"), allergy("Penicillin")):
+        assert cards("order-sign", order("Escitalopram 10 MG"), allergies=[one]) == []
+
+
+@pytest.mark.parametrize("hook", ["order-select", "order-sign"])
+def test_what_is_prefetched_and_what_is_drafted_beside_it_count_alike(hook: str) -> None:
+    """Phenelzine among what is taken, or among the drafts that are not selected: never together with sertraline."""
+    taken = cards(hook, order("Sertraline 50 MG"), medications=[order("Phenelzine 15 MG", "t", status="active")])
+    body = request(hook, order("Sertraline 50 MG"), order("Phenelzine 15 MG", "draft-2"))
+    if hook == "order-select":
+        body["context"]["selections"] = ["MedicationRequest/draft-1"]
+    drafted = answer(hook, body, TODAY)["cards"]
+    assert [card["summary"].split(":")[0] for card in drafted][:1] == ["sertraline"]
+    assert len(drafted) == (1 if hook == "order-select" else 2), "a card is of what was selected"
+    for card in (taken[0], drafted[0]):
+        assert card["indicator"] == "critical"
+        assert card["summary"].startswith("sertraline: avoid. Serotonin syndrome: never together with an MAO inhibitor")
+        assert "- **contraindicated**, phenelzine: " in card["detail"]
+
+
+def test_a_selected_draft_without_an_id_is_no_selection() -> None:
+    body = request("order-select", order("Amitriptyline 75 MG"), genomics=POOR)
+    del body["context"]["draftOrders"]["entry"][0]["resource"]["id"]
+    body["context"]["selections"] = ["MedicationRequest/None", "MedicationRequest/"]
+    assert answer("order-select", body, TODAY)["cards"] == []
 
 
 def test_the_chart_offers_nothing_and_an_order_without_an_id_cannot_be_taken_back() -> None:
@@ -356,12 +405,12 @@ def test_a_severe_interaction_leads_the_summary_and_else_the_guideline() -> None
     none = replace(advice[0], action=Action.NO_RECOMMENDATION, text="none")
     guidelines = (none, usual, first)
     mild = (caution(Severity.MODERATE, "mild"),)
-    assert card_of({"concern": 3, "guidelines": guidelines, "interactions": mild})["summary"] == (
+    assert card_of({"concern": 3, "guidelines": guidelines, "interactions": mild, "caution": mild})["summary"] == (
         "sertraline: consider another drug. REDUCE_DOSE"
     )
     for severity in (Severity.MAJOR, Severity.CONTRAINDICATED):
         both = (*mild, caution(severity, "severe"))
-        card = card_of({"concern": 3, "guidelines": guidelines, "interactions": both})
+        card = card_of({"concern": 3, "guidelines": guidelines, "interactions": both, "caution": both})
         assert card["summary"] == "sertraline: consider another drug. severe"
     assert card_of({"concern": 3})["summary"] == "sertraline: consider another drug."
     lines = card["detail"].split("\n")

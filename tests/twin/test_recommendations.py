@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ from novamind.twin.domain import Evidence, Priority, Recommendation, ServiceResu
 from novamind.twin.recommendations import contradictions, recommendations
 from novamind.twin.what_if import Span, WhatIf, what_if
 from tests.golden import check_golden
-from tests.twin.people import TODAY, WHO5, available, case, diary, forecast
+from tests.twin.people import TODAY, WHO5, available, case, diary, fixed, forecast
 
 DRUGS = sorted(psychiatric())
 people = st.fixed_dictionaries(
@@ -201,20 +201,13 @@ def test_warnings_come_before_what_could_be_done_about_them() -> None:
 SOURCE = Source("s", 2020, Checked.READ, "A source", "https://example.org")
 
 
-class Fixed(Review):
-    """A review that stays as it is whatever is stopped."""
-
-    def without(self, drug: str) -> Review:  # noqa: ARG002
-        return self
-
-
 def fictional(**drugs: dict[str, Any]) -> Review:
     """A review in which real drugs have the concern, efficacy and cautions that a test gives them."""
     base = recommend({}, tuple(drugs))
     changed = {
         name: replace(base[name], **{"concern": 0, "caution": (), "standing": ""} | how) for name, how in drugs.items()
     }
-    return Fixed(**{field.name: getattr(base, field.name) for field in fields(base)} | {"drugs": changed})
+    return fixed(base, **changed)
 
 
 def rated(odds: float) -> Any:

@@ -4,14 +4,33 @@ Cross-reactions stand in ``knowledge/cross_allergies.csv``; either side is a dru
 drugs.
 """
 
+import re
 from collections.abc import Iterable
 from functools import cache
 
 from novamind.pharmacogenomics.domain import Caution, Severity, Source
 from novamind.pharmacogenomics.knowledge import rows, source, sources
-from novamind.pharmacogenomics.medications import catalogue
+from novamind.pharmacogenomics.medications import catalogue, normalise
 
 _OWN = "An active allergy to this drug is recorded: labels rule it out after an allergy to it."
+_REACTION = r"(?:drug )?(?:allergy|allergic reaction|hypersensitivity(?: reaction)?|intolerance|anaphylaxis)"
+_SUBJECTS = (
+    re.compile(rf"(?:{_REACTION}|allergic|hypersensitive|intolerant) (?:to|due to|caused by) (?P<drug>.+)"),
+    re.compile(rf"(?P<drug>.+?) {_REACTION}"),
+)
+
+
+def allergen_of(name: str) -> str | None:
+    """Return the generic name of the drug that an allergy is to, ``None`` where we do not know it.
+
+    Reads the drug's name and the usual phrases around it: ``Allergy to citalopram (finding)``, ``Celexa allergy``.
+    """
+    plain = " ".join(re.sub(r"\([^()]*\)", " ", name[:200]).casefold().split())
+    found = normalise(name) or normalise(plain)
+    for phrase in _SUBJECTS:
+        if found is None and (match := phrase.fullmatch(plain)):
+            found = normalise(match["drug"])
+    return found
 
 
 def cautions(drug: str, allergies: Iterable[str]) -> tuple[Caution, ...]:

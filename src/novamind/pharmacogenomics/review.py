@@ -1,6 +1,6 @@
 """The answer to one patient's question: every drug with its advice, exposure, cautions and evidence."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import exposure as exposures
 from novamind.pharmacogenomics import guidelines, interactions, outcomes
 from novamind.pharmacogenomics import medications as formulary
+from novamind.pharmacogenomics.allergies import allergen_of
 from novamind.pharmacogenomics.allergies import cautions as allergy_cautions
 from novamind.pharmacogenomics.domain import (
     DISCLAIMER,
@@ -224,7 +225,7 @@ def recommend(
             )
     if strangers:
         notes.append(f"Not in the medication tables, interactions not checked: {', '.join(strangers)}.")
-    allergens, unmatched = _known(allergies)
+    allergens, unmatched = _known(allergies, allergen_of)
     if unmatched:
         notes.append(f"Allergies to nothing in the medication tables, not checked: {', '.join(unmatched)}.")
     if unheard:
@@ -239,8 +240,10 @@ def recommend(
     return Review(genotype, changes, taken, stated, tuple(notes), drugs, allergens)
 
 
-def _known(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    pairs = {name: formulary.normalise(name) for name in names}
+def _known(
+    names: Sequence[str], read: Callable[[str], str | None] = formulary.normalise
+) -> tuple[tuple[str, ...], list[str]]:
+    pairs = {name: read(name) for name in names}
     return tuple(dict.fromkeys(k for k in pairs.values() if k)), [name for name, k in pairs.items() if not k]
 
 

@@ -13,6 +13,7 @@ import polars as pl
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import call_vcf
 from novamind.pharmacogenomics import genotype as read_genes
+from novamind.pharmacogenomics.allergies import allergen_of
 from novamind.pharmacogenomics.domain import Diplotype
 from novamind.pharmacogenomics.interactions import known_conditions
 from novamind.pharmacogenomics.medications import catalogue, normalise, psychiatric
@@ -95,7 +96,7 @@ class Case:
         for allergy in self.record.allergies:
             if allergy.active:
                 names = [name for name in (allergy.medication, allergy.name) if name]
-                known = [drug for name in names if (drug := normalise(name))]
+                known = [drug for name in names if (drug := allergen_of(name))]
                 found += known or names[:1]
         return tuple(dict.fromkeys(found))
 
@@ -299,7 +300,7 @@ def read_case(patient_id: str, patient_data: PatientRecord | Mapping[str, Any], 
         medications=tuple(_each(patient_data, "medications", _course)),
         genotype={gene: result for gene, result in genes.items() if gene not in called},
         conditions=tuple(_each(patient_data, "conditions", lambda name: Condition(name, word=condition_word(name)))),
-        allergies=tuple(_each(patient_data, "allergies", lambda name: Allergy(name, medication=normalise(name)))),
+        allergies=tuple(_each(patient_data, "allergies", lambda name: Allergy(name, medication=allergen_of(name)))),
     )
     return Case(record, today, called, _scales(patient_data))
 

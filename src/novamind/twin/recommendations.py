@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from novamind.pharmacogenomics import DrugReview, Review
+from novamind.pharmacogenomics.allergies import allergen_of
 from novamind.pharmacogenomics.domain import Severity
 from novamind.pharmacogenomics.drug_review import SPEAKS_AGAINST
 from novamind.pharmacogenomics.guidelines import guideline_genes
-from novamind.pharmacogenomics.medications import catalogue, normalise
+from novamind.pharmacogenomics.medications import catalogue
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
 from novamind.symptoms.instruments import recognise
@@ -176,7 +177,7 @@ def _current(case: Case, review: Review) -> Iterator[Recommendation]:
             named = [
                 a
                 for a in case.record.allergies
-                if a.active and drug in (normalise(a.medication or ""), normalise(a.name))
+                if a.active and drug in (allergen_of(a.medication or ""), allergen_of(a.name))
             ]
             source = named[0].source
             evidence = (Evidence("record", f"An allergy to {drug} is recorded as active.", source or "record"),)
