@@ -10,17 +10,18 @@ from uuid import uuid4
 import numpy as np
 import polars as pl
 import pytest
+from novamind.server.clinic import Reading
 
 from novamind.biometrics.domain import Link
 from novamind.biometrics.early_warning import EarlyWarning
 from novamind.pharmacogenomics import recommend
 from novamind.records import signal_frame
-from novamind.server.clinic import Reading
 from novamind.server.dashboard import readings
 from novamind.server.dashboard.readings import changes_of, moment, overview_of, visits
 from novamind.twin import report
 from novamind.twin.case import Case
-from novamind.twin.domain import Insights, Options, Status
+from novamind.twin.domain import Options, Status
+from novamind.twin.results import Insights
 from tests.golden import check_golden
 from tests.twin.people import TODAY, available, case, diary, forecast, full_case, full_insights, record
 

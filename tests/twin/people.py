@@ -17,8 +17,9 @@ from novamind.records.frames import SeriesKey
 from novamind.symptoms.domain import LEVELS, Member, Reliability, Scale, SymptomForecast, Trend
 from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS
 from novamind.twin.case import Case
-from novamind.twin.domain import ForecastCheck, Insights, Options, ServiceResult, Status
+from novamind.twin.domain import ForecastCheck, Options, ServiceResult, Status
 from novamind.twin.recommendations import recommendations
+from novamind.twin.results import Insights
 from novamind.twin.what_if import what_if
 
 TODAY = date(2025, 6, 1)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from novamind.errors import ValidationError
-from novamind.twin.domain import ForecastCheck, Insights, Options, Priority, ServiceResult, Status
+from novamind.twin.domain import ForecastCheck, Options, Priority, ServiceResult, Status
+from novamind.twin.results import Insights
 
 DAY = date(2025, 6, 1)
 CHECK = ForecastCheck("PHQ-9", DAY, 14, 8, 0.75, 0.875, 1.256, 15.0, 0.421, True, "m")

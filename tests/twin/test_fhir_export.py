@@ -10,8 +10,9 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from novamind.pharmacogenomics import recommend
 from novamind.twin.analyses import MEDICATIONS, SYMPTOMS
-from novamind.twin.domain import Insights, Options, Status
+from novamind.twin.domain import Options, Status
 from novamind.twin.fhir_export import result_resources
+from novamind.twin.results import Insights
 from tests.golden import check_golden
 from tests.twin.people import TODAY, available, case, forecast, full_case, full_insights, record
 

@@ -27,7 +27,9 @@ from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, r
 from novamind.twin.case import Case
 from novamind.twin.domain import Evidence, Priority, Recommendation, ServiceResult, Status
 from novamind.twin.recommendations import contradictions, recommendations
-from novamind.twin.what_if import Span, WhatIf, what_if
+from novamind.twin.results import WhatIf
+from novamind.twin.treatment import Span
+from novamind.twin.what_if import what_if
 from tests.golden import check_golden
 from tests.twin.people import TODAY, WHO5, available, case, diary, fixed, forecast
 

@@ -11,7 +11,8 @@ import pytest
 from novamind.symptoms.domain import LEVELS, Scale
 from novamind.twin import DigitalTwinIntegrationService, PatientTwin
 from novamind.twin.analyses import SYMPTOMS
-from novamind.twin.domain import Insights, Options, Status
+from novamind.twin.domain import Options, Status
+from novamind.twin.results import Insights
 from novamind.twin.tracking import ForecastMade, MemoryHistory, Snapshot, check, made, snapshot, threshold_of
 from tests.twin.people import PHQ9, TODAY, WHO5, available, case, diary, record
 from tests.twin.people import forecast as made_up

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from novamind.errors import NotFoundError, ValidationError
 from novamind.neurochemistry import drug_names
 from novamind.neurochemistry.pharmacokinetics import kinetics
-from novamind.twin.what_if import WhatIf, what_if
+from novamind.twin.results import WhatIf
+from novamind.twin.what_if import what_if
 from tests.golden import check_golden
 from tests.twin.people import case, spec
 

@@ -11,7 +11,7 @@ from novamind.records import Allergy, Condition, MedicationCourse
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
 from novamind.twin.case import Case
-from novamind.twin.domain import Insights
+from novamind.twin.results import Insights
 
 #: Categories of data about which a patient decides.
 CONSENTS: Final = ("genomics", "research", "sharing")

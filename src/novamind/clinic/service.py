@@ -50,10 +50,10 @@ from novamind.records.wearables.signals import SIGNALS
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
 from novamind.twin.case import Case, today_in
-from novamind.twin.domain import Insights, Options
+from novamind.twin.domain import Options
 from novamind.twin.fhir_export import to_fhir
+from novamind.twin.results import Insights, WhatIf
 from novamind.twin.service import DigitalTwinIntegrationService
-from novamind.twin.what_if import WhatIf
 
 if TYPE_CHECKING:
     from novamind.biometrics.results import Correlations

@@ -24,8 +24,8 @@ from novamind.server.problems import FHIR_JSON
 from novamind.symptoms.endpoints import ForecastsBody, Moment, Report, ScaleBody, SymptomName
 from novamind.timeline import parse_timezone
 from novamind.twin.case import condition_word
+from novamind.twin.codec import insights_to_dict
 from novamind.twin.domain import Options
-from novamind.twin.plain import insights_to_dict
 
 if TYPE_CHECKING:
     from novamind.biometrics.results import Correlations

@@ -13,18 +13,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from novamind.twin.domain import Insights, Options, Recommendation
+    from novamind.twin.domain import Options, Recommendation
     from novamind.twin.patient import PatientTwin
+    from novamind.twin.results import Insights, WhatIf
     from novamind.twin.service import DigitalTwinIntegrationService
-    from novamind.twin.what_if import WhatIf
 
 _HOMES = {
     "DigitalTwinIntegrationService": "service",
-    "Insights": "domain",
+    "Insights": "results",
     "Options": "domain",
     "PatientTwin": "patient",
     "Recommendation": "domain",
-    "WhatIf": "what_if",
+    "WhatIf": "results",
 }
 
 __all__ = ["DigitalTwinIntegrationService", "Insights", "Options", "PatientTwin", "Recommendation", "WhatIf"]

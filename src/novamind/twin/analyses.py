@@ -14,15 +14,14 @@ from novamind.pharmacogenomics.medications import psychiatric
 from novamind.records import LongFrame, MedicationCourse
 from novamind.records.frames import SeriesKey
 from novamind.twin.case import Case, as_polars
-from novamind.twin.domain import Options
+from novamind.twin.domain import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, Options
 from novamind.twin.ports import Analysis, BiometricCorrelations
-from novamind.twin.what_if import WhatIf, what_if
+from novamind.twin.results import WhatIf
+from novamind.twin.what_if import what_if
 
 if TYPE_CHECKING:
     from novamind.symptoms.service import SymptomForecastingService
 
-SYMPTOMS, BIOMETRICS = "symptoms", "biometrics"
-MEDICATIONS, COURSES = "pharmacogenomics", "neurochemistry"
 _UNSCALED = "its range is not known; give it once for the whole series"
 #: Members of the ensemble for each current medication.
 _ENSEMBLE = 50

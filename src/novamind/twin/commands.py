@@ -10,8 +10,8 @@ import typer
 from novamind.errors import DataProcessingError, ValidationError
 
 if TYPE_CHECKING:
-    from novamind.twin.domain import Insights
     from novamind.twin.patient import PatientTwin
+    from novamind.twin.results import Insights
 
 _EXAMPLES = """\b
 Examples:

@@ -7,11 +7,15 @@ from enum import IntEnum, StrEnum
 from typing import Any, Literal
 
 from novamind.errors import ValidationError
+from novamind.symptoms.domain import Scale
 
 CLINICAL_JUDGEMENT = (
     "Clinical judgement decides. This joins figures from data and published guidelines; it does not know the person,"
     " cannot rule out a crisis, and is no diagnosis and no medical device."
 )
+#: The services, by the names that people read.
+SYMPTOMS, BIOMETRICS = "symptoms", "biometrics"
+MEDICATIONS, COURSES = "pharmacogenomics", "neurochemistry"
 #: Reliability from lowest to highest.
 Level = Literal["low", "medium", "high"]
 
@@ -185,8 +189,31 @@ class ForecastCheck:
         return text
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ForecastMade:
+    """One forecast as it was given: calibrated quantiles at the model's levels, the threshold it warned about."""
+
+    symptom: str
+    scale: Scale
+    days: Any
+    quantiles: Any
+    threshold: float | None
+    warned: float | None
+    model_version: str
+    history_until: date
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What of some insights can turn out right or wrong."""
+
+    patient_id: str
+    made_on: date
+    forecasts: tuple[ForecastMade, ...]
+
+
 @dataclass(frozen=True)
-class Insights:
+class Findings:
     """Everything at one time: results, what is missing, recommendations, and how earlier forecasts did."""
 
     patient_id: str
@@ -216,9 +243,3 @@ class Insights:
     def model_versions(self) -> dict[str, str]:
         """Which model each result comes from."""
         return {name: r.model_version for name, r in self.results.items() if r.status is Status.AVAILABLE}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        from novamind.twin.plain import insights_to_dict
-
-        return insights_to_dict(self)

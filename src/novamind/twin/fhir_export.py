@@ -10,8 +10,7 @@ from novamind.records import PatientRecord, record_bundle
 from novamind.records.fhir_codes import LOINC, OWN, QUESTIONNAIRES
 from novamind.records.fhir_export import subject_of
 from novamind.symptoms.domain import SymptomForecast
-from novamind.twin.analyses import MEDICATIONS, SYMPTOMS
-from novamind.twin.domain import Insights, Status
+from novamind.twin.domain import MEDICATIONS, SYMPTOMS, Findings, Status
 from novamind.twin.tracking import threshold_of
 
 _TOTALS = {form.name: form.total for form in QUESTIONNAIRES}
@@ -19,7 +18,7 @@ _TOTALS = {form.name: form.total for form in QUESTIONNAIRES}
 _REPORT_CODE = "83006-7"
 
 
-def to_fhir(record: PatientRecord, insights: Insights | None = None) -> dict[str, Any]:
+def to_fhir(record: PatientRecord, insights: Findings | None = None) -> dict[str, Any]:
     """Return the record as a FHIR R4 Bundle, with the results of the services where there are any."""
     bundle = record_bundle(record)
     if insights is not None:
@@ -27,7 +26,7 @@ def to_fhir(record: PatientRecord, insights: Insights | None = None) -> dict[str
     return bundle
 
 
-def result_resources(insights: Insights, record: PatientRecord) -> list[dict[str, Any]]:
+def result_resources(insights: Findings, record: PatientRecord) -> list[dict[str, Any]]:
     """Bundle entries of the results; each names its model, and none is marked final before a person has seen it.
 
     ``RiskAssessment`` and ``Observation`` are ``preliminary``. Predicted scores carry our own code beside LOINC's text,
@@ -53,7 +52,7 @@ def _own(kind: str, code: str, text: str) -> dict[str, Any]:
     return {"coding": [{"system": f"{OWN}:{kind}", "code": code}], "text": text}
 
 
-def _forecast(forecast: SymptomForecast, insights: Insights, record: PatientRecord) -> list[dict[str, Any]]:
+def _forecast(forecast: SymptomForecast, insights: Findings, record: PatientRecord) -> list[dict[str, Any]]:
     subject = subject_of(record)
     last = str(forecast.days[-1])
     low, high = (bound[-1] for bound in forecast.interval(0.8))
@@ -98,7 +97,7 @@ def _forecast(forecast: SymptomForecast, insights: Insights, record: PatientReco
     return [predicted, risk]
 
 
-def _report(review: Review, insights: Insights, record: PatientRecord) -> dict[str, Any]:
+def _report(review: Review, insights: Findings, record: PatientRecord) -> dict[str, Any]:
     lines = [f"{d.drug}: {d.verdict}." for d in review.ranking if d.concern or d.drug in review.comedications]
     return {
         "resourceType": "DiagnosticReport",

@@ -14,9 +14,9 @@ from novamind.pharmacogenomics.domain import Diplotype
 from novamind.records import PatientRecord, read_fhir, read_patient_directory
 from novamind.symptoms.domain import Scale
 from novamind.twin.case import Case, read_case, today_in
-from novamind.twin.domain import ForecastCheck, Insights, Options
+from novamind.twin.domain import ForecastCheck, Options
+from novamind.twin.results import Insights, WhatIf
 from novamind.twin.service import DigitalTwinIntegrationService
-from novamind.twin.what_if import WhatIf
 
 if TYPE_CHECKING:
     from novamind.biometrics.results import Correlations

@@ -1,17 +1,14 @@
 """Pictures of the twin: one function, one picture."""
 
-from typing import TYPE_CHECKING
-
 import altair as alt
 import polars as pl
 
-if TYPE_CHECKING:
-    from novamind.twin.what_if import WhatIf
+from novamind.twin.treatment import SimulatedTreatment
 
 _PERSON, _REFERENCE = "#003f66", "#b34700"
 
 
-def level_chart(asked: "WhatIf") -> alt.LayerChart | alt.FacetChart:
+def level_chart(asked: SimulatedTreatment) -> alt.LayerChart | alt.FacetChart:
     """Daily mean plasma level of this patient and of the reference, with 90 % bands and the usual range."""
     rows = []
     for who, course in (("this patient", asked.course), ("normal metaboliser", asked.reference)):

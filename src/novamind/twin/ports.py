@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from novamind.twin.case import Case
-    from novamind.twin.domain import Options
-    from novamind.twin.tracking import Snapshot
+    from novamind.twin.domain import Options, Snapshot
 
 
 class Analysis(Protocol):

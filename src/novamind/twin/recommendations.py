@@ -20,11 +20,21 @@ from novamind.pharmacogenomics.medications import catalogue
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
 from novamind.symptoms.instruments import recognise
-from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS
 from novamind.twin.case import Case
-from novamind.twin.domain import Evidence, Level, Priority, Recommendation, ServiceResult, Status
+from novamind.twin.domain import (
+    BIOMETRICS,
+    COURSES,
+    MEDICATIONS,
+    SYMPTOMS,
+    Evidence,
+    Level,
+    Priority,
+    Recommendation,
+    ServiceResult,
+    Status,
+)
 from novamind.twin.tracking import threshold_of
-from novamind.twin.what_if import WhatIf
+from novamind.twin.treatment import SimulatedTreatment
 
 if TYPE_CHECKING:
     from novamind.biometrics.results import PersonLinks
@@ -254,7 +264,7 @@ def _untyped(case: Case) -> Iterator[Recommendation]:
             )
 
 
-def _exposure(drug: str, course: WhatIf) -> Iterator[Recommendation]:
+def _exposure(drug: str, course: SimulatedTreatment) -> Iterator[Recommendation]:
     ratio = course.exposure_ratio
     level = course.review.therapeutic_range
     if 1 / _NOTABLE_RATIO < ratio < _NOTABLE_RATIO or level is None:

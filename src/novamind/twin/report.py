@@ -12,12 +12,11 @@ from novamind.pharmacogenomics import Review
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
 from novamind.symptoms.plots import fan_chart, to_svg
-from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS
 from novamind.twin.case import Case
-from novamind.twin.domain import Insights, Priority, Status
+from novamind.twin.domain import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, Findings, Priority, Status
 from novamind.twin.plots import level_chart
 from novamind.twin.tracking import threshold_of
-from novamind.twin.what_if import Span, WhatIf
+from novamind.twin.treatment import SimulatedTreatment, Span
 
 _TEMPLATE = "report.html"
 _TITLES = {
@@ -29,7 +28,7 @@ _TITLES = {
 _ENVIRONMENT = environment(Path(__file__).parent)
 
 
-def render(insights: Insights, case: Case, what_ifs: tuple[WhatIf, ...] = ()) -> str:
+def render(insights: Findings, case: Case, what_ifs: tuple[SimulatedTreatment, ...] = ()) -> str:
     """Write the page.
 
     Parameters
@@ -48,7 +47,7 @@ def render(insights: Insights, case: Case, what_ifs: tuple[WhatIf, ...] = ()) ->
     """
     values = {name: r.value for name, r in insights.results.items() if r.status is Status.AVAILABLE}
     forecasts = [forecast_section(forecast) for forecast in values.get(SYMPTOMS, ())]
-    courses: Mapping[str, WhatIf] = values.get(COURSES, {})
+    courses: Mapping[str, SimulatedTreatment] = values.get(COURSES, {})
     return _ENVIRONMENT.get_template(_TEMPLATE).render(
         insights=insights,
         record=case.record,
@@ -134,7 +133,7 @@ def exposure_words(ratio: float | None, low: float | None, high: float | None) -
     return f"{low:.2f} to {high:.2f}" if ratio is None else f"{ratio:.2f} (95 % {low:.2f} to {high:.2f})"
 
 
-def what_if_section(asked: WhatIf) -> dict[str, Any]:
+def what_if_section(asked: SimulatedTreatment) -> dict[str, Any]:
     """A simulated treatment as a page shows it: figures with bands and sources, and what is not known."""
     effects = {
         (

@@ -12,19 +12,29 @@ from cachetools import TTLCache
 from novamind.errors import InsufficientDataError, ServiceUnavailableError, ValidationError
 from novamind.pharmacogenomics import Review
 from novamind.records import PatientRecord
-from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, default_analyses, review_of
+from novamind.twin.analyses import default_analyses, review_of
 from novamind.twin.breaker import CircuitBreaker
 from novamind.twin.case import Case, read_case
-from novamind.twin.domain import ForecastCheck, Insights, Options, ServiceResult, Status
+from novamind.twin.domain import (
+    BIOMETRICS,
+    COURSES,
+    MEDICATIONS,
+    SYMPTOMS,
+    ForecastCheck,
+    Options,
+    ServiceResult,
+    Status,
+)
 from novamind.twin.execution import Attempted, Bulkhead, Guard
 from novamind.twin.ports import Analysis, InsightHistory, ResultStore
 from novamind.twin.recommendations import recommendations
+from novamind.twin.results import Insights, WhatIf
 from novamind.twin.tracking import MemoryHistory, check, made, snapshot
+from novamind.twin.what_if import what_if
 
 if TYPE_CHECKING:
     from novamind.biometrics.results import Correlations
     from novamind.symptoms.results import Forecasts
-    from novamind.twin.what_if import WhatIf
 
 _INCLUDED_BY = {
     SYMPTOMS: "include_symptom_forecast",
@@ -148,15 +158,13 @@ class DigitalTwinIntegrationService:
         review: Review = (await self._asked(MEDICATIONS, case, Options())).value
         return review
 
-    async def simulate(self, case: Case) -> "Mapping[str, WhatIf]":
+    async def simulate(self, case: Case) -> Mapping[str, WhatIf]:
         """Simulate each current medication that has a dose and tabled kinetics; errors as of :meth:`forecast`."""
         courses: Mapping[str, WhatIf] = (await self._asked(COURSES, case, Options())).value
         return courses
 
-    async def what_if(self, case: Case, drug: str, dose_mg: float, **options: Any) -> "WhatIf":
+    async def what_if(self, case: Case, drug: str, dose_mg: float, **options: Any) -> WhatIf:
         """Simulate a drug at a dose in this person; options as of :func:`novamind.twin.what_if.what_if`."""
-        from novamind.twin.what_if import what_if
-
         return await asyncio.to_thread(what_if, case, drug, dose_mg, **options)
 
     async def insights(self, case: Case, options: Options | Mapping[str, Any] | None = None) -> Insights:

@@ -1,44 +1,18 @@
 """How earlier forecasts turned out: coverage of their intervals, error of their median, whether warnings came true."""
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import date
 from threading import Lock
-from typing import Any
 
 import numpy as np
 
-from novamind.symptoms.domain import LEVELS, Scale, SymptomForecast
+from novamind.symptoms.domain import LEVELS, SymptomForecast
 from novamind.symptoms.instruments import recognise
-from novamind.twin.analyses import SYMPTOMS
 from novamind.twin.case import Case
-from novamind.twin.domain import ForecastCheck, Insights, Status
+from novamind.twin.domain import SYMPTOMS, Findings, ForecastCheck, ForecastMade, Snapshot, Status
 
 _KEPT = 50
 _RECENT_DAYS = 14
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ForecastMade:
-    """One forecast as it was given: calibrated quantiles at the model's levels, the threshold it warned about."""
-
-    symptom: str
-    scale: Scale
-    days: Any
-    quantiles: Any
-    threshold: float | None
-    warned: float | None
-    model_version: str
-    history_until: date
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
-    """What of some insights can turn out right or wrong."""
-
-    patient_id: str
-    made_on: date
-    forecasts: tuple[ForecastMade, ...]
 
 
 class MemoryHistory:
@@ -95,7 +69,7 @@ def made(forecast: SymptomForecast) -> ForecastMade:
     )
 
 
-def snapshot(insights: Insights) -> Snapshot | None:
+def snapshot(insights: Findings) -> Snapshot | None:
     """What of these insights can be checked later; ``None`` where there is no forecast."""
     result = insights.results.get(SYMPTOMS)
     if result is None or result.status is not Status.AVAILABLE:

@@ -6,112 +6,23 @@ the ratio between the two is the person's and not chance.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import polars as pl
+from typing import Any
 
 from novamind.errors import NotFoundError
 from novamind.neurochemistry import drug_names, simulate
 from novamind.neurochemistry.simulation import BAND, Simulation
-from novamind.pharmacogenomics import DrugReview, recommend
+from novamind.pharmacogenomics import recommend
 from novamind.pharmacogenomics.domain import GeneResult, Phenotype
 from novamind.pharmacogenomics.medications import normalise
 from novamind.pharmacogenomics.phenoconversion import acting_on
 from novamind.twin.case import Case
-
-if TYPE_CHECKING:
-    import altair as alt
+from novamind.twin.results import WhatIf
 
 #: The enzymes whose activity the simulation knows.
 ENZYMES = ("CYP1A2", "CYP2B6", "CYP2C19", "CYP2D6", "CYP3A4")
 DEFAULT_WEEKS = 8
 DEFAULT_ENSEMBLE = 100
 _STRENGTHS = ("strong", "moderate", "weak")
-
-
-@dataclass(frozen=True)
-class Span:
-    """A figure with its 90 % band; ``None`` ends where there is no ensemble."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
-class WhatIf:
-    """One drug at one dose in this patient.
-
-    Attributes
-    ----------
-    review
-        The pharmacogenomic review of the drug, with cautions.
-    course, reference
-        The simulation for this patient, and in a normal metaboliser without co-medication.
-    exposure_ratio
-        Mean plasma level over the last week, this patient over the reference.
-    published_exposure
-        What the pharmacogenomic tables say of the same; they rest on measured levels, the simulation on fractions of
-        clearance, so the two need not agree.
-    unknown
-        What this cannot say, one sentence each.
-    """
-
-    drug: str
-    dose_mg: float
-    weeks: int
-    activity: Mapping[str, str | float]
-    inhibitors: Mapping[str, str | float]
-    review: DrugReview
-    course: Simulation
-    reference: Simulation
-    unknown: tuple[str, ...]
-    interval_hours: float = 24.0
-
-    @property
-    def exposure_ratio(self) -> float:
-        """Above 1 when this patient reaches higher levels than a normal metaboliser at the same dose."""
-        return self.level.value / _last_week(self.reference).value
-
-    @property
-    def level(self) -> Span:
-        """Mean plasma level of the last week, in :attr:`unit`."""
-        return _last_week(self.course)
-
-    @property
-    def unit(self) -> str:
-        """Unit of the level."""
-        return str(self.course.concentration["unit"][0])
-
-    @property
-    def symptom_effects(self) -> dict[str, Span]:
-        """Outcome to its value on the last day; empty where none can be given."""
-        last = self.course.symptom_effect.filter(pl.col("day") == pl.col("day").max())
-        return {row["outcome"]: Span(row["value"], row["low"], row["high"]) for row in last.iter_rows(named=True)}
-
-    @property
-    def occupancy(self) -> dict[str, Span]:
-        """Target to the mean share held over the last day; targets held by less than 1 % are left out."""
-        final = self.course.occupancy.filter(pl.col("time_hours") >= (self.weeks * 7 - 1) * 24)
-        held = final.group_by("target", maintain_order=True).agg(pl.col("value", "low", "high").mean())
-        return {
-            row["target"]: Span(row["value"], row["low"], row["high"])
-            for row in held.sort("value", descending=True).iter_rows(named=True)
-            if row["value"] >= 0.01
-        }
-
-    def plot(self) -> "alt.LayerChart | alt.FacetChart":
-        """Draw the plasma level of this patient beside the reference."""
-        from novamind.twin.plots import level_chart
-
-        return level_chart(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        from novamind.twin.plain import what_if_to_dict
-
-        return what_if_to_dict(self)
 
 
 def what_if(
@@ -164,13 +75,6 @@ def what_if(
         (*notes, *_unknown(case, name, others, course)),
         interval_hours,
     )
-
-
-def _last_week(course: Simulation) -> Span:
-    parent = course.concentration.filter(pl.col("compound") == course.concentration["compound"][0])
-    last = parent.filter(pl.col("time_hours") >= (course.weeks - 1) * 7 * 24)
-    value, low, high = last.select(pl.col("value", "low", "high").mean()).row(0)
-    return Span(value, low, high)
 
 
 def _activity(case: Case, others: tuple[str, ...]) -> tuple[dict[str, str | float], list[str]]:

@@ -21,8 +21,7 @@ from novamind.records import LongFrame
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
 from novamind.symptoms.plots import risk_chart, to_svg
-from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS
-from novamind.twin.domain import Priority, Status
+from novamind.twin.domain import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, Priority, Status
 from novamind.twin.report import exposure_words, forecast_section, review_section, what_if_section
 from novamind.twin.tracking import threshold_of
 

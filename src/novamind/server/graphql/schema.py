@@ -29,8 +29,8 @@ from novamind.server.graphql.limits import LONGEST_LIST, parsed
 from novamind.server.patients import CorrelationsBody, InsightsBody, stored_reports
 from novamind.symptoms.endpoints import ForecastsBody
 from novamind.twin.case import Case
+from novamind.twin.codec import insights_to_dict
 from novamind.twin.domain import Options
-from novamind.twin.plain import insights_to_dict
 
 T = TypeVar("T")
 _PAGE: Final = 20

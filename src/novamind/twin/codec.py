@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from novamind.pharmacogenomics.domain import to_dict
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
+from novamind.twin.domain import Findings, ServiceResult
 from novamind.twin.tracking import threshold_of
-
-if TYPE_CHECKING:
-    from novamind.twin.domain import Insights, ServiceResult
-    from novamind.twin.what_if import Span, WhatIf
+from novamind.twin.treatment import SimulatedTreatment, Span
 
 _LEVELS = (0.5, 0.8, 0.95)
 
 
-def insights_to_dict(insights: "Insights") -> dict[str, Any]:
+def insights_to_dict(insights: Findings) -> dict[str, Any]:
     """The whole of the insights."""
     return {
         "patient_id": insights.patient_id,
@@ -47,12 +45,12 @@ def insights_to_dict(insights: "Insights") -> dict[str, Any]:
     }
 
 
-def result_value(result: "ServiceResult") -> Any:
+def result_value(result: ServiceResult) -> Any:
     """What one service gave."""
     return None if result.value is None else _value(result.value)
 
 
-def _result(result: "ServiceResult") -> dict[str, Any]:
+def _result(result: ServiceResult) -> dict[str, Any]:
     return {
         "status": str(result.status),
         "reason": result.reason,
@@ -103,7 +101,7 @@ def forecast_to_dict(forecast: SymptomForecast) -> dict[str, Any]:
     }
 
 
-def what_if_to_dict(asked: "WhatIf") -> dict[str, Any]:
+def what_if_to_dict(asked: SimulatedTreatment) -> dict[str, Any]:
     """A what-if without its hourly course."""
     return {
         "drug": asked.drug,
@@ -128,5 +126,5 @@ def what_if_to_dict(asked: "WhatIf") -> dict[str, Any]:
     }
 
 
-def _span(span: "Span") -> dict[str, float | None]:
+def _span(span: Span) -> dict[str, float | None]:
     return asdict(span)

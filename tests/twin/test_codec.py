@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from novamind.twin.codec import forecast_to_dict, insights_to_dict, result_value
 from novamind.twin.domain import ServiceResult, Status
-from novamind.twin.plain import forecast_to_dict, insights_to_dict, result_value
 from tests.golden import check_golden
 from tests.twin.people import WHO5, forecast, full_insights
 

@@ -1,0 +1,84 @@
+"""One drug at one dose in one patient, simulated: levels, occupancy and effects with their bands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from novamind.neurochemistry.simulation import Simulation
+from novamind.pharmacogenomics.drug_review import DrugReview
+
+
+@dataclass(frozen=True)
+class Span:
+    """A figure with its 90 % band; ``None`` ends where there is no ensemble."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class SimulatedTreatment:
+    """One drug at one dose in this patient.
+
+    Attributes
+    ----------
+    review
+        The pharmacogenomic review of the drug, with cautions. Its exposure rests on measured levels, the simulation on
+        fractions of clearance, so the two need not agree.
+    course, reference
+        The simulation for this patient, and in a normal metaboliser without co-medication.
+    unknown
+        What this cannot say, one sentence each.
+    """
+
+    drug: str
+    dose_mg: float
+    weeks: int
+    activity: Mapping[str, str | float]
+    inhibitors: Mapping[str, str | float]
+    review: DrugReview
+    course: Simulation
+    reference: Simulation
+    unknown: tuple[str, ...]
+    interval_hours: float = 24.0
+
+    @property
+    def exposure_ratio(self) -> float:
+        """Above 1 when this patient reaches higher levels than a normal metaboliser at the same dose."""
+        return self.level.value / _last_week(self.reference).value
+
+    @property
+    def level(self) -> Span:
+        """Mean plasma level of the last week, in :attr:`unit`."""
+        return _last_week(self.course)
+
+    @property
+    def unit(self) -> str:
+        """Unit of the level."""
+        return str(self.course.concentration["unit"][0])
+
+    @property
+    def symptom_effects(self) -> dict[str, Span]:
+        """Outcome to its value on the last day; empty where none can be given."""
+        last = self.course.symptom_effect.filter(pl.col("day") == pl.col("day").max())
+        return {row["outcome"]: Span(row["value"], row["low"], row["high"]) for row in last.iter_rows(named=True)}
+
+    @property
+    def occupancy(self) -> dict[str, Span]:
+        """Target to the mean share held over the last day; targets held by less than 1 % are left out."""
+        final = self.course.occupancy.filter(pl.col("time_hours") >= (self.weeks * 7 - 1) * 24)
+        held = final.group_by("target", maintain_order=True).agg(pl.col("value", "low", "high").mean())
+        return {
+            row["target"]: Span(row["value"], row["low"], row["high"])
+            for row in held.sort("value", descending=True).iter_rows(named=True)
+            if row["value"] >= 0.01
+        }
+
+
+def _last_week(course: Simulation) -> Span:
+    parent = course.concentration.filter(pl.col("compound") == course.concentration["compound"][0])
+    last = parent.filter(pl.col("time_hours") >= (course.weeks - 1) * 7 * 24)
+    value, low, high = last.select(pl.col("value", "low", "high").mean()).row(0)
+    return Span(value, low, high)
