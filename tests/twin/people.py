@@ -179,9 +179,9 @@ def full_case() -> Case:
 def full_insights() -> Insights:
     """Everything that can be said of that patient, from forecasts made by hand and small simulations."""
     patient = full_case()
-    review = recommend(
-        patient.genotype, ("citalopram", "atomoxetine", "codeine"), tuple(patient.medications), patient.conditions
-    )
+    asked = ("citalopram", "atomoxetine", "codeine")
+    taken = tuple(patient.medications)
+    review = recommend(patient.genotype, asked, taken, patient.conditions, patient.allergens)
     forecasts = Forecasts.of(
         forecast([8.0, 9, 11] * 8, middle=9, spread=6, drift=1),
         forecast([60.0, 48] * 8, "WHO-5", WHO5, middle=50, spread=30),

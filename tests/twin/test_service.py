@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -18,13 +19,14 @@ from novamind.twin import DigitalTwinIntegrationService, Insights, Options
 from novamind.twin import service as service_module
 from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, BiometricLinks, MedicationReviews
 from novamind.twin.breaker import CircuitBreaker, State
+from novamind.twin.case import Case
 from novamind.twin.domain import Priority, Recommendation, Status
 from novamind.twin.execution import Bulkhead, Guard
 from novamind.twin.service import MemoryStore
 from novamind.twin.tracking import Snapshot, made
 from tests.biometrics.conftest import frames, person
 from tests.patience import patient
-from tests.twin.people import TODAY, Scripted, diary, fails, forecast, record
+from tests.twin.people import TODAY, Scripted, case, diary, fails, forecast, record
 
 
 def guard(limit: float = patient(5), attempts: int = 1, failures: int = 3, rest: float = 60.0) -> Guard:
@@ -189,6 +191,100 @@ def test_another_patients_record_is_refused() -> None:
         asyncio.run(joined().generate_comprehensive_patient_insights("q", record()))
 
 
+# -- one service at a time, for one case
+
+
+class Noted(Scripted):
+    """An analysis that keeps with what it was asked."""
+
+    def __init__(self, name: str, script: Any = lambda _: "found") -> None:
+        super().__init__(name, script)
+        self.asked: list[tuple[Case, Options]] = []
+
+    async def run(self, *asked: Any) -> Any:
+        self.asked.append(asked)
+        return await super().run(*asked)
+
+
+USE_CASES = {
+    SYMPTOMS: lambda service, known: service.forecast(known, 9),
+    BIOMETRICS: lambda service, known: service.correlate(known, 60),
+    MEDICATIONS: lambda service, known: service.advice(known),
+    COURSES: lambda service, known: service.simulate(known),
+}
+
+
+@pytest.mark.parametrize("name", USE_CASES)
+def test_each_use_case_asks_its_service_alone_with_its_options(name: str) -> None:
+    every = {one: Noted(one) for one in USE_CASES}
+    known = case(symptoms=diary([9.0] * 5))
+    assert asyncio.run(USE_CASES[name](joined(*every.values()), known)) == "found"
+    ((asked_case, options),) = every[name].asked
+    assert asked_case is known
+    assert (options.forecast_days, options.biometric_lookback_days) == {SYMPTOMS: (9, 30), BIOMETRICS: (14, 60)}.get(
+        name, (14, 30)
+    )
+    assert [one for one, noted in every.items() if noted.asked] == [name]
+
+
+@pytest.mark.parametrize("name", USE_CASES)
+@pytest.mark.parametrize(
+    ("error", "raised", "words"),
+    [
+        (InsufficientDataError("at least 4 days are needed"), InsufficientDataError, "at least 4 days are needed"),
+        (ModelInferenceError("the model is damaged"), ServiceUnavailableError, "the model is damaged"),
+        (KeyError(CANARY), ServiceUnavailableError, r"^an error inside the service \(KeyError\)$"),
+    ],
+)
+def test_how_a_service_ends_is_raised_where_it_is_asked_alone(
+    name: str, error: Exception, raised: type[Exception], words: str
+) -> None:
+    with pytest.raises(raised, match=words):
+        asyncio.run(USE_CASES[name](joined(Scripted(name, fails(error))), case()))
+
+
+def test_a_service_that_hangs_or_rests_or_is_not_there_is_unavailable() -> None:
+    hanging = threading.Event()
+    slow = joined(Scripted(SYMPTOMS, lambda _: hanging.wait(patient(30))), **{SYMPTOMS: guard(limit=0.2, failures=1)})
+    for words in ("no answer within 0.2 s", "left alone for 60 s after repeated failures"):
+        with pytest.raises(ServiceUnavailableError, match=words):
+            asyncio.run(slow.forecast(case()))
+    hanging.set()
+    for name, ask_for in USE_CASES.items():
+        with pytest.raises(ServiceUnavailableError, match=f"the service '{name}' is not installed"):
+            asyncio.run(ask_for(joined(), case()))
+
+
+def test_a_horizon_and_a_lookback_have_the_limits_of_the_options() -> None:
+    service = joined(*(Scripted(name, lambda _: 1) for name in USE_CASES))
+    for days in (0, 31, True):
+        with pytest.raises(ValidationError, match="option 'forecast_days'"):
+            asyncio.run(service.forecast(case(), days))
+    for days in (6, 3651):
+        with pytest.raises(ValidationError, match="option 'biometric_lookback_days'"):
+            asyncio.run(service.correlate(case(), days))
+
+
+def test_a_use_case_and_the_insights_share_their_results() -> None:
+    analysis = Scripted(MEDICATIONS, lambda n: n)
+    service = joined(analysis)
+    assert asyncio.run(service.advice(case())) == 1
+    found = asyncio.run(service.insights(Case(record(), date(2025, 1, 1))))
+    assert (found.results[MEDICATIONS].value, found.results[MEDICATIONS].reused, analysis.calls) == (1, True, 1)
+    assert found.made_on == date(2025, 1, 1), "the case's day, not the service's"
+    assert found.patient_id == "p"
+
+
+def test_one_drug_is_reviewed_without_the_others_and_simulated_with_its_options() -> None:
+    service = joined()
+    known = case(medications=("paroxetine",), genotype={"CYP2D6": "*1/*1"}, allergies=("citalopram",))
+    review = asyncio.run(service.advice(known, "Lexapro"))
+    assert list(review) == ["escitalopram"]
+    assert review["escitalopram"].verdict == "avoid"
+    course = asyncio.run(service.what_if(known, "sertraline", 50, weeks=1, ensemble=0))
+    assert (course.drug, course.dose_mg, course.weeks) == ("sertraline", 50, 1)
+
+
 # -- the real rooms
 
 
@@ -209,6 +305,71 @@ def test_the_four_rooms_together(whole: DigitalTwinIntegrationService) -> None:
     again = ask(whole, stopped)
     assert not again.results[SYMPTOMS].reused, "a forecast knows when treatment began"
     assert not again.results[MEDICATIONS].reused
+
+
+CALM = [8.0, 9, 10, 9, 11, 12] * 10
+
+
+def weekly(known: Case, service: DigitalTwinIntegrationService) -> Any:
+    (found,) = asyncio.run(service.forecast(known, 7))
+    return found
+
+
+def test_a_treatment_that_has_begun_is_in_the_forecast_and_an_old_or_a_stopped_one_is_not(
+    whole: DigitalTwinIntegrationService,
+) -> None:
+    def taking(**course: Any) -> Any:
+        known = record(symptoms=diary(CALM))
+        return weekly(Case(replace(known, medications=(MedicationCourse("Zoloft", **course),)), TODAY), whole)
+
+    def ago(days: int) -> date:
+        return TODAY - timedelta(days=days)
+
+    plain = weekly(case(symptoms=diary(CALM)), whole)
+    assert plain.covariates == {}
+    begun = taking(start=ago(10))
+    assert list(begun.covariates) == ["treatment_start"]
+    assert begun.covariates["treatment_start"] != 0
+    assert not np.array_equal(begun.continuous_quantiles, plain.continuous_quantiles)
+    assert list(taking(start=ago(363)).covariates) == ["treatment_start"]
+    for nothing in (
+        taking(start=ago(364)),
+        taking(start=ago(5 * 365)),
+        taking(start=ago(20 * 365)),
+        taking(start=ago(10), stopped=True),
+        taking(start=ago(10), end=ago(1)),
+        taking(start=TODAY + timedelta(days=3)),
+        taking(start=None),
+    ):
+        assert nothing.covariates == {}
+        np.testing.assert_array_equal(nothing.continuous_quantiles, plain.continuous_quantiles)
+
+
+@pytest.mark.parametrize("days", [5, 12, 30])
+def test_a_horizon_longer_than_the_record_is_forecast_with_signals_too(
+    days: int, whole: DigitalTwinIntegrationService
+) -> None:
+    sleep = diary([420.0 + day for day in range(days)], "sleep").rename({"symptom": "signal"})
+    (found,) = asyncio.run(whole.forecast(case(symptoms=diary(CALM[:days]), signals=sleep), 30))
+    assert len(found.days) == 30
+    assert np.isfinite(found.continuous_quantiles).all()
+    assert list(found.covariates) == ["sleep"]
+
+
+def test_a_replay_knows_what_was_taken_then(whole: DigitalTwinIntegrationService) -> None:
+    courses = (MedicationCourse("sertraline", TODAY - timedelta(days=5)),)
+    known = Case(replace(record(symptoms=diary(CALM)), medications=courses), TODAY)
+    before = Case(record(symptoms=diary(CALM)), TODAY)
+    assert asyncio.run(whole.replayed(known, 14)) == asyncio.run(whole.replayed(before, 14))
+    assert asyncio.run(whole.replayed(known, 3)) != asyncio.run(whole.replayed(before, 3))
+
+
+def test_a_patient_is_not_refused_for_one_report_off_its_scale(whole: DigitalTwinIntegrationService) -> None:
+    found = asyncio.run(whole.insights(case(symptoms=diary([*CALM, 270.0, 9]))))
+    assert found.results[SYMPTOMS].status is Status.AVAILABLE
+    assert found.notes == ("1 report(s) are off the scale of their instrument and were not used.",)
+    (forecast_found,) = found.results[SYMPTOMS].value
+    assert np.nanmax(forecast_found.history) == 12
 
 
 def test_a_mapping_does_as_well_as_a_record(whole: DigitalTwinIntegrationService) -> None:

@@ -229,6 +229,15 @@ def test_eight_weeks_a_hundred_members_once_a_day_where_nobody_says_otherwise(mo
     assert [how for _, _, how in regimens][1] == {"interval_hours": 12, "weeks": 3, "ensemble": 7, "seed": 9}  # type: ignore[comparison-overlap]
 
 
+def test_an_allergy_is_in_what_is_said_of_the_drug() -> None:
+    """Whether the record names the drug, its brand or its other half."""
+    for allergy in ("escitalopram", "citalopram"):
+        found = asked("escitalopram", 10, allergies=(allergy,))
+        assert found.review.verdict == "avoid"
+        assert [str(caution["cause"]) for caution in found.to_dict()["cautions"]] == [f"allergy to {allergy}"]
+    assert asked("escitalopram", 10, allergies=("sertraline",)).review.caution == ()
+
+
 def test_an_unknown_drug_is_answered_with_those_that_are_known() -> None:
     with pytest.raises(NotFoundError) as caught:
         asked("ibuprofen")
