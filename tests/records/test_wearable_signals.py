@@ -26,7 +26,7 @@ SECOND: dict[str, dict[str, tuple[float, float]]] = {
     "%": {"%": (1, 0), "percent": (1, 0), "fraction": (1 / c.centi, 0)},
     "°C": {**dict.fromkeys(("°c", "degc", "c", "cel"), (1, 0)),
            **dict.fromkeys(("degf", "f", "°f", "[degf]"), FAHRENHEIT), "k": (1, -c.zero_Celsius)},
-    "count": dict.fromkeys(("count", "steps", "floors", "{steps}"), (1, 0)),
+    "count": dict.fromkeys(("count", "steps", "floors", "{steps}", "{count}", "1"), (1, 0)),
     "m": {"m": (1, 0), "km": (c.kilo, 0), "cm": (c.centi, 0), "mi": (c.mile, 0), "ft": (c.foot, 0), "yd": (c.yard, 0),
           "in": (c.inch, 0)},
     "kcal": {"kcal": (1, 0), "cal": (1, 0), "kj": (1 / c.calorie, 0), "j": (1 / (c.kilo * c.calorie), 0)},

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.server
 import json
+import re
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -55,9 +56,8 @@ def operations(world: World) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def filled(path: str) -> str:
-    for name in ("patient_id", "user_id", "client_id", "key_id", "population_id", "model_id", "job_id", "passkey_id"):
-        path = path.replace(f"{{{name}}}", str(uuid4()))
-    return path.replace("{category}", "genomics").replace("{hook}", "patient-view")
+    path = path.replace("{category}", "genomics").replace("{hook}", "patient-view")
+    return re.sub(r"\{\w+_id\}", lambda _: str(uuid4()), path)
 
 
 def let_in_without_token(world: World) -> set[str]:

@@ -18,7 +18,7 @@ from novamind.infrastructure.identity.tables import EmergencyAccess
 from novamind.infrastructure.patient_store import PatientStore
 from novamind.infrastructure.tables import OutboxEvent, Patient
 from tests.security.test_authentication import filled, operations
-from tests.server.world import World
+from tests.server.world import PATIENTS, World
 from tests.weak import careless, must_fail
 
 LIST = {
@@ -47,11 +47,27 @@ ORACLE: dict[str, dict[str, set[str]]] = dict.fromkeys(
         "readInsights",
         "exportFhir",
         "askWhatIf",
+        "readBiometrics",
+        "readScales",
+        "readGenotypeResults",
+        "readProblems",
+        "readImports",
         "addReports",
         "addBiometrics",
         "addGenotype",
         "addMedication",
+        "addCondition",
+        "addAllergy",
+        "changeScale",
         "importFhir",
+        "correctReport",
+        "correctBiometrics",
+        "correctGenotype",
+        "correctMedication",
+        "correctCondition",
+        "correctAllergy",
+        "withdrawRecord",
+        "takeImportBack",
     ),
     LIST,
 ) | {"decideConsent": PEOPLE, "readAudit": PEOPLE | SUPERVISED}
@@ -90,16 +106,23 @@ OWN = {"changePassword", "beginSecondFactor", "confirmSecondFactor", "logOut"}
 OWN |= {"listPasskeys", "passkeyOptions", "addPasskey", "removePasskey"}
 PUBLIC = {"health", "ready", "loginPage", "logIn", "getTokens", "keySet", "configuration", "cdsServices"}
 
+_REPORT = {"symptom": "PHQ-9", "timestamp": "2026-03-29T08:00:00+02:00", "value": 9}
+_STRETCH = {"signal": "steps", "unit": "{count}", "timestamps": ["2026-03-29T08:00:00+02:00"], "values": [9000]}
 BODIES: dict[str, Any] = {
     "adviseMedication": {"medication": "paroxetine"},
-    "addReports": {"reports": [{"symptom": "PHQ-9", "timestamp": "2026-03-29T08:00:00+02:00", "value": 9}]},
-    "addBiometrics": {
-        "stretches": [
-            {"signal": "steps", "unit": "{count}", "timestamps": ["2026-03-29T08:00:00+02:00"], "values": [9000]}
-        ]
-    },
+    "addReports": {"reports": [_REPORT]},
+    "correctReport": _REPORT,
+    "addBiometrics": {"stretches": [_STRETCH]},
+    "correctBiometrics": _STRETCH,
+    "changeScale": {"symptom": "mood", "scale": {"low": 0, "high": 10}},
     "addGenotype": {"genes": {"CYP2C19": "*1/*1"}},
+    "correctGenotype": {"genes": {"CYP2C19": "*1/*1"}},
     "addMedication": {"medication": "lithium"},
+    "correctMedication": {"medication": "lithium"},
+    "addCondition": {"name": "gout"},
+    "correctCondition": {"name": "gout"},
+    "addAllergy": {"name": "nuts"},
+    "correctAllergy": {"name": "nuts"},
     "importFhir": {"resourceType": "Patient", "id": "p", "birthDate": "1980-05-17"},
     "decideConsent": {"granted": True},
     "askWhatIf": {"drug": "sertraline", "dose_mg": 50, "weeks": 1, "ensemble": 2},
@@ -117,13 +140,48 @@ BODIES: dict[str, Any] = {
     "simulateCampaign": {"intervention_type": "email_campaign"},
     "gradePopulation": {"actual": [1]},
 }
+TAKING = {"withdrawRecord", "takeImportBack"}
 COSTLY = {"readInsights", "readCorrelations", "exportFhir", "adviseMedication", "askWhatIf", "forecastPatient"}
 
 
-async def ask(world: World, who: str, operation: tuple[str, str, dict[str, Any]], patient_id: str) -> Any:
+#: Operation about a stored piece to the one that stores such a piece.
+STORED_BY = {
+    "correctReport": "addReports",
+    "correctBiometrics": "addBiometrics",
+    "correctGenotype": "addGenotype",
+    "correctMedication": "addMedication",
+    "correctCondition": "addCondition",
+    "correctAllergy": "addAllergy",
+    "withdrawRecord": "addAllergy",
+    "takeImportBack": "importFhir",
+}
+_IMPORTED = {"resourceType": "Condition", "code": {"text": "asthma"}, "subject": {"reference": "Patient/p"}}
+_MOOD = {"reports": [_REPORT | {"symptom": "mood", "value": 5, "scale": {"low": 0, "high": 10}}]}
+
+
+async def ask(world: World, who: str, operation: tuple[str, str, dict[str, Any]], patient_id: str, piece: str) -> Any:
     method, path, what = operation
-    at = path.replace("{patient_id}", patient_id)
+    at = path.replace("{patient_id}", patient_id).replace("{record_id}", piece)
     return await world.acall(method.upper(), filled(at), who, json=BODIES.get(what["operationId"]))
+
+
+async def stored(world: World, operation: str, patient_id: str, who: str) -> str:
+    """Store what an operation is about, as somebody who may; its id."""
+    at = f"/api/v1/patients/{patient_id}"
+    if operation == "changeScale":
+        assert (await world.acall("POST", f"{at}/reports", who, json=_MOOD)).status_code == 201
+    if operation not in STORED_BY:
+        return ""
+    path = {"addReports": "reports", "addBiometrics": "biometrics", "addGenotype": "genotype", "importFhir": "fhir",
+            "addMedication": "medications", "addCondition": "conditions", "addAllergy": "allergies"}  # fmt: skip
+    adding = STORED_BY[operation]
+    body = _IMPORTED if adding == "importFhir" else BODIES[adding]
+    made = await world.acall("POST", f"{at}/{path[adding]}", who, json=body)
+    assert made.status_code == 201, made.text
+    if adding == "importFhir":
+        made = await world.acall("GET", f"{at}/imports", who)
+        return str(made.json()["items"][-1]["id"])
+    return str(made.json()["ids"][0])
 
 
 def about_patients(world: World) -> dict[str, tuple[str, str, dict[str, Any]]]:
@@ -133,26 +191,33 @@ def about_patients(world: World) -> dict[str, tuple[str, str, dict[str, Any]]]:
 def differences(world: World, names: set[str]) -> list[str]:
     """Cells of the matrix in which the server does not do what the oracle says."""
     wrong, nobody, operations = [], str(uuid4()), about_patients(world)
+    pieces: dict[tuple[str, str], str] = {}
 
     async def check(name: str, who: str) -> None:
         operation, theirs = operations[name], ORACLE[name].get(who)
-        missing = await ask(world, who, operation, nobody)
+        missing = await ask(world, who, operation, nobody, str(uuid4()))
         if missing.status_code != (404 if theirs is not None else 403):
             wrong.append(f"{who} {name} of nobody: {missing.status_code}")
         for patient, patient_id in world.patients.items():
             if theirs and patient in theirs:
                 if name in COSTLY and (who, patient) not in {("C11", "P1"), ("P1-self", "P1"), ("service2", "P4")}:
                     continue
-                status = (await ask(world, who, operation, patient_id)).status_code
+                status = (await ask(world, who, operation, patient_id, pieces[who, patient])).status_code
                 if status in (401, 403, 404):
                     wrong.append(f"{who} {name} of {patient}: {status}, though they may")
                 continue
-            answer = await ask(world, who, operation, patient_id)
+            answer = await ask(world, who, operation, patient_id, pieces[who, patient])
             if (answer.status_code, answer.text) != (missing.status_code, missing.text):
                 wrong.append(f"{who} {name} of {patient}: {answer.status_code}, though they may not")
 
     async def sweep() -> None:
         for name in sorted(names):  # everybody at once, since their entries in the audit then share commits
+            for patient, patient_id in world.patients.items():
+                one = await stored(world, name, patient_id, PATIENTS[patient])
+                for who in EVERYBODY:  # what is taken back is there once for each who may
+                    taken = name in TAKING and patient in ORACLE[name].get(who, ())
+                    own = await stored(world, name, patient_id, PATIENTS[patient]) if taken else one
+                    pieces[who, patient] = own
             await asyncio.gather(*(check(name, who) for who in EVERYBODY))
 
     world.run(sweep())
@@ -194,7 +259,7 @@ def misplaced(world: World, names: set[str]) -> list[str]:
     wrong, asked = [], [one for one in operations(world) if one[2]["operationId"] in names]
 
     async def check(operation: tuple[str, str, dict[str, Any]], who: str) -> None:
-        name, status = operation[2]["operationId"], (await ask(world, who, operation, "")).status_code
+        name, status = operation[2]["operationId"], (await ask(world, who, operation, "", "")).status_code
         if (status == 403) == (who in GENERAL[name]) or status in (401, 500):
             wrong.append(f"{who} {name}: {status}")
 

@@ -24,12 +24,12 @@ from novamind.infrastructure.tables import AuditEntry
 from novamind.server.dashboard import routes as dashboard
 from novamind.server.first_party import FIRST_PARTY
 from tests.security.test_authentication import filled, operations
-from tests.security.test_authorisation import BODIES
+from tests.security.test_authorisation import BODIES, stored
 from tests.server.world import BASE, CALLBACK, World, challenge
 
 #: Action and what of an entry.
 Told = tuple[str, str]
-KINDS = ("identity", "symptom_report", "biometric_samples", "medication", "condition", "genotype")
+KINDS = ("identity", "symptom_report", "biometric_samples", "medication", "condition", "genotype", "scale")
 RECORD: list[Told] = [("read", kind) for kind in KINDS]
 
 #: Operations about P1, asked by C11 who treats them, to what is told.
@@ -40,7 +40,12 @@ ABOUT_A_PATIENT: dict[str, list[Told]] = {
     "readMedications": [("read", "medication")],
     "readConsents": [("read", "consent")],
     "readAudit": [("read", "audit")],
-    "forecastPatient": [("read", "symptom_report")],  # the first time; then it is the forecast that is read
+    "readBiometrics": [("read", "biometric_samples")],
+    "readScales": [("read", "scale"), ("read", "symptom_report")],
+    "readGenotypeResults": [("read", "genotype")],
+    "readProblems": [("read", "condition")],
+    "readImports": [("read", "import")],
+    "forecastPatient": RECORD,  # the first time; then it is the forecast that is read
     "adviseMedication": RECORD,
     "readCorrelations": RECORD,
     "readInsights": RECORD,
@@ -50,7 +55,18 @@ ABOUT_A_PATIENT: dict[str, list[Told]] = {
     "addBiometrics": [("write", "biometric_samples")],
     "addGenotype": [("write", "genotype")],
     "addMedication": [("write", "medication")],
-    "importFhir": [("write", "condition")],
+    "addCondition": [("write", "condition")],
+    "addAllergy": [("write", "condition")],
+    "changeScale": [("read", "symptom_report"), ("read", "scale"), ("amended", "scale")],
+    "correctReport": [("read", "symptom_report"), ("amended", "symptom_report")],
+    "correctBiometrics": [("read", "biometric_samples"), ("amended", "biometric_samples")],
+    "correctGenotype": [("read", "genotype"), ("amended", "genotype")],
+    "correctMedication": [("read", "medication"), ("amended", "medication")],
+    "correctCondition": [("read", "condition"), ("amended", "condition")],
+    "correctAllergy": [("read", "condition"), ("amended", "condition")],
+    "withdrawRecord": [("withdrawn", "condition")],
+    "importFhir": [("write", "condition"), ("write", "import")],
+    "takeImportBack": [("read", "import"), ("withdrawn", "condition"), ("withdrawn", "import")],
     "decideConsent": [("granted", "consent")],
 }
 #: Operations of administrators, of people about themselves, of machines; ``setting_up`` makes what they need.
@@ -179,7 +195,8 @@ def incomplete(world: World, *only: str) -> list[str]:
         expected = ABOUT_A_PATIENT.get(name) or PAGES.get(name)
         if expected is None or (only and name not in only):
             continue
-        at, body = filled(path.replace("{patient_id}", patient)), GENERAL_BODIES.get(name)
+        piece = world.run(stored(world, name, patient, "C11"))
+        at, body = filled(path.replace("{patient_id}", patient).replace("{record_id}", piece)), GENERAL_BODIES.get(name)
         good = world.call(method.upper(), at, "C11", json=body)
         assert good.status_code < 300 or (name, good.status_code) == ("readCorrelations", 422), (name, good.text)
         if checked(world, good, "C11", patient) != Counter(expected):

@@ -97,10 +97,8 @@ def guarded(small_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
     def guard() -> Guard:
         return Guard(CircuitBreaker(3, 30, lambda: now[0]), Bulkhead(), limit_seconds=5, attempts=1)
 
-    clinic = small_world.house.clinic
-    monkeypatch.setattr(clinic, "_forecasting", guard())
-    monkeypatch.setattr(clinic, "_twin", joined(guard()))
-    clinic._symptoms._predictions.clear()
+    monkeypatch.setattr(small_world.house.clinic, "twin", joined(guard()))
+    default_service()._predictions.clear()
     released.clear()
 
     def at(seconds: float) -> None:
@@ -119,8 +117,7 @@ def test_f04_a_model_that_fails_is_missing_and_nothing_is_made_up(
     ways = WRONG | UNSEEN
     if how == "sleeps":
         clinic = world.house.clinic
-        monkeypatch.setattr(clinic, "_forecasting", replace(clinic._forecasting, limit_seconds=0.2))
-        monkeypatch.setattr(clinic, "_twin", joined(replace(clinic._twin.guards[SYMPTOMS], limit_seconds=0.2)))
+        monkeypatch.setattr(clinic, "twin", joined(replace(clinic.twin.guards[SYMPTOMS], limit_seconds=0.2)))
     asked: list[int] = []
 
     def counted(*arguments: Any) -> Any:
@@ -157,7 +154,8 @@ def test_f04_fails_where_numbers_are_made_up_or_the_circuit_never_opens(
     test = test_f04_a_model_that_fails_is_missing_and_nothing_is_made_up
     must_fail(test, small_world, guarded, "made up", monkeypatch)
     clinic = small_world.house.clinic
-    monkeypatch.setattr(clinic, "_forecasting", replace(clinic._forecasting, breaker=CircuitBreaker(10**9)))
+    endless = replace(clinic.twin.guards[SYMPTOMS], breaker=CircuitBreaker(10**9))
+    monkeypatch.setattr(clinic, "twin", joined(endless))
     must_fail(test, small_world, guarded, "raises for ever", monkeypatch)
 
 

@@ -262,7 +262,7 @@ def test_an_accident_inside_is_told_to_the_log_alone(world: World, monkeypatch: 
     async def accident(*_: object) -> None:
         raise RuntimeError("CANARY-inside")
 
-    monkeypatch.setattr(type(world.house.clinic), "forecast_of", accident)
+    monkeypatch.setattr(type(world.house.clinic.twin), "forecast", accident)
     patient = world.patients["P1"]
     answer = sent(world, f'{{ patient(id: "{patient}") {{ id forecasts {{ skipped {{ reason }} }} }} }}')
     assert answer.json()["data"]["patient"] == {"id": patient, "forecasts": None}
