@@ -255,6 +255,13 @@ def test_a_service_that_hangs_or_rests_or_is_not_there_is_unavailable() -> None:
             asyncio.run(ask_for(joined(), case()))
 
 
+def test_a_service_says_which_model_it_answers_from() -> None:
+    service = joined(*(Scripted(name, lambda _: 1, version=f"{name}-7") for name in USE_CASES))
+    assert [service.model_version(name) for name in USE_CASES] == [f"{name}-7" for name in USE_CASES]
+    with pytest.raises(ServiceUnavailableError, match="the service 'symptoms' is not installed"):
+        joined().model_version(SYMPTOMS)
+
+
 def test_a_horizon_and_a_lookback_have_the_limits_of_the_options() -> None:
     service = joined(*(Scripted(name, lambda _: 1) for name in USE_CASES))
     for days in (0, 31, True):

@@ -47,15 +47,16 @@ class ReviewBody(BaseModel):
         return cls.model_validate(review.to_dict())
 
 
-def router(service: PharmacogenomicsService) -> APIRouter:
+def router(service: PharmacogenomicsService | None = None) -> APIRouter:
     """The routes of this room alone."""
+    asked = service or PharmacogenomicsService()
     routes = APIRouter(prefix="/pharmacogenomics", tags=["pharmacogenomics"])
 
     @routes.post("/review", operation_id="reviewMedications")
     async def review_medications(question: Question) -> ReviewBody:
         """Review one drug, or all psychiatric drugs; nothing of the request is kept."""
         data = question.model_dump(exclude={"medication"})
-        review = await service.predict_medication_response(data, question.medication)
+        review = await asked.predict_medication_response(data, question.medication)
         return await asyncio.to_thread(ReviewBody.of, review)
 
     return routes

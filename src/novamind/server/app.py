@@ -17,7 +17,6 @@ from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.logs import configure
 from novamind.infrastructure.tasks import end
 from novamind.neurochemistry import endpoints as neurochemistry
-from novamind.pharmacogenomics import PharmacogenomicsService
 from novamind.pharmacogenomics import endpoints as pharmacogenomics
 from novamind.populations import endpoints as populations
 from novamind.server import administration, background, cds, jobs, live, oauth, patients
@@ -30,7 +29,6 @@ from novamind.server.house import open_house
 from novamind.server.problems import RESPONSES, Problem, register
 from novamind.settings import Settings
 from novamind.symptoms import endpoints as symptoms
-from novamind.symptoms.service import default_service
 
 #: What ``novamind serve --only`` knows.
 ROOMS: Final = ("symptoms", "pharmacogenomics", "neurochemistry")
@@ -87,8 +85,8 @@ def create_app(
     app.include_router(oauth.routes)
     app.include_router(static_files.routes)
     calculators = {
-        "symptoms": symptoms.router(default_service),
-        "pharmacogenomics": pharmacogenomics.router(PharmacogenomicsService()),
+        "symptoms": symptoms.router(),
+        "pharmacogenomics": pharmacogenomics.router(),
         "neurochemistry": neurochemistry.router(),
     }
     for name in only or ROOMS:

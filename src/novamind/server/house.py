@@ -18,8 +18,8 @@ from novamind.server import background
 from novamind.server.first_party import register_first_party
 from novamind.server.forecast_cache import ForecastCache
 from novamind.settings import Settings
-from novamind.symptoms.service import default_service
 from novamind.twin import DigitalTwinIntegrationService
+from novamind.twin.domain import SYMPTOMS
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,15 @@ async def open_house(
         await register_first_party(foundation.database, settings.public_url)
         shelf = _shelf(settings)
         stack.push_async_callback(shelf.close)
-        clinic = Clinic(identity.access, foundation.store, foundation.audit, DigitalTwinIntegrationService())
+        twin = DigitalTwinIntegrationService()
+        clinic = Clinic(identity.access, foundation.store, foundation.audit, twin)
         cache = SealedCache(shelf, foundation.vault, foundation.index)
         yield House(
             settings,
             foundation,
             identity,
             clinic,
-            ForecastCache(clinic, cache, default_service().model.version),
+            ForecastCache(clinic, cache, twin.model_version(SYMPTOMS)),
             background.jobs(settings, foundation),
             metrics or CollectorRegistry(),
         )

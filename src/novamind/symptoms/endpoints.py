@@ -13,7 +13,7 @@ from novamind.errors import ValidationError
 from novamind.symptoms.domain import Scale, SymptomForecast
 from novamind.symptoms.instruments import recognise, series_name
 from novamind.symptoms.results import Forecasts
-from novamind.symptoms.service import SymptomForecastingService
+from novamind.symptoms.service import SymptomForecastingService, default_service
 
 #: Most reports in one request.
 MOST_REPORTS = 10_000
@@ -189,7 +189,7 @@ class Diary(BaseModel):
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
-def router(service: Callable[[], SymptomForecastingService]) -> APIRouter:
+def router(service: Callable[[], SymptomForecastingService] = default_service) -> APIRouter:
     """The routes of this room alone; ``service`` is asked for when it is first needed."""
     routes = APIRouter(prefix="/symptoms", tags=["symptoms"])
 

@@ -190,6 +190,22 @@ class DigitalTwinIntegrationService:
         checks = (check(one.history_until, one, case, replayed=True) for one in map(made, forecasts))
         return tuple(one for one in checks if one.reports)
 
+    def model_version(self, name: str) -> str:
+        """Identify the model or the tables that a service answers from.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            If there is no service of that name.
+        """
+        return self._analysis(name).version
+
+    def _analysis(self, name: str) -> Analysis:
+        analysis = next((one for one in self.analyses if one.name == name), None)
+        if analysis is None:
+            raise ServiceUnavailableError(f"the service '{name}' is not installed")
+        return analysis
+
     async def _asked(self, name: str, case: Case, options: Options) -> ServiceResult:
         """The result of one service.
 
@@ -200,10 +216,7 @@ class DigitalTwinIntegrationService:
         ServiceUnavailableError
             If the service is not installed, fails or does not come back in time.
         """
-        analysis = next((one for one in self.analyses if one.name == name), None)
-        if analysis is None:
-            raise ServiceUnavailableError(f"the service '{name}' is not installed")
-        result = await self._result(analysis, case, options)
+        result = await self._result(self._analysis(name), case, options)
         if result.status is Status.AVAILABLE:
             return result
         error = InsufficientDataError if result.status is Status.NO_DATA else ServiceUnavailableError

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from novamind.clinic import PatientSummary, Regimen
 from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties, ground
 from novamind.infrastructure.patient_store import Identity
-from novamind.neurochemistry import drug_names
+from novamind.neurochemistry.pharmacokinetics import drug_names
 from novamind.server.caller import AtHome, Caller
 from novamind.server.dashboard.readings import changes_of, overview_of, visits
 from novamind.server.dashboard.rendering import page
