@@ -374,7 +374,9 @@ def test_records_come_in_the_order_of_their_storage_and_the_newest_alone(
     assert found(clinic, mine, Kind.CONDITION) == []
     assert clinic.last() == [("read", "condition", "success", 0)]
     same = appended(clinic, mine, Kind.CONDITION, *({"n": n} for n in range(5)))
-    assert [one.record_id for one in found(clinic, mine, Kind.CONDITION)] == sorted(same, reverse=True)
+    together = found(clinic, mine, Kind.CONDITION)
+    assert [one.record_id for one in together] == sorted(same, reverse=True) == same
+    assert [one.content for one in together] == [{"n": n} for n in range(5)]
     assert [one.record_id for one in found(clinic, mine, Kind.CONDITION, 2)] == sorted(same)[1::-1]
 
 

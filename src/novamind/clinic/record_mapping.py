@@ -122,7 +122,7 @@ def record_of(
         patient_id,
         timezone=zone,
         demographics=details,
-        symptoms=_symptoms(patient_id, reports, unread),
+        symptoms=_symptoms(patient_id, reports, zone, unread),
         signals=_signals(patient_id, samples, zone, unread),
         medications=tuple(_each(medications, course_of, unread)),
         genotype=genes_of(results, unread),
@@ -264,10 +264,13 @@ def _report(stored: StoredRecord) -> tuple[str, datetime, float]:
     return name, when, value
 
 
-def _symptoms(patient_id: str, stored: Sequence[StoredRecord], unread: list[NotUnderstood]) -> LongFrame | None:
+def _symptoms(
+    patient_id: str, stored: Sequence[StoredRecord], zone: str | None, unread: list[NotUnderstood]
+) -> LongFrame | None:
     """Reports as a frame; of two at one time the one that was stored last counts.
 
-    Offsets are kept where every report has one; else all count as local wall-clock times.
+    Where every report has an offset they are brought to the patient's clock, as signals are, or keep their own if that
+    is not known; else all count as local wall-clock times.
     """
     reports = _each(stored, _report, unread)
     if not reports:
@@ -282,7 +285,7 @@ def _symptoms(patient_id: str, stored: Sequence[StoredRecord], unread: list[NotU
             "value": list(latest.values()),
         }
     )
-    return symptom_frame(frame.with_columns(patient_id=pl.lit(patient_id)), today=_last_day())
+    return symptom_frame(frame.with_columns(patient_id=pl.lit(patient_id)), today=_last_day(), timezone=zone)
 
 
 def _last_day() -> date:

@@ -664,9 +664,10 @@ def _sealed_rows(
     record_id: UUID | None = None,
     version: int = 1,
 ) -> list[dict[str, Any]]:
+    # Of records that are stored together the first has the highest id, so that they are read in the order they came in.
+    ids = sorted((uuid4() for _ in packed), reverse=True) if record_id is None else [record_id]
     rows = []
-    for content in packed:
-        this = record_id or uuid4()
+    for this, content in zip(ids, packed, strict=False):
         rows.append(
             {
                 "record_id": this,
