@@ -156,7 +156,7 @@ def covariates() -> dict[str, Any]:
         cohort = simulate(PERSONS, DAYS, seed=SEED + 1, settings=replace(treated, response_probability=share))
         since = HISTORY - 1 - cohort.treatment_day
         seen = np.isfinite(cohort.reports[:, :HISTORY])
-        kept = np.flatnonzero((since >= 0) & (since < 21) & (seen.sum(1) >= 20) & seen[:, -14:].any(1))
+        kept = np.flatnonzero((since >= 0) & (since < 42) & (seen.sum(1) >= 20) & seen[:, -14:].any(1))
         starts = pl.DataFrame(
             {
                 "patient_id": [f"{i:05d}" for i in kept],
@@ -165,7 +165,7 @@ def covariates() -> dict[str, Any]:
                 "value": 1.0,
             }
         )
-        rows.append({"covariate": f"treatment started in the last 3 weeks, {name}", **_worth(cohort, kept, starts)})
+        rows.append({"covariate": f"treatment started in the last 6 weeks, {name}", **_worth(cohort, kept, starts)})
     for strength in (0.0, 0.3, 0.6):
         cohort = simulate(1_000, DAYS, seed=SEED + 2, settings=replace(CohortSettings(), compliance_a=50.0))
         seen = np.isfinite(cohort.reports[:, :HISTORY])

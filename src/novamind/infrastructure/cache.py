@@ -11,10 +11,6 @@ from uuid import UUID
 
 import structlog
 from cachetools import TTLCache
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from novamind.errors import NotFoundError
 from novamind.infrastructure.logs import message
@@ -83,6 +79,13 @@ class RedisShelf:
     """
 
     def __init__(self, url: str, seconds: float, meanwhile: Shelf) -> None:
+        # Imported where it is used: most installations have no Redis, and it takes a quarter of a second.
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+        from redis.exceptions import RedisError
+
+        self._silent = (RedisError, OSError, TimeoutError)
         self._redis = Redis.from_url(
             url,
             socket_timeout=_REDIS_WAIT_SECONDS,
@@ -98,7 +101,7 @@ class RedisShelf:
         if time.monotonic() >= self._silent_until:
             try:
                 found = await self._redis.get(key)
-            except (RedisError, OSError, TimeoutError) as error:
+            except self._silent as error:
                 self._fell_silent(error)
             else:
                 return found if isinstance(found, bytes) else None
@@ -109,7 +112,7 @@ class RedisShelf:
         if time.monotonic() >= self._silent_until:
             try:
                 await self._redis.set(key, value, px=self._milliseconds)
-            except (RedisError, OSError, TimeoutError) as error:
+            except self._silent as error:
                 self._fell_silent(error)
             else:
                 return

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from novamind.errors import InsufficientDataError, ValidationError
 
@@ -237,6 +236,8 @@ class NeurotransmitterEffect:
                 )
             effect, interval, p_value = 0.0, (0.0, 0.0), 1.0
         else:
+            from scipy import stats  # half a second to import
+
             effect = standardised_effect(difference, pooled, total - 2)
             spread = math.sqrt(total / (after.size * before.size) + effect**2 / (2 * (total - 2)))
             margin = float(stats.t.ppf(0.975, total - 2)) * spread

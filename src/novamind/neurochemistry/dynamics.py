@@ -30,7 +30,6 @@ from dataclasses import dataclass, fields
 from functools import cache
 
 import numpy as np
-from scipy.signal import lfilter
 from scipy.special import expit
 
 from novamind.neurochemistry.domain import Floats, Neurotransmitter
@@ -120,6 +119,8 @@ def typical() -> Parameters:
 
 def relax(target: Floats, start: float, days: Floats, step_hours: float) -> Floats:
     """Exact exponential approach to ``target``, which is constant within each step. Shape ``(patients, times)``."""
+    from scipy.signal import lfilter  # a quarter of a second to import
+
     kept = np.broadcast_to(np.exp(-step_hours / HOURS_PER_DAY / days)[:, 0], target.shape[:1])
     result = np.empty_like(target)
     result[:, 0] = start

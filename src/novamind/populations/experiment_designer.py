@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import nctdtr, ndtr, ndtri, stdtrit
 
 from novamind.errors import InsufficientDataError, ValidationError
@@ -196,6 +195,8 @@ class ExperimentDesigner:
 
     def minimum_detectable_effect(self, sample_size: float) -> float:
         """Smallest effect found with the plan's power."""
+        from scipy.optimize import brentq  # slow to import
+
         error, power = self._error(sample_size), self.plan.power
         most = 2 * self.plan.reach
         while self._power(most, sample_size) < power:

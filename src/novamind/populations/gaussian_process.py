@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.optimize import minimize
 
 Floats = NDArray[np.float64]
 MAX_ROWS: Final = 800
@@ -37,6 +36,7 @@ class ArmSurface:
         usual = np.log(1.0 / d)
 
         def negative(theta: Floats) -> tuple[float, Floats]:
+
             weight = np.exp(theta[:d])
             radial = np.exp(theta[d] - 0.5 * (squares @ weight))
             covariance = radial + np.exp(theta[d + 1]) * linear + (np.exp(theta[d + 2]) + _JITTER) * np.eye(n)

@@ -11,10 +11,8 @@ from novamind.pages import environment
 from novamind.pharmacogenomics import Review
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
-from novamind.symptoms.plots import fan_chart, to_svg
 from novamind.twin.case import Case
 from novamind.twin.domain import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, Findings, Priority, Status
-from novamind.twin.plots import level_chart
 from novamind.twin.tracking import threshold_of
 from novamind.twin.treatment import SimulatedTreatment, Span
 
@@ -70,6 +68,8 @@ def render(insights: Findings, case: Case, what_ifs: tuple[SimulatedTreatment, .
 
 def forecast_section(forecast: SymptomForecast) -> dict[str, Any]:
     """A forecast as a page shows it: words, picture, and a few days in figures."""
+    from novamind.symptoms.plots import fan_chart, to_svg  # Altair takes long to import
+
     threshold = threshold_of(forecast)
     scale = forecast.scale
     chosen = sorted({0, forecast.horizon // 2, forecast.horizon - 1})
@@ -135,6 +135,9 @@ def exposure_words(ratio: float | None, low: float | None, high: float | None) -
 
 def what_if_section(asked: SimulatedTreatment) -> dict[str, Any]:
     """A simulated treatment as a page shows it: figures with bands and sources, and what is not known."""
+    from novamind.symptoms.plots import to_svg
+    from novamind.twin.plots import level_chart
+
     effects = {
         (
             "difference from placebo, average trial patient (standardised)"

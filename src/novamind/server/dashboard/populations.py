@@ -25,13 +25,11 @@ from novamind.populations.endpoints import (
     read_csv,
     try_campaign,
 )
-from novamind.populations.plots import effects, fidelity
 from novamind.populations.store import TwinRepository
 from novamind.server.background import submit_training, twin_repository
 from novamind.server.caller import AtHome, Caller, may_use_populations
 from novamind.server.dashboard.rendering import page
 from novamind.server.house import House
-from novamind.symptoms.plots import to_svg
 
 _SHOWN_TWINS: Final = 8
 _T = TypeVar("_T")
@@ -112,6 +110,7 @@ async def simulate(
     request: Request, house: AtHome, population_id: UUID, campaign: Annotated[Campaign, Form()]
 ) -> Response:
     """Try a campaign, and show it beside those that were tried before."""
+    from novamind.populations.plots import effects
 
     def work(kept: TwinRepository) -> dict[str, Any]:
         _, result = try_campaign(kept, population_id, campaign)
@@ -130,6 +129,8 @@ async def grade_population(
 ) -> Response:
     """Grade against a table of what really came."""
     stated = _checked(Outcomes, actual=_outcomes(await outcomes.read()))
+
+    from novamind.populations.plots import fidelity
 
     def work(kept: TwinRepository) -> dict[str, Any]:
         report = grade(kept, population_id, stated)
@@ -171,4 +172,6 @@ def _outcomes(content: bytes) -> list[float | None]:
 
 
 def _drawn(chart: Any) -> Markup:
+    from novamind.symptoms.plots import to_svg  # Altair takes long to import
+
     return Markup(to_svg(chart))  # noqa: S704 - drawn here

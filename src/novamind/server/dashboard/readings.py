@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from markupsafe import Markup
 
-from novamind.biometrics.domain import Link
-from novamind.biometrics.early_warning import EarlyWarning
-from novamind.biometrics.plots import link_map
-from novamind.biometrics.results import Correlations, PersonLinks
 from novamind.clinic import Overview
 from novamind.clinic.record_mapping import mapping_of, readable
 from novamind.infrastructure.patient_store import StoredRecord
@@ -20,10 +16,14 @@ from novamind.pharmacogenomics.medications import catalogue
 from novamind.records import LongFrame
 from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
-from novamind.symptoms.plots import risk_chart, to_svg
 from novamind.twin.domain import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, Priority, Status
 from novamind.twin.report import exposure_words, forecast_section, review_section, what_if_section
 from novamind.twin.tracking import threshold_of
+
+if TYPE_CHECKING:
+    from novamind.biometrics.domain import Link
+    from novamind.biometrics.early_warning import EarlyWarning
+    from novamind.biometrics.results import Correlations, PersonLinks
 
 NEW_DAYS: Final = 7
 _TITLES: Final = {
@@ -114,6 +114,8 @@ def _forecast(forecast: SymptomForecast) -> dict[str, Any]:
     at = threshold_of(forecast)
     if at is None:
         return section | {"periods": [], "threshold": None, "risk_picture": None}
+    from novamind.symptoms.plots import risk_chart, to_svg  # Altair takes long to import
+
     risk = forecast.risk(at)
     return section | {
         "threshold": wording.beyond(forecast.scale, at),
@@ -124,9 +126,12 @@ def _forecast(forecast: SymptomForecast) -> dict[str, Any]:
     }
 
 
-def _signals(found: Correlations | None) -> dict[str, Any] | None:
+def _signals(found: "Correlations | None") -> dict[str, Any] | None:
     if found is None:
         return None
+    from novamind.biometrics.plots import link_map
+    from novamind.symptoms.plots import to_svg
+
     person = found.persons[0]
     return {
         "confirmed": [_link(link) for link in sorted(person.links, key=lambda k: -k.score) if link.detected],
@@ -144,7 +149,7 @@ def _signals(found: Correlations | None) -> dict[str, Any] | None:
     }
 
 
-def _warning(one: EarlyWarning, person: PersonLinks) -> dict[str, Any]:
+def _warning(one: "EarlyWarning", person: "PersonLinks") -> dict[str, Any]:
     """A leading signal has moved: what it may foretell, and when."""
     return {
         "signal": one.signal.replace("_", " "),
@@ -159,7 +164,7 @@ def _warning(one: EarlyWarning, person: PersonLinks) -> dict[str, Any]:
     }
 
 
-def _anomalies(person: PersonLinks) -> list[dict[str, Any]]:
+def _anomalies(person: "PersonLinks") -> list[dict[str, Any]]:
     """The newest departures of signals from the person's own baseline."""
     found = sorted(
         ((one, name) for name, of_signal in person.anomalies.items() for one in of_signal),
@@ -176,12 +181,12 @@ def _anomalies(person: PersonLinks) -> list[dict[str, Any]]:
     ]
 
 
-def _day(person: PersonLinks, hour: int) -> np.datetime64:
+def _day(person: "PersonLinks", hour: int) -> np.datetime64:
     day: np.datetime64 = person.series.at(hour).astype("datetime64[D]")
     return day
 
 
-def _link(link: Link) -> dict[str, Any]:
+def _link(link: "Link") -> dict[str, Any]:
     course = "leads" if link.leads else "at about the same time" if link.lag_high >= 0 else "follows"
     return {
         "signal": link.signal.replace("_", " "),
