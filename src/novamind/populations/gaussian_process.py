@@ -60,6 +60,8 @@ class ArmSurface:
 
         start = np.r_[np.full(d, usual), 0.0, -2.0, -1.0]
         bounds = [(-12.0, 3.0)] * d + [(-8.0, 8.0), (-8.0, 8.0), (-10.0, 2.0)]
+        from scipy.optimize import minimize  # slow to import
+
         found = minimize(negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _ROUNDS})
         self.weight, self.amplitude, self.slope = (
             np.exp(found.x[:d]),
