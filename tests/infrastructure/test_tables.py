@@ -68,6 +68,8 @@ def test_the_tables_are_these_on_both_databases(template: Path) -> None:
             create = [sa.schema.CreateTable(table), *map(sa.schema.CreateIndex, sorted(table.indexes, key=str))]
             statements[table.name] = sorted(str(one.compile(dialect=dialect)).strip() for one in create)
         check_golden(__file__, f"tables-{name}", statements)
+    columns = {table.name: [f"{one.name} {one.type!r}" for one in table.c] for table in Base.metadata.sorted_tables}
+    check_golden(__file__, "columns", columns)
 
 
 class Labels:
@@ -91,7 +93,7 @@ class Labels:
             case str():
                 text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", lambda found: self._label(found[0]), value)
                 text = re.sub(r"local:[0-9a-f]{16}", lambda found: self._label(found[0]), text)
-                text = re.sub(r"[0-9a-f]{64}|^[0-9a-f]{16}$", lambda found: self._label(found[0]), text)
+                text = re.sub(r"[0-9a-f]{64}|^[0-9a-f]{16}$|^[\w-]{43}$", lambda found: self._label(found[0]), text)
                 return re.sub(r"(\$argon2id[^ ]*?p=1\$).*", r"\1...", text)
             case _:
                 return value
