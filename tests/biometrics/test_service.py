@@ -81,6 +81,7 @@ def test_a_link_is_within_the_rate_and_as_large_as_asked(answer: service._Answer
     odds = float(np.log(9))
     assert decide(first(answer), fdr=0.1 + 1e-12, odds=odds).detected
     assert not decide(first(answer), fdr=0.0999, odds=odds).detected
+    assert decide(first(answer), fdr=0.5, odds=0.0).detected  # as likely as not is within one half
     assert decide(first(answer), min_effect=0.4).detected
     assert not decide(first(answer), min_effect=0.401).detected
     assert decide(first(answer, effect=-0.4, effect_low=-0.6, effect_high=-0.2), min_effect=0.4).detected
