@@ -320,3 +320,5 @@ def test_ratios_agree_up_to_their_rounding() -> None:
     assert not rules._same(one, np.array([0.123, 0.1]), 0.0005)
     assert rules._same(np.array([1.0]), np.array([1.0 + 5e-10]), 0.0)
     assert not rules._same(np.array([1.0]), np.array([1.0 + 1e-8]), 0.0)
+    assert rules._same(np.array([0.8e-12]), np.array([0.0]), 0.0)
+    assert not rules._same(np.array([1.5e-12]), np.array([0.0]), 0.0)
