@@ -201,6 +201,14 @@ def test_persons_come_by_name_with_progress_and_all_that_was_asked(several: Fram
     assert isinstance(found.links, pl.DataFrame)
 
 
+def test_a_person_who_cannot_be_analysed_does_not_keep_the_others_from_it(several: Frames) -> None:
+    few = pl.concat([several.symptoms.filter(pl.col("patient_id") != "b"),
+                     several.symptoms.filter(pl.col("patient_id") == "b").head(6)])  # fmt: skip
+    found = BiometricCorrelationService(Told()).correlate(several.biometrics, few, 6)
+    assert [bool(one.links) for one in found.persons] == [True, False, True]
+    assert "too few reports" in found.person("b").skipped["anxiety"]
+
+
 class Pool:
     """Processes that are this one; what was asked of them is kept."""
 
