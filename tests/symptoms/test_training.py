@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 from novamind.cohorts import OTHER_POPULATION, simulate
-from novamind.errors import InsufficientDataError, ValidationError
+from novamind.errors import InsufficientDataError, ServiceUnavailableError, ValidationError
 from novamind.records import symptom_frame
 from novamind.symptoms import SymptomForecastingService, training
 from novamind.symptoms.boosting import BoostedQuantiles
@@ -484,3 +485,21 @@ def test_the_revision_is_unknown_where_there_is_no_git(monkeypatch: pytest.Monke
 def test_own_days_are_those_with_the_least_loss(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
     monkeypatch.setattr(training, "_scaled", lambda _, tried: np.full((1, 1, 21), abs(np.log(tried / days))))
     assert training._own_days(None, np.zeros((1, 1))) == days  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("module", "trials", "answer"),
+    [
+        ("optuna", 1, "tuning needs Optuna: pip install"),
+        ("novamind.symptoms.network", 0, "training needs PyTorch: pip install"),
+    ],
+)
+def test_what_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, trials: int, answer: str
+) -> None:
+    import novamind.symptoms
+
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delattr(novamind.symptoms, "network", raising=False)
+    with pytest.raises(ServiceUnavailableError, match=answer):
+        train(replace(SMALLEST, persons=240, rounds=1, trials=trials), seed=0, out=tmp_path)
