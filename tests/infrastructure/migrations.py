@@ -18,7 +18,9 @@ VERSIONS = Path(database.__file__).with_name("migrations") / "versions"
 
 
 def loaded(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"migration_{name}", VERSIONS / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(
+        f"novamind.infrastructure.migrations.versions.{name}", VERSIONS / f"{name}.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
