@@ -336,3 +336,13 @@ def test_the_usual_schedule() -> None:
     assert (usual.batch, usual.origins, usual.rate, usual.weight_decay) == (128, 20, 2e-3, 1e-2)
     assert (usual.validate_every, usual.patience) == (25_000, 6)
     assert Architecture(1, 1, 1, 1).dropout == 0
+
+
+def test_what_is_written_is_read_with_its_sizes_and_weights(tmp_path: Path) -> None:
+    model = seeded(Architecture(16, 1, 2, 24, dropout=0.25)).train()
+    network.save(model, tmp_path / "n.safetensors")
+    again = network.load(tmp_path / "n.safetensors")
+    assert again.size == model.size
+    assert not again.training
+    with torch.no_grad():
+        assert torch.equal(again(channels()), model.eval()(channels()))

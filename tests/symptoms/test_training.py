@@ -409,7 +409,9 @@ def test_models_are_fitted_as_they_were(tmp_path: Path, monkeypatch: pytest.Monk
     preset = replace(PRESETS["smoke"], persons=240, rounds=4, trials=0 if own else 2)
     own_series = own_diaries() if own else []
     model = train(preset, seed=3, out=tmp_path / "m", name="n", diaries=own_series, progress=lines.append)
-    manifest = json.loads((tmp_path / "m" / MANIFEST).read_text())
+    written = (tmp_path / "m" / MANIFEST).read_text()
+    manifest = json.loads(written)
+    assert written == json.dumps(manifest, indent=1) + "\n"
     stack = json.loads((tmp_path / "m" / "stack.json").read_text())
     assert stub.calls == [(preset, 3, [42] * 30 if own else [])]
     assert len(manifest.pop("git_revision")) in (40, len("unknown"))
