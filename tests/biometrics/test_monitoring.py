@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from novamind.biometrics import monitoring
 from novamind.biometrics.domain import Link
 from novamind.biometrics.monitoring import DEVICES, insights, monitoring_plan
 from novamind.errors import ValidationError
@@ -203,3 +204,8 @@ def test_plan_and_words_are_those_they_were() -> None:
 def test_of_equal_effects_the_first_name_stands_first() -> None:
     told = insights([link("b", "x"), link("a", "y"), link("a", "x"), link("c", "x", -0.4)])
     assert [(one.signal, one.symptom) for one in told] == [("a", "x"), ("a", "y"), ("b", "x"), ("c", "x")]
+
+
+def test_no_name_of_an_action_begins_another() -> None:
+    starts = list(monitoring._ACTIONS)
+    assert not [(a, b) for a in starts for b in starts if a != b and b.startswith(a)]

@@ -1,6 +1,7 @@
 """The networks: the same seed gives the same weights, and the inputs are what they say."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,6 +147,36 @@ def test_the_best_epoch_counts_not_the_last(lessons: list[Lesson], monkeypatch: 
         ))  # fmt: skip
     assert now == pytest.approx(states[1])
     assert now != pytest.approx(states[2])
+
+
+class Watched:
+    """What an optimiser or schedule was made with."""
+
+    def __init__(self, of: Any, made: list[Any]) -> None:
+        self.of, self.made = of, made
+
+    def __call__(self, first: Any, *rest: Any, **options: Any) -> Any:
+        self.made.append((*rest, options))
+        return self.of(first, *rest, **options)
+
+
+def test_rates_of_learning_are_the_stated_ones(lessons: list[Lesson], monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    for place, name in (
+        (torch.optim, "AdamW"),
+        (torch.optim, "Adam"),
+        (torch.optim.lr_scheduler, "OneCycleLR"),
+        (torch.optim.lr_scheduler, "StepLR"),
+    ):
+        monkeypatch.setattr(place, name, Watched(getattr(place, name), made))
+    network.train_pairs([*lessons, *lessons], lessons[:1], 3, 0, quiet)
+    assert made[0] == ({"lr": 1.5e-3, "weight_decay": 2e-2},)
+    assert made[1] == (3e-3, {"total_steps": 3 * 2 + 3})
+    table = np.zeros((3, 5), np.float32)
+    series = [(network.series_input(rich(days=8)), table)] * 8
+    network.train_series(series, 2, 0, quiet, 4)
+    network.train_series(series, 6, 0, quiet, 4)
+    assert made[2:] == [({"lr": 5e-4},), (1, 0.5, {}), ({"lr": 5e-4},), (2, 0.5, {})]
 
 
 # -- the specification's network ---------------------------------------------------------------------------------------

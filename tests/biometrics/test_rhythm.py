@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 from scipy.stats import norm
 
 from novamind.biometrics import rhythm
@@ -221,6 +222,40 @@ def test_an_illness_needs_three_signals_worn_and_moving_the_right_way() -> None:
     thin = person.hourly.copy()
     thin[np.arange(24 * DAYS) % 5 > 0, 2:] = np.nan  # a fifth of the hours is not more than a fifth
     assert not prepare(replace(person, hourly=thin), ALL).illness.any()
+
+
+class White:
+    """A signal that nothing is known of beforehand: as it is."""
+
+    def __call__(self, columns: Floats) -> Floats:
+        return columns
+
+
+def episode(statistic: float, sides: tuple[int, ...], hours: int = 900, days: int = 4) -> Floats:
+    """What is found of some days on which each signal moves alike, by so much that they add up to a statistic."""
+    height = np.sqrt(statistic / (24 * days) / sum(1.0 if side > 0 else -0.5 for side in sides))
+    residual = np.zeros((hours, len(sides)))
+    residual[60 : 60 + 24 * days] = height * np.array(sides)
+    names = ("heart_rate", "temperature", "resp_rate", "sleep")[: len(sides)]
+    return rhythm._illness(residual, (White(),) * len(sides), names)
+
+
+@pytest.mark.parametrize("days", [2, 3, 4, 5, 6, 7])
+def test_an_episode_counts_from_a_statistic_of_14(days: int) -> None:
+    box = np.zeros(900)
+    box[60 : 60 + 24 * days] = 1
+    assert episode(14.2, (1, 1, 1), days=days) == pytest.approx(gaussian_filter1d(box, 8))
+    assert not episode(13.8, (1, 1, 1), days=days).any()
+
+
+def test_a_signal_that_moves_the_wrong_way_counts_half_against() -> None:
+    assert episode(14.2, (1, 1, 1, -1)).any()
+    assert not episode(13.8, (1, 1, 1, -1)).any()
+
+
+def test_an_episode_is_a_third_of_the_record_at_most() -> None:
+    assert episode(20.0, (1, 1, 1), hours=144, days=2).any()
+    assert not episode(20.0, (1, 1, 1), hours=143, days=2).any()
 
 
 def test_several_illnesses_are_found_up_to_four() -> None:

@@ -82,6 +82,7 @@ def test_a_link_is_within_the_rate_and_as_large_as_asked(answer: service._Answer
     odds = float(np.log(9))
     assert decide(first(answer), fdr=0.1 + 1e-12, odds=odds).detected
     assert not decide(first(answer), fdr=0.0999, odds=odds).detected
+    assert decide(first(answer), fdr=0.5, odds=0.0).detected  # as likely as not is within one half
     assert decide(first(answer), min_effect=0.4).detected
     assert not decide(first(answer), min_effect=0.401).detected
     assert decide(first(answer, effect=-0.4, effect_low=-0.6, effect_high=-0.2), min_effect=0.4).detected
@@ -199,6 +200,14 @@ def test_persons_come_by_name_with_progress_and_all_that_was_asked(several: Fram
     assert (found.fdr, found.max_lag_hours, found.model_version, found.seed) == (0.2, 6, "told", 5)
     assert {one.seed for one in found.persons} == {5}
     assert isinstance(found.links, pl.DataFrame)
+
+
+def test_a_person_who_cannot_be_analysed_does_not_keep_the_others_from_it(several: Frames) -> None:
+    few = pl.concat([several.symptoms.filter(pl.col("patient_id") != "b"),
+                     several.symptoms.filter(pl.col("patient_id") == "b").head(6)])  # fmt: skip
+    found = BiometricCorrelationService(Told()).correlate(several.biometrics, few, 6)
+    assert [bool(one.links) for one in found.persons] == [True, False, True]
+    assert "too few reports" in found.person("b").skipped["anxiety"]
 
 
 class Pool:

@@ -80,7 +80,9 @@ def test_something_comes_once_until_its_time_and_what_is_over_is_swept(
             async with clinic.foundation.database.transaction() as session:
                 return await attempts.once(session, what, who, clock.at + MINUTE)
 
-        return bool(clinic.run(work()))
+        came = clinic.run(work())
+        assert isinstance(came, bool)
+        return came
 
     clinic.run(attempts.count("login", "ada", timedelta(seconds=20)))
     assert [first("hook", "a"), first("hook", "a"), first("hook", "b"), first("passkey", "a")] == [

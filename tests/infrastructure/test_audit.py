@@ -486,8 +486,8 @@ def test_the_check_goes_page_by_page_and_says_how_far_it_is(clinic: Clinic, monk
 
 REASONS = {
     "it was added afterwards": (
-        [sa.insert(E).values(sequence=-3, content="{}", subject=None, digest=NOTHING)],
-        -3,
+        [sa.insert(E).values(sequence=-(2**62), content="{}", subject=None, digest=NOTHING)],
+        -(2**62),
         0,
         0,
     ),

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import typer
 from typer.testing import CliRunner
 
 from novamind import cli
+from novamind.infrastructure.commands import register
 from novamind.infrastructure.patient_store import Kind
 from novamind.infrastructure.tables import AuditEntry, IdempotencyKey, Patient, PatientKey, Record
 from tests.golden import check_golden
@@ -39,6 +41,21 @@ def filled(clinic: Clinic, patients: int) -> list[Any]:
     for one in made:
         clinic.run(store.append(one, Kind.NOTE, [{"n": 1}, {"n": 2}], SHELL, idempotency_key=str(one)))
     return made
+
+
+def test_these_are_the_commands() -> None:
+    app = typer.Typer()
+    register(app)
+    for words, named in (
+        ([], ["keys", "Keys that protect", "audit", "Who saw or changed what", "purge"]),
+        (["keys"], ["generate", "rotate", "retire"]),
+        (["audit"], ["verify"]),
+    ):
+        said = CliRunner().invoke(app, [*words, "--help"])
+        assert said.exit_code == 0
+        assert [one for one in named if one not in said.output] == []
+    for group in ("keys", "audit"):  # alone they say what there is
+        assert "Usage" in CliRunner().invoke(app, [group]).output
 
 
 def test_new_keys_are_four_of_32_bytes(shell: Any) -> None:

@@ -43,7 +43,9 @@ class Bench:
         return UUID(str(self.clinic.run(self.jobs.submit(kind, owner, {"n": n}))))
 
     def step(self, jobs: Jobs | None = None) -> bool:
-        return bool(self.clinic.run((jobs or self.jobs).step()))
+        done = self.clinic.run((jobs or self.jobs).step())
+        assert isinstance(done, bool)
+        return done
 
     def status(self, job: UUID, owner: UUID = ME) -> JobStatus:
         status: JobStatus = self.clinic.run(self.jobs.status(job, owner))

@@ -50,7 +50,9 @@ def proves(clinic: Clinic, who: UUID, said: Any, occasion: str = OCCASION) -> bo
                 session, who, said if isinstance(said, str) else json.dumps(said), occasion
             )
 
-    return bool(clinic.run(work()))
+    proved = clinic.run(work())
+    assert isinstance(proved, bool)
+    return proved
 
 
 @pytest.mark.parametrize(

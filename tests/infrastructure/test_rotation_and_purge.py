@@ -547,3 +547,32 @@ def test_a_key_under_which_somebody_wrote_meanwhile_is_not_destroyed(clinic: Cli
     clinic.run(rotation._reseal(mine))
     assert clinic.run(rotation._drop_earlier(mine)) is True
     assert len(clinic.rows(PatientKey)) == 1
+
+
+def test_a_rotation_goes_by_what_is_stored_and_not_by_what_it_remembers(clinic: Clinic) -> None:
+    (mine,) = made(clinic, 1)
+    vault = clinic.foundation.vault
+    stale = clinic.run(vault.cipher(mine))
+    clinic.run(vault.renew(mine))
+    newest = clinic.run(vault.cipher(mine)).key_id
+    vault._ciphers[mine] = stale  # of a process that has not heard of the new key
+    assert clinic.run(clinic.foundation.rotation(CLINICIAN).renew_data_keys(TOMORROW)) == 1
+    assert [row.key_id for row in clinic.rows(PatientKey)] == [newest]
+    cipher = clinic.run(vault.cipher(mine))
+    assert (cipher.knows(newest), cipher.knows(stale.key_id)) == (True, False)
+
+
+@pytest.mark.parametrize("how", ["one", "plan"])
+def test_nothing_of_what_was_deleted_stays_in_the_log_of_sqlite(clinic: Clinic, clock: Clock, how: str) -> None:
+    retention = clinic.foundation.retention
+    (mine,) = made(clinic, 1)
+    log = Path(str(clinic.settings.database_url.get_secret_value()).removeprefix("sqlite:///") + "-wal")
+    assert log.stat().st_size > 0
+    if how == "one":
+        clinic.run(retention.forget(mine, CLINICIAN))
+    else:
+        clock.move(days=3649)
+        clinic.run(clinic.foundation.store.append(mine, Kind.NOTE, [{}], CLINICIAN))
+        clock.move(days=2)
+        clinic.run(retention.carry_out(clinic.run(retention.plan()), CLINICIAN))
+    assert log.stat().st_size == 0

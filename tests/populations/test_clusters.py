@@ -56,9 +56,14 @@ def test_ten_clusters_with_one_pair_are_enough() -> None:
             measure_clusters(y[:, None], label)
     with pytest.raises(InsufficientDataError, match="does not vary within"):
         measure_clusters(np.ones(20), np.repeat(np.arange(10), 2))
-    almost = np.repeat(np.arange(10.0), 2)
-    almost[0] += 1e-7  # a millionth of a millionth of the variance within
-    with pytest.raises(InsufficientDataError, match="does not vary within"):
-        measure_clusters(almost, np.repeat(np.arange(10), 2))
-    almost[0] += 1e-3
-    assert measure_clusters(almost, np.repeat(np.arange(10), 2)).correlation > 0.999
+
+
+@pytest.mark.parametrize(("share", "fits"), [(0.7e-12, False), (1.4e-12, True)])
+def test_a_millionth_of_a_millionth_of_the_variance_within_is_nothing(share: float, fits: bool) -> None:
+    y = np.repeat(np.arange(10.0), 2)
+    y[0] += np.sqrt(share * y.var() * 20)  # a difference d within one of ten pairs: d^2 / 2 / 10
+    if fits:
+        assert measure_clusters(y, np.repeat(np.arange(10), 2)).correlation > 0.999
+    else:
+        with pytest.raises(InsufficientDataError, match="does not vary within"):
+            measure_clusters(y, np.repeat(np.arange(10), 2))

@@ -78,6 +78,41 @@ def test_a_table_is_learned_by_default(
     assert str(TwinGenerator.load("twins.model").twin_type) == "territory"
 
 
+def test_options_of_training_reach_the_generator(
+    app: typer.Typer, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    class Generator:
+        def __init__(self, *words: Any, **options: Any) -> None:
+            asked.append((words, options))
+
+        def train(self, frame: pl.DataFrame, target: str) -> Any:
+            asked.append((len(frame), target))
+            return by_hand.metrics()
+
+        def save(self, out: Path) -> None:
+            asked.append(out)
+
+    monkeypatch.setattr("novamind.populations.generator.TwinGenerator", Generator)
+    done = run(app, "train", table, "--target", "y")
+    assert asked == [
+        (("hcp", "unbranded"), {"rules": (), "seed": 0, "privacy": None}),
+        (1_000, "y"),
+        Path("twins.model"),
+    ]
+    assert "warning: Careful: R² is <low>." in done.stdout
+    domain = tmp_path / "d.json"
+    domain.write_text('{"a": [0, 1], "b": [0, 1]}')
+    private = ("train", table, "--target", "y", "--epsilon", 2, "--domain", domain)
+    run(app, *private)
+    run(app, *private, "--delta", 1e-4, "--rule", "a <= b", "--rule", "b <= c", "--seed", 5)
+    usual, stated = asked[3][1], asked[6][1]
+    assert (usual["privacy"].epsilon, usual["privacy"].delta) == (2.0, 1e-6)
+    assert usual["privacy"].domain == {"a": [0, 1], "b": [0, 1]}
+    assert (stated["privacy"].delta, stated["rules"], stated["seed"]) == (1e-4, ["a <= b", "b <= c"], 5)
+
+
 def test_a_table_is_learned_in_private(app: typer.Typer, table: Path, tmp_path: Path) -> None:
     domain = tmp_path / "domain.json"
     stated = {"specialty": ["oncology", "hematology", "dermatology", "rare"], "decile": [1, 10]}

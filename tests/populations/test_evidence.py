@@ -234,7 +234,9 @@ def test_twins_beyond_the_range_of_the_evidence_are_counted(estimated: Estimated
     assert estimated.outside_support(data) == 0.0
     moved = data.take(np.arange(4))
     score = data.values["score"]
-    moved.values["score"] = np.array([score.max() + 1e-6, score.min() - 1e-6, score.max(), score.max() + 1e-10])
+    moved.values["score"] = np.array(
+        [score.max() + 1.5e-9, score.min() - 1.5e-9, score.min() - 0.7e-9, score.max() + 0.7e-9]
+    )
     assert estimated.outside_support(moved) == 0.5
 
 

@@ -78,7 +78,7 @@ def test_a_perfect_prediction_and_one_that_does_not_vary() -> None:
     assert perfect.warnings == ()
     large = 1e6 * np.arange(10.0)  # a millionth of a millionth of the largest outcome is nothing
     assert grade(large, large + 5e-6, large, large + 1).grade == "perfect"
-    assert grade(large, large + np.r_[np.zeros(9), 1e-3], large, large + 1).grade == "excellent"
+    assert grade(large, large + np.r_[np.zeros(9), 1.3e-5], large, large + 1).grade == "excellent"
     same = grade(np.ones(10), predicted, predicted, predicted)
     assert (same.correlation, same.calibration_slope, same.grade) == (0.0, 0.0, "poor")
     flat = grade(predicted, np.ones(10), predicted, predicted)

@@ -51,6 +51,8 @@ def test_conditions_are_read(name: str, wanted: Any, expected: Any) -> None:
     [
         ({"speciality": "oncology"}, "There is no column 'speciality' to filter on. Did you mean 'specialty'?"),
         ({"DECILES": 1}, "Did you mean 'decile'?"),
+        ({"viper": 1}, "Did you mean 'covered'?"),  # half alike is near enough
+        ({"revs": 1}, "Known: specialty,"),  # four in nine is not
         ({"xyz": 1}, "Known: specialty, region, covered, decile, visits, score."),
         ({"specialty": "oncolgy"}, "'specialty' has no level 'oncolgy'. Did you mean 'oncology'?"),
         ({"specialty": ["oncology", "xyz"]}, "has no level 'xyz'. Known: hematology, oncology, None."),

@@ -1,10 +1,8 @@
 """The schema's history, run revision by revision up and down."""
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -12,18 +10,7 @@ from alembic.operations import Operations
 
 from novamind.populations import store
 from tests.golden import check_golden
-
-VERSIONS = Path(store.__file__).parent / "migrations" / "versions"
-
-
-def revision(name: str) -> ModuleType:
-    """The module, under a name inside the package."""
-    spec = importlib.util.spec_from_file_location(f"novamind.populations.migrations.versions.r{name}", VERSIONS / name)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.populations.conftest import VERSIONS, revision
 
 
 def run(connection: sa.Connection, step: Any) -> None:
@@ -67,6 +54,27 @@ def test_the_revisions_make_the_tables_of_the_code_and_take_them_away_again() ->
         run(connection, first.downgrade)
         assert described(connection) == {}
     engine.dispose()
+
+
+def test_every_time_has_its_zone_and_every_column_is_the_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    # SQLite keeps no zones, so what is asked for is looked at.
+    first = revision("0001_first_schema.py")
+    asked: dict[str, list[sa.Column[Any]]] = {}
+
+    def create_table(name: str, *parts: Any) -> None:
+        asked[name] = [part for part in parts if isinstance(part, sa.Column)]
+
+    monkeypatch.setattr(first.op, "create_table", create_table)
+    monkeypatch.setattr(first.op, "create_index", lambda *_: None)
+    first.upgrade()
+    assert set(asked) == set(store.metadata.tables)
+    for name, columns in asked.items():
+        told = {c.name: c for c in store.metadata.tables[name].columns}
+        for column in columns:
+            times = isinstance(column.type, sa.DateTime)
+            assert times == (type(told[column.name].type).__name__ == "UtcDateTime")
+            assert not times or column.type.timezone
+            assert (column.nullable, column.primary_key) == (told[column.name].nullable, told[column.name].primary_key)
 
 
 def test_the_tables_of_the_specification() -> None:

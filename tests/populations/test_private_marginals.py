@@ -304,6 +304,9 @@ def test_a_pairs_counts_are_fitted_to_both_columns() -> None:
     found = marginals._raked(pair, rows, columns)
     np.testing.assert_allclose(found.sum(axis=0), columns)
     np.testing.assert_allclose(found.sum(axis=1), rows, rtol=1e-4)
+    # What was never counted keeps a billionth of what independence would put there: 4 * 6, or all but none.
+    diagonal = marginals._raked(np.diag([4.0, 6.0]), np.array([4.0, 6.0]), np.array([4.0, 6.0]))
+    np.testing.assert_allclose(diagonal[[0, 1], [1, 0]], 24e-9, rtol=0.05)
     free = np.array([[4.0, 2.0], [1.0, 5.0]])
     odds = marginals._raked(free, rows, columns)
     # Raking keeps odds ratios.

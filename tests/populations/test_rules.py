@@ -279,6 +279,12 @@ def test_ranges_follow_columns_of_at_most_thirty_values(levels: int, known: bool
     assert any(r.given == "given" for r in learn(read(frame)).ranges) is known
 
 
+def test_a_single_value_and_gaps_are_no_levels() -> None:
+    column = np.r_[5 + 0.1 * np.random.default_rng(0).random(40), np.random.default_rng(1).normal(size=300)]
+    given = np.r_[np.ones(40), np.full(300, NAN)]
+    assert learn(read(pl.DataFrame({"given": given, "column": column}))).ranges == ()
+
+
 @pytest.mark.parametrize(("rows_a_level", "known"), [(10, True), (9, False)])
 def test_a_category_follows_from_levels_of_ten_rows_on_average(rows_a_level: int, known: bool) -> None:
     state = np.repeat(np.arange(4), rows_a_level)
@@ -314,3 +320,5 @@ def test_ratios_agree_up_to_their_rounding() -> None:
     assert not rules._same(one, np.array([0.123, 0.1]), 0.0005)
     assert rules._same(np.array([1.0]), np.array([1.0 + 5e-10]), 0.0)
     assert not rules._same(np.array([1.0]), np.array([1.0 + 1e-8]), 0.0)
+    assert rules._same(np.array([0.8e-12]), np.array([0.0]), 0.0)
+    assert not rules._same(np.array([1.5e-12]), np.array([0.0]), 0.0)

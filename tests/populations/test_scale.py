@@ -1,6 +1,7 @@
 """Populations in shards: the same twins and the same answer for any number of workers."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -184,3 +185,52 @@ def test_jobs_are_done_in_their_order():
     for workers in (0, True, 1.5):
         with pytest.raises(ValidationError, match="workers must be a whole number of at least 1"):
             list(scale._each(pow, [(2, 3)], workers, "processes"))
+
+
+class Cluster:
+    """Ray as far as it is asked: tasks are done where they are called."""
+
+    class exceptions:  # noqa: N801
+        class RayTaskError(Exception):
+            def as_instanceof_cause(self):
+                return DataProcessingError("as it was")
+
+    def __init__(self, runs=False, fails=False):
+        self.runs, self.fails, self.notes = runs, fails, []
+
+    def is_initialized(self):
+        return self.runs
+
+    def init(self, **options):
+        self.notes.append(("init", options))
+
+    def shutdown(self):
+        self.notes.append("shutdown")
+
+    def remote(self, **options):
+        self.notes.append(("remote", options))
+        return lambda task: SimpleNamespace(remote=lambda *job: (task, job))
+
+    def get(self, reference):
+        if self.fails:
+            raise self.exceptions.RayTaskError
+        task, job = reference
+        return task(*job)
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_jobs_are_done_on_a_cluster_that_is_started_where_there_is_none(monkeypatch, runs):
+    cluster = Cluster(runs)
+    monkeypatch.setitem(__import__("sys").modules, "ray", cluster)
+    assert list(scale._each(pow, [(2, 3), (3, 2)], 4, "ray")) == [8, 9]
+    started = ("init", {"num_cpus": 4, "include_dashboard": False, "log_to_driver": False})
+    a_task = ("remote", {"num_cpus": 1})
+    assert cluster.notes == ([a_task] if runs else [started, a_task, "shutdown"])
+
+
+def test_an_error_on_the_cluster_is_that_of_the_task(monkeypatch):
+    cluster = Cluster(fails=True)
+    monkeypatch.setitem(__import__("sys").modules, "ray", cluster)
+    with pytest.raises(DataProcessingError, match="as it was"):
+        list(scale._each(pow, [(2, 3)], 1, "ray"))
+    assert cluster.notes[-1] == "shutdown"

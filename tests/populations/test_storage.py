@@ -3,7 +3,7 @@
 import io
 import json
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -76,6 +76,22 @@ def test_an_archive_is_read() -> None:
     assert manifest == {"format": 2, "x": 1}
     assert list(arrays) == ["a"]
     assert arrays["a"].tolist() == [0, 1, 2]
+
+
+class Runs:
+    """What runs when it is unpickled."""
+
+    ran: ClassVar[list[int]] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Runs.ran.append, (1,))
+
+
+def test_nothing_runs_when_an_archive_is_read() -> None:
+    content = archive(manifest=manifest_bytes(format=2), a=np.array([Runs()], dtype=object))
+    with pytest.raises(ModelInferenceError, match="damaged"):
+        storage.read_archive(content)
+    assert Runs.ran == []
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def guarded(small_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
     now = [0.0]
 
     def guard() -> Guard:
-        return Guard(CircuitBreaker(3, 30, lambda: now[0]), Bulkhead(), limit_seconds=5, attempts=1)
+        return Guard(CircuitBreaker(3, 30, lambda: now[0]), Bulkhead(), limit_seconds=patient(5), attempts=1)
 
     monkeypatch.setattr(small_world.house.clinic, "twin", joined(guard()))
     default_service()._predictions.clear()
@@ -114,10 +114,13 @@ def test_f04_a_model_that_fails_is_missing_and_nothing_is_made_up(
     small_world: World, guarded: Callable[[float], None], how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, at = small_world, f"/api/v1/patients/{small_world.patients['P3']}"
-    ways = WRONG | UNSEEN
+    ways, clinic = WRONG | UNSEEN, world.house.clinic
+
+    def limited(seconds: float) -> None:
+        monkeypatch.setattr(clinic, "twin", joined(replace(clinic.twin.guards[SYMPTOMS], limit_seconds=seconds)))
+
     if how == "sleeps":
-        clinic = world.house.clinic
-        monkeypatch.setattr(clinic, "twin", joined(replace(clinic.twin.guards[SYMPTOMS], limit_seconds=0.2)))
+        limited(0.2)
     asked: list[int] = []
 
     def counted(*arguments: Any) -> Any:
@@ -143,6 +146,7 @@ def test_f04_a_model_that_fails_is_missing_and_nothing_is_made_up(
     monkeypatch.setattr(SymptomModel, "predict", honest)
     assert world.call("GET", f"{at}/forecast{query}", "C12").status_code == 503  # still left alone
     guarded(31)
+    limited(patient(5))
     assert world.call("GET", f"{at}/forecast{query}", "C12").status_code == 200  # the probe went through
     assert world.call("GET", f"{at}/insights", "C12").json()["results"][SYMPTOMS]["status"] == "available"
 

@@ -209,7 +209,7 @@ def test_c14_a_socket_that_says_nothing_is_closed(world: World, monkeypatch: pyt
 
     assert world.run(silent()) == [{"closed": 1001}] * 100
     monkeypatch.setattr(live, "FIRST_MESSAGE_SECONDS", patient(5))
-    monkeypatch.setattr(live, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(live, "IDLE_SECONDS", 1.0)
 
     async def falls_asleep() -> Any:
         socket = Socket(world)

@@ -144,7 +144,7 @@ async def crawl(port: int, begun: bytes) -> tuple[asyncio.StreamReader, asyncio.
 def test_c15_a_head_that_does_not_come_is_not_waited_for(
     small_world: World, begun: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 1.0)
 
     async def ask(port: int) -> set[bytes]:
         held = [await crawl(port, begun) for _ in range(20)]
@@ -159,7 +159,7 @@ def test_c15_a_head_that_does_not_come_is_not_waited_for(
 
 @pytest.mark.weak("uvicorn as it is waits for ever", "C15")
 def test_c15_a_byte_now_and_then_does_not_put_it_off(small_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 1.0)
 
     async def closed(port: int, seconds: float) -> bool:
         """Whether the server gives up on a head of which a line comes now and then, within so many seconds."""
@@ -180,7 +180,7 @@ def test_c15_a_byte_now_and_then_does_not_put_it_off(small_world: World, monkeyp
 def test_c15_an_open_socket_is_not_taken_for_a_head_that_is_late(
     small_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 1.0)
 
     async def ask(port: int) -> str:
         at = f"ws://127.0.0.1:{port}/api/v1/live"

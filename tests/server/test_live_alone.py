@@ -298,3 +298,30 @@ def test_a_ticket_is_for_who_may_see_the_record_now() -> None:
     with pytest.raises(NotFoundError):
         asyncio.run(route.endpoint(house, WHO, live.Watched(patient_id=PATIENT)))
     assert len(made) == 1
+
+
+def test_a_second_socket_of_one_caller_is_one_too_many_until_the_first_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "MOST_SOCKETS_OF_ONE", 1)
+    router = live.routes(CollectorRegistry())
+    (route,) = [one for one in router.routes if getattr(one, "path", "") == "/api/v1/live"]
+    endpoint: Any = route.endpoint  # type: ignore[attr-defined]
+
+    async def run() -> list[int | None]:
+        clients = [Client(TICKET) for _ in range(3)]
+        for one in clients:
+            one.app = FastAPI()  # type: ignore[attr-defined]
+            one.app.state.house = House()  # type: ignore[attr-defined]
+        async with asyncio.timeout(patient(10)):
+            first = asyncio.ensure_future(endpoint(clients[0]))
+            while not clients[0].got:
+                await asyncio.sleep(0.001)
+            await endpoint(clients[1])
+            clients[0].says.put_nowait(LEAVE)
+            await first
+            clients[2].says.put_nowait(LEAVE)
+            await endpoint(clients[2])
+        return [one.closed for one in clients]
+
+    assert asyncio.run(run()) == [1000, 1013, 1000]

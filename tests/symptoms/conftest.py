@@ -4,7 +4,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,3 +119,21 @@ def diary(tmp_path: Path) -> Path:
     path = tmp_path / "diary.csv"
     path.write_text("timestamp,value\n" + "\n".join(rows) + "\n")
     return path
+
+
+def with_few_judges(patch: pytest.MonkeyPatch) -> None:
+    """While a network is raised, its judges are a few dozen instead of two thousand, and its batches a sixteenth."""
+    from novamind.symptoms import network
+
+    def fewer(real: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        return real(*(24 if part == 2048 else part for part in arguments), **options)
+
+    for name in ("simulated_batch", "diary_batch"):
+        patch.setattr(network, name, partial(fewer, getattr(network, name)))
+    patch.setattr(network, "Schedule", partial(network.Schedule, batch=8))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are raised with few judges."""
+    with_few_judges(monkeypatch)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 from novamind.cohorts import OTHER_POPULATION, simulate
-from novamind.errors import InsufficientDataError, ValidationError
+from novamind.errors import InsufficientDataError, ServiceUnavailableError, ValidationError
 from novamind.records import symptom_frame
 from novamind.symptoms import SymptomForecastingService, training
 from novamind.symptoms.boosting import BoostedQuantiles
@@ -40,7 +41,11 @@ from novamind.symptoms.training import (
 )
 from novamind.symptoms.transformer import TransformerQuantiles
 from tests.golden import check_golden
+from tests.symptoms.conftest import with_few_judges
 from tests.symptoms.diaries import cohort, long_frame
+
+# On a busy machine threads that wait for one another make minutes of seconds.
+torch.set_num_threads(1)
 
 # PyTorch's exporter to ONNX uses what PyTorch has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
@@ -63,7 +68,9 @@ class Fitted:
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fitted]:
     """The whole training at its smallest."""
     folder, said = tmp_path_factory.mktemp("smoke"), []
-    model = train(SMALLEST, seed=0, out=folder, name="smoke", progress=said.append)
+    with pytest.MonkeyPatch.context() as patch:
+        with_few_judges(patch)
+        model = train(SMALLEST, seed=0, out=folder, name="smoke", progress=said.append)
     return Fitted(model, folder, said)
 
 
@@ -116,6 +123,7 @@ def test_every_stage_is_announced(smoke: Fitted) -> None:
     assert places == sorted(places)
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_same_seed_writes_the_same_bytes(smoke: Fitted, tmp_path: Path) -> None:
     train(SMALLEST, seed=0, out=tmp_path, name="smoke")
     names = sorted(path.name for path in smoke.folder.iterdir())
@@ -127,6 +135,7 @@ def test_the_same_seed_writes_the_same_bytes(smoke: Fitted, tmp_path: Path) -> N
     assert {**once, "git_revision": ""} == {**again, "git_revision": ""}
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_network_goes_on_where_it_was_left(tmp_path: Path) -> None:
     from novamind.symptoms import network
 
@@ -139,15 +148,16 @@ def test_a_network_goes_on_where_it_was_left(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded(tokens).detach(), begun(tokens).detach())
 
 
+@pytest.mark.usefixtures("quick")
 def test_schooling_fits_the_diaries_at_hand(tmp_path: Path) -> None:
     """Diaries in which every day repeats one of two values by turns are foretold better after lessons with them."""
     from novamind.symptoms import network
 
     size = network.Architecture(16, 1, 2, 32)
-    begun = network.train_network(size, network.Schedule(512, batch=32), seed=0, checkpoint=tmp_path / "a")
+    begun = network.train_network(size, network.Schedule(128, batch=4), seed=0, checkpoint=tmp_path / "a")
     turns = [np.where(np.arange(60) % 2 == i % 2, 0.3, 0.7).astype(np.float32) for i in range(24)]
     own = [Diary(values, 0.0, -1) for values in turns]
-    lessons = network.Schedule(2_048, batch=32, rate=2e-2, validate_every=1_024)
+    lessons = network.Schedule(512, batch=4, rate=2e-2, validate_every=128)
     schooled = network.train_network(size, lessons, seed=0, checkpoint=tmp_path / "b", begin=begun, diaries=own)
     batch = network.diary_batch(own, 64, seed=5)
     days = torch.arange(20, 50).expand(64, -1)
@@ -183,7 +193,7 @@ def days_of(values: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("days", [40, 75, 200])
 def test_own_windows_part_the_early_from_the_late(days: int) -> None:
-    early, late = own_windows([numbered(days) for _ in range(60)], seed=0)
+    early, late = own_windows([numbered(days) for _ in range(20)], seed=0)
     assert days_of(early.future).max() < days_of(late.future).min()
     # Tuned on the early part, nothing has seen an outcome of the late one.
     assert days_of(early.histories.values).max() < days_of(late.future).min()
@@ -191,7 +201,7 @@ def test_own_windows_part_the_early_from_the_late(days: int) -> None:
 
 @pytest.mark.parametrize("part", [0, 1])
 def test_own_windows_end_where_their_outcomes_begin(part: int) -> None:
-    windows = own_windows([numbered(90, weekday=3) for _ in range(40)], seed=0)[part]
+    windows = own_windows([numbered(90, weekday=3) for _ in range(20)], seed=0)[part]
     for history, future, weekday in zip(
         windows.histories.values, windows.future, windows.histories.weekday, strict=True
     ):
@@ -222,7 +232,7 @@ def test_own_windows_weigh_as_much_as_simulated_ones() -> None:
 
 
 def test_own_windows_without_dates_have_no_weekday() -> None:
-    for part in own_windows([numbered(90, weekday=-1) for _ in range(40)], seed=0):
+    for part in own_windows([numbered(90, weekday=-1) for _ in range(20)], seed=0):
         assert (part.histories.weekday == -1).all()
 
 
@@ -241,6 +251,7 @@ def test_twenty_series_of_forty_days_are_enough() -> None:
     assert min(len(early.histories), len(late.histories)) >= 200
 
 
+@pytest.mark.usefixtures("quick")
 def test_fitted_on_own_series_it_forecasts_everyone(tmp_path: Path) -> None:
     """Also records longer, and days further ahead, than any of the own series."""
     drawn = simulate(40, 60, seed=3)
@@ -398,7 +409,9 @@ def test_models_are_fitted_as_they_were(tmp_path: Path, monkeypatch: pytest.Monk
     preset = replace(PRESETS["smoke"], persons=240, rounds=4, trials=0 if own else 2)
     own_series = own_diaries() if own else []
     model = train(preset, seed=3, out=tmp_path / "m", name="n", diaries=own_series, progress=lines.append)
-    manifest = json.loads((tmp_path / "m" / MANIFEST).read_text())
+    written = (tmp_path / "m" / MANIFEST).read_text()
+    manifest = json.loads(written)
+    assert written == json.dumps(manifest, indent=1) + "\n"
     stack = json.loads((tmp_path / "m" / "stack.json").read_text())
     assert stub.calls == [(preset, 3, [42] * 30 if own else [])]
     assert len(manifest.pop("git_revision")) in (40, len("unknown"))
@@ -474,3 +487,21 @@ def test_the_revision_is_unknown_where_there_is_no_git(monkeypatch: pytest.Monke
 def test_own_days_are_those_with_the_least_loss(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
     monkeypatch.setattr(training, "_scaled", lambda _, tried: np.full((1, 1, 21), abs(np.log(tried / days))))
     assert training._own_days(None, np.zeros((1, 1))) == days  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("module", "trials", "answer"),
+    [
+        ("optuna", 1, "tuning needs Optuna: pip install"),
+        ("novamind.symptoms.network", 0, "training needs PyTorch: pip install"),
+    ],
+)
+def test_what_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, trials: int, answer: str
+) -> None:
+    import novamind.symptoms
+
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delattr(novamind.symptoms, "network", raising=False)
+    with pytest.raises(ServiceUnavailableError, match=answer):
+        train(replace(SMALLEST, persons=240, rounds=1, trials=trials), seed=0, out=tmp_path)

@@ -191,8 +191,7 @@ def _said(link: Link) -> str:
 
 
 def _action(signal: str) -> str:
-    longest = max((start for start in _ACTIONS if signal.startswith(start)), key=len, default="")
-    return _ACTIONS.get(longest, _GENERAL_ACTION)
+    return next((action for start, action in _ACTIONS.items() if signal.startswith(start)), _GENERAL_ACTION)
 
 
 def _plain(name: str) -> str:

@@ -94,11 +94,10 @@ def _half(gene: str, text: str) -> str:
     return UNKNOWN_ALLELE if text.lower() in _UNKNOWN else str(parse_copy(text))
 
 
-# Genes whose alleles are named by rs number instead of a star, and star names that hold a '+'.
+# Genes whose alleles are named by rs number instead of a star.
 _NAMED = {
     "SLC6A4": ("Reference", "rs25531"),
     "HTR2A": ("Reference", "rs7997012", "rs6311"),
-    "UGT1A1": ("*80+*28", "*80+*37"),
 }
 
 

@@ -261,7 +261,7 @@ def _review(
     flat = tuple(c for of in changes.values() for c in of)
     advice = guidelines.advise(drug, after)
     before = guidelines.advise(drug, readings) if any(c.converted for c in flat) else ()
-    asking = {g for a in advice if advised_concern(a) > 0 for g in a.genes}
+    asking = {g for a in advice if advised_concern(a) for g in a.genes}
     altered = [g for g, of in after.items() if g in asking and any(r.phenotype is not Phenotype.NORMAL for r in of)]
     analytes = _exposures(drug, after, altered, comedications, conditions)
     side_effects = outcomes.side_effects(drug, [r for of in after.values() for r in of], analytes[0])

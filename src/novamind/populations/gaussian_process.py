@@ -36,7 +36,6 @@ class ArmSurface:
         usual = np.log(1.0 / d)
 
         def negative(theta: Floats) -> tuple[float, Floats]:
-
             weight = np.exp(theta[:d])
             radial = np.exp(theta[d] - 0.5 * (squares @ weight))
             covariance = radial + np.exp(theta[d + 1]) * linear + (np.exp(theta[d + 2]) + _JITTER) * np.eye(n)

@@ -155,7 +155,7 @@ def upgrade() -> None:
 
 def _refuse_changes(table: str) -> None:
     """Let the database itself refuse to change or delete a row."""
-    if op.get_bind().dialect.name == "sqlite":
+    if op.get_context().dialect.name == "sqlite":
         for action in ("UPDATE", "DELETE"):
             op.execute(
                 f"CREATE TRIGGER {table}_{action.lower()} BEFORE {action} ON {table} "
