@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from novamind.pharmacogenomics import recommend
-from novamind.twin import report
+from novamind.symptoms import plots
 from novamind.twin.domain import Status
 from novamind.twin.report import exposure_words, forecast_section, render, review_section, what_if_section
 from novamind.twin.what_if import what_if
@@ -29,7 +29,7 @@ def lines(page: str) -> list[str]:
 def sketched() -> Iterator[None]:
     """Pictures are drawn elsewhere; here it counts that they are there."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "to_svg", lambda chart: f"<svg>{type(chart).__name__}</svg>")
+        patch.setattr(plots, "to_svg", lambda chart: f"<svg>{type(chart).__name__}</svg>")
         yield
 
 
