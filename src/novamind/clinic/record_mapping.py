@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from novamind.clinic.domain import PatientSummary, Piece, SignalSamples, SymptomReport
 from novamind.errors import NovamindError, ValidationError
@@ -39,6 +40,7 @@ from novamind.timeline import parse_timezone
 LISTS: Final = {"conditions": Condition, "allergies": Allergy, "procedures": Procedure, "consents": Consent}
 _GENOMICS_WITHDRAWN: Final = NotUnderstood("genotype", "not used: the patient withdrew consent to genomics")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST: Final = datetime(1901, 1, 1, tzinfo=UTC)  # frames begin with 1900, and clocks may differ by a day
 _DAY: Final = 86_400_000  # of milliseconds: as far as clocks may differ
 _T = TypeVar("_T")
 
@@ -118,12 +120,13 @@ def record_of(
     patient_id = str(summary.patient_id)
     pieces = _each(listed, piece_of, unread)
     lists: dict[str, Any] = {name: tuple(one for kind, one in pieces if kind == name) for name in LISTS}
+    symptoms = _symptoms(patient_id, reports, zone, unread)
     return PatientRecord(
         patient_id,
         timezone=zone,
         demographics=details,
-        symptoms=_symptoms(patient_id, reports, zone, unread),
-        signals=_signals(patient_id, samples, zone, unread),
+        symptoms=symptoms,
+        signals=_signals(patient_id, samples, zone, symptoms, unread),
         medications=tuple(_each(medications, course_of, unread)),
         genotype=genes_of(results, unread),
         not_understood=tuple(unread),
@@ -252,7 +255,7 @@ def _report(stored: StoredRecord) -> tuple[str, datetime, float]:
     known = recognise(content["symptom"])
     if (
         not math.isfinite(value)
-        or not 1900 <= when.year <= 2200
+        or not _FIRST.year <= when.year <= 2200
         or (known and not known.scale.low <= value <= known.scale.high)
     ):
         raise ValidationError("a stored report is off its scale or out of time")
@@ -332,24 +335,34 @@ def _conversions() -> dict[tuple[str, str], tuple[float, float]]:
 
 
 def _signals(
-    patient_id: str, stored: Sequence[StoredRecord], zone: str | None, unread: list[NotUnderstood]
+    patient_id: str,
+    stored: Sequence[StoredRecord],
+    zone: str | None,
+    symptoms: LongFrame | None,
+    unread: list[NotUnderstood],
 ) -> LongFrame | None:
-    """Samples as a frame in the patient's local time, each signal in the unit of its first stretch."""
+    """Samples as a frame in the patient's local time, each signal in the unit of its first stretch.
+
+    Where the patient's zone is not known the clock of the reports counts, so that both have one.
+    """
     units: dict[str, str] = {}
 
     def stretch(one: StoredRecord) -> pl.DataFrame:
         if not isinstance(one.content, Samples):
             raise ValidationError("a stored stretch of a signal holds no samples")
         part, dropped = measured(one.content, units.get(one.content.signal))
-        past = part.timestamps <= (datetime.now(UTC) - _EPOCH) // timedelta(milliseconds=1) + _DAY
+        early = part.timestamps < (_FIRST - _EPOCH) // timedelta(milliseconds=1)
+        late = part.timestamps > (datetime.now(UTC) - _EPOCH) // timedelta(milliseconds=1) + _DAY
+        kept = ~(early | late)
         units.setdefault(part.signal, part.unit)
         for count, why in (
             (dropped, "are none that a living person's device can show"),
-            (int((~past).sum()), "lie in the future"),
+            (int(early.sum()), f"lie before {_FIRST.year}"),
+            (int(late.sum()), "lie in the future"),
         ):
             if count:
                 unread.append(NotUnderstood(f"{one.kind} {one.record_id}", f"{count} value(s) of {part.signal} {why}"))
-        return pl.DataFrame({"timestamp": part.timestamps[past], "value": part.values[past]}).with_columns(
+        return pl.DataFrame({"timestamp": part.timestamps[kept], "value": part.values[kept]}).with_columns(
             pl.from_epoch("timestamp", "ms").dt.cast_time_unit("us"),
             signal=pl.lit(part.signal),
             unit=pl.lit(part.unit),
@@ -360,8 +373,25 @@ def _signals(
     if not parts:
         return None
     frame = pl.concat(parts).unique(("signal", "timestamp"), keep="last", maintain_order=True)
+    if zone is None and symptoms is not None and symptoms.utc_offset is not None:
+        offsets = _offsets(frame["timestamp"].to_numpy(), symptoms)
+        local = frame.with_columns(
+            timestamp=pl.col("timestamp") + pl.Series(offsets.astype("timedelta64[us]")),
+            utc_offset_minutes=pl.Series(offsets.astype("timedelta64[m]").astype(np.int64)),
+        )
+        return signal_frame(local, today=_last_day())
     aware = frame.with_columns(pl.col("timestamp").dt.replace_time_zone("UTC"))
     return signal_frame(aware, today=_last_day(), timezone=zone or "UTC")
+
+
+def _offsets(instants: NDArray[np.datetime64], symptoms: LongFrame) -> NDArray[np.timedelta64]:
+    """How far the clock of the reports was ahead of UTC at some instants: by the report before, or the first."""
+    assert symptoms.utc_offset is not None  # noqa: S101 - the caller has asked
+    reported = symptoms.timestamps - symptoms.utc_offset
+    order = np.argsort(reported, kind="stable")
+    before = np.searchsorted(reported[order], instants.astype("datetime64[us]"), side="right") - 1
+    offsets: NDArray[np.timedelta64] = symptoms.utc_offset[order][np.maximum(before, 0)]
+    return offsets
 
 
 def _reports_of(record: PatientRecord) -> list[dict[str, Any]]:

@@ -115,6 +115,12 @@ def medication_of(system: str, code: str) -> str | None:
     return _medication_codes().get(_ATC_SYSTEMS.get(system, system), {}).get(code)
 
 
+@cache
+def rxnorm_codes() -> dict[str, str]:
+    """Return medication to its RxNorm ingredient, of those in our table that have one."""
+    return {row["medication"]: row["rxnorm"].split()[0] for row in _rows("medications") if row["rxnorm"].split()}
+
+
 _ATC_SYSTEMS = {
     "http://www.whocc.no/atc": ATC,
     "http://fhir.de/CodeSystem/bfarm/atc": ATC,

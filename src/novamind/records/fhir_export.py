@@ -11,7 +11,7 @@ import numpy as np
 
 from novamind.errors import ValidationError
 from novamind.records.fhir import PATIENT_IDENTIFIER, TIMEZONE_EXTENSION
-from novamind.records.fhir_codes import LOINC, OWN, QUESTIONNAIRES, SIGNAL_NAMED, UCUM
+from novamind.records.fhir_codes import LOINC, OWN, QUESTIONNAIRES, RXNORM, SIGNAL_NAMED, UCUM, rxnorm_codes
 from novamind.records.fhir_genomics import GENE, GENOTYPE, METABOLISM
 from novamind.records.fhir_json import SOURCE_PREFIX
 from novamind.records.frames import LongFrame
@@ -118,7 +118,7 @@ def _resources(record: PatientRecord) -> Iterator[Resource]:
         yield {
             "resourceType": "AllergyIntolerance",
             "clinicalStatus": _status("allergyintolerance-clinical", "active" if allergy.active else "inactive"),
-            "code": coded(allergy.code, allergy.name),
+            "code": coded(allergy.code or _ingredient(allergy.medication), allergy.name),
             "patient": subject,
             **_present("criticality", allergy.criticality),
             "_source": allergy.source,
@@ -144,6 +144,12 @@ def _resources(record: PatientRecord) -> Iterator[Resource]:
             **({"provision": {"type": consent.decision}} if consent.decision else {}),
             "_source": consent.source,
         }
+
+
+def _ingredient(medication: str | None) -> Coding | None:
+    """The code by which a reader knows a drug that the text beside it may not name."""
+    code = rxnorm_codes().get(medication or "")
+    return None if code is None else Coding(RXNORM, code)
 
 
 def _present(name: str, value: str | None) -> dict[str, str]:
