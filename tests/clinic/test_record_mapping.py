@@ -406,6 +406,28 @@ def test_signals_of_somebody_without_a_zone_are_of_universal_time() -> None:
     assert found.timestamps[0] == np.datetime64("1970-01-01T00:00:01.500")
 
 
+@pytest.mark.parametrize(
+    ("reports", "hours"),
+    [
+        (["2026-03-01T08:00:00+02:00", "2026-03-03T08:00:00-05:00"], [2, 2, 2, -5]),
+        (["2026-03-03T08:00:00-05:00", "2026-03-01T08:00:00+02:00"], [2, 2, 2, -5]),
+        (["2026-03-01T08:00:00+02:00", "2026-03-03T08:00:00"], [0, 0, 0, 0]),
+    ],
+)
+def test_signals_of_somebody_without_a_zone_follow_the_clock_of_the_reports(
+    reports: list[str], hours: list[int]
+) -> None:
+    instants = ["2026-02-01T12:00:00", "2026-03-01T06:00:00", "2026-03-03T12:59:59", "2026-03-03T13:00:00"]
+    times = np.array(instants, "datetime64[ms]")
+    one = stored(Samples("steps", "1", times.astype(np.int64), np.arange(4.0)), Kind.BIOMETRIC_SAMPLES)
+    found = record([stored(report(when, 5)) for when in reports], [one], who=PatientSummary(P, {}, {})).signals
+    assert found is not None
+    assert found.values.tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert (found.timestamps - times).astype("timedelta64[h]").astype(int).tolist() == hours
+    assert found.utc_offset is not None
+    assert found.utc_offset.astype("timedelta64[h]").astype(int).tolist() == hours
+
+
 def test_later_results_of_a_gene_replace_earlier_ones() -> None:
     pages = [stored({"genes": {"CYP2D6": "*1/*1", "CYP2C19": "*1/*2"}}), stored({"genes": {"CYP2D6": "*4/*4"}})]
     unread: list[NotUnderstood] = []

@@ -10,15 +10,17 @@ from uuid import uuid4
 import numpy as np
 import polars as pl
 import pytest
-from novamind.server.clinic import Reading
 
+from novamind.biometrics import plots as signal_plots
 from novamind.biometrics.domain import Link
 from novamind.biometrics.early_warning import EarlyWarning
+from novamind.clinic import Overview
+from novamind.infrastructure.patient_store import Kind, StoredRecord
 from novamind.pharmacogenomics import recommend
 from novamind.records import signal_frame
 from novamind.server.dashboard import readings
 from novamind.server.dashboard.readings import changes_of, moment, overview_of, visits
-from novamind.twin import report
+from novamind.symptoms import plots as symptom_plots
 from novamind.twin.case import Case
 from novamind.twin.domain import Options, Status
 from novamind.twin.results import Insights
@@ -30,15 +32,14 @@ DAY = timedelta(days=1)
 
 @pytest.fixture(autouse=True)
 def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (readings, report):
-        monkeypatch.setattr(
-            module, "to_svg", lambda chart: f"<svg>{chart}</svg>" if isinstance(chart, str) else "<svg/>"
-        )
-    monkeypatch.setattr(readings, "link_map", lambda _person, hours: f"map to {hours} h")
+    monkeypatch.setattr(
+        symptom_plots, "to_svg", lambda chart: f"<svg>{chart}</svg>" if isinstance(chart, str) else "<svg/>"
+    )
+    monkeypatch.setattr(signal_plots, "link_map", lambda _person, hours: f"map to {hours} h")
 
 
-def reading(of: Case, made_on: date = TODAY, **results: Any) -> Reading:
-    return Reading(of, replace(full_insights(), made_on=made_on, results=full_insights().results | results))
+def reading(of: Case, made_on: date = TODAY, **results: Any) -> Overview:
+    return Overview(of, replace(full_insights(), made_on=made_on, results=full_insights().results | results))
 
 
 # -- signals
@@ -243,13 +244,37 @@ def test_a_record_is_old_after_two_weeks(days: int, old: bool) -> None:
 # -- the two pages
 
 
+def reported(timestamp: str | None, stored_at: datetime) -> StoredRecord:
+    content = {"symptom": "PHQ-9", "timestamp": timestamp, "value": 3.0}
+    return StoredRecord(uuid4(), 1, Kind.SYMPTOM_REPORT, content, stored_at)
+
+
 def test_what_changed_counts_what_came_in_the_last_week() -> None:
     now = datetime(2025, 6, 1, 12, tzinfo=UTC)
     ages = (timedelta(), timedelta(days=7), timedelta(days=7, seconds=1), timedelta(days=30))
-    stored = [SimpleNamespace(recorded_at=now - age) for age in ages]
-    shown = changes_of(reading(full_case()), stored, now)  # type: ignore[arg-type]
+    stored = [reported((now - age).isoformat(), now) for age in ages]
+    shown = changes_of(reading(full_case()), stored, now)
     assert (shown["new"], shown["days"]) == (2, 7)
     check_golden(__file__, "changes", shown)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "new"),
+    [
+        ("2025-05-25T12:00:00+00:00", 1),
+        ("2025-05-25T14:00:00+02:00", 1),
+        ("2025-05-25T13:59:59+02:00", 0),
+        ("2025-05-25T12:00:00", 1),
+        ("2025-05-25T11:59:59", 0),
+        ("once upon a time", 0),
+        (None, 0),
+    ],
+)
+def test_a_report_is_new_by_its_own_date_and_not_by_that_of_its_import(timestamp: str | None, new: int) -> None:
+    now = datetime(2025, 6, 1, 12, tzinfo=UTC)
+    assert changes_of(reading(full_case()), [reported(timestamp, now)], now)["new"] == new
+    later = reported(timestamp, now - timedelta(days=300))
+    assert changes_of(reading(full_case()), [later], now)["new"] == new
 
 
 def test_without_a_forecast_the_page_says_why() -> None:
@@ -291,7 +316,7 @@ def test_the_page_of_a_record_in_which_nothing_is() -> None:
         for name, one in full_insights().results.items()
         if name != "late"
     }
-    shown = overview_of(Reading(Case(record(), TODAY), Insights("p", TODAY, Options(), results, ())))
+    shown = overview_of(Overview(Case(record(), TODAY), Insights("p", TODAY, Options(), results, ())))
     empty = (
         "pressing",
         "forecasts",

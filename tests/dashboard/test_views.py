@@ -18,12 +18,13 @@ import pydantic
 import pytest
 from starlette.requests import Request
 
+from novamind.clinic import PatientSummary, Regimen
 from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties
 from novamind.infrastructure.identity.sessions import GrantError
 from novamind.neurochemistry import drug_names
+from novamind.populations import plots as population_plots
 from novamind.records import FhirImportError
-from novamind.server.clinic import PatientSummary, Regimen
 from novamind.server.dashboard import (
     account,
     error_pages,
@@ -39,6 +40,7 @@ from novamind.server.dashboard.rendering import home_of
 from novamind.server.first_party import FIRST_PARTY
 from novamind.server.patients import RegimenBody
 from novamind.settings import Settings
+from novamind.symptoms import plots as symptom_plots
 from novamind.twin.domain import Options
 
 EVERYTHING = frozenset(Permission)
@@ -55,6 +57,7 @@ class Part:
 
     def __init__(self, calls: list[Any], answers: dict[str, Any]) -> None:
         self._calls, self._answers = calls, answers
+        self.twin = self
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         async def call(*given: Any, **named: Any) -> Any:
@@ -232,29 +235,29 @@ def test_a_patients_page_offers_what_the_caller_may(
 
 
 def test_the_parts_of_a_patients_page_ask_what_they_show(house: Any, shown: Any, calls: Any, monkeypatch: Any) -> None:
-    reading = SimpleNamespace(case=SimpleNamespace(record="record"), insights=SimpleNamespace(tracking=("told",)))
+    overview = SimpleNamespace(case="case", insights=SimpleNamespace(tracking=("told",)))
     monkeypatch.setattr(patients, "changes_of", lambda *given: given)
     monkeypatch.setattr(patients, "overview_of", lambda given: {"overview": given})
     monkeypatch.setattr(patients, "what_if_section", lambda found: f"section of {found}")
     monkeypatch.setattr(patients, "visits", lambda entries, own: (entries, own))
     asked = house(
-        reading=reading, reports=["r"], replayed_of=("replayed",), consents={"genomics": False},
+        overview=overview, reports=["r"], replayed=("replayed",), consents={"genomics": False},
         audit_trail=["a", "b"], what_if="found",
     )  # fmt: skip
     everything = Options(biometric_lookback_days=120)
     listed = Options(biometric_lookback_days=120, include_biometric_correlations=False)
     run(patients.changes(request(), asked, CLINICIAN, P))
-    assert calls == [("reading", CLINICIAN, P, listed), ("reports", CLINICIAN, P, 1000)]
+    assert calls == [("overview", CLINICIAN, P, listed), ("reports", CLINICIAN, P, 1000)]
     template, context, _ = shown[-1]
-    assert (template, context["patient_id"], context["shown"][:2]) == ("changes.html", P, (reading, ["r"]))
+    assert (template, context["patient_id"], context["shown"][:2]) == ("changes.html", P, (overview, ["r"]))
     assert abs(context["shown"][2] - datetime.now(UTC)) < timedelta(minutes=10)
     calls.clear()
     run(patients.insights(request(), asked, CLINICIAN, P))
-    assert calls == [("reading", CLINICIAN, P, everything)]
-    assert shown[-1][:2] == ("insights.html", {"patient_id": P, "add": False, "overview": reading})
+    assert calls == [("overview", CLINICIAN, P, everything)]
+    assert shown[-1][:2] == ("insights.html", {"patient_id": P, "add": False, "overview": overview})
     calls.clear()
     run(patients.tracking(request(), asked, CLINICIAN, P))
-    assert calls == [("reading", CLINICIAN, P, listed), ("replayed_of", "record")]
+    assert calls == [("overview", CLINICIAN, P, listed), ("replayed", "case")]
     assert shown[-1][:2] == ("tracking.html", {"patient_id": P, "checks": ("told", "replayed")})
     calls.clear()
     run(patients.consents(request(), asked, CLINICIAN, P))
@@ -575,8 +578,8 @@ def test_pages_of_populations_show_what_the_store_holds(house: Any, shown: Any, 
     )
     monkeypatch.setattr(populations, "try_campaign", lambda *given: (None, ("tried", *given[1:])))
     monkeypatch.setattr(populations, "grade", lambda *given: ("graded", *given[1:]))
-    monkeypatch.setattr(populations, "effects", lambda given: f"effects of {given[0]}")
-    monkeypatch.setattr(populations, "to_svg", lambda chart: f"<svg>{chart}</svg>")
+    monkeypatch.setattr(population_plots, "effects", lambda given: f"effects of {given[0]}")
+    monkeypatch.setattr(symptom_plots, "to_svg", lambda chart: f"<svg>{chart}</svg>")
     here = house(status="stands")
 
     def told(value: Any) -> Any:
@@ -621,8 +624,8 @@ def test_grades_are_drawn_from_the_second_on(
     kept = SimpleNamespace(fidelity_snapshots=lambda population_id: [population_id] * grades)
     monkeypatch.setattr(populations, "twin_repository", lambda *_: kept)
     monkeypatch.setattr(populations, "grade", lambda *given: given[1:])
-    monkeypatch.setattr(populations, "fidelity", len)
-    monkeypatch.setattr(populations, "to_svg", lambda chart: f"<svg>{chart}</svg>")
+    monkeypatch.setattr(population_plots, "fidelity", len)
+    monkeypatch.setattr(symptom_plots, "to_svg", lambda chart: f"<svg>{chart}</svg>")
 
     async def content() -> bytes:
         return b"actual\n1\n"

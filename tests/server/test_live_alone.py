@@ -43,11 +43,11 @@ class House:
 
     def __init__(self) -> None:
         self.revisions: list[Any] = [1]
-        self.forecasts: list[Any] = [FORECAST]
+        self.found: list[Any] = [FORECAST]
         self.session: Any = WHO
         self.ticket: Any = (WHO, PATIENT)
         self.asked: list[Any] = []
-        self.clinic, self.identity = self, SimpleNamespace(sessions=self)
+        self.clinic, self.forecasts, self.identity = self, self, SimpleNamespace(sessions=self)
 
     async def authenticate_session(self, session_id: Any, patient_id: Any) -> Principal:
         assert (session_id, patient_id) == (WHO.session_id, PATIENT)
@@ -57,13 +57,13 @@ class House:
         self.asked.append(ticket)
         return self._given(self.ticket)
 
-    async def revision(self, principal: Any, patient_id: Any) -> int:
+    async def revision(self, principal: Any, patient_id: Any) -> tuple[str, int]:
         assert (principal, patient_id) == (WHO, PATIENT)
-        return int(self._given(self.revisions.pop(0) if len(self.revisions) > 1 else self.revisions[0]))
+        return "access", self._given(self.revisions.pop(0) if len(self.revisions) > 1 else self.revisions[0])
 
-    async def forecast(self, *asked: Any) -> bytes:
+    async def json(self, *asked: Any) -> bytes:
         assert asked == (WHO, PATIENT, 14, None)
-        return bytes(self._given(self.forecasts.pop(0) if len(self.forecasts) > 1 else self.forecasts[0]))
+        return bytes(self._given(self.found.pop(0) if len(self.found) > 1 else self.found[0]))
 
     @staticmethod
     def _given(value: Any) -> Any:
@@ -134,7 +134,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_forecast_is_sent_when_it_is_another_one() -> None:
     house, client = House(), Client(TICKET)
     house.revisions = [1, 1, 2, 3, 3]
-    house.forecasts = [b'{"a":1}', b'{"a":1}', b'{"a":2}']
+    house.found = [b'{"a":1}', b'{"a":1}', b'{"a":2}']
     client.most = 2
     served(house, client)
     assert [json.loads(one) for one in client.got] == [{"type": "forecast", "a": 1}, {"type": "forecast", "a": 2}]
@@ -171,13 +171,13 @@ def test_a_ticket_may_come_as_bytes() -> None:
         ("session", AuthenticationError("x"), 4401),
         ("session", AuthorizationError("x"), 4403),
         ("session", NotFoundError("x"), 4403),
-        ("forecasts", AuthorizationError("x"), 4403),
-        ("forecasts", NotFoundError("x"), 4403),
+        ("found", AuthorizationError("x"), 4403),
+        ("found", NotFoundError("x"), 4403),
     ],
 )
 def test_why_a_socket_is_closed(part: str, error: Exception, code: int) -> None:
     house = House()
-    setattr(house, part, [error] if part == "forecasts" else error)
+    setattr(house, part, [error] if part == "found" else error)
     client = served(house, Client(TICKET))
     assert (client.closed, client.got) == (code, [])
 
@@ -185,7 +185,7 @@ def test_why_a_socket_is_closed(part: str, error: Exception, code: int) -> None:
 def test_while_the_database_is_away_nothing_is_sent_and_then_what_is_new() -> None:
     house, client = House(), Client(TICKET)
     house.revisions = [ServiceUnavailableError("x"), ServiceUnavailableError("x"), 1]
-    house.forecasts = [ServiceUnavailableError("x"), FORECAST]
+    house.found = [ServiceUnavailableError("x"), FORECAST]
     client.most = 1
     served(house, client)
     assert client.got == ['{"type":"forecast","a":1}']
@@ -193,7 +193,7 @@ def test_while_the_database_is_away_nothing_is_sent_and_then_what_is_new() -> No
 
 def test_what_cannot_be_forecast_is_said_in_its_place() -> None:
     house, client = House(), Client(TICKET)
-    house.forecasts, client.most = [InsufficientDataError("too few reports")], 1
+    house.found, client.most = [InsufficientDataError("too few reports")], 1
     served(house, client)
     assert [json.loads(one) for one in client.got] == [{"type": "problem", "detail": "too few reports"}]
 
@@ -202,7 +202,7 @@ def test_what_cannot_be_forecast_is_said_in_its_place() -> None:
 def test_a_forecast_of_a_million_characters_is_sent_and_one_more_is_not(length: int, sent: bool) -> None:
     house, client = House(), Client(TICKET)
     frame = len('{"type":"forecast",') + len('"a":""}')
-    house.forecasts, client.most = [b'{"a":"' + b"x" * (length - frame) + b'"}'], 1
+    house.found, client.most = [b'{"a":"' + b"x" * (length - frame) + b'"}'], 1
     served(house, client)
     (told,) = [json.loads(one) for one in client.got]
     assert told["type"] == ("forecast" if sent else "problem")
@@ -270,9 +270,9 @@ def test_open_sockets_are_counted_and_each_is_taken_off_when_it_ends() -> None:
     counts: list[Any] = []
 
     class Counting(House):
-        async def forecast(self, *asked: Any) -> bytes:
+        async def json(self, *asked: Any) -> bytes:
             counts.append(registry.get_sample_value("novamind_live_sockets"))
-            return await super().forecast(*asked)
+            return await super().json(*asked)
 
     for _ in range(7):
         assert served(Counting(), Client(TICKET, LEAVE), router).closed == 1000

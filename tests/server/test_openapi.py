@@ -29,7 +29,7 @@ def described(app: Any) -> dict[str, Any]:
 
 def without_problems(operation: dict[str, Any]) -> dict[str, Any]:
     """Without the answers that any route may give, and without sentences."""
-    usual = {"400", "401", "403", "404", "408", "413", "415", "422", "429", "503"}
+    usual = {"400", "401", "403", "404", "408", "412", "413", "415", "422", "429", "503"}
     kept = {name: value for name, value in operation.items() if name not in ("description", "security")}
     kept["responses"] = {
         s: a for s, a in operation["responses"].items() if s not in usual or "Problem" not in json.dumps(a)
@@ -69,7 +69,7 @@ def test_bodies_have_the_limits_that_callers_know(described: dict[str, Any]) -> 
 def test_any_route_may_answer_with_any_problem(described: dict[str, Any]) -> None:
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
-            assert {"401", "403", "404", "413", "429", "503"} <= set(operation["responses"]), (method, path)
+            assert {"401", "403", "404", "412", "413", "429", "503"} <= set(operation["responses"]), (method, path)
 
 
 def test_pages_take_the_forms_that_they_show(monkeypatch: pytest.MonkeyPatch) -> None:

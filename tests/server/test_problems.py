@@ -94,7 +94,7 @@ def test_some_statuses_say_what_to_do_in_a_header() -> None:
 
 
 def test_openapi_knows_every_status_that_any_route_may_give() -> None:
-    assert list(RESPONSES) == [400, 401, 403, 404, 408, 413, 415, 422, 429, 503]
+    assert list(RESPONSES) == [400, 401, 403, 404, 408, 412, 413, 415, 422, 429, 503]
     assert RESPONSES[413] == {
         "description": "Request Entity Too Large",
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
