@@ -48,6 +48,16 @@ def test_json(sample: Path) -> None:
     assert answer["genotype"]["CYP2C19"]["name"] == "*1/*2"
 
 
+def test_an_allergy_is_obeyed_here_as_on_every_page(sample: Path) -> None:
+    asked = ["medications", str(sample), "--json", "--drug", "escitalopram"]
+    for more, concern in (([], 0), (["--allergy", "citalopram"], 4)):
+        review = json.loads(CliRunner().invoke(app, [*asked, *more]).output)
+        assert review["allergies"] == more[1:]
+        assert max(review["drugs"]["escitalopram"]["concern"], 0) >= concern
+        causes = [caution["cause"] for caution in review["drugs"]["escitalopram"]["interactions"]]
+        assert ("allergy to citalopram" in causes) is bool(more)
+
+
 @pytest.mark.parametrize(
     ("content", "hint"),
     [

@@ -29,6 +29,9 @@ def medications(
         list[str] | None, typer.Option("--with", help="A drug the patient takes; repeat for more.")
     ] = None,
     condition: Annotated[list[str] | None, typer.Option(help="A condition such as 'long qt'; repeat for more.")] = None,
+    allergy: Annotated[
+        list[str] | None, typer.Option(help="A drug to which there is an allergy; repeat for more.")
+    ] = None,
     drug: Annotated[
         list[str] | None,
         typer.Option(help="Only this drug; repeat for more. Default: all psychiatric drugs."),
@@ -52,7 +55,7 @@ def medications(
         typer.echo("Reading the genotype ...", err=True)
     replaced = dict(_split(text) for text in outside or ())
     called = {**read_genotype(file, sample), **genotype(replaced)}
-    review = recommend(called, drug or None, tuple(with_ or ()), tuple(condition or ()))
+    review = recommend(called, drug or None, tuple(with_ or ()), tuple(condition or ()), tuple(allergy or ()))
     if json_:
         typer.echo(json.dumps(review.to_dict(), ensure_ascii=False))
         return
