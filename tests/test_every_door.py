@@ -12,24 +12,26 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import httpx
 import pytest
 
+from novamind.biometrics import plots as biometrics_plots
 from novamind.clinic.service import Clinic
 from novamind.errors import InsufficientDataError
 from novamind.infrastructure.cache import SealedCache
 from novamind.infrastructure.identity.domain import Role
 from novamind.pharmacogenomics import DrugReview, Review
-from novamind.pharmacogenomics.endpoints import ReviewBody
 from novamind.records import PatientRecord
 from novamind.server.patients import CorrelationsBody
-from novamind.symptoms import plots
+from novamind.symptoms import plots as symptom_plots
 from novamind.symptoms.endpoints import ForecastsBody
 from novamind.symptoms.results import Forecasts
 from novamind.twin import DigitalTwinIntegrationService, PatientTwin, cds_hooks, commands, report
 from novamind.twin import patient as twin_patient
+from novamind.twin import plots as twin_plots
 from novamind.twin.case import Case
 from novamind.twin.fhir_export import to_fhir
 from novamind.twin.results import Insights
@@ -42,6 +44,16 @@ from tests.weak import must_fail
 PASSING = {"reused", "tracking"}
 
 
+#: What draws a picture of a page.
+DRAWN = (
+    (symptom_plots, "to_svg"),
+    (symptom_plots, "fan_chart"),
+    (symptom_plots, "risk_chart"),
+    (twin_plots, "level_chart"),
+    (biometrics_plots, "link_map"),
+)
+
+
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A server with one clinician. Pictures are left out: they take most of a page's time and have no words."""
@@ -50,7 +62,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         World(f"sqlite:///{folder}/novamind.db", folder, workers=1) as world,
         pytest.MonkeyPatch.context() as patched,
     ):
-        patched.setattr(plots, "to_svg", lambda _: "")
+        for module, name in DRAWN:
+            patched.setattr(module, name, lambda *_: "")
         access = world.house.operator("test")
         world.organisations.append(world.run(world.house.foundation.store.add_organisation("Clinic", access)))
         world.add_user("C11", Role.CLINICIAN, world.organisations[0])
@@ -73,12 +86,16 @@ class Answers:
     links: dict[str, Any] | str
     insights: Insights
 
-    @property
+    @cached_property
     def forecast_json(self) -> Any:
         return self.forecasts if isinstance(self.forecasts, str) else plain(ForecastsBody.of(self.forecasts))
 
-    @property
-    def plain_insights(self) -> dict[str, Any]:
+    @cached_property
+    def review_json(self) -> Any:
+        return plain(self.review.to_dict())
+
+    @cached_property
+    def insights_json(self) -> dict[str, Any]:
         return dict(plain(self.insights.to_dict()))
 
 
@@ -137,7 +154,7 @@ def same(expected: Any, found: Any) -> None:
 
 def same_insights(house: House, person: Person, found: Mapping[str, Any], *, stored: bool) -> None:
     """Results, recommendations, what is missing and why, notes; what is stored and unreadable is named beside them."""
-    expected = right(house, person).plain_insights
+    expected = right(house, person).insights_json
     assert [one for one in expected["notes"] if one not in found["notes"]] == []
     assert len(found["notes"]) - len(expected["notes"]) == (len(person.poison) + (not person.genomics) if stored else 0)
     compared = set(expected) & set(found) - {"notes"} if stored else set(expected) - {"notes"}
@@ -159,7 +176,7 @@ def alternatives(review: Review) -> dict[str, list[str]]:
 def check_library(house: House, person: Person) -> None:
     expected, twin = right(house, person), doors.from_twin(house, person)
     same(expected.forecast_json, _or_reason(lambda: plain(ForecastsBody.of(twin.forecast()))))
-    same(plain(expected.review.to_dict()), plain(twin.advice().to_dict()))
+    same(expected.review_json, plain(twin.advice().to_dict()))
     assert alternatives(twin.advice()) == alternatives(expected.review)
     same(expected.links, _or_reason(lambda: plain(CorrelationsBody.of(twin.correlate(LOOKBACK)))))
     same_insights(house, person, plain(twin.insights(OPTIONS).to_dict()), stored=False)
@@ -195,7 +212,7 @@ def check_rest(house: House, person: Person) -> None:
 
     same(expected.forecast_json, asked("forecast"))
     same(expected.links, asked(f"correlations?lookback_days={LOOKBACK}"))
-    same(plain(ReviewBody.of(expected.review)), house.ask("POST", f"{at}/medication-advice", json={}).json())
+    same(expected.review_json, house.ask("POST", f"{at}/medication-advice", json={}).json())
     same_insights(house, person, asked(f"insights?lookback_days={LOOKBACK}"), stored=True)
 
 
@@ -203,14 +220,14 @@ def check_graphql(house: House, person: Person) -> None:
     expected, found = right(house, person), doors.from_graphql(house, person)
     wanted = _camel(expected.forecast_json)
     for one in () if isinstance(wanted, str) else wanted["forecasts"]:
-        one.pop("risk")  # it is asked for with a threshold
+        del one["risk"]  # it is asked for with a threshold
     same(wanted, found["forecasts"])
     links = expected.links if isinstance(expected.links, str) else {"links": _camel(expected.links["links"])}
     asked = None if isinstance(links, str) else {name for one in found["leadingSignals"]["links"] for name in one}
     if asked is not None:
         links = {"links": [{name: one[name] for name in asked} for one in links["links"]]}
     same(links, found["leadingSignals"])
-    same(plain(ReviewBody.of(expected.review)), found["medicationAdvice"])
+    same(expected.review_json, found["medicationAdvice"])
     same_insights(house, person, found["insights"], stored=True)
 
 
@@ -253,7 +270,7 @@ def _told(found: DrugReview) -> tuple[str, str]:
 def check_fhir(house: House, person: Person) -> None:
     expected, patient_id = right(house, person), house.patient(person)
     bundle = house.ask("GET", f"/api/v1/patients/{patient_id}/fhir?with_insights=true").json()
-    ours = plain(to_fhir(expected.case.record, replace(expected.insights)))
+    ours = plain(to_fhir(expected.case.record, expected.insights))
     same(_results(ours), _results(bundle))
     forecasts = [] if isinstance(expected.forecasts, str) else list(expected.forecasts)
     predicted = [one for one in _results(bundle) if one["resourceType"] == "Observation"]
@@ -262,7 +279,7 @@ def check_fhir(house: House, person: Person) -> None:
         ends = [float(bound[-1]) for bound in forecast.interval(0.8)]
         assert [part["valueQuantity"]["value"] for part in one["component"]] == pytest.approx(ends)
     again = PatientTwin.from_fhir(house.ask("GET", f"/api/v1/patients/{patient_id}/fhir").json())
-    same(plain(expected.review.to_dict()), plain(again.advice().to_dict()))
+    same(expected.review_json, plain(again.advice().to_dict()))
 
 
 def _results(bundle: dict[str, Any]) -> list[dict[str, Any]]:
