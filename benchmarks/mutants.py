@@ -41,6 +41,7 @@ from tables import fill, markdown
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "mutants.json"
 PAGE = ROOT / "docs" / "testing.md"
+SLOW = ROOT / "tests" / "slow.txt"
 KNOWN = ROOT / "benchmarks" / "equivalent_faults"
 REACH = ROOT / ".mutants"
 
@@ -102,6 +103,15 @@ class Reach:
     tests: dict[str, float]
     lines: dict[str, dict[str, list[int]]]
     sources: dict[str, str]
+
+
+def slow_functions(seconds: float = 0.1) -> list[str]:
+    """Return the test functions that took longer than this, with all their parameters."""
+    total: Counter[str] = Counter()
+    for reach in load():
+        for test, took in reach.tests.items():
+            total[test.partition("[")[0]] += took
+    return sorted(test for test, took in total.items() if took > seconds)
 
 
 def digest(path: Path) -> str:
@@ -579,6 +589,7 @@ def main() -> None:
     parser.add_argument("--paths", nargs="+", default=[], help="only files whose path holds one of these")
     parser.add_argument("--changed", nargs="?", const="HEAD", help="only lines that differ from this revision")
     parser.add_argument("--seconds", type=float, default=60, help="of tests for one fault")
+    parser.add_argument("--slow", action="store_true", help="only write down which tests take long, for make check")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     asked = parser.parse_args()
     asked.count = asked.count or (40 if asked.changed else 120)
@@ -590,6 +601,9 @@ def main() -> None:
     if asked.paths:
         rooms = sorted({room_of(path) for path in _sources() if any(part in path for part in asked.paths)})
     bring_up_to_date(rooms or sorted({room_of(p) for p in _sources()}), not rooms, asked.jobs)
+    if asked.slow:
+        SLOW.write_text("\n".join(slow_functions()) + "\n", encoding="utf-8")
+        return
     seeds: dict[str, Any] = {}
     every: list[tuple[Fault, str]] = []
     for seed in asked.seed:

@@ -22,24 +22,25 @@ hypothesis.settings.load_profile(os.environ.get("NOVAMIND_TEST_PROFILE", "suite"
 
 os.environ.setdefault("PYTEST_TIMEOUT", str(120 * PATIENCE))
 
-#: What takes seconds to start.
-_SERVERS = {"postgres", "redis_server", "world", "browser", "started"}
+#: Folders whose tests start servers, or look at the whole repository.
+_SERVERS = ("tests/security/", "tests/dashboard/", "tests/server/", "tests/benchmarks/")
+#: Test functions that take more than a tenth of a second, as `benchmarks/mutants.py --slow` measured them.
+_SLOW = Path(__file__).parent / "slow.txt"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--quick``."""
-    parser.addoption("--quick", action="store_true", help="leave out what is marked slow or starts servers")
+    parser.addoption("--quick", action="store_true", help="leave out what is slow or starts servers")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the slow tests where ``--quick`` is asked for."""
     if not config.getoption("--quick"):
         return
-    slow = [
-        item for item in items if item.get_closest_marker("slow") or _SERVERS & set(getattr(item, "fixturenames", ()))
-    ]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if item not in set(slow)]
+    known = set(_SLOW.read_text("utf-8").split())
+    slow = {item for item in items if item.nodeid.startswith(_SERVERS) or item.nodeid.partition("[")[0] in known}
+    config.hook.pytest_deselected(items=[*slow])
+    items[:] = [item for item in items if item not in slow]
 
 
 @pytest.fixture(autouse=True)

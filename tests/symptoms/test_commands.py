@@ -223,10 +223,10 @@ def test_summaries_are_what_they_were(make_forecast: MakeForecast) -> None:
 def test_help_is_what_it_was(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TERMINAL_WIDTH", "100")
-    pages = {
-        " ".join(words): shell(*words, "--help").out.split()
-        for words in (("forecast",), ("demo",), ("train", "symptoms"))
-    }
+    pages = {}
+    for words in (("forecast",), ("demo",), ("train", "symptoms")):
+        said = shell(*words, "--help").out.split()
+        pages[" ".join(words)] = said[said.index(words[-1]) :]  # before it stands how the tests were started
     check_golden(__file__, "help", pages)
 
 
