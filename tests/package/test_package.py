@@ -52,18 +52,19 @@ def test_rooms_of_symptoms_are_found_where_they_are() -> None:
 
 
 def test_errors_are_one_family() -> None:
-    parents = {
-        "ValidationError": errors.NovamindError,
-        "InsufficientDataError": errors.ValidationError,
-        "DataProcessingError": errors.NovamindError,
-        "ModelInferenceError": errors.NovamindError,
-        "ServiceUnavailableError": errors.NovamindError,
-        "AuthenticationError": errors.NovamindError,
-        "AuthorizationError": errors.NovamindError,
-        "NotFoundError": errors.NovamindError,
+    parents: dict[str, tuple[type[Exception], ...]] = {
+        "ValidationError": (errors.NovamindError, ValueError),
+        "OutdatedError": (errors.ValidationError,),
+        "InsufficientDataError": (errors.ValidationError,),
+        "DataProcessingError": (errors.NovamindError,),
+        "ModelInferenceError": (errors.NovamindError,),
+        "ServiceUnavailableError": (errors.NovamindError,),
+        "AuthenticationError": (errors.NovamindError,),
+        "AuthorizationError": (errors.NovamindError,),
+        "NotFoundError": (errors.NovamindError, LookupError),
     }
-    for name, parent in parents.items():
-        assert getattr(errors, name).__bases__ == (parent,)
+    for name, bases in parents.items():
+        assert getattr(errors, name).__bases__ == bases
     assert errors.NovamindError.__bases__ == (Exception,)
 
 
