@@ -231,6 +231,20 @@ def _stamped(symptom: str, value: float, when: str) -> tuple[Kind, Any]:
     return Kind.SYMPTOM_REPORT, {"symptom": symptom, "timestamp": when, "value": value}
 
 
+def _now(zone: str) -> datetime:
+    return datetime.now(ZoneInfo(zone)).replace(microsecond=0)
+
+
+def _hours(day: date, count: int) -> list[datetime]:
+    """Instants an hour apart, from the midnight with which a day begins."""
+    begin = datetime.combine(day, time(0), UTC)
+    return [begin + timedelta(hours=n) for n in range(count)]
+
+
+#: Where the day begins first.
+EASTMOST = "Pacific/Kiritimati"
+#: The last Sunday of an October: its hour from two to three comes twice in Berlin.
+_AUTUMN = max(day for n in range(31) if (day := date(_TODAY.year - (_TODAY.month < 11), 10, 31 - n)).weekday() == 6)
 _FUTURE = (datetime.now(UTC) + timedelta(days=30)).isoformat()
 _PAST = (datetime.now(UTC) - timedelta(days=3)).isoformat()
 POOR = {"CYP2C19": "*2/*2", "CYP2D6": "*4/*4"}
@@ -305,6 +319,19 @@ PEOPLE: tuple[Person, ...] = (
         "several spellings",
         [(("PHQ-9", "phq_9", "PHQ9")[n % 3], when, value) for n, (_, when, value) in enumerate(diary(_WAVE))],
     ),
+    Person(
+        "spellings and signals",
+        [(("GAD-7", "gad7")[n % 2], when, value) for n, (_, when, value) in enumerate(diary(_WAVE * 2))],
+        stretches=[("sleep_duration", "h", days(40), [6 + (n * 7 % 5) / 2 for n in range(40)])],
+    ),
+    Person(
+        "an hour that comes twice",
+        [
+            ("PHQ-9", datetime.combine(_AUTUMN - timedelta(days=n), time(20), ZoneInfo(BERLIN)), 8 + n % 5)
+            for n in range(-3, 20)
+        ],
+        stretches=[("heart_rate", "bpm", _hours(_AUTUMN - timedelta(days=2), 120), [60 + n % 17 for n in range(120)])],
+    ),
     Person("off the scale", diary(_WAVE), poison=[_stamped("PHQ-9", 99, _PAST)]),
     Person("from the future", diary(_WAVE), poison=[_stamped("PHQ-9", 9, _FUTURE)]),
     Person("too few reports", diary([9, 8, 10])),
@@ -323,6 +350,13 @@ PEOPLE: tuple[Person, ...] = (
     ),
     Person("east of here", diary(_WAVE, zone="Pacific/Auckland"), timezone="Pacific/Auckland"),
     Person("west of here", diary(_WAVE, zone="Pacific/Honolulu", hour=22), timezone="Pacific/Honolulu"),
+    Person(
+        "ahead of the server's day",
+        [*diary(_WAVE, zone=EASTMOST), ("PHQ-9", _now(EASTMOST), 12)],
+        stretches=[("heart_rate", "bpm", [_now(EASTMOST)], [70])],
+        courses=[MedicationCourse("sertraline", _now(EASTMOST).date())],
+        timezone=EASTMOST,
+    ),
     Person("clock of the server", diary(_WAVE, zone="UTC", hour=23)),
     Person("simulated", **_simulated(1)),
     Person("simulated without a zone", **_simulated(5) | {"timezone": None}),

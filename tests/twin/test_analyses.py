@@ -187,7 +187,8 @@ def test_a_forecast_is_asked_with_all_that_the_case_knows_for_so_many_days() -> 
     assert table.filter(pl.col("symptom") == "mood")["value"].to_list() == [4.0, 5.0]
     assert table.filter(pl.col("symptom") == "GAD-7")["value"].to_list() == [6.0], "off the scale is not asked about"
     assert set(table["symptom"]) == {"PHQ-9", "mood", "GAD-7"}
-    assert set(known) == {"scale", "covariates"}
+    assert set(known) == {"scale", "covariates", "today"}
+    assert known["today"] == TODAY, "the patient's own day"
     assert known["scale"] == patient.scales == {"PHQ-9": PHQ9, "GAD-7": Scale(0, 21, step=1), **MOOD}
     assert known["covariates"]["signal"].to_list() == ["sleep_duration"] * 3 + ["treatment_start"]
     assert made.skipped == {

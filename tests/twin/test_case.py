@@ -11,7 +11,15 @@ import pytest
 
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import genotype
-from novamind.records import Allergy, Condition, MedicationCourse, NotUnderstood, PatientRecord, symptom_frame
+from novamind.records import (
+    Allergy,
+    Condition,
+    MedicationCourse,
+    NotUnderstood,
+    PatientRecord,
+    signal_frame,
+    symptom_frame,
+)
 from novamind.symptoms.covariates import TREATMENT_START
 from novamind.symptoms.domain import Scale
 from novamind.twin import case as module
@@ -520,3 +528,35 @@ def test_a_record_is_taken_as_it_is_if_it_is_this_patients() -> None:
     assert read_case("p", known, date(2025, 1, 1)) == Case(known, date(2025, 1, 1))
     with pytest.raises(ValidationError, match="another patient"):
         read_case("q", known, TODAY)
+
+
+def test_what_is_observed_counts_under_one_name_and_on_its_scale_for_every_service() -> None:
+    reports = pl.concat([diary([6.0, 99.0], "GAD_7"), diary([7.0], "gad7", TODAY - DAY * 5), diary([3.0], "pain")])
+    patient = case(symptoms=reports)
+    assert patient.observed is not None
+    assert patient.symptoms is not None
+    assert sorted(zip(patient.observed["symptom"], patient.observed["value"], strict=True)) == [
+        ("GAD-7", 6.0), ("GAD-7", 7.0), ("pain", 3.0),
+    ]  # fmt: skip
+    assert set(patient.symptoms["symptom"]) == {"GAD-7"}, "a range that is not known is not forecast"
+    assert case(symptoms=diary([99.0])).observed is None
+    assert case().observed is None
+
+
+def test_of_the_hour_that_autumn_repeats_the_last_sample_counts() -> None:
+    samples = pl.DataFrame(
+        {"timestamp": ["2024-10-27T00:30:00Z", "2024-10-27T01:30:00Z"], "value": [60.0, 70.0], "signal": "heart_rate",
+         "unit": "bpm", "patient_id": "p"}
+    )  # fmt: skip
+    known = PatientRecord("p", "Europe/Berlin", signals=signal_frame(samples, timezone="Europe/Berlin"))
+    found = Case(known, TODAY).signals
+    assert found is not None
+    assert found["value"].to_list() == [70.0]
+    assert [str(when) for when in found["timestamp"]] == ["2024-10-27 02:30:00"]
+    assert case().signals is None
+
+
+@pytest.mark.parametrize(("ahead", "last"), [(None, TODAY), (-3, TODAY), (1, TODAY + DAY)])
+def test_a_record_may_run_a_day_ahead_of_here(ahead: int | None, last: date) -> None:
+    known = case() if ahead is None else case(symptoms=diary([5.0], end=TODAY + ahead * DAY))
+    assert known.last_day == last

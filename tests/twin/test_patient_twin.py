@@ -292,7 +292,8 @@ def forecasts(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     class Service:
         model = SimpleNamespace(version="by hand")
 
-        def forecast(self, reports: Any, horizon: int, *, scale: Any, covariates: Any) -> ByHand:
+        def forecast(self, reports: Any, horizon: int, *, scale: Any, covariates: Any, today: date) -> ByHand:
+            del today
             asked.append((reports, horizon, scale, covariates))
             if len(reports) < 4:
                 raise InsufficientDataError("too few")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from datetime import date
 from functools import lru_cache
 from multiprocessing import get_context
 from typing import Any
@@ -27,7 +28,7 @@ MAX_LAG_HOURS = 168
 _CHANCE_LEVEL = 0.05
 #: Below this a p-value would tell more of the exponential tail than of the draws.
 _LEAST_P = 1e-6
-_OPTIONS = {"max_lag_hours", "fdr", "calendar", "medication", "illness", "seed"}
+_OPTIONS = {"max_lag_hours", "fdr", "calendar", "medication", "illness", "today", "seed"}
 
 Progress = Callable[[int, int], None]
 
@@ -63,6 +64,7 @@ class BiometricCorrelationService:
         calendar: Any = None,
         medication: Any = None,
         illness: Any = None,
+        today: date | None = None,
         seed: int = 0,
         workers: int = 1,
         progress: Progress | None = None,
@@ -71,13 +73,15 @@ class BiometricCorrelationService:
 
         Parameters
         ----------
+        today
+            The last local day that may occur; the present day here where not given.
         workers
             Processes; each person's result is the same whatever their number.
         progress
             Called with the number of persons done and of all.
         """
         _check(max_lag_hours, fdr, seed, workers)
-        signals, reports = signal_frame(biometrics), symptom_frame(symptoms)
+        signals, reports = signal_frame(biometrics, today=today), symptom_frame(symptoms, today=today)
         both = {key.patient_id for key in signals.series} & {key.patient_id for key in reports.series}
         courses = {"calendar": calendar, "medication": medication, "illness": illness}
         people = persons(signals, reports, max_lag_hours, courses)

@@ -5,6 +5,7 @@ import hashlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -73,14 +74,21 @@ class SymptomForecastingService:
         seed: int = 0,
         dated: bool = True,
         covariates: Any = None,
+        today: date | None = None,
     ) -> Forecasts:
-        """Forecast every series of a long frame in one batch; see :func:`novamind.symptoms.forecast_many`."""
+        """Forecast every series of a long frame in one batch; see :func:`novamind.symptoms.forecast_many`.
+
+        Parameters
+        ----------
+        today
+            The last local day that may occur; the present day here where not given.
+        """
         levels = _checked_levels(quantile_levels)
         if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer):
             raise ValidationError(f"horizon must be a whole number of days, 1 to {self.max_horizon}")
         if not 1 <= horizon <= self.max_horizon:
             raise ValidationError(f"horizon must be 1 to {self.max_horizon} days")
-        frame = symptom_frame(data)
+        frame = symptom_frame(data, today=today)
         series, skipped = prepare(frame, scales_of(frame, scale, step, worse))
         if not series:
             reasons = sorted(set(skipped.values()))
@@ -98,7 +106,7 @@ class SymptomForecastingService:
         if covariates is None:
             prediction = self._predict(records, int(horizon))
         else:
-            series, prediction = self._informed(series, records, signal_frame(covariates), int(horizon))
+            series, prediction = self._informed(series, records, signal_frame(covariates, today=today), int(horizon))
         return Forecasts(
             series=tuple(series),
             skipped=skipped,

@@ -13,7 +13,7 @@ from novamind.pharmacogenomics import Review, recommend
 from novamind.pharmacogenomics.medications import psychiatric
 from novamind.records import LongFrame, MedicationCourse
 from novamind.records.frames import SeriesKey
-from novamind.twin.case import Case, as_polars
+from novamind.twin.case import Case
 from novamind.twin.domain import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, Options
 from novamind.twin.ports import Analysis, BiometricCorrelations
 from novamind.twin.results import WhatIf
@@ -70,7 +70,11 @@ class SymptomForecasts:
     async def run(self, case: Case, options: Options) -> Any:
         """Forecasts, with those that could not be made in ``.skipped``."""
         made = self._service().forecast(
-            case.symptoms, options.forecast_days, scale=case.scales, covariates=case.covariates
+            case.symptoms,
+            options.forecast_days,
+            scale=case.scales,
+            covariates=case.covariates,
+            today=case.last_day,
         )
         unscaled = {SeriesKey(case.record.patient_id, name): _UNSCALED for name in case.unscaled}
         return replace(made, skipped={**made.skipped, **unscaled})
@@ -97,14 +101,15 @@ class BiometricLinks:
 
     def lacking(self, case: Case, options: Options) -> str | None:  # noqa: ARG002
         """Signals and symptoms."""
-        if case.record.signals is None:
+        if case.signals is None:
             return "the record holds no signals of wearables or vital signs"
-        return None if case.record.symptoms is not None else "the record holds no symptom reports to link signals with"
+        return None if case.observed is not None else "the record holds no symptom reports to link signals with"
 
     def inputs(self, case: Case, options: Options) -> tuple[object, ...]:
-        """Signals and symptoms, the lookback, and when medications began and ended."""
+        """Symptoms with their scales, signals, the lookback, and when medications began and ended."""
         return (
             _rows(case.record.symptoms),
+            tuple(case.scales.items()),
             _rows(case.record.signals),
             options.biometric_lookback_days,
             tuple((course.start, course.end) for course in case.record.medications if _dated(course)),
@@ -112,10 +117,9 @@ class BiometricLinks:
 
     async def run(self, case: Case, options: Options) -> Any:
         """The room's own result, with the record's medications as known common causes."""
-        record = case.record
-        assert record.signals is not None  # noqa: S101 - lacking() was asked before
-        assert record.symptoms is not None  # noqa: S101
-        signals, symptoms = as_polars(record.signals, "signal"), as_polars(record.symptoms, "symptom")
+        record, signals, symptoms = case.record, case.signals, case.observed
+        assert signals is not None  # noqa: S101 - lacking() was asked before
+        assert symptoms is not None  # noqa: S101
         begin = max(signals["timestamp"].max(), symptoms["timestamp"].max()) - timedelta(  # type: ignore[type-var, operator]
             days=options.biometric_lookback_days
         )
@@ -125,7 +129,7 @@ class BiometricLinks:
                 f"the last {options.biometric_lookback_days} days of the record do not hold both signals and symptom "
                 f"reports: look further back (biometric_lookback_days)"
             )
-        patient: dict[str, Any] = {"patient_id": record.patient_id, "symptoms": recent[0]}
+        patient: dict[str, Any] = {"patient_id": record.patient_id, "symptoms": recent[0], "today": case.last_day}
         courses = [(course.start, course.end) for course in record.medications if _dated(course)]
         if courses:
             patient["medication"] = pl.DataFrame(courses, {"start": pl.Date, "end": pl.Date}, orient="row")

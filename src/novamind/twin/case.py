@@ -149,34 +149,53 @@ class Case:
 
     @cached_property
     def _reports(self) -> tuple[pl.DataFrame | None, int]:
-        """Reports on a known scale, every spelling of an instrument as one series, and how many are off their scale."""
+        """Reports, each series under its one name, without those off a known scale, and how many these are."""
         frame = self.record.symptoms
-        if frame is None or not self.scales:
+        if frame is None:
             return None, 0
         reports = as_polars(frame, "symptom")
         named = {name: series_name(name) for name in reports["symptom"].unique()}
-        ends = {name: (scale.low, scale.high) for name, scale in self.scales.items()}
-        reports = (
-            reports.with_columns(pl.col("symptom").replace_strict(named, return_dtype=pl.String))
-            .filter(pl.col("symptom").is_in(list(ends)))
-            .unique(("symptom", "timestamp"), keep="last", maintain_order=True)
+        reports = reports.with_columns(pl.col("symptom").replace_strict(named, return_dtype=pl.String)).unique(
+            ("symptom", "timestamp"), keep="last", maintain_order=True
         )
-        low, high = np.array([ends[name] for name in reports["symptom"]]).reshape(-1, 2).T
+        ends = {name: (scale.low, scale.high) for name, scale in self.scales.items()}
+        low, high = np.array([ends.get(name, (-np.inf, np.inf)) for name in reports["symptom"]]).reshape(-1, 2).T
         values = reports["value"].to_numpy()
         off = (values < low) | (values > high)
         return (None if off.all() else reports.filter(~off)), int(off.sum())
 
     @property
-    def symptoms(self) -> pl.DataFrame | None:
-        """Reports that can be forecast (``patient_id, timestamp, symptom, value``); ``None`` without any."""
+    def observed(self) -> pl.DataFrame | None:
+        """Reports that count (``patient_id, timestamp, symptom, value``), on whatever scale; ``None`` without any."""
         return self._reports[0]
+
+    @cached_property
+    def symptoms(self) -> pl.DataFrame | None:
+        """Those of them that can be forecast, since their scale is known; ``None`` without any."""
+        if self.observed is None:
+            return None
+        forecast = self.observed.filter(pl.col("symptom").is_in(list(self.scales)))
+        return forecast if len(forecast) else None
+
+    @cached_property
+    def signals(self) -> pl.DataFrame | None:
+        """Samples (``patient_id, timestamp, signal, value, unit``), of two at one local time the last; or ``None``."""
+        frame = self.record.signals
+        if frame is None:
+            return None
+        return as_polars(frame, "signal").unique(("signal", "timestamp"), keep="last", maintain_order=True)
+
+    @property
+    def last_day(self) -> date:
+        """The last local day on which something can be observed: the present one, or a later one of the record."""
+        return max(self.today, self.record.last_day or self.today)
 
     @cached_property
     def covariates(self) -> pl.DataFrame | None:
         """What else a forecast may know: signals, and when the psychiatric medication that is taken now was begun."""
         parts = []
-        if self.record.signals is not None:
-            parts.append(as_polars(self.record.signals, "signal").select("patient_id", "timestamp", "signal", "value"))
+        if self.signals is not None:
+            parts.append(self.signals.select("patient_id", "timestamp", "signal", "value"))
         begun = [c.start for name, c in self.medications.items() if c.start is not None and _treats(name)]
         if begun:
             parts.append(
