@@ -167,7 +167,7 @@ def test_of_several_patients_each_has_their_own_answer(name: str, needed: Permis
     calls: list[Any] = []
     r = UUID(int=3)
 
-    def read_each(accesses: Any, kind: Kind, newest: int | None = None) -> Any:
+    def read_each(accesses: Any, kind: Kind, **_: Any) -> Any:
         assert list(accesses) == [P, r]
         return {P: [IDENTITY] if kind is Kind.IDENTITY else [], r: gone}
 

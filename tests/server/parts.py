@@ -35,6 +35,11 @@ def did(work: Callable[..., Any], *given: Any, **answers: Any) -> tuple[Any, lis
     part = Part(calls, {"permit": "access"} | answers)
     identity = SimpleNamespace(access=part, accounts=part, attempts=part, passkeys=part)
     house = SimpleNamespace(
-        clinic=part, identity=identity, jobs=part, foundation=SimpleNamespace(store=part), settings="settings"
+        clinic=part,
+        forecasts=part,
+        identity=identity,
+        jobs=part,
+        foundation=SimpleNamespace(store=part),
+        settings="settings",
     )
     return asyncio.run(work(house, *given)), calls

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import httpx
 import pytest
 import structlog
-from fastapi import FastAPI
+from fastapi import FastAPI, Header
 from pydantic import BaseModel, ConfigDict, Field
 
 from novamind.errors import (
@@ -18,6 +18,7 @@ from novamind.errors import (
     ModelInferenceError,
     NotFoundError,
     NovamindError,
+    OutdatedError,
     ServiceUnavailableError,
     ValidationError,
 )
@@ -34,6 +35,7 @@ from novamind.server.problems import RESPONSES, Wrong, kind_of, of_error, proble
         (AuthenticationError("x"), 401, "not-authenticated", False),
         (AuthorizationError("x"), 403, "not-allowed", False),
         (NotFoundError("x"), 404, "not-found", False),
+        (OutdatedError("x"), 412, "outdated", False),
         (InsufficientDataError("x"), 422, "insufficient-data", False),
         (ValidationError("x"), 422, "invalid", False),
         (TamperedError("x"), 503, "stored-value-altered", True),
@@ -119,6 +121,10 @@ def ask(method: str, path: str, **options: Any) -> httpx.Response:
     async def typed(number: int, day: Annotated[str, Field(max_length=3)] = "") -> None:
         assert number, day
 
+    @app.get("/headed")
+    async def headed(once: Annotated[str, Header(alias="Once-Key", pattern="^[a-z]+$")]) -> None:
+        assert once
+
     @app.get("/fails")
     async def fails() -> None:
         raise NotFoundError("there is none")
@@ -153,6 +159,12 @@ def test_what_does_not_fit_is_listed_by_place_and_rule(given: Any, wrong: list[t
     assert (answer.status_code, told["type"]) == (422, "urn:novamind:problem:invalid")
     assert told["detail"] == "the request does not have the form that /openapi.json describes"
     assert [(one["location"], one["problem"]) for one in told["errors"]] == wrong
+
+
+def test_a_header_that_does_not_fit_is_named() -> None:
+    for headers, said in (({"Once-Key": "SECRET"}, "String should match pattern '^[a-z]+$'"), ({}, "Field required")):
+        (wrong,) = ask("GET", "/headed", headers=headers).json()["errors"]
+        assert wrong == {"location": "header.Once-Key", "problem": said}
 
 
 def test_broken_json_says_where_and_not_what() -> None:

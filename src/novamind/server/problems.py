@@ -158,7 +158,8 @@ def register(app: FastAPI) -> None:
 
 def _place(parts: Sequence[Any]) -> str:
     """Where it is wrong; only numbers and names that a programmer gave, since a key may be anything."""
-    named = (str(part) if isinstance(part, int) or _NAME.fullmatch(str(part)) else "…" for part in parts)
+    ours = parts[:1] == ("header",)  # no header is looked at that we have not named
+    named = (str(part) if ours or isinstance(part, int) or _NAME.fullmatch(str(part)) else "…" for part in parts)
     return ".".join(named)
 
 
