@@ -66,16 +66,15 @@ def correlate(
     from novamind.records import read_table
 
     processes = workers or os.cpu_count() or 1
-    courses = {
-        name: None if path is None else read_table(path)
-        for name, path in (("calendar", calendar), ("medication", medication), ("illness", illness))
-    }
+    spans = [None if path is None else read_table(path) for path in (calendar, medication, illness)]
     found = default_service().correlate(
         read_table(biometrics),
         read_table(symptoms),
         max_lag_hours,
         fdr,
-        **courses,
+        calendar=spans[0],
+        medication=spans[1],
+        illness=spans[2],
         seed=seed,
         workers=processes,
         progress=partial(_bar, "analysed"),
