@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from novamind.clinic import CONSENTS, Clinic, PatientSummary, Regimen, SignalSamples, SymptomReport, service
+from novamind.clinic import record_mapping as mapping
 from novamind.errors import AuthorizationError, NotFoundError, NovamindError, OutdatedError, ValidationError
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
 from novamind.infrastructure.identity.sessions import access_of
@@ -205,6 +206,27 @@ def test_a_report_may_be_of_another_zones_today_and_not_of_the_future(ahead: tim
         with pytest.raises(ValidationError, match=r"^report 1 of 1: a report lies in the future$"):
             did("add_reports", WHO, P, [one], None, calls=calls)
         assert calls == [MAY_WRITE]
+
+
+def test_what_a_record_cannot_read_for_its_age_is_refused_at_the_door() -> None:
+    calls: list[Any] = []
+    ahead, behind = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
+    right = [datetime(1901, 1, 1, tzinfo=zone) for zone in (ahead, UTC, behind)]
+    did("add_reports", WHO, P, [replace(report(), timestamp=when) for when in right], None, calls=calls)
+    wrong = replace(report(), timestamp=datetime(1900, 12, 31, 23, 59, 59, tzinfo=behind))
+    with pytest.raises(ValidationError, match=r"^report 2 of 2: a report lies before 1901$"):
+        did("add_reports", WHO, P, [report(), wrong], None, calls=calls)
+    did("add_samples", WHO, P, [SignalSamples("heart_rate", "bpm", right[1:], [60, 61])], None, calls=calls)
+    with pytest.raises(ValidationError, match=r"^sample 1 of heart_rate lies before 1901 \(1 in all\)$"):
+        did("add_samples", WHO, P, [SignalSamples("heart_rate", "bpm", right, [60, 61, 62])], None, calls=calls)
+    reports, samples = changes(calls)
+    record = mapping.record_of(
+        PatientSummary(P, {}, {"timezone": "Pacific/Pago_Pago"}),
+        [stored(one) for one in reports[3]], [stored(one) for one in samples[3]], [], [], ([], False),
+    )  # fmt: skip
+    assert record.symptoms is not None
+    assert record.signals is not None
+    assert (len(record.symptoms), len(record.signals), record.not_understood) == (3, 2, ())
 
 
 def test_reports_are_stored_all_or_none_and_the_wrong_one_is_named() -> None:

@@ -478,12 +478,17 @@ def test_a_file_is_read_in_the_patients_zone_and_stored_once_by_its_content(
     assert answer.status_code == 201
     assert seen == [(b"abc", ".csv", P, "Europe/Berlin", here.settings)]
     once = hashlib.sha256(P.bytes + b"abc").hexdigest()
-    assert calls[-1] == ("import_record", CLINICIAN, P, "record", once)
+    assert calls[-1] == ("import_record", CLINICIAN, P, "record", once, {"name": "Diary.CSV"})
     known = {"patient": who, "stored": {"symptom report": 3}, "notes": [f"note {i}" for i in range(20)]}
     assert shown == [("uploaded.html", known, 201)]
-    file.filename = None
-    run(upload.upload(request(), here, CLINICIAN, P, file))  # type: ignore[arg-type]
-    assert seen[-1][1] == ""
+    for filename, suffix, name in (
+        (None, "", ""),
+        ("../a/b.csv", ".csv", "b.csv"),
+        ("x" * 300 + ".csv", ".csv", "x" * 196 + ".csv"),
+    ):
+        file.filename = filename
+        run(upload.upload(request(), here, CLINICIAN, P, file))  # type: ignore[arg-type]
+        assert (seen[-1][1], calls[-1][-1]) == (suffix, {"name": name})
 
 
 def test_fhir_that_cannot_be_read_is_told_issue_by_issue(house: Any, shown: Any) -> None:

@@ -40,7 +40,8 @@ from novamind.timeline import parse_timezone
 LISTS: Final = {"conditions": Condition, "allergies": Allergy, "procedures": Procedure, "consents": Consent}
 _GENOMICS_WITHDRAWN: Final = NotUnderstood("genotype", "not used: the patient withdrew consent to genomics")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST: Final = datetime(1901, 1, 1, tzinfo=UTC)  # frames begin with 1900, and clocks may differ by a day
+#: The first moment that is read: frames begin with 1900, and clocks may differ by a day.
+FIRST: Final = datetime(1901, 1, 1, tzinfo=UTC)
 _DAY: Final = 86_400_000  # of milliseconds: as far as clocks may differ
 _T = TypeVar("_T")
 
@@ -255,7 +256,7 @@ def _report(stored: StoredRecord) -> tuple[str, datetime, float]:
     known = recognise(content["symptom"])
     if (
         not math.isfinite(value)
-        or not _FIRST.year <= when.year <= 2200
+        or not FIRST.year <= when.year <= 2200
         or (known and not known.scale.low <= value <= known.scale.high)
     ):
         raise ValidationError("a stored report is off its scale or out of time")
@@ -351,13 +352,13 @@ def _signals(
         if not isinstance(one.content, Samples):
             raise ValidationError("a stored stretch of a signal holds no samples")
         part, dropped = measured(one.content, units.get(one.content.signal))
-        early = part.timestamps < (_FIRST - _EPOCH) // timedelta(milliseconds=1)
+        early = part.timestamps < (FIRST - _EPOCH) // timedelta(milliseconds=1)
         late = part.timestamps > (datetime.now(UTC) - _EPOCH) // timedelta(milliseconds=1) + _DAY
         kept = ~(early | late)
         units.setdefault(part.signal, part.unit)
         for count, why in (
             (dropped, "are none that a living person's device can show"),
-            (int(early.sum()), f"lie before {_FIRST.year}"),
+            (int(early.sum()), f"lie before {FIRST.year}"),
             (int(late.sum()), "lie in the future"),
         ):
             if count:

@@ -24,6 +24,7 @@ from novamind.clinic.domain import (
     checked_scale,
 )
 from novamind.clinic.record_mapping import (
+    FIRST,
     contents_of,
     genes_of,
     mapping_of,
@@ -175,6 +176,8 @@ class Clinic:
                 scale = checked_scale(report, own | begun)
                 if report.timestamp > tomorrow:
                     raise ValidationError("a report lies in the future")
+                if report.timestamp.year < FIRST.year:
+                    raise ValidationError(f"a report lies before {FIRST.year}")
             except ValidationError as error:
                 raise ValidationError(f"report {number} of {len(reports)}: {error}") from error
             if recognise(report.symptom) is None and report.series not in own:
@@ -537,6 +540,9 @@ def _samples_at_the_door(stretch: SignalSamples, units: dict[str, str]) -> Sampl
     late = [number for number, when in enumerate(stretch.timestamps, 1) if when > tomorrow]
     if late:
         raise ValidationError(f"sample {late[0]} of {stretch.signal} lies in the future ({len(late)} in all)")
+    early = [number for number, when in enumerate(stretch.timestamps, 1) if when < FIRST]
+    if early:
+        raise ValidationError(f"sample {early[0]} of {stretch.signal} lies before {FIRST.year} ({len(early)} in all)")
     samples, dropped = measured(samples_of(stretch), units.get(stretch.signal))
     if not len(samples.values):
         raise ValidationError(f"{stretch.signal} has no value that a living person's device can show ({dropped} given)")

@@ -29,6 +29,7 @@ from novamind.settings import Settings
 _TABLES: Final = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _KNOWN: Final = (*_TABLES, ".json", ".xml", ".zip", ".fit")
 _MOST_NOTES: Final = 20
+_LONGEST_NAME: Final = 200
 _IN_MEMORY: Final = "/dev/shm"  # noqa: S108 - a folder of its own is made in it
 
 routes = APIRouter(prefix="/patients/{patient_id}/upload", include_in_schema=False)
@@ -48,7 +49,8 @@ async def upload(
     """Read a file and store it, each kind of data whole; the same file sent twice is stored once."""
     patient = await house.clinic.patient(caller, patient_id)
     content = await file.read()
-    suffix = Path(file.filename or "").suffix.lower()
+    name = Path(file.filename or "").name
+    suffix = Path(name).suffix.lower()
     zone = patient.details.get("timezone")
     try:
         record, notes = await asyncio.to_thread(read, content, suffix, patient_id, zone, house.settings)
@@ -56,7 +58,7 @@ async def upload(
         told = [issue.diagnostics for issue in error.outcome.issues]
         return page(request, "uploaded.html", {"patient": patient, "stored": None, "notes": told[:_MOST_NOTES]}, 422)
     once = hashlib.sha256(patient_id.bytes + content).hexdigest()
-    stored = await house.clinic.import_record(caller, patient_id, record, once)
+    stored = await house.clinic.import_record(caller, patient_id, record, once, name=name[-_LONGEST_NAME:])
     shown = {kind.replace("_", " "): count for kind, count in stored.items() if count}
     return page(request, "uploaded.html", {"patient": patient, "stored": shown, "notes": notes[:_MOST_NOTES]}, 201)
 
