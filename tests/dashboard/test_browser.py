@@ -324,7 +324,7 @@ async def _hostile(live: Live) -> tuple[UUID, UUID]:
     clinician = Principal(user.user_id, uuid4(), Role.CLINICIAN, user.organisation_id, None, everything)
     patient_id: UUID = await house.clinic.register(clinician, Identity({"mrn": IMAGE}, {"name": SCRIPT}))
     for drug in (SCRIPT, IMAGE, *PAYLOADS):
-        await house.clinic.add_medication(clinician, patient_id, MedicationCourse(drug, None))
+        await house.clinic.add(clinician, patient_id, MedicationCourse(drug, None))
     found = read_fhir({"resourceType": "Bundle", "type": "collection", "entry": list(_hostile_resources())})
     await house.clinic.import_fhir(clinician, patient_id, found, None)
     everything_said = " ".join(PAYLOADS)
