@@ -314,7 +314,8 @@ class Tests:
             file = test.partition("::")[0]
             named = stem in Path(file).stem or (fault.kind == "fact" and stem in _text(file))
             near = file.startswith(tuple(own_folders([fault.room])))
-            return (0 if near and named else 1 if near else 2), self._seconds[test]
+            checks_facts = fault.kind == "fact" and "facts" in Path(file).stem
+            return (-1 if checks_facts else 0 if near and named else 1 if near else 2), self._seconds[test]
 
         ordered = sorted(reached, key=distance)
         parts: list[list[str]] = [[], []]

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -238,3 +239,9 @@ def test_a_stored_cycle_and_a_stray_parent_are_told_apart() -> None:
         EventChain.from_dict({"correlation_id": "case-7", "events": [EVENT, one, other]})
     with pytest.raises(ValidationError, match="include it among the events"):
         EventChain.from_dict({"correlation_id": "case-7", "events": [EVENT, {**one, "parent_event_id": "z"}]})
+
+
+@pytest.mark.parametrize("strange", ["", " ", None, 7.5])
+def test_a_chain_names_what_is_wrong_with_its_id(strange: Any) -> None:
+    with pytest.raises(ValidationError, match=r"correlation_id\b(?!~)"):
+        EventChain(strange)

@@ -1,5 +1,6 @@
 """The vectorised grids equal naive loops; days on which clocks change have the hours that passed."""
 
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -266,3 +267,10 @@ def test_an_hourly_grid_of_nothing_knows_offsets_where_it_knows_the_zone() -> No
     assert (len(with_zone), len(without), without.utc_offset) == (0, 0, None)
     assert with_zone.utc_offset is not None
     assert with_zone.utc_offset.size == with_zone.counts.size == with_zone.mask.size == 0
+
+
+@pytest.mark.parametrize(("index", "series", "fits"), [([0, 1], 2, True), ([0, 2], 2, False), ([1, 1], 1, False)])
+def test_a_series_beyond_the_last_is_refused(index: list[int], series: int, fits: bool) -> None:
+    days = np.array(["2025-01-01", "2025-01-02"], "datetime64[D]")
+    with nullcontext() if fits else pytest.raises(ValidationError, match=f"between 0 and {series - 1}"):
+        daily_grid(np.array(index), days, np.array([1.0, 2.0]), series)
