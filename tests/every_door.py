@@ -5,7 +5,9 @@ says in the twin's own terms.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -17,9 +19,12 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import polars as pl
+import pytest
 from typer.testing import CliRunner
 
+from novamind.biometrics import plots as biometrics_plots
 from novamind.cli import app
+from novamind.infrastructure.identity.domain import Role
 from novamind.infrastructure.patient_store import Kind
 from novamind.records import (
     Allergy,
@@ -30,8 +35,11 @@ from novamind.records import (
     symptom_frame,
     write_patient_directory,
 )
+from novamind.server import door
+from novamind.symptoms import plots as symptom_plots
 from novamind.symptoms.domain import Scale
 from novamind.twin import PatientTwin
+from novamind.twin import plots as twin_plots
 from novamind.twin.case import Case, condition_word, today_in
 from novamind.twin.domain import Options
 from novamind.twin.fhir_export import to_fhir
@@ -364,6 +372,34 @@ PEOPLE: tuple[Person, ...] = (
 BY_NAME = {person.name: person for person in PEOPLE}
 
 
+#: What draws a picture of a page.
+DRAWN = (
+    (symptom_plots, "to_svg"),
+    (symptom_plots, "fan_chart"),
+    (symptom_plots, "risk_chart"),
+    (twin_plots, "level_chart"),
+    (biometrics_plots, "link_map"),
+)
+
+
+@contextmanager
+def small_clinic(folder: Path) -> Iterator[World]:
+    """A server with one clinician, C11, who asks more than people do.
+
+    The pictures of its pages are left out: they take most of a page's time and have no words.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(door, "_REQUESTS_A_MINUTE", 10**9)
+        for module, name in DRAWN:
+            patched.setattr(module, name, lambda *_: "")
+        with World(f"sqlite:///{folder}/novamind.db", folder, workers=1) as world:
+            access = world.house.operator("test")
+            world.organisations.append(world.run(world.house.foundation.store.add_organisation("Clinic", access)))
+            world.add_user("C11", Role.CLINICIAN, world.organisations[0])
+            world.log_in("C11")
+            yield world
+
+
 # --- how a person gets in ---
 
 
@@ -587,3 +623,32 @@ def from_pages(house: House, person: Person, part: str = "insights") -> Page:
 
 
 Door = Callable[[House, Person], Any]
+
+
+# --- whether two say the same ---
+
+#: What differs from one asking to the next: whether a result was reused, and earlier forecasts of the same record.
+PASSING = {"reused", "tracking"}
+
+
+def differences(expected: Any, found: Any, place: str = "") -> list[str]:
+    """Where two answers differ: keys, lengths, words, or numbers by more than rounding."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        keys = (set(expected) | set(found)) - PASSING
+        missing = [f"{place}.{key}: on one side alone" for key in keys if (key in expected) != (key in found)]
+        both = sorted(key for key in keys if key in expected and key in found)
+        return missing + [line for key in both for line in differences(expected[key], found[key], f"{place}.{key}")]
+    if isinstance(expected, list) and isinstance(found, list):
+        if len(expected) != len(found):
+            return [f"{place}: {len(expected)} entries, {len(found)} found"]
+        pairs = enumerate(zip(expected, found, strict=True))
+        return [line for i, (one, other) in pairs for line in differences(one, other, f"{place}[{i}]")]
+    if isinstance(expected, float) and isinstance(found, int | float):
+        close = math.isclose(expected, found, rel_tol=1e-6, abs_tol=1e-9)
+        return [] if close else [f"{place}: {expected}, {found} found"]
+    return [] if expected == found else [f"{place}: {expected!r}, {found!r} found"]
+
+
+def same(expected: Any, found: Any) -> None:
+    lines = differences(expected, found)
+    assert not lines, "\n".join(lines[:20])

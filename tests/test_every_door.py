@@ -8,7 +8,6 @@ leaves out allergies, treatments and signals, or scales.
 
 import asyncio
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,59 +17,31 @@ from typing import Any
 import httpx
 import pytest
 
-from novamind.biometrics import plots as biometrics_plots
 from novamind.clinic.service import Clinic
 from novamind.errors import InsufficientDataError
 from novamind.infrastructure.cache import SealedCache
-from novamind.infrastructure.identity.domain import Role
 from novamind.pharmacogenomics import DrugReview, Review
 from novamind.records import PatientRecord
 from novamind.server.patients import CorrelationsBody
-from novamind.symptoms import plots as symptom_plots
 from novamind.symptoms.endpoints import ForecastsBody
 from novamind.symptoms.results import Forecasts
 from novamind.twin import DigitalTwinIntegrationService, PatientTwin, cds_hooks, commands, report
 from novamind.twin import patient as twin_patient
-from novamind.twin import plots as twin_plots
 from novamind.twin.case import Case
 from novamind.twin.fhir_export import to_fhir
 from novamind.twin.results import Insights
 from tests import every_door as doors
-from tests.every_door import BY_NAME, LOOKBACK, OPTIONS, PEOPLE, House, Person
-from tests.server.world import World
+from tests.every_door import BY_NAME, LOOKBACK, OPTIONS, PEOPLE, House, Person, same, small_clinic
 from tests.weak import must_fail
-
-#: What differs from one asking to the next: whether a result was reused, and earlier forecasts of the same record.
-PASSING = {"reused", "tracking"}
-
-
-#: What draws a picture of a page.
-DRAWN = (
-    (symptom_plots, "to_svg"),
-    (symptom_plots, "fan_chart"),
-    (symptom_plots, "risk_chart"),
-    (twin_plots, "level_chart"),
-    (biometrics_plots, "link_map"),
-)
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A server with one clinician. Pictures are left out: they take most of a page's time and have no words."""
+    """A server with one clinician."""
     folder = tmp_path_factory.mktemp("every-door")
-    with (
-        World(f"sqlite:///{folder}/novamind.db", folder, workers=1) as world,
-        pytest.MonkeyPatch.context() as patched,
-    ):
-        for module, name in DRAWN:
-            patched.setattr(module, name, lambda *_: "")
-        access = world.house.operator("test")
-        world.organisations.append(world.run(world.house.foundation.store.add_organisation("Clinic", access)))
-        world.add_user("C11", Role.CLINICIAN, world.organisations[0])
-        world.log_in("C11")
-        work = folder / "files"
-        work.mkdir()
-        yield House(world, work)
+    (folder / "files").mkdir()
+    with small_clinic(folder) as world:
+        yield House(world, folder / "files")
 
 
 # --- what is right ---
@@ -127,29 +98,6 @@ def plain(value: Any) -> Any:
     if hasattr(value, "model_dump_json"):
         return json.loads(value.model_dump_json())
     return json.loads(json.dumps(value, allow_nan=False))
-
-
-def differences(expected: Any, found: Any, place: str = "") -> list[str]:
-    """Where two answers differ: keys, lengths, words, or numbers by more than rounding."""
-    if isinstance(expected, dict) and isinstance(found, dict):
-        keys = (set(expected) | set(found)) - PASSING
-        missing = [f"{place}.{key}: on one side alone" for key in keys if (key in expected) != (key in found)]
-        both = sorted(key for key in keys if key in expected and key in found)
-        return missing + [line for key in both for line in differences(expected[key], found[key], f"{place}.{key}")]
-    if isinstance(expected, list) and isinstance(found, list):
-        if len(expected) != len(found):
-            return [f"{place}: {len(expected)} entries, {len(found)} found"]
-        pairs = enumerate(zip(expected, found, strict=True))
-        return [line for i, (one, other) in pairs for line in differences(one, other, f"{place}[{i}]")]
-    if isinstance(expected, float) and isinstance(found, int | float):
-        close = math.isclose(expected, found, rel_tol=1e-6, abs_tol=1e-9)
-        return [] if close else [f"{place}: {expected}, {found} found"]
-    return [] if expected == found else [f"{place}: {expected!r}, {found!r} found"]
-
-
-def same(expected: Any, found: Any) -> None:
-    lines = differences(expected, found)
-    assert not lines, "\n".join(lines[:20])
 
 
 def same_insights(house: House, person: Person, found: Mapping[str, Any], *, stored: bool) -> None:
