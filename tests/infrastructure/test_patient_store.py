@@ -348,11 +348,13 @@ def test_kinds_have_the_names_that_are_stored() -> None:
     assert [str(kind) for kind in Kind] == [
         "identity",
         "symptom_report",
+        "scale",
         "biometric_samples",
         "genotype",
         "medication",
         "condition",
         "note",
+        "import",
         "forecast",
         "insight",
     ]
@@ -591,12 +593,15 @@ def test_decisions_count_from_the_last_one_and_treatments_until_they_end(
 
 def test_whoever_is_looked_for_is_told_found_or_not(clinic: Clinic, mine: UUID) -> None:
     here = clinic.rows(Patient)[0].organisation_id
-    again = clinic.patient(here, mrn="1")
+    again, third = clinic.patient(here, email="a@b.example"), clinic.patient(here, email="a@b.example")
     store = clinic.foundation.store
-    assert set(clinic.run(store.find(here, "mrn", "1", CLINICIAN))) == {mine, again}
+    assert clinic.run(store.find(here, "mrn", "1", CLINICIAN)) == [mine]
+    with pytest.raises(ValidationError, match="medical record number is registered already"):
+        clinic.patient(here, mrn="1")
+    assert set(clinic.run(store.find(here, "email", "a@b.example", CLINICIAN))) == {again, third}
     assert clinic.last(2) == [("find", "patient", "success", 1)] * 2
     told = {one["patient"] for one in clinic.entries()[-2:]}
-    assert told == {clinic.foundation.audit.pseudonym(one) for one in (mine, again)}
+    assert told == {clinic.foundation.audit.pseudonym(one) for one in (again, third)}
     assert clinic.run(store.find(here, "email", "1", CLINICIAN)) == []
     assert clinic.last() == [("find", "patient", "not_found", 0)]
     (identity,) = found(clinic, mine, Kind.IDENTITY)

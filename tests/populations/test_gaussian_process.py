@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
 from novamind.populations import gaussian_process
 from novamind.populations.gaussian_process import ArmSurface
@@ -102,13 +102,13 @@ def test_a_matrix_that_cannot_be_factorised_is_a_bad_fit_and_no_accident(monkeyp
 
 def test_the_search_starts_at_usual_length_scales_and_stays_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    minimize = gaussian_process.minimize
+    minimize = optimize.minimize
 
     def noted(objective: Any, start: np.ndarray, **how: Any) -> Any:
         asked.append((objective, start, how))
         return minimize(objective, start, **how)
 
-    monkeypatch.setattr(gaussian_process, "minimize", noted)
+    monkeypatch.setattr(optimize, "minimize", noted)
     Z, y = world()
     ArmSurface(Z, y)
     ((negative, start, how),) = asked

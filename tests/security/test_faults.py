@@ -407,6 +407,12 @@ def test_f09_without_memory_it_refuses_what_is_large_and_serves_what_is_small(
     def send(_number: int) -> httpx.Response:
         return started.call(small_world, "POST", f"{at}/fhir", content=large)
 
+    def small() -> httpx.Response:
+        one = bundle | {"entry": [{"resource": empty}]}
+        return started.call(small_world, "POST", f"{at}/fhir", content=json.dumps(one).encode())
+
+    with ThreadPoolExecutor(4) as pool:  # the server's own threads are there before its memory is counted
+        assert {answer.status_code for answer in pool.map(lambda _: small(), range(4))} == {422}
     pages = int(Path(f"/proc/{started.process.pid}/statm").read_text().split()[0])
     before = started.limit(resource.RLIMIT_AS, pages * resource.getpagesize() + 10 * 2**20)
     try:

@@ -39,6 +39,12 @@ def resolve(filters: PopulationFilter | Mapping[str, Any] | None, columns: Seque
     return found
 
 
+def _range(name: str, low: float, high: float) -> tuple[float, float]:
+    if not low <= high:
+        raise ValidationError(f"The range on {name!r} has its low end above its high end.")
+    return low, high
+
+
 def _condition(column: Column, wanted: Any) -> Condition:
     if column.kind == "category":
         if isinstance(wanted, tuple) and len(wanted) == 2 and not all(isinstance(w, str) for w in wanted):
@@ -57,16 +63,16 @@ def _condition(column: Column, wanted: Any) -> Condition:
         if not codes:
             raise ValidationError(f"The filter on {column.name!r} is empty; list at least one level.")
         return np.array(sorted(set(codes)), dtype=np.int32)
+    if isinstance(wanted, tuple) and len(wanted) != 2:
+        raise ValidationError(f"A range on {column.name!r} is a (low, high) pair.")
     try:
         if isinstance(wanted, tuple):
-            if len(wanted) != 2:
-                raise ValidationError(f"A range on {column.name!r} is a (low, high) pair.")
             low = -np.inf if wanted[0] is None else float(wanted[0])
             high = np.inf if wanted[1] is None else float(wanted[1])
-            if not low <= high:
-                raise ValidationError(f"The range on {column.name!r} has its low end above its high end.")
-            return low, high
+            return _range(column.name, low, high)
         values = np.unique(np.atleast_1d(np.asarray(wanted, dtype=float)))
+    except ValidationError:
+        raise
     except (TypeError, ValueError) as error:
         raise ValidationError(
             f"Column {column.name!r} holds numbers; filter it by numbers or by a (low, high) range."
