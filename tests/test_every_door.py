@@ -32,6 +32,7 @@ from novamind.twin.fhir_export import to_fhir
 from novamind.twin.results import Insights
 from tests import every_door as doors
 from tests.every_door import BY_NAME, LOOKBACK, OPTIONS, PEOPLE, House, Person, same, small_clinic
+from tests.twin.conftest import patient_guards  # noqa: F401  # a busy machine gets patience here too
 from tests.weak import must_fail
 
 
