@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID, uuid4
 
+import numpy as np
 import polars as pl
 import pydantic
 import pytest
@@ -478,7 +479,7 @@ def test_a_file_is_read_in_the_patients_zone_and_stored_once_by_its_content(
     assert answer.status_code == 201
     assert seen == [(b"abc", ".csv", P, "Europe/Berlin", here.settings)]
     once = hashlib.sha256(P.bytes + b"abc").hexdigest()
-    assert calls[-1] == ("import_record", CLINICIAN, P, "record", once, {"name": "Diary.CSV"})
+    assert calls[-1] == ("import_record", CLINICIAN, P, "record", once, {"name": "Diary.CSV", "anew": True})
     known = {"patient": who, "stored": {"symptom report": 3}, "notes": [f"note {i}" for i in range(20)]}
     assert shown == [("uploaded.html", known, 201)]
     for filename, suffix, name in (
@@ -488,7 +489,7 @@ def test_a_file_is_read_in_the_patients_zone_and_stored_once_by_its_content(
     ):
         file.filename = filename
         run(upload.upload(request(), here, CLINICIAN, P, file))  # type: ignore[arg-type]
-        assert (seen[-1][1], calls[-1][-1]) == (suffix, {"name": name})
+        assert (seen[-1][1], calls[-1][-1]) == (suffix, {"name": name, "anew": True})
 
 
 def test_fhir_that_cannot_be_read_is_told_issue_by_issue(house: Any, shown: Any) -> None:
@@ -525,6 +526,20 @@ def test_a_table_is_of_symptoms_unless_it_has_signals(suffix: str) -> None:
     assert record.symptoms is None
     assert record.signals is not None
     assert record.signals.series[0] == (str(P), "sleep_duration")
+
+
+def test_reports_off_their_scale_are_left_out_and_counted() -> None:
+    rows = [("PHQ-9", 0), ("phq9", 27), ("PHQ-9", 28), ("PHQ-9", 999), ("GAD-7", -1), ("mood", 999)]
+    lines = [f"2026-04-{day:02d}T08:00:00,{value},{name}" for day, (name, value) in enumerate(rows, 1)]
+    table = "\n".join(["timestamp,value,symptom", *lines]).encode()
+    record, notes = upload.read(table, ".csv", P, None, Settings())
+    assert record.symptoms is not None
+    values = record.symptoms.values
+    assert sorted(values[np.isfinite(values)]) == [0, 27, 999], "nobody knows the range of a mood"
+    assert notes == [
+        "1 rows left out: off the scale of GAD-7, 0 to 21",
+        "2 rows left out: off the scale of PHQ-9, 0 to 27",
+    ]
 
 
 @pytest.mark.parametrize("suffix", [".exe", "", ".CSV", ".doc"])

@@ -593,15 +593,17 @@ def test_decisions_count_from_the_last_one_and_treatments_until_they_end(
 
 def test_whoever_is_looked_for_is_told_found_or_not(clinic: Clinic, mine: UUID) -> None:
     here = clinic.rows(Patient)[0].organisation_id
-    again, third = clinic.patient(here, email="a@b.example"), clinic.patient(here, email="a@b.example")
+    with pytest.raises(ValidationError, match="a patient with this medical record number is registered already"):
+        clinic.patient(here, mrn=" 1")
+    elsewhere = clinic.patient(clinic.organisation("Other"), mrn="1")
+    one, other = clinic.patient(here, email="a@b.example"), clinic.patient(here, email="A@b.example ")
     store = clinic.foundation.store
     assert clinic.run(store.find(here, "mrn", "1", CLINICIAN)) == [mine]
-    with pytest.raises(ValidationError, match="medical record number is registered already"):
-        clinic.patient(here, mrn="1")
-    assert set(clinic.run(store.find(here, "email", "a@b.example", CLINICIAN))) == {again, third}
+    assert elsewhere not in clinic.run(store.find(here, "mrn", "1", CLINICIAN))
+    assert set(clinic.run(store.find(here, "email", "a@b.example", CLINICIAN))) == {one, other}
     assert clinic.last(2) == [("find", "patient", "success", 1)] * 2
-    told = {one["patient"] for one in clinic.entries()[-2:]}
-    assert told == {clinic.foundation.audit.pseudonym(one) for one in (again, third)}
+    told = {entry["patient"] for entry in clinic.entries()[-2:]}
+    assert told == {clinic.foundation.audit.pseudonym(found) for found in (one, other)}
     assert clinic.run(store.find(here, "email", "1", CLINICIAN)) == []
     assert clinic.last() == [("find", "patient", "not_found", 0)]
     (identity,) = found(clinic, mine, Kind.IDENTITY)

@@ -443,6 +443,8 @@ class Clinic:
         idempotency_key: str | None = None,
         needed: Permission = Permission.RECORDS_WRITE,
         name: str = "",
+        *,
+        anew: bool = False,
     ) -> dict[str, int]:
         """Store everything that a read record holds; how much of each kind.
 
@@ -453,21 +455,38 @@ class Clinic:
         ----------
         name
             What people call it, such as the name of its file.
+        anew
+            Whether what was taken back is stored again, although its key is known.
         """
         access = await self._access.permit_patient(principal, needed, patient_id)
         if record.genotype:
             await self._genomics_allowed(patient_id)
         parts = contents_of(record)
+        imported = await self._store_import(patient_id, parts, access, idempotency_key, name)
+        taken_back = 0
+        while anew and imported is not None and not await self._counts(patient_id, imported, access):
+            taken_back += 1
+            imported = await self._store_import(patient_id, parts, access, f"{idempotency_key}:{taken_back}", name)
+        return {str(kind): len(contents) for kind, contents in parts.items()}
+
+    async def _counts(self, patient_id: UUID, import_id: UUID, access: Access) -> bool:
+        """Whether an import was not taken back."""
+        return import_id in {one.record_id for one in await self._store.read(patient_id, Kind.IMPORT, access)}
+
+    async def _store_import(
+        self, patient_id: UUID, parts: Mapping[Kind, list[Any]], access: Access, key: str | None, name: str
+    ) -> UUID | None:
+        """Store every part and what they are together; the id of that, ``None`` where there was nothing."""
         brought: list[UUID] = []
         for kind, contents in parts.items():
-            once = idempotency_key and f"{idempotency_key}:{kind}"
+            once = key and f"{key}:{kind}"
             brought += await self._store.append(patient_id, kind, contents, access, idempotency_key=once)
+        if not brought:
+            return None
         counts = {str(kind): len(contents) for kind, contents in parts.items()}
-        if brought:
-            noted = {"name": name, "records": [str(one) for one in brought], "counts": counts}
-            once = idempotency_key and f"{idempotency_key}:{Kind.IMPORT}"
-            await self._store.append(patient_id, Kind.IMPORT, [noted], access, idempotency_key=once)
-        return counts
+        noted = {"name": name, "records": [str(one) for one in brought], "counts": counts}
+        once = key and f"{key}:{Kind.IMPORT}"
+        return (await self._store.append(patient_id, Kind.IMPORT, [noted], access, idempotency_key=once))[0]
 
     async def _permitted(
         self, principal: Principal, permission: Permission, patient_ids: Collection[UUID]

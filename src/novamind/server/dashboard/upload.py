@@ -3,10 +3,12 @@
 import asyncio
 import hashlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import UUID
 
+import numpy as np
 import polars as pl
 from fastapi import APIRouter, File, Request, UploadFile
 from fastapi.responses import Response
@@ -14,6 +16,7 @@ from fastapi.responses import Response
 from novamind.errors import ValidationError
 from novamind.records import (
     FhirImportError,
+    LongFrame,
     PatientRecord,
     read_fhir,
     read_table,
@@ -25,6 +28,7 @@ from novamind.server.caller import AtHome, Caller
 from novamind.server.dashboard.rendering import page
 from novamind.server.patients import PatientId
 from novamind.settings import Settings
+from novamind.symptoms.instruments import recognise
 
 _TABLES: Final = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _KNOWN: Final = (*_TABLES, ".json", ".xml", ".zip", ".fit")
@@ -46,7 +50,10 @@ async def form(request: Request, house: AtHome, caller: Caller, patient_id: Pati
 async def upload(
     request: Request, house: AtHome, caller: Caller, patient_id: PatientId, file: Annotated[UploadFile, File()]
 ) -> Response:
-    """Read a file and store it, each kind of data whole; the same file sent twice is stored once."""
+    """Read a file and store it, each kind of data whole; the same file sent twice is stored once.
+
+    One that was taken back is stored again when it comes again.
+    """
     patient = await house.clinic.patient(caller, patient_id)
     content = await file.read()
     name = Path(file.filename or "").name
@@ -58,7 +65,7 @@ async def upload(
         told = [issue.diagnostics for issue in error.outcome.issues]
         return page(request, "uploaded.html", {"patient": patient, "stored": None, "notes": told[:_MOST_NOTES]}, 422)
     once = hashlib.sha256(patient_id.bytes + content).hexdigest()
-    stored = await house.clinic.import_record(caller, patient_id, record, once, name=name[-_LONGEST_NAME:])
+    stored = await house.clinic.import_record(caller, patient_id, record, once, name=name[-_LONGEST_NAME:], anew=True)
     shown = {kind.replace("_", " "): count for kind, count in stored.items() if count}
     return page(request, "uploaded.html", {"patient": patient, "stored": shown, "notes": notes[:_MOST_NOTES]}, 201)
 
@@ -87,8 +94,8 @@ def read(
         if suffix in _TABLES:
             table = read_table(path, settings)
             if "signal" not in table.columns:
-                frame = symptom_frame(_own(table, patient_id), timezone=zone)
-                return PatientRecord(str(patient_id), zone, symptoms=frame), []
+                frame, notes = _on_scale(symptom_frame(_own(table, patient_id), timezone=zone))
+                return PatientRecord(str(patient_id), zone, symptoms=frame), notes
         export = read_wearables(path, patient_id=str(patient_id), timezone=zone, settings=settings)
     frame = signal_frame(_own(export.frame, patient_id), timezone=zone)
     return PatientRecord(str(patient_id), zone, signals=frame), _left_out(export.summary)
@@ -99,6 +106,21 @@ def _own(table: pl.DataFrame, patient_id: UUID) -> pl.DataFrame:
     if "patient_id" in table.columns and table["patient_id"].n_unique() > 1:
         raise ValidationError("the file holds rows of several persons; send one person's")
     return table.with_columns(patient_id=pl.lit(str(patient_id)))
+
+
+def _on_scale(frame: LongFrame) -> tuple[LongFrame, list[str]]:
+    """The reports that their instrument can give, and how many others there were; those are as if not given."""
+    notes, values = [], frame.values.copy()
+    for i, key in enumerate(frame.series):
+        known, rows = recognise(key.name), frame.part(i)
+        if known is None:
+            continue
+        low, high = known.scale.low, known.scale.high
+        off = (values[rows] < low) | (values[rows] > high)
+        if off.any():
+            notes.append(f"{off.sum()} rows left out: off the scale of {known.name}, {low:g} to {high:g}")
+        values[rows] = np.where(off, np.nan, values[rows])
+    return replace(frame, values=values), notes
 
 
 def _left_out(summary: Any) -> list[str]:
