@@ -204,21 +204,21 @@ async def served_kills(settings: Settings, count: int) -> dict[str, Any]:
     from load import free_port, served
     from novamind.infrastructure.identity.domain import Role
     from novamind.infrastructure.identity.sessions import ClientProof
-    from novamind.server.house import open_house
+    from novamind.server.container import open_container
 
     chance, port = random.Random(0), free_port()  # noqa: S311
     settings = settings.model_copy(update={"public_url": f"http://127.0.0.1:{port}", "access_token_seconds": 3600})
-    async with open_house(settings) as house:
-        shell = house.operator("benchmark")
-        organisation = await house.foundation.store.add_organisation("Clinic", shell)
-        patient_id = await house.foundation.store.register(organisation, Identity({}, {}), shell)
+    async with open_container(settings) as container:
+        shell = container.operator("benchmark")
+        organisation = await container.foundation.store.add_organisation("Clinic", shell)
+        patient_id = await container.foundation.store.register(organisation, Identity({}, {}), shell)
         tokens = []
         for number in range(MACHINES):  # each may send 1200 requests a minute
-            client = await house.identity.accounts.add_client(
+            client = await container.identity.accounts.add_client(
                 f"gateway {number}", shell, role=Role.SERVICE, organisation_id=organisation
             )
             proof = ClientProof(client.client_id, str(client.secret), "", "127.0.0.1")
-            tokens.append((await house.identity.sessions.client_credentials(proof, None)).access_token)
+            tokens.append((await container.identity.sessions.client_credentials(proof, None)).access_token)
     environment = {
         "NOVAMIND_DATABASE_URL": settings.database_url.get_secret_value(),
         "NOVAMIND_KEY_FILE": str(settings.key_file),

@@ -234,8 +234,8 @@ def members(arguments: argparse.Namespace) -> Result | None:
     """What each part of the forecaster is worth: each member alone, and the whole without each part."""
     import pandas as pd
 
-    from novamind.symptoms.conformal import Calibration
-    from novamind.symptoms.ensemble import Stack
+    from novamind.symptoms.forecaster.conformal import Calibration
+    from novamind.symptoms.forecaster.ensemble import Stack
     from novamind.symptoms.service import SymptomForecastingService, default_service
 
     protocol = Protocol.of(arguments)
@@ -275,7 +275,8 @@ def simulator(arguments: argparse.Namespace) -> Result | None:
 
     from forecast_truth import NOT_LINEAR
     from novamind.cohorts import PLAIN_AUTOREGRESSION, CohortSettings, Trajectories, simulate
-    from novamind.symptoms import network, training
+    from novamind.symptoms import training
+    from novamind.symptoms.forecaster import network
     from novamind.symptoms.service import SymptomForecastingService, default_service
 
     protocol = Protocol.of(arguments)
@@ -310,7 +311,7 @@ def fitted(arguments: argparse.Namespace) -> Result | None:
     """The product's own command on the protocol's training half, then the same origins of the other half."""
     import pandas as pd
 
-    from novamind.symptoms.model import SymptomModel
+    from novamind.symptoms.forecaster.model import SymptomModel
     from novamind.symptoms.service import SymptomForecastingService, default_service
 
     protocol = Protocol.of(arguments)
@@ -537,7 +538,7 @@ def formats(_arguments: argparse.Namespace) -> Result:
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    from novamind.symptoms.model import TRANSFORMER_FILE
+    from novamind.symptoms.forecaster.model import TRANSFORMER_FILE
     from novamind.symptoms.service import SHIPPED, default_service
 
     rows, whole = [], None
@@ -575,10 +576,10 @@ def formats(_arguments: argparse.Namespace) -> Result:
 def _of_format(path: Path) -> tuple[float, float, Floats]:
     """Seconds of CPU, CRPS in % of the scale, and the quantiles of 4,000 simulated persons."""
     from novamind.cohorts import OTHER_POPULATION
-    from novamind.symptoms.ensemble import crps
-    from novamind.symptoms.origins import Origins
+    from novamind.symptoms.forecaster.ensemble import crps
+    from novamind.symptoms.forecaster.origins import Origins
+    from novamind.symptoms.forecaster.transformer import TransformerQuantiles
     from novamind.symptoms.training import simulated_windows
-    from novamind.symptoms.transformer import TransformerQuantiles
 
     windows = simulated_windows(4_000, SEED, OTHER_POPULATION)
     origins = Origins.present(windows.histories)
@@ -600,10 +601,10 @@ def calibration(_arguments: argparse.Namespace) -> Result:
     import novamind as nm
     from novamind.cohorts import OTHER_POPULATION
     from novamind.symptoms import Scale
-    from novamind.symptoms.conformal import COARSENESS_GROUPS, coarseness
     from novamind.symptoms.domain import LEVELS
-    from novamind.symptoms.ensemble import crps
-    from novamind.symptoms.reliability import reliability
+    from novamind.symptoms.forecaster.conformal import COARSENESS_GROUPS, coarseness
+    from novamind.symptoms.forecaster.ensemble import crps
+    from novamind.symptoms.forecaster.reliability import reliability
 
     persons, horizon = 12_000, 30
     cohort = nm.cohorts.simulate(persons, days=230, seed=SEED, settings=OTHER_POPULATION)

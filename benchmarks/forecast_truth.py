@@ -26,9 +26,9 @@ import novamind as nm
 from novamind.cohorts import CohortSettings, Trajectories, simulate
 from novamind.symptoms import Scale
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.ensemble import crps
+from novamind.symptoms.forecaster.ensemble import crps
+from novamind.symptoms.forecaster.preprocessing import known_steps
 from novamind.symptoms.interpolation import on_steps
-from novamind.symptoms.preprocessing import known_steps
 
 RESULTS = Path(__file__).resolve().parent / "results" / "forecast_truth.json"
 SEED = 20_271

@@ -175,34 +175,36 @@ async def prepared(settings: Any) -> dict[str, Any]:
     from novamind.infrastructure.identity.domain import Role
     from novamind.infrastructure.identity.sessions import ClientProof, access_of
     from novamind.infrastructure.patient_store import Identity, Kind
-    from novamind.server.house import open_house
+    from novamind.server.container import open_container
     from novamind.twin.simulated import simulated_record
 
-    async with open_house(settings) as house:
-        access = house.operator("benchmark")
-        organisation = await house.foundation.store.add_organisation("Clinic", access)
+    async with open_container(settings) as container:
+        access = container.operator("benchmark")
+        organisation = await container.foundation.store.add_organisation("Clinic", access)
         tokens = []
         for number in range(CLIENTS):
-            client = await house.identity.accounts.add_client(
+            client = await container.identity.accounts.add_client(
                 f"gateway {number}", access, role=Role.SERVICE, organisation_id=organisation
             )
-            given = await house.identity.sessions.client_credentials(
+            given = await container.identity.sessions.client_credentials(
                 ClientProof(client.client_id, str(client.secret), "", "127.0.0.1"), None
             )
             tokens.append(given.access_token)
-        principal = await house.identity.sessions.authenticate(tokens[0])
+        principal = await container.identity.sessions.authenticate(tokens[0])
         patients = []
         for number in range(PATIENTS):
-            patient_id = await house.clinic.register(principal, Identity({"mrn": str(number)}, {"name": f"P {number}"}))
+            patient_id = await container.clinic.register(
+                principal, Identity({"mrn": str(number)}, {"name": f"P {number}"})
+            )
             contents = [report(day) for day in range(60)]
-            await house.foundation.store.append(
+            await container.foundation.store.append(
                 patient_id, Kind.SYMPTOM_REPORT, contents, access_of(principal, "benchmark")
             )
             patients.append(str(patient_id))
         full = []
         for seed in (7, 11, 23, 31):
-            patient_id = await house.clinic.register(principal, Identity({}, {"name": f"Simulated {seed}"}))
-            await house.clinic.import_record(principal, patient_id, simulated_record(seed))
+            patient_id = await container.clinic.register(principal, Identity({}, {"name": f"Simulated {seed}"}))
+            await container.clinic.import_record(principal, patient_id, simulated_record(seed))
             full.append(str(patient_id))
     return {"tokens": tokens, "patients": patients, "full": full}
 

@@ -26,7 +26,7 @@ from novamind.pharmacogenomics.notation import SCORED_GENES, parse_diplotype, pa
 from novamind.pharmacogenomics.phenoconversion import convert
 from novamind.pharmacogenomics.phenotypes import call_phenotype, phenotype_result, results, score_result
 from novamind.pharmacogenomics.service import call_vcf
-from novamind.records.vcf import Genotype, read_vcf
+from novamind.records.genotypes.vcf import Genotype, read_vcf
 
 HERE = Path(__file__).resolve().parent
 

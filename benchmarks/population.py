@@ -29,10 +29,10 @@ from novamind.populations import (
     TwinGenerator,
     scale,
 )
-from novamind.populations.drift import SequentialDriftTest
-from novamind.populations.effects import EffectModel
-from novamind.populations.privacy import report
-from novamind.populations.store import TwinRepository
+from novamind.populations.fidelity.drift import SequentialDriftTest
+from novamind.populations.generation.privacy import report
+from novamind.populations.interventions.effects import EffectModel
+from novamind.populations.storage.store import TwinRepository
 from novamind.populations.table import read
 from tables import fill, markdown
 

@@ -35,9 +35,9 @@ from novamind.records import (
     symptom_frame,
     write_patient_directory,
 )
-from novamind.server import door
-from novamind.symptoms import plots as symptom_plots
+from novamind.server import middleware
 from novamind.symptoms.domain import Scale
+from novamind.symptoms.presentation import plots as symptom_plots
 from novamind.twin import PatientTwin
 from novamind.twin import plots as twin_plots
 from novamind.twin.case import Case, condition_word, today_in
@@ -389,12 +389,12 @@ def small_clinic(folder: Path) -> Iterator[World]:
     The pictures of its pages are left out: they take most of a page's time and have no words.
     """
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(door, "_REQUESTS_A_MINUTE", 10**9)
+        patched.setattr(middleware, "_REQUESTS_A_MINUTE", 10**9)
         for module, name in DRAWN:
             patched.setattr(module, name, lambda *_: "")
         with World(f"sqlite:///{folder}/novamind.db", folder, workers=1) as world:
-            access = world.house.operator("test")
-            world.organisations.append(world.run(world.house.foundation.store.add_organisation("Clinic", access)))
+            access = world.container.operator("test")
+            world.organisations.append(world.run(world.container.foundation.store.add_organisation("Clinic", access)))
             world.add_user("C11", Role.CLINICIAN, world.organisations[0])
             world.log_in("C11")
             yield world
@@ -403,12 +403,13 @@ def small_clinic(folder: Path) -> Iterator[World]:
 # --- how a person gets in ---
 
 
-class House:
+class Container:
     """One server with one clinician."""
 
     def __init__(self, world: World, folder: Path) -> None:
         self.world, self.folder = world, folder
         self.patients: dict[str, str] = {}
+        self.right: dict[str, Any] = {}
 
     def patient(self, person: Person) -> str:
         """The person's id; stored at the first question."""
@@ -462,8 +463,8 @@ class House:
         return list(self.ask("POST", f"{at}/reports", json=body).json()["ids"])
 
     def _append(self, patient_id: str, kind: Kind, content: Any) -> None:
-        house = self.world.house
-        self.world.run(house.foundation.store.append(UUID(patient_id), kind, [content], house.operator("test")))
+        container = self.world.container
+        self.world.run(container.foundation.store.append(UUID(patient_id), kind, [content], container.operator("test")))
 
 
 def _body(report: Report, scales: Mapping[str, Scale]) -> dict[str, Any]:
@@ -544,17 +545,17 @@ QUESTION = """query ($id: UUID!) { patient(id: $id) {
     evidence { service statement source url } reliability { level reason } caveat } results notes } } }"""
 
 
-def from_cli(house: House, person: Person) -> dict[str, Any]:
+def from_cli(container: Container, person: Person) -> dict[str, Any]:
     """What the shell prints of a patient's directory."""
-    folder = house.folder / f"{person.name} {len(list(house.folder.iterdir()))}"
-    write_patient_directory(person.record(house.patient(person)), folder)
+    folder = container.folder / f"{person.name} {len(list(container.folder.iterdir()))}"
+    write_patient_directory(person.record(container.patient(person)), folder)
     return _shell(["insights", str(folder), "--json", "--lookback", str(LOOKBACK)])
 
 
-def from_cli_fhir(house: House, person: Person) -> dict[str, Any]:
+def from_cli_fhir(container: Container, person: Person) -> dict[str, Any]:
     """What the shell prints of a FHIR bundle."""
-    file = house.folder / f"{person.name}.json"
-    patient_id = house.patient(person)
+    file = container.folder / f"{person.name}.json"
+    patient_id = container.patient(person)
     file.write_text(json.dumps(to_fhir(person.record(patient_id))), "utf-8")
     return _shell(["insights", str(file), "--patient", patient_id, "--json", "--lookback", str(LOOKBACK)])
 
@@ -565,39 +566,39 @@ def _shell(arguments: list[str]) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-def from_twin(house: House, person: Person) -> PatientTwin:
+def from_twin(container: Container, person: Person) -> PatientTwin:
     """The twin that a notebook makes out of frames and lists."""
-    return PatientTwin.from_frames(house.patient(person), **person.frames())
+    return PatientTwin.from_frames(container.patient(person), **person.frames())
 
 
-def from_socket(house: House, person: Person) -> dict[str, Any]:
+def from_socket(container: Container, person: Person) -> dict[str, Any]:
     """The first message of a live connection."""
-    patient_id = house.patient(person)
-    ticket = house.ask("POST", "/api/v1/live/tickets", json={"patient_id": patient_id}).json()["ticket"]
+    patient_id = container.patient(person)
+    ticket = container.ask("POST", "/api/v1/live/tickets", json={"patient_id": patient_id}).json()["ticket"]
 
     async def heard() -> dict[str, Any]:
-        socket = Socket(house.world)
+        socket = Socket(container.world)
         socket.say({"ticket": ticket})
         said = await socket.hear()
         socket.leave()
         await socket.hear()
         return said
 
-    return dict(house.world.run(heard()))
+    return dict(container.world.run(heard()))
 
 
-def from_graphql(house: House, person: Person) -> dict[str, Any]:
+def from_graphql(container: Container, person: Person) -> dict[str, Any]:
     """Everything in one question; of a part that cannot be given there is the error's text."""
-    body = {"query": QUESTION, "variables": {"id": house.patient(person)}}
-    answer = house.ask("POST", "/graphql", json=body).json()
+    body = {"query": QUESTION, "variables": {"id": container.patient(person)}}
+    answer = container.ask("POST", "/graphql", json=body).json()
     found: dict[str, Any] = answer["data"]["patient"]
     errors = {error["path"][-1]: error["message"] for error in answer.get("errors", ())}
     return found | errors
 
 
-def from_cds(house: House, person: Person, order: str | None = None) -> list[dict[str, Any]]:
+def from_cds(container: Container, person: Person, order: str | None = None) -> list[dict[str, Any]]:
     """Cards for the record's own FHIR resources, and for the draft of an order where one is named."""
-    patient_id = house.patient(person)
+    patient_id = container.patient(person)
     kept = ("Patient", "MedicationRequest", "MedicationStatement", "Condition", "AllergyIntolerance", "Observation")
     entries = to_fhir(person.record(patient_id))["entry"]
     wanted = [one for one in entries if one["resource"]["resourceType"] in kept]
@@ -613,16 +614,16 @@ def from_cds(house: House, person: Person, order: str | None = None) -> list[dic
         "context": context,
         "prefetch": {"all": {"resourceType": "Bundle", "type": "collection", "entry": wanted}},
     }
-    return list(house.ask("POST", f"/cds-services/novamind-{hook}", json=body).json()["cards"])
+    return list(container.ask("POST", f"/cds-services/novamind-{hook}", json=body).json()["cards"])
 
 
-def from_pages(house: House, person: Person, part: str = "insights") -> Page:
+def from_pages(container: Container, person: Person, part: str = "insights") -> Page:
     """What a person reads in a browser."""
-    answer = house.ask("GET", f"/patients/{house.patient(person)}/{part}", headers={"Accept": "text/html"})
+    answer = container.ask("GET", f"/patients/{container.patient(person)}/{part}", headers={"Accept": "text/html"})
     return Page(answer.text)
 
 
-Door = Callable[[House, Person], Any]
+GuardMiddleware = Callable[[Container, Person], Any]
 
 
 # --- whether two say the same ---

@@ -31,18 +31,18 @@ from novamind.twin.case import Case
 from novamind.twin.fhir_export import to_fhir
 from novamind.twin.results import Insights
 from tests import every_door as doors
-from tests.every_door import BY_NAME, LOOKBACK, OPTIONS, PEOPLE, House, Person, same, small_clinic
+from tests.every_door import BY_NAME, LOOKBACK, OPTIONS, PEOPLE, Container, Person, same, small_clinic
 from tests.twin.conftest import patient_guards  # noqa: F401  # a busy machine gets patience here too
 from tests.weak import must_fail
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     """A server with one clinician."""
     folder = tmp_path_factory.mktemp("every-door")
     (folder / "files").mkdir()
     with small_clinic(folder) as world:
-        yield House(world, folder / "files")
+        yield Container(world, folder / "files")
 
 
 # --- what is right ---
@@ -71,13 +71,10 @@ class Answers:
         return dict(plain(self.insights.to_dict()))
 
 
-_known: dict[str, Answers] = {}
-
-
-def right(house: House, person: Person) -> Answers:
+def right(container: Container, person: Person) -> Answers:
     """What every door must say."""
-    if person.name not in _known:
-        case, service = person.case(house.patient(person)), DigitalTwinIntegrationService()
+    if person.name not in container.right:
+        case, service = person.case(container.patient(person)), DigitalTwinIntegrationService()
 
         async def asked() -> Answers:
             try:
@@ -90,8 +87,9 @@ def right(house: House, person: Person) -> Answers:
                 links = str(error)
             return Answers(case, forecasts, await service.advice(case), links, await service.insights(case, OPTIONS))
 
-        _known[person.name] = asyncio.run(asked())
-    return _known[person.name]
+        container.right[person.name] = asyncio.run(asked())
+    answers: Answers = container.right[person.name]
+    return answers
 
 
 def plain(value: Any) -> Any:
@@ -101,9 +99,9 @@ def plain(value: Any) -> Any:
     return json.loads(json.dumps(value, allow_nan=False))
 
 
-def same_insights(house: House, person: Person, found: Mapping[str, Any], *, stored: bool) -> None:
+def same_insights(container: Container, person: Person, found: Mapping[str, Any], *, stored: bool) -> None:
     """Results, recommendations, what is missing and why, notes; what is stored and unreadable is named beside them."""
-    expected = right(house, person).insights_json
+    expected = right(container, person).insights_json
     assert [one for one in expected["notes"] if one not in found["notes"]] == []
     assert len(found["notes"]) - len(expected["notes"]) == (len(person.poison) + (not person.genomics) if stored else 0)
     compared = set(expected) & set(found) - {"notes"} if stored else set(expected) - {"notes"}
@@ -122,13 +120,13 @@ def alternatives(review: Review) -> dict[str, list[str]]:
 # --- doors ---
 
 
-def check_library(house: House, person: Person) -> None:
-    expected, twin = right(house, person), doors.from_twin(house, person)
+def check_library(container: Container, person: Person) -> None:
+    expected, twin = right(container, person), doors.from_twin(container, person)
     same(expected.forecast_json, _or_reason(lambda: plain(ForecastsBody.of(twin.forecast()))))
     same(expected.review_json, plain(twin.advice().to_dict()))
     assert alternatives(twin.advice()) == alternatives(expected.review)
     same(expected.links, _or_reason(lambda: plain(CorrelationsBody.of(twin.correlate(LOOKBACK)))))
-    same_insights(house, person, plain(twin.insights(OPTIONS).to_dict()), stored=False)
+    same_insights(container, person, plain(twin.insights(OPTIONS).to_dict()), stored=False)
 
 
 def _or_reason(ask: Callable[[], Any]) -> Any:
@@ -138,35 +136,35 @@ def _or_reason(ask: Callable[[], Any]) -> Any:
         return str(error)
 
 
-def check_shell(house: House, person: Person) -> None:
+def check_shell(container: Container, person: Person) -> None:
     if not person.scales:  # a patient's directory has no place for them
-        same_insights(house, person, doors.from_cli(house, person) | {"what_if": []}, stored=False)
+        same_insights(container, person, doors.from_cli(container, person) | {"what_if": []}, stored=False)
 
 
-def check_shell_with_fhir(house: House, person: Person) -> None:
+def check_shell_with_fhir(container: Container, person: Person) -> None:
     if not person.scales:
-        found = doors.from_cli_fhir(house, person)
+        found = doors.from_cli_fhir(container, person)
         for evidence in (one for each in found["recommendations"] for one in each["evidence"]):
             evidence["source"] = re.sub(r"Bundle\.entry\[\d+\]\.resource", "record", evidence["source"])
-        same_insights(house, person, found, stored=False)
+        same_insights(container, person, found, stored=False)
 
 
-def check_rest(house: House, person: Person) -> None:
-    expected, at = right(house, person), f"/api/v1/patients/{house.patient(person)}"
+def check_rest(container: Container, person: Person) -> None:
+    expected, at = right(container, person), f"/api/v1/patients/{container.patient(person)}"
 
     def asked(path: str) -> Any:
-        answer: httpx.Response = house.world.call("GET", f"{at}/{path}", "C11")
+        answer: httpx.Response = container.world.call("GET", f"{at}/{path}", "C11")
         assert answer.status_code in (200, 422), answer.text
         return answer.json() if answer.status_code == 200 else answer.json()["detail"]
 
     same(expected.forecast_json, asked("forecast"))
     same(expected.links, asked(f"correlations?lookback_days={LOOKBACK}"))
-    same(expected.review_json, house.ask("POST", f"{at}/medication-advice", json={}).json())
-    same_insights(house, person, asked(f"insights?lookback_days={LOOKBACK}"), stored=True)
+    same(expected.review_json, container.ask("POST", f"{at}/medication-advice", json={}).json())
+    same_insights(container, person, asked(f"insights?lookback_days={LOOKBACK}"), stored=True)
 
 
-def check_graphql(house: House, person: Person) -> None:
-    expected, found = right(house, person), doors.from_graphql(house, person)
+def check_graphql(container: Container, person: Person) -> None:
+    expected, found = right(container, person), doors.from_graphql(container, person)
     wanted = _camel(expected.forecast_json)
     for one in () if isinstance(wanted, str) else wanted["forecasts"]:
         del one["risk"]  # it is asked for with a threshold
@@ -177,7 +175,7 @@ def check_graphql(house: House, person: Person) -> None:
         links = {"links": [{name: one[name] for name in asked} for one in links["links"]]}
     same(links, found["leadingSignals"])
     same(expected.review_json, found["medicationAdvice"])
-    same_insights(house, person, found["insights"], stored=True)
+    same_insights(container, person, found["insights"], stored=True)
 
 
 _TYPED = {"forecasts", "skipped", "scale", "trend", "members", "links"}
@@ -193,21 +191,21 @@ def _camel(value: Any) -> Any:
     return {name: _camel(inner) if key in _TYPED else inner for name, (key, inner) in named.items()}
 
 
-def check_live(house: House, person: Person) -> None:
-    said, expected = doors.from_socket(house, person), right(house, person).forecast_json
+def check_live(container: Container, person: Person) -> None:
+    said, expected = doors.from_socket(container, person), right(container, person).forecast_json
     if isinstance(expected, str):
         assert said == {"type": "problem", "detail": expected}
     else:
         same(expected | {"type": "forecast"}, said)
 
 
-def check_cds_hooks(house: House, person: Person) -> None:
-    review = right(house, person).review
+def check_cds_hooks(container: Container, person: Person) -> None:
+    review = right(container, person).review
     told = [review[drug] for drug in review.comedications if review[drug].concern >= 2]
-    cards = doors.from_cds(house, person)
+    cards = doors.from_cds(container, person)
     assert sorted(map(_told, told)) == sorted((card["summary"].split(".")[0], card["indicator"]) for card in cards)
     for drug, others in alternatives(review).items():
-        (card,) = doors.from_cds(house, person, drug)
+        (card,) = doors.from_cds(container, person, drug)
         offers = [one["label"].removeprefix("Replace by ") for one in card["suggestions"]]
         assert offers == [f"Remove the order of {drug}", *others]
 
@@ -216,9 +214,9 @@ def _told(found: DrugReview) -> tuple[str, str]:
     return f"{found.drug}: {found.verdict}", {4: "critical", 3: "warning"}.get(found.concern, "info")
 
 
-def check_fhir(house: House, person: Person) -> None:
-    expected, patient_id = right(house, person), house.patient(person)
-    bundle = house.ask("GET", f"/api/v1/patients/{patient_id}/fhir?with_insights=true").json()
+def check_fhir(container: Container, person: Person) -> None:
+    expected, patient_id = right(container, person), container.patient(person)
+    bundle = container.ask("GET", f"/api/v1/patients/{patient_id}/fhir?with_insights=true").json()
     ours = plain(to_fhir(expected.case.record, expected.insights))
     same(_results(ours), _results(bundle))
     forecasts = [] if isinstance(expected.forecasts, str) else list(expected.forecasts)
@@ -227,7 +225,7 @@ def check_fhir(house: House, person: Person) -> None:
     for one, forecast in zip(predicted, forecasts, strict=True):
         ends = [float(bound[-1]) for bound in forecast.interval(0.8)]
         assert [part["valueQuantity"]["value"] for part in one["component"]] == pytest.approx(ends)
-    again = PatientTwin.from_fhir(house.ask("GET", f"/api/v1/patients/{patient_id}/fhir").json())
+    again = PatientTwin.from_fhir(container.ask("GET", f"/api/v1/patients/{patient_id}/fhir").json())
     same(expected.review_json, plain(again.advice().to_dict()))
 
 
@@ -237,8 +235,8 @@ def _results(bundle: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for one in resources if one.get("status") == "preliminary"]
 
 
-def check_pages(house: House, person: Person) -> None:
-    expected, page = right(house, person), doors.from_pages(house, person)
+def check_pages(container: Container, person: Person) -> None:
+    expected, page = right(container, person), doors.from_pages(container, person)
     rows = [" | ".join(row) for row in page.rows]
     for one in expected.insights.recommendations:
         assert _words(one.text) in page.text
@@ -295,7 +293,7 @@ def _words(text: str) -> str:
     return " ".join(text.split())
 
 
-DOORS: dict[str, Callable[[House, Person], None]] = {
+DOORS: dict[str, Callable[[Container, Person], None]] = {
     "library": check_library,
     "shell": check_shell,
     "shell with FHIR": check_shell_with_fhir,
@@ -310,8 +308,8 @@ DOORS: dict[str, Callable[[House, Person], None]] = {
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("person", PEOPLE, ids=lambda person: person.name)
-def test_every_door_gives_the_same_answers(house: House, person: Person, door: str) -> None:
-    DOORS[door](house, person)
+def test_every_door_gives_the_same_answers(container: Container, person: Person, door: str) -> None:
+    DOORS[door](container, person)
 
 
 # --- each door is seen to fail ---
@@ -391,9 +389,9 @@ def _weaken_server(flaw: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_door_that_leaves_something_out_is_noticed(
-    house: House, door: str, flaw: str, monkeypatch: pytest.MonkeyPatch
+    container: Container, door: str, flaw: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = BY_NAME[HURT[flaw]]
-    DOORS[door](house, person)
+    DOORS[door](container, person)
     weaken(door, flaw, monkeypatch)
-    must_fail(DOORS[door], house, person)
+    must_fail(DOORS[door], container, person)

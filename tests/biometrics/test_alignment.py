@@ -10,7 +10,7 @@ import pytest
 from novamind.biometrics.alignment import course, persons
 from novamind.biometrics.domain import PersonSeries
 from novamind.errors import InsufficientDataError, ValidationError
-from novamind.records.frames import signal_frame, symptom_frame
+from novamind.records.tables.frames import signal_frame, symptom_frame
 from tests.biometrics.conftest import MONDAY
 
 HOUR = np.timedelta64(1, "h")

@@ -11,12 +11,12 @@ import threadpoolctl
 
 import novamind as nm
 from novamind.biometrics import decision, notebook, service
-from novamind.biometrics.apparent import plain_correlations
 from novamind.biometrics.detector import SHIPPED
 from novamind.biometrics.domain import PairInputs
 from novamind.biometrics.engine import PersonProfile
 from novamind.biometrics.features import lag_posterior
 from novamind.biometrics.service import BiometricCorrelationService, default_service
+from novamind.biometrics.spurious_links import plain_correlations
 from novamind.errors import InsufficientDataError, ValidationError
 from tests.biometrics.conftest import Frames, frames, person, rich
 from tests.golden import check_golden

@@ -87,8 +87,8 @@ SILENT: dict[str, tuple[Kind, Any]] = {
 
 
 def append(world: World, patient: Patient, kind: Kind, content: Any) -> str:
-    house = world.house
-    work = house.foundation.store.append(UUID(patient.id), kind, [content], house.operator("test"))
+    container = world.container
+    work = container.foundation.store.append(UUID(patient.id), kind, [content], container.operator("test"))
     return str(world.run(work)[0])
 
 

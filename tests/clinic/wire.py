@@ -37,8 +37,8 @@ class Patient:
     def case(self) -> dict[str, Any]:
         """What the twin is asked about."""
         world = self.world
-        caller = world.run(world.house.identity.sessions.authenticate(world.tokens["C11"], UUID(self.id)))
-        case = world.run(world.house.clinic.case(caller, UUID(self.id), Permission.RESULTS_READ))
+        caller = world.run(world.container.identity.sessions.authenticate(world.tokens["C11"], UUID(self.id)))
+        case = world.run(world.container.clinic.case(caller, UUID(self.id), Permission.RESULTS_READ))
         record = case.record
         return {
             "symptoms": [] if case.observed is None else _rows(case.observed),

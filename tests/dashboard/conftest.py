@@ -109,8 +109,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         serving = asyncio.create_task(server.serve(sockets=[held]))
         while not server.started:
             await asyncio.sleep(0.05)
-        give_time(app.state.house)
-        logins.extend(await seed(app.state.house))
+        give_time(app.state.container)
+        logins.extend(await seed(app.state.container))
         ready.set()
         await serving
 

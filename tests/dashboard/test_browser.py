@@ -210,11 +210,11 @@ async def _somebody(live: Live) -> UUID:
     from novamind.infrastructure.patient_store import Identity
     from novamind.infrastructure.tables import Patient
 
-    house = live.app.state.house
-    async with house.foundation.database.snapshot() as session:
+    container = live.app.state.container
+    async with container.foundation.database.snapshot() as session:
         clinic = (await session.scalars(sa.select(Patient.organisation_id).limit(1))).one()
-    registered: UUID = await house.foundation.store.register(
-        clinic, Identity({}, {"name": "Somebody Else"}), house.operator("test")
+    registered: UUID = await container.foundation.store.register(
+        clinic, Identity({}, {"name": "Somebody Else"}), container.operator("test")
     )
     return registered
 
@@ -316,19 +316,21 @@ async def _hostile(live: Live) -> tuple[UUID, UUID]:
 
     from novamind.infrastructure.identity.tables import User
 
-    house = live.app.state.house
-    async with house.foundation.database.snapshot() as session:
+    container = live.app.state.container
+    async with container.foundation.database.snapshot() as session:
         clinicians = sa.select(User).where(User.role == "clinician").order_by(User.created_at)
         user = (await session.scalars(clinicians.limit(1))).one()
     everything = frozenset(Permission)
     clinician = Principal(user.user_id, uuid4(), Role.CLINICIAN, user.organisation_id, None, everything)
-    patient_id: UUID = await house.clinic.register(clinician, Identity({"mrn": IMAGE}, {"name": SCRIPT}))
+    patient_id: UUID = await container.clinic.register(clinician, Identity({"mrn": IMAGE}, {"name": SCRIPT}))
     for drug in (SCRIPT, IMAGE, *PAYLOADS):
-        await house.clinic.add(clinician, patient_id, MedicationCourse(drug, None))
+        await container.clinic.add(clinician, patient_id, MedicationCourse(drug, None))
     found = read_fhir({"resourceType": "Bundle", "type": "collection", "entry": list(_hostile_resources())})
-    await house.clinic.import_fhir(clinician, patient_id, found, None)
+    await container.clinic.import_fhir(clinician, patient_id, found, None)
     everything_said = " ".join(PAYLOADS)
-    named: UUID = await house.clinic.register(clinician, Identity({"mrn": everything_said}, {"name": everything_said}))
+    named: UUID = await container.clinic.register(
+        clinician, Identity({"mrn": everything_said}, {"name": everything_said})
+    )
     return patient_id, named
 
 
@@ -422,8 +424,8 @@ def test_a_passkey_is_added_and_opens_the_login(walk: Any, live: Live) -> None:
     options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
     options |= {"isUserVerified": True, "automaticPresenceSimulation": True}
     devices.send("WebAuthn.addVirtualAuthenticator", {"options": options})
-    accounts = live.app.state.house.identity.accounts
-    operator = live.app.state.house.operator("test")
+    accounts = live.app.state.container.identity.accounts
+    operator = live.app.state.container.operator("test")
     name, password = f"passkey-{uuid4().hex}", uuid4().hex
     live.run(accounts.add_user(name, password, Role.RESEARCHER, operator))
     live.passwords[name] = password

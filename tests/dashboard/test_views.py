@@ -1,4 +1,4 @@
-"""Each page's own work, with a house that a test holds: what is asked of it, and what the template gets."""
+"""Each page's own work, with a container that a test holds: what is asked of it, and what the template gets."""
 
 import asyncio
 import base64
@@ -24,8 +24,9 @@ from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties
 from novamind.infrastructure.identity.sessions import GrantError
 from novamind.neurochemistry import drug_names
-from novamind.populations import plots as population_plots
+from novamind.populations.presentation import plots as population_plots
 from novamind.records import FhirImportError
+from novamind.server.builtin_client import BUILTIN_CLIENT
 from novamind.server.dashboard import (
     account,
     error_pages,
@@ -38,10 +39,9 @@ from novamind.server.dashboard import (
     users,
 )
 from novamind.server.dashboard.rendering import home_of
-from novamind.server.first_party import FIRST_PARTY
 from novamind.server.patients import RegimenBody
 from novamind.settings import Settings
-from novamind.symptoms import plots as symptom_plots
+from novamind.symptoms.presentation import plots as symptom_plots
 from novamind.twin.domain import Options
 
 EVERYTHING = frozenset(Permission)
@@ -54,7 +54,7 @@ def somebody(role: Role, **more: Any) -> Principal:
 
 
 class Part:
-    """A part of the house: every call is noted, and answered by what the test gave it."""
+    """A part of the container: every call is noted, and answered by what the test gave it."""
 
     def __init__(self, calls: list[Any], answers: dict[str, Any]) -> None:
         self._calls, self._answers = calls, answers
@@ -77,7 +77,7 @@ def calls() -> list[Any]:
 
 
 @pytest.fixture
-def house(calls: list[Any]) -> Callable[..., Any]:
+def container(calls: list[Any]) -> Callable[..., Any]:
     def made(url: str = "http://127.0.0.1:8000", **answers: Any) -> Any:
         part = Part(calls, answers)
         offered = SimpleNamespace(
@@ -127,9 +127,11 @@ def summaries(count: int, first: int = 1) -> list[PatientSummary]:
 
 
 @pytest.mark.parametrize(("count", "more"), [(0, False), (49, False), (50, True)])
-def test_a_list_has_fifty_and_says_where_it_goes_on(count: int, more: bool, house: Any, shown: Any, calls: Any) -> None:
+def test_a_list_has_fifty_and_says_where_it_goes_on(
+    count: int, more: bool, container: Any, shown: Any, calls: Any
+) -> None:
     found = summaries(count)
-    run(patients.patient_list(request(), house(patients=found), CLINICIAN, Q))
+    run(patients.patient_list(request(), container(patients=found), CLINICIAN, Q))
     assert calls == [("patients", CLINICIAN, Q, 50)]
     ((template, context, _),) = shown
     assert (template, context["patients"], context["asked"]) == ("patients.html", found, None)
@@ -145,8 +147,10 @@ def test_a_list_has_fifty_and_says_where_it_goes_on(count: int, more: bool, hous
         (replace(CLINICIAN, scopes=frozenset()), None, False),
     ],
 )
-def test_the_list_offers_what_the_caller_may(caller: Any, minutes: Any, register: bool, house: Any, shown: Any) -> None:
-    run(patients.patient_list(request(), house(patients=[]), caller))
+def test_the_list_offers_what_the_caller_may(
+    caller: Any, minutes: Any, register: bool, container: Any, shown: Any
+) -> None:
+    run(patients.patient_list(request(), container(patients=[]), caller))
     assert (shown[0][1]["emergency"], shown[0][1]["may_register"]) == (minutes, register)
 
 
@@ -155,7 +159,7 @@ def test_the_list_offers_what_the_caller_may(caller: Any, minutes: Any, register
     [("", 120), ("person 7", 21), ("PERSON 77", 1), ("n-77 person", 1), ("person nobody", 0), ("n-1 5", 3)],
 )
 def test_a_search_goes_through_all_pages_and_shows_fifty(
-    words: str, found: int, house: Any, shown: Any, calls: Any
+    words: str, found: int, container: Any, shown: Any, calls: Any
 ) -> None:
     everybody = summaries(120)
 
@@ -163,7 +167,7 @@ def test_a_search_goes_through_all_pages_and_shows_fifty(
         begin = 0 if after is None else after.int
         return everybody[begin : begin + limit]
 
-    run(patients.search(request(), house(patients=page), CLINICIAN, words))
+    run(patients.search(request(), container(patients=page), CLINICIAN, words))
     assert [call[2] for call in calls] == [None, UUID(int=50), UUID(int=100)]
     context = shown[0][1]
     right = [one for one in everybody if all(word in patients._said(one) for word in words.casefold().split())]
@@ -171,14 +175,14 @@ def test_a_search_goes_through_all_pages_and_shows_fifty(
     assert (context["patients"], context["asked"], context["after"]) == (right[:50], words, None)
 
 
-def test_a_search_ends_with_two_thousand(house: Any, shown: Any, calls: Any) -> None:
-    run(patients.search(request(), house(patients=lambda *_: summaries(50)), CLINICIAN, "nobody"))
+def test_a_search_ends_with_two_thousand(container: Any, shown: Any, calls: Any) -> None:
+    run(patients.search(request(), container(patients=lambda *_: summaries(50)), CLINICIAN, "nobody"))
     assert len(calls) == 2000 / 50
     assert shown[0][1]["patients"] == []
 
 
-def test_a_search_without_words_shows_everybody(house: Any, shown: Any) -> None:
-    run(patients.search(request(), house(patients=summaries(3)), CLINICIAN))
+def test_a_search_without_words_shows_everybody(container: Any, shown: Any) -> None:
+    run(patients.search(request(), container(patients=summaries(3)), CLINICIAN))
     assert (len(shown[0][1]["patients"]), shown[0][1]["asked"]) == (3, "")
 
 
@@ -186,10 +190,10 @@ def test_somebody_without_a_name_is_found_by_number() -> None:
     assert patients._said(PatientSummary(P, {"mrn": "ÄB-1", "email": "X@y"}, {})) == " äb-1 x@y"
 
 
-def test_registering_and_emergencies_lead_to_the_patient(house: Any, calls: Any) -> None:
+def test_registering_and_emergencies_lead_to_the_patient(container: Any, calls: Any) -> None:
     form = {"name": "N", "birth_date": date(1990, 2, 28), "record_number": "R-1"}
     new = patients._Registering(**form)
-    answer = run(patients.register(house(register=P), CLINICIAN, new))
+    answer = run(patients.register(container(register=P), CLINICIAN, new))
     assert (answer.status_code, answer.headers["location"]) == (303, f"/patients/{P}")
     ((_, _, identity),) = calls
     assert identity.identifiers == {"mrn": "R-1"}
@@ -197,7 +201,7 @@ def test_registering_and_emergencies_lead_to_the_patient(house: Any, calls: Any)
     assert patients._Registering(name="N").identity().identifiers == {}
     calls.clear()
     asked = patients._Emergency(patient_id=P, reason="unconscious")
-    answer = run(patients.emergency(house(), CLINICIAN, asked))
+    answer = run(patients.emergency(container(), CLINICIAN, asked))
     assert (answer.status_code, answer.headers["location"]) == (303, f"/patients/{P}")
     assert calls == [("open_emergency", CLINICIAN, P, "unconscious")]
 
@@ -224,9 +228,9 @@ def tied(**ties: Any) -> Principal:
     ],
 )
 def test_a_patients_page_offers_what_the_caller_may(
-    caller: Any, audit: bool, add: bool, until: Any, house: Any, shown: Any
+    caller: Any, audit: bool, add: bool, until: Any, container: Any, shown: Any
 ) -> None:
-    run(patients.one_patient(request(), house(patient="who"), caller, P))
+    run(patients.one_patient(request(), container(patient="who"), caller, P))
     ((template, context, _),) = shown
     assert template == "patient.html"
     assert context["patient"] == "who"
@@ -235,13 +239,15 @@ def test_a_patients_page_offers_what_the_caller_may(
     assert context["audit"] is audit
 
 
-def test_the_parts_of_a_patients_page_ask_what_they_show(house: Any, shown: Any, calls: Any, monkeypatch: Any) -> None:
+def test_the_parts_of_a_patients_page_ask_what_they_show(
+    container: Any, shown: Any, calls: Any, monkeypatch: Any
+) -> None:
     overview = SimpleNamespace(case="case", insights=SimpleNamespace(tracking=("told",)))
     monkeypatch.setattr(patients, "changes_of", lambda *given: given)
     monkeypatch.setattr(patients, "overview_of", lambda given: {"overview": given})
     monkeypatch.setattr(patients, "what_if_section", lambda found: f"section of {found}")
     monkeypatch.setattr(patients, "visits", lambda entries, own: (entries, own))
-    asked = house(
+    asked = container(
         overview=overview, reports=["r"], replayed=("replayed",), consents={"genomics": False},
         audit_trail=["a", "b"], what_if="found",
     )  # fmt: skip
@@ -293,8 +299,8 @@ def cookies(answer: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "https://clinic.example"])
-def test_a_login_begins_with_a_challenge_whose_verifier_waits_in_the_browser(url: str, house: Any) -> None:
-    answer = run(login.begin(house(url), "/patients/abc-1"))
+def test_a_login_begins_with_a_challenge_whose_verifier_waits_in_the_browser(url: str, container: Any) -> None:
+    answer = run(login.begin(container(url), "/patients/abc-1"))
     place, _, query = answer.headers["location"].partition("?")
     asked = {name: value for name, (value,) in parse_qs(query).items()}
     (cookie,) = cookies(answer)
@@ -303,7 +309,7 @@ def test_a_login_begins_with_a_challenge_whose_verifier_waits_in_the_browser(url
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     assert (answer.status_code, place) == (303, "/oauth/authorize")
     assert asked == {
-        "response_type": "code", "client_id": str(FIRST_PARTY), "redirect_uri": f"{url}/callback",
+        "response_type": "code", "client_id": str(BUILTIN_CLIENT), "redirect_uri": f"{url}/callback",
         "code_challenge": challenge, "code_challenge_method": "S256",
     }  # fmt: skip
     secure = url.startswith("https")
@@ -322,31 +328,31 @@ def test_a_login_begins_with_a_challenge_whose_verifier_waits_in_the_browser(url
         ("/patients/A", False), ("https://evil.example/patients", False), ("/patients?x=1", False),
     ],
 )  # fmt: skip
-def test_a_login_leads_to_our_own_pages_alone(to: str, kept: bool, house: Any, calls: Any) -> None:
+def test_a_login_leads_to_our_own_pages_alone(to: str, kept: bool, container: Any, calls: Any) -> None:
     kept_by = request(cookie=f'novamind-login="verifier:{to}"')
-    answer = run(login.finish(kept_by, house(exchange_code_for_cookie="session"), "code"))
+    answer = run(login.finish(kept_by, container(exchange_code_for_cookie="session"), "code"))
     assert (answer.status_code, answer.headers["location"]) == (303, to if kept else "/")
-    assert calls == [("exchange_code_for_cookie", FIRST_PARTY, "code", "verifier", "http://127.0.0.1:8000/callback")]
+    assert calls == [("exchange_code_for_cookie", BUILTIN_CLIENT, "code", "verifier", "http://127.0.0.1:8000/callback")]
     session, waiting = cookies(answer)
     assert session.startswith("novamind=session; ")
     assert f"Max-Age={12 * 3600}" in session
     assert waiting.startswith('novamind-login=""; ')
     assert "Max-Age=0" in waiting
-    (begun,) = cookies(run(login.begin(house(), to)))
+    (begun,) = cookies(run(login.begin(container(), to)))
     assert (f':{to}"' in begun or f":{to};" in begun) is (kept or to == "/")
 
 
-def test_a_code_that_is_not_valid_is_a_page(house: Any, shown: Any) -> None:
-    answer = run(login.finish(request(), house(exchange_code_for_cookie=GrantError("invalid_grant", "x")), "code"))
+def test_a_code_that_is_not_valid_is_a_page(container: Any, shown: Any) -> None:
+    answer = run(login.finish(request(), container(exchange_code_for_cookie=GrantError("invalid_grant", "x")), "code"))
     said = {"title": "This login is no longer valid", "detail": "Log in again.", "errors": (), "login": True}
     assert shown == [("error.html", said, 400)]
     assert (answer.status_code, cookies(answer)) == (400, [])
 
 
-def test_logging_out_ends_the_session_and_takes_the_cookie_away(house: Any, shown: Any, calls: Any) -> None:
+def test_logging_out_ends_the_session_and_takes_the_cookie_away(container: Any, shown: Any, calls: Any) -> None:
     asked = request()
     asked.state.principal = CLINICIAN
-    (cookie,) = cookies(run(login.leave(asked, house(), CLINICIAN)))
+    (cookie,) = cookies(run(login.leave(asked, container(), CLINICIAN)))
     assert calls == [("end", CLINICIAN)]
     assert asked.state.principal is None
     assert shown == [("logged_out.html", {}, 200)]
@@ -375,8 +381,8 @@ def test_the_first_page_of_each(caller: Any, place: str) -> None:
 # -- account and users
 
 
-def test_the_account_says_what_one_may_and_offers_passkeys(house: Any, shown: Any, calls: Any) -> None:
-    asked = house(list=["key"], options_to_add={"a": 1})
+def test_the_account_says_what_one_may_and_offers_passkeys(container: Any, shown: Any, calls: Any) -> None:
+    asked = container(list=["key"], options_to_add={"a": 1})
     run(account.account(request(), asked, CLINICIAN))
     may = sorted(permission for permission in Permission if CLINICIAN.may(permission))
     known = {
@@ -389,12 +395,12 @@ def test_the_account_says_what_one_may_and_offers_passkeys(house: Any, shown: An
     }
     assert shown == [("account.html", known, 200)]
     assert calls == [("list", CLINICIAN.subject), ("options_to_add", CLINICIAN)]
-    for other, who in ((house(offered=False), CLINICIAN), (house(), somebody(Role.SERVICE))):
+    for other, who in ((container(offered=False), CLINICIAN), (container(), somebody(Role.SERVICE))):
         run(account.account(request(), other, who))
         assert (shown[-1][1]["passkeys"], shown[-1][1]["options"]) == (None, "")
 
 
-def test_a_second_factor_is_begun_and_confirmed(house: Any, shown: Any, monkeypatch: Any) -> None:
+def test_a_second_factor_is_begun_and_confirmed(container: Any, shown: Any, monkeypatch: Any) -> None:
     async def begun(*_: Any) -> str:
         return "begun"
 
@@ -403,14 +409,14 @@ def test_a_second_factor_is_begun_and_confirmed(house: Any, shown: Any, monkeypa
 
     monkeypatch.setattr(account, "begin_second_factor", begun)
     monkeypatch.setattr(account, "confirm_second_factor", done)
-    asked = house(list=[], options_to_add={})
+    asked = container(list=[], options_to_add={})
     run(account.begin(request(), asked, CLINICIAN))
     assert (shown[-1][1]["begun"], shown[-1][1]["confirmed"], shown[-1][1]["may"]) == ("begun", False, ())
     run(account.confirm(request(), asked, CLINICIAN, None))  # type: ignore[arg-type]
     assert (shown[-1][1]["begun"], shown[-1][1]["confirmed"]) == (None, True)
 
 
-def test_what_is_done_with_accounts_leads_back_to_their_page(house: Any, calls: Any, monkeypatch: Any) -> None:
+def test_what_is_done_with_accounts_leads_back_to_their_page(container: Any, calls: Any, monkeypatch: Any) -> None:
     did = Part(calls, {})
     for module, names in (
         (account, ("add_passkey", "remove_passkey")),
@@ -418,7 +424,7 @@ def test_what_is_done_with_accounts_leads_back_to_their_page(house: Any, calls: 
     ):
         for name in names:
             monkeypatch.setattr(module, name, getattr(did, name))
-    here = house()
+    here = container()
 
     def led(work: Any) -> Any:
         answer = run(work)
@@ -445,10 +451,10 @@ def test_what_is_done_with_accounts_leads_back_to_their_page(house: Any, calls: 
     )
 
 
-def test_accounts_are_listed_fifty_at_a_time(house: Any, shown: Any, calls: Any, monkeypatch: Any) -> None:
+def test_accounts_are_listed_fifty_at_a_time(container: Any, shown: Any, calls: Any, monkeypatch: Any) -> None:
     page = SimpleNamespace(items=["a"], next=Q)
     monkeypatch.setattr(users, "list_users", Part(calls, {"list_users": page}).list_users)
-    here = house()
+    here = container()
     run(users.accounts(request(), here, CLINICIAN, P, "begun"))
     assert calls == [("list_users", here, CLINICIAN, P, 50)]
     known = {"accounts": ["a"], "following": Q, "caller": CLINICIAN, "treatment": "begun"}
@@ -459,7 +465,7 @@ def test_accounts_are_listed_fifty_at_a_time(house: Any, shown: Any, calls: Any,
 
 
 def test_a_file_is_read_in_the_patients_zone_and_stored_once_by_its_content(
-    house: Any, shown: Any, calls: Any, monkeypatch: Any
+    container: Any, shown: Any, calls: Any, monkeypatch: Any
 ) -> None:
     seen: list[Any] = []
 
@@ -469,7 +475,7 @@ def test_a_file_is_read_in_the_patients_zone_and_stored_once_by_its_content(
 
     monkeypatch.setattr(upload, "read", read)
     who = PatientSummary(P, {}, {"timezone": "Europe/Berlin"})
-    here = house(patient=who, import_record={"symptom_report": 3, "medication": 0})
+    here = container(patient=who, import_record={"symptom_report": 3, "medication": 0})
 
     async def content() -> bytes:
         return b"abc"
@@ -492,7 +498,7 @@ def test_a_file_is_read_in_the_patients_zone_and_stored_once_by_its_content(
         assert (seen[-1][1], calls[-1][-1]) == (suffix, {"name": name, "anew": True})
 
 
-def test_fhir_that_cannot_be_read_is_told_issue_by_issue(house: Any, shown: Any) -> None:
+def test_fhir_that_cannot_be_read_is_told_issue_by_issue(container: Any, shown: Any) -> None:
     bundle = json.dumps({"resourceType": "Bundle", "entry": 3}).encode()
     with pytest.raises(FhirImportError) as caught:
         upload.read(bundle, ".json", P, None, Settings())
@@ -501,14 +507,14 @@ def test_fhir_that_cannot_be_read_is_told_issue_by_issue(house: Any, shown: Any)
         return bundle
 
     file = SimpleNamespace(filename="b.json", read=content)
-    run(upload.upload(request(), house(patient=PatientSummary(P, {}, {})), CLINICIAN, P, file))  # type: ignore[arg-type]
+    run(upload.upload(request(), container(patient=PatientSummary(P, {}, {})), CLINICIAN, P, file))  # type: ignore[arg-type]
     ((template, context, status),) = shown
     assert (template, status, context["stored"]) == ("uploaded.html", 422, None)
     assert context["notes"] == [issue.diagnostics for issue in caught.value.outcome.issues]
 
 
-def test_the_form_says_how_large_a_file_may_be(house: Any, shown: Any) -> None:
-    run(upload.form(request(), house(patient="who"), CLINICIAN, P))
+def test_the_form_says_how_large_a_file_may_be(container: Any, shown: Any) -> None:
+    run(upload.form(request(), container(patient="who"), CLINICIAN, P))
     assert shown == [("upload.html", {"patient": "who", "largest": 64}, 200)]
 
 
@@ -584,7 +590,9 @@ def test_outcomes_are_numbers_of_one_column() -> None:
             populations._outcomes(wrong)
 
 
-def test_pages_of_populations_show_what_the_store_holds(house: Any, shown: Any, calls: Any, monkeypatch: Any) -> None:
+def test_pages_of_populations_show_what_the_store_holds(
+    container: Any, shown: Any, calls: Any, monkeypatch: Any
+) -> None:
     class Kept:
         def __getattr__(self, name: str) -> Callable[..., Any]:
             return lambda *given, **named: SimpleNamespace(
@@ -600,7 +608,7 @@ def test_pages_of_populations_show_what_the_store_holds(house: Any, shown: Any, 
     monkeypatch.setattr(populations, "grade", lambda *given: ("graded", *given[1:]))
     monkeypatch.setattr(population_plots, "effects", lambda given: f"effects of {given[0]}")
     monkeypatch.setattr(symptom_plots, "to_svg", lambda chart: f"<svg>{chart}</svg>")
-    here = house(status="stands")
+    here = container(status="stands")
 
     def told(value: Any) -> Any:
         return value.told
@@ -639,7 +647,7 @@ def test_pages_of_populations_show_what_the_store_holds(house: Any, shown: Any, 
 
 @pytest.mark.parametrize(("grades", "picture"), [(1, None), (2, "<svg>2</svg>")])
 def test_grades_are_drawn_from_the_second_on(
-    grades: int, picture: Any, house: Any, shown: Any, monkeypatch: Any
+    grades: int, picture: Any, container: Any, shown: Any, monkeypatch: Any
 ) -> None:
     kept = SimpleNamespace(fidelity_snapshots=lambda population_id: [population_id] * grades)
     monkeypatch.setattr(populations, "twin_repository", lambda *_: kept)
@@ -650,7 +658,7 @@ def test_grades_are_drawn_from_the_second_on(
     async def content() -> bytes:
         return b"actual\n1\n"
 
-    run(populations.grade_population(request(), house(), P, SimpleNamespace(read=content)))  # type: ignore[arg-type]
+    run(populations.grade_population(request(), container(), P, SimpleNamespace(read=content)))  # type: ignore[arg-type]
     template, context, _ = shown[-1]
     assert (template, context["population_id"], context["picture"]) == ("fidelity.html", P, picture)
     assert (context["report"][0], context["report"][1].actual) == (P, [1.0])

@@ -49,7 +49,7 @@ class Clock:
         self.monotonic = 1000.0
         clock = self
 
-        class Standing(datetime):
+        class SessionLookup(datetime):
             @classmethod
             def now(cls, tz: object = None) -> datetime:
                 assert tz is UTC
@@ -59,7 +59,7 @@ class Clock:
         for name, module in list(sys.modules.items()):
             if name.startswith("novamind.infrastructure"):
                 if getattr(module, "datetime", None) is datetime:
-                    monkeypatch.setattr(module, "datetime", Standing)
+                    monkeypatch.setattr(module, "datetime", SessionLookup)
                 if getattr(module, "time", None) is time:
                     monkeypatch.setattr(module, "time", watch)
 

@@ -36,7 +36,7 @@ def test_each_limit_goes_where_it_belongs(template: Path, tmp_path: Path) -> Non
         sessions, access = clinic.identity.sessions, clinic.identity.access
         assert sessions._lifetimes == Lifetimes(timedelta(seconds=11), timedelta(seconds=12))
         assert sessions._limits == LoginLimits(14, 15, timedelta(seconds=16))
-        assert sessions._standing._idle == timedelta(seconds=11)
+        assert sessions._session_lookup._idle == timedelta(seconds=11)
         assert access._emergency_lifetime == timedelta(seconds=13)
         assert clinic.identity.tokens.lifetime == 17
         assert clinic.identity.tokens._issuer == "https://clinic.example"

@@ -15,7 +15,7 @@ from novamind.pharmacogenomics.domain import Diplotype, DiplotypeCall
 from novamind.pharmacogenomics.matching import AlleleTable, allele_table, genes, match, match_best
 from novamind.pharmacogenomics.phenotypes import phenotype
 from novamind.pharmacogenomics.service import call_vcf
-from novamind.records.vcf import Genotype, read_vcf
+from novamind.records.genotypes.vcf import Genotype, read_vcf
 
 from .vcf_text import vcf
 

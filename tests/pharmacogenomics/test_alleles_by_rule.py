@@ -8,7 +8,7 @@ from novamind.errors import ValidationError
 from novamind.pharmacogenomics.alleles import _array_letters, call_rsids, call_variants, wanted_positions
 from novamind.pharmacogenomics.domain import Diplotype, to_dict
 from novamind.pharmacogenomics.matching import allele_table, genes
-from novamind.records.vcf import Genotype, VariantFile, VariantRecord
+from novamind.records.genotypes.vcf import Genotype, VariantFile, VariantRecord
 from tests.golden import check_golden
 
 C19 = allele_table("CYP2C19")

@@ -9,7 +9,7 @@ from novamind.errors import NotFoundError
 from novamind.pharmacogenomics import matching
 from novamind.pharmacogenomics.domain import DiplotypeCall
 from novamind.pharmacogenomics.matching import AlleleTable, allele_table, genes, match, match_best, not_excluded
-from novamind.records.vcf import Genotype
+from novamind.records.genotypes.vcf import Genotype
 from tests.golden import check_golden
 
 

@@ -12,7 +12,7 @@ import pytest
 import novamind.populations
 from novamind.populations import TwinGenerator
 
-VERSIONS = Path(novamind.populations.__file__).parent / "migrations" / "versions"
+VERSIONS = Path(novamind.populations.__file__).parent / "storage" / "migrations" / "versions"
 
 
 def revision(name: str) -> ModuleType:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from novamind.errors import DataProcessingError, NovamindError, ValidationError
 from novamind.populations import EstimatedEffect, InterventionConfig, SimulationEngine, TwinGenerator, commands
-from novamind.populations.fidelity_tracker import grade
+from novamind.populations.fidelity.fidelity_tracker import grade
 from tests.populations import by_hand
 from tests.populations.conftest import QUICK, accounts, pilot
 
@@ -94,7 +94,7 @@ def test_options_of_training_reach_the_generator(
         def save(self, out: Path) -> None:
             asked.append(out)
 
-    monkeypatch.setattr("novamind.populations.generator.TwinGenerator", Generator)
+    monkeypatch.setattr("novamind.populations.generation.generator.TwinGenerator", Generator)
     done = run(app, "train", table, "--target", "y")
     assert asked == [
         (("hcp", "unbranded"), {"rules": (), "seed": 0, "privacy": None}),

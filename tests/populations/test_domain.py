@@ -18,7 +18,7 @@ from novamind.populations.domain import (
     TwinType,
     checked_seed,
 )
-from novamind.populations.simulation_engine import SimulationEngine
+from novamind.populations.interventions.simulation_engine import SimulationEngine
 from tests.populations import by_hand
 
 

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from novamind.errors import InsufficientDataError, ValidationError
-from novamind.populations import drift
-from novamind.populations.drift import SequentialDriftTest
+from novamind.populations.fidelity import drift
+from novamind.populations.fidelity.drift import SequentialDriftTest
 from tests.golden import check_golden
 
 #: (shift, scale, weight) of what the errors may have become; typed a second time.

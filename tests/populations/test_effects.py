@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from novamind.errors import InsufficientDataError, ModelInferenceError
-from novamind.populations import effects
-from novamind.populations.effects import Basis, EffectModel, propensity
+from novamind.populations.interventions import effects
+from novamind.populations.interventions.effects import Basis, EffectModel, propensity
 from tests.golden import check_golden
 
 

@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from novamind.errors import InsufficientDataError, ValidationError
-from novamind.populations import AssumedEffect, EstimatedEffect, TransportedEffect, evidence
+from novamind.populations import AssumedEffect, EstimatedEffect, TransportedEffect
 from novamind.populations.domain import EffectSource, InterventionType
+from novamind.populations.interventions import evidence
 from novamind.populations.table import Column, Table, read
 from tests.golden import check_golden
 from tests.populations import by_hand

@@ -8,7 +8,7 @@ from scipy import stats
 
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.populations import ExperimentDesigner, TrialPlan, measure_clusters
-from novamind.populations.clusters import Clusters
+from novamind.populations.interventions.clusters import Clusters
 from tests.populations import by_hand
 
 

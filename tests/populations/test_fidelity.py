@@ -3,7 +3,7 @@ import pytest
 
 from novamind.errors import InsufficientDataError, NotFoundError, ValidationError
 from novamind.populations import FidelityTracker
-from novamind.populations.drift import SequentialDriftTest
+from novamind.populations.fidelity.drift import SequentialDriftTest
 
 
 def test_false_alarms_stay_below_five_percent_a_year():

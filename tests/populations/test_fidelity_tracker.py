@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from novamind.errors import InsufficientDataError, NotFoundError, ValidationError
-from novamind.populations import FidelityTracker, fidelity_tracker
+from novamind.populations import FidelityTracker
 from novamind.populations.domain import FidelityReport
-from novamind.populations.fidelity_tracker import DriftReport, grade
+from novamind.populations.fidelity import fidelity_tracker
+from novamind.populations.fidelity.fidelity_tracker import DriftReport, grade
 from tests.populations import by_hand
 
 NAN = by_hand.NAN

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from novamind.populations import gaussian_process
-from novamind.populations.gaussian_process import ArmSurface
+from novamind.populations.interventions import gaussian_process
+from novamind.populations.interventions.gaussian_process import ArmSurface
 from tests.golden import check_golden
 
 

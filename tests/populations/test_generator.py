@@ -13,18 +13,12 @@ import pytest
 from scipy import stats
 
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
-from novamind.populations import (
-    DifferentialPrivacy,
-    PopulationFilter,
-    TwinGenerator,
-    TwinRepository,
-    outcome_model,
-    sequential_trees,
-    store,
-)
-from novamind.populations import generator as generators
-from novamind.populations.privacy import report
-from novamind.populations.rules import RatioRule, Rules, SumRule, declared, learn
+from novamind.populations import DifferentialPrivacy, PopulationFilter, TwinGenerator, TwinRepository
+from novamind.populations.generation import generator as generators
+from novamind.populations.generation import outcome_model, sequential_trees
+from novamind.populations.generation.privacy import report
+from novamind.populations.generation.rules import RatioRule, Rules, SumRule, declared, learn
+from novamind.populations.storage import store
 from novamind.populations.table import Column, Table, read
 from tests.golden import check_golden
 from tests.populations.conftest import QUICK, accounts
@@ -68,7 +62,7 @@ def test_the_same_seed_gives_the_same_twins_and_storage_changes_none(generator, 
 
 
 def test_blocks_do_not_depend_on_how_the_work_is_split(generator, monkeypatch):
-    monkeypatch.setattr("novamind.populations.generator.BLOCK", 500)
+    monkeypatch.setattr("novamind.populations.generation.generator.BLOCK", 500)
     whole = generator.generate(1_200, seed=5)
     block = generator.draw_block(1_200, 1, None, 5)
     assert np.array_equal(whole.features.values["decile"][500:1_000], block["decile"])

@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-from novamind.populations import store
+from novamind.populations.storage import store
 from tests.golden import check_golden
 from tests.populations.conftest import VERSIONS, revision
 

@@ -5,7 +5,7 @@ import pytest
 
 from novamind.errors import ServiceUnavailableError, ValidationError
 from novamind.populations import TwinGenerator
-from novamind.populations.mlflow_log import EMBEDDED, log_training
+from novamind.populations.storage.mlflow_log import EMBEDDED, log_training
 
 
 # MLflow builds its tables and queries in ways that SQLAlchemy 2.1 will drop.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from novamind.errors import ModelInferenceError
-from novamind.populations import outcome_model
-from novamind.populations.outcome_model import BOOSTING, FOREST, OutcomeModel, cross_validate, fit
+from novamind.populations.generation import outcome_model
+from novamind.populations.generation.outcome_model import BOOSTING, FOREST, OutcomeModel, cross_validate, fit
 from novamind.populations.table import Column, Table
 from tests.golden import check_golden
 

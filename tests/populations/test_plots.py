@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from novamind.errors import ValidationError
-from novamind.populations import InterventionConfig, SimulationEngine, plots
-from novamind.populations.evidence import AssumedEffect
+from novamind.populations import InterventionConfig, SimulationEngine
+from novamind.populations.interventions.evidence import AssumedEffect
+from novamind.populations.presentation import plots
 from novamind.populations.table import Column, Table
 from tests.golden import check_golden
 from tests.populations import by_hand

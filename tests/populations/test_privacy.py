@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from novamind.errors import InsufficientDataError
-from novamind.populations import privacy
-from novamind.populations.rules import Rules, SumRule
-from novamind.populations.sequential_trees import SequentialTrees, Step
+from novamind.populations.generation import privacy
+from novamind.populations.generation.rules import Rules, SumRule
+from novamind.populations.generation.sequential_trees import SequentialTrees, Step
 from novamind.populations.table import Column, Table
 from tests.golden import check_golden
 from tests.populations import by_hand

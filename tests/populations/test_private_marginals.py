@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from novamind.cli import app
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.populations import DifferentialPrivacy, TwinGenerator
-from novamind.populations import private_marginals as marginals
-from novamind.populations.private_marginals import _beyond_independence
+from novamind.populations.generation import private_marginals as marginals
+from novamind.populations.generation.private_marginals import _beyond_independence
 from novamind.populations.table import Column, Table, read
 from tests.golden import check_golden
 from tests.populations import by_hand

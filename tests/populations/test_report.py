@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from novamind.populations import InterventionConfig, SimulationEngine, plots, report
+from novamind.populations import InterventionConfig, SimulationEngine
+from novamind.populations.presentation import plots, report
 from tests.golden import check_golden
 from tests.populations import by_hand
 

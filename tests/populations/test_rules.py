@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from novamind.errors import ValidationError
-from novamind.populations import rules
-from novamind.populations.rules import DeterminedRule, RangeRule, RatioRule, Rules, SumRule, declared, learn
+from novamind.populations.generation import rules
+from novamind.populations.generation.rules import DeterminedRule, RangeRule, RatioRule, Rules, SumRule, declared, learn
 from novamind.populations.table import read
 from tests.populations import by_hand
 

@@ -9,8 +9,8 @@ import pytest
 
 from novamind.errors import DataProcessingError, InsufficientDataError, ServiceUnavailableError, ValidationError
 from novamind.populations import EstimatedEffect, InterventionConfig, SimulationEngine, scale
-from novamind.populations.evidence import AssumedEffect
-from novamind.populations.simulation_engine import Tally
+from novamind.populations.interventions.evidence import AssumedEffect
+from novamind.populations.interventions.simulation_engine import Tally
 from tests.patience import patient
 from tests.populations.conftest import pilot
 

@@ -7,9 +7,9 @@ import pytest
 from sklearn.tree import DecisionTreeRegressor
 
 from novamind.errors import ModelInferenceError
-from novamind.populations import sequential_trees as trees
-from novamind.populations.rules import DeterminedRule, RangeRule, RatioRule, Rules, SumRule
-from novamind.populations.sequential_trees import SequentialTrees, Step, Tree
+from novamind.populations.generation import sequential_trees as trees
+from novamind.populations.generation.rules import DeterminedRule, RangeRule, RatioRule, Rules, SumRule
+from novamind.populations.generation.sequential_trees import SequentialTrees, Step, Tree
 from novamind.populations.table import Column, Table
 from tests.golden import check_golden
 from tests.populations import by_hand

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from novamind.errors import DataProcessingError
-from novamind.populations import shards
+from novamind.populations.generation import shards
 from tests.populations import by_hand
 
 

@@ -11,7 +11,7 @@ from novamind.populations import (
     SimulationRecommendation,
     TransportedEffect,
 )
-from novamind.populations.effects import EffectModel, averaged_posterior
+from novamind.populations.interventions.effects import EffectModel, averaged_posterior
 from tests.populations.conftest import accounts, pilot
 
 EMAIL = InterventionConfig("email_campaign")

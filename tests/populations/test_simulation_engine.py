@@ -9,7 +9,7 @@ from scipy import stats
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
 from novamind.populations import AssumedEffect, InterventionConfig, SimulationEngine
 from novamind.populations.domain import EffectSource, TwinType
-from novamind.populations.simulation_engine import (
+from novamind.populations.interventions.simulation_engine import (
     CONFIDENCE,
     GROUPS,
     MINIMUM_EFFECT,

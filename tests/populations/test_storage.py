@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from novamind.errors import ModelInferenceError
-from novamind.populations import storage
-from novamind.populations.sequential_trees import SequentialTrees, Step, Tree
+from novamind.populations.generation import model_archive
+from novamind.populations.generation.sequential_trees import SequentialTrees, Step, Tree
 from tests.populations.test_sequential_trees import RULES, hint, world
 
 
@@ -31,8 +31,8 @@ def same(one: Any, other: Any) -> bool:
 
 
 def test_everything_comes_back_through_json(fitted: SequentialTrees) -> None:
-    manifest, arrays = storage.pack(fitted)
-    again = storage.unpack(json.loads(json.dumps(manifest)), arrays)
+    manifest, arrays = model_archive.pack(fitted)
+    again = model_archive.unpack(json.loads(json.dumps(manifest)), arrays)
     assert len(again.steps) == len(fitted.steps)
     for one, other in zip(fitted.steps, again.steps, strict=True):
         assert same(one, other), one.name
@@ -44,8 +44,8 @@ def test_everything_comes_back_through_json(fitted: SequentialTrees) -> None:
 
 
 def test_the_format_of_the_manifest(fitted: SequentialTrees) -> None:
-    manifest, arrays = storage.pack(fitted)
-    assert storage.FORMAT == 2
+    manifest, arrays = model_archive.pack(fitted)
+    assert model_archive.FORMAT == 2
     assert list(manifest) == ["format", "columns", "steps", "rules"]
     assert manifest["format"] == 2
     assert list(manifest["columns"][0]) == ["name", "kind", "levels", "decimals"]
@@ -72,7 +72,7 @@ def manifest_bytes(**content: Any) -> np.ndarray:
 
 
 def test_an_archive_is_read() -> None:
-    manifest, arrays = storage.read_archive(archive(manifest=manifest_bytes(format=2, x=1), a=np.arange(3)))
+    manifest, arrays = model_archive.read_archive(archive(manifest=manifest_bytes(format=2, x=1), a=np.arange(3)))
     assert manifest == {"format": 2, "x": 1}
     assert list(arrays) == ["a"]
     assert arrays["a"].tolist() == [0, 1, 2]
@@ -90,7 +90,7 @@ class Runs:
 def test_nothing_runs_when_an_archive_is_read() -> None:
     content = archive(manifest=manifest_bytes(format=2), a=np.array([Runs()], dtype=object))
     with pytest.raises(ModelInferenceError, match="damaged"):
-        storage.read_archive(content)
+        model_archive.read_archive(content)
     assert Runs.ran == []
 
 
@@ -109,4 +109,4 @@ def test_nothing_runs_when_an_archive_is_read() -> None:
 )
 def test_what_is_no_archive_of_this_format_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(ModelInferenceError, match=message):
-        storage.read_archive(content)
+        model_archive.read_archive(content)

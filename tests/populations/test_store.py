@@ -13,8 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 from novamind.errors import DataProcessingError, NotFoundError, ServiceUnavailableError, ValidationError
-from novamind.populations import InterventionConfig, SimulationEngine, TwinRepository, shards, store
-from novamind.populations.fidelity_tracker import FidelityRecord
+from novamind.populations import InterventionConfig, SimulationEngine, TwinRepository
+from novamind.populations.fidelity.fidelity_tracker import FidelityRecord
+from novamind.populations.generation import shards
+from novamind.populations.storage import store
 from tests.populations import by_hand
 
 DAY = by_hand.DAY

@@ -19,7 +19,7 @@ from novamind.populations import (
     SimulationEngine,
     TwinRepository,
 )
-from novamind.populations.store import metadata, synchronous
+from novamind.populations.storage.store import metadata, synchronous
 from tests.populations.conftest import pilot
 
 

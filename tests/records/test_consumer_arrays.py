@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from novamind.errors import DataProcessingError, ValidationError
-from novamind.records.consumer_arrays import read_consumer_array, read_text
+from novamind.records.genotypes.consumer_arrays import read_consumer_array, read_text
 
 
 @pytest.mark.parametrize(

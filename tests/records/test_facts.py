@@ -1,4 +1,4 @@
-"""Facts are entered twice: codes/medications.csv and codes/conditions.csv against a second entry and a manifest."""
+"""Facts are entered twice: the tables in fhir/codes/ against a second entry and a manifest."""
 
 import csv
 import hashlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from novamind.records.fhir_codes import (
+from novamind.records.fhir.terminology import (
     ATC,
     RXNORM,
     SNOMED,
@@ -32,8 +32,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 MANIFEST = {row["table"]: row for row in rows(FACTS / "manifest.csv")}
-MEDICATIONS = rows(ROOM / "codes" / "medications.csv")
-CONDITIONS = rows(ROOM / "codes" / "conditions.csv")
+MEDICATIONS = rows(ROOM / "fhir" / "codes" / "medications.csv")
+CONDITIONS = rows(ROOM / "fhir" / "codes" / "conditions.csv")
 
 
 @pytest.mark.parametrize("table", MANIFEST)

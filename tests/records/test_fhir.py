@@ -9,7 +9,7 @@ import pytest
 
 from novamind.errors import NotFoundError, ValidationError
 from novamind.records import FhirImportError, PatientRecord, read_fhir
-from novamind.records.fhir_codes import QUESTIONNAIRES, RXNORM
+from novamind.records.fhir.terminology import QUESTIONNAIRES, RXNORM
 from tests.records.fhir_input import INTEROP, bundle, medication, needs_interop, observation, patient, response, values
 
 PHQ, GAD = (list(form.items) for form in QUESTIONNAIRES)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from novamind.errors import DataProcessingError, ValidationError
-from novamind.records.fhir_genomics import GENE, GENOTYPE, METABOLISM, gene_result, read_fhir_genomics
+from novamind.records.fhir.genomics import GENE, GENOTYPE, METABOLISM, gene_result, read_fhir_genomics
 
 
 def part(code: str, text: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from novamind.records import fhir_models as fhir
+from novamind.records.fhir import models as fhir
 
 
 @pytest.mark.parametrize(

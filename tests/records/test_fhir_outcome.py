@@ -1,7 +1,7 @@
 """The OperationOutcome: most severe first, one issue for one reason, places but no values."""
 
 from novamind.records import FhirImportError, OperationOutcome
-from novamind.records.fhir_outcome import Issue, refused
+from novamind.records.fhir.outcome import Issue, refused
 
 
 def test_the_same_issue_at_many_places_is_one_with_a_count() -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from novamind.records.fhir_codes import LOINC, QUESTIONNAIRES
-from novamind.records.fhir_json import Located
-from novamind.records.fhir_questionnaire import Questionnaires, Scored, Unscored, questionnaires, scores
+from novamind.records.fhir.documents import Located
+from novamind.records.fhir.questionnaire import Questionnaires, Scored, Unscored, questionnaires, scores
+from novamind.records.fhir.terminology import LOINC, QUESTIONNAIRES
 
 PHQ, GAD = QUESTIONNAIRES
 BY_NUMBER = "items of PHQ-9 were told apart by their number: the Questionnaire did not come along"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from novamind.records import FhirImport, read_fhir
-from novamind.records.fhir_codes import QUESTIONNAIRES, RXNORM, SNOMED
+from novamind.records.fhir.terminology import QUESTIONNAIRES, RXNORM, SNOMED
 from tests.records.fhir_input import bundle, medication, observation, patient, response, values
 
 PHQ = list(QUESTIONNAIRES[0].items)

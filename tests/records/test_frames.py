@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novamind.errors import InsufficientDataError, ValidationError
-from novamind.records import LongFrame, frames, native_frame, signal_frame, symptom_frame
+from novamind.records import LongFrame, native_frame, signal_frame, symptom_frame
+from novamind.records.tables import frames
 
 BACKENDS = ["pandas", "polars"]
 TODAY = date(2025, 1, 1)

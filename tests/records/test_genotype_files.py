@@ -6,9 +6,9 @@ import pytest
 
 from novamind.errors import DataProcessingError, ValidationError
 from novamind.pharmacogenomics import read_genotype
-from novamind.records.consumer_arrays import read_consumer_array
-from novamind.records.fhir_genomics import read_fhir_genomics
-from novamind.records.star_alleles import read_star_alleles
+from novamind.records.fhir.genomics import read_fhir_genomics
+from novamind.records.genotypes.consumer_arrays import read_consumer_array
+from novamind.records.genotypes.star_alleles import read_star_alleles
 
 TWENTYTHREE = (
     b"# rsid\tchromosome\tposition\tgenotype\n"

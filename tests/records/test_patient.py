@@ -8,7 +8,7 @@ import pytest
 
 from novamind.errors import ValidationError
 from novamind.records import Coding, MedicationCourse, PatientRecord, signal_frame, symptom_frame
-from novamind.records.frames import LongFrame
+from novamind.records.tables.frames import LongFrame
 
 START, END = date(2024, 1, 3), date(2024, 2, 3)
 

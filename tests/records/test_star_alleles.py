@@ -3,7 +3,7 @@
 import pytest
 
 from novamind.errors import DataProcessingError, ValidationError
-from novamind.records.star_alleles import read_star_alleles
+from novamind.records.genotypes.star_alleles import read_star_alleles
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from novamind.errors import DataProcessingError, NovamindError, ValidationError
-from novamind.records import vcf
-from novamind.records.vcf import MISSING, VariantRecord, read_vcf
+from novamind.records.genotypes import vcf
+from novamind.records.genotypes.vcf import MISSING, VariantRecord, read_vcf
 
 WANTED = {"chr10": frozenset({100, 200})}
 HEAD = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\n"

@@ -42,7 +42,7 @@ def refusing(world: World) -> Iterator[None]:
     """The audit's table takes nothing; everything else of the database works."""
 
     async def do(statement: str) -> None:
-        async with world.house.foundation.database.transaction() as session:
+        async with world.container.foundation.database.transaction() as session:
             await session.execute(sa.text(statement))
 
     no = "CREATE TRIGGER refuse BEFORE INSERT ON audit_entries BEGIN SELECT RAISE(ABORT, 'disk full'); END"
@@ -58,7 +58,7 @@ def rows(world: World) -> dict[str, list[Any]]:
     tables = ("patients", "patient_records", "consents", "relationships", "emergency_accesses", "patient_identifiers")
 
     async def read() -> dict[str, list[Any]]:
-        async with world.house.foundation.database.snapshot() as session:
+        async with world.container.foundation.database.snapshot() as session:
             return {one: list(await session.execute(sa.text(f"SELECT * FROM {one}"))) for one in tables}  # noqa: S608
 
     return dict(world.run(read()))
@@ -116,7 +116,7 @@ def test_e08_while_the_audit_cannot_be_written_nobody_sees_or_changes_anything(s
     assert len(small_world.audited()) >= entries
     patient = f"/api/v1/patients/{small_world.patients['P1']}"
     assert small_world.call("GET", patient, "C11").status_code == 200  # recovered by itself
-    assert small_world.run(small_world.house.foundation.audit.verify()).intact
+    assert small_world.run(small_world.container.foundation.audit.verify()).intact
 
 
 THREE = {"readPatient", "readMedications", "addReports"}

@@ -27,13 +27,13 @@ from novamind.infrastructure.identity.accounts import Accounts
 from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.domain import Role
 from novamind.infrastructure.identity.passwords import Passwords
+from novamind.infrastructure.identity.session_lookup import SessionLookup
 from novamind.infrastructure.identity.sessions import LoginLimits, Sessions
-from novamind.infrastructure.identity.standing import Standing
 from novamind.infrastructure.identity.tables import Session
 from novamind.infrastructure.identity.tokens import AccessTokens, TokenClaims
 from novamind.infrastructure.tables import Organisation
-from novamind.server.door import Door
-from novamind.server.first_party import FIRST_PARTY
+from novamind.server.builtin_client import BUILTIN_CLIENT
+from novamind.server.middleware import GuardMiddleware
 from tests.server.world import BASE, CALLBACK, NOT_EXPLODED, World
 from tests.weak import careless, must_fail
 
@@ -75,12 +75,12 @@ def test_a01_without_a_token_only_the_listed_routes_answer(world: World) -> None
 @pytest.mark.weak("the door takes everybody for somebody it knows", "A01")
 def test_a01_the_sweep_finds_a_door_that_stands_open(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.add_user("careless", Role.CLINICIAN, world.organisations[0])
-    somebody = world.run(world.house.identity.sessions.authenticate(world.log_in("careless")))
+    somebody = world.run(world.container.identity.sessions.authenticate(world.log_in("careless")))
 
     async def anybody(*_: object) -> Any:
         return somebody
 
-    monkeypatch.setattr(Door, "_identify", anybody)
+    monkeypatch.setattr(GuardMiddleware, "_identify", anybody)
     assert "/api/v1/patients" in let_in_without_token(world)
 
 
@@ -141,7 +141,7 @@ def forged(world: World) -> dict[str, str]:
     for algorithm in ("none", "None", "nOnE"):
         found[f"A03 {algorithm}"] = f"{encoded(header | {'alg': algorithm})}.{encoded(claims)}."
     found["A03 no signature"] = good.rsplit(".", 1)[0] + "."
-    public = world.house.identity.tokens.public_keys()["keys"][0]
+    public = world.container.identity.tokens.public_keys()["keys"][0]
     key = OKPKey.import_key(public)
     secrets = {
         "PEM": key.as_pem(private=False),
@@ -166,7 +166,7 @@ def forged(world: World) -> dict[str, str]:
     for kid in ("../../dev/null", "' OR 1=1 --", "k" * 100_000, "", None, 1, ["a"]):
         found[f"A06 {str(kid)[:20]}"] = signed_by(mine, own | {"kid": kid}, claims)
     now = int(time.time())
-    tokens = world.house.identity.tokens
+    tokens = world.container.identity.tokens
     for name, wrong in {
         "expired": {"exp": now - 6, "iat": now - 100, "nbf": now - 100},
         "future": {"nbf": now + 60},
@@ -294,17 +294,17 @@ def test_a10_after_ten_wrong_passwords_the_right_one_is_refused_too(world: World
 def test_a10_an_address_that_tries_one_password_on_many_names_is_refused(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = world.house.identity.sessions._limits
-    monkeypatch.setattr(world.house.identity.sessions, "_limits", LoginLimits(limits.per_account, 5, limits.window))
+    limits = world.container.identity.sessions._limits
+    monkeypatch.setattr(world.container.identity.sessions, "_limits", LoginLimits(limits.per_account, 5, limits.window))
     monkeypatch.setattr(
-        world.house.identity.attempts,
+        world.container.identity.attempts,
         "_digest",
-        lambda what, who: world.house.foundation.index.keyed("spray", what, who),
+        lambda what, who: world.container.foundation.index.keyed("spray", what, who),
     )
     forwarded = [{"X-Forwarded-For": f"10.0.0.{i}", "Forwarded": f"for=10.0.0.{i}"} for i in range(9)]
     statuses = []
     for i, headers in enumerate(forwarded):
-        form = {"client_id": str(FIRST_PARTY)}
+        form = {"client_id": str(BUILTIN_CLIENT)}
         form |= {
             "redirect_uri": CALLBACK,
             "code_challenge": "c" * 43,
@@ -397,7 +397,7 @@ def test_a12_many_uses_of_one_code_at_once_let_one_in(world: World) -> None:
     )
 
     form = {
-        "client_id": str(FIRST_PARTY),
+        "client_id": str(BUILTIN_CLIENT),
         "redirect_uri": CALLBACK,
         "code_challenge": "c" * 43,
         "username": name,
@@ -427,7 +427,7 @@ def test_a12_without_the_second_factor_that_is_demanded_a_session_can_only_set_o
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for app in world.apps:
-        monkeypatch.setattr(app.state.house.identity.sessions, "_second_factor_needed", True)
+        monkeypatch.setattr(app.state.container.identity.sessions, "_second_factor_needed", True)
     patient = world.patients["P1"]
     assert world.call("GET", f"/api/v1/patients/{patient}", "C11").status_code == 403
     assert world.call("GET", "/api/v1/patients", "C11").status_code == 403
@@ -469,7 +469,7 @@ def test_a14_twenty_uses_at_once_give_one_success(world: World) -> None:
     world.log_in("C21")
     form = {
         "grant_type": "refresh_token",
-        "client_id": str(FIRST_PARTY),
+        "client_id": str(BUILTIN_CLIENT),
         "refresh_token": world.refresh_tokens["C21"],
     }
 
@@ -522,7 +522,7 @@ def aged(world: World, session_of: str, **ages: Any) -> None:
     """Let a session look older than it is."""
 
     async def work() -> None:
-        async with world.house.foundation.database.transaction() as session:
+        async with world.container.foundation.database.transaction() as session:
             await session.execute(sa.update(Session).where(Session.user_id == world.users[session_of]).values(**ages))
 
     world.run(work())
@@ -544,20 +544,20 @@ def test_a16_silence_and_age_end_a_session(world: World) -> None:
 @pytest.mark.weak("a session is looked up once and remembered; its age is not asked", "A15", "A16")
 def test_a15_a16_fail_where_sessions_are_remembered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     known: dict[Any, Any] = {}
-    look_up = Standing.of_session
+    look_up = SessionLookup.of_session
 
-    async def remembered(self: Standing, session: Any, patient_ids: Any) -> Any:
+    async def remembered(self: SessionLookup, session: Any, patient_ids: Any) -> Any:
         if session not in known:
             known[session] = await look_up(self, session, patient_ids)
         return known[session]
 
     with monkeypatch.context() as patched:
-        patched.setattr(Standing, "of_session", remembered)
+        patched.setattr(SessionLookup, "of_session", remembered)
         for how in ("logout", "password", "role", "disable"):
             must_fail(test_a15_what_ends_a_session_ends_it_on_every_worker, world, how)
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
     with monkeypatch.context() as patched:
-        patched.setattr(Standing, "_now", lambda _: {"now": long_ago, "idle_since": long_ago})
+        patched.setattr(SessionLookup, "_now", lambda _: {"now": long_ago, "idle_since": long_ago})
         must_fail(test_a16_silence_and_age_end_a_session, world)
     world.log_in("C21")
 
@@ -595,7 +595,7 @@ def test_secrets_are_nowhere_in_the_database(world: World) -> None:
 
     async def everything(*only: str) -> str:
         texts: list[str] = []
-        async with world.house.foundation.database.snapshot() as session:
+        async with world.container.foundation.database.snapshot() as session:
             connection = await session.connection()
             names = await connection.run_sync(lambda c: sa.inspect(c).get_table_names())
             for name in only or names:
@@ -606,19 +606,19 @@ def test_secrets_are_nowhere_in_the_database(world: World) -> None:
 
     found = world.run(everything())
     assert [one for one in wanted if one in found] == []
-    written = world.run(world.house.foundation.store.add_organisation(secret, world.house.operator("test")))
+    written = world.run(world.container.foundation.store.add_organisation(secret, world.container.operator("test")))
     assert secret in world.run(everything("organisations"))  # the search does search
 
     async def forget() -> None:
-        async with world.house.foundation.database.transaction() as session:
+        async with world.container.foundation.database.transaction() as session:
             await session.execute(sa.delete(Organisation).where(Organisation.organisation_id == written))
 
     world.run(forget())
 
 
 def test_a_browsers_cookie_works_from_its_own_pages_only(world: World) -> None:
-    sessions: Any = world.house.identity.sessions
-    cookie = world.run(sessions.exchange_code_for_cookie(FIRST_PARTY, world.code("C11"), "v" * 43, CALLBACK))
+    sessions: Any = world.container.identity.sessions
+    cookie = world.run(sessions.exchange_code_for_cookie(BUILTIN_CLIENT, world.code("C11"), "v" * 43, CALLBACK))
     header = {"Cookie": f"novamind={cookie}"}
     assert world.call("GET", "/api/v1/me", headers=header).status_code == 200
     decide = f"/api/v1/patients/{world.patients['P2']}/consents/sharing"

@@ -251,7 +251,7 @@ def test_b01_every_refusal_of_a_record_is_in_the_audit(world: World) -> None:
         world.call("GET", f"/api/v1/patients/{world.patients[patient]}/forecast", who)
         (entry,) = world.audited(outcome="denied")[len(before) :]
         assert entry["actor"] == str(world.users[who])
-        assert entry["patient"] == world.house.foundation.audit.pseudonym(UUID(world.patients[patient]))
+        assert entry["patient"] == world.container.foundation.audit.pseudonym(UUID(world.patients[patient]))
 
 
 def misplaced(world: World, names: set[str]) -> list[str]:
@@ -337,7 +337,7 @@ def test_b04_fields_that_are_not_asked_for_are_refused(world: World, extra: dict
     patient = world.patients["P2"]
 
     async def row() -> Any:
-        async with world.house.foundation.database.snapshot() as session:
+        async with world.container.foundation.database.snapshot() as session:
             return (
                 await session.execute(sa.select(Patient.__table__).where(Patient.patient_id == UUID(patient)))
             ).one()
@@ -384,8 +384,8 @@ def test_b05_b09_fail_where_a_treatment_does_not_end(world: World, monkeypatch: 
         test_b09_nobody_slips_through_while_a_relationship_ends,
     ):
         must_fail(test, world)
-        ended = (world.users["C11"], UUID(world.patients["P3"]), world.house.operator("test"))
-        world.run(unrelate(world.house.foundation.store, *ended))
+        ended = (world.users["C11"], UUID(world.patients["P3"]), world.container.operator("test"))
+        world.run(unrelate(world.container.foundation.store, *ended))
 
 
 def test_b06_withdrawn_genomics_disappears_everywhere(world: World) -> None:
@@ -451,7 +451,7 @@ def test_b07_an_emergency_opens_a_record_for_a_reason_and_a_while(
     assert world.audited("emergency.opened")
 
     async def shut_and_told() -> list[str]:
-        async with world.house.foundation.database.transaction() as session:
+        async with world.container.foundation.database.transaction() as session:
             ended = datetime.now(UTC) - timedelta(seconds=1)
             await session.execute(sa.update(EmergencyAccess).values(expires_at=ended))
             reasons = await session.scalars(sa.select(EmergencyAccess.reason))
@@ -496,14 +496,14 @@ def test_b05_what_was_read_with_the_session_counts_for_a_moment_only(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody whose body arrives slowly is asked about again."""
-    identity, store, patient = world.house.identity, world.house.foundation.store, UUID(world.patients["P2"])
+    identity, store, patient = world.container.identity, world.container.foundation.store, UUID(world.patients["P2"])
     caller = world.run(identity.sessions.authenticate(world.tokens["C11"], patient))
     assert caller.ties[patient].treats
-    world.run(store.unrelate(world.users["C11"], patient, world.house.operator("test")))
+    world.run(store.unrelate(world.users["C11"], patient, world.container.operator("test")))
     monkeypatch.setattr(access, "_FRESH_SECONDS", 0.0)
     with pytest.raises(NotFoundError):
         world.run(identity.access.permit_patient(caller, Permission.RESULTS_READ, patient))
-    world.run(store.relate(world.users["C11"], patient, world.house.operator("test")))
+    world.run(store.relate(world.users["C11"], patient, world.container.operator("test")))
     world.run(identity.access.permit_patient(caller, Permission.RESULTS_READ, patient))
 
 
@@ -511,7 +511,7 @@ def test_a_forecast_made_before_costs_two_queries_and_one_entry(world: World) ->
     at = f"/api/v1/patients/{world.patients['P1']}/forecast"
     assert world.call("GET", at, "C11").status_code == 200
     said: list[str] = []
-    engine = world.house.foundation.database.engine.sync_engine
+    engine = world.container.foundation.database.engine.sync_engine
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         asked = re.match(

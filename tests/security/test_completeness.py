@@ -21,8 +21,8 @@ from novamind.infrastructure.audit import AuditLog
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.domain import Role
 from novamind.infrastructure.tables import AuditEntry
+from novamind.server.builtin_client import BUILTIN_CLIENT
 from novamind.server.dashboard import routes as dashboard
-from novamind.server.first_party import FIRST_PARTY
 from tests.security.test_authentication import filled, operations
 from tests.security.test_authorisation import BODIES, stored
 from tests.server.world import BASE, CALLBACK, World, challenge
@@ -149,7 +149,7 @@ def entries(world: World, answer: httpx.Response) -> list[dict[str, Any]]:
     query = sa.select(AuditEntry.content).where(AuditEntry.content.contains(answer.headers["x-request-id"]))
 
     async def read() -> list[str]:
-        async with world.house.foundation.database.snapshot() as session:
+        async with world.container.foundation.database.snapshot() as session:
             return list(await session.scalars(query.order_by(AuditEntry.sequence)))
 
     return [json.loads(content) for content in world.run(read())]
@@ -157,7 +157,7 @@ def entries(world: World, answer: httpx.Response) -> list[dict[str, Any]]:
 
 def checked(world: World, answer: httpx.Response, who: str | None, patient: str | None = None) -> Counter[Told]:
     """What was told, once it is sure that each entry says who, when, where, why and in which request."""
-    found, audit = entries(world, answer), world.house.foundation.audit
+    found, audit = entries(world, answer), world.container.foundation.audit
     for one in found:
         assert one["actor"] == (str(world.users[who]) if who else "anonymous")
         assert datetime.fromisoformat(one["at"]).tzinfo == UTC
@@ -247,7 +247,7 @@ def test_e01_lists_tell_of_each_patient_in_them(walked: World) -> None:
     for path in ("/api/v1/patients", "/patients"):
         listed = walked.call("GET", path, "C12")
         told = entries(walked, listed)
-        shown = {walked.house.foundation.audit.pseudonym(UUID(walked.patients["P3"]))}
+        shown = {walked.container.foundation.audit.pseudonym(UUID(walked.patients["P3"]))}
         assert {one["patient"] for one in told} >= shown
         assert max(Counter(one["patient"] for one in told).values()) == 1
         refused = checked(walked, walked.call("GET", path, "researcher"), "researcher")
@@ -387,7 +387,7 @@ def test_e01_no_caller_chooses_the_id_of_a_request(walked: World) -> None:
 def test_e01_silent_routes_are_silent(walked: World) -> None:
     for operation in SILENT:
         method, path = by_id(walked)[operation]
-        params = {"client_id": str(FIRST_PARTY), "redirect_uri": CALLBACK, "code_challenge": challenge("v" * 43)}
+        params = {"client_id": str(BUILTIN_CLIENT), "redirect_uri": CALLBACK, "code_challenge": challenge("v" * 43)}
         who = {"metrics": "admin", "readJob": "analyst"}.get(operation, "C11")
         answer = walked.call(method.upper(), filled(path), who, json=GENERAL_BODIES.get(operation), params=params)
         assert entries(walked, answer) == [], operation

@@ -34,7 +34,7 @@ from novamind.infrastructure.identity.tokens import AccessTokens, TokenClaims
 from novamind.infrastructure.logs import configure
 from novamind.infrastructure.tables import AuditEntry, OutboxEvent, Record
 from novamind.settings import Settings
-from novamind.symptoms.model import SymptomModel
+from novamind.symptoms.forecaster.model import SymptomModel
 from novamind.symptoms.service import default_service
 from novamind.twin import DigitalTwinIntegrationService
 from novamind.twin.analyses import MEDICATIONS, SYMPTOMS, default_analyses
@@ -97,7 +97,7 @@ def guarded(small_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
     def guard() -> Guard:
         return Guard(CircuitBreaker(3, 30, lambda: now[0]), Bulkhead(), limit_seconds=patient(5), attempts=1)
 
-    monkeypatch.setattr(small_world.house.clinic, "twin", joined(guard()))
+    monkeypatch.setattr(small_world.container.clinic, "twin", joined(guard()))
     default_service()._predictions.clear()
     released.clear()
 
@@ -114,7 +114,7 @@ def test_f04_a_model_that_fails_is_missing_and_nothing_is_made_up(
     small_world: World, guarded: Callable[[float], None], how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, at = small_world, f"/api/v1/patients/{small_world.patients['P3']}"
-    ways, clinic = WRONG | UNSEEN, world.house.clinic
+    ways, clinic = WRONG | UNSEEN, world.container.clinic
 
     def limited(seconds: float) -> None:
         monkeypatch.setattr(clinic, "twin", joined(replace(clinic.twin.guards[SYMPTOMS], limit_seconds=seconds)))
@@ -157,7 +157,7 @@ def test_f04_fails_where_numbers_are_made_up_or_the_circuit_never_opens(
 ) -> None:
     test = test_f04_a_model_that_fails_is_missing_and_nothing_is_made_up
     must_fail(test, small_world, guarded, "made up", monkeypatch)
-    clinic = small_world.house.clinic
+    clinic = small_world.container.clinic
     endless = replace(clinic.twin.guards[SYMPTOMS], breaker=CircuitBreaker(10**9))
     monkeypatch.setattr(clinic, "twin", joined(endless))
     must_fail(test, small_world, guarded, "raises for ever", monkeypatch)
@@ -174,7 +174,7 @@ def test_f04_a_model_that_is_not_there_is_an_error_and_no_other_model(tmp_path: 
 def test_f03_while_events_cannot_be_carried_reports_are_taken_and_the_log_names_nobody(
     small_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world, database, written = small_world, small_world.house.foundation.database, io.StringIO()
+    world, database, written = small_world, small_world.container.foundation.database, io.StringIO()
     configure(Settings(log_level="INFO"), written)
 
     async def waiting() -> list[OutboxEvent]:
@@ -375,7 +375,7 @@ def test_e08_on_a_full_disk_it_answers_503_and_goes_on_when_there_is_room(starte
     assert all(answer.headers["retry-after"] for answer in tried)
     assert len(small_world.audited()) == entries
     assert started.call(small_world, "GET", patient).status_code == 200
-    assert small_world.run(small_world.house.foundation.audit.verify()).intact
+    assert small_world.run(small_world.container.foundation.audit.verify()).intact
 
 
 def test_f09_without_file_descriptors_it_lives_on_and_serves_when_some_are_free(
@@ -433,8 +433,8 @@ async def stored(world: World) -> tuple[set[str], set[str]]:
     """Ids of the patient's reports, and those of which the audit says that they were stored."""
     patient_id = UUID(world.patients["P2"])
     reports = sa.select(Record.record_id).where(Record.patient_id == patient_id, Record.kind == "symptom_report")
-    pseudonym = world.house.foundation.audit.pseudonym(patient_id)
-    async with world.house.foundation.database.snapshot() as session:
+    pseudonym = world.container.foundation.audit.pseudonym(patient_id)
+    async with world.container.foundation.database.snapshot() as session:
         kept = {str(one) for one in await session.scalars(reports)}
         entries = map(
             json.loads, await session.scalars(sa.select(AuditEntry.content).where(AuditEntry.subject == pseudonym))

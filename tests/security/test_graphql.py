@@ -262,7 +262,7 @@ def test_an_accident_inside_is_told_to_the_log_alone(world: World, monkeypatch: 
     async def accident(*_: object) -> None:
         raise RuntimeError("CANARY-inside")
 
-    monkeypatch.setattr(type(world.house.clinic.twin), "forecast", accident)
+    monkeypatch.setattr(type(world.container.clinic.twin), "forecast", accident)
     patient = world.patients["P1"]
     answer = sent(world, f'{{ patient(id: "{patient}") {{ id forecasts {{ skipped {{ reason }} }} }} }}')
     assert answer.json()["data"]["patient"] == {"id": patient, "forecasts": None}
@@ -303,5 +303,5 @@ def test_c02_fails_where_an_accident_is_no_answer(world: World, monkeypatch: pyt
     async def accident(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(type(world.house.clinic), "patients", accident)
+    monkeypatch.setattr(type(world.container.clinic), "patients", accident)
     must_fail(unharmed, world, "{ patients(limit: 5) { id } }")

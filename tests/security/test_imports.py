@@ -16,7 +16,7 @@ from novamind.infrastructure import spreadsheet
 from novamind.infrastructure.spreadsheet import as_it_was, without_formulas
 from novamind.populations.endpoints import read_csv
 from novamind.records import MedicationCourse, PatientRecord, read_patient_directory, write_patient_directory
-from novamind.records.vcf import read_vcf
+from novamind.records.genotypes.vcf import read_vcf
 from tests.server.world import NOT_EXPLODED, World
 from tests.weak import must_fail
 

@@ -14,7 +14,7 @@ import websockets
 from novamind.infrastructure.identity.domain import Role
 from novamind.infrastructure.identity.tables import Ticket
 from novamind.server import live
-from novamind.server.door import Door
+from novamind.server.middleware import GuardMiddleware
 from tests.patience import patient
 from tests.security.test_authorisation import EVERYBODY, LIST
 from tests.server.test_live import quick, ticket
@@ -55,13 +55,13 @@ def test_c14_a_ticket_is_good_once_and_for_seconds(world: World) -> None:
             socket.leave()
             await socket.served
         late = await ticket(world)
-        async with world.house.foundation.database.transaction() as session:
+        async with world.container.foundation.database.transaction() as session:
             await session.execute(sa.update(Ticket).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
         socket = Socket(world)
         socket.say({"ticket": late})
         told.append(await socket.hear())
         await ticket(world)
-        async with world.house.foundation.database.snapshot() as session:
+        async with world.container.foundation.database.snapshot() as session:
             told.append(await session.scalar(sa.select(sa.func.count()).select_from(Ticket)))
         return told
 
@@ -141,10 +141,10 @@ def test_c14_other_hosts_and_secrets_in_the_address_are_refused(world: World) ->
 
 @pytest.mark.weak("the door asks no socket whence it comes", "C14")
 def test_c14_the_test_finds_a_door_that_asks_no_origin(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def anybody(self: Door, *scope: Any) -> None:
+    async def anybody(self: GuardMiddleware, *scope: Any) -> None:
         await self._app(*scope)
 
-    monkeypatch.setattr(Door, "_socket", anybody)
+    monkeypatch.setattr(GuardMiddleware, "_socket", anybody)
     told = first_word(world, {"ticket": world.run(ticket(world))}, origin="https://evil.example")
     assert told["type"] == "forecast"
 

@@ -129,7 +129,7 @@ def at_the_endpoint(world: World, client_id: str) -> set[str]:
 @pytest.fixture
 def patient_world(small_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """So patient that the limit on attempts does not answer for the check."""
-    sessions = small_world.house.identity.sessions
+    sessions = small_world.container.identity.sessions
     monkeypatch.setattr(sessions, "_limits", replace(sessions._limits, per_account=1000))
     return small_world
 
@@ -314,8 +314,8 @@ def hooks(small_world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     """The world with one EHR on the list."""
     listed = tmp_path / "cds_clients.json"
     listed.write_text(json.dumps({SANDBOX: {"jwks": public(), "jku": KEYS_AT}}))
-    identity = small_world.house.identity
-    made = HookClients(listed, small_world.house.foundation.database, identity.attempts)
+    identity = small_world.container.identity
+    made = HookClients(listed, small_world.container.foundation.database, identity.attempts)
     monkeypatch.setattr(identity.hook_clients, "_issuers", made._issuers)
     return small_world
 
@@ -346,7 +346,7 @@ def test_a18_a_token_is_good_once_for_one_service_and_opens_no_record(hooks: Wor
         assert hooks.call("GET", path, said["ES384"]).status_code == 401
     assert hooked(hooks, said["ES384"]) == 200
     assert hooked(hooks, said["ES384"]) == 401  # its jti was here
-    known = hooks.run(hooks.house.identity.hook_clients.authenticate(said["RS384"], f"{BASE}{HOOK}"))
+    known = hooks.run(hooks.container.identity.hook_clients.authenticate(said["RS384"], f"{BASE}{HOOK}"))
     assert known.subject == uuid5(NAMESPACE_URL, SANDBOX)
     assert known.scopes == {Permission.CALCULATE}
     assert known.organisation_id is None
@@ -356,7 +356,7 @@ def test_a18_a_token_is_good_once_for_one_service_and_opens_no_record(hooks: Wor
 def test_a18_without_a_list_nobody_signs_for_themselves(small_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     answered = {name: hooked(small_world, token) for name, token in of_the_sandbox().items()}
     assert set(answered.values()) == {401}
-    somebody = small_world.run(small_world.house.identity.sessions.authenticate(small_world.tokens["service1"]))
+    somebody = small_world.run(small_world.container.identity.sessions.authenticate(small_world.tokens["service1"]))
 
     async def anybody(*_: Any) -> Any:
         return somebody
@@ -376,8 +376,8 @@ def test_a18_the_example_of_the_specification_is_let_in(hooks: World, tmp_path: 
     sandbox = json.loads((INTEROP / "sandbox_jwks_public.json").read_text())
     issuer = "https://fhir-ehr.example.com"
     listed.write_text(json.dumps({issuer: {"jwks": key_set, "jku": header["jku"]}, SANDBOX: {"jwks": sandbox}}))
-    identity = hooks.house.identity
-    made = HookClients(listed, hooks.house.foundation.database, identity.attempts)
+    identity = hooks.container.identity
+    made = HookClients(listed, hooks.container.foundation.database, identity.attempts)
     now = int(time.time())
     claims = {"iss": issuer, "aud": f"{BASE}{HOOK}", "iat": now, "exp": now + 300, "jti": uuid4().hex}
     token = jwt.encode(header, claims, ECKey.import_key(private), algorithms=["ES384"])
@@ -390,4 +390,4 @@ def test_a18_a_list_that_cannot_be_read_stops_the_start(small_world: World, tmp_
     listed = tmp_path / "list.json"
     listed.write_text(text)
     with pytest.raises(ValidationError):
-        HookClients(listed, small_world.house.foundation.database, small_world.house.identity.attempts)
+        HookClients(listed, small_world.container.foundation.database, small_world.container.identity.attempts)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from novamind.infrastructure.keys import new_key
-from novamind.server.first_party import FIRST_PARTY
+from novamind.server.builtin_client import BUILTIN_CLIENT
 from tests.security.test_authentication import filled, operations
 from tests.security.test_authorisation import BODIES
 from tests.server.world import BASE, CALLBACK, FHIR_JSON, World
@@ -81,7 +81,7 @@ def with_address(world: World, url: str) -> None:
     world.call("POST", "/cds-services/novamind-patient-view", "service1", json=hook)
     world.call("POST", "/api/v1/clients", "admin", json={"name": "x", "redirect_uris": [url]})
     form = {
-        "client_id": str(FIRST_PARTY),
+        "client_id": str(BUILTIN_CLIENT),
         "redirect_uri": url,
         "code_challenge": "c" * 43,
         "username": "x",
@@ -189,8 +189,8 @@ FORMS = {
 
 def test_d14_a_cookie_is_worth_nothing_to_other_sites(small_world: World) -> None:
     world = small_world
-    sessions: Any = world.house.identity.sessions
-    cookie = world.run(sessions.exchange_code_for_cookie(FIRST_PARTY, world.code("C11"), "v" * 43, CALLBACK))
+    sessions: Any = world.container.identity.sessions
+    cookie = world.run(sessions.exchange_code_for_cookie(BUILTIN_CLIENT, world.code("C11"), "v" * 43, CALLBACK))
     routes = changing(world)
     assert len(routes) > 30
     through = []

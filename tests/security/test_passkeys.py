@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from novamind.infrastructure.identity import passkeys
 from novamind.infrastructure.identity.domain import Role
 from novamind.infrastructure.identity.tables import Passkey
-from novamind.server.first_party import FIRST_PARTY
+from novamind.server.builtin_client import BUILTIN_CLIENT
 from tests.security.authenticator import PRESENT, VERIFIED, Authenticator, raw, text
 from tests.server.world import CALLBACK, World, challenge
 
 ORIGIN, HOST = "http://clinic.example:8000", "clinic.example"
-ACCESS = {"client_id": str(FIRST_PARTY), "redirect_uri": CALLBACK, "code_challenge": challenge("v" * 43)}
+ACCESS = {"client_id": str(BUILTIN_CLIENT), "redirect_uri": CALLBACK, "code_challenge": challenge("v" * 43)}
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def with_a_name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     if "world" not in request.fixturenames:
         return
     for app in request.getfixturevalue("world").apps:
-        keys = app.state.house.identity.passkeys
+        keys = app.state.container.identity.passkeys
         for name, value in {"_origin": ORIGIN, "_relying_party": HOST, "offered": True}.items():
             monkeypatch.setattr(keys, name, value)
 
@@ -81,8 +81,8 @@ def test_a13_a_genuine_key_is_added_proves_its_owner_and_is_asked_for_from_then_
     assert world.log_in(name, passkey=json.dumps(key.get(asked(world))))
     assert world.call("GET", "/api/v1/me", name).json()["second_factor"] is True
     assert world.call("GET", "/api/v1/me/passkeys", name).json()[0]["used_at"]
-    shell = world.house.operator("test")
-    listed = world.run(world.house.identity.accounts.users(world.organisations[0], None, 10_000, shell))
+    shell = world.container.operator("test")
+    listed = world.run(world.container.identity.accounts.users(world.organisations[0], None, 10_000, shell))
     assert [one.second_factor for one in listed if one.user_id == world.users[name]] == [True]
     (added,) = [one for one in world.audited("second_factor_added") if one["actor"] == str(world.users[name])]
     assert (added["outcome"], added["what"]) == ("success", "passkey")
@@ -258,7 +258,7 @@ def test_a_key_in_the_database_opens_for_its_account_alone(world: World) -> None
     """Who can write rows gives a key of their own to somebody else: it does not open."""
     name, _ = owner(world)
     thief, stolen = owner(world)
-    database = world.house.foundation.database
+    database = world.container.foundation.database
 
     async def moved() -> None:
         async with database.transaction() as session:
@@ -296,10 +296,10 @@ def test_an_account_goes_with_its_patient(world: World) -> None:
     world.add_user(name, Role.PATIENT, world.organisations[0], UUID(patient))
     world.log_in(name)
     assert add(world, name, key.create(options(world, name))).status_code == 201
-    world.run(world.house.foundation.retention.forget(UUID(patient), world.house.operator("test")))
+    world.run(world.container.foundation.retention.forget(UUID(patient), world.container.operator("test")))
     assert world.call("GET", "/api/v1/me", name).status_code == 401
     assert log_in(world, name, key.get(asked(world))) == 401
-    assert world.run(world.house.identity.passkeys.list(world.users[name])) == []
+    assert world.run(world.container.identity.passkeys.list(world.users[name])) == []
 
 
 junk = st.recursive(

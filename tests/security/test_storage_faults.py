@@ -51,7 +51,7 @@ from novamind.infrastructure.logs import configure
 from novamind.infrastructure.patient_store import Identity, Kind, PatientStore
 from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry, Organisation, Record
 from novamind.server.app import create_app
-from novamind.server.house import open_house
+from novamind.server.container import open_container
 from novamind.settings import Settings
 from tests.conftest import Postgres, Redis
 from tests.infrastructure.processes import Other, migrate_half
@@ -172,19 +172,19 @@ class Server:
         asyncio.run(until(lambda: self._server.started))  # two migrations at once in one process are not for Alembic
 
     async def _prepare(self) -> None:
-        async with open_house(self.settings) as house:
-            store, access = house.foundation.store, house.operator("test")
+        async with open_container(self.settings) as container:
+            store, access = container.foundation.store, container.operator("test")
             organisation = await store.add_organisation("Clinic", access)
             self.read, self.written = [await store.register(organisation, Identity({}, {}), access) for _ in range(2)]
             history = [one for day in range(14) for one in reports(day)]
             await store.append(self.read, Kind.SYMPTOM_REPORT, history, access)
             self.callers = []
             for number in range(CALLERS):  # each may send so many requests a minute
-                client = await house.identity.accounts.add_client(
+                client = await container.identity.accounts.add_client(
                     f"gateway {number}", access, role=Role.SERVICE, organisation_id=organisation
                 )
                 self.client_id = client.client_id
-                tokens = await house.identity.sessions.client_credentials(
+                tokens = await container.identity.sessions.client_credentials(
                     ClientProof(client.client_id, str(client.secret), "", "127.0.0.1"), None
                 )
                 self.callers.append({"Authorization": f"Bearer {tokens.access_token}"})

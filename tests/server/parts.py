@@ -1,4 +1,4 @@
-"""A house that a test holds: every call is noted, and answered by what the test gave it."""
+"""A container that a test holds: every call is noted, and answered by what the test gave it."""
 
 import asyncio
 from collections.abc import Callable
@@ -30,11 +30,11 @@ class Part:
 
 
 def did(work: Callable[..., Any], *given: Any, **answers: Any) -> tuple[Any, list[Any]]:
-    """The answer of a route and what it asked of the house."""
+    """The answer of a route and what it asked of the container."""
     calls: list[Any] = []
     part = Part(calls, {"permit": "access"} | answers)
     identity = SimpleNamespace(access=part, accounts=part, attempts=part, passkeys=part)
-    house = SimpleNamespace(
+    container = SimpleNamespace(
         clinic=part,
         forecasts=part,
         identity=identity,
@@ -42,4 +42,4 @@ def did(work: Callable[..., Any], *given: Any, **answers: Any) -> tuple[Any, lis
         foundation=SimpleNamespace(store=part),
         settings="settings",
     )
-    return asyncio.run(work(house, *given)), calls
+    return asyncio.run(work(container, *given)), calls

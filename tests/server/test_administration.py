@@ -1,4 +1,4 @@
-"""REST of administration and of oneself, with a house that a test holds."""
+"""REST of administration and of oneself, with a container that a test holds."""
 
 import asyncio
 from dataclasses import replace

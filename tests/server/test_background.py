@@ -18,7 +18,7 @@ from novamind.infrastructure.events import Event
 from novamind.infrastructure.identity.access import EMERGENCY_OPENED
 from novamind.infrastructure.identity.domain import Role
 from novamind.populations import endpoints
-from novamind.server import background, demo, house
+from novamind.server import background, container, demo
 from novamind.server.background import publish, submit_training
 from novamind.settings import Settings
 from novamind.twin.simulated import simulated_record
@@ -32,7 +32,7 @@ def request(folder: Path, asked: list[Any]) -> Any:
         return JOB
 
     state = SimpleNamespace(
-        house=SimpleNamespace(settings=SimpleNamespace(population_dir=folder), jobs=SimpleNamespace(submit=submit))
+        container=SimpleNamespace(settings=SimpleNamespace(population_dir=folder), jobs=SimpleNamespace(submit=submit))
     )
     return SimpleNamespace(
         app=SimpleNamespace(state=state), state=SimpleNamespace(principal=SimpleNamespace(subject="me"))
@@ -150,9 +150,9 @@ def test_an_emergency_is_told_to_the_privacy_officer_by_pseudonym(monkeypatch: p
 
 
 def test_results_lie_in_redis_where_there_is_one() -> None:
-    own = house._shelf(Settings(cache_entries=3, cache_ttl=7))
+    own = container._shelf(Settings(cache_entries=3, cache_ttl=7))
     assert isinstance(own, MemoryShelf)
-    assert isinstance(house._shelf(Settings(redis_url="redis://localhost/0")), RedisShelf)  # type: ignore[arg-type]
+    assert isinstance(container._shelf(Settings(redis_url="redis://localhost/0")), RedisShelf)  # type: ignore[arg-type]
 
 
 # -- the demo clinic
@@ -238,7 +238,7 @@ def test_a_demo_has_three_people_who_log_in_and_three_patients_of_yesterday() ->
 
 
 def test_who_acts_from_the_shell_is_an_operator_each_time_anew() -> None:
-    one: Any = house.House(*[None] * 7)  # type: ignore[arg-type]
+    one: Any = container.Container(*[None] * 7)  # type: ignore[arg-type]
     access = one.operator("purpose")
     assert (access.actor, access.role, access.purpose) == ("shell", "operator", "purpose")
     assert len(access.correlation_id) == 32

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from novamind import cli
 from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Role
-from novamind.server import commands, house
+from novamind.server import commands, container
 from novamind.server.connections import options
 from novamind.server.demo import Login
 from novamind.settings import Settings
@@ -119,7 +119,7 @@ MADE = UUID(int=5)
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """A house that makes what it is asked for, and notes it."""
+    """A container that makes what it is asked for, and notes it."""
     calls: list[Any] = []
 
     async def add_user(*given: Any, **named: Any) -> UUID:
@@ -138,7 +138,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             operator=lambda purpose: f"operator for {purpose}",
         )
 
-    monkeypatch.setattr(house, "open_house", opened)
+    monkeypatch.setattr(container, "open_container", opened)
     return calls
 
 
@@ -187,7 +187,7 @@ def test_a_role_that_there_is_not_is_answered_with_those_that_there_are(shell: A
 def test_the_demo_is_made_where_it_is_wanted(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from novamind.server import demo
 
-    async def seed(_house: Any) -> tuple[Login, ...]:
+    async def seed(_container: Any) -> tuple[Login, ...]:
         return (Login("a", "b"),)
 
     monkeypatch.setattr(demo, "seed", seed)

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from novamind.errors import AuthorizationError, InsufficientDataError, NotFoundError, ServiceUnavailableError
-from novamind.records.frames import SeriesKey
+from novamind.records.tables.frames import SeriesKey
 from novamind.server import forecast_cache
 from novamind.server.forecast_cache import ForecastCache
 from novamind.symptoms.endpoints import ForecastsBody
@@ -71,7 +71,7 @@ class Shelf:
         self.kept[key] = value
 
 
-class Standing(datetime):
+class SessionLookup(datetime):
     """A clock that stands still until it is moved."""
 
     at = datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC)
@@ -83,10 +83,10 @@ class Standing(datetime):
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> type[Standing]:
-    monkeypatch.setattr(forecast_cache, "datetime", Standing)
-    monkeypatch.setattr(Standing, "at", Standing.at)
-    return Standing
+def clock(monkeypatch: pytest.MonkeyPatch) -> type[SessionLookup]:
+    monkeypatch.setattr(forecast_cache, "datetime", SessionLookup)
+    monkeypatch.setattr(SessionLookup, "at", SessionLookup.at)
+    return SessionLookup
 
 
 def cache(clinic: Clinic, shelf: Shelf | None = None, version: str = "m-1") -> ForecastCache:
@@ -140,7 +140,7 @@ def test_a_change_of_the_record_makes_another_forecast() -> None:
     assert clinic.computed == 2
 
 
-def test_a_forecast_of_yesterday_is_none_of_today(clock: type[Standing]) -> None:
+def test_a_forecast_of_yesterday_is_none_of_today(clock: type[SessionLookup]) -> None:
     clinic = Clinic()
     one = cache(clinic)
     asked(one)

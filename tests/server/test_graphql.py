@@ -32,7 +32,7 @@ def rest(world: World, path: str, who: str = "C11", patient: str = "P1") -> Any:
 def statements(world: World) -> Iterator[list[str]]:
     """What the database is asked about patients meanwhile; others, such as the outbox, ask at any time."""
     told: list[str] = []
-    engine = world.house.foundation.database.engine.sync_engine
+    engine = world.container.foundation.database.engine.sync_engine
 
     def tell(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith("SELECT") and re.search("FROM (patient|consents)", statement):
@@ -140,7 +140,7 @@ def test_the_list_is_rests_list_page_by_page(world: World) -> None:
 def test_a_list_asks_the_database_as_often_as_one_patient_does(world: World, fields: str) -> None:
     counts = []
     for limit in (1, 3):
-        world.house.foundation.vault._ciphers.clear()
+        world.container.foundation.vault._ciphers.clear()
         with statements(world) as told:
             answer = asked(world, f"{{ patients(limit: {limit}) {{ id {fields} }} }}", "service1")
             patients = answer["data"]["patients"]  # some may have no reports yet
@@ -154,7 +154,7 @@ def test_every_patient_that_a_list_reads_is_in_the_audit(world: World) -> None:
     before = len(world.audited("read"))
     shown = data(world, "{ patients(limit: 3) { id medications { medication } } }", "service1")["patients"]
     read = world.audited("read")[before:]
-    pseudonym = world.house.foundation.audit.pseudonym
+    pseudonym = world.container.foundation.audit.pseudonym
     for kind in ("identity", "medication"):
         assert {one["patient"] for one in read if one["what"] == kind} == {pseudonym(one["id"]) for one in shown}
     assert {one["actor"] for one in read} == {str(world.users["service1"])}

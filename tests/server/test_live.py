@@ -105,7 +105,7 @@ async def gauge(world: World) -> str:
 def test_the_database_may_go_away_and_come_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from novamind.errors import ServiceUnavailableError
 
-    clinic = type(world.house.clinic)
+    clinic = type(world.container.clinic)
     asked, right = [], clinic.revision
 
     async def away(*_: Any) -> int:

@@ -1,4 +1,4 @@
-"""A live socket, with a house and a client that a test holds: its limits, its ends, what it sends and when."""
+"""A live socket, with a container and a client that a test holds: its limits, its ends, what it sends and when."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ def test_the_limits_of_a_socket() -> None:
     assert codes == (1000, 1001, 1008, 1009, 1013, 4401, 4403)
 
 
-class House:
+class Container:
     """Who may look, the revision, the forecast: each as a test sets it."""
 
     def __init__(self) -> None:
@@ -111,12 +111,12 @@ def text(what: str) -> dict[str, Any]:
 TICKET = text('{"ticket": "t"}')
 
 
-def served(house: House, client: Client, app: Any = None) -> Client:
+def served(container: Container, client: Client, app: Any = None) -> Client:
     """The route itself, from the first message to the end."""
     router = app or live.routes(CollectorRegistry())
     (route,) = [one for one in router.routes if one.path == "/api/v1/live"]
     client.app = FastAPI()  # type: ignore[attr-defined]
-    client.app.state.house = house  # type: ignore[attr-defined]
+    client.app.state.container = container  # type: ignore[attr-defined]
 
     async def run() -> None:
         async with asyncio.timeout(patient(10)):
@@ -132,13 +132,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_forecast_is_sent_when_it_is_another_one() -> None:
-    house, client = House(), Client(TICKET)
-    house.revisions = [1, 1, 2, 3, 3]
-    house.found = [b'{"a":1}', b'{"a":1}', b'{"a":2}']
+    container, client = Container(), Client(TICKET)
+    container.revisions = [1, 1, 2, 3, 3]
+    container.found = [b'{"a":1}', b'{"a":1}', b'{"a":2}']
     client.most = 2
-    served(house, client)
+    served(container, client)
     assert [json.loads(one) for one in client.got] == [{"type": "forecast", "a": 1}, {"type": "forecast", "a": 2}]
-    assert (client.closed, house.asked) == (1000, ["t"])
+    assert (client.closed, container.asked) == (1000, ["t"])
 
 
 @pytest.mark.parametrize(
@@ -146,21 +146,21 @@ def test_a_forecast_is_sent_when_it_is_another_one() -> None:
     ["", "no json", '{"ticket": 3}', "{}", '{"ticket": "t", "more": 1}', json.dumps({"ticket": "x" * 201})],
 )
 def test_the_first_message_is_a_ticket_and_nothing_else(said: str) -> None:
-    house = House()
-    assert served(house, Client(text(said))).closed == 4401
-    assert house.asked == []
+    container = Container()
+    assert served(container, Client(text(said))).closed == 4401
+    assert container.asked == []
 
 
 def test_a_ticket_of_two_hundred_characters_is_looked_at() -> None:
-    house = House()
-    served(house, Client(text(json.dumps({"ticket": "x" * 200})), LEAVE))
-    assert house.asked == ["x" * 200]
+    container = Container()
+    served(container, Client(text(json.dumps({"ticket": "x" * 200})), LEAVE))
+    assert container.asked == ["x" * 200]
 
 
 def test_a_ticket_may_come_as_bytes() -> None:
-    house = House()
-    served(house, Client({"type": "websocket.receive", "bytes": b'{"ticket": "t"}'}, LEAVE))
-    assert house.asked == ["t"]
+    container = Container()
+    served(container, Client({"type": "websocket.receive", "bytes": b'{"ticket": "t"}'}, LEAVE))
+    assert container.asked == ["t"]
 
 
 @pytest.mark.parametrize(
@@ -176,34 +176,34 @@ def test_a_ticket_may_come_as_bytes() -> None:
     ],
 )
 def test_why_a_socket_is_closed(part: str, error: Exception, code: int) -> None:
-    house = House()
-    setattr(house, part, [error] if part == "found" else error)
-    client = served(house, Client(TICKET))
+    container = Container()
+    setattr(container, part, [error] if part == "found" else error)
+    client = served(container, Client(TICKET))
     assert (client.closed, client.got) == (code, [])
 
 
 def test_while_the_database_is_away_nothing_is_sent_and_then_what_is_new() -> None:
-    house, client = House(), Client(TICKET)
-    house.revisions = [ServiceUnavailableError("x"), ServiceUnavailableError("x"), 1]
-    house.found = [ServiceUnavailableError("x"), FORECAST]
+    container, client = Container(), Client(TICKET)
+    container.revisions = [ServiceUnavailableError("x"), ServiceUnavailableError("x"), 1]
+    container.found = [ServiceUnavailableError("x"), FORECAST]
     client.most = 1
-    served(house, client)
+    served(container, client)
     assert client.got == ['{"type":"forecast","a":1}']
 
 
 def test_what_cannot_be_forecast_is_said_in_its_place() -> None:
-    house, client = House(), Client(TICKET)
-    house.found, client.most = [InsufficientDataError("too few reports")], 1
-    served(house, client)
+    container, client = Container(), Client(TICKET)
+    container.found, client.most = [InsufficientDataError("too few reports")], 1
+    served(container, client)
     assert [json.loads(one) for one in client.got] == [{"type": "problem", "detail": "too few reports"}]
 
 
 @pytest.mark.parametrize(("length", "sent"), [(1_000_000, True), (1_000_001, False)])
 def test_a_forecast_of_a_million_characters_is_sent_and_one_more_is_not(length: int, sent: bool) -> None:
-    house, client = House(), Client(TICKET)
+    container, client = Container(), Client(TICKET)
     frame = len('{"type":"forecast",') + len('"a":""}')
-    house.found, client.most = [b'{"a":"' + b"x" * (length - frame) + b'"}'], 1
-    served(house, client)
+    container.found, client.most = [b'{"a":"' + b"x" * (length - frame) + b'"}'], 1
+    served(container, client)
     (told,) = [json.loads(one) for one in client.got]
     assert told["type"] == ("forecast" if sent else "problem")
     if not sent:
@@ -212,33 +212,33 @@ def test_a_forecast_of_a_million_characters_is_sent_and_one_more_is_not(length: 
 
 @pytest.mark.parametrize(("length", "code"), [(1024, 1000), (1025, 1009)])
 def test_a_message_of_a_kilobyte_is_read_and_one_byte_more_ends_it(length: int, code: int) -> None:
-    assert served(House(), Client(TICKET, text("x" * length), LEAVE)).closed == code
+    assert served(Container(), Client(TICKET, text("x" * length), LEAVE)).closed == code
 
 
 @pytest.mark.parametrize(("count", "code"), [(20, 1000), (21, 1008)])
 def test_twenty_messages_in_ten_seconds_are_enough(count: int, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: 5.0, perf_counter=lambda: 5.0))
-    assert served(House(), Client(TICKET, *[text("alive")] * count, LEAVE)).closed == code
+    assert served(Container(), Client(TICKET, *[text("alive")] * count, LEAVE)).closed == code
 
 
 @pytest.mark.parametrize(("pause", "code"), [(10.0, 1008), (10.1, 1000)])
 def test_after_ten_seconds_messages_are_counted_anew(pause: float, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0] * 16 + [pause] * 99)
     monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: next(times), perf_counter=lambda: 5.0))
-    assert served(House(), Client(TICKET, *[text("alive")] * 30, LEAVE)).closed == code
+    assert served(Container(), Client(TICKET, *[text("alive")] * 30, LEAVE)).closed == code
 
 
 def test_whoever_says_nothing_or_does_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "FIRST_MESSAGE_SECONDS", 0.01)
-    assert served(House(), Client()).closed == 1001
+    assert served(Container(), Client()).closed == 1001
     monkeypatch.setattr(live, "FIRST_MESSAGE_SECONDS", patient(5))
     monkeypatch.setattr(live, "IDLE_SECONDS", 0.01)
-    assert served(House(), Client(TICKET)).closed == 1001
+    assert served(Container(), Client(TICKET)).closed == 1001
     monkeypatch.setattr(live, "IDLE_SECONDS", patient(60))
     monkeypatch.setattr(live, "SEND_SECONDS", 0.01)
     stuck = Client(TICKET)
     stuck.stuck = True
-    assert served(House(), stuck).closed == 1013
+    assert served(Container(), stuck).closed == 1013
 
 
 @pytest.mark.parametrize("error", [WebSocketDisconnect(), RuntimeError("gone")])
@@ -249,19 +249,19 @@ def test_a_client_that_is_gone_when_it_is_written_to_has_left(error: Exception) 
         raise error
 
     client.send_text = client.close = gone  # type: ignore[method-assign, assignment]
-    assert served(House(), client).got == []
+    assert served(Container(), client).got == []
 
 
 @pytest.mark.parametrize(("open_now", "code"), [(199, 1000), (200, 1013)])
 def test_so_many_sockets_are_open_at_once(open_now: int, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "MOST_SOCKETS", 200 - open_now)
-    assert served(House(), Client(TICKET, LEAVE)).closed == code
+    assert served(Container(), Client(TICKET, LEAVE)).closed == code
 
 
 @pytest.mark.parametrize(("most", "code"), [(1, 1000), (0, 1013)])
 def test_one_caller_has_so_many_of_them(most: int, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "MOST_SOCKETS_OF_ONE", most)
-    assert served(House(), Client(TICKET, LEAVE)).closed == code
+    assert served(Container(), Client(TICKET, LEAVE)).closed == code
 
 
 def test_open_sockets_are_counted_and_each_is_taken_off_when_it_ends() -> None:
@@ -269,7 +269,7 @@ def test_open_sockets_are_counted_and_each_is_taken_off_when_it_ends() -> None:
     router = live.routes(registry)
     counts: list[Any] = []
 
-    class Counting(House):
+    class Counting(Container):
         async def json(self, *asked: Any) -> bytes:
             counts.append(registry.get_sample_value("novamind_live_sockets"))
             return await super().json(*asked)
@@ -278,7 +278,7 @@ def test_open_sockets_are_counted_and_each_is_taken_off_when_it_ends() -> None:
         assert served(Counting(), Client(TICKET, LEAVE), router).closed == 1000
     assert set(counts) == {1.0}
     assert registry.get_sample_value("novamind_live_sockets") == 0
-    assert served(House(), Client(text("{}")), router).closed == 4401
+    assert served(Container(), Client(text("{}")), router).closed == 4401
     assert registry.get_sample_value("novamind_live_sockets") == 0
 
 
@@ -289,14 +289,14 @@ def test_a_ticket_is_for_who_may_see_the_record_now() -> None:
         made.append(asked)
         return "t"
 
-    house = House()
-    house.new_ticket = new_ticket  # type: ignore[attr-defined]
+    container = Container()
+    container.new_ticket = new_ticket  # type: ignore[attr-defined]
     (route,) = [one for one in live.routes(CollectorRegistry()).routes if one.path == "/api/v1/live/tickets"]
-    given = asyncio.run(route.endpoint(house, WHO, live.Watched(patient_id=PATIENT)))
+    given = asyncio.run(route.endpoint(container, WHO, live.Watched(patient_id=PATIENT)))
     assert (given.ticket, given.expires_in, made) == ("t", live.TICKET_SECONDS, [(WHO, PATIENT)])
-    house.revisions = [NotFoundError("x")]
+    container.revisions = [NotFoundError("x")]
     with pytest.raises(NotFoundError):
-        asyncio.run(route.endpoint(house, WHO, live.Watched(patient_id=PATIENT)))
+        asyncio.run(route.endpoint(container, WHO, live.Watched(patient_id=PATIENT)))
     assert len(made) == 1
 
 
@@ -312,7 +312,7 @@ def test_a_second_socket_of_one_caller_is_one_too_many_until_the_first_has_ended
         clients = [Client(TICKET) for _ in range(3)]
         for one in clients:
             one.app = FastAPI()  # type: ignore[attr-defined]
-            one.app.state.house = House()  # type: ignore[attr-defined]
+            one.app.state.container = Container()  # type: ignore[attr-defined]
         async with asyncio.timeout(patient(10)):
             first = asyncio.ensure_future(endpoint(clients[0]))
             while not clients[0].got:

@@ -36,7 +36,7 @@ class Sessions:
         return call
 
 
-def house(answer: Any = None, offered: bool = False) -> Any:
+def container(answer: Any = None, offered: bool = False) -> Any:
     passkeys = SimpleNamespace(offered=offered, options_to_prove=lambda challenge: {"for": challenge})
     keys = SimpleNamespace(public_keys=lambda: {"keys": []})
     identity = SimpleNamespace(sessions=Sessions(answer), passkeys=passkeys, tokens=keys)
@@ -68,13 +68,13 @@ def policy(action: str) -> str:
 
 
 def test_the_login_page_shows_the_request_and_may_lead_to_its_client(shown: Any) -> None:
-    here = house(offered=True)
+    here = container(offered=True)
     asyncio.run(oauth.login_page(request(), here, CLIENT, ASKED.redirect_uri, "challenge", state="s"))
     assert here.identity.sessions.calls == [("check_request", ASKED)]
     context = {"asked": ASKED, "state": "s", "refusal": "", "passkey": '{"for": "challenge"}'}
     headers = {"Content-Security-Policy": policy("form-action 'self' https://app.example")}
     assert shown == [("login.html", context, 200, headers)]
-    asyncio.run(oauth.login_page(request(), house(), CLIENT, ASKED.redirect_uri, "challenge"))
+    asyncio.run(oauth.login_page(request(), container(), CLIENT, ASKED.redirect_uri, "challenge"))
     assert shown[-1][1]["passkey"] is None
 
 
@@ -100,9 +100,9 @@ def test_a_form_leads_to_the_clients_origin_alone(address: str, action: str) -> 
 def test_a_refusal_has_the_form_of_rfc_6749(code: str, status: int) -> None:
     refused = GrantError(code, "so it is")
     for work in (
-        oauth.login_page(request(), house(refused), CLIENT, "u", "c"),
-        oauth.log_in(request(), house(refused), CLIENT, "u", "c", "n", "p"),
-        oauth.get_tokens(request(), house(refused), "refresh_token", CLIENT),
+        oauth.login_page(request(), container(refused), CLIENT, "u", "c"),
+        oauth.log_in(request(), container(refused), CLIENT, "u", "c", "n", "p"),
+        oauth.get_tokens(request(), container(refused), "refresh_token", CLIENT),
     ):
         answer: Any = asyncio.run(work)
         assert answer.status_code == status
@@ -124,7 +124,7 @@ def test_a_refusal_has_the_form_of_rfc_6749(code: str, status: int) -> None:
     ],
 )
 def test_a_login_leads_back_with_a_code(address: str, state: str, place: str) -> None:
-    here = house("c")
+    here = container("c")
     answer = asyncio.run(
         oauth.log_in(request(), here, CLIENT, address, "challenge", "n", "p", " 123456 ", "key", state)
     )
@@ -134,10 +134,10 @@ def test_a_login_leads_back_with_a_code(address: str, state: str, place: str) ->
 
 
 def test_an_address_that_is_not_known_counts_as_one() -> None:
-    here = house("c")
+    here = container("c")
     asyncio.run(oauth.log_in(request(None), here, CLIENT, "u", "c", "n", "p"))
     assert here.identity.sessions.calls[0][2].address == "unknown"
-    here = house(Tokens("a", None, 1, frozenset()))
+    here = container(Tokens("a", None, 1, frozenset()))
     asyncio.run(oauth.get_tokens(request(None), here, "client_credentials"))
     assert here.identity.sessions.calls[0][1].address == "unknown"
 
@@ -147,7 +147,7 @@ def test_an_address_that_is_not_known_counts_as_one() -> None:
     [(AuthenticationError("not right"), 401, {}), (TooManyAttemptsError(17), 429, {"Retry-After": "17"})],
 )
 def test_a_login_that_fails_shows_the_page_again(error: Exception, status: int, more: Any, shown: Any) -> None:
-    asyncio.run(oauth.log_in(request(), house(error), CLIENT, ASKED.redirect_uri, "challenge", "n", "p", state="s"))
+    asyncio.run(oauth.log_in(request(), container(error), CLIENT, ASKED.redirect_uri, "challenge", "n", "p", state="s"))
     ((template, context, told, headers),) = shown
     assert (template, told, context["refusal"], context["state"]) == ("login.html", status, str(error), "s")
     assert headers == {"Content-Security-Policy": policy("form-action 'self' https://app.example")} | more
@@ -160,7 +160,7 @@ TOKENS = Tokens("access", "refresh", 300, frozenset({"b", "a"}))
 
 
 def tokens(*given: Any, **named: Any) -> tuple[Any, list[Any]]:
-    here = house(TOKENS)
+    here = container(TOKENS)
     return asyncio.run(oauth.get_tokens(request(), here, *given, **named)), here.identity.sessions.calls
 
 
@@ -196,7 +196,7 @@ def test_people_name_their_client(grant: str) -> None:
 
 def test_the_configuration_names_every_place_and_what_is_supported() -> None:
     at = "https://clinic.example"
-    assert asyncio.run(oauth.configuration(house())) == {
+    assert asyncio.run(oauth.configuration(container())) == {
         "issuer": at,
         "jwks_uri": f"{at}/.well-known/jwks.json",
         "authorization_endpoint": f"{at}/oauth/authorize",
@@ -209,7 +209,7 @@ def test_the_configuration_names_every_place_and_what_is_supported() -> None:
         "scopes_supported": [*sorted(Permission), "system/*.rs", "system/*.c"],
         "capabilities": ["permission-v2", "client-confidential-asymmetric"],
     }
-    assert asyncio.run(oauth.key_set(house())) == {"keys": []}
-    here = house()
+    assert asyncio.run(oauth.key_set(container())) == {"keys": []}
+    here = container()
     asyncio.run(oauth.log_out(here, "caller"))  # type: ignore[arg-type]
     assert here.identity.sessions.calls == [("end", "caller")]

@@ -113,8 +113,8 @@ def test_limits_of_bodies_and_public_paths_reach_the_door() -> None:
         only = settings.pop("only", ())
         sizes = {"max_fhir_bytes": 1, "max_table_bytes": 2, "max_body_bytes": 3}
         made = create_app(Settings.model_construct(**Settings().model_dump() | sizes | settings), only)
-        (found,) = [one.kwargs for one in made.user_middleware if one.cls.__name__ == "Door"]
-        assert [one.cls.__name__ for one in made.user_middleware] == ["ErrorPages", "Door"], (
+        (found,) = [one.kwargs for one in made.user_middleware if one.cls.__name__ == "GuardMiddleware"]
+        assert [one.cls.__name__ for one in made.user_middleware] == ["ErrorPages", "GuardMiddleware"], (
             "pages outside, then the door"
         )
         return dict(found)

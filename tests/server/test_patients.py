@@ -1,4 +1,4 @@
-"""REST of patients, with a house that a test holds: what each route asks for, and its answer."""
+"""REST of patients, with a container that a test holds: what each route asks for, and its answer."""
 
 import asyncio
 from datetime import UTC, date, datetime
@@ -16,7 +16,7 @@ from novamind.errors import NotFoundError, OutdatedError, ValidationError
 from novamind.infrastructure.patient_store import Kind, Samples, StoredRecord
 from novamind.pharmacogenomics import recommend
 from novamind.records import Allergy, Condition, MedicationCourse
-from novamind.server import caller, patients, problems
+from novamind.server import dependencies, patients, problems
 from novamind.symptoms.domain import Scale
 from novamind.twin.domain import Options
 from tests.server.parts import ADMIN, P, Q, did
@@ -188,8 +188,8 @@ def ask(clinic: Clinic, method: str, path: str, **options: Any) -> httpx.Respons
     app.include_router(patients.routes)
     problems.register(app)
     app.dependency_overrides = {
-        caller._house: lambda: SimpleNamespace(clinic=clinic, settings="settings"),
-        caller._principal: lambda: ADMIN,
+        dependencies._container: lambda: SimpleNamespace(clinic=clinic, settings="settings"),
+        dependencies._principal: lambda: ADMIN,
     }
 
     async def run() -> httpx.Response:

@@ -19,8 +19,8 @@ from fastapi import FastAPI
 from novamind.infrastructure.identity.domain import Role
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.server.app import create_app
-from novamind.server.first_party import FIRST_PARTY
-from novamind.server.house import House
+from novamind.server.builtin_client import BUILTIN_CLIENT
+from novamind.server.container import Container
 from novamind.settings import Settings
 from tests.patience import patient
 
@@ -65,9 +65,9 @@ def routes_of(app: Any, prefix: str = "") -> list[str]:
     return found
 
 
-def give_time(house: House) -> None:
+def give_time(container: Container) -> None:
     """Let the services' own limits of 15 s be as patient as the tests are."""
-    twin = house.clinic.twin
+    twin = container.clinic.twin
     twin.guards = {name: replace(one, limit_seconds=patient(15)) for name, one in twin.guards.items()}
 
 
@@ -109,13 +109,13 @@ class World:
         return self._runner.run(work)
 
     @property
-    def house(self) -> House:
-        return self.apps[0].state.house
+    def container(self) -> Container:
+        return self.apps[0].state.container
 
     async def _open(self) -> None:
         for app in self.apps:
             await self._stack.enter_async_context(app.router.lifespan_context(app))
-            give_time(app.state.house)
+            give_time(app.state.container)
             # A server answers 500 where the test's transport would raise.
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             client = httpx.AsyncClient(transport=transport, base_url=BASE, timeout=patient(5))
@@ -125,10 +125,10 @@ class World:
 
     def populate(self) -> Self:
         """Make everybody, log them in, and give every patient one object of every kind."""
-        access = self.house.operator("test")
+        access = self.container.operator("test")
         for number in (1, 2):
             self.organisations.append(
-                self.run(self.house.foundation.store.add_organisation(f"Clinic {number}", access))
+                self.run(self.container.foundation.store.add_organisation(f"Clinic {number}", access))
             )
         for name, (role, place) in PEOPLE.items():
             self.add_user(name, role, None if place is None else self.organisations[place])
@@ -144,8 +144,8 @@ class World:
 
     def add_user(self, name: str, role: Role, organisation: UUID | None, patient: UUID | None = None) -> UUID:
         password = canary(name, "password")
-        work = self.house.identity.accounts.add_user(
-            name, password, role, self.house.operator("test"), organisation_id=organisation, patient_id=patient
+        work = self.container.identity.accounts.add_user(
+            name, password, role, self.container.operator("test"), organisation_id=organisation, patient_id=patient
         )
         self.passwords[name], self.users[name] = password, self.run(work)
         self.canaries.append(password)
@@ -186,9 +186,9 @@ class World:
         return patient_id
 
     def _add_service(self, name: str, organisation: UUID) -> None:
-        accounts = self.house.identity.accounts
+        accounts = self.container.identity.accounts
         made = self.run(
-            accounts.add_client(name, self.house.operator("test"), role=Role.SERVICE, organisation_id=organisation)
+            accounts.add_client(name, self.container.operator("test"), role=Role.SERVICE, organisation_id=organisation)
         )
         answer = self.token(
             grant_type="client_credentials", client_id=str(made.client_id), client_secret=str(made.secret)
@@ -213,7 +213,7 @@ class World:
         self, name: str, password: str, verifier: str = "v" * 43, worker: int = 0, **more: str
     ) -> httpx.Response:
         form = {
-            "client_id": str(FIRST_PARTY),
+            "client_id": str(BUILTIN_CLIENT),
             "redirect_uri": CALLBACK,
             "code_challenge": challenge(verifier),
             "username": name,
@@ -232,14 +232,16 @@ class World:
     def redeem(self, code: str, verifier: str = "v" * 43) -> httpx.Response:
         return self.token(
             grant_type="authorization_code",
-            client_id=str(FIRST_PARTY),
+            client_id=str(BUILTIN_CLIENT),
             code=code,
             code_verifier=verifier,
             redirect_uri=CALLBACK,
         )
 
     def refresh(self, refresh_token: str, worker: int = 0) -> httpx.Response:
-        return self.token(worker, grant_type="refresh_token", client_id=str(FIRST_PARTY), refresh_token=refresh_token)
+        return self.token(
+            worker, grant_type="refresh_token", client_id=str(BUILTIN_CLIENT), refresh_token=refresh_token
+        )
 
     def log_in(self, name: str, **more: str) -> str:
         tokens = self.redeem(self.code(name, **more)).json()
@@ -253,7 +255,7 @@ class World:
         from novamind.infrastructure.tables import AuditEntry
 
         async def read() -> list[str]:
-            async with self.house.foundation.database.snapshot() as session:
+            async with self.container.foundation.database.snapshot() as session:
                 return list(await session.scalars(sa.select(AuditEntry.content).order_by(AuditEntry.sequence)))
 
         entries = [json.loads(content) for content in self.run(read())]

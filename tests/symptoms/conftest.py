@@ -123,7 +123,7 @@ def diary(tmp_path: Path) -> Path:
 
 def with_few_judges(patch: pytest.MonkeyPatch) -> None:
     """While a network is raised, its judges are a few dozen instead of two thousand, and its batches a sixteenth."""
-    from novamind.symptoms import network
+    from novamind.symptoms.forecaster import network
 
     def fewer(real: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         return real(*(24 if part == 2048 else part for part in arguments), **options)

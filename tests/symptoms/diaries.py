@@ -7,7 +7,7 @@ import polars as pl
 
 from novamind.cohorts import OTHER_POPULATION, simulate
 from novamind.symptoms import Forecasts, forecast_many
-from novamind.symptoms.preprocessing import Histories
+from novamind.symptoms.forecaster.preprocessing import Histories
 
 START = np.datetime64("2024-01-01")  # a Monday
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from novamind.symptoms.boosting import BoostedQuantiles, fit_booster
-from novamind.symptoms.features import FEATURES, Summary, summarise
-from novamind.symptoms.preprocessing import Histories
+from novamind.symptoms.forecaster.boosting import BoostedQuantiles, fit_booster
+from novamind.symptoms.forecaster.features import FEATURES, Summary, summarise
+from novamind.symptoms.forecaster.preprocessing import Histories
 from novamind.symptoms.training import PARAMETERS
 
 LAST = list(FEATURES).index("last")

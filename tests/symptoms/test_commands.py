@@ -12,7 +12,7 @@ import pytest
 
 import novamind as nm
 from novamind.errors import DataProcessingError, ValidationError
-from novamind.records.frames import UNNAMED_SYMPTOM
+from novamind.records.tables.frames import UNNAMED_SYMPTOM
 from novamind.symptoms import training
 from novamind.symptoms.commands import FORECAST_MADE, _document, _measured_with, _scales, _summary
 from novamind.symptoms.domain import Scale

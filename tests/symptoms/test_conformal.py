@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from novamind.symptoms.conformal import (
+from novamind.symptoms.domain import LEVELS
+from novamind.symptoms.forecaster.conformal import (
     COARSENESS_GROUPS,
     ENDS,
     KINDS,
@@ -16,9 +17,8 @@ from novamind.symptoms.conformal import (
     fit,
     own_scale,
 )
-from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.features import Summary, summarise
-from novamind.symptoms.preprocessing import Histories
+from novamind.symptoms.forecaster.features import Summary, summarise
+from novamind.symptoms.forecaster.preprocessing import Histories
 from tests.golden import check_golden
 
 HORIZON = 30

@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 
 from novamind.errors import ValidationError
-from novamind.records.frames import signal_frame
+from novamind.records.tables.frames import signal_frame
 from novamind.symptoms import Forecast, forecast, forecast_many
-from novamind.symptoms.covariates import TREATMENT_START, covariates_of, signal_shifts
+from novamind.symptoms.forecaster.covariates import TREATMENT_START, covariates_of, signal_shifts
 from novamind.symptoms.service import default_service
 from tests.golden import check_golden
 from tests.symptoms.diaries import START, cohort, long_frame, names

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from novamind.symptoms.demonstration import simulated_diary
 from novamind.symptoms.instruments import find
+from novamind.symptoms.presentation.demonstration import simulated_diary
 from tests.golden import check_golden
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights, share_evenly
-from novamind.symptoms.experts import GROUPS, horizon_group, report_group
+from novamind.symptoms.forecaster.ensemble import Stack, combine, crps, fit_weights, share_evenly
+from novamind.symptoms.forecaster.experts import GROUPS, horizon_group, report_group
 from tests.golden import check_golden
 
 HORIZON = 30

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from novamind.symptoms import experts
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.experts import EXPERTS, GROUPS, Expert, by_group, fit_expert
-from novamind.symptoms.features import FEATURES, Summary, summarise
-from novamind.symptoms.origins import Origins
-from novamind.symptoms.preprocessing import Histories
+from novamind.symptoms.forecaster import experts
+from novamind.symptoms.forecaster.experts import EXPERTS, GROUPS, Expert, by_group, fit_expert
+from novamind.symptoms.forecaster.features import FEATURES, Summary, summarise
+from novamind.symptoms.forecaster.origins import Origins
+from novamind.symptoms.forecaster.preprocessing import Histories
 from tests.golden import check_golden
 from tests.symptoms.diaries import varied
 

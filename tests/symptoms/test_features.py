@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.features import FEATURES, Summary, summarise
-from novamind.symptoms.preprocessing import Histories
+from novamind.symptoms.forecaster.features import FEATURES, Summary, summarise
+from novamind.symptoms.forecaster.preprocessing import Histories
 from tests.golden import check_golden
 from tests.symptoms.diaries import varied
 
@@ -17,7 +17,7 @@ Row = tuple[list[float], int]  # daily values up to the origin, weekday of the d
 
 
 def naive(values: list[float], next_weekday: int) -> dict[str, float]:
-    """The definitions in the words of :mod:`novamind.symptoms.features`, one record at a time."""
+    """The definitions in the words of :mod:`novamind.symptoms.forecaster.features`, one record at a time."""
     reports = [(age, v) for age, v in enumerate(reversed(values)) if not np.isnan(v)]  # latest first
     everything = [v for _, v in reports]
     recent = [v for k, (age, v) in enumerate(reports) if age < 28 or k < 8]

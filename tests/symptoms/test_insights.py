@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from novamind.symptoms.domain import LEVELS, Reliability, Scale, Trend
-from novamind.symptoms.features import FEATURES
-from novamind.symptoms.insights import insights
+from novamind.symptoms.forecaster.features import FEATURES
 from novamind.symptoms.instruments import recognise
+from novamind.symptoms.presentation.insights import insights
 from tests.golden import check_golden
 from tests.symptoms.conftest import MakeForecast
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novamind.symptoms.experts import HORIZON_GROUPS, REPORT_GROUPS, by_group
+from novamind.symptoms.forecaster.experts import HORIZON_GROUPS, REPORT_GROUPS, by_group
 from novamind.symptoms.interpolation import interpolate, on_ends, on_steps, places
 
 

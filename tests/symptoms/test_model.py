@@ -13,8 +13,8 @@ from novamind.cohorts import OTHER_POPULATION, simulate
 from novamind.errors import ModelInferenceError
 from novamind.symptoms import Scale, SymptomForecastingService, forecast_many
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.model import MANIFEST, SymptomModel
-from novamind.symptoms.preprocessing import Histories
+from novamind.symptoms.forecaster.model import MANIFEST, SymptomModel
+from novamind.symptoms.forecaster.preprocessing import Histories
 from novamind.symptoms.service import SHIPPED, default_service
 from tests.symptoms.diaries import START, cohort, long_frame, names, usual
 

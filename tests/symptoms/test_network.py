@@ -10,11 +10,11 @@ import torch
 from scipy.stats import norm
 
 from novamind.cohorts import OTHER_POPULATION
-from novamind.symptoms import network
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.network import Architecture, Batch, QuantileTransformer, Schedule
-from novamind.symptoms.preprocessing import Diary, Histories
-from novamind.symptoms.tokens import CHANNELS, CONTEXT_DAYS, HORIZONS
+from novamind.symptoms.forecaster import network
+from novamind.symptoms.forecaster.daily_tokens import CHANNELS, CONTEXT_DAYS, HORIZONS
+from novamind.symptoms.forecaster.network import Architecture, Batch, QuantileTransformer, Schedule
+from novamind.symptoms.forecaster.preprocessing import Diary, Histories
 from tests.golden import check_golden
 
 # On a busy machine threads that wait for one another make minutes of seconds.

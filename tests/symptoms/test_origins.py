@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from novamind.symptoms.features import summarise
-from novamind.symptoms.origins import Origins
-from novamind.symptoms.preprocessing import Histories
+from novamind.symptoms.forecaster.features import summarise
+from novamind.symptoms.forecaster.origins import Origins
+from novamind.symptoms.forecaster.preprocessing import Histories
 from tests.symptoms.diaries import varied
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from novamind.errors import ValidationError
 from novamind.symptoms.domain import Scale, SymptomForecast
-from novamind.symptoms.plots import (
+from novamind.symptoms.presentation.plots import (
     BANDS,
     SHOWN_DAYS,
     _day_axis,
@@ -203,7 +203,7 @@ def test_png_is_sharp_enough_for_print_and_svg_is_described(phq9: SymptomForecas
 def test_dates_do_not_move_with_the_machines_time_zone(make_forecast: Any) -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); from conftest import build_forecast;"
-        "from novamind.symptoms.plots import fan_chart, to_svg; print(to_svg(fan_chart(build_forecast())))"
+        "from novamind.symptoms.presentation.plots import fan_chart, to_svg; print(to_svg(fan_chart(build_forecast())))"
     )
     elsewhere = subprocess.run(
         [sys.executable, "-c", program, str(Path(__file__).parent)],

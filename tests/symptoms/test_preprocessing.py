@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Histories, known_steps, stack_right, windows
+from novamind.symptoms.forecaster.preprocessing import LOOKBACK_DAYS, Histories, known_steps, stack_right, windows
 
 
 def test_series_are_aligned_on_their_last_day() -> None:

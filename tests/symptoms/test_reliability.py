@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from novamind.symptoms.reliability import reliability
+from novamind.symptoms.forecaster.reliability import reliability
 
 ORDER = ("low", "medium", "high")
 

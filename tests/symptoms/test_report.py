@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from novamind.errors import ValidationError
-from novamind.symptoms import report
 from novamind.symptoms.domain import Member, Reliability, Scale, SymptomForecast
-from novamind.symptoms.features import FEATURES
+from novamind.symptoms.forecaster.features import FEATURES
 from novamind.symptoms.instruments import find
-from novamind.symptoms.report import render
+from novamind.symptoms.presentation import report
+from novamind.symptoms.presentation.report import render
 from tests.golden import check_golden
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}

@@ -8,7 +8,7 @@ import novamind as nm
 from novamind.errors import NotFoundError
 from novamind.symptoms import forecast_many
 from novamind.symptoms.domain import LEVELS, Scale
-from novamind.symptoms.features import FEATURES
+from novamind.symptoms.forecaster.features import FEATURES
 from tests.golden import check_golden
 from tests.symptoms.diaries import START, ahead, cohort, long_frame, names, usual
 

@@ -18,10 +18,18 @@ from novamind.cohorts import OTHER_POPULATION, simulate
 from novamind.errors import InsufficientDataError, ServiceUnavailableError, ValidationError
 from novamind.records import symptom_frame
 from novamind.symptoms import SymptomForecastingService, training
-from novamind.symptoms.boosting import BoostedQuantiles
-from novamind.symptoms.experts import EXPERTS, GROUPS, fit_expert
-from novamind.symptoms.features import FEATURES, summarise
-from novamind.symptoms.model import MANIFEST, NETWORK_FILE, TRANSFORMER_FILE, Backtest, Prediction, SymptomModel
+from novamind.symptoms.forecaster.boosting import BoostedQuantiles
+from novamind.symptoms.forecaster.experts import EXPERTS, GROUPS, fit_expert
+from novamind.symptoms.forecaster.features import FEATURES, summarise
+from novamind.symptoms.forecaster.model import (
+    MANIFEST,
+    NETWORK_FILE,
+    TRANSFORMER_FILE,
+    Backtest,
+    Prediction,
+    SymptomModel,
+)
+from novamind.symptoms.forecaster.transformer import TransformerQuantiles
 from novamind.symptoms.service import SHIPPED
 from novamind.symptoms.training import (
     MAX_HORIZON,
@@ -39,7 +47,6 @@ from novamind.symptoms.training import (
     simulated_windows,
     train,
 )
-from novamind.symptoms.transformer import TransformerQuantiles
 from tests.golden import check_golden
 from tests.symptoms.conftest import with_few_judges
 from tests.symptoms.diaries import cohort, long_frame
@@ -75,7 +82,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fitted]:
 
 
 def test_the_network_s_file_names_no_folder_of_the_machine(smoke: Fitted) -> None:
-    from novamind.symptoms import network
+    from novamind.symptoms.forecaster import network
 
     written = (smoke.folder / "transformer.onnx").read_bytes()
     assert str(Path(network.__file__).parent).encode() not in written
@@ -137,7 +144,7 @@ def test_the_same_seed_writes_the_same_bytes(smoke: Fitted, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("quick")
 def test_a_network_goes_on_where_it_was_left(tmp_path: Path) -> None:
-    from novamind.symptoms import network
+    from novamind.symptoms.forecaster import network
 
     size = network.Architecture(16, 1, 2, 32)
     begun = network.train_network(size, network.Schedule(64, batch=4), seed=0, checkpoint=tmp_path / "a")
@@ -151,7 +158,7 @@ def test_a_network_goes_on_where_it_was_left(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("quick")
 def test_schooling_fits_the_diaries_at_hand(tmp_path: Path) -> None:
     """Diaries in which every day repeats one of two values by turns are foretold better after lessons with them."""
-    from novamind.symptoms import network
+    from novamind.symptoms.forecaster import network
 
     size = network.Architecture(16, 1, 2, 32)
     begun = network.train_network(size, network.Schedule(128, batch=4), seed=0, checkpoint=tmp_path / "a")
@@ -169,7 +176,7 @@ def test_schooling_fits_the_diaries_at_hand(tmp_path: Path) -> None:
 
 def test_drawn_diaries_keep_their_days() -> None:
     """A short diary stands from its first day on; of a long one a stretch, with what came before it."""
-    from novamind.symptoms import network
+    from novamind.symptoms.forecaster import network
 
     short = network.diary_batch([numbered(30, weekday=2)], 4, seed=0)
     assert torch.isfinite(short.outcome).any()
@@ -445,7 +452,7 @@ def test_presets_and_parameters_are_as_the_docs_say() -> None:
 @pytest.mark.parametrize("own", [False, True])
 def test_the_network_is_raised_or_goes_to_school(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool) -> None:
     """With diaries the shipped network is the start where it has the preset's size, and 60,000 lessons are the most."""
-    from novamind.symptoms import network
+    from novamind.symptoms.forecaster import network
 
     calls: list[tuple[Any, ...]] = []
     shipped = network.load(SHIPPED / NETWORK_FILE)
@@ -493,15 +500,15 @@ def test_own_days_are_those_with_the_least_loss(monkeypatch: pytest.MonkeyPatch,
     ("module", "trials", "answer"),
     [
         ("optuna", 1, "tuning needs Optuna: pip install"),
-        ("novamind.symptoms.network", 0, "training needs PyTorch: pip install"),
+        ("novamind.symptoms.forecaster.network", 0, "training needs PyTorch: pip install"),
     ],
 )
 def test_what_is_not_installed_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, trials: int, answer: str
 ) -> None:
-    import novamind.symptoms
+    import novamind.symptoms.forecaster
 
     monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.delattr(novamind.symptoms, "network", raising=False)
+    monkeypatch.delattr(novamind.symptoms.forecaster, "network", raising=False)
     with pytest.raises(ServiceUnavailableError, match=answer):
         train(replace(SMALLEST, persons=240, rounds=1, trials=trials), seed=0, out=tmp_path)

@@ -5,11 +5,11 @@ import torch
 
 from novamind.cohorts import simulate
 from novamind.infrastructure.onnx_file import open_network
-from novamind.symptoms import network
-from novamind.symptoms.model import NETWORK_FILE, TRANSFORMER_FILE
-from novamind.symptoms.preprocessing import Histories
+from novamind.symptoms.forecaster import network
+from novamind.symptoms.forecaster.daily_tokens import tokenise
+from novamind.symptoms.forecaster.model import NETWORK_FILE, TRANSFORMER_FILE
+from novamind.symptoms.forecaster.preprocessing import Histories
 from novamind.symptoms.service import SHIPPED
-from novamind.symptoms.tokens import tokenise
 
 RAISED = network.load(SHIPPED / NETWORK_FILE)
 

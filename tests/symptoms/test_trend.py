@@ -5,7 +5,7 @@ import pytest
 from scipy import optimize, stats
 
 from novamind.symptoms.domain import Scale, Trend
-from novamind.symptoms.trend import TREND_DAYS, trend
+from novamind.symptoms.forecaster.trend import TREND_DAYS, trend
 from tests.golden import check_golden
 
 PHQ9 = Scale(0, 27, 1)

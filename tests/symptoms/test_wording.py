@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from novamind.symptoms import wording
 from novamind.symptoms.domain import Member, Risk, RiskPeriod, Scale, SymptomForecast, Trend
+from novamind.symptoms.presentation import wording
 
 PHQ9 = Scale(0, 27, 1)
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from novamind.pharmacogenomics import DrugReview, Review, recommend
 from novamind.records import Allergy, Condition, MedicationCourse, PatientRecord, signal_frame, symptom_frame
-from novamind.records.frames import SeriesKey
+from novamind.records.tables.frames import SeriesKey
 from novamind.symptoms.domain import LEVELS, Member, Reliability, Scale, SymptomForecast, Trend
 from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS
 from novamind.twin.case import Case

@@ -13,7 +13,7 @@ import pytest
 
 from novamind.errors import InsufficientDataError
 from novamind.records import Allergy, MedicationCourse, PatientRecord
-from novamind.records.frames import SeriesKey
+from novamind.records.tables.frames import SeriesKey
 from novamind.symptoms.domain import Scale
 from novamind.twin import analyses
 from novamind.twin.analyses import (

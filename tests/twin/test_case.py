@@ -20,8 +20,8 @@ from novamind.records import (
     signal_frame,
     symptom_frame,
 )
-from novamind.symptoms.covariates import TREATMENT_START
 from novamind.symptoms.domain import Scale
+from novamind.symptoms.forecaster.covariates import TREATMENT_START
 from novamind.twin import case as module
 from novamind.twin.case import Case, as_polars, condition_word, read_case, today_in
 from tests.twin.people import PHQ9, TODAY, WHO5, case, diary, record

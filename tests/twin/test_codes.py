@@ -2,7 +2,7 @@
 
 from novamind.pharmacogenomics.interactions import known_conditions
 from novamind.pharmacogenomics.medications import normalise
-from novamind.records.fhir_codes import QUESTIONNAIRES, condition_words, medication_names
+from novamind.records.fhir.terminology import QUESTIONNAIRES, condition_words, medication_names
 from novamind.symptoms.instruments import find
 
 

@@ -19,7 +19,7 @@ import novamind as nm
 from novamind.cli import app
 from novamind.errors import DataProcessingError, InsufficientDataError, NovamindError, ValidationError
 from novamind.records import read_fhir, record_bundle, write_patient_directory
-from novamind.records.frames import SeriesKey
+from novamind.records.tables.frames import SeriesKey
 from novamind.symptoms.domain import Scale, SymptomForecast
 from novamind.twin import DigitalTwinIntegrationService, Insights, patient
 from novamind.twin import case as case_module

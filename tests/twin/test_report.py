@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from novamind.pharmacogenomics import recommend
-from novamind.symptoms import plots
+from novamind.symptoms.presentation import plots
 from novamind.twin.domain import Status
 from novamind.twin.report import exposure_words, forecast_section, render, review_section, what_if_section
 from novamind.twin.what_if import what_if

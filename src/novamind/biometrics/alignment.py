@@ -20,7 +20,7 @@ import numpy as np
 
 from novamind.biometrics.domain import Floats, Mask, PersonSeries
 from novamind.errors import InsufficientDataError, ValidationError
-from novamind.records.frames import LongFrame, signal_frame
+from novamind.records.tables.frames import LongFrame, signal_frame
 
 #: Signals that cannot be negative, by a part of their name.
 _NOT_NEGATIVE = (

@@ -13,7 +13,7 @@ from novamind.biometrics.domain import CausalGraph, Edge, Floats, LagProfile, Li
 from novamind.biometrics.early_warning import EarlyWarning, early_warnings
 from novamind.biometrics.monitoring import Insight, MonitoringItem, insights, monitoring_plan
 from novamind.errors import NotFoundError, ValidationError
-from novamind.records.frames import native_frame
+from novamind.records.tables.frames import native_frame
 
 if TYPE_CHECKING:
     import altair

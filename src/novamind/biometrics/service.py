@@ -12,15 +12,15 @@ import numpy as np
 
 from novamind.biometrics import decision
 from novamind.biometrics.alignment import persons
-from novamind.biometrics.apparent import explanation, plain_correlations
 from novamind.biometrics.detector import SHIPPED, AmortisedDetector
 from novamind.biometrics.domain import LagProfile, Link, PairInputs, PersonSeries
 from novamind.biometrics.engine import PersonProfile, SymptomProfile, analyse
 from novamind.biometrics.features import lag_posterior, pair_inputs
 from novamind.biometrics.ports import LinkDetector
 from novamind.biometrics.results import Correlations, PersonLinks, reliability
+from novamind.biometrics.spurious_links import explanation, plain_correlations
 from novamind.errors import InsufficientDataError, ValidationError
-from novamind.records.frames import signal_frame, symptom_frame
+from novamind.records.tables.frames import signal_frame, symptom_frame
 from novamind.settings import Settings
 
 MAX_LAG_HOURS = 168

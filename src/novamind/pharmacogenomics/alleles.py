@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics.domain import Diplotype
 from novamind.pharmacogenomics.matching import AlleleTable, allele_table, genes, match_best, not_excluded
-from novamind.records.vcf import Genotype, VariantFile, VariantRecord
+from novamind.records.genotypes.vcf import Genotype, VariantFile, VariantRecord
 
 # Variants alone cannot see a deletion, a duplication or a hybrid with CYP2D7.
 _VARIANTS_ONLY = (

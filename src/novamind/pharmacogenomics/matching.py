@@ -20,7 +20,7 @@ import numpy as np
 from novamind.errors import NotFoundError
 from novamind.pharmacogenomics.domain import DiplotypeCall
 from novamind.pharmacogenomics.knowledge import rows
-from novamind.records.vcf import Genotype
+from novamind.records.genotypes.vcf import Genotype
 
 # IUPAC codes of more than one base (NC-IUB 1984): a definition with one of them accepts each.
 _WOBBLE = {"R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",

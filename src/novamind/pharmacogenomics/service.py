@@ -11,10 +11,10 @@ from novamind.pharmacogenomics import alleles
 from novamind.pharmacogenomics.domain import Diplotype
 from novamind.pharmacogenomics.notation import parse_diplotype
 from novamind.pharmacogenomics.review import Review, recommend
-from novamind.records.consumer_arrays import read_consumer_array
-from novamind.records.fhir_genomics import read_fhir_genomics
-from novamind.records.star_alleles import read_star_alleles
-from novamind.records.vcf import read_vcf
+from novamind.records.fhir.genomics import read_fhir_genomics
+from novamind.records.genotypes.consumer_arrays import read_consumer_array
+from novamind.records.genotypes.star_alleles import read_star_alleles
+from novamind.records.genotypes.vcf import read_vcf
 
 
 def genotype(reported: Mapping[str, str]) -> dict[str, Diplotype]:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from novamind.populations import ports
 
 if TYPE_CHECKING:
-    from novamind.populations.adjustment import adjustment_set
-    from novamind.populations.clusters import measure_clusters
     from novamind.populations.domain import (
         Brand,
         EffectSource,
@@ -20,36 +18,38 @@ if TYPE_CHECKING:
         SimulationRecommendation,
         TwinType,
     )
-    from novamind.populations.evidence import AssumedEffect, EstimatedEffect, TransportedEffect
-    from novamind.populations.experiment_designer import ExperimentDesigner, TrialPlan
-    from novamind.populations.fidelity_tracker import FidelityTracker
-    from novamind.populations.generator import TwinGenerator
+    from novamind.populations.fidelity.fidelity_tracker import FidelityTracker
+    from novamind.populations.generation.generator import TwinGenerator
+    from novamind.populations.generation.private_marginals import DifferentialPrivacy
+    from novamind.populations.interventions.adjustment import adjustment_set
+    from novamind.populations.interventions.clusters import measure_clusters
+    from novamind.populations.interventions.evidence import AssumedEffect, EstimatedEffect, TransportedEffect
+    from novamind.populations.interventions.experiment_designer import ExperimentDesigner, TrialPlan
+    from novamind.populations.interventions.simulation_engine import SimulationEngine
     from novamind.populations.population import TwinPopulation
-    from novamind.populations.private_marginals import DifferentialPrivacy
-    from novamind.populations.simulation_engine import SimulationEngine
-    from novamind.populations.store import TwinRepository
+    from novamind.populations.storage.store import TwinRepository
 
 _HOMES = {
-    "AssumedEffect": "evidence",
+    "AssumedEffect": "interventions.evidence",
     "Brand": "domain",
-    "DifferentialPrivacy": "private_marginals",
+    "DifferentialPrivacy": "generation.private_marginals",
     "EffectSource": "domain",
-    "EstimatedEffect": "evidence",
-    "ExperimentDesigner": "experiment_designer",
-    "FidelityTracker": "fidelity_tracker",
+    "EstimatedEffect": "interventions.evidence",
+    "ExperimentDesigner": "interventions.experiment_designer",
+    "FidelityTracker": "fidelity.fidelity_tracker",
     "InterventionConfig": "domain",
     "InterventionType": "domain",
     "PopulationFilter": "domain",
-    "SimulationEngine": "simulation_engine",
+    "SimulationEngine": "interventions.simulation_engine",
     "SimulationRecommendation": "domain",
-    "TransportedEffect": "evidence",
-    "TrialPlan": "experiment_designer",
-    "TwinGenerator": "generator",
+    "TransportedEffect": "interventions.evidence",
+    "TrialPlan": "interventions.experiment_designer",
+    "TwinGenerator": "generation.generator",
     "TwinPopulation": "population",
-    "TwinRepository": "store",
+    "TwinRepository": "storage.store",
     "TwinType": "domain",
-    "adjustment_set": "adjustment",
-    "measure_clusters": "clusters",
+    "adjustment_set": "interventions.adjustment",
+    "measure_clusters": "interventions.clusters",
 }
 
 __all__ = [

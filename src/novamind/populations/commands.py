@@ -42,8 +42,8 @@ def register(app: typer.Typer) -> None:
 
         With privacy: novamind twins train accounts.parquet --target y --epsilon 3 --domain domain.json
         """
-        from novamind.populations.generator import TwinGenerator
-        from novamind.populations.private_marginals import DifferentialPrivacy
+        from novamind.populations.generation.generator import TwinGenerator
+        from novamind.populations.generation.private_marginals import DifferentialPrivacy
 
         if (epsilon is None) != (domain is None):
             raise ValidationError("Give --epsilon and --domain together: bounds taken from the table would leak.")
@@ -75,7 +75,7 @@ def register(app: typer.Typer) -> None:
         Example: novamind twins generate twins.model -n 10000 --filter specialty=oncology --filter decile=1..3
         """
         from novamind.infrastructure.spreadsheet import without_formulas
-        from novamind.populations.generator import TwinGenerator
+        from novamind.populations.generation.generator import TwinGenerator
 
         _progress(f"drawing {n:,} twins")
         population = TwinGenerator.load(model).generate(n, _filters(filters), seed)
@@ -108,11 +108,11 @@ def register(app: typer.Typer) -> None:
 
         Example: novamind twins simulate twins.model --intervention email_campaign --pilot pilot.csv
         """
-        from novamind.populations import report as page
         from novamind.populations.domain import InterventionConfig
-        from novamind.populations.evidence import EstimatedEffect
-        from novamind.populations.generator import TwinGenerator
-        from novamind.populations.simulation_engine import SimulationEngine
+        from novamind.populations.generation.generator import TwinGenerator
+        from novamind.populations.interventions.evidence import EstimatedEffect
+        from novamind.populations.interventions.simulation_engine import SimulationEngine
+        from novamind.populations.presentation import report as page
 
         generator = TwinGenerator.load(model)
         _progress(f"drawing {n:,} twins")
@@ -141,8 +141,8 @@ def register(app: typer.Typer) -> None:
         """
         import numpy as np
 
-        from novamind.populations.fidelity_tracker import grade
-        from novamind.populations.generator import TwinGenerator
+        from novamind.populations.fidelity.fidelity_tracker import grade
+        from novamind.populations.generation.generator import TwinGenerator
 
         generator, frame = TwinGenerator.load(model), _read(outcomes)
         target = str(generator.target)

@@ -17,11 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from novamind.errors import DataProcessingError
 from novamind.populations.domain import FidelityReport, InterventionConfig, SimulationResult
-from novamind.populations.fidelity_tracker import FidelityTracker
-from novamind.populations.generator import TwinGenerator
+from novamind.populations.fidelity.fidelity_tracker import FidelityTracker
+from novamind.populations.generation.generator import TwinGenerator
+from novamind.populations.interventions.simulation_engine import SimulationEngine
 from novamind.populations.population import TwinPopulation
-from novamind.populations.simulation_engine import SimulationEngine
-from novamind.populations.store import TwinRepository
+from novamind.populations.storage.store import TwinRepository
 
 #: Most twins of one population that is drawn while the caller waits.
 MOST_TWINS = 100_000

@@ -1,10 +1,9 @@
 """A person's record in and out: long frames, CSV and Parquet files, one patient's directory, FHIR R4."""
 
 from novamind.records.directory import read_patient_directory, write_patient_directory
-from novamind.records.fhir import FhirImport, read_fhir
-from novamind.records.fhir_export import record_bundle
-from novamind.records.fhir_outcome import FhirImportError, OperationOutcome
-from novamind.records.frames import LongFrame, SeriesKey, native_frame, signal_frame, symptom_frame
+from novamind.records.fhir.export import record_bundle
+from novamind.records.fhir.outcome import FhirImportError, OperationOutcome
+from novamind.records.fhir.reader import FhirImport, read_fhir
 from novamind.records.patient import (
     Allergy,
     Coding,
@@ -15,7 +14,8 @@ from novamind.records.patient import (
     PatientRecord,
     Procedure,
 )
-from novamind.records.tables import read_table, require_columns
+from novamind.records.tables.files import read_table, require_columns
+from novamind.records.tables.frames import LongFrame, SeriesKey, native_frame, signal_frame, symptom_frame
 from novamind.records.wearables import WearableRecord, WearableSummary, convert_wearables, read_wearables
 
 __all__ = [

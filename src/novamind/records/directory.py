@@ -13,7 +13,7 @@ The layout::
 
 Only ``patient.json`` with its ``patient_id`` must be there. ``timezone`` is the clock the person lives by:
 times that carry a timezone are brought to it, times without one are read as its local time. ``demographics``
-maps names to text, numbers, booleans or null. The tables follow the rules of :mod:`novamind.records.frames`;
+maps names to text, numbers, booleans or null. The tables follow the rules of :mod:`novamind.records.tables.frames`;
 a ``patient_id`` column in them must agree with ``patient.json``. A medication's ``start`` and ``end`` are
 local days; without ``end`` it is still taken, unless ``stopped`` is ``true``; ``dose_mg`` is the daily dose;
 ``code`` is ``system|code``. ``start`` is a day or the word ``unknown``; the rest may be empty. ``conditions``,
@@ -37,9 +37,9 @@ import polars as pl
 
 from novamind.errors import DataProcessingError, NotFoundError, ValidationError
 from novamind.infrastructure.spreadsheet import as_it_was, without_formulas
-from novamind.records.frames import LongFrame, signal_frame, symptom_frame
 from novamind.records.patient import Allergy, Coding, Condition, Consent, MedicationCourse, PatientRecord, Procedure
-from novamind.records.tables import read_bytes, read_table, require_columns
+from novamind.records.tables.files import read_bytes, read_table, require_columns
+from novamind.records.tables.frames import LongFrame, signal_frame, symptom_frame
 from novamind.settings import Settings
 
 _LISTS = {"conditions": Condition, "allergies": Allergy, "procedures": Procedure, "consents": Consent}

@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Literal
 
 from novamind.errors import ValidationError
-from novamind.records.frames import LongFrame
+from novamind.records.tables.frames import LongFrame
 from novamind.timeline import parse_timezone
 
 Demographics = Mapping[str, str | int | float | bool | None]

@@ -12,8 +12,8 @@ from novamind.infrastructure.audit import Access
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
 from novamind.infrastructure.identity.sessions import access_of
 from novamind.infrastructure.identity.smart_scopes import FORM as SMART_SCOPE
-from novamind.server.caller import AtHome, Caller
-from novamind.server.house import House
+from novamind.server.container import Container
+from novamind.server.dependencies import Caller, ContainerDep
 from novamind.server.patients import After, Limit, PatientId
 
 routes = APIRouter(prefix="/api/v1", tags=["administration"])
@@ -144,28 +144,28 @@ class Me(BaseModel):
     permissions: list[Permission]
 
 
-async def _manage(house: House, caller: Principal) -> Access:
-    return await house.identity.access.permit(caller, Permission.USERS_MANAGE)
+async def _manage(container: Container, caller: Principal) -> Access:
+    return await container.identity.access.permit(caller, Permission.USERS_MANAGE)
 
 
 @routes.get("/users", operation_id="listUsers")
-async def list_users(house: AtHome, caller: Caller, after: After = None, limit: Limit = 50) -> AccountPage:
+async def list_users(container: ContainerDep, caller: Caller, after: After = None, limit: Limit = 50) -> AccountPage:
     """List the accounts of your organisation; of all, if you belong to none."""
-    access = await _manage(house, caller)
-    found = await house.identity.accounts.users(caller.organisation_id, after, limit, access)
+    access = await _manage(container, caller)
+    found = await container.identity.accounts.users(caller.organisation_id, after, limit, access)
     items = [AccountBody.model_validate(one, from_attributes=True) for one in found]
     return AccountPage(items=items, next=found[-1].user_id if len(found) == limit else None)
 
 
 @routes.post("/users", status_code=201, operation_id="addUser")
-async def add_user(house: AtHome, caller: Caller, new: NewUser) -> Made:
+async def add_user(container: ContainerDep, caller: Caller, new: NewUser) -> Made:
     """Make an account."""
-    access = await _manage(house, caller)
+    access = await _manage(container, caller)
     if caller.organisation_id is not None and new.organisation_id not in (None, caller.organisation_id):
         raise NotFoundError("there is no such organisation")
     if new.patient_id is not None:
-        await house.identity.access.patient_within(caller, new.patient_id)
-    user_id = await house.identity.accounts.add_user(
+        await container.identity.access.patient_within(caller, new.patient_id)
+    user_id = await container.identity.accounts.add_user(
         new.name,
         new.password.get_secret_value(),
         Role(new.role),
@@ -177,48 +177,48 @@ async def add_user(house: AtHome, caller: Caller, new: NewUser) -> Made:
 
 
 @routes.put("/users/{user_id}/role", status_code=204, operation_id="changeRole")
-async def change_role(house: AtHome, caller: Caller, user_id: UUID, new: NewRole) -> None:
+async def change_role(container: ContainerDep, caller: Caller, user_id: UUID, new: NewRole) -> None:
     """Give another role; whoever is logged in is logged out."""
-    access = await _manage(house, caller)
-    await house.identity.accounts.change_role(user_id, Role(new.role), access, caller.organisation_id)
+    access = await _manage(container, caller)
+    await container.identity.accounts.change_role(user_id, Role(new.role), access, caller.organisation_id)
 
 
 @routes.delete("/users/{user_id}", status_code=204, operation_id="disableUser")
-async def disable_user(house: AtHome, caller: Caller, user_id: UUID) -> None:
+async def disable_user(container: ContainerDep, caller: Caller, user_id: UUID) -> None:
     """Shut an account at once."""
-    access = await _manage(house, caller)
-    await house.identity.accounts.disable(user_id, access, caller.organisation_id)
+    access = await _manage(container, caller)
+    await container.identity.accounts.disable(user_id, access, caller.organisation_id)
 
 
 @routes.delete("/users/{user_id}/second-factor", status_code=204, operation_id="removeSecondFactor")
-async def remove_second_factor(house: AtHome, caller: Caller, user_id: UUID) -> None:
+async def remove_second_factor(container: ContainerDep, caller: Caller, user_id: UUID) -> None:
     """Take a second factor away, so that its owner can set up another."""
-    access = await _manage(house, caller)
-    await house.identity.accounts.remove_second_factor(user_id, access, caller.organisation_id)
+    access = await _manage(container, caller)
+    await container.identity.accounts.remove_second_factor(user_id, access, caller.organisation_id)
 
 
 @routes.put("/users/{user_id}/patients/{patient_id}", status_code=204, operation_id="beginTreatment")
-async def begin_treatment(house: AtHome, caller: Caller, user_id: UUID, patient_id: PatientId) -> None:
+async def begin_treatment(container: ContainerDep, caller: Caller, user_id: UUID, patient_id: PatientId) -> None:
     """Let a clinician treat a patient."""
-    access = await _manage(house, caller)
-    await house.identity.access.patient_within(caller, patient_id)
-    await house.identity.accounts.require_clinician(user_id, caller.organisation_id)
-    await house.foundation.store.relate(user_id, patient_id, access)
+    access = await _manage(container, caller)
+    await container.identity.access.patient_within(caller, patient_id)
+    await container.identity.accounts.require_clinician(user_id, caller.organisation_id)
+    await container.foundation.store.relate(user_id, patient_id, access)
 
 
 @routes.delete("/users/{user_id}/patients/{patient_id}", status_code=204, operation_id="endTreatment")
-async def end_treatment(house: AtHome, caller: Caller, user_id: UUID, patient_id: PatientId) -> None:
+async def end_treatment(container: ContainerDep, caller: Caller, user_id: UUID, patient_id: PatientId) -> None:
     """End a clinician's treatment of a patient; it counts from the next request on."""
-    access = await _manage(house, caller)
-    await house.identity.access.patient_within(caller, patient_id)
-    await house.foundation.store.unrelate(user_id, patient_id, access)
+    access = await _manage(container, caller)
+    await container.identity.access.patient_within(caller, patient_id)
+    await container.foundation.store.unrelate(user_id, patient_id, access)
 
 
 @routes.post("/clients", status_code=201, operation_id="addClient")
-async def add_client(house: AtHome, caller: Caller, new: NewClientBody) -> ClientMade:
+async def add_client(container: ContainerDep, caller: Caller, new: NewClientBody) -> ClientMade:
     """Make an OAuth client."""
-    access = await _manage(house, caller)
-    made = await house.identity.accounts.add_client(
+    access = await _manage(container, caller)
+    made = await container.identity.accounts.add_client(
         new.name,
         access,
         role=None if new.role is None else Role(new.role),
@@ -231,20 +231,20 @@ async def add_client(house: AtHome, caller: Caller, new: NewClientBody) -> Clien
 
 
 @routes.post("/clients/{client_id}/keys", status_code=201, operation_id="addKey")
-async def add_key(house: AtHome, caller: Caller, client_id: UUID, new: NewKey) -> KeyMade:
+async def add_key(container: ContainerDep, caller: Caller, client_id: UUID, new: NewKey) -> KeyMade:
     """Make an API key of a machine's client."""
-    access = await _manage(house, caller)
-    key_id, key = await house.identity.accounts.add_api_key(
+    access = await _manage(container, caller)
+    key_id, key = await container.identity.accounts.add_api_key(
         client_id, timedelta(days=new.days), access, caller.organisation_id
     )
     return KeyMade(id=key_id, key=key)
 
 
 @routes.delete("/keys/{key_id}", status_code=204, operation_id="revokeKey")
-async def revoke_key(house: AtHome, caller: Caller, key_id: UUID) -> None:
+async def revoke_key(container: ContainerDep, caller: Caller, key_id: UUID) -> None:
     """End an API key at once."""
-    access = await _manage(house, caller)
-    await house.identity.accounts.revoke_api_key(key_id, access, caller.organisation_id)
+    access = await _manage(container, caller)
+    await container.identity.accounts.revoke_api_key(key_id, access, caller.organisation_id)
 
 
 @routes.get("/me", operation_id="whoAmI")
@@ -261,58 +261,58 @@ async def who_am_i(caller: Caller) -> Me:
 
 
 @routes.put("/me/password", status_code=204, operation_id="changePassword")
-async def change_password(house: AtHome, caller: Caller, new: NewPassword) -> None:
+async def change_password(container: ContainerDep, caller: Caller, new: NewPassword) -> None:
     """Set another password; every session ends."""
     _person(caller)
-    await house.identity.accounts.change_password(
+    await container.identity.accounts.change_password(
         caller.subject, new.password.get_secret_value(), access_of(caller, "identity")
     )
 
 
 @routes.post("/me/second-factor", status_code=201, operation_id="beginSecondFactor")
-async def begin_second_factor(house: AtHome, caller: Caller) -> SecondFactor:
+async def begin_second_factor(container: ContainerDep, caller: Caller) -> SecondFactor:
     """Draw the secret of a second factor; it counts once a code of it was confirmed."""
     _person(caller)
-    secret = await house.identity.accounts.begin_second_factor(caller.subject, access_of(caller, "identity"))
+    secret = await container.identity.accounts.begin_second_factor(caller.subject, access_of(caller, "identity"))
     return SecondFactor(secret=secret, uri=f"otpauth://totp/Novamind?secret={secret}&issuer=Novamind")
 
 
 @routes.post("/me/second-factor/confirm", status_code=204, operation_id="confirmSecondFactor")
-async def confirm_second_factor(house: AtHome, caller: Caller, code: Code) -> None:
+async def confirm_second_factor(container: ContainerDep, caller: Caller, code: Code) -> None:
     """Begin to use the second factor."""
     _person(caller)
-    await house.identity.attempts.take("second-factor", str(caller.subject), 10, timedelta(minutes=15))
-    await house.identity.accounts.confirm_second_factor(caller, code.code, access_of(caller, "identity"))
+    await container.identity.attempts.take("second-factor", str(caller.subject), 10, timedelta(minutes=15))
+    await container.identity.accounts.confirm_second_factor(caller, code.code, access_of(caller, "identity"))
 
 
 @routes.get("/me/passkeys", operation_id="listPasskeys")
-async def list_passkeys(house: AtHome, caller: Caller) -> list[PasskeyBody]:
+async def list_passkeys(container: ContainerDep, caller: Caller) -> list[PasskeyBody]:
     """List your passkeys."""
     _person(caller)
-    found = await house.identity.passkeys.list(caller.subject)
+    found = await container.identity.passkeys.list(caller.subject)
     return [PasskeyBody.model_validate(one, from_attributes=True) for one in found]
 
 
 @routes.get("/me/passkeys/options", operation_id="passkeyOptions")
-async def passkey_options(house: AtHome, caller: Caller) -> dict[str, Any]:
+async def passkey_options(container: ContainerDep, caller: Caller) -> dict[str, Any]:
     """Say what to ask a browser for (``PublicKeyCredentialCreationOptionsJSON`` of WebAuthn); good for ten minutes."""
     _person(caller)
-    return await house.identity.passkeys.options_to_add(caller)
+    return await container.identity.passkeys.options_to_add(caller)
 
 
 @routes.post("/me/passkeys", status_code=201, operation_id="addPasskey")
-async def add_passkey(house: AtHome, caller: Caller, new: NewPasskey) -> Made:
+async def add_passkey(container: ContainerDep, caller: Caller, new: NewPasskey) -> Made:
     """Add a passkey or security key as a second factor."""
     _person(caller)
-    await house.identity.attempts.take("second-factor", str(caller.subject), 10, timedelta(minutes=15))
-    return Made(id=await house.identity.passkeys.add(caller, new.credential, access_of(caller, "identity")))
+    await container.identity.attempts.take("second-factor", str(caller.subject), 10, timedelta(minutes=15))
+    return Made(id=await container.identity.passkeys.add(caller, new.credential, access_of(caller, "identity")))
 
 
 @routes.delete("/me/passkeys/{passkey_id}", status_code=204, operation_id="removePasskey")
-async def remove_passkey(house: AtHome, caller: Caller, passkey_id: UUID) -> None:
+async def remove_passkey(container: ContainerDep, caller: Caller, passkey_id: UUID) -> None:
     """Remove a passkey; the last second factor only an administrator takes away."""
     _person(caller)
-    await house.identity.passkeys.remove(caller, passkey_id, access_of(caller, "identity"))
+    await container.identity.passkeys.remove(caller, passkey_id, access_of(caller, "identity"))
 
 
 def _person(caller: Principal) -> None:

@@ -1,4 +1,4 @@
-"""The application: routes joined to the house, behind the door."""
+"""The application: routes joined to the container, behind the guard."""
 
 import asyncio
 import re
@@ -20,12 +20,12 @@ from novamind.neurochemistry import endpoints as neurochemistry
 from novamind.pharmacogenomics import endpoints as pharmacogenomics
 from novamind.populations import endpoints as populations
 from novamind.server import administration, background, cds, jobs, live, oauth, patients
-from novamind.server.caller import AtHome, Caller, may_use_populations
+from novamind.server.container import open_container
 from novamind.server.dashboard import error_pages, static_files
 from novamind.server.dashboard import routes as dashboard
-from novamind.server.door import API, DOCUMENTATION, PUBLIC, Door
+from novamind.server.dependencies import Caller, ContainerDep, may_use_populations
 from novamind.server.graphql import endpoint as graphql
-from novamind.server.house import open_house
+from novamind.server.middleware import API, DOCUMENTATION, PUBLIC, GuardMiddleware
 from novamind.server.problems import RESPONSES, Problem, register
 from novamind.settings import Settings
 from novamind.symptoms import endpoints as symptoms
@@ -62,10 +62,13 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_house(settings, metrics, passwords) as house:
-            app.state.house = house
+        async with open_container(settings, metrics, passwords) as container:
+            app.state.container = container
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(work) for work in (house.jobs.work(), background.publish(house.foundation))]
+                tasks = [
+                    group.create_task(work)
+                    for work in (container.jobs.work(), background.publish(container.foundation))
+                ]
                 yield
                 await end(tasks)
 
@@ -111,7 +114,7 @@ def create_app(
     _document(app)
     public = PUBLIC | static_files.PATHS | (frozenset() if only else dashboard.PUBLIC)
     app.add_middleware(
-        Door,
+        GuardMiddleware,
         settings=settings,
         file_routes={
             _FHIR: settings.max_fhir_bytes,
@@ -145,8 +148,8 @@ def checked_rooms(only: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(only))
 
 
-async def _may_calculate(house: AtHome, caller: Caller) -> None:
-    await house.identity.access.permit(caller, Permission.CALCULATE)
+async def _may_calculate(container: ContainerDep, caller: Caller) -> None:
+    await container.identity.access.permit(caller, Permission.CALCULATE)
 
 
 def _operations() -> APIRouter:
@@ -158,17 +161,17 @@ def _operations() -> APIRouter:
         return {"status": "alive"}
 
     @routes.get("/ready", operation_id="ready")
-    async def ready(house: AtHome) -> dict[str, str]:
+    async def ready(container: ContainerDep) -> dict[str, str]:
         """Whether the database answers, so that requests can be sent here."""
-        async with house.foundation.database.snapshot() as session:
+        async with container.foundation.database.snapshot() as session:
             await session.execute(sa.text("SELECT 1"))
         return {"status": "ready"}
 
     @routes.get("/metrics", operation_id="metrics", response_class=Response)
-    async def metrics(house: AtHome, caller: Caller) -> Response:
+    async def metrics(container: ContainerDep, caller: Caller) -> Response:
         """Figures for Prometheus, of this process."""
-        await house.identity.access.permit(caller, Permission.METRICS_READ)
-        return Response(generate_latest(house.metrics), media_type=CONTENT_TYPE_LATEST)
+        await container.identity.access.permit(caller, Permission.METRICS_READ)
+        return Response(generate_latest(container.metrics), media_type=CONTENT_TYPE_LATEST)
 
     return routes
 

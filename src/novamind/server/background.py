@@ -21,7 +21,7 @@ from novamind.settings import Settings
 if TYPE_CHECKING:
     from novamind.infrastructure.bootstrap import Foundation
     from novamind.populations.endpoints import Training
-    from novamind.populations.store import TwinRepository
+    from novamind.populations.storage.store import TwinRepository
 
 TRAIN: Final = "train-twins"
 _opening = Lock()
@@ -34,14 +34,14 @@ log = structlog.get_logger()
 
 async def submit_training(request: Request, asked: "Training", table: bytes) -> UUID:
     """Keep the table and put its training into the queue."""
-    house, caller = request.app.state.house, request.state.principal
-    folder = Path(house.settings.population_dir) / "uploads"
+    container, caller = request.app.state.container, request.state.principal
+    folder = Path(container.settings.population_dir) / "uploads"
     name = f"{uuid4()}.csv"
     try:
         await asyncio.to_thread(_keep, folder / name, table)
     except OSError as error:
         raise ServiceUnavailableError("the table cannot be kept here now; try again later") from error
-    job_id: UUID = await house.jobs.submit(TRAIN, caller.subject, {"file": name, "training": asked.model_dump()})
+    job_id: UUID = await container.jobs.submit(TRAIN, caller.subject, {"file": name, "training": asked.model_dump()})
     return job_id
 
 
@@ -85,7 +85,7 @@ def twin_repository(database_url: str, folder: Path) -> "TwinRepository":
 
 @lru_cache(maxsize=4)
 def _opened(database_url: str, folder: Path) -> "TwinRepository":
-    from novamind.populations.store import TwinRepository
+    from novamind.populations.storage.store import TwinRepository
 
     return TwinRepository(database_url, folder)
 

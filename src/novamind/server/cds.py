@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Permission
-from novamind.server.caller import AtHome, Caller
-from novamind.server.door import HOOKS
+from novamind.server.dependencies import Caller, ContainerDep
+from novamind.server.middleware import HOOKS
 from novamind.server.problems import problem
 from novamind.twin.cds_hooks import answer, discovery
 
@@ -38,11 +38,11 @@ async def services() -> Services:
 
 
 @routes.post("/novamind-{hook}", operation_id="cdsCards")
-async def cards(house: AtHome, caller: Caller, hook: Hook, request: dict[str, Any] = Body()) -> Cards:  # noqa: B008
+async def cards(container: ContainerDep, caller: Caller, hook: Hook, request: dict[str, Any] = Body()) -> Cards:  # noqa: B008
     """Give cards for a request; nothing of it is kept and nothing is fetched."""
-    await house.identity.access.permit(caller, Permission.CALCULATE)
+    await container.identity.access.permit(caller, Permission.CALCULATE)
     today = datetime.now(UTC).date()
     try:
-        return Cards.model_validate(await asyncio.to_thread(answer, hook, request, today, house.settings))
+        return Cards.model_validate(await asyncio.to_thread(answer, hook, request, today, container.settings))
     except ValidationError as error:  # the specification asks for 400
         return problem(400, "cds-request", str(error))  # type: ignore[return-value]

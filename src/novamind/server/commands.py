@@ -115,30 +115,30 @@ def add_organisation(
 
 async def _prepare(settings: "Settings", *, demo: bool) -> "tuple[Login, ...]":
     """Make or check everything once, before any worker starts, so that what is missing is one clear line."""
+    from novamind.server.container import open_container
     from novamind.server.demo import seed
-    from novamind.server.house import open_house
 
-    async with open_house(settings) as house:
-        return await seed(house) if demo else ()
+    async with open_container(settings) as container:
+        return await seed(container) if demo else ()
 
 
 async def _add_user(name: str, password: str, role: str, organisation: UUID | None, patient: UUID | None) -> UUID:
     from novamind.infrastructure.identity.domain import Role
-    from novamind.server.house import open_house
+    from novamind.server.container import open_container
     from novamind.settings import Settings
 
-    async with open_house(Settings()) as house:
-        return await house.identity.accounts.add_user(
-            name, password, Role(role), house.operator("users"), organisation_id=organisation, patient_id=patient
+    async with open_container(Settings()) as container:
+        return await container.identity.accounts.add_user(
+            name, password, Role(role), container.operator("users"), organisation_id=organisation, patient_id=patient
         )
 
 
 async def _add_organisation(name: str) -> UUID:
-    from novamind.server.house import open_house
+    from novamind.server.container import open_container
     from novamind.settings import Settings
 
-    async with open_house(Settings()) as house:
-        return await house.foundation.store.add_organisation(name, house.operator("users"))
+    async with open_container(Settings()) as container:
+        return await container.foundation.store.add_organisation(name, container.operator("users"))
 
 
 def _say(address: str, logins: "tuple[Login, ...]") -> None:

@@ -13,7 +13,7 @@ from novamind.infrastructure.identity.secrets import new_secret
 from novamind.infrastructure.identity.tables import User
 from novamind.infrastructure.patient_store import Identity
 from novamind.records import PatientRecord
-from novamind.server.house import House
+from novamind.server.container import Container
 from novamind.twin.simulated import simulated_record
 
 CLINICIAN: Final = "demo"
@@ -30,14 +30,14 @@ class Login:
     password: str
 
 
-async def seed(house: House) -> tuple[Login, ...]:
+async def seed(container: Container) -> tuple[Login, ...]:
     """Make the demo clinic unless somebody has an account here; the logins, which are stored nowhere in the clear."""
-    async with house.foundation.database.snapshot() as session:
+    async with container.foundation.database.snapshot() as session:
         if await session.scalar(sa.select(sa.func.count()).select_from(User)):
             return ()
-    access = house.operator("demo")
-    organisation_id = await house.foundation.store.add_organisation("Demo clinic (simulated)", access)
-    accounts = house.identity.accounts
+    access = container.operator("demo")
+    organisation_id = await container.foundation.store.add_organisation("Demo clinic (simulated)", access)
+    accounts = container.identity.accounts
     logins = tuple(Login(name, new_secret()[:20]) for name in (CLINICIAN, ADMINISTRATOR, ANALYST))
     roles = (Role.CLINICIAN, Role.ADMIN, Role.ANALYST)
     user_ids = [
@@ -50,8 +50,8 @@ async def seed(house: House) -> tuple[Login, ...]:
     for number in _SEEDS:
         record = _ending(simulated_record(number), datetime.now(UTC).date() - timedelta(days=1))
         details = {"name": f"Simulated Person {number}", "birth_date": f"{record.demographics['birth_year']}-01-01"}
-        patient_id = await house.clinic.register(clinician, Identity({"mrn": f"SIM-{number:04d}"}, details))
-        await house.clinic.import_record(clinician, patient_id, record)
+        patient_id = await container.clinic.register(clinician, Identity({"mrn": f"SIM-{number:04d}"}, details))
+        await container.clinic.import_record(clinician, patient_id, record)
     return logins
 
 

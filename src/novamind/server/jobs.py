@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from novamind.infrastructure.identity.domain import Permission
 from novamind.infrastructure.jobs import State
-from novamind.server.caller import AtHome, Caller
+from novamind.server.dependencies import Caller, ContainerDep
 
 routes = APIRouter(prefix="/api/v1/populations/jobs", tags=["populations"])
 
@@ -23,8 +23,8 @@ class JobBody(BaseModel):
 
 
 @routes.get("/{job_id}", operation_id="readJob")
-async def read_job(house: AtHome, caller: Caller, job_id: UUID) -> JobBody:
+async def read_job(container: ContainerDep, caller: Caller, job_id: UUID) -> JobBody:
     """Read how your job stands."""
-    await house.identity.access.permit(caller, Permission.POPULATIONS_USE)
-    status = await house.jobs.status(job_id, caller.subject)
+    await container.identity.access.permit(caller, Permission.POPULATIONS_USE)
+    status = await container.jobs.status(job_id, caller.subject)
     return JobBody(job_id=job_id, state=status.state, result=status.result, problem=status.problem)

@@ -32,8 +32,8 @@ from novamind.errors import (
 from novamind.infrastructure.identity.domain import Principal
 from novamind.infrastructure.identity.sessions import TICKET_SECONDS
 from novamind.infrastructure.logs import message
-from novamind.server.caller import AtHome, Caller
-from novamind.server.house import House
+from novamind.server.container import Container
+from novamind.server.dependencies import Caller, ContainerDep
 
 #: The largest frame that the server reads at all.
 FRAME_BYTES: Final = 64 * 1024
@@ -95,28 +95,28 @@ def routes(metrics: CollectorRegistry) -> APIRouter:
     gauge.set_function(lambda: open_of[None])
 
     @router.post("/tickets", status_code=201, operation_id="newTicket")
-    async def new_ticket(house: AtHome, caller: Caller, watched: Watched) -> NewTicket:
+    async def new_ticket(container: ContainerDep, caller: Caller, watched: Watched) -> NewTicket:
         """Get a ticket for one WebSocket at ``/api/v1/live`` about one patient."""
-        await house.clinic.revision(caller, watched.patient_id)
-        ticket = await house.identity.sessions.new_ticket(caller, watched.patient_id)
+        await container.clinic.revision(caller, watched.patient_id)
+        ticket = await container.identity.sessions.new_ticket(caller, watched.patient_id)
         return NewTicket(ticket=ticket, expires_in=TICKET_SECONDS)
 
     @router.websocket("")
     async def live(socket: WebSocket) -> None:
         """Push a forecast now, and again whenever the patient's record changes it."""
-        house, began, code = cast("House", socket.app.state.house), time.perf_counter(), LEFT
+        container, began, code = cast("Container", socket.app.state.container), time.perf_counter(), LEFT
         subject: UUID | None = None
         await socket.accept()
         open_of[None] += 1
         try:
             if open_of[None] > MOST_SOCKETS:
                 raise _Ended(TRY_LATER)
-            principal, patient_id = await _ticket(house, socket)
+            principal, patient_id = await _ticket(container, socket)
             if open_of[principal.subject] >= MOST_SOCKETS_OF_ONE:
                 raise _Ended(TRY_LATER)
             subject = principal.subject
             open_of[subject] += 1
-            await _watch(house, socket, principal, patient_id)
+            await _watch(container, socket, principal, patient_id)
         except _Ended as ended:
             code = ended.code
             await _close(socket, code)
@@ -129,22 +129,22 @@ def routes(metrics: CollectorRegistry) -> APIRouter:
     return router
 
 
-async def _ticket(house: House, socket: WebSocket) -> tuple[Principal, UUID]:
+async def _ticket(container: Container, socket: WebSocket) -> tuple[Principal, UUID]:
     try:
         said = _FirstMessage.model_validate_json(await _heard(socket, FIRST_MESSAGE_SECONDS))
-        return await house.identity.sessions.use_ticket(said.ticket)
+        return await container.identity.sessions.use_ticket(said.ticket)
     except (pydantic.ValidationError, AuthenticationError) as error:
         raise _Ended(WHO_ARE_YOU) from error
     except ServiceUnavailableError as error:
         raise _Ended(TRY_LATER) from error
 
 
-async def _watch(house: House, socket: WebSocket, principal: Principal, patient_id: UUID) -> None:
+async def _watch(container: Container, socket: WebSocket, principal: Principal, patient_id: UUID) -> None:
     """Push until the client leaves or may not see any more; what the database does is not cut off in the middle."""
     listening, left = asyncio.ensure_future(_listen(socket)), asyncio.Event()
     listening.add_done_callback(lambda _: left.set())
     try:
-        await _push(house, socket, principal, patient_id, left)
+        await _push(container, socket, principal, patient_id, left)
         await listening
     finally:
         listening.cancel()
@@ -177,15 +177,17 @@ async def _heard(socket: WebSocket, seconds: float) -> str | bytes:
     return said
 
 
-async def _push(house: House, socket: WebSocket, principal: Principal, patient_id: UUID, left: asyncio.Event) -> None:
+async def _push(
+    container: Container, socket: WebSocket, principal: Principal, patient_id: UUID, left: asyncio.Event
+) -> None:
     """Send a forecast whenever there is another one, for as long as the caller may see it."""
     seen, sent = -1, ""
     while not left.is_set():
         try:
-            principal = await house.identity.sessions.authenticate_session(principal.session_id, patient_id)
-            _, revision = await house.clinic.revision(principal, patient_id)
+            principal = await container.identity.sessions.authenticate_session(principal.session_id, patient_id)
+            _, revision = await container.clinic.revision(principal, patient_id)
             if revision != seen:
-                said = await _forecast(house, principal, patient_id)
+                said = await _forecast(container, principal, patient_id)
                 if said != sent:
                     await _send(socket, said)
                 seen, sent = revision, said
@@ -199,9 +201,9 @@ async def _push(house: House, socket: WebSocket, principal: Principal, patient_i
             await asyncio.wait_for(left.wait(), TICK_SECONDS)
 
 
-async def _forecast(house: House, principal: Principal, patient_id: UUID) -> str:
+async def _forecast(container: Container, principal: Principal, patient_id: UUID) -> str:
     try:
-        forecast = await house.forecasts.json(principal, patient_id, _HORIZON, None)
+        forecast = await container.forecasts.json(principal, patient_id, _HORIZON, None)
     except (AuthorizationError, NotFoundError, ServiceUnavailableError):
         raise
     except NovamindError as error:

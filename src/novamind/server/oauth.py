@@ -23,10 +23,10 @@ from novamind.infrastructure.identity.sessions import (
     GrantError,
     Tokens,
 )
-from novamind.server.caller import AtHome, Caller
+from novamind.server.container import Container
 from novamind.server.dashboard.rendering import page
-from novamind.server.door import CONTENT_SECURITY_POLICY
-from novamind.server.house import House
+from novamind.server.dependencies import Caller, ContainerDep
+from novamind.server.middleware import CONTENT_SECURITY_POLICY
 
 _LONGEST: Final = 1000
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
@@ -60,7 +60,7 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {status: {"model": OAuthProb
 @routes.get("/oauth/authorize", response_class=HTMLResponse, operation_id="loginPage")
 async def login_page(
     request: Request,
-    house: AtHome,
+    container: ContainerDep,
     client_id: UUID,
     redirect_uri: Asked,
     code_challenge: Asked,
@@ -72,16 +72,16 @@ async def login_page(
     del response_type, code_challenge_method
     asked = AuthorizationRequest(client_id, redirect_uri, code_challenge)
     try:
-        await house.identity.sessions.check_request(asked)
+        await container.identity.sessions.check_request(asked)
     except GrantError as error:
         return _refused(error)
-    return _page(request, house, asked, state)
+    return _page(request, container, asked, state)
 
 
 @routes.post("/oauth/authorize", response_class=RedirectResponse, status_code=303, operation_id="logIn")
 async def log_in(
     request: Request,
-    house: AtHome,
+    container: ContainerDep,
     client_id: Annotated[UUID, Form()],
     redirect_uri: Text,
     code_challenge: Text,
@@ -98,23 +98,23 @@ async def log_in(
     asked = AuthorizationRequest(client_id, redirect_uri, code_challenge)
     address = request.client.host if request.client else "unknown"
     try:
-        code = await house.identity.sessions.log_in(
+        code = await container.identity.sessions.log_in(
             asked, Credentials(username, password, one_time_code.strip(), address, passkey)
         )
     except GrantError as error:
         return _refused(error)
     except AuthenticationError as error:
-        return _page(request, house, asked, state, str(error), 401)
+        return _page(request, container, asked, state, str(error), 401)
     except TooManyAttemptsError as error:
-        return _page(request, house, asked, state, str(error), 429, {"Retry-After": str(error.seconds)})
-    answer = {"code": code, "iss": house.settings.public_url} | ({"state": state} if state else {})
+        return _page(request, container, asked, state, str(error), 429, {"Retry-After": str(error.seconds)})
+    answer = {"code": code, "iss": container.settings.public_url} | ({"state": state} if state else {})
     return RedirectResponse(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(answer)}", 303)
 
 
 @routes.post(TOKEN_ENDPOINT, responses=_REFUSALS, operation_id="getTokens")
 async def get_tokens(
     request: Request,
-    house: AtHome,
+    container: ContainerDep,
     grant_type: Literal["authorization_code", "refresh_token", "client_credentials"] = Form(),
     client_id: Annotated[UUID | None, Form()] = None,
     client_secret: Text = "",
@@ -130,7 +130,7 @@ async def get_tokens(
 
     A machine proves itself by its secret, or by a token that it signed (``private_key_jwt`` of SMART App Launch).
     """
-    sessions = house.identity.sessions
+    sessions = container.identity.sessions
     address = request.client.host if request.client else "unknown"
     try:
         if grant_type == "client_credentials":
@@ -148,21 +148,21 @@ async def get_tokens(
 
 
 @routes.post("/oauth/logout", status_code=204, operation_id="logOut")
-async def log_out(house: AtHome, caller: Caller) -> None:
+async def log_out(container: ContainerDep, caller: Caller) -> None:
     """End this session with all its tokens, at once."""
-    await house.identity.sessions.end(caller)
+    await container.identity.sessions.end(caller)
 
 
 @routes.get("/.well-known/jwks.json", operation_id="keySet")
-async def key_set(house: AtHome) -> dict[str, Any]:
+async def key_set(container: ContainerDep) -> dict[str, Any]:
     """The public keys that sign access tokens."""
-    return house.identity.tokens.public_keys()
+    return container.identity.tokens.public_keys()
 
 
 @routes.get("/.well-known/smart-configuration", operation_id="configuration")
-async def configuration(house: AtHome) -> dict[str, Any]:
+async def configuration(container: ContainerDep) -> dict[str, Any]:
     """Where everything is and what is supported (RFC 8414, SMART App Launch)."""
-    at = house.settings.public_url
+    at = container.settings.public_url
     return {
         "issuer": at,
         "jwks_uri": f"{at}/.well-known/jwks.json",
@@ -198,14 +198,14 @@ def _refused(error: GrantError) -> JSONResponse:
 
 def _page(
     request: Request,
-    house: House,
+    container: Container,
     asked: AuthorizationRequest,
     state: str,
     refusal: str = "",
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    passkeys = house.identity.passkeys
+    passkeys = container.identity.passkeys
     passkey = json.dumps(passkeys.options_to_prove(asked.challenge)) if passkeys.offered else None
     context = {"asked": asked, "state": state, "refusal": refusal, "passkey": passkey}
     return page(request, "login.html", context, status, {**_form_may_lead_to(asked.redirect_uri), **(headers or {})})

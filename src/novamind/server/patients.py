@@ -18,8 +18,8 @@ from novamind.infrastructure.identity.domain import Principal
 from novamind.infrastructure.patient_store import Identity, Kind, Samples, StoredRecord
 from novamind.pharmacogenomics.endpoints import Gene, ReviewBody, Word
 from novamind.records import Allergy, Condition, MedicationCourse, read_fhir
-from novamind.server.caller import AtHome, Caller
-from novamind.server.house import House
+from novamind.server.container import Container
+from novamind.server.dependencies import Caller, ContainerDep
 from novamind.server.problems import FHIR_JSON
 from novamind.symptoms.endpoints import ForecastsBody, Moment, Report, ScaleBody, SymptomName
 from novamind.timeline import parse_timezone
@@ -512,80 +512,90 @@ class AuditTrail(BaseModel):
 
 
 @routes.get("", operation_id="listPatients")
-async def list_patients(house: AtHome, caller: Caller, after: After = None, limit: Limit = 50) -> PatientPage:
+async def list_patients(container: ContainerDep, caller: Caller, after: After = None, limit: Limit = 50) -> PatientPage:
     """List the patients whom you may see."""
-    found = await house.clinic.patients(caller, after, limit)
+    found = await container.clinic.patients(caller, after, limit)
     items = [PatientBody.of(summary) for summary in found]
     return PatientPage(items=items, next=found[-1].patient_id if len(found) == limit else None)
 
 
 @routes.post("", status_code=201, operation_id="registerPatient")
-async def register_patient(house: AtHome, caller: Caller, patient: NewPatient) -> Created:
+async def register_patient(container: ContainerDep, caller: Caller, patient: NewPatient) -> Created:
     """Register a patient; whoever registers treats."""
-    return Created(ids=[await house.clinic.register(caller, patient.identity())])
+    return Created(ids=[await container.clinic.register(caller, patient.identity())])
 
 
 @routes.get("/{patient_id}", operation_id="readPatient")
-async def read_patient(house: AtHome, caller: Caller, patient_id: PatientId) -> PatientBody:
+async def read_patient(container: ContainerDep, caller: Caller, patient_id: PatientId) -> PatientBody:
     """Read who a patient is."""
-    return PatientBody.of(await house.clinic.patient(caller, patient_id))
+    return PatientBody.of(await container.clinic.patient(caller, patient_id))
 
 
 @routes.post("/{patient_id}/reports", status_code=201, operation_id="addReports")
 async def add_reports(
-    house: AtHome, caller: Caller, patient_id: PatientId, new: NewReports, idempotency_key: Once = None
+    container: ContainerDep, caller: Caller, patient_id: PatientId, new: NewReports, idempotency_key: Once = None
 ) -> Created:
     """Store symptom reports, all or none."""
     reports = [_report(one) for one in new.reports]
-    return Created(ids=await house.clinic.add_reports(caller, patient_id, reports, idempotency_key))
+    return Created(ids=await container.clinic.add_reports(caller, patient_id, reports, idempotency_key))
 
 
 @routes.get("/{patient_id}/reports", operation_id="readReports")
 async def read_reports(
-    house: AtHome, caller: Caller, patient_id: PatientId, newest: Annotated[int, Query(ge=1, le=5000)] = 500
+    container: ContainerDep, caller: Caller, patient_id: PatientId, newest: Annotated[int, Query(ge=1, le=5000)] = 500
 ) -> Reports:
     """Read the newest symptom reports."""
-    stored = await house.clinic.reports(caller, patient_id, newest)
+    stored = await container.clinic.reports(caller, patient_id, newest)
     return Reports(**_listed(stored, StoredReport.of))
 
 
 @routes.post("/{patient_id}/biometrics", status_code=201, operation_id="addBiometrics")
 async def add_biometrics(
-    house: AtHome, caller: Caller, patient_id: PatientId, new: NewSamples, idempotency_key: Once = None
+    container: ContainerDep, caller: Caller, patient_id: PatientId, new: NewSamples, idempotency_key: Once = None
 ) -> Created:
     """Store stretches of signals, all or none."""
     stretches = [SignalSamples(s.signal, s.unit, s.timestamps, s.values) for s in new.stretches]
-    return Created(ids=await house.clinic.add_samples(caller, patient_id, stretches, idempotency_key))
+    return Created(ids=await container.clinic.add_samples(caller, patient_id, stretches, idempotency_key))
 
 
 @routes.put("/{patient_id}/reports/{record_id}", operation_id="correctReport")
 async def correct_report(
-    house: AtHome, caller: Caller, patient_id: PatientId, record_id: RecordId, report: Report, if_match: IfMatch = None
+    container: ContainerDep,
+    caller: Caller,
+    patient_id: PatientId,
+    record_id: RecordId,
+    report: Report,
+    if_match: IfMatch = None,
 ) -> Version:
     """Correct a symptom report; the earlier version is kept."""
-    return await _corrected(house, caller, patient_id, record_id, _report(report), if_match)
+    return await _corrected(container, caller, patient_id, record_id, _report(report), if_match)
 
 
 @routes.get("/{patient_id}/biometrics", operation_id="readBiometrics")
-async def read_biometrics(house: AtHome, caller: Caller, patient_id: PatientId) -> Stretches:
+async def read_biometrics(container: ContainerDep, caller: Caller, patient_id: PatientId) -> Stretches:
     """Read which stretches of signals are stored."""
-    stored = await house.clinic.pieces(caller, patient_id, Kind.BIOMETRIC_SAMPLES)
+    stored = await container.clinic.pieces(caller, patient_id, Kind.BIOMETRIC_SAMPLES)
     return Stretches(**_listed(stored, StoredStretch.of))
 
 
 @routes.put("/{patient_id}/biometrics/{record_id}", operation_id="correctBiometrics")
 async def correct_biometrics(
-    house: AtHome, caller: Caller, patient_id: PatientId, record_id: RecordId, new: Stretch, if_match: IfMatch = None
+    container: ContainerDep,
+    caller: Caller,
+    patient_id: PatientId,
+    record_id: RecordId,
+    new: Stretch,
+    if_match: IfMatch = None,
 ) -> Version:
     """Put another stretch of a signal in the place of a stored one; the earlier version is kept."""
     piece = SignalSamples(new.signal, new.unit, new.timestamps, new.values)
-    return await _corrected(house, caller, patient_id, record_id, piece, if_match)
+    return await _corrected(container, caller, patient_id, record_id, piece, if_match)
 
 
 @routes.get("/{patient_id}/scales", operation_id="readScales")
-async def read_scales(house: AtHome, caller: Caller, patient_id: PatientId) -> Scales:
+async def read_scales(container: ContainerDep, caller: Caller, patient_id: PatientId) -> Scales:
     """Read the scales of series that are no known instrument."""
-    found = await house.clinic.scales(caller, patient_id)
+    found = await container.clinic.scales(caller, patient_id)
     return Scales(
         items=[
             StoredScale(id=place.record_id, version=place.version, symptom=name, scale=ScaleBody.of(scale))
@@ -595,29 +605,29 @@ async def read_scales(house: AtHome, caller: Caller, patient_id: PatientId) -> S
 
 
 @routes.put("/{patient_id}/scales", status_code=204, operation_id="changeScale")
-async def change_scale(house: AtHome, caller: Caller, patient_id: PatientId, new: SeriesScale) -> None:
+async def change_scale(container: ContainerDep, caller: Caller, patient_id: PatientId, new: SeriesScale) -> None:
     """Give a whole series another scale; the audit is told, and reports off the new scale are no longer used."""
-    await house.clinic.change_scale(caller, patient_id, new.symptom, new.scale.scale())
+    await container.clinic.change_scale(caller, patient_id, new.symptom, new.scale.scale())
 
 
 @routes.post("/{patient_id}/genotype", status_code=201, operation_id="addGenotype")
 async def add_genotype(
-    house: AtHome, caller: Caller, patient_id: PatientId, new: GenotypeBody, idempotency_key: Once = None
+    container: ContainerDep, caller: Caller, patient_id: PatientId, new: GenotypeBody, idempotency_key: Once = None
 ) -> Created:
     """Store laboratory results of genes; a later result of a gene replaces an earlier one."""
-    return Created(ids=await house.clinic.add(caller, patient_id, _genes(new), idempotency_key))
+    return Created(ids=await container.clinic.add(caller, patient_id, _genes(new), idempotency_key))
 
 
 @routes.get("/{patient_id}/genotype/results", operation_id="readGenotypeResults")
-async def read_genotype_results(house: AtHome, caller: Caller, patient_id: PatientId) -> GenotypeResults:
+async def read_genotype_results(container: ContainerDep, caller: Caller, patient_id: PatientId) -> GenotypeResults:
     """Read each stored result of the laboratory; none where the patient withdrew consent to genomics."""
-    stored = await house.clinic.pieces(caller, patient_id, Kind.GENOTYPE)
+    stored = await container.clinic.pieces(caller, patient_id, Kind.GENOTYPE)
     return GenotypeResults(**_listed(stored, StoredGenotype.of))
 
 
 @routes.put("/{patient_id}/genotype/{record_id}", operation_id="correctGenotype")
 async def correct_genotype(
-    house: AtHome,
+    container: ContainerDep,
     caller: Caller,
     patient_id: PatientId,
     record_id: RecordId,
@@ -625,57 +635,66 @@ async def correct_genotype(
     if_match: IfMatch = None,
 ) -> Version:
     """Correct a result of the laboratory; the earlier version is kept."""
-    return await _corrected(house, caller, patient_id, record_id, _genes(new), if_match)
+    return await _corrected(container, caller, patient_id, record_id, _genes(new), if_match)
 
 
 @routes.get("/{patient_id}/genotype", operation_id="readGenotype")
-async def read_genotype(house: AtHome, caller: Caller, patient_id: PatientId) -> Genotype:
+async def read_genotype(container: ContainerDep, caller: Caller, patient_id: PatientId) -> Genotype:
     """Read the results of genes; none where the patient withdrew consent to genomics."""
-    return Genotype(genes=await house.clinic.genotype(caller, patient_id))
+    return Genotype(genes=await container.clinic.genotype(caller, patient_id))
 
 
 @routes.post("/{patient_id}/medications", status_code=201, operation_id="addMedication")
 async def add_medication(
-    house: AtHome, caller: Caller, patient_id: PatientId, course: Course, idempotency_key: Once = None
+    container: ContainerDep, caller: Caller, patient_id: PatientId, course: Course, idempotency_key: Once = None
 ) -> Created:
     """Store a course of a medication."""
     piece = MedicationCourse(**course.model_dump())
-    return Created(ids=await house.clinic.add(caller, patient_id, piece, idempotency_key))
+    return Created(ids=await container.clinic.add(caller, patient_id, piece, idempotency_key))
 
 
 @routes.get("/{patient_id}/medications", operation_id="readMedications")
-async def read_medications(house: AtHome, caller: Caller, patient_id: PatientId) -> Courses:
+async def read_medications(container: ContainerDep, caller: Caller, patient_id: PatientId) -> Courses:
     """Read the courses of medication."""
-    stored = await house.clinic.pieces(caller, patient_id, Kind.MEDICATION)
+    stored = await container.clinic.pieces(caller, patient_id, Kind.MEDICATION)
     return Courses(**_listed(stored, StoredCourse.of))
 
 
 @routes.put("/{patient_id}/medications/{record_id}", operation_id="correctMedication")
 async def correct_medication(
-    house: AtHome, caller: Caller, patient_id: PatientId, record_id: RecordId, course: Course, if_match: IfMatch = None
+    container: ContainerDep,
+    caller: Caller,
+    patient_id: PatientId,
+    record_id: RecordId,
+    course: Course,
+    if_match: IfMatch = None,
 ) -> Version:
     """Correct a course of a medication; the earlier version is kept."""
     piece = MedicationCourse(**course.model_dump())
-    return await _corrected(house, caller, patient_id, record_id, piece, if_match)
+    return await _corrected(container, caller, patient_id, record_id, piece, if_match)
 
 
 @routes.get("/{patient_id}/problems", operation_id="readProblems")
-async def read_problems(house: AtHome, caller: Caller, patient_id: PatientId) -> ProblemList:
+async def read_problems(container: ContainerDep, caller: Caller, patient_id: PatientId) -> ProblemList:
     """Read conditions and allergies."""
-    return ProblemList.of(await house.clinic.pieces(caller, patient_id, Kind.CONDITION))
+    return ProblemList.of(await container.clinic.pieces(caller, patient_id, Kind.CONDITION))
 
 
 @routes.post("/{patient_id}/conditions", status_code=201, operation_id="addCondition")
 async def add_condition(
-    house: AtHome, caller: Caller, patient_id: PatientId, condition: ConditionBody, idempotency_key: Once = None
+    container: ContainerDep,
+    caller: Caller,
+    patient_id: PatientId,
+    condition: ConditionBody,
+    idempotency_key: Once = None,
 ) -> Created:
     """Store a condition."""
-    return Created(ids=await house.clinic.add(caller, patient_id, condition.condition(), idempotency_key))
+    return Created(ids=await container.clinic.add(caller, patient_id, condition.condition(), idempotency_key))
 
 
 @routes.put("/{patient_id}/conditions/{record_id}", operation_id="correctCondition")
 async def correct_condition(
-    house: AtHome,
+    container: ContainerDep,
     caller: Caller,
     patient_id: PatientId,
     record_id: RecordId,
@@ -683,20 +702,20 @@ async def correct_condition(
     if_match: IfMatch = None,
 ) -> Version:
     """Correct a condition; the earlier version is kept."""
-    return await _corrected(house, caller, patient_id, record_id, condition.condition(), if_match)
+    return await _corrected(container, caller, patient_id, record_id, condition.condition(), if_match)
 
 
 @routes.post("/{patient_id}/allergies", status_code=201, operation_id="addAllergy")
 async def add_allergy(
-    house: AtHome, caller: Caller, patient_id: PatientId, allergy: AllergyBody, idempotency_key: Once = None
+    container: ContainerDep, caller: Caller, patient_id: PatientId, allergy: AllergyBody, idempotency_key: Once = None
 ) -> Created:
     """Store an allergy or intolerance."""
-    return Created(ids=await house.clinic.add(caller, patient_id, allergy.allergy(), idempotency_key))
+    return Created(ids=await container.clinic.add(caller, patient_id, allergy.allergy(), idempotency_key))
 
 
 @routes.put("/{patient_id}/allergies/{record_id}", operation_id="correctAllergy")
 async def correct_allergy(
-    house: AtHome,
+    container: ContainerDep,
     caller: Caller,
     patient_id: PatientId,
     record_id: RecordId,
@@ -704,21 +723,21 @@ async def correct_allergy(
     if_match: IfMatch = None,
 ) -> Version:
     """Correct an allergy; the earlier version is kept."""
-    return await _corrected(house, caller, patient_id, record_id, allergy.allergy(), if_match)
+    return await _corrected(container, caller, patient_id, record_id, allergy.allergy(), if_match)
 
 
 @routes.delete("/{patient_id}/records/{record_id}", status_code=204, operation_id="withdrawRecord")
 async def withdraw_record(
-    house: AtHome, caller: Caller, patient_id: PatientId, record_id: RecordId, if_match: IfMatch = None
+    container: ContainerDep, caller: Caller, patient_id: PatientId, record_id: RecordId, if_match: IfMatch = None
 ) -> None:
     """Withdraw a stored report, stretch, course, result, condition or allergy as entered in error."""
-    await house.clinic.withdraw(caller, patient_id, record_id, _version(if_match))
+    await container.clinic.withdraw(caller, patient_id, record_id, _version(if_match))
 
 
 @routes.get("/{patient_id}/imports", operation_id="readImports")
-async def read_imports(house: AtHome, caller: Caller, patient_id: PatientId) -> Imports:
+async def read_imports(container: ContainerDep, caller: Caller, patient_id: PatientId) -> Imports:
     """Read which files and bundles were stored as a whole."""
-    found = await house.clinic.imports(caller, patient_id)
+    found = await container.clinic.imports(caller, patient_id)
     return Imports(
         items=[
             StoredImport(id=one.import_id, name=one.name, recorded_at=one.recorded_at, counts=dict(one.counts))
@@ -728,37 +747,41 @@ async def read_imports(house: AtHome, caller: Caller, patient_id: PatientId) -> 
 
 
 @routes.delete("/{patient_id}/imports/{record_id}", operation_id="takeImportBack")
-async def take_import_back(house: AtHome, caller: Caller, patient_id: PatientId, record_id: RecordId) -> TakenBack:
+async def take_import_back(
+    container: ContainerDep, caller: Caller, patient_id: PatientId, record_id: RecordId
+) -> TakenBack:
     """Withdraw everything that an import brought and that still counts."""
-    return TakenBack(records=await house.clinic.take_back(caller, patient_id, record_id))
+    return TakenBack(records=await container.clinic.take_back(caller, patient_id, record_id))
 
 
 @routes.get("/{patient_id}/forecast", operation_id="forecastPatient", response_model=ForecastsBody)
 async def forecast_patient(
-    house: AtHome,
+    container: ContainerDep,
     caller: Caller,
     patient_id: PatientId,
     horizon: Horizon = 14,
     threshold: Annotated[float | None, Query(allow_inf_nan=False, description="A score whose risk is wanted.")] = None,
 ) -> Response:
     """Forecast each symptom, with calibrated intervals."""
-    forecast = await house.forecasts.json(caller, patient_id, horizon, threshold)
+    forecast = await container.forecasts.json(caller, patient_id, horizon, threshold)
     return Response(forecast, media_type="application/json")
 
 
 @routes.post("/{patient_id}/medication-advice", operation_id="adviseMedication")
-async def advise_medication(house: AtHome, caller: Caller, patient_id: PatientId, asked: AskedDrug) -> ReviewBody:
+async def advise_medication(
+    container: ContainerDep, caller: Caller, patient_id: PatientId, asked: AskedDrug
+) -> ReviewBody:
     """Review one drug, or all psychiatric drugs, for this genotype and co-medication.
 
     It changes nothing; it is a POST so that no drug of a patient stands in an address.
     """
-    review = await house.clinic.medication_advice(caller, patient_id, asked.medication)
+    review = await container.clinic.medication_advice(caller, patient_id, asked.medication)
     return await asyncio.to_thread(ReviewBody.of, review)
 
 
 @routes.get("/{patient_id}/insights", operation_id="readInsights")
 async def read_insights(
-    house: AtHome,
+    container: ContainerDep,
     caller: Caller,
     patient_id: PatientId,
     horizon: Horizon = 14,
@@ -766,26 +789,28 @@ async def read_insights(
 ) -> InsightsBody:
     """Read what all services say together; a service that has nothing to say gives its reason."""
     options = Options(forecast_days=horizon, biometric_lookback_days=lookback_days)
-    insights = await house.clinic.insights(caller, patient_id, options)
+    insights = await container.clinic.insights(caller, patient_id, options)
     return InsightsBody.model_validate(await asyncio.to_thread(insights_to_dict, insights))
 
 
 @routes.get("/{patient_id}/correlations", operation_id="readCorrelations")
 async def read_correlations(
-    house: AtHome,
+    container: ContainerDep,
     caller: Caller,
     patient_id: PatientId,
     lookback_days: Annotated[int, Query(ge=7, le=3650)] = 30,
 ) -> CorrelationsBody:
     """Read which signals lead or follow which symptoms, after correction for how many were looked at."""
-    found = await house.clinic.correlations(caller, patient_id, lookback_days)
+    found = await container.clinic.correlations(caller, patient_id, lookback_days)
     return CorrelationsBody.of(found)
 
 
 @routes.post("/{patient_id}/what-if", operation_id="askWhatIf")
-async def ask_what_if(house: AtHome, caller: Caller, patient_id: PatientId, regimen: RegimenBody) -> WhatIfBody:
+async def ask_what_if(
+    container: ContainerDep, caller: Caller, patient_id: PatientId, regimen: RegimenBody
+) -> WhatIfBody:
     """Simulate a drug at a dose in this patient, beside a normal metaboliser on the same dose."""
-    asked = await house.clinic.what_if(caller, patient_id, Regimen(**regimen.model_dump()))
+    asked = await container.clinic.what_if(caller, patient_id, Regimen(**regimen.model_dump()))
     return WhatIfBody.model_validate(await asyncio.to_thread(asked.to_dict))
 
 
@@ -801,59 +826,59 @@ async def ask_what_if(house: AtHome, caller: Caller, patient_id: PatientId, regi
     },
 )
 async def import_fhir(
-    house: AtHome, caller: Caller, patient_id: PatientId, request: Request, idempotency_key: Once = None
+    container: ContainerDep, caller: Caller, patient_id: PatientId, request: Request, idempotency_key: Once = None
 ) -> Imported:
     """Import a FHIR R4 Bundle or resource of this one patient; what was not understood is in the outcome."""
     body = await request.body()
-    found = await asyncio.to_thread(read_fhir, body, settings=house.settings)
-    stored = await house.clinic.import_fhir(caller, patient_id, found, idempotency_key)
+    found = await asyncio.to_thread(read_fhir, body, settings=container.settings)
+    stored = await container.clinic.import_fhir(caller, patient_id, found, idempotency_key)
     return Imported(stored=stored, outcome=found.outcome.to_fhir())
 
 
 @routes.get("/{patient_id}/fhir", operation_id="exportFhir", response_class=FhirResponse)
 async def export_fhir(
-    house: AtHome, caller: Caller, patient_id: PatientId, with_insights: bool = False
+    container: ContainerDep, caller: Caller, patient_id: PatientId, with_insights: bool = False
 ) -> FhirResponse:
     """Export the record as a FHIR R4 Bundle, with the services' results if that is wanted."""
-    return FhirResponse(await house.clinic.fhir_bundle(caller, patient_id, with_insights=with_insights))
+    return FhirResponse(await container.clinic.fhir_bundle(caller, patient_id, with_insights=with_insights))
 
 
 @routes.get("/{patient_id}/audit", operation_id="readAudit")
 async def read_audit(
-    house: AtHome, caller: Caller, patient_id: PatientId, newest: Annotated[int, Query(ge=1, le=1000)] = 100
+    container: ContainerDep, caller: Caller, patient_id: PatientId, newest: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> AuditTrail:
     """Read who looked at or changed the record."""
-    return AuditTrail(entries=await house.clinic.audit_trail(caller, patient_id, newest))
+    return AuditTrail(entries=await container.clinic.audit_trail(caller, patient_id, newest))
 
 
 @routes.get("/{patient_id}/consents", operation_id="readConsents")
-async def read_consents(house: AtHome, caller: Caller, patient_id: PatientId) -> Consents:
+async def read_consents(container: ContainerDep, caller: Caller, patient_id: PatientId) -> Consents:
     """Read the patient's decisions."""
-    return Consents(decisions=await house.clinic.consents(caller, patient_id))
+    return Consents(decisions=await container.clinic.consents(caller, patient_id))
 
 
 @routes.put("/{patient_id}/consents/{category}", status_code=204, operation_id="decideConsent")
 async def decide_consent(
-    house: AtHome,
+    container: ContainerDep,
     caller: Caller,
     patient_id: PatientId,
     category: Literal["genomics", "research", "sharing"],
     decision: Decision,
 ) -> None:
     """Store a decision of the patient; it counts from the next request on."""
-    await house.clinic.decide(caller, patient_id, category, decision.granted)
+    await container.clinic.decide(caller, patient_id, category, decision.granted)
 
 
 @routes.post("/{patient_id}/emergency", status_code=201, operation_id="openEmergency")
-async def open_emergency(house: AtHome, caller: Caller, patient_id: PatientId, why: Reason) -> Opened:
+async def open_emergency(container: ContainerDep, caller: Caller, patient_id: PatientId, why: Reason) -> Opened:
     """Open the record of a patient whom you do not treat, in an emergency; the privacy officer is told."""
-    return Opened(until=await house.clinic.open_emergency(caller, patient_id, why.reason))
+    return Opened(until=await container.clinic.open_emergency(caller, patient_id, why.reason))
 
 
 async def _corrected(
-    house: House, caller: Principal, patient_id: UUID, record_id: UUID, piece: Piece, if_match: str | None
+    container: Container, caller: Principal, patient_id: UUID, record_id: UUID, piece: Piece, if_match: str | None
 ) -> Version:
-    return Version(version=await house.clinic.correct(caller, patient_id, record_id, piece, _version(if_match)))
+    return Version(version=await container.clinic.correct(caller, patient_id, record_id, piece, _version(if_match)))
 
 
 def _listed(stored: Sequence[StoredRecord], read: Callable[[StoredRecord], Any]) -> dict[str, Any]:

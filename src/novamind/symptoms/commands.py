@@ -105,9 +105,9 @@ def demo(
 ) -> None:
     """Forecast a simulated patient's PHQ-9: no data needed, nothing leaves the machine."""
     started = time.perf_counter()
-    from novamind.symptoms.demonstration import simulated_diary
     from novamind.symptoms.instruments import find
     from novamind.symptoms.notebook import forecast_many
+    from novamind.symptoms.presentation.demonstration import simulated_diary
 
     known = find("PHQ-9")
     result = forecast_many(simulated_diary(known, seed), horizon, scale=known.scale, seed=seed)[0]
@@ -214,7 +214,7 @@ def _measured_with(
     name: str, instrument: str | None, scale: str | None, step: float | None, worse: str
 ) -> tuple[str, "Scale", "Instrument | None"]:
     """What the series is called, its scale, and the instrument if it is a known one."""
-    from novamind.records.frames import UNNAMED_SYMPTOM
+    from novamind.records.tables.frames import UNNAMED_SYMPTOM
     from novamind.symptoms.domain import Scale
     from novamind.symptoms.instruments import find, recognise
 
@@ -283,8 +283,8 @@ def _write(
     forecast: "SymptomForecast", threshold: float | None, instrument: "Instrument | None", out: Path
 ) -> dict[str, Path]:
     """Write picture and report; files are named after the symptom, never after the patient."""
-    from novamind.symptoms.plots import fan_chart, save
-    from novamind.symptoms.report import render
+    from novamind.symptoms.presentation.plots import fan_chart, save
+    from novamind.symptoms.presentation.report import render
 
     name = "-".join(re.findall(r"[a-z0-9]+", forecast.symptom.lower()))[:60] or "symptom"
     files = {"Picture": out / f"{name}.png", "Report": out / f"{name}.html"}
@@ -299,7 +299,7 @@ def _write(
 
 
 def _summary(forecast: "SymptomForecast", threshold: float | None) -> str:
-    from novamind.symptoms import wording
+    from novamind.symptoms.presentation import wording
 
     scale = forecast.scale
     middle, wide = forecast.interval(0.8), forecast.interval(0.95)

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novamind.errors import NotFoundError
-from novamind.records.frames import SeriesKey, native_frame
-from novamind.symptoms.boosting import BoostedQuantiles
+from novamind.records.tables.frames import SeriesKey, native_frame
 from novamind.symptoms.domain import Days, Floats, Member, Scale, SymptomForecast, at_levels, snapped
-from novamind.symptoms.features import FEATURES
-from novamind.symptoms.insights import insights
+from novamind.symptoms.forecaster.boosting import BoostedQuantiles
+from novamind.symptoms.forecaster.features import FEATURES
+from novamind.symptoms.forecaster.model import Prediction, SymptomModel
+from novamind.symptoms.forecaster.reliability import reliability
+from novamind.symptoms.forecaster.trend import trend
 from novamind.symptoms.instruments import Instrument
-from novamind.symptoms.model import Prediction, SymptomModel
-from novamind.symptoms.reliability import reliability
-from novamind.symptoms.trend import trend
+from novamind.symptoms.presentation.insights import insights
 
 if TYPE_CHECKING:
     import altair
@@ -44,7 +44,7 @@ class Forecast(SymptomForecast):
 
     def plot(self, threshold: float | None = None) -> "altair.LayerChart":
         """The fan chart; ``threshold`` in the instrument's units adds its line."""
-        from novamind.symptoms.plots import fan_chart
+        from novamind.symptoms.presentation.plots import fan_chart
 
         return fan_chart(self, threshold=threshold)
 

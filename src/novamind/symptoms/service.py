@@ -16,13 +16,13 @@ from cachetools import TTLCache
 from numpy.typing import NDArray
 
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
-from novamind.records.frames import LongFrame, SeriesKey, signal_frame, symptom_frame
+from novamind.records.tables.frames import LongFrame, SeriesKey, signal_frame, symptom_frame
 from novamind.settings import Settings
-from novamind.symptoms.covariates import TREATMENT_START, covariates_of, signal_shifts
 from novamind.symptoms.domain import LEVELS, Days, Floats, Scale
+from novamind.symptoms.forecaster.covariates import TREATMENT_START, covariates_of, signal_shifts
+from novamind.symptoms.forecaster.model import Prediction, SymptomModel
+from novamind.symptoms.forecaster.preprocessing import LOOKBACK_DAYS, Histories, known_steps, stack_right
 from novamind.symptoms.instruments import Instrument, recognise
-from novamind.symptoms.model import Prediction, SymptomModel
-from novamind.symptoms.preprocessing import LOOKBACK_DAYS, Histories, known_steps, stack_right
 from novamind.symptoms.results import Forecast, Forecasts, Series
 from novamind.timeline import daily_grid
 

@@ -18,21 +18,21 @@ from numpy.typing import NDArray
 
 from novamind.cohorts import OTHER_POPULATION, CohortSettings, simulate
 from novamind.errors import InsufficientDataError, ServiceUnavailableError, ValidationError
-from novamind.records.frames import LongFrame
-from novamind.symptoms import conformal
-from novamind.symptoms.boosting import KNOTS, BoostedQuantiles, fit_booster
-from novamind.symptoms.conformal import Calibration
+from novamind.records.tables.frames import LongFrame
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.ensemble import Stack, combine, crps, fit_weights, share_evenly
-from novamind.symptoms.experts import EXPERTS, GROUPS, fit_expert
-from novamind.symptoms.features import summarise
+from novamind.symptoms.forecaster import conformal
+from novamind.symptoms.forecaster.boosting import KNOTS, BoostedQuantiles, fit_booster
+from novamind.symptoms.forecaster.conformal import Calibration
+from novamind.symptoms.forecaster.ensemble import Stack, combine, crps, fit_weights, share_evenly
+from novamind.symptoms.forecaster.experts import EXPERTS, GROUPS, fit_expert
+from novamind.symptoms.forecaster.features import summarise
+from novamind.symptoms.forecaster.model import NETWORK_FILE, TRANSFORMER_FILE, Prediction, SymptomModel
+from novamind.symptoms.forecaster.origins import Origins
+from novamind.symptoms.forecaster.ports import Forecaster
+from novamind.symptoms.forecaster.preprocessing import Array, Diary, Histories, told_treatment, windows
+from novamind.symptoms.forecaster.transformer import TransformerQuantiles
 from novamind.symptoms.interpolation import on_steps
-from novamind.symptoms.model import NETWORK_FILE, TRANSFORMER_FILE, Prediction, SymptomModel
-from novamind.symptoms.origins import Origins
-from novamind.symptoms.ports import Forecaster
-from novamind.symptoms.preprocessing import Array, Diary, Histories, told_treatment, windows
 from novamind.symptoms.service import SHIPPED, Scales, prepare, scales_of, weekday_of
-from novamind.symptoms.transformer import TransformerQuantiles
 
 MAX_HORIZON = 30
 #: Days of history at the origins that a simulated cohort is cut at: short records are the normal case.
@@ -297,7 +297,7 @@ def _transformer(
     With diaries the shipped network, where it has the preset's size, is the start, and goes to school with them.
     """
     try:
-        from novamind.symptoms import network
+        from novamind.symptoms.forecaster import network
     except ImportError as error:
         raise ServiceUnavailableError("training needs PyTorch: pip install 'novamind[train]'") from error
     size = network.Architecture(preset.width, preset.layers, preset.heads, preset.feed_forward, preset.dropout)

@@ -12,7 +12,7 @@ from novamind.errors import InsufficientDataError
 from novamind.pharmacogenomics import Review, recommend
 from novamind.pharmacogenomics.medications import psychiatric
 from novamind.records import LongFrame, MedicationCourse
-from novamind.records.frames import SeriesKey
+from novamind.records.tables.frames import SeriesKey
 from novamind.twin.case import Case
 from novamind.twin.domain import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, Options
 from novamind.twin.ports import Analysis, BiometricCorrelations

@@ -26,8 +26,8 @@ from novamind.records import (
     signal_frame,
     symptom_frame,
 )
-from novamind.symptoms.covariates import TREATMENT_START
 from novamind.symptoms.domain import Scale
+from novamind.symptoms.forecaster.covariates import TREATMENT_START
 from novamind.symptoms.instruments import recognise, series_name
 from novamind.timeline import parse_timezone
 

@@ -17,7 +17,7 @@ from novamind.pharmacogenomics.domain import Evidence, Source
 from novamind.pharmacogenomics.drug_review import SPEAKS_AGAINST
 from novamind.pharmacogenomics.medications import catalogue, normalise
 from novamind.records import FhirImportError, PatientRecord, read_fhir
-from novamind.records.fhir_codes import OWN
+from novamind.records.fhir.terminology import OWN
 from novamind.settings import Settings
 from novamind.twin.analyses import review_of
 from novamind.twin.case import Case

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from novamind.pharmacogenomics.domain import to_dict
-from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
+from novamind.symptoms.presentation import wording
 from novamind.twin.domain import Findings, ServiceResult
 from novamind.twin.tracking import threshold_of
 from novamind.twin.treatment import SimulatedTreatment, Span

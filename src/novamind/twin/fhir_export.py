@@ -7,8 +7,8 @@ import numpy as np
 
 from novamind.pharmacogenomics import Review
 from novamind.records import PatientRecord, record_bundle
-from novamind.records.fhir_codes import LOINC, OWN, QUESTIONNAIRES
-from novamind.records.fhir_export import subject_of
+from novamind.records.fhir.export import subject_of
+from novamind.records.fhir.terminology import LOINC, OWN, QUESTIONNAIRES
 from novamind.symptoms.domain import SymptomForecast
 from novamind.twin.domain import MEDICATIONS, SYMPTOMS, Findings, Status
 from novamind.twin.tracking import threshold_of

@@ -17,9 +17,9 @@ from novamind.pharmacogenomics.domain import Severity
 from novamind.pharmacogenomics.drug_review import SPEAKS_AGAINST
 from novamind.pharmacogenomics.guidelines import guideline_genes
 from novamind.pharmacogenomics.medications import catalogue
-from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
 from novamind.symptoms.instruments import recognise
+from novamind.symptoms.presentation import wording
 from novamind.twin.case import Case
 from novamind.twin.domain import (
     BIOMETRICS,

@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from novamind.pages import environment
 from novamind.pharmacogenomics import Review
-from novamind.symptoms import wording
 from novamind.symptoms.domain import SymptomForecast
+from novamind.symptoms.presentation import wording
 from novamind.twin.case import Case
 from novamind.twin.domain import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, Findings, Priority, Status
 from novamind.twin.tracking import threshold_of
@@ -68,7 +68,7 @@ def render(insights: Findings, case: Case, what_ifs: tuple[SimulatedTreatment, .
 
 def forecast_section(forecast: SymptomForecast) -> dict[str, Any]:
     """A forecast as a page shows it: words, picture, and a few days in figures."""
-    from novamind.symptoms.plots import fan_chart, to_svg  # Altair takes long to import
+    from novamind.symptoms.presentation.plots import fan_chart, to_svg  # Altair takes long to import
 
     threshold = threshold_of(forecast)
     scale = forecast.scale
@@ -135,7 +135,7 @@ def exposure_words(ratio: float | None, low: float | None, high: float | None) -
 
 def what_if_section(asked: SimulatedTreatment) -> dict[str, Any]:
     """A simulated treatment as a page shows it: figures with bands and sources, and what is not known."""
-    from novamind.symptoms.plots import to_svg
+    from novamind.symptoms.presentation.plots import to_svg
     from novamind.twin.plots import level_chart
 
     effects = {

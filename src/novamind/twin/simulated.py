@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from novamind.records import Condition, MedicationCourse, PatientRecord, signal_frame, symptom_frame
-from novamind.symptoms.demonstration import simulated_diary
 from novamind.symptoms.instruments import find
+from novamind.symptoms.presentation.demonstration import simulated_diary
 
 _DIPLOTYPES = {"CYP2D6": ("*1/*1", "*1/*4", "*4/*4", "*1/*41"), "CYP2C19": ("*1/*1", "*1/*2", "*1/*17", "*2/*2")}
 _MEDICATIONS = (("sertraline", 100.0), ("escitalopram", 10.0), ("venlafaxine", 150.0), ("paroxetine", 20.0))

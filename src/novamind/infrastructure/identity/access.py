@@ -16,8 +16,8 @@ from novamind.infrastructure.events import record_event
 from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties, ground
 from novamind.infrastructure.identity.secrets import AccountSeal
+from novamind.infrastructure.identity.session_lookup import SessionLookup, goes_on
 from novamind.infrastructure.identity.sessions import access_of
-from novamind.infrastructure.identity.standing import Standing, goes_on
 from novamind.infrastructure.identity.tables import EmergencyAccess
 from novamind.infrastructure.logs import message
 from novamind.infrastructure.tables import Patient, Relationship
@@ -44,14 +44,14 @@ class AccessControl:
     def __init__(
         self,
         database: Database,
-        standing: Standing,
+        session_lookup: SessionLookup,
         audit: AuditLog,
         seal: AccountSeal,
         attempts: AttemptCounter,
         emergency_lifetime: timedelta,
     ) -> None:
         self._database = database
-        self._standing = standing
+        self._session_lookup = session_lookup
         self._audit = audit
         self._seal = seal
         self._attempts = attempts
@@ -219,7 +219,7 @@ class AccessControl:
         at_hand = {one: principal.ties[one] for one in patient_ids if one in principal.ties}
         if len(at_hand) == len(set(patient_ids)) and all(ties.read_at > oldest for ties in at_hand.values()):
             return at_hand
-        return await self._standing.of_subject(principal.subject, patient_ids)
+        return await self._session_lookup.of_subject(principal.subject, patient_ids)
 
     async def _refused(self, principal: Principal, permission: Permission, *patient_ids: UUID | None) -> None:
         access = access_of(principal, "none")

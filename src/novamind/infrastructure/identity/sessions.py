@@ -29,8 +29,8 @@ from novamind.infrastructure.identity.domain import PERMISSIONS, Principal, Role
 from novamind.infrastructure.identity.passkeys import Passkeys
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import digest, new_secret
+from novamind.infrastructure.identity.session_lookup import Answer, SessionLookup
 from novamind.infrastructure.identity.smart_scopes import granted, narrowed
-from novamind.infrastructure.identity.standing import Answer, Standing
 from novamind.infrastructure.identity.tables import (
     ApiKey,
     AuthorizationCode,
@@ -141,7 +141,7 @@ class Sessions:
     def __init__(
         self,
         database: Database,
-        standing: Standing,
+        session_lookup: SessionLookup,
         audit: AuditLog,
         accounts: Accounts,
         passkeys: Passkeys,
@@ -155,7 +155,7 @@ class Sessions:
         second_factor_needed: bool,
     ) -> None:
         self._database = database
-        self._standing = standing
+        self._session_lookup = session_lookup
         self._audit = audit
         self._accounts = accounts
         self._passkeys = passkeys
@@ -329,7 +329,7 @@ class Sessions:
             if used is not None:
                 await self._end(session, used.session_id, "refresh_reuse")
             return None
-        found = await self._standing.living(session, session_id)
+        found = await self._session_lookup.living(session, session_id)
         if found is None or found[0].client_id != client_id or found[1] is None:
             return None
         found[0].last_seen_at = now
@@ -405,7 +405,7 @@ class Sessions:
         if bearer.startswith(API_KEY_PREFIX):
             return await self._authenticate_key(bearer)
         claims = self._tokens.read(bearer)
-        found = await self._standing.of_session(claims.session_id, about)
+        found = await self._session_lookup.of_session(claims.session_id, about)
         principal = self._principal(found)
         if principal.subject != claims.subject or audience(principal.role) != claims.audience:
             raise AuthenticationError(_ENDED)
@@ -420,7 +420,7 @@ class Sessions:
         AuthenticationError
             If it is not valid or its session has ended.
         """
-        found = await self._standing.of_session(digest(cookie[:_LONGEST_SECRET]), about)
+        found = await self._session_lookup.of_session(digest(cookie[:_LONGEST_SECRET]), about)
         principal = self._principal(found)
         await self._seen(found)
         return principal
@@ -433,7 +433,7 @@ class Sessions:
         AuthenticationError
             If it has ended.
         """
-        return self._principal(await self._standing.of_session(session_id, about))
+        return self._principal(await self._session_lookup.of_session(session_id, about))
 
     async def end(self, principal: Principal) -> None:
         """Log out: the session and all its tokens end."""

@@ -12,8 +12,8 @@ from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.passkeys import Passkeys
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import AccountSeal, derived_key
+from novamind.infrastructure.identity.session_lookup import SessionLookup
 from novamind.infrastructure.identity.sessions import TOKEN_ENDPOINT, Lifetimes, LoginLimits, Sessions
-from novamind.infrastructure.identity.standing import Standing
 from novamind.infrastructure.identity.tokens import AccessTokens
 from novamind.settings import Settings
 
@@ -48,10 +48,10 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
     challenges = derived_key(foundation.keys.index, "passkey challenges")
     passkeys = Passkeys(database, audit, seal, attempts, challenges, settings.public_url)
     lifetimes = Lifetimes(timedelta(seconds=settings.session_idle_seconds), timedelta(seconds=settings.session_seconds))
-    standing = Standing(database, lifetimes.idle)
+    session_lookup = SessionLookup(database, lifetimes.idle)
     sessions = Sessions(
         database,
-        standing,
+        session_lookup,
         audit,
         accounts,
         passkeys,
@@ -67,7 +67,9 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
         token_endpoint=settings.public_url + TOKEN_ENDPOINT,
         second_factor_needed=settings.second_factor_needed,
     )
-    access = AccessControl(database, standing, audit, seal, attempts, timedelta(seconds=settings.emergency_seconds))
+    access = AccessControl(
+        database, session_lookup, audit, seal, attempts, timedelta(seconds=settings.emergency_seconds)
+    )
     return Identity(
         accounts, passkeys, sessions, tokens, access, attempts, HookClients(settings.cds_clients, database, attempts)
     )

@@ -1,7 +1,7 @@
 """Plain long tables: ``timestamp, signal, value [, patient_id, unit, source, end]`` in CSV or Parquet.
 
 Names and units are those of the table of signals; without ``unit`` the value is in the signal's own. Times follow the
-rules of :mod:`novamind.records.frames`: all with a timezone or none.
+rules of :mod:`novamind.records.tables.frames`: all with a timezone or none.
 """
 
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from novamind.records.frames import parse_numbers, parse_times
-from novamind.records.tables import read_table, require_columns
+from novamind.records.tables.files import read_table, require_columns
+from novamind.records.tables.frames import parse_numbers, parse_times
 from novamind.records.wearables.samples import Batch, frame_of
 from novamind.records.wearables.signals import SIGNALS
 from novamind.settings import Settings

@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from novamind.errors import DataProcessingError, InsufficientDataError, NotFoundError, ValidationError
-from novamind.records.tables import read_bytes
+from novamind.records.tables.files import read_bytes
 from novamind.records.wearables import apple_health, fitbit, long_table, open_mhealth, oura
 from novamind.records.wearables.json_files import parsed
 from novamind.records.wearables.non_wear import NonWear

@@ -17,53 +17,53 @@ from novamind.server.administration import (
     confirm_second_factor,
     remove_passkey,
 )
-from novamind.server.caller import AtHome, Caller
+from novamind.server.container import Container
 from novamind.server.dashboard.rendering import page
-from novamind.server.house import House
+from novamind.server.dependencies import Caller, ContainerDep
 
 routes = APIRouter(prefix="/account", include_in_schema=False)
 
 
 @routes.get("")
-async def account(request: Request, house: AtHome, caller: Caller) -> Response:
+async def account(request: Request, container: ContainerDep, caller: Caller) -> Response:
     """Who one is and what one may do."""
-    return await _page(request, house, caller)
+    return await _page(request, container, caller)
 
 
 @routes.post("/second-factor")
-async def begin(request: Request, house: AtHome, caller: Caller) -> Response:
+async def begin(request: Request, container: ContainerDep, caller: Caller) -> Response:
     """Draw a secret for an authenticator app."""
-    return await _page(request, house, caller, begun=await begin_second_factor(house, caller))
+    return await _page(request, container, caller, begun=await begin_second_factor(container, caller))
 
 
 @routes.post("/second-factor/confirm")
-async def confirm(request: Request, house: AtHome, caller: Caller, code: Annotated[Code, Form()]) -> Response:
+async def confirm(request: Request, container: ContainerDep, caller: Caller, code: Annotated[Code, Form()]) -> Response:
     """Begin to use it."""
-    await confirm_second_factor(house, caller, code)
-    return await _page(request, house, caller, confirmed=True)
+    await confirm_second_factor(container, caller, code)
+    return await _page(request, container, caller, confirmed=True)
 
 
 @routes.post("/passkeys")
-async def add(house: AtHome, caller: Caller, passkey: Annotated[Json[dict[str, Any]], Form()]) -> Response:
+async def add(container: ContainerDep, caller: Caller, passkey: Annotated[Json[dict[str, Any]], Form()]) -> Response:
     """Keep a passkey that the browser has made."""
-    await add_passkey(house, caller, NewPasskey(credential=passkey))
+    await add_passkey(container, caller, NewPasskey(credential=passkey))
     return RedirectResponse("/account", 303)
 
 
 @routes.post("/passkeys/{passkey_id}/remove")
-async def remove(house: AtHome, caller: Caller, passkey_id: UUID) -> Response:
+async def remove(container: ContainerDep, caller: Caller, passkey_id: UUID) -> Response:
     """Forget one."""
-    await remove_passkey(house, caller, passkey_id)
+    await remove_passkey(container, caller, passkey_id)
     return RedirectResponse("/account", 303)
 
 
 async def _page(
-    request: Request, house: House, caller: Principal, *, begun: object = None, confirmed: bool = False
+    request: Request, container: Container, caller: Principal, *, begun: object = None, confirmed: bool = False
 ) -> Response:
     may = sorted(permission for permission in Permission if caller.may(permission)) if begun is None else ()
     passkeys, options = None, ""
-    if house.identity.passkeys.offered and caller.role is not Role.SERVICE:
-        passkeys = await house.identity.passkeys.list(caller.subject)
-        options = json.dumps(await house.identity.passkeys.options_to_add(caller))
+    if container.identity.passkeys.offered and caller.role is not Role.SERVICE:
+        passkeys = await container.identity.passkeys.list(caller.subject)
+        options = json.dumps(await container.identity.passkeys.options_to_add(caller))
     known = {"caller": caller, "may": may, "begun": begun, "confirmed": confirmed}
     return page(request, "account.html", known | {"passkeys": passkeys, "options": options})

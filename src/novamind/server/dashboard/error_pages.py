@@ -27,7 +27,7 @@ _TITLES: Final = {
 
 
 class ErrorPages:
-    """ASGI middleware around the door: turns problems into pages for whoever accepts HTML."""
+    """ASGI middleware around the guard: turns problems into pages for whoever accepts HTML."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

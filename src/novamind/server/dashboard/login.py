@@ -11,13 +11,13 @@ from fastapi.responses import RedirectResponse, Response
 
 from novamind.infrastructure.identity.secrets import new_secret
 from novamind.infrastructure.identity.sessions import GrantError
-from novamind.server.caller import AtHome, Caller
+from novamind.server.builtin_client import BUILTIN_CLIENT, CALLBACK
+from novamind.server.container import Container
 from novamind.server.dashboard.rendering import home_of, page
-from novamind.server.door import cookie_name
-from novamind.server.first_party import CALLBACK, FIRST_PARTY
-from novamind.server.house import House
+from novamind.server.dependencies import Caller, ContainerDep
+from novamind.server.middleware import cookie_name
 
-#: For the door.
+#: For the guard.
 PATHS: Final = frozenset({"/login", CALLBACK})
 _OWN_PAGE: Final = re.compile(r"/(patients|populations|users|account)(/[a-z0-9-]+)*")
 _LOGIN_SECONDS: Final = 600
@@ -32,60 +32,62 @@ async def home(caller: Caller) -> RedirectResponse:
 
 
 @routes.get("/login")
-async def begin(house: AtHome, to: Annotated[str, Query(max_length=200)] = "/") -> RedirectResponse:
+async def begin(container: ContainerDep, to: Annotated[str, Query(max_length=200)] = "/") -> RedirectResponse:
     """To the login page; the verifier waits in a cookie of this browser, so that nobody else's login fits here."""
     verifier = new_secret()
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     asked = {
         "response_type": "code",
-        "client_id": str(FIRST_PARTY),
-        "redirect_uri": house.settings.public_url + CALLBACK,
+        "client_id": str(BUILTIN_CLIENT),
+        "redirect_uri": container.settings.public_url + CALLBACK,
         "code_challenge": challenge,
         "code_challenge_method": "S256",
     }
     answer = RedirectResponse(f"/oauth/authorize?{urlencode(asked)}", 303)
-    _set(answer, house, _waiting(house), f"{verifier}:{to if _OWN_PAGE.fullmatch(to) else '/'}", _LOGIN_SECONDS)
+    _set(answer, container, _waiting(container), f"{verifier}:{to if _OWN_PAGE.fullmatch(to) else '/'}", _LOGIN_SECONDS)
     return answer
 
 
 @routes.get(CALLBACK)
-async def finish(request: Request, house: AtHome, code: Annotated[str, Query(max_length=200)] = "") -> Response:
+async def finish(
+    request: Request, container: ContainerDep, code: Annotated[str, Query(max_length=200)] = ""
+) -> Response:
     """From the login page, with a code: exchange it for the browser's cookie."""
-    verifier, _, to = request.cookies.get(_waiting(house), "").partition(":")
+    verifier, _, to = request.cookies.get(_waiting(container), "").partition(":")
     try:
-        cookie = await house.identity.sessions.exchange_code_for_cookie(
-            FIRST_PARTY, code, verifier, house.settings.public_url + CALLBACK
+        cookie = await container.identity.sessions.exchange_code_for_cookie(
+            BUILTIN_CLIENT, code, verifier, container.settings.public_url + CALLBACK
         )
     except GrantError:
         said = {"title": "This login is no longer valid", "detail": "Log in again.", "errors": (), "login": True}
         return page(request, "error.html", said, 400)
     answer = RedirectResponse(to if _OWN_PAGE.fullmatch(to) else "/", 303)
-    _set(answer, house, cookie_name(house.settings), cookie, house.settings.session_seconds)
-    _set(answer, house, _waiting(house), "", 0)
+    _set(answer, container, cookie_name(container.settings), cookie, container.settings.session_seconds)
+    _set(answer, container, _waiting(container), "", 0)
     return answer
 
 
 @routes.post("/logout")
-async def leave(request: Request, house: AtHome, caller: Caller) -> Response:
+async def leave(request: Request, container: ContainerDep, caller: Caller) -> Response:
     """End the session, at once and everywhere."""
-    await house.identity.sessions.end(caller)
+    await container.identity.sessions.end(caller)
     request.state.principal = None
     answer = page(request, "logged_out.html", {})
-    _set(answer, house, cookie_name(house.settings), "", 0)
+    _set(answer, container, cookie_name(container.settings), "", 0)
     return answer
 
 
-def _waiting(house: House) -> str:
-    return f"{cookie_name(house.settings)}-login"
+def _waiting(container: Container) -> str:
+    return f"{cookie_name(container.settings)}-login"
 
 
-def _set(answer: Response, house: House, name: str, value: str, seconds: int) -> None:
+def _set(answer: Response, container: Container, name: str, value: str, seconds: int) -> None:
     answer.set_cookie(
         name,
         value,
         max_age=seconds,
         path="/",
-        secure=house.settings.public_url.startswith("https://"),
+        secure=container.settings.public_url.startswith("https://"),
         httponly=True,
         samesite="lax",
     )

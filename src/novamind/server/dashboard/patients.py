@@ -12,10 +12,10 @@ from novamind.clinic import PatientSummary, Regimen
 from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties, ground
 from novamind.infrastructure.patient_store import Identity
 from novamind.neurochemistry.pharmacokinetics import drug_names
-from novamind.server.caller import AtHome, Caller
-from novamind.server.dashboard.readings import changes_of, overview_of, visits
+from novamind.server.container import Container
+from novamind.server.dashboard.overview import changes_of, overview_of, visits
 from novamind.server.dashboard.rendering import page
-from novamind.server.house import House
+from novamind.server.dependencies import Caller, ContainerDep
 from novamind.server.patients import After, Line, NewPatient, PatientId, Reason, RegimenBody
 from novamind.twin.domain import Options
 from novamind.twin.report import what_if_section
@@ -57,41 +57,41 @@ routes = APIRouter(prefix="/patients", include_in_schema=False)
 
 
 @routes.get("")
-async def patient_list(request: Request, house: AtHome, caller: Caller, after: After = None) -> Response:
+async def patient_list(request: Request, container: ContainerDep, caller: Caller, after: After = None) -> Response:
     """Whom the caller may see, some at a time."""
-    found = await house.clinic.patients(caller, after, _PAGE)
+    found = await container.clinic.patients(caller, after, _PAGE)
     following = found[-1].patient_id if len(found) == _PAGE else None
-    return _listed(request, house, caller, {"patients": found, "asked": None, "after": following})
+    return _listed(request, container, caller, {"patients": found, "asked": None, "after": following})
 
 
 @routes.post("")
-async def register(house: AtHome, caller: Caller, new: Annotated[_Registering, Form()]) -> Response:
+async def register(container: ContainerDep, caller: Caller, new: Annotated[_Registering, Form()]) -> Response:
     """Register somebody, whom the caller treats from now on."""
-    patient_id = await house.clinic.register(caller, new.identity())
+    patient_id = await container.clinic.register(caller, new.identity())
     return RedirectResponse(f"/patients/{patient_id}", 303)
 
 
 @routes.post("/search")
 async def search(
-    request: Request, house: AtHome, caller: Caller, words: Annotated[str, Form(max_length=100)] = ""
+    request: Request, container: ContainerDep, caller: Caller, words: Annotated[str, Form(max_length=100)] = ""
 ) -> Response:
     """Patients with all these words in name or identifiers; a POST, so that no name stands in an address."""
     wanted = words.casefold().split()
-    found = [one for one in await _all(house, caller) if all(word in _said(one) for word in wanted)]
-    return _listed(request, house, caller, {"patients": found[:_PAGE], "asked": words, "after": None})
+    found = [one for one in await _all(container, caller) if all(word in _said(one) for word in wanted)]
+    return _listed(request, container, caller, {"patients": found[:_PAGE], "asked": words, "after": None})
 
 
 @routes.post("/emergency")
-async def emergency(house: AtHome, caller: Caller, asked: Annotated[_Emergency, Form()]) -> Response:
+async def emergency(container: ContainerDep, caller: Caller, asked: Annotated[_Emergency, Form()]) -> Response:
     """Open a record of somebody whom one does not treat; the privacy officer is told."""
-    await house.clinic.open_emergency(caller, asked.patient_id, asked.reason)
+    await container.clinic.open_emergency(caller, asked.patient_id, asked.reason)
     return RedirectResponse(f"/patients/{asked.patient_id}", 303)
 
 
 @routes.get("/{patient_id}")
-async def one_patient(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+async def one_patient(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
     """Who it is, and where everything else will stand."""
-    patient = await house.clinic.patient(caller, patient_id)
+    patient = await container.clinic.patient(caller, patient_id)
     ties = caller.ties.get(patient_id, Ties())
     shown = {
         "patient": patient,
@@ -104,36 +104,36 @@ async def one_patient(request: Request, house: AtHome, caller: Caller, patient_i
 
 
 @routes.get("/{patient_id}/changes")
-async def changes(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+async def changes(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
     """What is new."""
-    overview = await house.clinic.overview(caller, patient_id, _LIST)
-    reports = await house.clinic.reports(caller, patient_id, 1000)
+    overview = await container.clinic.overview(caller, patient_id, _LIST)
+    reports = await container.clinic.reports(caller, patient_id, 1000)
     shown = await asyncio.to_thread(changes_of, overview, reports, datetime.now(UTC))
     return page(request, "changes.html", {"patient_id": patient_id, "shown": shown})
 
 
 @routes.get("/{patient_id}/insights")
-async def insights(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+async def insights(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
     """What all services say."""
-    overview = await house.clinic.overview(caller, patient_id, _ALL)
+    overview = await container.clinic.overview(caller, patient_id, _ALL)
     shown = await asyncio.to_thread(overview_of, overview)
     known = {"patient_id": patient_id, "add": _may(caller, Permission.RECORDS_WRITE, patient_id)}
     return page(request, "insights.html", known | shown)
 
 
 @routes.get("/{patient_id}/tracking")
-async def tracking(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+async def tracking(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
     """Whether forecasts held."""
-    overview = await house.clinic.overview(caller, patient_id, _LIST)
-    replayed = await house.clinic.twin.replayed(overview.case)
+    overview = await container.clinic.overview(caller, patient_id, _LIST)
+    replayed = await container.clinic.twin.replayed(overview.case)
     checks = (*overview.insights.tracking, *replayed)
     return page(request, "tracking.html", {"patient_id": patient_id, "checks": checks})
 
 
 @routes.get("/{patient_id}/consents")
-async def consents(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+async def consents(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
     """What the patient agreed to, and changing it."""
-    decisions = await house.clinic.consents(caller, patient_id)
+    decisions = await container.clinic.consents(caller, patient_id)
     shown = {
         "categories": _MEANINGS,
         "decisions": decisions,
@@ -145,21 +145,21 @@ async def consents(request: Request, house: AtHome, caller: Caller, patient_id: 
 @routes.post("/{patient_id}/consents")
 async def decide(
     request: Request,
-    house: AtHome,
+    container: ContainerDep,
     caller: Caller,
     patient_id: PatientId,
     category: Annotated[str, Form(max_length=40)],
     granted: Annotated[bool, Form()],
 ) -> Response:
     """Note what the patient decided."""
-    await house.clinic.decide(caller, patient_id, category, granted)
-    return await consents(request, house, caller, patient_id)
+    await container.clinic.decide(caller, patient_id, category, granted)
+    return await consents(request, container, caller, patient_id)
 
 
 @routes.get("/{patient_id}/audit")
-async def audit(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+async def audit(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
     """Who looked at or changed the record."""
-    entries = await house.clinic.audit_trail(caller, patient_id, _AUDIT_ENTRIES)
+    entries = await container.clinic.audit_trail(caller, patient_id, _AUDIT_ENTRIES)
     shown = {"patient_id": patient_id, "visits": visits(entries, str(caller.subject)), "entries": len(entries)}
     return page(request, "audit.html", shown)
 
@@ -167,13 +167,13 @@ async def audit(request: Request, house: AtHome, caller: Caller, patient_id: Pat
 @routes.post("/{patient_id}/what-if")
 async def what_if(
     request: Request,
-    house: AtHome,
+    container: ContainerDep,
     caller: Caller,
     patient_id: PatientId,
     asked: Annotated[RegimenBody, Form()],
 ) -> Response:
     """A drug at a dose in this patient."""
-    found = await house.clinic.what_if(caller, patient_id, Regimen(**asked.model_dump()))
+    found = await container.clinic.what_if(caller, patient_id, Regimen(**asked.model_dump()))
     shown = await asyncio.to_thread(what_if_section, found)
     return page(request, "what_if.html", {"patient_id": patient_id, "asked": shown})
 
@@ -183,17 +183,17 @@ def _may(caller: Principal, permission: Permission, patient_id: UUID) -> bool:
     return ground(caller, permission, patient_id, caller.ties.get(patient_id, Ties()), datetime.now(UTC)) is not None
 
 
-def _listed(request: Request, house: House, caller: Principal, shown: dict[str, Any]) -> Response:
-    minutes = house.settings.emergency_seconds // 60 if caller.may(Permission.EMERGENCY_OPEN) else None
+def _listed(request: Request, container: Container, caller: Principal, shown: dict[str, Any]) -> Response:
+    minutes = container.settings.emergency_seconds // 60 if caller.may(Permission.EMERGENCY_OPEN) else None
     known = {"emergency": minutes, "may_register": caller.may(Permission.PATIENTS_CREATE)}
     return page(request, "patients.html", shown | known)
 
 
-async def _all(house: House, caller: Principal) -> list[PatientSummary]:
+async def _all(container: Container, caller: Principal) -> list[PatientSummary]:
     found: list[PatientSummary] = []
     after: UUID | None = None
     while len(found) < _MOST_SEARCHED:
-        some = await house.clinic.patients(caller, after, _PAGE)
+        some = await container.clinic.patients(caller, after, _PAGE)
         found += some
         if len(some) < _PAGE:
             break

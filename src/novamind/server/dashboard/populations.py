@@ -25,11 +25,11 @@ from novamind.populations.endpoints import (
     read_csv,
     try_campaign,
 )
-from novamind.populations.store import TwinRepository
+from novamind.populations.storage.store import TwinRepository
 from novamind.server.background import submit_training, twin_repository
-from novamind.server.caller import AtHome, Caller, may_use_populations
+from novamind.server.container import Container
 from novamind.server.dashboard.rendering import page
-from novamind.server.house import House
+from novamind.server.dependencies import Caller, ContainerDep, may_use_populations
 
 _SHOWN_TWINS: Final = 8
 _T = TypeVar("_T")
@@ -40,9 +40,9 @@ routes = APIRouter(prefix="/populations", include_in_schema=False, dependencies=
 
 
 @routes.get("")
-async def overview(request: Request, house: AtHome) -> Response:
+async def overview(request: Request, container: ContainerDep) -> Response:
     """The models, and a form to train one."""
-    models = await _with(house, lambda kept: kept.list_models())
+    models = await _with(container, lambda kept: kept.list_models())
     return page(request, "populations.html", {"models": models, "twin_types": list(TwinType)})
 
 
@@ -61,34 +61,34 @@ async def train(
 
 
 @routes.get("/jobs/{job_id}")
-async def job(request: Request, house: AtHome, caller: Caller, job_id: UUID) -> Response:
+async def job(request: Request, container: ContainerDep, caller: Caller, job_id: UUID) -> Response:
     """How a training stands."""
-    return page(request, "job.html", {"job": await house.jobs.status(job_id, caller.subject)})
+    return page(request, "job.html", {"job": await container.jobs.status(job_id, caller.subject)})
 
 
 @routes.get("/models/{model_id}")
-async def model(request: Request, house: AtHome, model_id: UUID) -> Response:
+async def model(request: Request, container: ContainerDep, model_id: UUID) -> Response:
     """How well a model fits, and what was drawn from it."""
 
     def work(kept: TwinRepository) -> dict[str, Any]:
         return {"model": kept.load_model(model_id), "populations": kept.list_populations(model_id)}
 
-    shown = await _with(house, work)
+    shown = await _with(container, work)
     return page(request, "model.html", {"model_id": model_id, "most": MOST_TWINS, **shown})
 
 
 @routes.post("/models/{model_id}/populations")
 async def draw_population(
-    house: AtHome, model_id: UUID, n: Annotated[int, Form()], seed: Annotated[int, Form()] = 0
+    container: ContainerDep, model_id: UUID, n: Annotated[int, Form()], seed: Annotated[int, Form()] = 0
 ) -> Response:
     """Draw a population and go to its page."""
     asked = _checked(Draw, n=n, seed=seed)
-    population = await _with(house, lambda kept: draw(kept, model_id, asked))
+    population = await _with(container, lambda kept: draw(kept, model_id, asked))
     return RedirectResponse(f"/populations/{population.population_id}", 303)
 
 
 @routes.get("/{population_id}")
-async def one_population(request: Request, house: AtHome, population_id: UUID) -> Response:
+async def one_population(request: Request, container: ContainerDep, population_id: UUID) -> Response:
     """A population with the campaigns that were tried on it and its grades."""
 
     def work(kept: TwinRepository) -> dict[str, Any]:
@@ -100,17 +100,17 @@ async def one_population(request: Request, house: AtHome, population_id: UUID) -
             "grades": kept.fidelity_snapshots(population_id=population_id),
         }
 
-    shown = await _with(house, work)
+    shown = await _with(container, work)
     known = {"campaigns": list(InterventionType), "shown_twins": _SHOWN_TWINS}
     return page(request, "population.html", known | shown)
 
 
 @routes.post("/{population_id}/simulations")
 async def simulate(
-    request: Request, house: AtHome, population_id: UUID, campaign: Annotated[Campaign, Form()]
+    request: Request, container: ContainerDep, population_id: UUID, campaign: Annotated[Campaign, Form()]
 ) -> Response:
     """Try a campaign, and show it beside those that were tried before."""
-    from novamind.populations.plots import effects
+    from novamind.populations.presentation.plots import effects
 
     def work(kept: TwinRepository) -> dict[str, Any]:
         _, result = try_campaign(kept, population_id, campaign)
@@ -120,29 +120,29 @@ async def simulate(
             "tried": kept.list_simulations(population_id),
         }
 
-    return page(request, "simulation.html", {"population_id": population_id, **await _with(house, work)})
+    return page(request, "simulation.html", {"population_id": population_id, **await _with(container, work)})
 
 
 @routes.post("/{population_id}/fidelity")
 async def grade_population(
-    request: Request, house: AtHome, population_id: UUID, outcomes: Annotated[UploadFile, File()]
+    request: Request, container: ContainerDep, population_id: UUID, outcomes: Annotated[UploadFile, File()]
 ) -> Response:
     """Grade against a table of what really came."""
     stated = _checked(Outcomes, actual=_outcomes(await outcomes.read()))
 
-    from novamind.populations.plots import fidelity
+    from novamind.populations.presentation.plots import fidelity
 
     def work(kept: TwinRepository) -> dict[str, Any]:
         report = grade(kept, population_id, stated)
         grades = kept.fidelity_snapshots(population_id=population_id)
         return {"report": report, "grades": grades, "picture": _drawn(fidelity(grades)) if len(grades) > 1 else None}
 
-    return page(request, "fidelity.html", {"population_id": population_id, **await _with(house, work)})
+    return page(request, "fidelity.html", {"population_id": population_id, **await _with(container, work)})
 
 
-async def _with(house: House, work: Callable[[TwinRepository], _T]) -> _T:
+async def _with(container: Container, work: Callable[[TwinRepository], _T]) -> _T:
     """Run blocking work with the store of the twins."""
-    settings = house.settings
+    settings = container.settings
     return await asyncio.to_thread(
         lambda: work(twin_repository(settings.population_database_url, settings.population_dir))
     )
@@ -172,6 +172,6 @@ def _outcomes(content: bytes) -> list[float | None]:
 
 
 def _drawn(chart: Any) -> Markup:
-    from novamind.symptoms.plots import to_svg  # Altair takes long to import
+    from novamind.symptoms.presentation.plots import to_svg  # Altair takes long to import
 
     return Markup(to_svg(chart))  # noqa: S704 - drawn here

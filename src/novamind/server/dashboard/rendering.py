@@ -13,7 +13,7 @@ from novamind.pages import environment
 
 #: What the script sends when it wants a part and not a page.
 FRAGMENT: Final = "x-fragment"
-#: Forms state their origin, which the door checks, only where the page has a referrer of its own.
+#: Forms state their origin, which the guard checks, only where the page has a referrer of its own.
 HEADERS: Final = {"Referrer-Policy": "same-origin", "Vary": FRAGMENT}
 
 _HERE: Final = Path(__file__).parent

@@ -1,4 +1,4 @@
-"""All pages, and what the door must know of them."""
+"""All pages, and what the guard must know of them."""
 
 import re
 from typing import Final

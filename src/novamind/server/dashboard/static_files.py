@@ -13,7 +13,7 @@ _FILES: Final = {
     for file in sorted(Path(__file__).with_name("static").iterdir())
     if file.suffix in _TYPES
 }
-#: For the door.
+#: For the guard.
 PATHS: Final = frozenset({*_FILES, "/favicon.ico"})
 
 routes = APIRouter(include_in_schema=False)

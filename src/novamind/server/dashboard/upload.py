@@ -24,8 +24,8 @@ from novamind.records import (
     signal_frame,
     symptom_frame,
 )
-from novamind.server.caller import AtHome, Caller
 from novamind.server.dashboard.rendering import page
+from novamind.server.dependencies import Caller, ContainerDep
 from novamind.server.patients import PatientId
 from novamind.settings import Settings
 from novamind.symptoms.instruments import recognise
@@ -40,32 +40,38 @@ routes = APIRouter(prefix="/patients/{patient_id}/upload", include_in_schema=Fal
 
 
 @routes.get("")
-async def form(request: Request, house: AtHome, caller: Caller, patient_id: PatientId) -> Response:
+async def form(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
     """Where files are dropped."""
-    patient = await house.clinic.patient(caller, patient_id)
-    return page(request, "upload.html", {"patient": patient, "largest": house.settings.max_fhir_bytes // 2**20})
+    patient = await container.clinic.patient(caller, patient_id)
+    return page(request, "upload.html", {"patient": patient, "largest": container.settings.max_fhir_bytes // 2**20})
 
 
 @routes.post("")
 async def upload(
-    request: Request, house: AtHome, caller: Caller, patient_id: PatientId, file: Annotated[UploadFile, File()]
+    request: Request,
+    container: ContainerDep,
+    caller: Caller,
+    patient_id: PatientId,
+    file: Annotated[UploadFile, File()],
 ) -> Response:
     """Read a file and store it, each kind of data whole; the same file sent twice is stored once.
 
     One that was taken back is stored again when it comes again.
     """
-    patient = await house.clinic.patient(caller, patient_id)
+    patient = await container.clinic.patient(caller, patient_id)
     content = await file.read()
     name = Path(file.filename or "").name
     suffix = Path(name).suffix.lower()
     zone = patient.details.get("timezone")
     try:
-        record, notes = await asyncio.to_thread(read, content, suffix, patient_id, zone, house.settings)
+        record, notes = await asyncio.to_thread(read, content, suffix, patient_id, zone, container.settings)
     except FhirImportError as error:
         told = [issue.diagnostics for issue in error.outcome.issues]
         return page(request, "uploaded.html", {"patient": patient, "stored": None, "notes": told[:_MOST_NOTES]}, 422)
     once = hashlib.sha256(patient_id.bytes + content).hexdigest()
-    stored = await house.clinic.import_record(caller, patient_id, record, once, name=name[-_LONGEST_NAME:], anew=True)
+    stored = await container.clinic.import_record(
+        caller, patient_id, record, once, name=name[-_LONGEST_NAME:], anew=True
+    )
     shown = {kind.replace("_", " "): count for kind, count in stored.items() if count}
     return page(request, "uploaded.html", {"patient": patient, "stored": shown, "notes": notes[:_MOST_NOTES]}, 201)
 

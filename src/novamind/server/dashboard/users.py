@@ -16,8 +16,8 @@ from novamind.server.administration import (
     list_users,
     remove_second_factor,
 )
-from novamind.server.caller import AtHome, Caller
 from novamind.server.dashboard.rendering import page
+from novamind.server.dependencies import Caller, ContainerDep
 from novamind.server.patients import After
 
 _PAGE = 50
@@ -38,41 +38,41 @@ routes = APIRouter(prefix="/users", include_in_schema=False)
 @routes.get("")
 async def accounts(
     request: Request,
-    house: AtHome,
+    container: ContainerDep,
     caller: Caller,
     after: After = None,
     treatment: Literal["begun", "ended"] | None = None,
 ) -> Response:
     """All accounts of the organisation, some at a time; what was done last."""
-    found = await list_users(house, caller, after, _PAGE)
+    found = await list_users(container, caller, after, _PAGE)
     shown = {"accounts": found.items, "following": found.next, "caller": caller, "treatment": treatment}
     return page(request, "users.html", shown)
 
 
 @routes.post("")
-async def register(house: AtHome, caller: Caller, new: Annotated[NewUser, Form()]) -> Response:
+async def register(container: ContainerDep, caller: Caller, new: Annotated[NewUser, Form()]) -> Response:
     """Make an account."""
-    await add_user(house, caller, new)
+    await add_user(container, caller, new)
     return RedirectResponse("/users", 303)
 
 
 @routes.post("/treatments")
-async def treat(house: AtHome, caller: Caller, asked: Annotated[_Treatment, Form()]) -> Response:
+async def treat(container: ContainerDep, caller: Caller, asked: Annotated[_Treatment, Form()]) -> Response:
     """Let a clinician treat a patient, or end that."""
     change = begin_treatment if asked.treatment == "begun" else end_treatment
-    await change(house, caller, asked.user_id, asked.patient_id)
+    await change(container, caller, asked.user_id, asked.patient_id)
     return RedirectResponse(f"/users?treatment={asked.treatment}", 303)
 
 
 @routes.post("/{user_id}/disable")
-async def disable(house: AtHome, caller: Caller, user_id: UUID) -> Response:
+async def disable(container: ContainerDep, caller: Caller, user_id: UUID) -> Response:
     """Shut an account."""
-    await disable_user(house, caller, user_id)
+    await disable_user(container, caller, user_id)
     return RedirectResponse("/users", 303)
 
 
 @routes.post("/{user_id}/second-factor/remove")
-async def forget_second_factor(house: AtHome, caller: Caller, user_id: UUID) -> Response:
+async def forget_second_factor(container: ContainerDep, caller: Caller, user_id: UUID) -> Response:
     """Take codes and passkeys of somebody away."""
-    await remove_second_factor(house, caller, user_id)
+    await remove_second_factor(container, caller, user_id)
     return RedirectResponse("/users", 303)

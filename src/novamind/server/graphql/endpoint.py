@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: one question a request, by POST, behind the same door as everything else.
+"""GraphQL over HTTP: one question a request, by POST, behind the same guard as everything else.
 
 An answer that could not be begun has status 400 and no ``data``; one that was begun has status 200, and what of it
 could not be had is ``null`` with an error that has the same kind and text as REST's. Errors about the query say where
@@ -19,7 +19,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from novamind.infrastructure.identity.domain import Permission
-from novamind.server.caller import AtHome, Caller
+from novamind.server.dependencies import Caller, ContainerDep
 from novamind.server.graphql.limits import RefusedError
 from novamind.server.graphql.schema import Asking, schema
 from novamind.server.problems import MEDIA_TYPE, kind_of
@@ -88,15 +88,15 @@ def routes(*, introspection: bool) -> APIRouter:
             400: {"model": Answer, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
         },
     )
-    async def graphql(house: AtHome, caller: Caller, question: Question) -> Response:
+    async def graphql(container: ContainerDep, caller: Caller, question: Question) -> Response:
         """Answer a GraphQL query about the patients whom you may see."""
         needed = Permission.AUDIT_READ if caller.may(Permission.AUDIT_READ) else Permission.PATIENTS_READ
-        await house.identity.access.permit(caller, needed)
+        await container.identity.access.permit(caller, needed)
         try:
             result = await asked_schema.execute(
                 question.query,
                 question.variables,
-                Asking(house.clinic, caller),
+                Asking(container.clinic, caller),
                 operation_name=question.operation_name,
                 allowed_operation_types=[OperationType.QUERY],
             )

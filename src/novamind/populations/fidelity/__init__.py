@@ -1,0 +1,1 @@
+"""How faithful a twin stayed, and whether its errors have changed."""

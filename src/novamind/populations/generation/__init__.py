@@ -1,0 +1,1 @@
+"""How a population is made: joint distributions, the rules and the privacy they keep, filters, and many shards."""

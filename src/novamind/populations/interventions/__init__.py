@@ -1,0 +1,1 @@
+"""What a campaign does: evidence, effects, experiments, outcome models and simulation."""

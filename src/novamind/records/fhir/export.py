@@ -1,0 +1,237 @@
+"""FHIR R4 out: a patient's record as a Bundle that any R4 server reads and :func:`read_fhir` gives back whole."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import quote
+from uuid import NAMESPACE_URL, uuid5
+
+import numpy as np
+
+from novamind.errors import ValidationError
+from novamind.records.fhir.documents import SOURCE_PREFIX
+from novamind.records.fhir.genomics import GENE, GENOTYPE, METABOLISM
+from novamind.records.fhir.reader import PATIENT_IDENTIFIER, TIMEZONE_EXTENSION
+from novamind.records.fhir.terminology import LOINC, OWN, QUESTIONNAIRES, RXNORM, SIGNAL_NAMED, UCUM, rxnorm_codes
+from novamind.records.patient import Coding, MedicationCourse, PatientRecord
+from novamind.records.tables.frames import LongFrame
+from novamind.timeline import parse_timezone
+
+_SYMPTOM_LOINC = {form.name: form.total for form in QUESTIONNAIRES} | {
+    form.item_name(i): code for form in QUESTIONNAIRES for i, code in enumerate(form.items)
+}
+_TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
+_GENDERS = ("male", "female", "other", "unknown")
+
+Resource = dict[str, Any]
+
+
+def record_bundle(record: PatientRecord) -> Resource:
+    """Write a record as a ``collection`` Bundle.
+
+    Codes go out as they came in. What has no code of a common terminology goes out under a code system of our
+    own (``urn:novamind:...``), which other readers pass over and our reader knows. The birth year is all that
+    is told of the person beside the gender: names and addresses are never in a record.
+
+    Raises
+    ------
+    ValidationError
+        Times have a clock but neither they nor the record a timezone: FHIR does not allow that.
+    """
+    entries = []
+    for position, resource in enumerate([_patient(record), *_resources(record)]):
+        source = resource.pop("_source", "")
+        if source:
+            resource["meta"] = {"source": SOURCE_PREFIX + quote(source)}
+        entries.append({"fullUrl": f"urn:uuid:{_uuid(record.patient_id, position)}", "resource": resource})
+    return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+
+def subject_of(record: PatientRecord) -> dict[str, str]:
+    """The reference by which resources name the patient."""
+    return {"reference": f"urn:uuid:{_uuid(record.patient_id, 0)}"}
+
+
+def coded(coding: Coding | None, text: str) -> dict[str, Any]:
+    """A ``CodeableConcept``."""
+    if coding is None:
+        return {"text": text}
+    return {
+        "coding": [{"system": coding.system, "code": coding.code} if coding.system else {"code": coding.code}],
+        "text": text,
+    }
+
+
+def loinc(code: str) -> dict[str, Any]:
+    """A ``CodeableConcept`` of one LOINC code."""
+    return {"coding": [{"system": LOINC, "code": code}]}
+
+
+def _own(kind: str, name: str) -> dict[str, Any]:
+    return {"coding": [{"system": f"{OWN}:{kind}", "code": quote(name, safe="")}], "text": name}
+
+
+def _uuid(patient_id: str, position: int) -> str:
+    return str(uuid5(NAMESPACE_URL, f"{OWN}:record:{patient_id}:{position}"))
+
+
+def _patient(record: PatientRecord) -> Resource:
+    about = record.demographics
+    resource: Resource = {"resourceType": "Patient"}
+    if re.fullmatch(r"[A-Za-z0-9.-]{1,64}", record.patient_id):
+        resource["id"] = record.patient_id
+    else:
+        resource["identifier"] = [{"system": PATIENT_IDENTIFIER, "value": record.patient_id}]
+    if about.get("gender") in _GENDERS:
+        resource["gender"] = about["gender"]
+    if isinstance(about.get("birth_year"), int):
+        resource["birthDate"] = f"{about['birth_year']:04d}"
+    if about.get("deceased"):
+        resource["deceasedBoolean"] = True
+    if record.timezone:
+        resource["extension"] = [{"url": TIMEZONE_EXTENSION, "valueCode": record.timezone}]
+    return resource
+
+
+def _resources(record: PatientRecord) -> Iterator[Resource]:
+    subject = subject_of(record)
+    if record.symptoms is not None:
+        yield from _observations(record.symptoms, record.symptom_sources, "symptom", record.timezone, subject)
+    if record.signals is not None:
+        yield from _observations(record.signals, record.signal_sources, "signal", record.timezone, subject)
+    for gene, result in record.genotype.items():
+        yield _gene(gene, result, subject) | {"_source": record.genotype_sources.get(gene, "")}
+    for course in record.medications:
+        yield _medication(course, subject)
+    for condition in record.conditions:
+        yield {
+            "resourceType": "Condition",
+            "clinicalStatus": _status("condition-clinical", "active" if condition.active else "inactive"),
+            "code": coded(condition.code, condition.name),
+            "subject": subject,
+            **_present("onsetDateTime", condition.onset),
+            **_present("abatementDateTime", condition.abatement),
+            "_source": condition.source,
+        }
+    for allergy in record.allergies:
+        yield {
+            "resourceType": "AllergyIntolerance",
+            "clinicalStatus": _status("allergyintolerance-clinical", "active" if allergy.active else "inactive"),
+            "code": coded(allergy.code or _ingredient(allergy.medication), allergy.name),
+            "patient": subject,
+            **_present("criticality", allergy.criticality),
+            "_source": allergy.source,
+        }
+    for procedure in record.procedures:
+        yield {
+            "resourceType": "Procedure",
+            "status": "completed",
+            "code": coded(procedure.code, procedure.name),
+            "subject": subject,
+            **_present("performedDateTime", procedure.performed),
+            "_source": procedure.source,
+        }
+    for consent in record.consents:
+        yield {
+            "resourceType": "Consent",
+            "status": consent.status,
+            "scope": {"coding": [{"system": f"{_TERMINOLOGY}/consentscope", "code": consent.scope}]},
+            "category": [{"coding": [{"system": LOINC, "code": "59284-0"}]}],
+            "policyRule": {"text": "as recorded at the source"},
+            "patient": subject,
+            **_present("dateTime", consent.dated),
+            **({"provision": {"type": consent.decision}} if consent.decision else {}),
+            "_source": consent.source,
+        }
+
+
+def _ingredient(medication: str | None) -> Coding | None:
+    """The code by which a reader knows a drug that the text beside it may not name."""
+    code = rxnorm_codes().get(medication or "")
+    return None if code is None else Coding(RXNORM, code)
+
+
+def _present(name: str, value: str | None) -> dict[str, str]:
+    return {} if value is None else {name: value}
+
+
+def _status(system: str, code: str) -> dict[str, Any]:
+    return {"coding": [{"system": f"{_TERMINOLOGY}/{system}", "code": code}]}
+
+
+def _observations(
+    frame: LongFrame, sources: tuple[str, ...], kind: str, zone: str | None, subject: Mapping[str, str]
+) -> Iterator[Resource]:
+    times = _times(frame, zone)
+    category = "survey" if kind == "symptom" else "vital-signs"
+    for row, when in enumerate(times):
+        value = float(frame.values[row])
+        name = frame.series[frame.series_index[row]].name
+        unit = frame.units[frame.series_index[row]]
+        known = _SYMPTOM_LOINC.get(name) if kind == "symptom" else None
+        signal = SIGNAL_NAMED.get(name) if kind == "signal" else None
+        if signal is not None and signal.unit == unit:
+            known = signal.loinc
+        quantity: dict[str, Any] = {"value": int(value) if value.is_integer() else value}
+        if kind == "symptom":
+            quantity |= {"unit": "{score}", "system": UCUM, "code": "{score}"}
+        elif unit:
+            quantity |= {"unit": unit, **({"system": UCUM, "code": unit} if known else {})}
+        absent = {"dataAbsentReason": _status("data-absent-reason", "unknown")}
+        yield {
+            "resourceType": "Observation",
+            "status": "final",
+            "category": [{"coding": [{"system": f"{_TERMINOLOGY}/observation-category", "code": category}]}],
+            "code": loinc(known) | {"text": name} if known else _own(kind, name),
+            "subject": subject,
+            "effectiveDateTime": when,
+            **(absent if np.isnan(value) else {"valueQuantity": quantity}),
+            "_source": sources[row] if sources else "",
+        }
+
+
+def _times(frame: LongFrame, zone: str | None) -> list[str]:
+    moments = frame.timestamps.astype("datetime64[us]").tolist()
+    if frame.utc_offset is not None:
+        offsets = [timedelta(seconds=int(o.astype("timedelta64[s]").astype(int))) for o in frame.utc_offset]
+        return [m.replace(tzinfo=timezone(o)).isoformat() for m, o in zip(moments, offsets, strict=True)]
+    if all(m == datetime(m.year, m.month, m.day) for m in moments):  # noqa: DTZ001
+        return [m.date().isoformat() for m in moments]
+    if zone is None:
+        raise ValidationError("times with a clock need a timezone in FHIR: give the record its 'timezone'")
+    return [m.replace(tzinfo=parse_timezone(zone)).isoformat() for m in moments]
+
+
+def _gene(gene: str, result: str, subject: Mapping[str, str]) -> Resource:
+    is_phenotype = "metaboli" in result.casefold()
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "category": [{"coding": [{"system": f"{_TERMINOLOGY}/observation-category", "code": "laboratory"}]}],
+        "code": loinc(METABOLISM if is_phenotype else GENOTYPE),
+        "subject": subject,
+        "valueCodeableConcept": {"text": result},
+        "component": [{"code": loinc(GENE), "valueCodeableConcept": {"text": gene}}],
+    }
+
+
+def _medication(course: MedicationCourse, subject: Mapping[str, str]) -> Resource:
+    concept = _own("medication", course.medication)
+    concept["coding"][0]["display"] = course.medication
+    if course.code is not None:
+        concept["coding"] += coded(course.code, "")["coding"]
+    period = {name: day.isoformat() for name, day in (("start", course.start), ("end", course.end)) if day}
+    dose = {
+        "timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}},
+        "doseAndRate": [{"doseQuantity": {"value": course.dose_mg, "unit": "mg", "system": UCUM, "code": "mg"}}],
+    }
+    return {
+        "resourceType": "MedicationStatement",
+        "status": "stopped" if course.stopped else "completed" if course.end else "active",
+        "medicationCodeableConcept": concept,
+        "subject": subject,
+        **({"effectivePeriod": period} if period else {}),
+        **({"dosage": [dose]} if course.dose_mg else {}),
+        "_source": course.source,
+    }

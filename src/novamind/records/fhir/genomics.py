@@ -1,0 +1,102 @@
+"""FHIR genomics observations: genotype and metaboliser status of one gene.
+
+Reads Observations of the Genomics Reporting guide (HL7, LOINC codes below), alone or in a Bundle; everything
+else in the Bundle is passed over. A genotype goes before a phenotype of the same gene.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from novamind.errors import DataProcessingError, ValidationError
+from novamind.records.fhir.documents import load
+from novamind.records.fhir.outcome import FhirImportError
+
+GENE = "48018-6"
+GENOTYPE = "84413-4"
+METABOLISM = "53040-2"
+_SYMBOL = r"[A-Z][A-Z0-9-]{1,14}"
+# One reported HLA allele was found; whether the other copy carries it too is not said.
+_SINGLE_HLA_ALLELE = re.compile(r"HLA-[A-Z0-9]+\*\d{2,3}:\d{2,3}")
+_FINISHED = {"final", "amended", "corrected", "preliminary", "registered"}
+
+
+def read_fhir_genomics(source: str | Path | bytes) -> dict[str, str]:
+    """Read gene results from a FHIR R4 Bundle or Observation in JSON.
+
+    Returns
+    -------
+    dict
+        gene -> genotype or phenotype as written.
+
+    Raises
+    ------
+    DataProcessingError
+        The file is not FHIR JSON, or holds no gene result.
+    ValidationError
+        Two observations disagree on a gene.
+    """
+    try:
+        located, _ = load(source)
+    except FhirImportError as error:
+        raise DataProcessingError(f"The FHIR file cannot be read: {error}.") from error
+    genotypes: dict[str, str] = {}
+    phenotypes: dict[str, str] = {}
+    for observation in located:
+        found = gene_result(observation.resource)
+        if found is None:
+            continue
+        for result, known in ((found.genotype, genotypes), (found.phenotype, phenotypes)):
+            if result and known.setdefault(found.gene, result) != result:
+                raise ValidationError(f"The FHIR file gives two different results for {found.gene}; keep one.")
+    if not genotypes and not phenotypes:
+        raise DataProcessingError("The FHIR file holds no genotype or metaboliser observation.")
+    return phenotypes | genotypes
+
+
+class GeneObservation(NamedTuple):
+    """What one Observation says of one gene; an empty text where it says nothing."""
+
+    gene: str
+    genotype: str
+    phenotype: str
+
+
+def gene_result(resource: Mapping[str, Any]) -> GeneObservation | None:
+    """Genotype and metaboliser status of one gene; ``None`` for any other resource or a withdrawn result."""
+    if resource.get("resourceType") != "Observation" or resource.get("status", "final") not in _FINISHED:
+        return None
+    components = resource.get("component")
+    parts = [resource, *(c for c in (components if isinstance(components, list) else ()) if isinstance(c, Mapping))]
+    values = {code: _text(part) for part in parts for code in _codes(part.get("code"))}
+    genotype, phenotype = values.get(GENOTYPE, ""), values.get(METABOLISM, "")
+    gene = values.get(GENE, "")
+    named = genotype.partition("*")[0].strip() if "*" in genotype else ""
+    if gene and re.fullmatch(_SYMBOL, named) and named != gene:  # the gene studied is not the gene of the genotype
+        return None
+    gene = gene or named
+    if _SINGLE_HLA_ALLELE.fullmatch(genotype):
+        genotype = f"*{genotype.partition('*')[2]} positive"
+    return GeneObservation(gene, genotype, phenotype) if gene and (genotype or phenotype) else None
+
+
+def _codes(concept: Any) -> Iterator[str]:
+    for coding in _codings(concept):
+        if isinstance(coding, dict):
+            yield str(coding.get("code", ""))
+
+
+def _codings(concept: Any) -> list[Any]:
+    codings = concept.get("coding") if isinstance(concept, dict) else None
+    return codings if isinstance(codings, list) else []
+
+
+def _text(part: Mapping[str, Any]) -> str:
+    if isinstance(part.get("valueString"), str):
+        return str(part["valueString"]).strip()
+    concept = part.get("valueCodeableConcept")
+    if not isinstance(concept, dict):
+        return ""
+    shown = [str(c.get("display", "")) for c in _codings(concept) if isinstance(c, dict)]
+    return next((t.strip() for t in [str(concept.get("text") or ""), *shown] if t.strip()), "")

@@ -1,0 +1,875 @@
+"""FHIR R4 in: a Bundle, one resource, NDJSON or a folder of them becomes patient records.
+
+Read are Patient, Observation (PHQ-9 and GAD-7, vital signs and wearables, genomics), QuestionnaireResponse (PHQ-9,
+GAD-7), MedicationRequest, MedicationStatement, Condition, AllergyIntolerance, Procedure and Consent. The rules:
+
+- **Version.** A resource that shows marks of another version (:func:`_dialect`) is refused with the reason, but for
+  Patient and QuestionnaireResponse: what we read of those is the same in STU3 and R4.
+- **Times.** An observation needs a full date. Where some times of a record have a clock and a timezone and others
+  are dates, a date counts as the midnight of the record's timezone or, without one, of the offset nearest in time.
+- **Contradictions.** Two different values of one series at one time are both left out. Where all items of a form
+  were answered, their sum is its total; a stated total that differs is left out and listed.
+- **Nothing is dropped in silence.** What is not read is in the outcome with its place and reason.
+
+Times are wall-clock times as stated, with their offset to UTC.
+"""
+
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+import pydantic
+
+from novamind.errors import NotFoundError, ValidationError
+from novamind.records.fhir import models as fhir
+from novamind.records.fhir.documents import Located, Resource, load
+from novamind.records.fhir.genomics import GENE, GENOTYPE, METABOLISM, gene_result
+from novamind.records.fhir.outcome import FhirImportError, Issue, OperationOutcome, Severity
+from novamind.records.fhir.questionnaire import Questionnaires, Unscored, questionnaires, scores
+from novamind.records.fhir.terminology import (
+    ANSWERS,
+    ITEMS,
+    LOINC,
+    OWN,
+    QUESTIONNAIRES,
+    SIGNAL_OF,
+    TOTALS,
+    ScoredQuestionnaire,
+    SignalCode,
+    condition_of,
+    condition_words,
+    ingredients,
+    medication_names,
+    medication_of,
+    strength_mg,
+)
+from novamind.records.patient import (
+    Allergy,
+    Coding,
+    Condition,
+    Consent,
+    MedicationCourse,
+    NotUnderstood,
+    PatientRecord,
+    Procedure,
+)
+from novamind.records.tables.frames import LongFrame, signal_frame, symptom_frame
+from novamind.settings import Settings
+from novamind.timeline import parse_timezone
+
+PATIENT_IDENTIFIER = f"{OWN}:patient"
+TIMEZONE_EXTENSION = "http://hl7.org/fhir/StructureDefinition/timezone"
+#: Whose record it is where neither a Patient nor a subject says so.
+UNNAMED = "unnamed"
+_EARLIEST = date(1900, 1, 1)
+_SHOWN_PLACES = 3
+_FINAL = ("final", "amended", "corrected", "preliminary")
+_WITHDRAWN = "withdrawn (entered in error)"
+_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2}))?)?)?")
+_VERB = {
+    "MedicationRequest": "active on-hold completed stopped ended",
+    "MedicationStatement": "active on-hold completed stopped",
+}
+_PER_DAY = {"h": 24.0, "d": 1.0, "wk": 1 / 7}
+_Model = TypeVar("_Model", bound=fhir.Element)
+
+
+@dataclass(frozen=True, eq=False)
+class FhirImport:
+    """What came in: one record a patient, the outcome for the sender, and the types of all resources."""
+
+    records: tuple[PatientRecord, ...]
+    outcome: OperationOutcome
+    types: frozenset[str]
+
+    @property
+    def record(self) -> PatientRecord:
+        """The one record.
+
+        Raises
+        ------
+        ValidationError
+            The file holds several patients.
+        """
+        if len(self.records) != 1:
+            raise ValidationError(f"the file holds {len(self.records)} patients: choose one with .of(patient_id)")
+        return self.records[0]
+
+    def of(self, patient_id: str) -> PatientRecord:
+        """One patient's record."""
+        for record in self.records:
+            if record.patient_id == patient_id:
+                return record
+        raise NotFoundError(f"no such patient in the file, which holds {len(self.records)}")
+
+
+def read_fhir(
+    source: str | Path | bytes | Resource, *, today: date | None = None, settings: Settings | None = None
+) -> FhirImport:
+    """Read FHIR R4.
+
+    Parameters
+    ----------
+    source
+        A ``.json`` or ``.ndjson`` file, a folder of them, their bytes, or JSON that is already parsed.
+    today
+        The last local day that an observation may have; the present day where not given.
+    settings
+        Where the limits come from (``max_fhir_bytes``, ``max_fhir_resources``).
+
+    Raises
+    ------
+    FhirImportError
+        Nothing in it can be read, or it breaks a limit; ``.outcome`` is the OperationOutcome.
+    NotFoundError, DataProcessingError
+        The file does not exist or the system does not let us read it.
+    """
+    located, issues = load(source, settings)
+    return _Reader(located, issues, today or datetime.now(UTC).date() + timedelta(days=1)).read()
+
+
+@dataclass(slots=True)
+class _Row:
+    name: str
+    when: datetime | date
+    value: float
+    source: str
+    place: str
+    unit: str | None = None
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What has been read of one patient so far."""
+
+    timezone: str | None = None
+    demographics: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    symptoms: list[_Row] = field(default_factory=list)
+    signals: list[_Row] = field(default_factory=list)
+    genes: dict[str, dict[str, set[tuple[str, str]]]] = field(default_factory=dict)
+    medications: list[MedicationCourse] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list)
+    allergies: list[Allergy] = field(default_factory=list)
+    procedures: list[Procedure] = field(default_factory=list)
+    consents: list[Consent] = field(default_factory=list)
+    notes: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+
+class _Reader:
+    """One import: looks at each resource once, then puts each patient's record together."""
+
+    def __init__(self, located: list[Located], issues: list[Issue], today: date) -> None:
+        self.located, self.issues, self.today = located, issues, today
+        self.patients: dict[str, _Gathered] = {}
+        self.questionnaires: Questionnaires = questionnaires(located)
+        self.by_url = {one.full_url: one for one in located if one.full_url}
+        self.by_name = {one.name: one for one in located}
+        self.handlers: dict[str, Callable[[Located], None]] = {
+            "Patient": self._patient,
+            "Observation": self._observation,
+            "QuestionnaireResponse": self._response,
+            "MedicationRequest": self._medication,
+            "MedicationStatement": self._medication,
+            "Condition": self._condition,
+            "AllergyIntolerance": self._allergy,
+            "Procedure": self._procedure,
+            "Consent": self._consent,
+        }
+
+    def read(self) -> FhirImport:
+        for one in self.located:
+            handler = self.handlers.get(one.kind)
+            if handler is None:
+                kind = one.kind if one.kind.isalpha() and len(one.kind) < 50 else "of unknown type"
+                text = _AIDS.get(one.kind, f"{kind} resources are not read")
+                self._note(None, one, "information", "not-supported", text)
+                continue
+            other = _dialect(one.resource)
+            if other and one.kind not in ("Patient", "QuestionnaireResponse"):
+                self._note(
+                    None, one, "error", "not-supported", f"{one.kind} of FHIR {other}: only R4 is read, convert it"
+                )
+                continue
+            handler(one)
+        records = tuple(self._record(name, gathered) for name, gathered in sorted(self.patients.items()))
+        outcome = OperationOutcome.of(self.issues)
+        if not records:
+            nothing = Issue("fatal", "not-found", "nothing in the input can be read into a patient's record")
+            raise FhirImportError(OperationOutcome((nothing, *outcome.issues)))
+        return FhirImport(records, outcome, frozenset(one.kind for one in self.located))
+
+    # -- where a resource belongs, and what is said about it
+
+    def _note(
+        self, patient: str | None, one: Located, severity: Severity, code: str, text: str, place: str = ""
+    ) -> None:
+        self.issues.append(Issue(severity, code, text, (place or one.place,)))
+        if patient is not None and severity != "information":
+            self._of(patient).notes[text].append(one.name)
+
+    def _of(self, patient: str) -> _Gathered:
+        return self.patients.setdefault(patient, _Gathered())
+
+    def _parsed(self, model: type[_Model], one: Located) -> _Model | None:
+        try:
+            return model.model_validate(one.resource)
+        except pydantic.ValidationError as error:
+            for wrong in error.errors()[:_SHOWN_PLACES]:
+                path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in wrong["loc"])
+                code = "required" if wrong["type"] == "missing" else "value"
+                what = "is missing" if code == "required" else "has a form that FHIR R4 does not allow"
+                element = re.sub(r"\[\d+\]", "", path).lstrip(".")
+                self._note(None, one, "error", code, f"{one.kind}: {element} {what}; not read", f"{one.place}{path}")
+            return None
+
+    def _subject(self, reference: fhir.Reference | None, one: Located) -> str | None:
+        text = reference.reference if reference else None
+        if text is None and one.parent is not None:
+            outer = one.parent.get("subject")
+            text = outer.get("reference") if isinstance(outer, dict) else None
+        if isinstance(text, str) and text:
+            found = self.by_url.get(text) or self.by_name.get(text.partition("/_history")[0])
+            if found is not None and found.kind == "Patient":
+                return _patient_id(found.resource)
+            if text.startswith(("urn:", "#")):
+                self._note(None, one, "error", "not-found", "the subject refers to nothing in the file; not read")
+                return None
+            return text.rstrip("/").rpartition("/")[2] or None
+        known = [other for other in self.located if other.kind == "Patient"]
+        if len(known) > 1:
+            self._note(None, one, "error", "required", "names no subject in a file of several patients; not read")
+            return None
+        return _patient_id(known[0].resource) if known else UNNAMED
+
+    def _when(self, text: str | None, patient: str, one: Located, element: str) -> datetime | date | None:
+        place = f"{one.place}.{element}"
+        found = _moment(text)
+        if found is None:
+            what = "has no time" if text is None else "has a time that is no full FHIR date"
+            self._note(
+                patient, one, "error", "required" if text is None else "value", f"{one.kind} {what}; not read", place
+            )
+            return None
+        day = found.date() if isinstance(found, datetime) else found
+        if not _EARLIEST <= day <= self.today:
+            self._note(patient, one, "error", "value", f"{one.kind} lies before 1900 or in the future; not read", place)
+            return None
+        return found
+
+    def _partial(self, text: str | None, patient: str, one: Located, element: str) -> str | None:
+        if text is None or (_DATE.fullmatch(text) and _possible(text)):
+            return text
+        self._note(
+            patient,
+            one,
+            "warning",
+            "value",
+            f"{one.kind}.{element} is no FHIR date; left out",
+            f"{one.place}.{element}",
+        )
+        return None
+
+    # -- the resources
+
+    def _patient(self, one: Located) -> None:
+        patient = self._parsed(fhir.Patient, one)
+        if patient is None:
+            return
+        name = _patient_id(one.resource)
+        known = self._of(name)
+        if patient.gender:
+            known.demographics["gender"] = patient.gender
+        born = self._partial(patient.birthDate, name, one, "birthDate")
+        if born:
+            known.demographics["birth_year"] = int(born[:4])
+        if patient.deceasedBoolean or patient.deceasedDateTime:
+            known.demographics["deceased"] = True
+        zone = next((e.valueCode for e in patient.extension if e.url == TIMEZONE_EXTENSION), None)
+        if zone:
+            try:
+                parse_timezone(zone)
+                known.timezone = zone
+            except ValidationError:
+                self._note(name, one, "warning", "value", "the Patient's timezone is not known; left out")
+
+    def _observation(self, one: Located) -> None:
+        observation = self._parsed(fhir.Observation, one)
+        if observation is None:
+            return
+        if observation.status not in (*_FINAL, "registered"):
+            text = _WITHDRAWN if observation.status == "entered-in-error" else "Observation without a final status"
+            self._note(None, one, "information", "informational", f"{text}; not read")
+            return
+        patient = self._subject(observation.subject, one)
+        if patient is None:
+            return
+        gene = gene_result(one.resource)
+        if gene is not None:
+            held = self._of(patient).genes.setdefault(gene.gene, {"genotype": set(), "phenotype": set()})
+            for kind, result in (("genotype", gene.genotype), ("phenotype", gene.phenotype)):
+                if result:
+                    held[kind].add((result, one.name))
+            return
+        if observation.status not in _FINAL:
+            self._note(None, one, "information", "informational", "Observation without a final status; not read")
+            return
+        period = observation.effectivePeriod
+        when = (
+            observation.effectiveDateTime
+            or observation.effectiveInstant
+            or (period.end or period.start if period else None)
+        )
+        self._of(patient)
+        parts = [("", observation), *((f".component[{i}]", c) for i, c in enumerate(observation.component))]
+        for place, part in parts:
+            if part is observation and observation.component and not _has_value(part):
+                continue
+            self._measured(part, place, when, patient, one)
+
+    def _measured(self, part: fhir.Component, place: str, when: str | None, patient: str, one: Located) -> None:
+        meaning = _meaning(part.code)
+        if meaning is None:
+            shown = next((f"{c.system}|{c.code}" for c in part.code.coding if c.code), "text only")
+            if _GENOMIC & {c.code for c in part.code.coding}:
+                text = "a genomics result that does not give one gene's genotype or phenotype is not read"
+            else:
+                text = f"no use for Observation {shown[:120]}; not read"
+            self._note(None, one, "information", "not-supported", text, f"{one.place}{place}.code")
+            return
+        kind, name, signal, form, position = meaning
+        value, unit = _value(part, form is not None and position is not None)
+        here = f"{one.place}{place}"
+        absent = value is None and part.dataAbsentReason is not None and not _has_value(part)
+        if absent:
+            value, unit = np.nan, signal.unit if signal else unit
+        if value is None:
+            self._note(patient, one, "error", "value", f"{name} without an exact number; not read", here)
+            return
+        if form is not None and not absent:
+            highest = form.highest if position is None else 3
+            if not (float(value).is_integer() and 0 <= value <= highest):
+                self._note(patient, one, "error", "value", f"{name} is off its scale, 0 to {highest}; not read", here)
+                return
+        if signal is not None:
+            factor = {signal.unit: 1.0, **dict(signal.factors)}.get(unit or "")
+            if factor is None:
+                self._note(
+                    patient, one, "error", "value", f"{name} in a unit that is not read ({signal.unit} is)", here
+                )
+                return
+            value, unit = value * factor, signal.unit
+        moment = self._when(when, patient, one, "effective")
+        if moment is None:
+            return
+        known = self._of(patient)
+        if kind == "symptom":
+            known.symptoms.append(_Row(name, moment, value, one.name, here))
+        else:
+            known.signals.append(_Row(name, moment, value, one.name, here, unit))
+
+    def _response(self, one: Located) -> None:
+        response = self._parsed(fhir.QuestionnaireResponse, one)
+        if response is None:
+            return
+        patient = self._subject(response.subject, one)
+        if patient is None:
+            return
+        known = self._of(patient)
+        if response.status not in ("completed", "amended"):
+            text = (
+                _WITHDRAWN if response.status == "entered-in-error" else "QuestionnaireResponse that is not completed"
+            )
+            self._note(None, one, "information", "informational", f"{text}; not read")
+            return
+        answers = list(scores(one, self.questionnaires))
+        if not answers:
+            text = "QuestionnaireResponse of a form that is not read (PHQ-9 and GAD-7 are)"
+            self._note(patient, one, "warning", "not-supported", text)
+            return
+        moment = self._when(response.authored, patient, one, "authored")
+        for answer in answers:
+            if isinstance(answer, Unscored):
+                self._note(patient, one, "error", "value", f"{answer.reason}; not read", answer.place)
+            elif moment is not None:
+                if answer.remark:
+                    self._note(None, one, "information", "informational", answer.remark, answer.place)
+                name = answer.form.name if answer.position is None else answer.form.item_name(answer.position)
+                known.symptoms.append(_Row(name, moment, answer.score, one.name, answer.place))
+
+    def _medication(self, one: Located) -> None:
+        use = self._parsed(fhir.MedicationUse, one)
+        if use is None:
+            return
+        patient = self._subject(use.subject, one)
+        if patient is None:
+            return
+        known = self._of(patient)
+        if (
+            use.status not in _VERB[one.kind].split()
+            or use.intent in ("proposal", "plan", "option")
+            or use.doNotPerform
+        ):
+            text = (
+                _WITHDRAWN
+                if use.status == "entered-in-error"
+                else f"{one.kind} that was not taken (draft, plan, cancelled)"
+            )
+            self._note(None, one, "information", "informational", f"{text}; not read")
+            return
+        concept = use.medicationCodeableConcept or self._referred(use.medicationReference, one)
+        if concept is None or not (concept.shown or concept.coding):
+            self._note(patient, one, "error", "required", f"{one.kind} names no medication; not read")
+            return
+        doses = (*use.dosageInstruction, *use.dosage)
+        bounds = next(
+            (
+                d.timing.repeat.boundsPeriod
+                for d in doses
+                if d.timing and d.timing.repeat and d.timing.repeat.boundsPeriod
+            ),
+            None,
+        )
+        period = use.effectivePeriod or bounds or fhir.Period()
+        start = self._day(period.start or use.effectiveDateTime or use.authoredOn, patient, one)
+        end = self._day(period.end, patient, one)
+        if start and end and end < start:
+            self._note(patient, one, "warning", "value", f"{one.kind} ends before it starts; its end is left out")
+            end = None
+        names, code, remark = _medications(concept)
+        if remark:
+            self._note(patient, one, "warning", "code-invalid", remark)
+        dose = _daily_dose(doses, concept.shown) if len(names) == 1 else None
+        stopped = use.status != "active" and end is None
+        known.medications.extend(MedicationCourse(name, start, end, dose, stopped, code, one.name) for name in names)
+
+    def _referred(self, reference: fhir.Reference | None, one: Located) -> fhir.Concept | None:
+        text = (reference.reference if reference else None) or ""
+        found = one.contained.get(text[1:]) if text.startswith("#") else None
+        if found is None and (other := self.by_url.get(text) or self.by_name.get(text)):
+            found = other.resource
+        if found is not None:
+            try:
+                return fhir.Medication.model_validate(found).code
+            except pydantic.ValidationError:
+                return None
+        return fhir.Concept(text=reference.display) if reference and reference.display else None
+
+    def _day(self, text: str | None, patient: str, one: Located) -> date | None:
+        found = _moment(text)
+        if found is None and text is not None:
+            self._note(patient, one, "warning", "value", f"{one.kind} with a date that is not a full day; left open")
+        return found.date() if isinstance(found, datetime) else found
+
+    def _condition(self, one: Located) -> None:
+        condition = self._parsed(fhir.Condition, one)
+        patient = self._subject(condition.subject, one) if condition else None
+        if condition is None or patient is None:
+            return
+        known = self._of(patient)
+        if _codes(condition.verificationStatus) & {"refuted", "entered-in-error"}:
+            self._note(None, one, "information", "informational", "Condition that was refuted or withdrawn; not read")
+            return
+        named = _named(condition.code)
+        if named is None:
+            self._note(patient, one, "error", "required", "Condition without code or text; not read")
+            return
+        name, codings = named
+        words = [(c, condition_of(c.system, c.code)) for c in codings]
+        code, word = next(((c, w) for c, w in words if w), (codings[0] if codings else None, None))
+        if word is None and name.casefold() in condition_words():
+            word = name.casefold()
+        ended = self._partial(condition.abatementDateTime, patient, one, "abatementDateTime")
+        status = _codes(condition.clinicalStatus)
+        active = bool(status & {"active", "recurrence", "relapse"}) if status else ended is None
+        onset = self._partial(condition.onsetDateTime, patient, one, "onsetDateTime")
+        known.conditions.append(Condition(name, code, word, onset, ended, active, one.name))
+
+    def _allergy(self, one: Located) -> None:
+        allergy = self._parsed(fhir.AllergyIntolerance, one)
+        patient = self._subject(allergy.patient, one) if allergy else None
+        if allergy is None or patient is None:
+            return
+        known = self._of(patient)
+        if _codes(allergy.verificationStatus) & {"refuted", "entered-in-error"}:
+            self._note(None, one, "information", "informational", "AllergyIntolerance refuted or withdrawn; not read")
+            return
+        named = _named(allergy.code)
+        if named is None:
+            self._note(patient, one, "error", "required", "AllergyIntolerance without code or text; not read")
+            return
+        name, codings = named
+        by_code = next(((c, m) for c in codings if (m := medication_of(c.system, c.code))), None)
+        text = ingredients(name)[0]
+        code, medication = by_code or (codings[0] if codings else None, text if text in medication_names() else None)
+        status = _codes(allergy.clinicalStatus)
+        active = "active" in status if status else True
+        known.allergies.append(Allergy(name, code, medication, allergy.criticality, active, one.name))
+
+    def _procedure(self, one: Located) -> None:
+        procedure = self._parsed(fhir.Procedure, one)
+        patient = self._subject(procedure.subject, one) if procedure else None
+        if procedure is None or patient is None:
+            return
+        known = self._of(patient)
+        if procedure.status not in ("completed", "in-progress", "on-hold", "stopped", "unknown"):
+            self._note(
+                None, one, "information", "informational", "Procedure that was not done or is withdrawn; not read"
+            )
+            return
+        named = _named(procedure.code)
+        if named is None:
+            self._note(patient, one, "error", "required", "Procedure without code or text; not read")
+            return
+        period = procedure.performedPeriod
+        done = procedure.performedDateTime or (period.start if period else None)
+        name, codings = named
+        performed = self._partial(done, patient, one, "performed")
+        known.procedures.append(Procedure(name, codings[0] if codings else None, performed, one.name))
+        self._note(None, one, "information", "informational", "Procedure: kept with the record, used by no service")
+
+    def _consent(self, one: Located) -> None:
+        consent = self._parsed(fhir.Consent, one)
+        patient = self._subject(consent.patient, one) if consent else None
+        if consent is None or patient is None:
+            return
+        if consent.status == "entered-in-error":
+            self._note(None, one, "information", "informational", f"{_WITHDRAWN}; not read")
+            return
+        given = consent.provision.type if consent.provision else None
+        decision: Literal["permit", "deny"] | None = given if given in ("permit", "deny") else None  # type: ignore[assignment]
+        scope = next((c.code for c in consent.scope.coding if c.code), consent.scope.shown) if consent.scope else ""
+        dated = self._partial(consent.dateTime, patient, one, "dateTime")
+        self._of(patient).consents.append(Consent(scope, consent.status, decision, dated, one.name))
+
+    # -- putting a record together
+
+    def _record(self, patient: str, known: _Gathered) -> PatientRecord:
+        symptoms, symptom_sources = self._frame(
+            patient, self._with_totals(patient, known), known.timezone, symptom_frame
+        )
+        signals, signal_sources = self._frame(patient, known.signals, known.timezone, signal_frame)
+        genotype, genotype_sources = self._genes(patient, known)
+        notes = tuple(
+            NotUnderstood(
+                ", ".join(names[:_SHOWN_PLACES])
+                + (f" and {len(names) - _SHOWN_PLACES} more" if len(names) > _SHOWN_PLACES else ""),
+                text,
+            )
+            for text, names in known.notes.items()
+        )
+        return PatientRecord(
+            patient_id=patient,
+            timezone=known.timezone,
+            demographics=known.demographics,
+            symptoms=symptoms,
+            signals=signals,
+            medications=tuple(dict.fromkeys(known.medications)),
+            genotype=genotype,
+            conditions=tuple(known.conditions),
+            allergies=tuple(known.allergies),
+            procedures=tuple(known.procedures),
+            consents=tuple(known.consents),
+            symptom_sources=symptom_sources,
+            signal_sources=signal_sources,
+            genotype_sources=genotype_sources,
+            not_understood=notes,
+        )
+
+    def _say(self, patient: str, code: str, text: str, rows: Iterable[_Row]) -> None:
+        for row in rows:
+            self.issues.append(Issue("warning", code, text, (row.place,)))
+            self._of(patient).notes[text].append(row.source)
+
+    def _agreed(self, patient: str, rows: list[_Row]) -> list[_Row]:
+        """Each series and time once; where values contradict each other, none."""
+        by_time: dict[tuple[str, datetime | date], list[_Row]] = defaultdict(list)
+        for row in rows:
+            by_time[row.name, _instant(row.when)].append(row)
+        kept = []
+        for (name, _), same in by_time.items():
+            if len({row.value for row in same if not np.isnan(row.value)}) > 1:
+                self._say(patient, "conflict", f"{name} has different values at one time: none of them is used", same)
+            else:
+                kept.append(next((row for row in same if not np.isnan(row.value)), same[0]))
+        return kept
+
+    def _with_totals(self, patient: str, known: _Gathered) -> list[_Row]:
+        """The symptom rows; totals are the sum of the items wherever all items are there."""
+        totals = {form.name for form in QUESTIONNAIRES}
+        items = self._agreed(patient, [row for row in known.symptoms if row.name not in totals])
+        stated = [row for row in known.symptoms if row.name in totals]
+        for form in QUESTIONNAIRES:
+            answered: dict[datetime | date, list[_Row]] = defaultdict(list)
+            names = {form.item_name(i) for i in range(len(form.items))}
+            for row in items:
+                if row.name in names:
+                    answered[_instant(row.when)].append(row)
+            sums = {
+                when: _Row(form.name, rows[0].when, sum(row.value for row in rows), rows[0].source, rows[0].place)
+                for when, rows in answered.items()
+                if len(rows) == len(form.items) and not any(np.isnan(row.value) for row in rows)
+            }
+            wrong = [
+                row
+                for row in stated
+                if row.name == form.name
+                and (own := sums.get(_instant(row.when))) is not None
+                and own.value != row.value
+            ]
+            if wrong:
+                text = f"the stated total of {form.name} differs from the sum of its items: the sum is used"
+                self._say(patient, "conflict", text, wrong)
+            stated = [row for row in stated if row.name != form.name or _instant(row.when) not in sums]
+            stated.extend(sums.values())
+        return items + self._agreed(patient, stated)
+
+    def _frame(
+        self, patient: str, rows: list[_Row], zone: str | None, check: Callable[..., LongFrame]
+    ) -> tuple[LongFrame | None, tuple[str, ...]]:
+        name = "symptom" if check is symptom_frame else "signal"
+        agreed = _on_one_clock(self._agreed(patient, rows), zone)
+        if not agreed:
+            return None, ()
+        columns: dict[str, Any] = {
+            "timestamp": [row.when.isoformat() for row in agreed],
+            "value": [row.value for row in agreed],
+            name: [row.name for row in agreed],
+            "patient_id": [patient] * len(agreed),
+        }
+        if name == "signal":
+            columns["unit"] = [row.unit for row in agreed]
+        frame = check(pl.DataFrame(columns), today=self.today, timezone=zone)
+        source = {(row.name, _utc(row.when)): row.source for row in agreed}
+        utc = frame.timestamps if frame.utc_offset is None else frame.timestamps - frame.utc_offset
+        return frame, tuple(
+            source[frame.series[i].name, moment.astype("datetime64[us]").item()]
+            for i, moment in zip(frame.series_index, utc, strict=True)
+        )
+
+    def _genes(self, patient: str, known: _Gathered) -> tuple[dict[str, str], dict[str, str]]:
+        results, sources = {}, {}
+        for gene, held in known.genes.items():
+            found = held["genotype"] or held["phenotype"]
+            texts = {text for text, _ in found}
+            if len(texts) > 1:
+                text = f"{gene} has different results: none of them is used"
+                self.issues.append(Issue("warning", "conflict", text))
+                self._of(patient).notes[text].extend(sorted(source for _, source in found))
+                continue
+            results[gene], sources[gene] = min(found)
+        return dict(sorted(results.items())), dict(sorted(sources.items()))
+
+
+_AIDS = {
+    "Questionnaire": "Questionnaire: a form without answers, used to read responses",
+    "Medication": "Medication: used to read what refers to it",
+}
+_GENOMIC = {GENE, GENOTYPE, METABOLISM, "53041-0", "69548-6", "84414-2", "therapeutic-implication"}
+_Meaning = tuple[str, str, SignalCode | None, ScoredQuestionnaire | None, int | None]
+
+
+def _patient_id(resource: Resource) -> str:
+    identifiers = resource.get("identifier")
+    own = next(
+        (
+            i["value"]
+            for i in (identifiers if isinstance(identifiers, list) else ())
+            if isinstance(i, dict) and i.get("system") == PATIENT_IDENTIFIER and isinstance(i.get("value"), str)
+        ),
+        None,
+    )
+    return str(own or resource.get("id") or UNNAMED).strip() or UNNAMED
+
+
+def _dialect(resource: Resource) -> str | None:
+    """Marks of another version of FHIR: elements whose name or kind changed from or to R4."""
+    kind = resource["resourceType"]
+    if kind == "QuestionnaireResponse":
+        return "STU3" if isinstance(resource.get("questionnaire"), dict) else None
+    if kind == "Observation":
+        old = isinstance(resource.get("category"), dict) or "context" in resource or "related" in resource
+    elif kind in ("MedicationRequest", "MedicationStatement"):
+        if isinstance(resource.get("medication"), dict):
+            return "R5"
+        old = (
+            ("context" in resource and kind == "MedicationRequest")
+            or "taken" in resource
+            or (
+                "requester" in resource
+                and "agent" in (resource["requester"] if isinstance(resource["requester"], dict) else {})
+            )
+        )
+    elif kind in ("Condition", "AllergyIntolerance"):
+        old = isinstance(resource.get("clinicalStatus"), str)
+    elif kind == "Procedure":
+        old = "context" in resource or "notDone" in resource
+    else:
+        old = "animal" in resource
+    return "STU3" if old else None
+
+
+def _moment(text: str | None) -> datetime | date | None:
+    """A full date, or a time with its timezone; ``None`` for anything else."""
+    if text is None or not _DATE.fullmatch(text) or len(text) < 10 or not _possible(text):
+        return None
+    if "T" not in text:
+        return date.fromisoformat(text)
+    whole, fraction, zone = re.fullmatch(r"(.{19})(?:\.(\d+))?(.+)", text).groups()  # type: ignore[union-attr]
+    return datetime.fromisoformat(f"{whole}.{(fraction or '0')[:6]:0<6}{zone}")
+
+
+def _possible(text: str) -> bool:
+    """Whether a date in FHIR's form names a day of the calendar and a time of the clock."""
+    try:
+        date.fromisoformat(f"{text[:10]}{'-01-01'[len(text[:10]) - 4 :] if len(text) < 10 else ''}")
+        if "T" in text:
+            datetime.fromisoformat(re.sub(r"\.\d+", "", text))
+    except ValueError:
+        return False
+    return True
+
+
+def _instant(when: datetime | date) -> datetime | date:
+    return when.astimezone(UTC) if isinstance(when, datetime) else when
+
+
+def _utc(when: datetime | date) -> datetime:
+    """As the frame counts: UTC without timezone, or the midnight of a date."""
+    if isinstance(when, datetime):
+        return when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
+    return datetime(when.year, when.month, when.day)  # noqa: DTZ001
+
+
+def _on_one_clock(rows: list[_Row], zone: str | None) -> list[_Row]:
+    """Dates beside times become midnights, so that all rows have a timezone or none has."""
+    timed = sorted((row for row in rows if isinstance(row.when, datetime)), key=lambda row: row.when)
+    if not timed or len(timed) == len(rows):
+        return rows
+    days = [row.when.date() for row in timed]  # type: ignore[union-attr]
+
+    def offset(day: date) -> timezone | ZoneInfo:
+        if zone is not None:
+            return parse_timezone(zone)
+        at = bisect_left(days, day)
+        near = min({max(at - 1, 0), min(at, len(days) - 1)}, key=lambda i: (abs(days[i] - day), i))
+        return timezone(timed[near].when.utcoffset() or timedelta())  # type: ignore[union-attr]
+
+    moved = [
+        row
+        if isinstance(row.when, datetime)
+        else _Row(
+            row.name,
+            datetime(row.when.year, row.when.month, row.when.day, tzinfo=offset(row.when)),
+            row.value,
+            row.source,
+            row.place,
+            row.unit,
+        )
+        for row in rows
+    ]
+    return list({(row.name, _instant(row.when)): row for row in reversed(moved)}.values())
+
+
+def _has_value(part: fhir.Component) -> bool:
+    return any(
+        value is not None
+        for value in (part.valueQuantity, part.valueInteger, part.valueDecimal, part.valueCodeableConcept)
+    )
+
+
+def _meaning(code: fhir.Concept) -> _Meaning | None:
+    for coding in code.coding:
+        if coding.system == f"{OWN}:symptom":
+            return "symptom", code.shown, None, None, None
+        if coding.system == f"{OWN}:signal":
+            return "signal", code.shown, None, None, None
+    for coding in code.coding:
+        if coding.system != LOINC or coding.code is None:
+            continue
+        if form := TOTALS.get(coding.code):
+            return "symptom", form.name, None, form, None
+        if item := ITEMS.get(coding.code):
+            return "symptom", item[0].item_name(item[1]), None, *item
+        if signal := SIGNAL_OF.get(coding.code):
+            return "signal", signal.name, signal, None, None
+    return None
+
+
+def _value(part: fhir.Component, is_item: bool) -> tuple[float | None, str | None]:
+    """The number and its unit; an answer code counts for an item only."""
+    quantity = part.valueQuantity
+    if quantity is not None:
+        return (None if quantity.comparator else quantity.value), quantity.code or quantity.unit
+    if part.valueInteger is not None or part.valueDecimal is not None:
+        return (part.valueInteger if part.valueInteger is not None else part.valueDecimal), None
+    if is_item and part.valueCodeableConcept is not None:
+        known = [ANSWERS[c.code] for c in part.valueCodeableConcept.coding if c.code in ANSWERS]
+        return (float(known[0]) if known else None), None
+    return None, None
+
+
+def _codes(concept: fhir.Concept | None) -> set[str]:
+    return {coding.code for coding in (concept.coding if concept else ()) if coding.code}
+
+
+def _named(concept: fhir.Concept | None) -> tuple[str, list[Coding]] | None:
+    """Text and codes of a concept; ``None`` where it has neither."""
+    if concept is None:
+        return None
+    codings = [Coding(c.system or "", c.code) for c in concept.coding if c.code]
+    name = concept.shown or (codings[0].code if codings else "")
+    return (name, codings) if name else None
+
+
+def _medications(concept: fhir.Concept) -> tuple[tuple[str, ...], Coding | None, str]:
+    """Our names, the code as given, and what to tell about it."""
+    own = next((c for c in concept.coding if c.system == f"{OWN}:medication"), None)
+    codings = [Coding(c.system or "", c.code) for c in concept.coding if c.code and c is not own]
+    code = codings[0] if codings else None
+    if own is not None:
+        return (own.display or concept.shown,), code, ""
+    named = [(c, name) for c in codings if (name := medication_of(c.system, c.code))]
+    text = ingredients(concept.shown) if concept.shown else ()
+    strangers = [name for name in text if name in medication_names()]
+    if named:
+        code, name = named[0]
+        if strangers and name not in strangers:
+            return tuple(strangers), code, "a medication's code and its text name different drugs: the text is used"
+        return (name,), code, ""
+    if not text:
+        return (str(code),), code, "a medication's code is in no table and it has no text: kept under its code"
+    if not strangers:
+        return text, code, "a medication is not in our tables: kept under the name in its text"
+    return text, code, ""
+
+
+def _daily_dose(doses: tuple[fhir.Dosage, ...], text: str) -> float | None:
+    """Milligrams a day of one regular dosage: a quantity in mg, or a number of units of a stated strength."""
+    if len(doses) != 1 or doses[0].asNeededBoolean or len(doses[0].doseAndRate) != 1:
+        return None
+    repeat = doses[0].timing.repeat if doses[0].timing else None
+    quantity = doses[0].doseAndRate[0].doseQuantity
+    if repeat is None or quantity is None or quantity.value is None or quantity.value <= 0:
+        return None
+    if not repeat.frequency or repeat.period is None or repeat.period <= 0 or repeat.periodUnit not in _PER_DAY:
+        return None
+    unit = (quantity.code or quantity.unit or "").casefold()
+    if unit in ("mg", "g"):
+        each = quantity.value * (1000.0 if unit == "g" else 1.0)
+    elif not unit or re.fullmatch(r"\{?(tbl|tablet|capsule|cap|pill)s?\}?|1", unit):
+        strength = strength_mg(text)
+        if strength is None:
+            return None
+        each = quantity.value * strength
+    else:
+        return None
+    daily = each * repeat.frequency * _PER_DAY[repeat.periodUnit] / repeat.period
+    return daily if np.isfinite(daily) and daily > 0 else None

@@ -1,0 +1,1 @@
+"""Genotype files: VCF, raw files of consumer arrays, star-allele tables."""

@@ -1,0 +1,1 @@
+"""Tables in: CSV and Parquet files, and the long frames that people hand over."""

@@ -1,0 +1,79 @@
+"""Everything that a running server stands on, joined in one object."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from prometheus_client import CollectorRegistry
+
+from novamind.clinic import Clinic
+from novamind.infrastructure.audit import Access
+from novamind.infrastructure.bootstrap import Foundation, open_foundation
+from novamind.infrastructure.cache import MemoryShelf, RedisShelf, SealedCache, Shelf
+from novamind.infrastructure.identity.passwords import Passwords
+from novamind.infrastructure.identity.wiring import Identity, open_identity
+from novamind.infrastructure.jobs import Jobs
+from novamind.server import background
+from novamind.server.builtin_client import register_builtin_client
+from novamind.server.forecast_cache import ForecastCache
+from novamind.settings import Settings
+from novamind.twin import DigitalTwinIntegrationService
+from novamind.twin.domain import SYMPTOMS
+
+
+@dataclass(frozen=True)
+class Container:
+    """What routes ask for."""
+
+    settings: Settings
+    foundation: Foundation
+    identity: Identity
+    clinic: Clinic
+    forecasts: ForecastCache
+    jobs: Jobs
+    metrics: CollectorRegistry
+
+    def operator(self, purpose: str) -> Access:
+        """Who acts from the shell: whoever may read the keys."""
+        return Access(actor="shell", role="operator", purpose=purpose, correlation_id=uuid4().hex)
+
+
+@asynccontextmanager
+async def open_container(
+    settings: Settings, metrics: CollectorRegistry | None = None, passwords: Passwords | None = None
+) -> AsyncIterator[Container]:
+    """Open keys, database and services.
+
+    Raises
+    ------
+    ValidationError
+        If a key is missing or was not drawn at random.
+    ServiceUnavailableError
+        If the database does not answer.
+    """
+    async with open_foundation(settings) as foundation, AsyncExitStack() as stack:
+        identity = open_identity(settings, foundation, passwords)
+        await register_builtin_client(foundation.database, settings.public_url)
+        shelf = _shelf(settings)
+        stack.push_async_callback(shelf.close)
+        twin = DigitalTwinIntegrationService()
+        clinic = Clinic(identity.access, foundation.store, foundation.audit, twin)
+        cache = SealedCache(shelf, foundation.vault, foundation.index)
+        yield Container(
+            settings,
+            foundation,
+            identity,
+            clinic,
+            ForecastCache(clinic, cache, twin.model_version(SYMPTOMS)),
+            background.jobs(settings, foundation),
+            metrics or CollectorRegistry(),
+        )
+
+
+def _shelf(settings: Settings) -> Shelf:
+    """Where cached results lie: in Redis for all processes, or in this one."""
+    own = MemoryShelf(settings.cache_entries, settings.cache_ttl)
+    if settings.redis_url is None:
+        return own
+    return RedisShelf(settings.redis_url.get_secret_value(), settings.cache_ttl, own)

@@ -1,0 +1,37 @@
+"""What routes depend on: the container of the server, and who calls."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from novamind.errors import AuthenticationError
+from novamind.infrastructure.identity.domain import Permission, Principal
+from novamind.server.container import Container
+
+_scheme = HTTPBearer(
+    auto_error=False, scheme_name="bearer", description="An access token of /oauth/token, or an API key."
+)
+
+
+async def _container(request: Request) -> Container:
+    return cast("Container", request.app.state.container)
+
+
+async def _principal(request: Request, _documented: Annotated[object, Depends(_scheme)]) -> Principal:
+    """Return who calls, as the guard found out."""
+    principal = getattr(request.state, "principal", None)
+    if not isinstance(principal, Principal):
+        raise AuthenticationError("say who you are")
+    return principal
+
+
+ContainerDep = Annotated[Container, Depends(_container)]
+Caller = Annotated[Principal, Depends(_principal)]
+
+
+async def may_use_populations(request: Request, container: ContainerDep, caller: Caller) -> None:
+    """For routes of population twins: who may, and the audit is told which route it was."""
+    route = request.scope["route"]
+    operation = getattr(route, "operation_id", None) or route.name
+    await container.identity.access.admit(caller, Permission.POPULATIONS_USE, operation)

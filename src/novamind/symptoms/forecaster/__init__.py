@@ -1,0 +1,1 @@
+"""The model behind a forecast: how a history is read, the members, their ensemble and its calibration."""

@@ -1,0 +1,257 @@
+"""What codes mean: LOINC against a second entry, units against scipy, names and strengths as they are written."""
+
+import pytest
+from scipy import constants as c
+
+from novamind.records import read_fhir
+from novamind.records.fhir import terminology
+from novamind.records.fhir.terminology import (
+    ANSWERS,
+    ATC,
+    ITEMS,
+    LOINC,
+    OWN,
+    QUESTIONNAIRES,
+    RXNORM,
+    SIGNAL_NAMED,
+    SIGNAL_OF,
+    SIGNALS,
+    SNOMED,
+    TOTALS,
+    UCUM,
+    condition_of,
+    ingredients,
+    medication_of,
+    strength_mg,
+)
+from tests.records.fhir_input import bundle, observation, patient
+
+#: LOINC 2.77: long common names shortened; the panel's items in its order.
+PHQ_9 = {
+    "44250-9": "little interest", "44255-8": "feeling down", "44259-0": "trouble sleeping", "44254-1": "feeling tired",
+    "44251-7": "appetite", "44258-2": "feeling bad about yourself", "44252-5": "trouble concentrating",
+    "44253-3": "moving slowly", "44260-8": "better off dead",
+}  # fmt: skip
+GAD_7 = {
+    "69725-0": "nervous", "68509-9": "not able to stop worrying", "69733-4": "worrying too much",
+    "69734-2": "trouble relaxing", "69735-9": "restless", "69689-8": "easily annoyed", "69736-7": "afraid",
+}  # fmt: skip
+
+#: LOINC code -> our name, unit in UCUM, and one of each other unit in ours (exact definitions; scipy.constants).
+SECOND: dict[str, tuple[str, str, dict[str, float]]] = {
+    "8867-4": ("heart_rate", "/min", {"{beats}/min": 1, "1/min": 1, "beats/min": 1}),
+    "40443-4": ("resting_heart_rate", "/min", {"{beats}/min": 1, "1/min": 1, "beats/min": 1}),
+    "80404-7": ("heart_rate_variability_sdnn", "ms", {"s": 1 / c.milli}),
+    "9279-1": ("respiratory_rate", "/min", {"{breaths}/min": 1, "1/min": 1}),
+    "59408-5": ("oxygen_saturation", "%", {}),
+    "2708-6": ("arterial_oxygen_saturation", "%", {}),
+    "8310-5": ("body_temperature", "Cel", {}),
+    "8480-6": ("systolic_blood_pressure", "mm[Hg]", {}),
+    "8462-4": ("diastolic_blood_pressure", "mm[Hg]", {}),
+    "29463-7": ("body_weight", "kg", {"g": c.gram, "[lb_av]": c.pound}),
+    "8302-2": ("body_height", "cm", {"m": 1 / c.centi, "[in_i]": c.inch / c.centi}),
+    "39156-5": ("body_mass_index", "kg/m2", {}),
+    "93832-4": ("sleep_duration", "h", {"min": c.minute / c.hour, "hours": 1}),
+    "55423-8": ("steps", "{steps}", {"1": 1, "steps": 1, "{#}": 1, "/{tot}": 1}),
+    "41950-7": ("steps_per_day", "/d", {"{steps}/d": 1, "{#}/d": 1, "1/(24.h)": 1}),
+    "41981-2": ("energy_burned", "kcal", {"Cal": 1, "kJ": 1 / c.calorie}),
+}
+
+
+def test_forms_are_their_loinc_panels() -> None:
+    phq, gad = QUESTIONNAIRES
+    assert (phq.name, phq.panel, phq.total, phq.items, phq.highest) == ("PHQ-9", "44249-1", "44261-6", tuple(PHQ_9), 27)
+    assert (gad.name, gad.panel, gad.total, gad.items, gad.highest) == ("GAD-7", "69737-5", "70274-6", tuple(GAD_7), 21)
+    assert (phq.item_name(0), gad.item_name(6)) == ("PHQ-9 item 1", "GAD-7 item 7")
+    assert {"44261-6": phq, "44249-1": phq, "70274-6": gad, "69737-5": gad} == TOTALS
+    assert {code: (form, i) for form, codes in ((phq, PHQ_9), (gad, GAD_7)) for i, code in enumerate(codes)} == ITEMS
+
+
+def test_answers_of_the_list_ll358_3() -> None:
+    words = ("not at all", "several days", "more than half the days", "nearly every day")
+    codes = ("LA6568-5", "LA6569-3", "LA6570-1", "LA6571-9")
+    assert {code: words[score] for code, score in ANSWERS.items()} == dict(zip(codes, words, strict=True))
+
+
+def test_code_systems_are_those_that_hl7_registers() -> None:
+    assert (LOINC, UCUM, SNOMED) == ("http://loinc.org", "http://unitsofmeasure.org", "http://snomed.info/sct")
+    assert (RXNORM, ATC) == ("http://www.nlm.nih.gov/research/umls/rxnorm", "http://www.whocc.no/atc")
+    assert OWN == "urn:novamind"
+
+
+def test_signals_have_one_name_and_unit() -> None:
+    assert {s.loinc: (s.name, s.unit, set(dict(s.factors))) for s in SIGNALS} == {
+        code: (name, unit, set(factors)) for code, (name, unit, factors) in SECOND.items()
+    }
+    assert {code: s.name for code, s in SIGNAL_OF.items()} == {code: name for code, (name, _, _) in SECOND.items()}
+    assert {name: s.loinc for name, s in SIGNAL_NAMED.items()} == {name: code for code, (name, _, _) in SECOND.items()}
+
+
+@pytest.mark.parametrize(
+    ("code", "unit", "factor"),
+    [(code, u, f) for code, (_, own, others) in SECOND.items() for u, f in {own: 1.0, **others}.items()],
+)
+@pytest.mark.parametrize("key", ["code", "unit"])
+def test_a_value_in_any_known_unit_becomes_the_same(code: str, unit: str, factor: float, key: str) -> None:
+    given = observation(code, 0, valueQuantity={"value": 96.0, key: unit})
+    record = read_fhir(bundle(patient(), given)).record
+    assert record.signals is not None
+    assert (record.signals.series[0].name, record.signals.units) == (SECOND[code][0], (SECOND[code][1],))
+    assert record.signals.values.tolist() == [pytest.approx(96.0 * factor, rel=1e-9)]
+
+
+def test_a_value_in_another_unit_is_not_guessed() -> None:
+    for unit in ("bpm", "Cel", None):
+        found = read_fhir(bundle(patient(), observation("8867-4", 0, valueQuantity={"value": 61.0, "code": unit})))
+        assert found.record.signals is None
+        assert found.outcome.issues[0].diagnostics == "heart_rate in a unit that is not read (/min is)"
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "name"),
+    [
+        (RXNORM, "36437", "sertraline"),
+        (RXNORM, "N06AB06", None),
+        ("http://www.whocc.no/atc", "N06AB06", "sertraline"),
+        ("http://fhir.de/CodeSystem/bfarm/atc", "N06AB06", "sertraline"),
+        ("urn:oid:2.16.840.1.113883.6.73", "N06AB06", "sertraline"),
+        ("http://fhir.de/CodeSystem/bfarm/atc", "36437", None),
+        (ATC, "N02BA01", "aspirin"),
+        (ATC, "B01AC06", "aspirin"),
+        (ATC, "N06AB", None),
+        (RXNORM, "", None),
+        ("urn:other", "36437", None),
+    ],
+)
+def test_a_medication_by_code(system: str, code: str, name: str | None) -> None:
+    assert medication_of(system, code) == name
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "word"),
+    [
+        ("http://hl7.org/fhir/sid/icd-10", "F32", "depression"),
+        ("http://hl7.org/fhir/sid/icd-10-cm", "F32.1", "depression"),
+        ("http://fhir.de/CodeSystem/bfarm/icd-10-gm", "F33.2", "depression"),
+        ("urn:ICD10", "F31.81", "bipolar disorder"),
+        ("http://hl7.org/fhir/sid/icd-10", "F34.1", None),
+        ("http://hl7.org/fhir/sid/icd-10", "E87.6", "hypokalemia"),
+        ("http://hl7.org/fhir/sid/icd-10", "E87.1", None),
+        ("http://hl7.org/fhir/sid/icd-10", "I45.8", None),
+        ("http://hl7.org/fhir/sid/icd-10", "I45.81", "long qt"),
+        ("http://hl7.org/fhir/sid/icd-10", "F10.239", "alcohol withdrawal"),
+        ("http://hl7.org/fhir/sid/icd-10", "F10.20", None),
+        ("http://hl7.org/fhir/sid/icd-10", "I", None),
+        ("http://hl7.org/fhir/sid/icd-10", "", None),
+        ("http://hl7.org/fhir/sid/icd-9", "F32", None),
+        (SNOMED, "35489007", "depression"),
+        (SNOMED, "354890071", None),
+        (SNOMED, "F32", None),
+        ("http://hl7.org/fhir/sid/icd-10", "35489007", None),
+    ],
+)
+def test_a_condition_by_the_longest_category_that_begins_its_code(system: str, code: str, word: str | None) -> None:
+    assert condition_of(system, code) == word
+
+
+def test_of_two_categories_the_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminology, "_condition_codes", lambda: ({"F1": "a", "F10.2": "b", "F10": "c"}, {}))
+    found = [condition_of("http://hl7.org/fhir/sid/icd-10", code) for code in ("F10.23", "F10.2", "F10.1", "F11", "F2")]
+    assert found == ["b", "b", "c", "a", None]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Fluoxetine 25 MG", ("fluoxetine",)),
+        ("fluoxetine", ("fluoxetine",)),
+        ("24 HR Venlafaxine 75 MG Extended Release Oral Tablet [Effexor]", ("venlafaxine",)),
+        ("12 hr bupropion hydrochloride 100 MG [Wellbutrin SR]", ("bupropion",)),
+        ("A 1 MG / B 2 MG Oral Tablet", ("a", "b")),
+        ("Codeine 30 MG / codeine 15 MG", ("codeine",)),
+        ("Amphetamine/Dextro 5 MG", ("amphetamine/dextro",)),
+        ("[Zoloft] Sertraline", ("sertraline",)),
+        ("Lithium Carbonate 300 MG", ("lithium",)),
+        ("valproic acid delayed release", ("valproic acid",)),
+        ("Citalopram, tablets.", ("citalopram",)),
+        ("5-HTP", ("5-htp",)),
+        ("5-HTP 50", ("5-htp 50",)),
+        ("  Two   Words ", ("two words",)),
+        ("sodium", ("sodium",)),
+        ("Oral Tablet", ("oral",)),
+        ("24 HR", ("24 hr",)),
+        ("", ("",)),
+    ],
+)
+def test_substances_are_read_out_of_a_products_text(text: str, names: tuple[str, ...]) -> None:
+    assert ingredients(text) == names
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "acetate",
+        "anhydrous",
+        "besylate",
+        "bitartrate",
+        "calcium",
+        "capsule",
+        "capsules",
+        "carbonate",
+        "chloride",
+        "citrate",
+        "delayed",
+        "extended",
+        "fumarate",
+        "gel",
+        "hcl",
+        "hydrobromide",
+        "hydrochloride",
+        "injectable",
+        "injection",
+        "maleate",
+        "mesylate",
+        "oral",
+        "oxalate",
+        "phosphate",
+        "pill",
+        "potassium",
+        "product",
+        "release",
+        "sodium",
+        "solution",
+        "succinate",
+        "sulfate",
+        "tablet",
+        "tablets",
+        "tartrate",
+        "topical",
+    ],
+)
+def test_salt_and_form_are_no_part_of_the_substance(word: str) -> None:
+    assert ingredients(f"Xyzin {word}") == ("xyzin",)
+    assert ingredients(f"{word} xyzin") == (f"{word} xyzin",)
+
+
+@pytest.mark.parametrize(
+    ("text", "strength"),
+    [
+        ("Sertraline 50 MG Oral Tablet", 50),
+        ("Sertraline 50mg", 50),
+        ("lithium 12.5 mg", 12.5),
+        ("0.25 MG alprazolam", 0.25),
+        ("Sertraline 20 MG/ML Oral Solution", None),
+        ("Sertraline 20 MG / ML", None),
+        ("A 1 MG / B 2 MG", None),
+        ("A 1 MG B 2 MG", None),
+        ("A 1 MG / B", None),
+        ("Sertraline 0 MG", None),
+        ("Sertraline", None),
+        ("Sertraline 50 MGX", None),
+        ("Sertraline 1234567 MG", None),
+        ("1.50 MG of 2.5", 1.5),
+        ("1.2.5 MG", None),
+    ],
+)
+def test_the_strength_of_one_unit(text: str, strength: float | None) -> None:
+    assert strength_mg(text) == strength

@@ -1,0 +1,71 @@
+"""CDS Hooks, jobs and callers, with a container that a test holds."""
+
+import asyncio
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from novamind.errors import ValidationError
+from novamind.infrastructure.identity.domain import Permission
+from novamind.server import cds, dependencies, jobs
+from tests.server.parts import ADMIN, Part, Q, did
+
+
+def test_cards_are_for_who_may_calculate_and_a_wrong_request_is_400(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def answer(*given: Any) -> Any:
+        seen.append(given)
+        return {"cards": [{"a": 1}]}
+
+    monkeypatch.setattr(cds, "answer", answer)
+    found, calls = did(cds.cards, ADMIN, "order-sign", {"hook": "x"})
+    assert (found.cards, calls) == ([{"a": 1}], [("permit", ADMIN, Permission.CALCULATE)])
+    assert seen == [("order-sign", {"hook": "x"}, datetime.now(UTC).date(), "settings")]
+
+    def refuse(*_: Any) -> Any:
+        raise ValidationError("'hook' must be another")
+
+    monkeypatch.setattr(cds, "answer", refuse)
+    refused, _ = did(cds.cards, ADMIN, "order-sign", {})
+    assert refused.status_code == 400
+    assert b'"type":"urn:novamind:problem:cds-request"' in refused.body
+    assert b"'hook' must be another" in refused.body
+    assert len(asyncio.run(cds.services()).services) == 3
+
+
+def test_a_job_is_read_by_who_may_use_populations() -> None:
+    status = SimpleNamespace(state="done", result={"a": 1}, problem=None)
+    found, calls = did(jobs.read_job, ADMIN, Q, status=status)
+    assert calls == [("permit", ADMIN, Permission.POPULATIONS_USE), ("status", Q, ADMIN.subject)]
+    assert (found.job_id, str(found.state), found.result, found.problem) == (Q, "done", {"a": 1}, None)
+
+
+@pytest.mark.parametrize("state", [{}, {"principal": None}, {"principal": "somebody"}])
+def test_whom_the_door_did_not_let_in_is_nobody(state: Any) -> None:
+    from novamind.errors import AuthenticationError
+
+    def request(known: Any) -> Request:
+        return Request({"type": "http", "state": known, "headers": []})
+
+    with pytest.raises(AuthenticationError, match="say who you are"):
+        asyncio.run(dependencies._principal(request(state), None))
+    assert asyncio.run(dependencies._principal(request({"principal": ADMIN}), None)) is ADMIN
+
+
+@pytest.mark.parametrize(("operation", "told"), [("trainTwins", "trainTwins"), (None, "train"), ("", "train")])
+def test_who_uses_populations_is_admitted_to_a_route_by_its_name(operation: Any, told: str) -> None:
+    calls: list[Any] = []
+    container: Any = SimpleNamespace(identity=SimpleNamespace(access=Part(calls, {})))
+    route = SimpleNamespace(name="train", operation_id=operation)
+    request = Request({"type": "http", "route": route, "headers": []})
+    asyncio.run(dependencies.may_use_populations(request, container, ADMIN))
+    assert calls == [("admit", ADMIN, Permission.POPULATIONS_USE, told)]
+
+
+def test_routes_get_the_house_of_their_application() -> None:
+    app = SimpleNamespace(state=SimpleNamespace(container="container"))
+    assert asyncio.run(dependencies._container(Request({"type": "http", "app": app, "headers": []}))) == "container"
