@@ -3,11 +3,13 @@
 import logging
 import os
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -21,6 +23,21 @@ hypothesis.settings.register_profile("long", max_examples=1000, deadline=None, p
 hypothesis.settings.load_profile(os.environ.get("NOVAMIND_TEST_PROFILE", "suite"))
 
 os.environ.setdefault("PYTEST_TIMEOUT", str(120 * PATIENCE))
+
+if sys.version_info < (3, 12):
+    # Coverage has each new thread set its trace. Before 3.12 two threads that do so at once make one of them fail, and
+    # it dies before it has done anything (python/cpython#98257).
+    _set_trace = sys.settrace
+
+    def _set_trace_in_turn(function: Any) -> None:
+        for _ in range(1000):
+            try:
+                return _set_trace(function)
+            except RuntimeError:
+                time.sleep(0.001)
+        return _set_trace(function)
+
+    sys.settrace = _set_trace_in_turn
 
 #: Folders whose tests start servers, or look at the whole repository.
 _SERVERS = ("tests/security/", "tests/dashboard/", "tests/server/", "tests/benchmarks/")

@@ -50,6 +50,9 @@ MAINTENANCE_SECONDS: Final = 3600.0
 _NOT_NOW: Final = ("08", "40", "53", "57", "58")
 _READ_ONLY: Final = "25006"
 _MIGRATION_LOCK: Final = 0x6E6F76616D696E64  # the advisory lock of whoever migrates: "novamind"
+_LATER_VERSION: Final = (
+    "a later version of novamind wrote this database; start that version, or restore a backup from before it"
+)
 _NO_ANSWER: Final = "The database does not answer; try again in a moment, or check NOVAMIND_DATABASE_URL."
 
 
@@ -104,14 +107,24 @@ def with_driver(url: str, *, sqlite: str, postgresql: str) -> str:
 
 
 def upgrade(connection: sa.Connection, migrations: Path, revision: str = "head") -> None:
-    """Run a folder's Alembic migrations on a connection, inside its transaction: all of them or none."""
+    """Run a folder's Alembic migrations on a connection, inside its transaction: all of them or none.
+
+    Raises
+    ------
+    ValidationError
+        If a later version has written the schema; there is no way back from it but a backup.
+    """
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(migrations))
     config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    try:
+        command.upgrade(config, revision)
+    except CommandError as error:  # a revision that is in none of our files
+        raise ValidationError(_LATER_VERSION) from error
 
 
 class Database:
@@ -226,6 +239,8 @@ class Database:
         ------
         ServiceUnavailableError
             If the database does not answer.
+        ValidationError
+            If a later version has written the schema.
         """
         async with self.transaction(MAINTENANCE_SECONDS) as session:
             if not self.is_sqlite:
