@@ -7,12 +7,44 @@ The front door for notebooks and scripts; each room is imported when it is first
     twin = nm.PatientTwin.simulated(seed=7)
 """
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
+
+from novamind.lazy import public_names
+
+if TYPE_CHECKING:
+    from novamind import (
+        biometrics,
+        cohorts,
+        neurochemistry,
+        pharmacogenomics,
+        populations,
+        records,
+        symptoms,
+        timeline,
+        twin,
+    )
+    from novamind.twin import PatientTwin
+else:
+    __getattr__, __dir__ = public_names(
+        __name__,
+        {"twin": ("PatientTwin",)},
+        modules=(
+            "biometrics",
+            "cohorts",
+            "neurochemistry",
+            "pharmacogenomics",
+            "populations",
+            "records",
+            "symptoms",
+            "timeline",
+            "twin",
+        ),
+    )
 
 __version__ = "0.1.0"
 
-_ROOMS = (
+__all__ = [
+    "PatientTwin",
     "biometrics",
     "cohorts",
     "neurochemistry",
@@ -22,16 +54,4 @@ _ROOMS = (
     "symptoms",
     "timeline",
     "twin",
-)
-
-
-def __getattr__(name: str) -> Any:
-    if name == "PatientTwin":
-        return importlib.import_module("novamind.twin").PatientTwin
-    if name in _ROOMS:
-        return importlib.import_module(f"novamind.{name}")
-    raise AttributeError(f"module 'novamind' has no attribute {name!r}; its rooms are {', '.join(_ROOMS)}")
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *_ROOMS, "PatientTwin"]
+]

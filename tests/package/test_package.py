@@ -30,27 +30,6 @@ def test_the_front_door_shows_what_it_has() -> None:
     assert dir(novamind).count("PatientTwin") == 1
 
 
-def test_what_is_not_there_is_answered_with_what_is() -> None:
-    message = f"module 'novamind' has no attribute 'dreams'; its rooms are {', '.join(ROOMS)}"
-    with pytest.raises(AttributeError) as refused:
-        _ = novamind.dreams
-    assert str(refused.value) == message
-
-
-def test_rooms_of_symptoms_are_found_where_they_are() -> None:
-    from novamind import symptoms
-    from novamind.symptoms import domain, notebook, results, service
-
-    homes = {
-        "Forecast": results, "Forecasts": results, "Scale": domain, "SymptomForecast": domain,
-        "SymptomForecastingService": service, "forecast": notebook, "forecast_many": notebook,
-    }  # fmt: skip
-    for name, home in homes.items():
-        assert getattr(symptoms, name) is getattr(home, name)
-    with pytest.raises(AttributeError, match=r"module 'novamind\.symptoms' has no attribute 'dreams'"):
-        _ = symptoms.dreams
-
-
 def test_errors_are_one_family() -> None:
     parents: dict[str, tuple[type[Exception], ...]] = {
         "ValidationError": (errors.NovamindError, ValueError),

@@ -25,7 +25,7 @@ def test_the_prediction_is_the_stored_regression(male: bool, induced: bool) -> N
     terms = np.array([1, math.log(350), male, 0.7, math.log1p(12), induced])
     centre = float(terms @ STORED["coefficients"])
     variance = STORED["residual_sd"] ** 2 + float(terms @ np.array(STORED["covariance"]) @ terms)
-    level = clozapine.predict_level(350, male=male, age=47, crp_mg_l=12, cyp1a2_induced=induced)
+    level = clozapine.predict_clozapine_level(350, male=male, age=47, crp_mg_l=12, cyp1a2_induced=induced)
     assert level.ratio == pytest.approx(math.exp(centre))
     assert level.low == pytest.approx(math.exp(centre - 1.959964 * math.sqrt(variance)))
     assert level.high == pytest.approx(math.exp(centre + 1.959964 * math.sqrt(variance)))
@@ -36,12 +36,12 @@ def test_the_prediction_is_the_stored_regression(male: bool, induced: bool) -> N
 
 
 def test_an_unknown_crp_is_the_mean_of_the_data_and_no_induction_is_assumed() -> None:
-    assumed = clozapine.predict_level(350, male=True, age=47)
-    named = clozapine.predict_level(
+    assumed = clozapine.predict_clozapine_level(350, male=True, age=47)
+    named = clozapine.predict_clozapine_level(
         350, male=True, age=47, crp_mg_l=math.expm1(STORED["mean_log_crp"]), cyp1a2_induced=False
     )
     assert assumed == named
-    assert clozapine.predict_level(350, male=True, age=47, crp_mg_l=0) != assumed
+    assert clozapine.predict_clozapine_level(350, male=True, age=47, crp_mg_l=0) != assumed
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_an_unknown_crp_is_the_mean_of_the_data_and_no_induction_is_assumed() ->
 )  # fmt: skip
 def test_the_edge_of_a_range_is_inside(edge: dict[str, float], beyond: dict[str, float]) -> None:
     asked = {"dose_mg": 300, "male": False, "age": 40}
-    assert clozapine.predict_level(**(asked | edge)).ratio  # type: ignore[arg-type]
+    assert clozapine.predict_clozapine_level(**(asked | edge)).ratio  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match=r"must lie|holds for"):
-        clozapine.predict_level(**(asked | beyond))  # type: ignore[arg-type]
+        clozapine.predict_clozapine_level(**(asked | beyond))  # type: ignore[arg-type]
 
 
 def cohort(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -181,11 +181,11 @@ def test_leave_one_out_closed_form_equals_refitting() -> None:
 
 def test_clozapine_prediction_and_its_limits() -> None:
     smoker, other = (
-        clozapine.predict_level(400, male=True, age=40, cyp1a2_induced=s).ratio or 0.0 for s in (True, False)
+        clozapine.predict_clozapine_level(400, male=True, age=40, cyp1a2_induced=s).ratio or 0.0 for s in (True, False)
     )
     assert smoker < other
     for bad in ({"dose_mg": 0}, {"dose_mg": 5000}, {"age": 3}, {"crp_mg_l": -1}, {"dose_mg": math.nan}):
         with pytest.raises(ValidationError):
-            clozapine.predict_level(**({"dose_mg": 400, "male": True, "age": 40} | bad))  # type: ignore[arg-type]
+            clozapine.predict_clozapine_level(**({"dose_mg": 400, "male": True, "age": 40} | bad))  # type: ignore[arg-type]
     with pytest.raises(InsufficientDataError):
         clozapine.fit(np.ones((3, 6)), np.ones(3))

@@ -1,19 +1,25 @@
 """Which wearable signals go before which symptoms: the room's front door, each part imported when it is first used."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from novamind.lazy import public_names
 
 if TYPE_CHECKING:
     from novamind.biometrics.notebook import correlate
     from novamind.biometrics.results import Correlations
     from novamind.biometrics.service import BiometricCorrelationService
+else:
+    __getattr__, __dir__ = public_names(
+        __name__,
+        {
+            "notebook": ("correlate",),
+            "results": ("Correlations",),
+            "service": ("BiometricCorrelationService",),
+        },
+    )
 
-_HOMES = {"BiometricCorrelationService": "service", "Correlations": "results", "correlate": "notebook"}
-
-__all__ = ["BiometricCorrelationService", "Correlations", "correlate"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"novamind.biometrics.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'novamind.biometrics' has no attribute {name!r}")
+__all__ = [
+    "BiometricCorrelationService",
+    "Correlations",
+    "correlate",
+]

@@ -3,18 +3,41 @@
 It knows no wire: doors translate requests into these calls and domain objects into their own form.
 """
 
-from novamind.clinic.domain import (
-    CONSENTS,
-    Answers,
-    Import,
-    Overview,
-    PatientSummary,
-    Piece,
-    Regimen,
-    SignalSamples,
-    SymptomReport,
-)
-from novamind.clinic.service import Clinic
+from typing import TYPE_CHECKING
+
+from novamind.lazy import public_names
+
+if TYPE_CHECKING:
+    from novamind.clinic.domain import (
+        CONSENTS,
+        Answers,
+        Import,
+        Overview,
+        PatientSummary,
+        Piece,
+        Regimen,
+        SignalSamples,
+        SymptomReport,
+    )
+    from novamind.clinic.service import Clinic
+else:
+    __getattr__, __dir__ = public_names(
+        __name__,
+        {
+            "domain": (
+                "Answers",
+                "CONSENTS",
+                "Import",
+                "Overview",
+                "PatientSummary",
+                "Piece",
+                "Regimen",
+                "SignalSamples",
+                "SymptomReport",
+            ),
+            "service": ("Clinic",),
+        },
+    )
 
 __all__ = [
     "CONSENTS",

@@ -9,8 +9,9 @@
 Each part is imported when it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from novamind.lazy import public_names
 
 if TYPE_CHECKING:
     from novamind.neurochemistry.domain import (
@@ -22,48 +23,39 @@ if TYPE_CHECKING:
         ReceptorSubtype,
         ReceptorType,
     )
-    from novamind.neurochemistry.pharmacokinetics import (
-        Schedule,
-        drug_names,
-    )
-    from novamind.neurochemistry.simulation import (
-        Simulation,
-        simulate,
-    )
-    from novamind.neurochemistry.surrogate import (
-        EnhancedXGBoostService,
-    )
+    from novamind.neurochemistry.pharmacokinetics import Schedule, drug_names
+    from novamind.neurochemistry.simulation import Simulation, simulate
+    from novamind.neurochemistry.surrogate import EnhancedXGBoostService
     from novamind.neurochemistry.temporal_mapping import (
         NeurotransmitterMapping,
         TemporalNeurotransmitterMapping,
         extend_neurotransmitter_mapping,
     )
-    from novamind.neurochemistry.treatment import (
-        Outcome,
-        Treatment,
-        interaction,
+    from novamind.neurochemistry.treatment import Outcome, Treatment, interaction
+else:
+    __getattr__, __dir__ = public_names(
+        __name__,
+        {
+            "domain": (
+                "BrainRegion",
+                "ClinicalSignificance",
+                "Neurotransmitter",
+                "NeurotransmitterEffect",
+                "ReceptorProfile",
+                "ReceptorSubtype",
+                "ReceptorType",
+            ),
+            "pharmacokinetics": ("Schedule", "drug_names"),
+            "simulation": ("Simulation", "simulate"),
+            "surrogate": ("EnhancedXGBoostService",),
+            "temporal_mapping": (
+                "NeurotransmitterMapping",
+                "TemporalNeurotransmitterMapping",
+                "extend_neurotransmitter_mapping",
+            ),
+            "treatment": ("Outcome", "Treatment", "interaction"),
+        },
     )
-
-_HOMES = {
-    "BrainRegion": "domain",
-    "ClinicalSignificance": "domain",
-    "EnhancedXGBoostService": "surrogate",
-    "Neurotransmitter": "domain",
-    "NeurotransmitterEffect": "domain",
-    "NeurotransmitterMapping": "temporal_mapping",
-    "Outcome": "treatment",
-    "ReceptorProfile": "domain",
-    "ReceptorSubtype": "domain",
-    "ReceptorType": "domain",
-    "Schedule": "pharmacokinetics",
-    "Simulation": "simulation",
-    "TemporalNeurotransmitterMapping": "temporal_mapping",
-    "Treatment": "treatment",
-    "drug_names": "pharmacokinetics",
-    "extend_neurotransmitter_mapping": "temporal_mapping",
-    "interaction": "treatment",
-    "simulate": "simulation",
-}
 
 __all__ = [
     "BrainRegion",
@@ -85,9 +77,3 @@ __all__ = [
     "interaction",
     "simulate",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"novamind.neurochemistry.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'novamind.neurochemistry' has no attribute {name!r}")

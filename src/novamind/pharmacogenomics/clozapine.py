@@ -80,7 +80,7 @@ def shipped() -> LevelModel:
     )
 
 
-def predict_level(
+def predict_clozapine_level(
     dose_mg: float, *, male: bool, age: float, crp_mg_l: float | None = None, cyp1a2_induced: bool = False
 ) -> Exposure:
     """Predict the trough level in ng/mL with its 95 % prediction interval.

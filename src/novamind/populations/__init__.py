@@ -3,9 +3,9 @@
 Behind the wall: this room imports no clinical room and none imports it.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from novamind.lazy import public_names
 from novamind.populations import ports
 
 if TYPE_CHECKING:
@@ -28,29 +28,31 @@ if TYPE_CHECKING:
     from novamind.populations.interventions.simulation_engine import SimulationEngine
     from novamind.populations.population import TwinPopulation
     from novamind.populations.storage.store import TwinRepository
-
-_HOMES = {
-    "AssumedEffect": "interventions.evidence",
-    "Brand": "domain",
-    "DifferentialPrivacy": "generation.private_marginals",
-    "EffectSource": "domain",
-    "EstimatedEffect": "interventions.evidence",
-    "ExperimentDesigner": "interventions.experiment_designer",
-    "FidelityTracker": "fidelity.fidelity_tracker",
-    "InterventionConfig": "domain",
-    "InterventionType": "domain",
-    "PopulationFilter": "domain",
-    "SimulationEngine": "interventions.simulation_engine",
-    "SimulationRecommendation": "domain",
-    "TransportedEffect": "interventions.evidence",
-    "TrialPlan": "interventions.experiment_designer",
-    "TwinGenerator": "generation.generator",
-    "TwinPopulation": "population",
-    "TwinRepository": "storage.store",
-    "TwinType": "domain",
-    "adjustment_set": "interventions.adjustment",
-    "measure_clusters": "interventions.clusters",
-}
+else:
+    __getattr__, __dir__ = public_names(
+        __name__,
+        {
+            "domain": (
+                "Brand",
+                "EffectSource",
+                "InterventionConfig",
+                "InterventionType",
+                "PopulationFilter",
+                "SimulationRecommendation",
+                "TwinType",
+            ),
+            "fidelity.fidelity_tracker": ("FidelityTracker",),
+            "generation.generator": ("TwinGenerator",),
+            "generation.private_marginals": ("DifferentialPrivacy",),
+            "interventions.adjustment": ("adjustment_set",),
+            "interventions.clusters": ("measure_clusters",),
+            "interventions.evidence": ("AssumedEffect", "EstimatedEffect", "TransportedEffect"),
+            "interventions.experiment_designer": ("ExperimentDesigner", "TrialPlan"),
+            "interventions.simulation_engine": ("SimulationEngine",),
+            "population": ("TwinPopulation",),
+            "storage.store": ("TwinRepository",),
+        },
+    )
 
 __all__ = [
     "AssumedEffect",
@@ -76,16 +78,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # The shell imports this room for its commands alone; SQLAlchemy and the rest wait until they are used.
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
 def _repository_of_the_settings() -> "TwinRepository":
-    repository: TwinRepository = __getattr__("TwinRepository")()
-    return repository
+    from novamind.populations.storage.store import TwinRepository
+
+    return TwinRepository()
 
 
 ports.open_default_repository = _repository_of_the_settings

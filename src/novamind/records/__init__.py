@@ -1,22 +1,50 @@
 """A person's record in and out: long frames, CSV and Parquet files, one patient's directory, FHIR R4."""
 
-from novamind.records.directory import read_patient_directory, write_patient_directory
-from novamind.records.fhir.export import record_bundle
-from novamind.records.fhir.outcome import FhirImportError, OperationOutcome
-from novamind.records.fhir.reader import FhirImport, read_fhir
-from novamind.records.patient import (
-    Allergy,
-    Coding,
-    Condition,
-    Consent,
-    MedicationCourse,
-    NotUnderstood,
-    PatientRecord,
-    Procedure,
-)
-from novamind.records.tables.files import read_table, require_columns
-from novamind.records.tables.frames import LongFrame, SeriesKey, native_frame, signal_frame, symptom_frame
-from novamind.records.wearables import WearableRecord, WearableSummary, convert_wearables, read_wearables
+from typing import TYPE_CHECKING
+
+from novamind.lazy import public_names
+
+if TYPE_CHECKING:
+    from novamind.records.directory import read_patient_directory, write_patient_directory
+    from novamind.records.fhir.export import record_bundle
+    from novamind.records.fhir.outcome import FhirImportError, OperationOutcome
+    from novamind.records.fhir.reader import FhirImport, read_fhir
+    from novamind.records.patient import (
+        Allergy,
+        Coding,
+        Condition,
+        Consent,
+        MedicationCourse,
+        NotUnderstood,
+        PatientRecord,
+        Procedure,
+    )
+    from novamind.records.tables.files import read_table, require_columns
+    from novamind.records.tables.frames import LongFrame, SeriesKey, native_frame, signal_frame, symptom_frame
+    from novamind.records.wearables import WearableRecord, WearableSummary, convert_wearables, read_wearables
+else:
+    __getattr__, __dir__ = public_names(
+        __name__,
+        {
+            "directory": ("read_patient_directory", "write_patient_directory"),
+            "fhir.export": ("record_bundle",),
+            "fhir.outcome": ("FhirImportError", "OperationOutcome"),
+            "fhir.reader": ("FhirImport", "read_fhir"),
+            "patient": (
+                "Allergy",
+                "Coding",
+                "Condition",
+                "Consent",
+                "MedicationCourse",
+                "NotUnderstood",
+                "PatientRecord",
+                "Procedure",
+            ),
+            "tables.files": ("read_table", "require_columns"),
+            "tables.frames": ("LongFrame", "SeriesKey", "native_frame", "signal_frame", "symptom_frame"),
+            "wearables": ("WearableRecord", "WearableSummary", "convert_wearables", "read_wearables"),
+        },
+    )
 
 __all__ = [
     "Allergy",

@@ -9,28 +9,31 @@
 Each part is imported when it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from novamind.lazy import public_names
 
 if TYPE_CHECKING:
     from novamind.twin.domain import Options, Recommendation
     from novamind.twin.patient import PatientTwin
     from novamind.twin.results import Insights, WhatIf
     from novamind.twin.service import DigitalTwinIntegrationService
+else:
+    __getattr__, __dir__ = public_names(
+        __name__,
+        {
+            "domain": ("Options", "Recommendation"),
+            "patient": ("PatientTwin",),
+            "results": ("Insights", "WhatIf"),
+            "service": ("DigitalTwinIntegrationService",),
+        },
+    )
 
-_HOMES = {
-    "DigitalTwinIntegrationService": "service",
-    "Insights": "results",
-    "Options": "domain",
-    "PatientTwin": "patient",
-    "Recommendation": "domain",
-    "WhatIf": "results",
-}
-
-__all__ = ["DigitalTwinIntegrationService", "Insights", "Options", "PatientTwin", "Recommendation", "WhatIf"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"novamind.twin.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'novamind.twin' has no attribute {name!r}")
+__all__ = [
+    "DigitalTwinIntegrationService",
+    "Insights",
+    "Options",
+    "PatientTwin",
+    "Recommendation",
+    "WhatIf",
+]
