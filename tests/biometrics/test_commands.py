@@ -176,7 +176,7 @@ class Pool:
 def test_processes_tell_where_it_is_worth_their_start(
     persons: int, workers: int, used: list[int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(commands, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", Pool)
     Pool.sizes.clear()
     found = together(*(replace(result(), patient_id=str(i)) for i in [*range(persons)]))
     assert commands._told(lambda one: one.patient_id, found, workers) == [str(i) for i in range(persons)]

@@ -5,10 +5,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,7 +59,6 @@ def correlate(
     started = time.perf_counter()
     import structlog
 
-    from novamind.biometrics.results import PersonLinks
     from novamind.biometrics.service import default_service
     from novamind.records import read_table
 
@@ -88,8 +85,11 @@ def correlate(
     )
     files = {} if out is None else _write(found, out)
     if as_json:
-        persons = _told(PersonLinks.to_dict, found, processes)
-        print(json.dumps(_document(found, persons, files), allow_nan=False))
+        from novamind.biometrics.codec import CorrelationsBody, PersonLinksBody
+
+        document = CorrelationsBody.of(found, _told(PersonLinksBody.of, found, processes)).model_dump(mode="json")
+        written = {what.lower(): str(path) for what, path in files.items()}
+        print(json.dumps(document | {"files": written}, allow_nan=False))
         return
     for summary in _told(_summary, found, processes):
         print(summary)
@@ -132,6 +132,9 @@ def train_biometrics(
 
 def _told(tell: Callable[["PersonLinks"], Any], found: "Correlations", workers: int) -> list[Any]:
     """What there is to tell of every person, in their order; baselines and alarms are computed only now."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     from novamind.biometrics.service import one_thread
 
     persons, progress = found.persons, partial(_bar, "told", of=len(found.persons))
@@ -212,14 +215,3 @@ def _summary(person: "PersonLinks") -> str:
         lines.append(f"{'Watch':<14}{item.signal}: {item.reason}")
     lines.append(f"{'Reliability':<14}{person.reliability.level}: {'; '.join(person.reliability.reasons)}")
     return "\n".join([*lines, ""])
-
-
-def _document(found: "Correlations", persons: list[dict[str, Any]], files: dict[str, Path]) -> dict[str, Any]:
-    return {
-        "fdr": found.fdr,
-        "max_lag_hours": found.max_lag_hours,
-        "persons": persons,
-        "model_version": found.model_version,
-        "seed": found.seed,
-        "files": {what.lower(): str(path) for what, path in files.items()},
-    }

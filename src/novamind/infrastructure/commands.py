@@ -1,6 +1,5 @@
 """``novamind keys``, ``novamind audit``, ``novamind purge``: what an operator does with keys, audit and retention."""
 
-import asyncio
 import json
 import os
 import sys
@@ -166,6 +165,8 @@ def _operator(purpose: str) -> "Access":
 
 
 def _with_foundation(work: "Callable[[Foundation], Awaitable[T]]") -> T:
+    import asyncio
+
     from novamind.infrastructure.bootstrap import open_foundation
     from novamind.settings import Settings
 

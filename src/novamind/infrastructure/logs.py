@@ -20,12 +20,14 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, TextIO, cast
-
-import structlog
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from novamind.errors import ValidationError
-from novamind.settings import Settings
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict
+
+    from novamind.settings import Settings
 
 SERVICE = "novamind"
 WITHHELD = "withheld"
@@ -92,7 +94,7 @@ FIELDS: Mapping[str, Callable[[object], bool]] = {
 }
 
 
-def configure(settings: Settings, stream: TextIO | None = None) -> None:
+def configure(settings: "Settings", stream: TextIO | None = None) -> None:
     """Send all logs of the process, ours and every library's, through the filter; call once at the start.
 
     Parameters
@@ -102,6 +104,8 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     stream
         Where the lines go; standard error when ``None``.
     """
+    import structlog
+
     out = cast("TextIO", _Unfailing(stream or sys.stderr))
     level = logging.getLevelNamesMapping()[settings.log_level]
     structlog.configure(
@@ -142,7 +146,7 @@ class _LibraryLines(logging.Handler):
         self._out.write(json.dumps(line) + "\n")
 
 
-def _render(_logger: object, _method: str, event: structlog.typing.EventDict) -> str:
+def _render(_logger: object, _method: str, event: "EventDict") -> str:
     return json.dumps(_line(event))
 
 

@@ -1,6 +1,5 @@
 """``novamind serve`` and ``novamind users``: start the server, and make the first accounts."""
 
-import asyncio
 import json
 import os
 import sys
@@ -50,6 +49,8 @@ def serve(
     In development keys and an SQLite database are made in the present folder, with a clinic of simulated patients.
     In production it refuses to start without keys of its own ('novamind keys generate').
     """
+    import asyncio
+
     import uvicorn
 
     from novamind.server.app import checked_rooms
@@ -88,6 +89,8 @@ def add_user(
 
     Example: novamind users add alex --role admin
     """
+    import asyncio
+
     from novamind.infrastructure.identity.domain import Role
 
     if role not in list(Role):
@@ -109,6 +112,8 @@ def add_organisation(
 
     Example: novamind users organisation "North clinic"
     """
+    import asyncio
+
     organisation_id = asyncio.run(_add_organisation(name))
     print(json.dumps({"organisation_id": str(organisation_id)}) if as_json else f"organisation made: {organisation_id}")
 
