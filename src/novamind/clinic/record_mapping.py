@@ -250,7 +250,8 @@ def _coded(stated: Mapping[str, Any]) -> dict[str, Any]:
     return read
 
 
-def _report(stored: StoredRecord) -> tuple[str, datetime, float]:
+def report_of(stored: StoredRecord) -> tuple[str, datetime, float]:
+    """Return series, moment and value of a stored report; one off its scale or out of time is an error."""
     content = mapping_of(stored)
     value, when = float(content["value"]), datetime.fromisoformat(content["timestamp"])
     known = recognise(content["symptom"])
@@ -276,7 +277,7 @@ def _symptoms(
     Where every report has an offset they are brought to the patient's clock, as signals are, or keep their own if that
     is not known; else all count as local wall-clock times.
     """
-    reports = _each(stored, _report, unread)
+    reports = _each(stored, report_of, unread)
     if not reports:
         return None
     if any(when.tzinfo is None for _, when, _ in reports):
