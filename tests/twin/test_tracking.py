@@ -1,19 +1,41 @@
-"""Earlier forecasts are held against what came: coverage, error, and whether warnings came true."""
+"""Earlier forecasts are held against what came: coverage, error, whether warnings came true, what has changed."""
 
 import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
 
-import numpy as np
 import polars as pl
 import pytest
 
-from novamind.symptoms.domain import LEVELS, Scale
+from novamind.symptoms.domain import Scale
 from novamind.twin import DigitalTwinIntegrationService, PatientTwin
-from novamind.twin.analyses import SYMPTOMS
-from novamind.twin.domain import Options, Status
+from novamind.twin.analyses import BIOMETRICS, SYMPTOMS
+from novamind.twin.case import Case
+from novamind.twin.domain import (
+    CHECKED_LEVELS,
+    Changes,
+    Evidence,
+    ForecastCheck,
+    ForecastMade,
+    Options,
+    Priority,
+    Recommendation,
+    RecommendationMade,
+    Snapshot,
+    Status,
+)
 from novamind.twin.results import Insights
-from novamind.twin.tracking import ForecastMade, MemoryHistory, Snapshot, check, made, snapshot, threshold_of
+from novamind.twin.tracking import (
+    KEPT,
+    MemoryHistory,
+    changes,
+    daily_reports,
+    made,
+    snapshot,
+    threshold_of,
+    track,
+)
+from novamind.twin.tracking import check as check_reports
 from tests.twin.people import PHQ9, TODAY, WHO5, available, case, diary, record
 from tests.twin.people import forecast as made_up
 
@@ -21,20 +43,22 @@ START = TODAY - timedelta(days=9)
 
 
 def forecast(**change: object) -> ForecastMade:
-    """Ten days, normal-like quantiles from 5 to 15, so that the 80 % interval is about 6 to 14."""
-    quantiles = np.tile(5 + 10 * LEVELS, (10, 1))
-    days = np.arange(np.datetime64(START), np.datetime64(TODAY) + 1)
+    """Ten days, the median at 10, the 80 % interval from 6 to 14 and that of 95 % from 5 to 15."""
     plain = {
         "symptom": "PHQ-9",
         "scale": Scale(0, 27, step=1),
-        "days": days,
-        "quantiles": quantiles,
+        "days": tuple(START + timedelta(days=i) for i in range(10)),
+        "quantiles": ((5.0, 6.0, 10.0, 14.0, 15.0),) * 10,
         "threshold": 15.0,
         "warned": 0.4,
         "model_version": "m",
         "history_until": START - timedelta(days=1),
     }
     return ForecastMade(**{**plain, **change})  # type: ignore[arg-type]
+
+
+def check(made_on: date, one: ForecastMade, of: Case, replayed: bool = False) -> ForecastCheck:
+    return check_reports(made_on, one, daily_reports(of).get(one.symptom, {}), replayed)
 
 
 def test_coverage_and_error_are_counted() -> None:
@@ -78,10 +102,10 @@ def test_the_service_remembers_and_shows() -> None:
 
 def test_memory_is_bounded() -> None:
     history = MemoryHistory()
-    for day in range(60):
+    for day in range(KEPT + 10):
         history.keep(Snapshot("p", date.fromordinal(700_000 + day), ()))
-    assert len(history.earlier("p")) == 50
-    assert history.earlier("p")[-1].made_on == date.fromordinal(700_059)
+    assert KEPT == 400
+    assert [one.made_on.toordinal() - 700_000 for one in history.earlier("p")] == [*range(10, 410)]
 
 
 def test_a_replay_uses_nothing_of_the_days_it_forecasts() -> None:
@@ -134,21 +158,137 @@ def test_of_a_forecast_is_kept_what_can_turn_out_right_or_wrong() -> None:
     assert (kept.symptom, kept.scale, kept.threshold, kept.model_version) == ("PHQ-9", PHQ9, 15, "symptoms-test")
     assert kept.history_until == TODAY
     assert [str(day) for day in kept.days] == [f"2025-06-{day:02d}" for day in range(2, 7)]
-    assert np.array_equal(kept.quantiles, given.continuous_quantiles)
+    wide, narrow = given.interval(0.95), given.interval(0.8)
+    bounds = zip(wide.low, narrow.low, given.median, narrow.high, wide.high, strict=True)
+    assert kept.quantiles == tuple(bounds), "the bounds that people saw"
+    assert CHECKED_LEVELS == (0.025, 0.1, 0.5, 0.9, 0.975)
     # Straight quantiles from 10 to 18 on the last day: 14.5 and more has 3.5 / 8 of them.
     assert kept.warned == pytest.approx(3.5 / 8)
 
 
-def test_a_snapshot_holds_every_forecast_and_there_is_none_without() -> None:
+def test_what_is_kept_of_a_scale_without_steps_is_rounded_so_that_machines_agree() -> None:
+    plain = made_up([5.0] * 20, "mood", Scale(0, 10), middle=1 / 3)
+    other = replace(plain, continuous_quantiles=plain.continuous_quantiles + 1e-9)
+    assert made(other) == made(plain) != made(replace(plain, continuous_quantiles=plain.continuous_quantiles + 1e-3))
+    assert made(plain).quantiles[0][2] == 0.333333
+
+
+ADVICE = Recommendation(Priority.SOON, "topic", "text", (Evidence("s", "says", "source"),), "high", "why")
+
+
+def insights(*said: Recommendation, made_on: date = START) -> Insights:
     results = available(SYMPTOMS, (made_up([5.0] * 20), made_up([5.0] * 20, "mood")))
-    insights = Insights("p", START, Options(), results, ())
-    kept = snapshot(insights)
+    return Insights("p", made_on, Options(), results, said)
+
+
+def test_a_snapshot_holds_every_forecast_and_recommendation_and_there_is_none_where_nothing_answered() -> None:
+    given = insights(ADVICE)
+    kept = snapshot(given)
     assert kept is not None
-    assert (kept.patient_id, kept.made_on) == ("p", START)
+    assert (kept.patient_id, kept.made_on, kept.options) == ("p", START, Options())
     assert [one.symptom for one in kept.forecasts] == ["PHQ-9", "mood"]
-    assert snapshot(replace(insights, results={})) is None
-    failed = {SYMPTOMS: replace(results[SYMPTOMS], status=Status.FAILED)}
-    assert snapshot(replace(insights, results=failed)) is None
+    assert kept.recommendations == (RecommendationMade(Priority.SOON, "topic", "text"),)
+    assert kept.model_versions == given.model_versions == {SYMPTOMS: "v1"}
+    assert snapshot(insights(ADVICE)) == kept
+    assert snapshot(replace(given, results={})) is None
+    failed = {SYMPTOMS: replace(given.results[SYMPTOMS], status=Status.FAILED)}
+    assert snapshot(replace(given, results=failed)) is None
+    elsewhere = snapshot(replace(given, results=failed | available(BIOMETRICS, ())))
+    assert elsewhere is not None
+    assert (elsewhere.forecasts, len(elsewhere.recommendations)) == ((), 1)
+
+
+# -- what has changed
+
+
+@pytest.mark.parametrize(
+    ("now", "begun", "ended"),
+    [
+        ((ADVICE,), [], []),
+        ((replace(ADVICE, text="another number"),), [], []),
+        ((replace(ADVICE, priority=Priority.TODAY),), ["topic"], []),
+        ((replace(ADVICE, priority=Priority.NEXT_VISIT),), [], []),
+        ((replace(ADVICE, topic="new"), ADVICE), ["new"], []),
+        ((), [], ["topic"]),
+        ((replace(ADVICE, topic="new"),), ["new"], ["topic"]),
+    ],
+    ids=["same", "other words", "more urgent", "less urgent", "one more", "one less", "another"],
+)
+def test_what_is_recommended_anew_or_no_more_is_a_change(
+    now: tuple[Recommendation, ...], begun: list[str], ended: list[str]
+) -> None:
+    before = snapshot(insights(ADVICE))
+    assert before is not None
+    found = changes(insights(*now, made_on=TODAY), (before,))
+    assert found is not None
+    assert (found.since, [one.topic for one in found.begun], [one.topic for one in found.ended]) == (
+        START,
+        begun,
+        ended,
+    )
+
+
+def test_changes_are_since_the_last_earlier_day_with_the_same_question_and_the_same_services() -> None:
+    base = snapshot(insights(ADVICE))
+    assert base is not None
+    days = [replace(base, made_on=TODAY - timedelta(days=ago)) for ago in (5, 3, 0)]
+    strangers = [
+        replace(days[1], options=Options(forecast_days=7)),
+        replace(days[1], model_versions={SYMPTOMS: "v1", BIOMETRICS: "1"}),
+    ]
+    now = insights(ADVICE, made_on=TODAY)
+    assert changes(now, days) == Changes(TODAY - timedelta(days=3), (), ())
+    assert changes(now, [days[0], *strangers]) == Changes(TODAY - timedelta(days=5), (), ())
+    other_version = replace(days[1], model_versions={SYMPTOMS: "older"})
+    assert changes(now, [days[0], other_version]) == Changes(TODAY - timedelta(days=3), (), ())
+    assert changes(now, [*strangers, days[2]]) is None
+    assert changes(now, ()) is None
+
+
+# -- which forecasts are held against what
+
+
+def test_a_forecast_that_was_given_again_is_one_forecast() -> None:
+    rows = case(symptoms=diary([10.0] * 10))
+    first, again = Snapshot("p", START, (forecast(),)), Snapshot("p", TODAY, (forecast(), forecast(warned=0.5)))
+    assert [(one.made_on, one.warned) for one in track([first, again], rows)] == [(START, 0.4), (TODAY, 0.5)]
+
+
+@pytest.mark.parametrize(("last", "count"), [(START - timedelta(days=1), 0), (START, 1), (TODAY, 1)])
+def test_a_forecast_is_held_against_later_reports_of_its_own_series(last: date, count: int) -> None:
+    earlier = [Snapshot("p", START, (forecast(), forecast(symptom="GAD-7")))]
+    assert [one.symptom for one in track(earlier, case(symptoms=diary([9.0] * 5, end=last)))] == ["PHQ-9"] * count
+    assert track(earlier, case()) == ()
+
+
+def test_reports_count_as_they_are_now() -> None:
+    earlier = [Snapshot("p", START, (forecast(),))]
+    before, after = ([10.0, 27.0, 10], [10.0, 12.0, 10])
+    assert [one.mean_error for one in track(earlier, case(symptoms=diary(before)))] == [pytest.approx(17 / 3)]
+    assert [one.mean_error for one in track(earlier, case(symptoms=diary(after)))] == [pytest.approx(2 / 3)]
+
+
+def test_a_report_off_its_scale_is_held_against_nothing() -> None:
+    (found,) = track([Snapshot("p", START, (forecast(),))], case(symptoms=diary([10.0, 270, 11])))
+    assert (found.reports, found.mean_error) == (2, 0.5)
+
+
+def test_what_somebody_else_remembers_is_counted_and_not_kept_here() -> None:
+    service = DigitalTwinIntegrationService([], today=lambda: TODAY)
+    service.history.keep(Snapshot("p", START, (forecast(),)))
+    asked = case(symptoms=diary([10.0]))
+
+    def tracked(*given: object) -> list[str]:
+        found = asyncio.run(service.insights(asked, None, *given))  # type: ignore[arg-type]
+        return [one.model_version for one in found.tracking]
+
+    assert tracked() == ["m"]
+    assert tracked(()) == []
+    assert tracked([Snapshot("p", START, (forecast(model_version="theirs"),))]) == ["theirs"]
+    whole = DigitalTwinIntegrationService(today=lambda: TODAY)
+    asked = case(symptoms=diary([8.0, 9, 10, 9, 11, 12] * 10))
+    asyncio.run(whole.insights(asked, None, ()))
+    assert whole.history.earlier("p") == ()
 
 
 # -- the check at its edges
@@ -159,7 +299,6 @@ def test_a_snapshot_holds_every_forecast_and_there_is_none_without() -> None:
     [(5.0, 0, 1), (4.0, 0, 0), (6.0, 1, 1), (14.0, 1, 1), (15.0, 0, 1), (16.0, 0, 0), (10.0, 1, 1)],
 )
 def test_the_ends_of_an_interval_are_inside_of_it(value: float, in_80: int, in_95: int) -> None:
-    """Quantiles at p are 5 + 10 p: 80 % from 6 to 14, 95 % from 5.25 to 14.75, which on whole points is 5 to 15."""
     found = check(TODAY, forecast(), case(symptoms=diary([value])))
     assert (found.covered_80, found.covered_95) == (in_80, in_95)
 

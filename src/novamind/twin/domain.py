@@ -189,27 +189,68 @@ class ForecastCheck:
         return text
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+#: The levels of a forecast that are checked: the ends of its 95 and 80 % intervals, and its median.
+CHECKED_LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
+
+
+@dataclass(frozen=True, slots=True)
 class ForecastMade:
-    """One forecast as it was given: calibrated quantiles at the model's levels, the threshold it warned about."""
+    """One forecast as it was given, as far as it can turn out right or wrong.
+
+    Attributes
+    ----------
+    quantiles
+        A row a day at :data:`CHECKED_LEVELS`, on the steps of the scale.
+    threshold, warned
+        The score that it warned of, and the highest probability given for reaching it.
+    history_until
+        The last day of the reports that it was made from.
+    """
 
     symptom: str
     scale: Scale
-    days: Any
-    quantiles: Any
+    days: tuple[date, ...]
+    quantiles: tuple[tuple[float, ...], ...]
     threshold: float | None
     warned: float | None
     model_version: str
     history_until: date
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class RecommendationMade:
+    """What was recommended, without what it rested on."""
+
+    priority: Priority
+    topic: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What of some insights can turn out right or wrong."""
+    """Some insights as they were given, as far as they are looked back at; equal insights have equal snapshots.
+
+    Attributes
+    ----------
+    model_versions
+        Service to version, of the services that answered.
+    """
 
     patient_id: str
     made_on: date
     forecasts: tuple[ForecastMade, ...]
+    recommendations: tuple[RecommendationMade, ...] = ()
+    options: Options = Options()
+    model_versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is recommended now and was not on an earlier day, or less urgently; and what no longer is."""
+
+    since: date
+    begun: tuple[Recommendation, ...]
+    ended: tuple[RecommendationMade, ...]
 
 
 @dataclass(frozen=True)

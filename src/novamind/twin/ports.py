@@ -60,7 +60,7 @@ class ResultStore(Protocol):
 
 
 class InsightHistory(Protocol):
-    """Earlier insights, as far as they can turn out right or wrong."""
+    """Earlier insights, where nobody hands them over with the question."""
 
     def earlier(self, patient_id: str) -> tuple["Snapshot", ...]:
         """Snapshots of a patient, oldest first."""

@@ -23,13 +23,14 @@ from novamind.twin.domain import (
     ForecastCheck,
     Options,
     ServiceResult,
+    Snapshot,
     Status,
 )
 from novamind.twin.execution import Attempted, Bulkhead, Guard
 from novamind.twin.ports import Analysis, InsightHistory, ResultStore
 from novamind.twin.recommendations import recommendations
 from novamind.twin.results import Insights, WhatIf
-from novamind.twin.tracking import MemoryHistory, check, made, snapshot
+from novamind.twin.tracking import MemoryHistory, check, daily_reports, made, snapshot, track
 from novamind.twin.what_if import what_if
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class DigitalTwinIntegrationService:
     store
         Where results wait to be used again while their inputs stay the same.
     history
-        Where earlier insights are remembered, to see whether they held.
+        Where earlier insights are remembered, to see whether they held, unless they come with the question.
     today
         The present day.
     """
@@ -116,21 +117,7 @@ class DigitalTwinIntegrationService:
         """
         chosen = Options.of(options)
         case = patient_data if isinstance(patient_data, Case) else read_case(patient_id, patient_data, self.today())
-        results = await asyncio.gather(*(self._result(analysis, case, chosen) for analysis in self.analyses))
-        by_name = {result.service: result for result in results}
-        insights = Insights(
-            patient_id,
-            case.today,
-            chosen,
-            by_name,
-            recommendations(case, by_name),
-            self.track(case),
-            case.notes,
-        )
-        taken = snapshot(insights)
-        if taken is not None and not by_name[SYMPTOMS].reused:
-            self.history.keep(taken)
-        return insights
+        return await self.insights(case, chosen)
 
     async def forecast(self, case: Case, horizon: int = 14) -> "Forecasts":
         """Forecast every series whose range is known; those that are not forecast are in ``.skipped``.
@@ -167,16 +154,43 @@ class DigitalTwinIntegrationService:
         """Simulate a drug at a dose in this person; options as of :func:`novamind.twin.what_if.what_if`."""
         return await asyncio.to_thread(what_if, case, drug, dose_mg, **options)
 
-    async def insights(self, case: Case, options: Options | Mapping[str, Any] | None = None) -> Insights:
-        """Run every service and join what they say; see :meth:`generate_comprehensive_patient_insights`."""
-        return await self.generate_comprehensive_patient_insights(case.record.patient_id, case, options)
+    async def insights(
+        self,
+        case: Case,
+        options: Options | Mapping[str, Any] | None = None,
+        earlier: Sequence[Snapshot] | None = None,
+    ) -> Insights:
+        """Run every service and join what they say; see :meth:`generate_comprehensive_patient_insights`.
+
+        Parameters
+        ----------
+        earlier
+            What was said before, oldest first, by whoever keeps it and will keep this too
+            (:func:`novamind.twin.tracking.snapshot`). Where not given, :attr:`history` counts, and keeps this.
+        """
+        chosen, patient_id = Options.of(options), case.record.patient_id
+        remembered = self.history.earlier(patient_id) if earlier is None else earlier
+        results = await asyncio.gather(*(self._result(analysis, case, chosen) for analysis in self.analyses))
+        by_name = {result.service: result for result in results}
+        insights = Insights(
+            patient_id,
+            case.today,
+            chosen,
+            by_name,
+            recommendations(case, by_name),
+            track(remembered, case),
+            case.notes,
+        )
+        if earlier is None and (taken := snapshot(insights)) is not None and taken not in remembered:
+            self.history.keep(taken)
+        return insights
 
     async def replayed(self, case: Case, days: int = 14) -> tuple[ForecastCheck, ...]:
         """Say whether a forecast made ``days`` before the record's end would have held.
 
         The forecast is made now from the record up to that day, so this tells of the method on this record; whether
-        forecasts held that were given at the time is in :meth:`track`. Symptoms with too few reports before or after
-        that day are left out.
+        forecasts held that were given at the time is in the insights' ``tracking``. Symptoms with too few reports
+        before or after that day are left out.
         """
         if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 30:
             raise ValidationError("days must be a whole number from 1 to 30")
@@ -187,7 +201,10 @@ class DigitalTwinIntegrationService:
             forecasts = await self.forecast(case.until((last - timedelta(days=days)).date()), days)
         except InsufficientDataError:
             return ()
-        checks = (check(one.history_until, one, case, replayed=True) for one in map(made, forecasts))
+        reports = daily_reports(case)
+        checks = (
+            check(one.history_until, one, reports.get(one.symptom, {}), replayed=True) for one in map(made, forecasts)
+        )
         return tuple(one for one in checks if one.reports)
 
     def model_version(self, name: str) -> str:
@@ -221,15 +238,6 @@ class DigitalTwinIntegrationService:
             return result
         error = InsufficientDataError if result.status is Status.NO_DATA else ServiceUnavailableError
         raise error(result.reason)
-
-    def track(self, case: Case) -> tuple[ForecastCheck, ...]:
-        """How earlier forecasts of this patient turned out, as far as reports have come in since."""
-        return tuple(
-            check(earlier.made_on, one, case)
-            for earlier in self.history.earlier(case.record.patient_id)
-            for one in earlier.forecasts
-            if case.record.last_day is not None and one.history_until < case.record.last_day
-        )
 
     async def _result(self, analysis: Analysis, case: Case, options: Options) -> ServiceResult:
         name = analysis.name

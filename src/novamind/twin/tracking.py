@@ -1,22 +1,36 @@
-"""How earlier forecasts turned out: coverage of their intervals, error of their median, whether warnings came true."""
+"""Memory of earlier insights: how their forecasts turned out, and what has changed since."""
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import date
 from threading import Lock
 
 import numpy as np
+import polars as pl
 
-from novamind.symptoms.domain import LEVELS, SymptomForecast
+from novamind.symptoms.domain import SymptomForecast, at_levels
 from novamind.symptoms.instruments import recognise
 from novamind.twin.case import Case
-from novamind.twin.domain import SYMPTOMS, Findings, ForecastCheck, ForecastMade, Snapshot, Status
+from novamind.twin.domain import (
+    CHECKED_LEVELS,
+    SYMPTOMS,
+    Changes,
+    Findings,
+    ForecastCheck,
+    ForecastMade,
+    RecommendationMade,
+    Snapshot,
+    Status,
+)
 
-_KEPT = 50
+#: How many earlier insights of a patient are looked at, the newest.
+KEPT = 400
+_DECIMALS = 6  # of what is kept: the last bits of a forecast differ between machines
 _RECENT_DAYS = 14
 
 
 class MemoryHistory:
-    """Earlier insights in this process; the last 50 of each patient."""
+    """Earlier insights in this process, the newest of each patient."""
 
     def __init__(self) -> None:
         self._snapshots: dict[str, list[Snapshot]] = defaultdict(list)
@@ -32,7 +46,7 @@ class MemoryHistory:
         with self._lock:
             kept = self._snapshots[snapshot.patient_id]
             kept.append(snapshot)
-            del kept[:-_KEPT]
+            del kept[:-KEPT]
 
 
 def threshold_of(forecast: SymptomForecast) -> float | None:
@@ -56,12 +70,13 @@ def threshold_of(forecast: SymptomForecast) -> float | None:
 def made(forecast: SymptomForecast) -> ForecastMade:
     """Keep of a forecast what can be checked."""
     threshold = threshold_of(forecast)
-    warned = None if threshold is None else float(forecast.risk(threshold).probability.max())
+    warned = None if threshold is None else round(float(forecast.risk(threshold).probability.max()), _DECIMALS)
+    quantiles = forecast.scale.snap(at_levels(forecast.continuous_quantiles, np.array(CHECKED_LEVELS)))
     return ForecastMade(
         forecast.symptom,
         forecast.scale,
-        forecast.days.astype("datetime64[D]"),
-        forecast.continuous_quantiles,
+        tuple(forecast.days.astype("datetime64[D]").tolist()),
+        tuple(map(tuple, quantiles.round(_DECIMALS).tolist())),
         threshold,
         warned,
         forecast.model_version,
@@ -70,48 +85,102 @@ def made(forecast: SymptomForecast) -> ForecastMade:
 
 
 def snapshot(insights: Findings) -> Snapshot | None:
-    """What of these insights can be checked later; ``None`` where there is no forecast."""
-    result = insights.results.get(SYMPTOMS)
-    if result is None or result.status is not Status.AVAILABLE:
+    """What of these insights is looked back at later; ``None`` where no service answered."""
+    if not insights.model_versions:
         return None
-    return Snapshot(insights.patient_id, insights.made_on, tuple(made(forecast) for forecast in result.value))
+    symptoms = insights.results.get(SYMPTOMS)
+    forecasts = symptoms.value if symptoms is not None and symptoms.status is Status.AVAILABLE else ()
+    return Snapshot(
+        insights.patient_id,
+        insights.made_on,
+        tuple(map(made, forecasts)),
+        tuple(RecommendationMade(one.priority, one.topic, one.text) for one in insights.recommendations),
+        insights.options,
+        insights.model_versions,
+    )
 
 
-def check(made_on: date, one: ForecastMade, case: Case, replayed: bool = False) -> ForecastCheck:
-    """Hold a forecast against the reports that came since; several reports of a day count as their mean."""
-    times, values, _ = case.reports(one.symptom)
-    days = np.asarray(times, dtype="datetime64[D]")
-    values = np.asarray(values, dtype=float)
-    seen = []
-    for i, day in enumerate(one.days):
-        of_day = values[(days == day) & np.isfinite(values)] if len(values) else values
-        if len(of_day):
-            seen.append((i, float(of_day.mean())))
-    inside = {0.8: 0, 0.95: 0}
-    errors = []
-    for i, value in seen:
-        for level in inside:
-            low, high = (
-                one.scale.snap(np.array([np.interp(at, LEVELS, one.quantiles[i])]))[0]
-                for at in ((1 - level) / 2, (1 + level) / 2)
-            )
-            inside[level] += low <= value <= high
-        errors.append(abs(value - float(one.scale.snap(np.array([np.interp(0.5, LEVELS, one.quantiles[i])]))[0])))
-    reached = None
-    if seen and one.threshold is not None:
-        cut = one.threshold
-        reached = any(v >= cut if one.scale.worse == "high" else v <= cut for _, v in seen)
+def daily_reports(case: Case) -> dict[str, dict[date, float]]:
+    """Series to local day to the mean of that day's reports, as they count now."""
+    if case.observed is None:
+        return {}
+    days = (
+        case.observed.filter(pl.col("value").is_finite())
+        .group_by("symptom", day=pl.col("timestamp").dt.date())
+        .agg(pl.col("value").mean())
+    )
+    reports: dict[str, dict[date, float]] = defaultdict(dict)
+    for symptom, day, value in days.iter_rows():
+        reports[symptom][day] = value
+    return reports
+
+
+def track(earlier: Sequence[Snapshot], case: Case) -> tuple[ForecastCheck, ...]:
+    """How earlier forecasts turned out, of series that have a report since, as the reports count now.
+
+    A forecast that was given again without a change is one forecast, made on the first of these days.
+    """
+    made_on: dict[ForecastMade, date] = {}
+    for one in earlier:
+        for forecast in one.forecasts:
+            made_on.setdefault(forecast, one.made_on)
+    reports = daily_reports(case)
+    return tuple(
+        check(day, forecast, reports[forecast.symptom])
+        for forecast, day in made_on.items()
+        if forecast.symptom in reports and forecast.history_until < max(reports[forecast.symptom])
+    )
+
+
+def check(
+    made_on: date, forecast: ForecastMade, reports: Mapping[date, float], replayed: bool = False
+) -> ForecastCheck:
+    """Hold a forecast against the reports of its series (:func:`daily_reports`)."""
+    reported = [i for i, day in enumerate(forecast.days) if day in reports]
+    values = np.array([reports[forecast.days[i]] for i in reported])
+    low_95, low_80, median, high_80, high_95 = np.array([forecast.quantiles[i] for i in reported]).reshape(-1, 5).T
+    reached = covered_80 = covered_95 = mean_error = None
+    if reported:
+        covered_80 = float(np.mean((low_80 <= values) & (values <= high_80)))
+        covered_95 = float(np.mean((low_95 <= values) & (values <= high_95)))
+        mean_error = float(np.mean(np.abs(values - median)))
+        if (cut := forecast.threshold) is not None:
+            reached = bool(np.any(values >= cut if forecast.scale.worse == "high" else values <= cut))
     return ForecastCheck(
-        one.symptom,
+        forecast.symptom,
         made_on,
-        len(one.days),
-        len(seen),
-        inside[0.8] / len(seen) if seen else None,
-        inside[0.95] / len(seen) if seen else None,
-        float(np.mean(errors)) if seen else None,
-        one.threshold,
-        one.warned,
+        len(forecast.days),
+        len(reported),
+        covered_80,
+        covered_95,
+        mean_error,
+        forecast.threshold,
+        forecast.warned,
         reached,
-        one.model_version,
+        forecast.model_version,
         replayed,
+    )
+
+
+def changes(insights: Findings, earlier: Sequence[Snapshot]) -> Changes | None:
+    """What has changed since the last earlier day on which the same services answered the same question."""
+    answered = insights.model_versions.keys()
+    before = next(
+        (
+            one
+            for one in reversed(earlier)
+            if one.made_on < insights.made_on
+            and one.options == insights.options
+            and one.model_versions.keys() == answered
+        ),
+        None,
+    )
+    if before is None:
+        return None
+    urgency = {one.topic: one.priority for one in before.recommendations}
+    topics = {one.topic for one in insights.recommendations}
+    return Changes(
+        before.made_on,
+        tuple(one for one in insights.recommendations if one.topic not in urgency or one.priority < urgency[one.topic]),
+        tuple(one for one in before.recommendations if one.topic not in topics),
     )
