@@ -15,8 +15,8 @@ from hypothesis_graphql import from_schema, nodes
 
 from novamind.infrastructure.identity import access
 from novamind.infrastructure.identity.domain import Ground
-from novamind.server import app
-from novamind.server.graphql import limits
+from novamind.server.app import create_app
+from novamind.server.graphql import endpoint, limits
 from novamind.server.graphql.schema import schema
 from novamind.settings import Settings
 from tests.security.test_authorisation import EVERYBODY, LIST, PEOPLE, SUPERVISED
@@ -234,8 +234,8 @@ def test_c03_the_schema_is_shut_in_production(environment: str, monkeypatch: pyt
         told.append(introspection)
         return APIRouter()
 
-    monkeypatch.setattr(app.graphql, "routes", routes)
-    app.create_app(Settings.model_construct(**Settings().model_dump() | {"environment": environment}))
+    monkeypatch.setattr(endpoint, "routes", routes)
+    create_app(Settings.model_construct(**Settings().model_dump() | {"environment": environment}))
     assert told == [environment == "development"]
 
 

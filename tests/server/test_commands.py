@@ -18,6 +18,7 @@ from novamind import cli
 from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Role
 from novamind.server import commands, container
+from novamind.server.app import ROOMS
 from novamind.server.connections import options
 from novamind.server.demo import Login
 from novamind.settings import Settings
@@ -96,8 +97,8 @@ def test_rooms_are_handed_to_the_workers(shell: Any, served: Any, monkeypatch: p
     shell("serve")
     assert json.loads(os.environ["NOVAMIND_SERVE_ONLY"]) == ["pharmacogenomics"]
     assert [one for one in served if isinstance(one[1], bool)] == [("http://127.0.0.1:8000", False)] * 2
-    with pytest.raises(ValidationError, match="choose of symptoms, pharmacogenomics, neurochemistry"):
-        shell("serve", "--only", "populations")
+    with pytest.raises(ValidationError, match=f"no such room to serve alone; choose from {', '.join(ROOMS)}$"):
+        shell("serve", "--only", "dreams")
 
 
 def test_tls_needs_both_of_its_files(shell: Any, served: Any, tmp_path: Path) -> None:

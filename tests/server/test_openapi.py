@@ -138,14 +138,12 @@ def test_limits_of_bodies_and_public_paths_reach_the_door() -> None:
 
 
 def test_in_production_the_graph_tells_nobody_its_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    from novamind.server import app as module
+    from novamind.server.graphql import endpoint
 
     told: list[bool] = []
-    right = module.graphql.routes
+    right = endpoint.routes
     monkeypatch.setattr(
-        module.graphql,
-        "routes",
-        lambda *, introspection: told.append(introspection) or right(introspection=introspection),
+        endpoint, "routes", lambda *, introspection: told.append(introspection) or right(introspection=introspection)
     )
     for environment in ("development", "production"):
         create_app(Settings.model_construct(**Settings().model_dump() | {"environment": environment}))

@@ -2,43 +2,37 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Depends, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Permission
-from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.logs import configure
 from novamind.infrastructure.tasks import end
-from novamind.neurochemistry import endpoints as neurochemistry
-from novamind.pharmacogenomics import endpoints as pharmacogenomics
-from novamind.populations import endpoints as populations
-from novamind.server import administration, background, cds, jobs, live, oauth, patients
 from novamind.server.container import open_container
 from novamind.server.dashboard import error_pages, static_files
-from novamind.server.dashboard import routes as dashboard
 from novamind.server.dependencies import Caller, ContainerDep, may_use_populations
-from novamind.server.graphql import endpoint as graphql
 from novamind.server.middleware import API, DOCUMENTATION, PUBLIC, GuardMiddleware
 from novamind.server.problems import RESPONSES, Problem, register
 from novamind.settings import Settings
-from novamind.symptoms import endpoints as symptoms
+
+if TYPE_CHECKING:
+    from novamind.infrastructure.identity.passwords import Passwords
 
 #: What ``novamind serve --only`` knows.
-ROOMS: Final = ("symptoms", "pharmacogenomics", "neurochemistry")
+ROOMS: Final = ("symptoms", "pharmacogenomics", "neurochemistry", "populations")
 
 _TABLE: Final = re.compile(r"/api/v1/populations/models")
 _FHIR: Final = re.compile(r"/api/v1/patients/[^/]+/fhir")
 
 
 def create_app(
-    settings: Settings | None = None, only: Sequence[str] = (), passwords: Passwords | None = None
+    settings: Settings | None = None, only: Sequence[str] = (), passwords: "Passwords | None" = None
 ) -> FastAPI:
     """Build the application.
 
@@ -47,7 +41,8 @@ def create_app(
     settings
         The environment's where not given.
     only
-        Serve these rooms alone (:data:`ROOMS`); nothing of a patient is stored or read then.
+        Serve these rooms alone (:data:`ROOMS`): nothing of a patient is stored or read then, and what the rest needs is
+        not imported.
     passwords
         How passwords are hashed; tests take cheaper parameters.
 
@@ -59,6 +54,8 @@ def create_app(
     settings, only = settings or Settings(), checked_rooms(only)
     configure(settings)
     metrics = CollectorRegistry()
+
+    from novamind.server import background, oauth
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -83,45 +80,35 @@ def create_app(
         responses=RESPONSES,
     )
     if not only:
+        from novamind.server import patients
+
         app.include_router(patients.routes)  # first, since routes are tried in order and these are asked most
     app.include_router(_operations())
     app.include_router(oauth.routes)
     app.include_router(static_files.routes)
-    calculators = {
-        "symptoms": symptoms.router(),
-        "pharmacogenomics": pharmacogenomics.router(),
-        "neurochemistry": neurochemistry.router(),
-    }
-    for name in only or ROOMS:
-        app.include_router(calculators[name], prefix=API, dependencies=[Depends(_may_calculate)])
+    for room in only or ROOMS:
+        _include(app, room, settings)
+    public = PUBLIC | static_files.PATHS
+    file_routes = {_FHIR: settings.max_fhir_bytes, _TABLE: settings.max_table_bytes}
     if not only:
+        from novamind.server import administration, cds, live
+        from novamind.server.dashboard import routes as dashboard
+        from novamind.server.graphql import endpoint as graphql
+
         app.include_router(administration.routes)
         app.include_router(cds.routes)
-        app.include_router(jobs.routes)
         app.include_router(live.routes(metrics))
         app.include_router(graphql.routes(introspection=settings.environment != "production"))
-        app.include_router(
-            populations.router(
-                lambda: background.twin_repository(settings.population_database_url, settings.population_dir),
-                background.submit_training,
-            ),
-            prefix=API,
-            dependencies=[Depends(may_use_populations)],
-        )
         for pages in dashboard.PAGES:
             app.include_router(pages)
+        public |= dashboard.PUBLIC
+        file_routes |= {dashboard.UPLOAD: settings.max_fhir_bytes, dashboard.TABLE: settings.max_table_bytes}
     register(app)
     _document(app)
-    public = PUBLIC | static_files.PATHS | (frozenset() if only else dashboard.PUBLIC)
     app.add_middleware(
         GuardMiddleware,
         settings=settings,
-        file_routes={
-            _FHIR: settings.max_fhir_bytes,
-            _TABLE: settings.max_table_bytes,
-            dashboard.UPLOAD: settings.max_fhir_bytes,
-            dashboard.TABLE: settings.max_table_bytes,
-        },
+        file_routes=file_routes,
         public=public if settings.environment == "production" else public | {DOCUMENTATION},
         registry=metrics,
     )
@@ -144,8 +131,36 @@ def checked_rooms(only: Sequence[str]) -> tuple[str, ...]:
         If there is no room of that name.
     """
     if set(only) - set(ROOMS):
-        raise ValidationError(f"there is no such room to serve alone; choose of {', '.join(ROOMS)}")
+        raise ValidationError(f"there is no such room to serve alone; choose from {', '.join(ROOMS)}")
     return tuple(dict.fromkeys(only))
+
+
+def _include(app: FastAPI, room: str, settings: Settings) -> None:
+    """Add the routes of a room; population twins come with the jobs that train them."""
+    if room == "populations":
+        from novamind.populations import endpoints as populations
+        from novamind.server import background, jobs
+
+        app.include_router(jobs.routes)
+        app.include_router(
+            populations.router(
+                lambda: background.twin_repository(settings.population_database_url, settings.population_dir),
+                background.submit_training,
+            ),
+            prefix=API,
+            dependencies=[Depends(may_use_populations)],
+        )
+        return
+    from novamind.neurochemistry import endpoints as neurochemistry
+    from novamind.pharmacogenomics import endpoints as pharmacogenomics
+    from novamind.symptoms import endpoints as symptoms
+
+    calculators: dict[str, Callable[[], APIRouter]] = {
+        "symptoms": symptoms.router,
+        "pharmacogenomics": pharmacogenomics.router,
+        "neurochemistry": neurochemistry.router,
+    }
+    app.include_router(calculators[room](), prefix=API, dependencies=[Depends(_may_calculate)])
 
 
 async def _may_calculate(container: ContainerDep, caller: Caller) -> None:
@@ -163,6 +178,8 @@ def _operations() -> APIRouter:
     @routes.get("/ready", operation_id="ready")
     async def ready(container: ContainerDep) -> dict[str, str]:
         """Whether the database answers, so that requests can be sent here."""
+        import sqlalchemy as sa
+
         async with container.foundation.database.snapshot() as session:
             await session.execute(sa.text("SELECT 1"))
         return {"status": "ready"}

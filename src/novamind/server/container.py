@@ -3,23 +3,22 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry
 
-from novamind.clinic import Clinic
 from novamind.infrastructure.audit import Access
-from novamind.infrastructure.bootstrap import Foundation, open_foundation
-from novamind.infrastructure.cache import MemoryShelf, RedisShelf, SealedCache, Shelf
-from novamind.infrastructure.identity.passwords import Passwords
-from novamind.infrastructure.identity.wiring import Identity, open_identity
-from novamind.infrastructure.jobs import Jobs
-from novamind.server import background
-from novamind.server.builtin_client import register_builtin_client
-from novamind.server.forecast_cache import ForecastCache
 from novamind.settings import Settings
-from novamind.twin import DigitalTwinIntegrationService
-from novamind.twin.domain import SYMPTOMS
+
+if TYPE_CHECKING:
+    from novamind.clinic import Clinic
+    from novamind.infrastructure.bootstrap import Foundation
+    from novamind.infrastructure.cache import Shelf
+    from novamind.infrastructure.identity.passwords import Passwords
+    from novamind.infrastructure.identity.wiring import Identity
+    from novamind.infrastructure.jobs import Jobs
+    from novamind.server.forecast_cache import ForecastCache
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,11 @@ class Container:
     """What routes ask for."""
 
     settings: Settings
-    foundation: Foundation
-    identity: Identity
-    clinic: Clinic
-    forecasts: ForecastCache
-    jobs: Jobs
+    foundation: "Foundation"
+    identity: "Identity"
+    clinic: "Clinic"
+    forecasts: "ForecastCache"
+    jobs: "Jobs"
     metrics: CollectorRegistry
 
     def operator(self, purpose: str) -> Access:
@@ -41,7 +40,7 @@ class Container:
 
 @asynccontextmanager
 async def open_container(
-    settings: Settings, metrics: CollectorRegistry | None = None, passwords: Passwords | None = None
+    settings: Settings, metrics: CollectorRegistry | None = None, passwords: "Passwords | None" = None
 ) -> AsyncIterator[Container]:
     """Open keys, database and services.
 
@@ -52,6 +51,16 @@ async def open_container(
     ServiceUnavailableError
         If the database does not answer.
     """
+    from novamind.clinic import Clinic
+    from novamind.infrastructure.bootstrap import open_foundation
+    from novamind.infrastructure.cache import SealedCache
+    from novamind.infrastructure.identity.wiring import open_identity
+    from novamind.server import background
+    from novamind.server.builtin_client import register_builtin_client
+    from novamind.server.forecast_cache import ForecastCache
+    from novamind.twin import DigitalTwinIntegrationService
+    from novamind.twin.domain import SYMPTOMS
+
     async with open_foundation(settings) as foundation, AsyncExitStack() as stack:
         identity = open_identity(settings, foundation, passwords)
         await register_builtin_client(foundation.database, settings.public_url)
@@ -71,8 +80,10 @@ async def open_container(
         )
 
 
-def _shelf(settings: Settings) -> Shelf:
+def _shelf(settings: Settings) -> "Shelf":
     """Where cached results lie: in Redis for all processes, or in this one."""
+    from novamind.infrastructure.cache import MemoryShelf, RedisShelf
+
     own = MemoryShelf(settings.cache_entries, settings.cache_ttl)
     if settings.redis_url is None:
         return own

@@ -17,7 +17,6 @@ from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database
 from novamind.infrastructure.identity.assertions import key_ring
 from novamind.infrastructure.identity.domain import PERMISSIONS, Permission, Principal, Role
-from novamind.infrastructure.identity.passkeys import second_factor_proved
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import AccountSeal, digest, new_secret
 from novamind.infrastructure.identity.smart_scopes import is_smart
@@ -374,3 +373,15 @@ class Accounts:
             row.totp_confirmed_at is not None or passkey,
             row.disabled_at is not None,
         )
+
+
+async def second_factor_proved(session: AsyncSession, principal: Principal) -> None:
+    """Let this session have its second factor from now on; others of the account, which have none, end."""
+    await session.execute(
+        sa.update(Session).where(Session.session_id == principal.session_id).values(second_factor=True)
+    )
+    await session.execute(
+        sa.update(Session)
+        .where(Session.user_id == principal.subject, Session.second_factor.is_(False), Session.ended_at.is_(None))
+        .values(ended_at=datetime.now(UTC), end_reason="second_factor_added")
+    )

@@ -48,10 +48,11 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 from novamind.errors import DataProcessingError, NotFoundError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database
+from novamind.infrastructure.identity.accounts import second_factor_proved
 from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.domain import Principal
 from novamind.infrastructure.identity.secrets import AccountSeal
-from novamind.infrastructure.identity.tables import Passkey, Session, User
+from novamind.infrastructure.identity.tables import Passkey, User
 
 CHALLENGE_SECONDS: Final = 600
 MOST_PASSKEYS: Final = 10
@@ -310,18 +311,6 @@ class Passkeys:
             raise ValidationError(
                 "passkeys need a host name: set NOVAMIND_PUBLIC_URL to one, such as http://localhost:8000"
             )
-
-
-async def second_factor_proved(session: AsyncSession, principal: Principal) -> None:
-    """Let this session have its second factor from now on; others of the account, which have none, end."""
-    await session.execute(
-        sa.update(Session).where(Session.session_id == principal.session_id).values(second_factor=True)
-    )
-    await session.execute(
-        sa.update(Session)
-        .where(Session.user_id == principal.subject, Session.second_factor.is_(False), Session.ended_at.is_(None))
-        .values(ended_at=datetime.now(UTC), end_reason="second_factor_added")
-    )
 
 
 def _adding(principal: Principal) -> str:

@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -26,7 +26,6 @@ from novamind.infrastructure.identity.accounts import API_KEY_PREFIX, Accounts
 from novamind.infrastructure.identity.assertions import client_of, key_ring, read
 from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.domain import PERMISSIONS, Principal, Role, audience
-from novamind.infrastructure.identity.passkeys import Passkeys
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import digest, new_secret
 from novamind.infrastructure.identity.session_lookup import Answer, SessionLookup
@@ -41,6 +40,9 @@ from novamind.infrastructure.identity.tables import (
     User,
 )
 from novamind.infrastructure.identity.tokens import AccessTokens, TokenClaims
+
+if TYPE_CHECKING:
+    from novamind.infrastructure.identity.passkeys import Passkeys
 
 TOKEN_ENDPOINT: Final = "/oauth/token"  # noqa: S105 - an address
 CODE_SECONDS: Final = 60
@@ -144,7 +146,7 @@ class Sessions:
         session_lookup: SessionLookup,
         audit: AuditLog,
         accounts: Accounts,
-        passkeys: Passkeys,
+        passkeys: "Passkeys",
         passwords: Passwords,
         tokens: AccessTokens,
         attempts: AttemptCounter,
