@@ -7,21 +7,21 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from uuid import UUID
 
 import numpy as np
-import polars as pl
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from novamind.errors import DataProcessingError
 from novamind.populations.domain import FidelityReport, InterventionConfig, SimulationResult
-from novamind.populations.fidelity.fidelity_tracker import FidelityTracker
-from novamind.populations.generation.generator import TwinGenerator
-from novamind.populations.interventions.simulation_engine import SimulationEngine
-from novamind.populations.population import TwinPopulation
-from novamind.populations.storage.store import TwinRepository
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from novamind.populations.population import TwinPopulation
+    from novamind.populations.storage.store import TwinRepository
 
 #: Most twins of one population that is drawn while the caller waits.
 MOST_TWINS = 100_000
@@ -148,7 +148,7 @@ class FidelityBody(BaseModel):
         return cls.model_validate({name: stated[name] for name in cls.model_fields})
 
 
-def read_csv(table: bytes) -> pl.DataFrame:
+def read_csv(table: bytes) -> "pl.DataFrame":
     """Read a CSV table that somebody sent.
 
     Raises
@@ -156,6 +156,8 @@ def read_csv(table: bytes) -> pl.DataFrame:
     DataProcessingError
         If it cannot be read, or its header is so long that the columns alone would fill the memory.
     """
+    import polars as pl
+
     unreadable = "the table cannot be read; send CSV with a header line"
     if len(table.partition(b"\n")[0]) > _LONGEST_HEADER:
         raise DataProcessingError(f"{unreadable} of at most {_LONGEST_HEADER:,} bytes")
@@ -165,7 +167,7 @@ def read_csv(table: bytes) -> pl.DataFrame:
         raise DataProcessingError(unreadable) from error
 
 
-def train(repository: TwinRepository, asked: Training, table: bytes) -> dict[str, Any]:
+def train(repository: "TwinRepository", asked: Training, table: bytes) -> dict[str, Any]:
     """Train on a CSV table and store the model; its id and figures, for the job's result.
 
     Raises
@@ -174,6 +176,8 @@ def train(repository: TwinRepository, asked: Training, table: bytes) -> dict[str
         If the table cannot be read.
     """
     import warnings
+
+    from novamind.populations.generation.generator import TwinGenerator
 
     frame = read_csv(table)
     generator = TwinGenerator(asked.twin_type, asked.brand, seed=asked.seed)
@@ -184,7 +188,7 @@ def train(repository: TwinRepository, asked: Training, table: bytes) -> dict[str
 
 
 def router(
-    repository: Callable[[], TwinRepository], submit: Callable[[Request, Training, bytes], Awaitable[UUID]]
+    repository: "Callable[[], TwinRepository]", submit: Callable[[Request, Training, bytes], Awaitable[UUID]]
 ) -> APIRouter:
     """The routes of this room; ``submit`` puts a training into the background."""
     routes = APIRouter(prefix="/populations", tags=["populations"])
@@ -235,30 +239,36 @@ def router(
     return routes
 
 
-def draw(repository: TwinRepository, model_id: UUID, asked: Draw) -> TwinPopulation:
+def draw(repository: "TwinRepository", model_id: UUID, asked: Draw) -> "TwinPopulation":
     """Draw a population of twins and keep it."""
     population = repository.load_model(model_id).generate(asked.n, asked.conditions() or None, asked.seed)
     repository.save_population(population)
     return population
 
 
-def try_campaign(repository: TwinRepository, population_id: UUID, campaign: Campaign) -> tuple[UUID, SimulationResult]:
+def try_campaign(
+    repository: "TwinRepository", population_id: UUID, campaign: Campaign
+) -> tuple[UUID, SimulationResult]:
     """Try a campaign on a population and keep the result under an id."""
+    from novamind.populations.interventions.simulation_engine import SimulationEngine
+
     begun, stated = datetime.now(UTC), campaign.model_dump()
     how = {name: stated.pop(name) for name in ("minimum_effect", "accept_assumptions")}
     result = SimulationEngine(repository.load_population(population_id), **how).simulate(InterventionConfig(**stated))
     return repository.save_simulation(result, begun), result
 
 
-def grade(repository: TwinRepository, population_id: UUID, outcomes: Outcomes) -> FidelityReport:
+def grade(repository: "TwinRepository", population_id: UUID, outcomes: Outcomes) -> FidelityReport:
     """Grade a population against what really came."""
+    from novamind.populations.fidelity.fidelity_tracker import FidelityTracker
+
     tracker = FidelityTracker(repository)
     tracker.register(repository.load_population(population_id))
     known = [np.nan if value is None else value for value in outcomes.actual]
     return tracker.calculate_fidelity(population_id, known)
 
 
-def describe(population: TwinPopulation) -> PopulationBody:
+def describe(population: "TwinPopulation") -> PopulationBody:
     """A population with its first twins."""
     shown = population.take(np.arange(min(20, len(population))))
     twins = shown.features.to_polars().to_dicts()
