@@ -1,6 +1,7 @@
 """How a record is put together from what the store holds, and taken apart again."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
@@ -26,6 +27,7 @@ from novamind.records import (
     symptom_frame,
 )
 from novamind.symptoms.domain import Scale
+from novamind.twin.domain import ForecastMade, Options, Priority, RecommendationMade, Snapshot
 
 CODE = Coding("http://loinc.org", "1-2")
 P = uuid4()
@@ -589,3 +591,24 @@ def test_everything_of_a_record_goes_in_and_comes_out() -> None:
         )
     assert back.not_understood == ()
     assert mapping.contents_of(PatientRecord("p"))[Kind.GENOTYPE] == []
+
+
+def test_insights_come_back_as_they_were_given() -> None:
+    days = (date(2026, 3, 2), date(2026, 3, 3))
+    made = ForecastMade(
+        "PHQ-9", Scale(0, 27, 1), days, ((0, 1.5, 2, 3, 4), (1, 2, 3, 4, 0.1 + 0.2)), 10.0, 0.25, "m", days[0]
+    )
+    mood = replace(made, symptom="mood", scale=Scale(-5, 5.5, None, "low"), threshold=None, warned=None)
+    snapshot = Snapshot(
+        "p",
+        date(2026, 3, 1),
+        (made, mood),
+        (RecommendationMade(Priority.TODAY, "safety", "Ask."), RecommendationMade(Priority.WHEN_CONVENIENT, "x", "y")),
+        Options(include_biometric_correlations=False, forecast_days=7),
+        {"symptoms": "m", "biometrics": "n"},
+    )
+    content = json.loads(json.dumps(mapping.snapshot_content(snapshot)))
+    back = mapping.snapshot_of("p", stored(content, Kind.INSIGHT))
+    assert back == snapshot
+    assert set(back.forecasts) == {made, mood}, "a forecast is found among others"
+    assert content["model_version"], "a model's result is stored with its version"

@@ -20,7 +20,8 @@ from novamind.infrastructure.patient_store import Kind, Samples, StoredRecord
 from novamind.records import Allergy, Condition, Consent, MedicationCourse, PatientRecord, symptom_frame
 from novamind.symptoms.domain import Scale
 from novamind.twin.case import Case
-from novamind.twin.domain import Options
+from novamind.twin.domain import Options, ServiceResult, Snapshot, Status
+from novamind.twin.results import Insights
 
 P, Q = UUID(int=1), UUID(int=2)
 WHO = Principal(uuid4(), uuid4(), Role.CLINICIAN, uuid4(), None, frozenset(Permission))
@@ -757,8 +758,6 @@ OPTIONS = Options(forecast_days=7)
         ("forecast", (), ("forecast", "case", 14)),
         ("medication_advice", ("lithium",), ("advice", "case", "lithium")),
         ("medication_advice", (None,), ("advice", "case", None)),
-        ("insights", (OPTIONS,), ("insights", "case", OPTIONS)),
-        ("overview", (OPTIONS,), ("insights", "case", OPTIONS)),
         ("correlations", (60,), ("correlate", "case", 60)),
         ("what_if", (REGIMEN,), ("what_if", "case", {"drug": "sertraline", "dose_mg": 50, "interval_hours": 24,
                                                      "weeks": 8, "ensemble": 50, "seed": 0})),
@@ -774,10 +773,53 @@ def test_everything_that_is_said_comes_from_the_twin_and_rests_on_the_case(name:
 
     one.case = case  # type: ignore[method-assign, assignment]
     found = asyncio.run(getattr(one, name)(WHO, P, *given))
-    assert calls == [asked]
-    assert ((found.case, found.insights) if name == "overview" else found) == (
-        ("case", "said") if name == "overview" else "said"
-    )
+    assert (calls, found) == ([asked], "said")
+
+
+# -- memory
+
+CASE = Case(PatientRecord(str(P)), date(2026, 3, 1))
+SAID = Insights(str(P), date(2026, 3, 1), OPTIONS, {"room": ServiceResult("room", Status.AVAILABLE, 1, "", "7")}, ())
+REMEMBERED = Snapshot(str(P), date(2026, 3, 1), (), (), OPTIONS, {"room": "7"})
+
+
+def overview_with(memory: Any, name: str = "overview", said: Insights = SAID) -> tuple[Any, list[Any]]:
+    """What is answered, and which calls it took, where a store remembers this."""
+    calls: list[Any] = []
+    one = clinic_of(calls, read=memory, insights=said)
+
+    async def case(*who: Any) -> Any:
+        assert who == (WHO, P)
+        return CASE
+
+    one.case = case  # type: ignore[method-assign, assignment]
+    return asyncio.run(getattr(one, name)(WHO, P, OPTIONS)), calls
+
+
+def test_insights_rest_on_the_case_and_on_what_was_said_before_and_are_remembered_by_the_twin_itself() -> None:
+    before = replace(REMEMBERED, made_on=date(2026, 2, 1))
+    memory = [stored(mapping.snapshot_content(before), Kind.INSIGHT), stored({"made_on": "?"}, Kind.INSIGHT)]
+    found, calls = overview_with(memory)
+    assert (found.case, found.insights, found.earlier) == (CASE, SAID, [before])
+    *before_it, (name, patient_id, kind, contents, access, key) = calls
+    assert before_it == [
+        ("permit_patient", WHO, Permission.RESULTS_READ, P),
+        ("read", P, Kind.INSIGHT, ACCESS, {"newest": 400}),
+        ("insights", CASE, OPTIONS, [before]),
+    ]
+    assert (name, patient_id, kind, contents) == ("append", P, Kind.INSIGHT, [mapping.snapshot_content(REMEMBERED)])
+    assert (access.actor, access.role, access.purpose) == ("twin", "system", "memory")
+    assert key["idempotency_key"].startswith(f"{P}:")
+    assert overview_with([], "insights")[0] == SAID
+
+
+def test_only_what_is_new_is_remembered_under_a_key_of_its_content() -> None:
+    assert changes(overview_with([stored(mapping.snapshot_content(REMEMBERED), Kind.INSIGHT)])[1]) == []
+    assert changes(overview_with([], said=replace(SAID, results={}))[1]) == [], "where no service answered"
+    several = [SAID, replace(SAID), replace(SAID, made_on=date(2026, 3, 2)), replace(SAID, options=Options())]
+    keys = [changes(overview_with([], said=said)[1])[0][-1]["idempotency_key"] for said in several]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
 
 
 @pytest.mark.parametrize(
@@ -811,14 +853,16 @@ def test_a_token_for_some_types_reads_and_writes_these_alone(types: Any) -> None
 
 
 def test_a_bundle_has_what_the_services_say_if_that_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = Case(PatientRecord("p"), date(2026, 3, 1))
     calls: list[Any] = []
-    one = clinic_of(calls, insights="insights")
+    one = clinic_of(calls, insights=SAID, read=[])
 
     async def case(*_: Any) -> Any:
-        return known
+        return CASE
 
     one.case = case  # type: ignore[method-assign, assignment]
     monkeypatch.setattr(service, "to_fhir", lambda *given: given)
-    assert asyncio.run(one.fhir_bundle(WHO, P, with_insights=True)) == (known.record, "insights")
-    assert calls == [("insights", known)]
+    assert asyncio.run(one.fhir_bundle(WHO, P, with_insights=True)) == (CASE.record, SAID)
+    assert [call for call in calls if call[0] in ("permit_patient", "insights")] == [
+        ("permit_patient", WHO, Permission.FHIR_READ, P),
+        ("insights", CASE, None, []),
+    ]

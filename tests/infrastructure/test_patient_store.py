@@ -158,6 +158,11 @@ def test_each_change_raises_the_revision(run: Run[None]) -> None:
         assert await here.store.treated_by(clinician) == []
         seen.append(await here.store.revision(patient_id))
         assert seen == [0, 1, 3, 5]
+        other = await patient(here, "other")
+        both = [(patient_id, Kind.INSIGHT), (other, Kind.NOTE), (patient_id, Kind.FORECAST)]
+        await asyncio.gather(*(here.store.append(of, kind, [{"model_version": "m"}], CLINICIAN) for of, kind in both))
+        revisions = [await here.store.revision(one) for one in (patient_id, other)]
+        assert revisions == [5, 1], "what is computed from a record changes nothing of it"
 
     run(work)
 

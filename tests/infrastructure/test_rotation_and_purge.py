@@ -377,6 +377,29 @@ def test_records_are_kept_to_the_last_moment_of_their_time(clinic: Clinic, clock
     assert clinic.last() == [("purge", "patient", "success", 8)]
 
 
+def test_results_are_kept_for_four_hundred_days_and_keep_nobody(clinic: Clinic, clock: Clock) -> None:
+    retention, store, begun = clinic.foundation.retention, clinic.foundation.store, clock.at
+    (mine,) = made(clinic, 1)
+
+    def store_result() -> None:
+        clinic.run(store.append(mine, Kind.INSIGHT, [{"model_version": "m"}], CLINICIAN))
+
+    store_result()
+    clock.at = begun + timedelta(days=400)
+    store_result()
+    assert clinic.run(retention.plan()).records == 0
+    clock.move(microseconds=1)
+    plan = clinic.run(retention.plan())
+    assert plan.records == 1
+    clinic.run(retention.carry_out(plan, CLINICIAN))
+    assert [row.recorded_at for row in clinic.rows(Record, Record.kind == Kind.INSIGHT)] == [
+        begun + timedelta(days=400)
+    ]
+    clock.at = begun + timedelta(days=3650, microseconds=1)
+    store_result()
+    assert clinic.run(retention.plan()).patients == (mine,), "who is only looked at does not come any more"
+
+
 def test_old_records_of_a_patient_who_still_comes_are_deleted_and_told(clinic: Clinic, clock: Clock) -> None:
     retention, store = clinic.foundation.retention, clinic.foundation.store
     mine, other = made(clinic, 2, 2)

@@ -31,6 +31,8 @@ from tests.server.world import BASE, CALLBACK, World, challenge
 Told = tuple[str, str]
 KINDS = ("identity", "symptom_report", "biometric_samples", "medication", "condition", "genotype", "scale")
 RECORD: list[Told] = [("read", kind) for kind in KINDS]
+#: Insights look back at earlier ones. That they are remembered is told of too, as an act of the twin's own.
+INSIGHTS: list[Told] = [*RECORD, ("read", "insight")]
 
 #: Operations about P1, asked by C11 who treats them, to what is told.
 ABOUT_A_PATIENT: dict[str, list[Told]] = {
@@ -48,7 +50,7 @@ ABOUT_A_PATIENT: dict[str, list[Told]] = {
     "forecastPatient": RECORD,  # the first time; then it is the forecast that is read
     "adviseMedication": RECORD,
     "readCorrelations": RECORD,
-    "readInsights": RECORD,
+    "readInsights": INSIGHTS,
     "exportFhir": RECORD,
     "askWhatIf": RECORD,
     "addReports": [("write", "symptom_report")],
@@ -128,9 +130,9 @@ SILENT = {
 #: Pages about a patient; ``changes`` opens the reports once for the services and once for when each was stored.
 PAGES: dict[str, list[Told]] = {
     "one_patient": [("read", "identity")],
-    "changes": [*RECORD, ("read", "symptom_report")],
-    "insights": RECORD,
-    "tracking": RECORD,
+    "changes": [*INSIGHTS, ("read", "symptom_report")],
+    "insights": INSIGHTS,
+    "tracking": INSIGHTS,
     "consents": [("read", "consent")],
     "audit": [("read", "audit")],
     "form": [("read", "identity")],
@@ -145,14 +147,17 @@ GENERAL_BODIES = BODIES | {
 
 
 def entries(world: World, answer: httpx.Response) -> list[dict[str, Any]]:
-    """What this request has told, looked up by the id that its answer has."""
+    """What this request has told of its caller, looked up by the id that its answer has."""
     query = sa.select(AuditEntry.content).where(AuditEntry.content.contains(answer.headers["x-request-id"]))
 
     async def read() -> list[str]:
         async with world.container.foundation.database.snapshot() as session:
             return list(await session.scalars(query.order_by(AuditEntry.sequence)))
 
-    return [json.loads(content) for content in world.run(read())]
+    found = [json.loads(content) for content in world.run(read())]
+    own_acts = [one for one in found if one["actor"] == "twin"]
+    assert {(one["role"], one["action"], one["what"]) for one in own_acts} <= {("system", "write", "insight")}
+    return [one for one in found if one not in own_acts]
 
 
 def checked(world: World, answer: httpx.Response, who: str | None, patient: str | None = None) -> Counter[Told]:
@@ -373,7 +378,7 @@ def test_e01_graphql_tells_of_each_opening(walked: World) -> None:
 
     assert asked("id") == {("read", "identity"): 1}
     assert asked("symptoms(newest: 3) { value }") == Counter([("read", "identity"), ("read", "symptom_report")])
-    assert asked("insights { missing } medicationAdvice { drugs }") == Counter([("read", "identity"), *RECORD])
+    assert asked("insights { missing } medicationAdvice { drugs }") == Counter([("read", "identity"), *INSIGHTS])
     assert asked("id symptoms { value }", "C21") == {("patients.read", "patient"): 1}
 
 

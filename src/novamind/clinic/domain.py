@@ -11,6 +11,7 @@ from novamind.records import Allergy, Condition, MedicationCourse
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
 from novamind.twin.case import Case
+from novamind.twin.domain import Snapshot
 from novamind.twin.results import Insights
 
 #: Categories of data about which a patient decides.
@@ -89,10 +90,11 @@ class Import:
 
 @dataclass(frozen=True)
 class Overview:
-    """A record on one day, and what the services say of it."""
+    """A record on one day, what the services say of it, and what they said before, oldest first."""
 
     case: Case
     insights: Insights
+    earlier: Sequence[Snapshot] = ()
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from novamind.records.wearables.signals import SIGNALS, conversions
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
 from novamind.timeline import parse_timezone
+from novamind.twin.domain import ForecastMade, Options, Priority, RecommendationMade, Snapshot
 
 #: Lists of a record that are stored piece by piece under one kind, and what each holds.
 LISTS: Final = {"conditions": Condition, "allergies": Allergy, "procedures": Procedure, "consents": Consent}
@@ -56,6 +57,44 @@ def contents_of(record: PatientRecord) -> dict[Kind, list[Any]]:
         Kind.GENOTYPE: genes,
         Kind.CONDITION: [{"list": name, **stated(one)} for name in LISTS for one in getattr(record, name)],
     }
+
+
+def snapshot_content(snapshot: Snapshot) -> dict[str, Any]:
+    """Return insights as the store takes them."""
+    forecasts = [stated(one) | {"days": [day.isoformat() for day in one.days]} for one in snapshot.forecasts]
+    return {
+        "made_on": snapshot.made_on.isoformat(),
+        "forecasts": forecasts,
+        "recommendations": [stated(one) for one in snapshot.recommendations],
+        "options": asdict(snapshot.options),
+        "model_version": dict(snapshot.model_versions),
+    }
+
+
+def snapshot_of(patient_id: str, stored: StoredRecord) -> Snapshot:
+    """Return stored insights."""
+    content = mapping_of(stored)
+    return Snapshot(
+        patient_id,
+        date.fromisoformat(content["made_on"]),
+        tuple(map(_forecast_made, content["forecasts"])),
+        tuple(RecommendationMade(Priority(o["priority"]), o["topic"], o["text"]) for o in content["recommendations"]),
+        Options(**content["options"]),
+        content["model_version"],
+    )
+
+
+def _forecast_made(content: Mapping[str, Any]) -> ForecastMade:
+    return ForecastMade(
+        content["symptom"],
+        Scale(**content["scale"]),
+        tuple(map(date.fromisoformat, content["days"])),
+        tuple(map(tuple, content["quantiles"])),
+        content.get("threshold"),
+        content.get("warned"),
+        content["model_version"],
+        date.fromisoformat(content["history_until"]),
+    )
 
 
 def report_content(report: SymptomReport) -> dict[str, Any]:

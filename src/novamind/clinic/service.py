@@ -5,6 +5,8 @@ patient comes from the twin, so that every door tells of the same person.
 """
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -35,6 +37,8 @@ from novamind.clinic.record_mapping import (
     report_content,
     samples_of,
     scales_of,
+    snapshot_content,
+    snapshot_of,
     stored_scales_of,
     units_of,
 )
@@ -42,7 +46,7 @@ from novamind.errors import NotFoundError, NovamindError, OutdatedError, Validat
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
-from novamind.infrastructure.identity.sessions import access_of
+from novamind.infrastructure.identity.sessions import access_of, correlation_id
 from novamind.infrastructure.patient_store import Identity, Kind, PatientStore, Samples, StoredRecord
 from novamind.pharmacogenomics import Review
 from novamind.pharmacogenomics import genotype as read_genes
@@ -51,10 +55,11 @@ from novamind.records.wearables.signals import SIGNALS
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
 from novamind.twin.case import Case, today_in
-from novamind.twin.domain import Options
+from novamind.twin.domain import Options, Snapshot
 from novamind.twin.fhir_export import to_fhir
 from novamind.twin.results import Insights, WhatIf
 from novamind.twin.service import DigitalTwinIntegrationService
+from novamind.twin.tracking import KEPT, snapshot
 
 if TYPE_CHECKING:
     from novamind.biometrics.results import Correlations
@@ -384,7 +389,7 @@ class Clinic:
 
     async def insights(self, principal: Principal, patient_id: UUID, options: Options) -> Insights:
         """What all services say together; what is missing says why."""
-        return await self.twin.insights(await self.case(principal, patient_id), options)
+        return (await self.overview(principal, patient_id, options)).insights
 
     async def correlations(self, principal: Principal, patient_id: UUID, lookback_days: int) -> "Correlations":
         """Links between signals and symptoms."""
@@ -392,8 +397,37 @@ class Clinic:
 
     async def overview(self, principal: Principal, patient_id: UUID, options: Options) -> Overview:
         """The record with what all services say of it."""
-        case = await self.case(principal, patient_id)
-        return Overview(case, await self.twin.insights(case, options))
+        return await self.overview_of(principal, await self.case(principal, patient_id), options)
+
+    async def overview_of(
+        self,
+        principal: Principal,
+        case: Case,
+        options: Options | None = None,
+        needed: Permission = Permission.RESULTS_READ,
+    ) -> Overview:
+        """What all services say of a case, beside what they said before; both are remembered for the next time."""
+        patient_id = UUID(case.record.patient_id)
+        access = await self._access.permit_patient(principal, needed, patient_id)
+        stored = await self._store.read(patient_id, Kind.INSIGHT, access, newest=KEPT)
+        earlier, _ = readable(stored, lambda one: snapshot_of(case.record.patient_id, one))
+        insights = await self.twin.insights(case, options, earlier)
+        taken = snapshot(insights)
+        if taken is not None and taken not in earlier:
+            await self._remember(patient_id, taken)
+        return Overview(case, insights, earlier)
+
+    async def _remember(self, patient_id: UUID, taken: Snapshot) -> None:
+        """Store insights, once where several workers gave the same; no act of the caller, who may only read."""
+        content = snapshot_content(taken)
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        await self._store.append(
+            patient_id,
+            Kind.INSIGHT,
+            [content],
+            Access(actor="twin", role="system", purpose="memory", correlation_id=correlation_id()),
+            idempotency_key=f"{patient_id}:{digest}",
+        )
 
     async def what_if(self, principal: Principal, patient_id: UUID, regimen: Regimen) -> WhatIf:
         """What a drug at a dose would do in this patient."""
@@ -413,7 +447,9 @@ class Clinic:
         A token that is limited to some types of resources is given those alone.
         """
         case = await self.case(principal, patient_id, Permission.FHIR_READ)
-        insights = await self.twin.insights(case) if with_insights else None
+        insights = None
+        if with_insights:
+            insights = (await self.overview_of(principal, case, needed=Permission.FHIR_READ)).insights
         bundle = await asyncio.to_thread(to_fhir, case.record, insights)
         types = principal.fhir_types.get(Permission.FHIR_READ)
         if types is None:

@@ -64,7 +64,7 @@ class Kind(StrEnum):
     INSIGHT = "insight"
 
 
-#: Results of a model; they name its version.
+#: Results of a model; they name its version. To store one changes nothing of the record that it was computed from.
 RESULTS: Final = frozenset({Kind.FORECAST, Kind.INSIGHT})
 
 
@@ -285,7 +285,7 @@ class PatientStore:
                 answers[i] = additions[i].record_ids if answer is None else answer
             new = [additions[i] for i, answer in zip(places, earlier, strict=True) if answer is None]
             if new:
-                touched = Patient.patient_id.in_({addition.patient_id for addition in new})
+                touched = Patient.patient_id.in_({one.patient_id for one in new if one.kind not in RESULTS})
                 await session.execute(
                     sa.update(Patient)
                     .where(touched)

@@ -17,11 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from novamind.errors import NotFoundError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import MAINTENANCE_SECONDS, Base, Database
-from novamind.infrastructure.patient_store import Kind
+from novamind.infrastructure.patient_store import RESULTS, Kind
 from novamind.infrastructure.tables import IdempotencyKey, Patient, PatientKey, Record
 from novamind.infrastructure.vault import Vault
 
 IDEMPOTENCY_AGE: Final = timedelta(days=1)
+#: How long results of models are kept, unless records are kept for less.
+RESULTS_AGE: Final = timedelta(days=400)
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,9 @@ class PurgePlan:
     Attributes
     ----------
     patients
-        To be forgotten altogether: asked for, or nothing was stored for as long as records are kept.
+        To be forgotten altogether: nothing was stored of them, but results, for as long as records are kept.
     records
-        Records, of other patients, that are older than records are kept.
+        Records, of other patients, that are older than records are kept, and results that are older than these are.
     idempotency_keys
         Noted requests that nobody will repeat any more.
     """
@@ -65,13 +67,17 @@ class Retention:
         """What has outlived its purpose; changes nothing."""
         now = now or datetime.now(UTC)
         cutoff = now - self._kept
-        living = sa.exists().where(Record.patient_id == Patient.patient_id, Record.recorded_at >= cutoff)
+        living = sa.exists().where(
+            Record.patient_id == Patient.patient_id, Record.recorded_at >= cutoff, Record.kind.not_in(RESULTS)
+        )
         async with self._database.snapshot(MAINTENANCE_SECONDS) as session:
             patients = tuple(
                 await session.scalars(sa.select(Patient.patient_id).where(Patient.created_at < cutoff, ~living))
             )
             records = await session.scalar(
-                sa.select(sa.func.count()).select_from(Record).where(*_aged(cutoff), Record.patient_id.not_in(patients))
+                sa.select(sa.func.count())
+                .select_from(Record)
+                .where(_aged(cutoff, now), Record.patient_id.not_in(patients))
             )
             idempotency_keys = await session.scalar(
                 sa.select(sa.func.count())
@@ -84,11 +90,10 @@ class Retention:
         """Delete what a plan names; interrupted, it is planned and carried out again."""
         for patient_id in plan.patients:
             await self.forget(patient_id, access)
+        now = plan.cutoff + self._kept
         async with self._database.transaction(MAINTENANCE_SECONDS) as session:
-            await session.execute(
-                sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < plan.cutoff + self._kept - IDEMPOTENCY_AGE)
-            )
-            aged = await session.scalars(sa.delete(Record).where(*_aged(plan.cutoff)).returning(Record.patient_id))
+            await session.execute(sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < now - IDEMPOTENCY_AGE))
+            aged = await session.scalars(sa.delete(Record).where(_aged(plan.cutoff, now)).returning(Record.patient_id))
             counts: dict[UUID, int] = {}
             for patient_id in aged:
                 counts[patient_id] = counts.get(patient_id, 0) + 1
@@ -142,10 +147,13 @@ class Retention:
                 await automatic.exec_driver_sql("VACUUM patient_keys, patient_records")
 
 
-def _aged(cutoff: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+def _aged(cutoff: datetime, now: datetime) -> sa.ColumnElement[bool]:
     """Records that were stored or superseded so long ago; who a patient is, is kept as long as the patient."""
-    superseded = sa.and_(Record.superseded_at.is_not(None), Record.superseded_at < cutoff)
-    return (sa.or_(superseded, sa.and_(Record.recorded_at < cutoff, Record.kind != Kind.IDENTITY)),)
+    return sa.or_(
+        sa.and_(Record.superseded_at.is_not(None), Record.superseded_at < cutoff),
+        sa.and_(Record.recorded_at < cutoff, Record.kind != Kind.IDENTITY),
+        sa.and_(Record.recorded_at < now - RESULTS_AGE, Record.kind.in_(RESULTS)),
+    )
 
 
 async def _delete_rows(session: AsyncSession, patient_id: UUID) -> int:

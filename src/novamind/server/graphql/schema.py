@@ -366,7 +366,7 @@ class Patient:
         _check("lookbackDays", lookback_days, 3650, least=7)
         case = await info.context.cases.load(self.id)
         options = Options(forecast_days=horizon, biometric_lookback_days=lookback_days)
-        insights = await info.context.clinic.twin.insights(case, options)
+        insights = (await info.context.clinic.overview_of(info.context.caller, case, options)).insights
         return InsightsBody.model_validate(await asyncio.to_thread(insights_to_dict, insights))
 
 
