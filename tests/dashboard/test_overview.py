@@ -18,12 +18,13 @@ from novamind.clinic import Overview
 from novamind.infrastructure.patient_store import Kind, StoredRecord
 from novamind.pharmacogenomics import recommend
 from novamind.records import signal_frame
-from novamind.server.dashboard import overview
+from novamind.server.dashboard import overview, rendering
 from novamind.server.dashboard.overview import changes_of, moment, overview_of, visits
 from novamind.symptoms.presentation import plots as symptom_plots
 from novamind.twin.case import Case
 from novamind.twin.domain import Options, Status
 from novamind.twin.results import Insights
+from novamind.twin.tracking import snapshot
 from tests.golden import check_golden
 from tests.twin.people import TODAY, available, case, diary, forecast, full_case, full_insights, record
 
@@ -275,6 +276,28 @@ def test_a_report_is_new_by_its_own_date_and_not_by_that_of_its_import(timestamp
     assert changes_of(reading(full_case()), [reported(timestamp, now)], now)["new"] == new
     later = reported(timestamp, now - timedelta(days=300))
     assert changes_of(reading(full_case()), [later], now)["new"] == new
+
+
+def test_what_is_recommended_anew_and_no_longer_stands_beside_the_day_before() -> None:
+    now = reading(full_case())
+    first, *others = now.insights.recommendations
+    gone = replace(first, topic="gone", text="what is closed by now")
+    before = snapshot(replace(now.insights, made_on=TODAY - DAY, recommendations=(*others, gone)))
+    assert before is not None
+    shown = changes_of(replace(now, earlier=[before]), (), datetime(2025, 6, 1, tzinfo=UTC))
+    assert shown["since"] == {
+        "day": "31 May 2025",
+        "begun": [(first.topic, first.priority.words)],
+        "ended": ["gone"],
+    }
+    page = rendering._ENVIRONMENT.get_template("changes.html").render(
+        shown=shown, layout="fragment.html", fragment=True
+    )
+    assert f"Now: {first.topic} ({first.priority.words})" in page
+    assert "No longer: gone" in page
+    assert "what is closed by now" not in page
+    today = replace(now, earlier=[replace(before, made_on=TODAY)])
+    assert changes_of(today, (), datetime(2025, 6, 1, tzinfo=UTC))["since"] is None
 
 
 def test_without_a_forecast_the_page_says_why() -> None:

@@ -18,7 +18,7 @@ from novamind.symptoms.domain import SymptomForecast
 from novamind.symptoms.presentation import wording
 from novamind.twin.domain import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, Priority, Status
 from novamind.twin.report import exposure_words, forecast_section, review_section, what_if_section
-from novamind.twin.tracking import threshold_of
+from novamind.twin.tracking import changes, threshold_of
 
 if TYPE_CHECKING:
     from novamind.biometrics.domain import Link
@@ -51,9 +51,19 @@ def changes_of(overview: Overview, reports: Sequence[StoredRecord], now: datetim
         "risks": [wording.risk(f, f.risk(at)) for f in forecasts if (at := threshold_of(f)) is not None],
         "versions": sorted({f.model_version for f in forecasts}),
         "pressing": [one for one in overview.insights.recommendations if one.priority <= Priority.SOON],
+        "since": _since(overview),
         "missing": overview.insights.results[SYMPTOMS].reason,
         "old": _age(overview),
     }
+
+
+def _since(overview: Overview) -> dict[str, Any] | None:
+    """What is recommended anew and no longer: of the latter the topic alone, since the rest may be closed by now."""
+    found = changes(overview.insights, overview.earlier)
+    if found is None:
+        return None
+    begun = [(one.topic, one.priority.words) for one in found.begun]
+    return {"day": _words(found.since), "begun": begun, "ended": [one.topic for one in found.ended]}
 
 
 def _reported_at(stored: StoredRecord) -> datetime:
