@@ -1,4 +1,4 @@
-"""The pages on wearables and on security show what their benchmarks measured, and nothing else."""
+"""The pages on wearables, security and architecture show what their benchmarks measured, and nothing else."""
 
 import json
 import sys
@@ -12,12 +12,18 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import crowd  # noqa: E402
 import durability  # noqa: E402
 import early_warning  # noqa: E402
+import imports  # noqa: E402
 import wearables  # noqa: E402
 from tables import fill  # noqa: E402
 
 
 @pytest.mark.parametrize(
-    ("page", "benchmarks"), [(wearables.PAGE, (wearables, early_warning)), (durability.PAGE, (durability, crowd))]
+    ("page", "benchmarks"),
+    [
+        (wearables.PAGE, (wearables, early_warning)),
+        (durability.PAGE, (durability, crowd)),
+        (imports.PAGE, (imports,)),
+    ],
 )
 def test_docs_hold_the_stored_results(tmp_path: Path, page: Path, benchmarks: tuple[object, ...]) -> None:
     stored: dict[str, str] = {}

@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -151,16 +152,8 @@ def _include(app: FastAPI, room: str, settings: Settings) -> None:
             dependencies=[Depends(may_use_populations)],
         )
         return
-    from novamind.neurochemistry import endpoints as neurochemistry
-    from novamind.pharmacogenomics import endpoints as pharmacogenomics
-    from novamind.symptoms import endpoints as symptoms
-
-    calculators: dict[str, Callable[[], APIRouter]] = {
-        "symptoms": symptoms.router,
-        "pharmacogenomics": pharmacogenomics.router,
-        "neurochemistry": neurochemistry.router,
-    }
-    app.include_router(calculators[room](), prefix=API, dependencies=[Depends(_may_calculate)])
+    calculator = import_module(f"novamind.{room}.endpoints")
+    app.include_router(calculator.router(), prefix=API, dependencies=[Depends(_may_calculate)])
 
 
 async def _may_calculate(container: ContainerDep, caller: Caller) -> None:
