@@ -6,12 +6,14 @@ says in the twin's own terms.
 
 import json
 import math
+import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,6 +24,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+import novamind
 from novamind.biometrics import plots as biometrics_plots
 from novamind.cli import app
 from novamind.infrastructure.identity.domain import Role
@@ -388,6 +391,9 @@ def small_clinic(folder: Path) -> Iterator[World]:
 
     The pictures of its pages are left out: they take most of a page's time and have no words.
     """
+    for module in pkgutil.walk_packages(novamind.__path__, "novamind."):
+        if not module.name.endswith((".training", ".network", ".env")) and "versions" not in module.name:
+            import_module(module.name)  # now: what is first imported while a picture is replaced would never have it
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(middleware, "_REQUESTS_A_MINUTE", 10**9)
         for module, name in DRAWN:

@@ -12,6 +12,7 @@ from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Permission
 from novamind.server import cds, dependencies, jobs
 from tests.server.parts import ADMIN, Part, Q, did
+from tests.server.world import World
 
 
 def test_cards_are_for_who_may_calculate_and_a_wrong_request_is_400(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +50,7 @@ def test_whom_the_door_did_not_let_in_is_nobody(state: Any) -> None:
     from novamind.errors import AuthenticationError
 
     def request(known: Any) -> Request:
-        return Request({"type": "http", "state": known, "headers": []})
+        return Request({"type": "http", "state": known, "headers": [], "query_string": b""})
 
     with pytest.raises(AuthenticationError, match="say who you are"):
         asyncio.run(dependencies._principal(request(state), None))
@@ -69,3 +70,27 @@ def test_who_uses_populations_is_admitted_to_a_route_by_its_name(operation: Any,
 def test_routes_get_the_house_of_their_application() -> None:
     app = SimpleNamespace(state=SimpleNamespace(container="container"))
     assert asyncio.run(dependencies._container(Request({"type": "http", "app": app, "headers": []}))) == "container"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "offered"),
+    [
+        ("GET", "/api/v1/patients/{patient}/forecast?horizn=3", "it takes horizon, threshold"),
+        ("GET", "/api/v1/patients/{patient}/forecast?horizon=3&Threshold=10", "it takes horizon, threshold"),
+        ("GET", "/api/v1/patients?mrn=2", "it takes after, limit"),
+        ("GET", "/api/v1/me", None),
+        ("GET", "/api/v1/me?x", "it takes none"),
+        ("GET", "/api/v1/me?x=1", "it takes none"),
+        ("POST", "/graphql?query=x", "it takes none"),
+        ("GET", "/patients?page=2", "it takes after"),
+    ],
+)
+def test_a_query_parameter_that_nobody_reads_is_refused(
+    sqlite_world: World, method: str, path: str, offered: str | None
+) -> None:
+    at = path.format(patient=sqlite_world.patients["P1"])
+    answer = sqlite_world.call(method, at, "C11", **({"json": {"query": "{ __typename }"}} if method == "POST" else {}))
+    assert answer.status_code == (200 if offered is None else 422), answer.text
+    if offered is not None:
+        assert f"a query parameter of this request is unknown; {offered}" in answer.text
+        assert "mrn" not in answer.text, "what was sent is not repeated"

@@ -2,10 +2,11 @@
 
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, params
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.security import HTTPBearer
 
-from novamind.errors import AuthenticationError
+from novamind.errors import AuthenticationError, ValidationError
 from novamind.infrastructure.identity.domain import Permission, Principal
 from novamind.server.container import Container
 
@@ -23,7 +24,19 @@ async def _principal(request: Request, _documented: Annotated[object, Depends(_s
     principal = getattr(request.state, "principal", None)
     if not isinstance(principal, Principal):
         raise AuthenticationError("say who you are")
+    if request.query_params:
+        _refuse_unknown(request)
     return principal
+
+
+def _refuse_unknown(request: Request) -> None:
+    """A parameter that nobody reads would be a filter, or a threshold, that is ignored in silence."""
+    fields = get_flat_params(request.scope["route"].dependant)
+    elsewhere = (params.Path, params.Header, params.Cookie)
+    known = sorted(field.alias for field in fields if not isinstance(field.field_info, elsewhere))
+    if set(request.query_params) - set(known):
+        offered = f"it takes {', '.join(known)}" if known else "it takes none"
+        raise ValidationError(f"a query parameter of this request is unknown; {offered}")
 
 
 ContainerDep = Annotated[Container, Depends(_container)]
