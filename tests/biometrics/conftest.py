@@ -173,7 +173,8 @@ def result(patient: str | None = None, level: Literal["high", "low"] = "high") -
         (link.signal, link.symptom): LagProfile(rng.normal(0, 2, 9), rng.dirichlet(np.ones(9))) for link in links
     }
     skipped = {"weight": "fewer than 24 hours with a value of their own"}
-    return PersonLinks(patient, links, profiles, skipped, Reliability(level, ("70 days", "280 reports")), series, 4)
+    reasons = Reliability(level, ("70 days", "280 reports"))
+    return PersonLinks(patient, links, profiles, skipped, reasons, series, 4, "detector-test")
 
 
 def together(*persons: PersonLinks) -> Correlations:

@@ -1,6 +1,7 @@
 """What a result gives: frames, graph, JSON and pictures of every kind of link, for one person and for many."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import narwhals as nw
@@ -49,11 +50,22 @@ def test_frames_come_in_the_kind_that_went_in(one: Correlations) -> None:
 
 def test_a_cell_is_told_as_its_local_time(one: Correlations) -> None:
     """The record begins at 05:00 of a Wednesday."""
-    assert one.person()._time(0) == "2024-01-03T05:00:00"
-    assert one.person()._time(20) == "2024-01-04T01:00:00"
-    first, point = one.anomalies.row(0, named=True), one.person().to_dict()["anomalies"][0]
-    assert str(first["start"]).replace(" ", "T") == point["start"]
-    assert str(first["told"]).replace(" ", "T") == point["told"]
+    person, written = one.person(), one.person().to_dict()
+    begin = datetime(2024, 1, 3, 5)  # noqa: DTZ001 - local time
+    for point in written["anomalies"]:
+        for hour, when in (("start_hour", "start"), ("alarm_hour", "told")):
+            assert point[when] == (begin + timedelta(hours=point[hour])).isoformat()
+    first = one.anomalies.row(0, named=True)
+    assert (first["start"].isoformat(), first["told"].isoformat()) == tuple(
+        written["anomalies"][0][when] for when in ("start", "told")
+    )
+    for point in written["change_points"]:
+        assert point["date"] == (begin + timedelta(days=point["day"])).date().isoformat()
+    assert written["early_warning"]
+    for warning in written["early_warning"]:
+        assert warning["time"] == (begin + timedelta(hours=warning["hour"])).isoformat()
+    assert person.anomalies
+    assert written["change_points"]
 
 
 def test_a_graph_has_an_arrow_from_what_is_earlier(one: Correlations) -> None:

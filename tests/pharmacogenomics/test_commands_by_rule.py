@@ -112,7 +112,7 @@ def test_a_report_that_cannot_be_written_is_one_line(stars: Path, tmp_path: Path
     ]
     failed = CliRunner().invoke(app, asked)
     assert failed.exit_code != 0
-    assert "Cannot write the report: No such file" in str(failed.exception)
+    assert "cannot write the report: No such file" in str(failed.exception)
 
 
 def test_somebody_who_watches_is_told_to_wait(

@@ -106,7 +106,7 @@ def test_the_head_of_a_file_and_a_file_that_is_not_there(tmp_path: Path) -> None
     path = tmp_path / "long"
     path.write_bytes(b"y" * 70000)
     assert _head(path) == b"y" * 65536
-    with pytest.raises(DataProcessingError, match="Cannot open the genotype file: No such file"):
+    with pytest.raises(DataProcessingError, match="cannot open the genotype file: No such file"):
         read_genotype(tmp_path / "nowhere")
 
 

@@ -104,7 +104,7 @@ def chain(length: int) -> str:
 
 
 BOMBS = {
-    "depth 9": "{ a" * 9 + "}" * 9,
+    "depth 12": "{ a" * 12 + "}" * 12,
     "depth 30": "{ a" * 30 + "}" * 30,
     "depth 200": "{ a" * 200 + "}" * 200,
     "depth 5000": "{ a" * 5000 + "}" * 5000,

@@ -115,7 +115,7 @@ def test_one_question_is_computed_once_and_the_audit_is_told_of_a_kept_answer() 
 
 def test_a_series_that_is_not_forecast_is_named_with_its_reason() -> None:
     told = json.loads(asked(cache(Clinic())))
-    assert told["skipped"] == [{"symptom": "craving", "reason": "too few reports"}]
+    assert told["skipped"] == [{"symptom": "craving", "patient_id": "p", "reason": "too few reports"}]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from graphql import get_named_type
 
+from novamind.pharmacogenomics.codec import ReviewBody
+from novamind.server.graphql import limits
 from novamind.server.graphql.schema import schema
+from novamind.symptoms.codec import ForecastsBody
+from novamind.twin.codec import InsightsBody
+from tests.server.graph import as_graphql, whole
 from tests.server.world import World
 
 
@@ -66,39 +72,40 @@ def test_a_patient_is_the_same_as_over_rest(world: World) -> None:
 
 
 def test_results_are_the_same_as_over_rest(world: World) -> None:
-    query = """query ($id: UUID!) { patient(id: $id) {
-      forecasts(horizon: 7, threshold: 10) {
-        forecasts { symptom days median quantiles quantileLevels modelVersion trend { perWeek } risk { probability } }
-        skipped { symptom reason } }
-      medicationAdvice(medication: "paroxetine") { ranking drugs disclaimer } } }"""
+    query = f"""query ($id: UUID!) {{ patient(id: $id) {{
+      forecasts(horizon: 7, threshold: 10) {whole("Forecasts")}
+      medicationAdvice(medication: "paroxetine") {whole("Review")} }} }}"""
     got = data(world, query, id=world.patients["P1"])["patient"]
-    forecasts = rest(world, "/forecast?horizon=7&threshold=10")
-    (one,), (theirs,) = got["forecasts"]["forecasts"], forecasts["forecasts"]
-    assert got["forecasts"]["skipped"] == forecasts["skipped"]
-    for name in ("symptom", "days", "median", "quantiles"):
-        assert one[name] == theirs[name]
-    assert one["quantileLevels"] == theirs["quantile_levels"]
-    assert one["modelVersion"] == theirs["model_version"]
-    assert one["trend"]["perWeek"] == theirs["trend"]["per_week"]
-    assert one["risk"]["probability"] == theirs["risk"]["probability"]
+    forecasts = ForecastsBody.model_validate(rest(world, "/forecast?horizon=7&threshold=10"))
+    assert forecasts.forecasts[0].risk is not None
+    assert got["forecasts"] == as_graphql(forecasts)
     at = f"/api/v1/patients/{world.patients['P1']}/medication-advice"
-    advice = world.call("POST", at, "C11", json={"medication": "paroxetine"}).json()
-    assert got["medicationAdvice"] == {name: advice[name] for name in ("ranking", "drugs", "disclaimer")}
-    assert "*4/*4" in str(advice["drugs"])
+    advice = ReviewBody.model_validate(world.call("POST", at, "C11", json={"medication": "paroxetine"}).json())
+    assert got["medicationAdvice"] == as_graphql(advice)
+    assert "*4/*4" in str(advice.drugs)
 
 
 def test_insights_are_the_same_as_over_rest(world: World) -> None:
-    query = """query ($id: UUID!) { patient(id: $id) { insights {
-      complete missing modelVersions notes disclaimer
-      recommendations { priority text evidence { source } reliability { level } } } } }"""
+    query = f"query ($id: UUID!) {{ patient(id: $id) {{ insights {whole('Insights')} }} }}"
     got = data(world, query, id=world.patients["P1"])["patient"]["insights"]
-    theirs = rest(world, "/insights")
-    assert got["missing"] == theirs["missing"]
-    assert got["modelVersions"] == theirs["model_versions"]
-    assert [one["text"] for one in got["recommendations"]] == [one["text"] for one in theirs["recommendations"]]
-    assert [one["evidence"] for one in got["recommendations"]] == [
-        [{"source": e["source"]} for e in one["evidence"]] for one in theirs["recommendations"]
-    ]
+    theirs = as_graphql(InsightsBody.model_validate(rest(world, "/insights")))
+    for answer in (got, theirs):
+        for result in answer["results"].values():
+            if result is not None:
+                del result["reused"]
+    assert got == theirs
+
+
+def test_the_limit_of_depth_lets_the_deepest_field_through() -> None:
+    """Results hold no patients, so that a question for the whole of the schema has an end."""
+
+    def depth(kind: Any) -> int:
+        fields = getattr(get_named_type(kind), "fields", {})
+        return 1 + max(depth(field.type) for field in fields.values()) if fields else 0
+
+    query = schema(introspection=True)._schema.query_type
+    assert query is not None
+    assert max(depth(of.type) for name, of in query.fields.items() if name != "_service") + 1 == limits.DEPTH
 
 
 def test_leading_signals_are_there_or_say_why_not(world: World) -> None:

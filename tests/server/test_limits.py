@@ -88,7 +88,7 @@ def deep(levels: int) -> str:
 @pytest.mark.parametrize(
     ("right", "wrong", "says"),
     [
-        (deep(8), deep(9), "no query may be nested deeper than 8; ask for less at once"),
+        (deep(11), deep(12), "no query may be nested deeper than 11; ask for less at once"),
         (
             "{ patients(limit: 9) { insights { a } } forecasts { c } }",
             "{ patients(limit: 10) { insights { a } } }",
@@ -102,12 +102,12 @@ def deep(levels: int) -> str:
         (
             "{ " + "a" * 3 + " @x" * 998 + " b }",
             "{ " + "a" * 3 + " @x" * 999 + " }",
-            "no query may be longer than 2000 tokens or nested deeper than 8",
+            "no query may be longer than 2000 tokens or nested deeper than 11",
         ),
         (
             '{ a(x: ' + "[" * 38 + "]" * 38 + ") }",
             '{ a(x: ' + "[" * 39 + "]" * 39 + ") }",
-            "no query may be longer than 2000 tokens or nested deeper than 8",
+            "no query may be longer than 2000 tokens or nested deeper than 11",
         ),
         ("{ ...f } fragment f on P { a }", "{ ...f } fragment f on P { ...f }",
          "fragments must not contain themselves"),
@@ -135,7 +135,7 @@ def test_the_cost_is_counted_to_the_last(cost: int, right: bool) -> None:
 
 
 def test_of_several_operations_every_one_keeps_the_limits() -> None:
-    two = "query A { a } query B " + deep(9)
+    two = "query A { a } query B " + deep(12)
     assert not accepted(two, operation="A")
     assert accepted("query A { a } query B { b }", operation="A")
 

@@ -1,6 +1,7 @@
 """REST of patients, with a container that a test holds: what each route asks for, and its answer."""
 
 import asyncio
+import json
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
+from novamind.biometrics.codec import PersonLinksBody
 from novamind.clinic import Import, PatientSummary, Regimen, SignalSamples, SymptomReport
 from novamind.errors import NotFoundError, OutdatedError, ValidationError
 from novamind.infrastructure.patient_store import Kind, Samples, StoredRecord
@@ -18,8 +20,9 @@ from novamind.pharmacogenomics import recommend
 from novamind.records import Allergy, Condition, MedicationCourse
 from novamind.server import dependencies, patients, problems
 from novamind.symptoms.domain import Scale
-from novamind.twin.domain import Options
+from novamind.twin.domain import COURSES, Options
 from tests.server.parts import ADMIN, P, Q, did
+from tests.twin.people import Links, full_insights
 
 
 def summary(number: int = 1) -> PatientSummary:
@@ -34,7 +37,7 @@ def test_a_page_says_where_the_next_begins(limit: int, next_id: UUID | None) -> 
     assert page.items[0].model_dump() == {
         "patient_id": UUID(int=1),
         "identifiers": {"mrn": "1"},
-        "details": {"name": "N"},
+        "details": {"name": "N", "birth_date": None, "gender": None, "timezone": None},
     }
 
 
@@ -303,23 +306,26 @@ def test_what_does_not_have_its_form_is_not_stored(path: str, body: Any) -> None
 def test_questions_reach_the_clinic_with_what_was_asked() -> None:
     answer, calls = did(patients.forecast_patient, ADMIN, P, 7, 10.0, json=b"{}")
     assert (answer.body, answer.media_type, calls) == (b"{}", "application/json", [("json", ADMIN, P, 7, 10.0)])
-    person = SimpleNamespace(to_dict=lambda: {"links": [{"a": 1}], "more": 2})
-    found = SimpleNamespace(model_version="links-1", person=lambda: person)
-    answer, calls = did(patients.read_correlations, ADMIN, P, 60, correlations=found)
-    assert (answer.model_version, answer.links, calls) == ("links-1", [{"a": 1}], [("correlations", ADMIN, P, 60)])
+    person = Links()
+    answer, calls = did(patients.read_correlations, ADMIN, P, 60, correlations=person)
+    assert calls == [("correlations", ADMIN, P, 60)]
+    assert json.loads(answer.body) == PersonLinksBody.of(person.person()).model_dump(mode="json")
     regimen = patients.RegimenBody(drug="sertraline", dose_mg=50)
-    plain = {
-        "drug": "sertraline", "dose_mg": 50, "weeks": 8, "exposure_ratio": 1, "verdict": "v", "unknown": [],
-        "model_version": "m", "seed": 0, "ensemble": 50, "more": 1,
-    }  # fmt: skip
-    answer, calls = did(patients.ask_what_if, ADMIN, P, regimen, what_if=SimpleNamespace(to_dict=lambda: plain))
+    treatment = full_insights().results[COURSES].value["citalopram"]
+    answer, calls = did(patients.ask_what_if, ADMIN, P, regimen, what_if=treatment)
     assert calls == [("what_if", ADMIN, P, Regimen("sertraline", 50, 24, 8, 50, 0))]
-    assert answer.model_dump() == plain
-    asked = patients.AskedDrug(medication="venlafaxine")
-    answer, calls = did(patients.advise_medication, ADMIN, P, asked, medication_advice=recommend({}, ("venlafaxine",)))
-    assert (list(answer.ranking), calls) == (["venlafaxine"], [("medication_advice", ADMIN, P, "venlafaxine")])
-    answer, calls = did(patients.read_audit, ADMIN, P, 5, audit_trail=[{"a": 1}])
-    assert (answer.entries, calls) == ([{"a": 1}], [("audit_trail", ADMIN, P, 5)])
+    assert json.loads(answer.body) == treatment.to_dict()
+    asked, review = patients.AskedDrug(medication="venlafaxine"), recommend({}, ("venlafaxine",))
+    answer, calls = did(patients.advise_medication, ADMIN, P, asked, medication_advice=review)
+    assert calls == [("medication_advice", ADMIN, P, "venlafaxine")]
+    assert (json.loads(answer.body), answer.media_type) == (review.to_dict(), "application/json")
+    entry = {
+        "sequence": 7, "at": datetime(2026, 1, 1, tzinfo=UTC), "actor": "a", "role": "clinician",
+        "purpose": "treatment", "correlation_id": "c", "origin": "o", "action": "read", "what": "identity",
+        "patient": "p", "outcome": "success", "count": 1, "references": ["r"],
+    }  # fmt: skip
+    answer, calls = did(patients.read_audit, ADMIN, P, 5, audit_trail=[entry])
+    assert (answer.model_dump(), calls) == ({"entries": [entry]}, [("audit_trail", ADMIN, P, 5)])
     answer, calls = did(patients.read_consents, ADMIN, P, consents={"research": True})
     assert (answer.decisions, calls) == ({"research": True}, [("consents", ADMIN, P)])
     _, calls = did(patients.decide_consent, ADMIN, P, "research", patients.Decision(granted=False))
@@ -332,15 +338,10 @@ def test_questions_reach_the_clinic_with_what_was_asked() -> None:
     assert (answer.media_type, answer.body) == ("application/fhir+json", b'{"a":1}')
 
 
-def test_insights_are_asked_with_horizon_and_lookback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patients, "insights_to_dict", lambda found: found)
-    plain = {
-        "patient_id": "p", "made_on": date(2026, 1, 1), "complete": True, "missing": {}, "options": {},
-        "model_versions": {}, "recommendations": [], "results": {}, "tracking": [], "notes": [], "disclaimer": "d",
-    }  # fmt: skip
-    answer, calls = did(patients.read_insights, ADMIN, P, 7, 60, insights=plain)
+def test_insights_are_asked_with_horizon_and_lookback() -> None:
+    answer, calls = did(patients.read_insights, ADMIN, P, 7, 60, insights=full_insights())
     assert calls == [("insights", ADMIN, P, Options(forecast_days=7, biometric_lookback_days=60))]
-    assert answer.model_dump() == plain
+    assert json.loads(answer.body) == full_insights().to_dict()
 
 
 def test_the_example_of_a_patient_has_the_form_that_it_shows() -> None:

@@ -146,11 +146,11 @@ def test_a_constant_series_is_forecast_with_honest_intervals(shell: Shell, tmp_p
     ran = shell("forecast", table(tmp_path, [f"{day},{value}" for day in DAYS]), "--instrument", "PHQ-9", "--json")
     assert ran.code == 0
     document = json.loads(ran.out, parse_constant=pytest.fail)  # NaN or Infinity fail
-    assert all(abs(day["median"] - value) <= 1 for day in document["days"])
-    for day in document["days"]:
-        low, high = day["intervals"]["95"]
+    assert all(abs(median - value) <= 1 for median in document["median"])
+    (widest,) = [interval for interval in document["intervals"] if interval["level"] == 0.95]
+    for low, high in zip(widest["low"], widest["high"], strict=True):
         assert 0 <= low <= value <= high <= 27
-    assert any("every report is the same" in reason for reason in document["reliability"]["reasons"])
+    assert any("every report is the same" in reason for reason in document["reliability_reasons"])
 
 
 @pytest.mark.parametrize("seed", ["-1", "x"])

@@ -13,20 +13,17 @@ from fastapi import FastAPI
 
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.symptoms import Scale
+from novamind.symptoms.codec import ForecastsBody, ScaleBody
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.endpoints import (
     MOST_REPORTS,
     Diary,
-    ForecastBody,
-    ForecastsBody,
+    NewScale,
     Report,
-    ScaleBody,
     _scales,
     router,
 )
 from novamind.symptoms.service import default_service
-from tests.golden import check_golden
-from tests.symptoms.conftest import MakeForecast
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -80,10 +77,10 @@ TEN = {"low": 0, "high": 10}
     ],
 )  # fmt: skip
 def test_the_scale_of_a_known_instrument_is_the_published_one(symptom: str, own: dict[str, Any]) -> None:
-    other = report().model_copy(update={"symptom": symptom, "value": 22.0, "scale": ScaleBody.model_validate(own)})
+    other = report().model_copy(update={"symptom": symptom, "value": 22.0, "scale": NewScale.model_validate(own)})
     with pytest.raises(ValidationError, match="report 1: a known instrument's scale is published: leave it out"):
         _scales([other])
-    assert _scales([other.model_copy(update={"scale": ScaleBody.model_validate(PUBLISHED)})]) == {
+    assert _scales([other.model_copy(update={"scale": NewScale.model_validate(PUBLISHED)})]) == {
         "PHQ-9": Scale(0, 27, 1)
     }
 
@@ -91,7 +88,7 @@ def test_the_scale_of_a_known_instrument_is_the_published_one(symptom: str, own:
 def test_a_series_has_the_scale_that_came_first() -> None:
     own = {"low": 0, "high": 50, "step": 2, "worse": "low"}
     assert _scales([report(symptom="calm", scale=own), report(symptom="calm")]) == {"calm": Scale(0, 50, 2, "low")}
-    assert ScaleBody(low=0, high=1).scale() == Scale(0, 1, None, "high")
+    assert NewScale(low=0, high=1).scale() == Scale(0, 1, None, "high")
     assert ScaleBody.of(Scale(0, 50, 2, "low")) == ScaleBody.model_validate(own)
     with pytest.raises(ValidationError, match="report 2: the series has another scale: leave it out"):
         _scales([report(symptom="mood", value=1, scale=TEN), report(symptom="mood", value=1, scale=own)])
@@ -127,14 +124,6 @@ def test_ten_thousand_reports_are_the_most() -> None:
     Diary(reports=[one] * 10_000)
     with pytest.raises(pydantic.ValidationError):
         Diary(reports=[one] * 10_001)
-
-
-@pytest.mark.parametrize("threshold", [None, 15.0, 0.0, 27.0, 27.5, -1.0])
-def test_a_forecast_in_its_form(make_forecast: MakeForecast, threshold: float | None) -> None:
-    body = ForecastBody.of(make_forecast(horizon=3), threshold)
-    assert (body.risk is None) == (threshold in (None, 27.5, -1.0))
-    if threshold in (None, 15.0):
-        check_golden(__file__, f"body_{threshold}", body.model_dump(mode="json"))
 
 
 def diary(symptom: str, days: int = 12) -> pl.DataFrame:

@@ -11,6 +11,8 @@ import altair as alt
 import numpy as np
 import polars as pl
 
+from novamind.biometrics.domain import CausalGraph, Link
+from novamind.biometrics.domain import Reliability as LinkReliability
 from novamind.pharmacogenomics import DrugReview, Review, recommend
 from novamind.records import Allergy, Condition, MedicationCourse, PatientRecord, signal_frame, symptom_frame
 from novamind.records.tables.frames import SeriesKey
@@ -150,14 +152,25 @@ def spec(chart: Any) -> dict[str, Any]:
 
 
 class Links:
-    """What the biometrics room gives, as far as the twin reads it."""
-
-    def __init__(self, links: list[dict[str, Any]]) -> None:
-        self._links, self.persons = links, (self,)
+    """What the biometrics room gives of one person, as far as the twin reads it: one link that was not confirmed."""
 
     def person(self) -> Any:
         return SimpleNamespace(
-            to_dict=lambda: {"links": self._links}, links=(), insights=(), early_warning=(), series=None
+            patient_id="p",
+            links=(
+                Link("p", "hrv", "PHQ-9", False, -1.5, 0.2, 0.4, 30.0, 12, 40, 1, 0.1, 0, 0.3, None, 45.0, 0.1, 0.2),
+            ),
+            graph=CausalGraph("p", ("hrv",), ("PHQ-9",), ()),
+            skipped={"steps": "too few samples"},
+            reliability=LinkReliability("low", ("30 days",)),
+            insights=(),
+            anomalies={},
+            change_points={},
+            early_warning=(),
+            monitoring_plan=(),
+            series=None,
+            model_version="v1",
+            seed=0,
         )
 
 
@@ -191,7 +204,7 @@ def full_insights() -> Insights:
     courses = {name: what_if(patient, name, 20, weeks=1, ensemble=3) for name in ("citalopram", "atomoxetine")}
     results = {
         **available(SYMPTOMS, forecasts),
-        **available(BIOMETRICS, Links([{"signal": "hrv", "lag_hours": 30.0}])),
+        **available(BIOMETRICS, Links()),
         **available(MEDICATIONS, review),
         **available(COURSES, courses),
         "late": ServiceResult("late", Status.TIMED_OUT, reason="no answer within 15 s"),

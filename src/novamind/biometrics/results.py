@@ -1,7 +1,7 @@
 """The result as people use it: links as a frame, graph, profiles and pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ class PersonLinks:
         What all of it rests on; alarms are computed from it when they are first asked for.
     seed
         Of the draws.
+    model_version
+        What decided.
     """
 
     patient_id: str | None
@@ -48,6 +50,7 @@ class PersonLinks:
     reliability: Reliability
     series: PersonSeries = field(repr=False)
     seed: int
+    model_version: str
 
     @property
     def graph(self) -> CausalGraph:
@@ -97,29 +100,9 @@ class PersonLinks:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the hourly series, as JSON writes it."""
-        return {
-            "patient_id": self.patient_id,
-            "links": [asdict(link) for link in self.links],
-            "graph": [asdict(edge) for edge in self.graph.edges],
-            "skipped": dict(self.skipped),
-            "reliability": asdict(self.reliability),
-            "insights": [asdict(said) for said in self.insights],
-            "anomalies": [
-                {"signal": name, "start": self._time(one.start_hour), "told": self._time(one.alarm_hour)} | asdict(one)
-                for name, found in self.anomalies.items()
-                for one in found
-            ],
-            "change_points": [
-                {"signal": name, "date": self._time(24 * one.day)[:10]} | asdict(one)
-                for name, found in self.change_points.items()
-                for one in found
-            ],
-            "early_warning": [{"time": self._time(one.hour)} | asdict(one) for one in self.early_warning],
-            "monitoring_plan": [asdict(item) for item in self.monitoring_plan],
-        }
+        from novamind.biometrics.codec import PersonLinksBody
 
-    def _time(self, hour: int) -> str:
-        return str(self.series.at(hour).astype("datetime64[s]"))
+        return PersonLinksBody.of(self).model_dump(mode="json")
 
     @property
     def _reliable(self) -> tuple[Link, ...]:
@@ -229,6 +212,12 @@ class Correlations:
             if person.patient_id == patient_id:
                 return person
         raise NotFoundError("no such patient in the result: check patient_id")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the hourly series, as JSON writes it."""
+        from novamind.biometrics.codec import CorrelationsBody
+
+        return CorrelationsBody.of(self).model_dump(mode="json")
 
     def plot(
         self, signal: str | None = None, symptom: str | None = None, patient_id: str | None = None

@@ -169,6 +169,7 @@ class BiometricCorrelationService:
             answer.reliability,
             answer.series,
             answer.seed,
+            self.detector.version,
         )
 
 

@@ -1,12 +1,13 @@
 """REST: simulate what a dose does over weeks."""
 
 import asyncio
-from typing import Annotated, Any, Self
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from novamind.neurochemistry.simulation import Simulation, simulate
+from novamind.neurochemistry.codec import SimulationBody
+from novamind.neurochemistry.simulation import simulate
 
 Drug = Annotated[str, Field(min_length=1, max_length=100, examples=["escitalopram"])]
 
@@ -26,40 +27,18 @@ class Regimen(BaseModel):
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
 
-class Course(BaseModel):
-    """A simulated course; ``low`` and ``high`` are the 90 % band of the ensemble."""
-
-    drug: str
-    weeks: int
-    phenotypes: dict[str, str | float]
-    ensemble: int
-    seed: int
-    model_version: str
-    concentration: list[dict[str, Any]]
-    occupancy: list[dict[str, Any]]
-    transmitters: list[dict[str, Any]]
-    symptom_effect: list[dict[str, Any]]
-    symptom_note: str
-    transmitters_not_given: list[str]
-
-    @classmethod
-    def of(cls, simulation: Simulation) -> Self:
-        """From the room's simulation."""
-        return cls.model_validate(simulation.to_dict())
-
-
-def run(regimen: Regimen) -> Course:
-    """Simulate a regimen."""
-    return Course.of(simulate(**regimen.model_dump()))
+def run(regimen: Regimen) -> str:
+    """Simulate a regimen; the JSON of a :class:`SimulationBody`."""
+    return SimulationBody.of(simulate(**regimen.model_dump())).model_dump_json()
 
 
 def router() -> APIRouter:
     """The routes of this room alone."""
     routes = APIRouter(prefix="/neurochemistry", tags=["neurochemistry"])
 
-    @routes.post("/simulations", operation_id="simulateRegimen")
-    async def simulate_regimen(regimen: Regimen) -> Course:
+    @routes.post("/simulations", operation_id="simulateRegimen", response_model=SimulationBody)
+    async def simulate_regimen(regimen: Regimen) -> Response:
         """Simulate a regimen in a typical person of these phenotypes."""
-        return await asyncio.to_thread(run, regimen)
+        return Response(await asyncio.to_thread(run, regimen), media_type="application/json")
 
     return routes

@@ -44,7 +44,6 @@ MAXIMUM_WEEKS = 104
 MAXIMUM_ENSEMBLE = 2000
 BAND = (0.05, 0.95)
 STEP_HOURS = 1.0
-NOT_GIVEN = tuple(name.value for name in Neurotransmitter if name not in MONOAMINES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,21 +207,9 @@ class Simulation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: inputs, notes and daily figures."""
-        every_day = int(HOURS_PER_DAY / STEP_HOURS)
-        return {
-            "drug": self.drug,
-            "weeks": self.weeks,
-            "phenotypes": dict(self.phenotypes),
-            "ensemble": self.ensemble_size,
-            "seed": self.seed,
-            "model_version": self.model_version,
-            "concentration": self.concentration.filter(pl.col("time_hours") % every_day == 0).to_dicts(),
-            "occupancy": self.occupancy.filter(pl.col("time_hours") % every_day == 0).to_dicts(),
-            "transmitters": self.transmitters.to_dicts(),
-            "symptom_effect": self.symptom_effect.to_dicts(),
-            "symptom_note": self.symptom_note,
-            "transmitters_not_given": list(NOT_GIVEN),
-        }
+        from novamind.neurochemistry.codec import SimulationBody
+
+        return SimulationBody.of(self).model_dump(mode="json")
 
     def _hourly(
         self,

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
 
 DISCLAIMER = (
     "This report restates published guidelines for one genotype and medication list. It does not know the"
@@ -407,18 +406,3 @@ class PhenotypeChange:
             self.after.phenotype,
             self.after.activity_score,
         )
-
-
-def to_dict(value: Any) -> Any:
-    """Plain JSON types from any of the results above, properties that are part of the answer included."""
-    from dataclasses import fields, is_dataclass
-
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_dict(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, ActivityScore | StrEnum):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(k): to_dict(v) for k, v in value.items()}
-    if isinstance(value, tuple | list):
-        return [to_dict(v) for v in value]
-    return value

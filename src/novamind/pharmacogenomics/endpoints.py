@@ -1,12 +1,12 @@
 """REST: what a genotype and co-medication mean for each drug, for a list that comes with the request."""
 
 import asyncio
-from typing import Annotated, Any, Self
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from novamind.pharmacogenomics.review import Review
+from novamind.pharmacogenomics.codec import ReviewBody
 from novamind.pharmacogenomics.service import PharmacogenomicsService
 
 Word = Annotated[str, Field(min_length=1, max_length=100)]
@@ -27,36 +27,17 @@ class Question(BaseModel):
     medication: Word | None = None
 
 
-class ReviewBody(BaseModel):
-    """The review; each drug names its guidelines, its evidence and what is not known."""
-
-    genotype: dict[str, Any]
-    phenotypes: list[Any]
-    comedications: list[str]
-    conditions: list[str]
-    allergies: list[str]
-    notes: list[str]
-    ranking: list[str]
-    comparison: dict[str, str]
-    drugs: dict[str, dict[str, Any]]
-    disclaimer: str
-
-    @classmethod
-    def of(cls, review: Review) -> Self:
-        """From the room's review."""
-        return cls.model_validate(review.to_dict())
-
-
 def router(service: PharmacogenomicsService | None = None) -> APIRouter:
     """The routes of this room alone."""
     asked = service or PharmacogenomicsService()
     routes = APIRouter(prefix="/pharmacogenomics", tags=["pharmacogenomics"])
 
-    @routes.post("/review", operation_id="reviewMedications")
-    async def review_medications(question: Question) -> ReviewBody:
+    @routes.post("/review", operation_id="reviewMedications", response_model=ReviewBody)
+    async def review_medications(question: Question) -> Response:
         """Review one drug, or all psychiatric drugs; nothing of the request is kept."""
         data = question.model_dump(exclude={"medication"})
         review = await asked.predict_medication_response(data, question.medication)
-        return await asyncio.to_thread(ReviewBody.of, review)
+        body = await asyncio.to_thread(lambda: ReviewBody.of(review).model_dump_json())
+        return Response(body, media_type="application/json")
 
     return routes

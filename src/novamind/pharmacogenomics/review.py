@@ -11,7 +11,6 @@ from novamind.pharmacogenomics import medications as formulary
 from novamind.pharmacogenomics.allergies import allergen_of
 from novamind.pharmacogenomics.allergies import cautions as allergy_cautions
 from novamind.pharmacogenomics.domain import (
-    DISCLAIMER,
     Caution,
     Diplotype,
     Exposure,
@@ -19,7 +18,6 @@ from novamind.pharmacogenomics.domain import (
     Phenotype,
     PhenotypeChange,
     Severity,
-    to_dict,
 )
 from novamind.pharmacogenomics.drug_review import CAUTION_CONCERN, DrugReview, advised_concern
 from novamind.pharmacogenomics.knowledge import sources
@@ -67,7 +65,7 @@ class Review(Collection[str]):
     def __getitem__(self, name: str) -> DrugReview:
         known = formulary.normalise(name) or name
         if known not in self.drugs:
-            raise NotFoundError("The drug is not part of this review; name it in 'medications' and ask again.")
+            raise NotFoundError("the drug is not part of this review; name it in 'medications' and ask again")
         return self.drugs[known]
 
     def __contains__(self, name: object) -> bool:
@@ -151,18 +149,9 @@ class Review(Collection[str]):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "genotype": {gene: to_dict(d) | {"name": d.name} for gene, d in self.genotype.items()},
-            "phenotypes": to_dict(self.phenotypes),
-            "comedications": list(self.comedications),
-            "conditions": list(self.conditions),
-            "allergies": list(self.allergies),
-            "notes": list(self.notes),
-            "ranking": [d.drug for d in self.ranking],
-            "comparison": self.comparison(),
-            "drugs": {name: to_dict(d) for name, d in self.drugs.items()},
-            "disclaimer": DISCLAIMER,
-        }
+        from novamind.pharmacogenomics.codec import ReviewBody
+
+        return ReviewBody.of(self).model_dump(mode="json")
 
 
 def _order(review: DrugReview) -> tuple[int, bool, float, str]:
@@ -209,7 +198,7 @@ def recommend(
         ("allergies", allergies),
     ):
         if isinstance(names, str):
-            raise ValidationError(f"'{argument}' takes a list of names, not one text.")
+            raise ValidationError(f"'{argument}' takes a list of names, not one text")
     taken, strangers = _known(comedications)
     stated = tuple(dict.fromkeys(" ".join(c.lower().replace("_", " ").split()) for c in conditions))
     unheard = [c for c in stated if c not in interactions.known_conditions()]

@@ -7,7 +7,7 @@ from uuid import UUID
 from novamind.clinic import Clinic
 from novamind.infrastructure.cache import SealedCache
 from novamind.infrastructure.identity.domain import Principal
-from novamind.symptoms.endpoints import ForecastsBody
+from novamind.symptoms.codec import ForecastsBody
 
 
 class ForecastCache:
@@ -41,7 +41,6 @@ class ForecastCache:
             await self._clinic.note_forecast_read(access, patient_id)
             return kept
         forecasts = await self._clinic.forecast(caller, patient_id, horizon)
-        body = await asyncio.to_thread(ForecastsBody.of, forecasts, threshold)
-        made = body.model_dump_json().encode()
+        made = await asyncio.to_thread(lambda: ForecastsBody.of(forecasts, threshold).model_dump_json().encode())
         await self._cache.put(patient_id, revision, *what, value=made)
         return made

@@ -4,31 +4,31 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from novamind.biometrics.codec import PersonLinksBody
 from novamind.clinic import PatientSummary, Piece, Regimen, SignalSamples, SymptomReport
 from novamind.clinic.record_mapping import course_of, mapping_of, piece_of, readable, results_of
 from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Principal
 from novamind.infrastructure.patient_store import Identity, Kind, Samples, StoredRecord
-from novamind.pharmacogenomics.endpoints import Gene, ReviewBody, Word
+from novamind.pharmacogenomics.codec import ReviewBody
+from novamind.pharmacogenomics.endpoints import Gene, Word
 from novamind.records import Allergy, Condition, MedicationCourse, read_fhir
 from novamind.server.container import Container
 from novamind.server.dependencies import Caller, ContainerDep
 from novamind.server.problems import FHIR_JSON
-from novamind.symptoms.endpoints import ForecastsBody, Moment, Report, ScaleBody, SymptomName
+from novamind.symptoms.codec import ForecastsBody, ScaleBody
+from novamind.symptoms.endpoints import Moment, NewScale, Report, SymptomName
 from novamind.timeline import parse_timezone
 from novamind.twin.case import condition_word
-from novamind.twin.codec import insights_to_dict
+from novamind.twin.codec import InsightsBody, WhatIfBody
 from novamind.twin.domain import Options
-
-if TYPE_CHECKING:
-    from novamind.biometrics.results import Correlations
 
 routes = APIRouter(prefix="/api/v1/patients", tags=["patients"])
 
@@ -89,17 +89,30 @@ class NewPatient(_Body):
         return Identity(self.identifiers, details)
 
 
+class PatientDetails(BaseModel):
+    """What is known of a person beside the record; null where it is not."""
+
+    name: str | None = None
+    birth_date: date | None = None
+    gender: str | None = None
+    timezone: Annotated[str | None, Field(description="IANA name.")] = None
+
+
 class PatientBody(BaseModel):
     """Who a patient is."""
 
     patient_id: UUID
-    identifiers: dict[str, str]
-    details: dict[str, Any]
+    identifiers: Annotated[dict[str, str], Field(description="System to number, by which the patient can be found.")]
+    details: PatientDetails
 
     @classmethod
     def of(cls, summary: PatientSummary) -> "PatientBody":
         """From the clinic's summary."""
-        return cls(patient_id=summary.patient_id, identifiers=dict(summary.identifiers), details=dict(summary.details))
+        return cls(
+            patient_id=summary.patient_id,
+            identifiers=dict(summary.identifiers),
+            details=PatientDetails.model_validate(summary.details),
+        )
 
 
 class PatientPage(BaseModel):
@@ -270,7 +283,7 @@ class SeriesScale(_Body):
     """The scale of one series that is no known instrument."""
 
     symptom: SymptomName
-    scale: ScaleBody
+    scale: NewScale
 
 
 class StoredScale(BaseModel):
@@ -449,54 +462,27 @@ class RegimenBody(_Body):
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
 
-class WhatIfBody(BaseModel):
-    """What a drug at a dose would do; figures with their 90 % band, and what cannot be said."""
+class OutcomeIssue(BaseModel):
+    """Something that was not understood, as FHIR R4 has it."""
 
-    model_config = ConfigDict(extra="allow")
-    drug: str
-    dose_mg: float
-    weeks: int
-    exposure_ratio: float
-    verdict: str
-    unknown: list[str]
-    model_version: str
-    seed: int
-    ensemble: int
+    severity: Literal["fatal", "error", "warning", "information"]
+    code: Annotated[str, Field(description="Of FHIR's value set issue-type.")]
+    diagnostics: Annotated[str, Field(description="What was not understood, and what became of it.")]
+    expression: Annotated[list[str] | None, Field(description="Places in the bundle, as FHIRPath.")] = None
 
 
-class InsightsBody(BaseModel):
-    """What all services say together, with the evidence of each recommendation."""
+class OutcomeBody(BaseModel):
+    """FHIR's OperationOutcome."""
 
-    patient_id: str
-    made_on: date
-    complete: bool
-    missing: dict[str, str]
-    options: dict[str, Any]
-    model_versions: dict[str, str]
-    recommendations: list[dict[str, Any]]
-    results: dict[str, dict[str, Any]]
-    tracking: list[dict[str, Any]]
-    notes: list[str]
-    disclaimer: str
-
-
-class CorrelationsBody(BaseModel):
-    """Links between signals and symptoms."""
-
-    model_version: str
-    links: list[dict[str, Any]]
-
-    @classmethod
-    def of(cls, found: "Correlations") -> Self:
-        """From the room's result on one person."""
-        return cls(model_version=found.model_version, links=found.person().to_dict()["links"])
+    resourceType: Literal["OperationOutcome"]  # noqa: N815 - FHIR's spelling
+    issue: list[OutcomeIssue]
 
 
 class Imported(BaseModel):
     """How much of each kind was stored, and FHIR's OperationOutcome."""
 
-    stored: dict[str, int]
-    outcome: dict[str, Any]
+    stored: Annotated[dict[str, int], Field(description="Kind to how many records.")]
+    outcome: OutcomeBody
 
 
 class FhirResponse(JSONResponse):
@@ -505,10 +491,28 @@ class FhirResponse(JSONResponse):
     media_type = FHIR_JSON
 
 
+class AuditEntryBody(BaseModel):
+    """Somebody looked at or changed a record."""
+
+    sequence: Annotated[int, Field(description="Place in the audit.")]
+    at: datetime
+    actor: Annotated[str, Field(description="Account or client.")]
+    role: str
+    purpose: Annotated[str, Field(description="Why, as far as it is known.")]
+    correlation_id: Annotated[str, Field(description="Of the request.")]
+    origin: Annotated[str | None, Field(description="Where it came from, as a pseudonym.")] = None
+    action: str
+    what: Annotated[str, Field(description="Kind of data.")]
+    patient: Annotated[str | None, Field(description="Pseudonym of the patient.")]
+    outcome: str
+    count: Annotated[int, Field(description="Number of records.")]
+    references: Annotated[list[str], Field(description="Identifiers of records.")]
+
+
 class AuditTrail(BaseModel):
     """Who looked at or changed the record, the newest first; the patient appears under a pseudonym."""
 
-    entries: list[dict[str, Any]]
+    entries: list[AuditEntryBody]
 
 
 @routes.get("", operation_id="listPatients")
@@ -767,57 +771,56 @@ async def forecast_patient(
     return Response(forecast, media_type="application/json")
 
 
-@routes.post("/{patient_id}/medication-advice", operation_id="adviseMedication")
+@routes.post("/{patient_id}/medication-advice", operation_id="adviseMedication", response_model=ReviewBody)
 async def advise_medication(
     container: ContainerDep, caller: Caller, patient_id: PatientId, asked: AskedDrug
-) -> ReviewBody:
+) -> Response:
     """Review one drug, or all psychiatric drugs, for this genotype and co-medication.
 
     It changes nothing; it is a POST so that no drug of a patient stands in an address.
     """
     review = await container.clinic.medication_advice(caller, patient_id, asked.medication)
-    return await asyncio.to_thread(ReviewBody.of, review)
+    return await _json(lambda: ReviewBody.of(review))
 
 
-@routes.get("/{patient_id}/insights", operation_id="readInsights")
+@routes.get("/{patient_id}/insights", operation_id="readInsights", response_model=InsightsBody)
 async def read_insights(
     container: ContainerDep,
     caller: Caller,
     patient_id: PatientId,
     horizon: Horizon = 14,
     lookback_days: Annotated[int, Query(ge=7, le=3650)] = 30,
-) -> InsightsBody:
+) -> Response:
     """Read what all services say together; a service that has nothing to say gives its reason."""
     options = Options(forecast_days=horizon, biometric_lookback_days=lookback_days)
     insights = await container.clinic.insights(caller, patient_id, options)
-    return InsightsBody.model_validate(await asyncio.to_thread(insights_to_dict, insights))
+    return await _json(lambda: InsightsBody.of(insights))
 
 
-@routes.get("/{patient_id}/correlations", operation_id="readCorrelations")
+@routes.get("/{patient_id}/correlations", operation_id="readCorrelations", response_model=PersonLinksBody)
 async def read_correlations(
     container: ContainerDep,
     caller: Caller,
     patient_id: PatientId,
     lookback_days: Annotated[int, Query(ge=7, le=3650)] = 30,
-) -> CorrelationsBody:
+) -> Response:
     """Read which signals lead or follow which symptoms, after correction for how many were looked at."""
-    found = await container.clinic.correlations(caller, patient_id, lookback_days)
-    return CorrelationsBody.of(found)
+    correlations = await container.clinic.correlations(caller, patient_id, lookback_days)
+    return await _json(lambda: PersonLinksBody.of(correlations.person()))
 
 
-@routes.post("/{patient_id}/what-if", operation_id="askWhatIf")
-async def ask_what_if(
-    container: ContainerDep, caller: Caller, patient_id: PatientId, regimen: RegimenBody
-) -> WhatIfBody:
+@routes.post("/{patient_id}/what-if", operation_id="askWhatIf", response_model=WhatIfBody)
+async def ask_what_if(container: ContainerDep, caller: Caller, patient_id: PatientId, regimen: RegimenBody) -> Response:
     """Simulate a drug at a dose in this patient, beside a normal metaboliser on the same dose."""
-    asked = await container.clinic.what_if(caller, patient_id, Regimen(**regimen.model_dump()))
-    return WhatIfBody.model_validate(await asyncio.to_thread(asked.to_dict))
+    treatment = await container.clinic.what_if(caller, patient_id, Regimen(**regimen.model_dump()))
+    return await _json(lambda: WhatIfBody.of(treatment))
 
 
 @routes.post(
     "/{patient_id}/fhir",
     status_code=201,
     operation_id="importFhir",
+    response_model_exclude_none=True,
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -832,7 +835,7 @@ async def import_fhir(
     body = await request.body()
     found = await asyncio.to_thread(read_fhir, body, settings=container.settings)
     stored = await container.clinic.import_fhir(caller, patient_id, found, idempotency_key)
-    return Imported(stored=stored, outcome=found.outcome.to_fhir())
+    return Imported(stored=stored, outcome=OutcomeBody.model_validate(found.outcome.to_fhir()))
 
 
 @routes.get("/{patient_id}/fhir", operation_id="exportFhir", response_class=FhirResponse)
@@ -848,7 +851,7 @@ async def read_audit(
     container: ContainerDep, caller: Caller, patient_id: PatientId, newest: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> AuditTrail:
     """Read who looked at or changed the record."""
-    return AuditTrail(entries=await container.clinic.audit_trail(caller, patient_id, newest))
+    return AuditTrail.model_validate({"entries": await container.clinic.audit_trail(caller, patient_id, newest)})
 
 
 @routes.get("/{patient_id}/consents", operation_id="readConsents")
@@ -873,6 +876,11 @@ async def decide_consent(
 async def open_emergency(container: ContainerDep, caller: Caller, patient_id: PatientId, why: Reason) -> Opened:
     """Open the record of a patient whom you do not treat, in an emergency; the privacy officer is told."""
     return Opened(until=await container.clinic.open_emergency(caller, patient_id, why.reason))
+
+
+async def _json(form: Callable[[], BaseModel]) -> Response:
+    """Answer with a form that is made beside the event loop and written once."""
+    return Response(await asyncio.to_thread(lambda: form().model_dump_json()), media_type="application/json")
 
 
 async def _corrected(

@@ -5,7 +5,6 @@ import json
 import re
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from novamind.records import LongFrame, SeriesKey
     from novamind.symptoms.domain import Scale, SymptomForecast
     from novamind.symptoms.instruments import Instrument
+    from novamind.symptoms.results import Forecast
 
 FORECAST_MADE = message("forecast made")
 _LISTED_SYMPTOMS = 20
@@ -264,7 +264,7 @@ def _log(forecast: "SymptomForecast", started: float) -> None:
 
 
 def _present(
-    forecast: "SymptomForecast",
+    forecast: "Forecast",
     threshold: float | None,
     instrument: "Instrument | None",
     out: Path | None,
@@ -272,7 +272,11 @@ def _present(
 ) -> None:
     files = {} if out is None else _write(forecast, threshold, instrument, out)
     if as_json:
-        print(json.dumps(_document(forecast, threshold, instrument, files), allow_nan=False))
+        beside = {
+            "instrument": instrument.name if instrument else None,
+            "files": {what.lower(): str(path) for what, path in files.items()},
+        }
+        print(json.dumps(forecast.to_dict(threshold) | beside, allow_nan=False))
     else:
         print(_summary(forecast, threshold))
         for what, path in files.items():
@@ -326,52 +330,3 @@ def _summary(forecast: "SymptomForecast", threshold: float | None) -> str:
             *(f"{name:<12}{text}" for name, text in facts.items()),
         ]
     )
-
-
-def _document(
-    forecast: "SymptomForecast",
-    threshold: float | None,
-    instrument: "Instrument | None",
-    files: dict[str, Path],
-) -> dict[str, Any]:
-    risk = None if threshold is None else forecast.risk(threshold)
-    intervals = {f"{100 * level:g}": forecast.interval(level) for level in (0.5, 0.8, 0.95)}
-    return {
-        "symptom": forecast.symptom,
-        "patient_id": forecast.patient_id,
-        "instrument": instrument.name if instrument else None,
-        "scale": asdict(forecast.scale),
-        "record": {"first": str(forecast.history_days[0]), "last": str(forecast.history_days[-1])},
-        "days": [
-            {
-                "date": str(day),
-                "median": float(forecast.median[i]),
-                "intervals": {level: [float(b.low[i]), float(b.high[i])] for level, b in intervals.items()},
-                "quantiles": {
-                    f"{level:g}": float(value)
-                    for level, value in zip(forecast.quantile_levels, forecast.quantiles[i], strict=True)
-                },
-            }
-            for i, day in enumerate(forecast.days)
-        ],
-        "trend": asdict(forecast.trend),
-        "risk": None
-        if risk is None
-        else {
-            "threshold": risk.threshold,
-            "alert_probability": risk.alert_probability,
-            "probability": risk.probability.tolist(),
-            "periods": [
-                {"start": str(p.start), "end": str(p.end), "peak_probability": p.peak_probability} for p in risk.periods
-            ],
-        },
-        "reliability": asdict(forecast.reliability),
-        "members": [asdict(member) for member in forecast.members],
-        "importance": dict(forecast.importance),
-        "covariates": dict(forecast.covariates),
-        "coverage": {f"{level:g}": share for level, share in forecast.coverage.items()},
-        "insights": list(forecast.insights),
-        "model_version": forecast.model_version,
-        "seed": forecast.seed,
-        "files": {what.lower(): str(path) for what, path in files.items()},
-    }

@@ -1,18 +1,18 @@
-"""REST: forecast a diary that comes with the request, and the form in which every forecast is given."""
+"""REST: forecast a diary that comes with the request."""
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
-from typing import Annotated, Any, Literal, Self
+from datetime import datetime
+from typing import Annotated
 
 import polars as pl
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from novamind.errors import ValidationError
-from novamind.symptoms.domain import Scale, SymptomForecast
+from novamind.symptoms.codec import ForecastsBody, ScaleBody
+from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
-from novamind.symptoms.results import Forecasts
 from novamind.symptoms.service import SymptomForecastingService, default_service
 
 #: Most reports in one request.
@@ -29,23 +29,19 @@ Moment = Annotated[AwareDatetime, AfterValidator(_sane_year)]
 SymptomName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9 _.:/-]{0,59}$", examples=["PHQ-9"])]
 
 
-class ScaleBody(BaseModel):
+class NewScale(ScaleBody):
     """An instrument's range; needed only for symptoms that are no known instrument."""
 
     model_config = ConfigDict(extra="forbid")
-    low: Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False, examples=[0])]
-    high: Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False, examples=[27])]
-    step: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    worse: Literal["high", "low"] = "high"
+    low: float = Field(ge=-1e6, le=1e6, allow_inf_nan=False, examples=[0], description="Smallest value.")
+    high: float = Field(ge=-1e6, le=1e6, allow_inf_nan=False, examples=[27], description="Largest value.")
+    step: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="Distance between neighbouring values; null if continuous."
+    )
 
     def scale(self) -> Scale:
         """The domain's scale, which checks itself."""
         return Scale(self.low, self.high, self.step, self.worse)
-
-    @classmethod
-    def of(cls, scale: Scale) -> Self:
-        """From the domain's scale."""
-        return cls(low=scale.low, high=scale.high, step=scale.step, worse=scale.worse)
 
 
 class Report(BaseModel):
@@ -57,127 +53,11 @@ class Report(BaseModel):
         Moment, Field(description="With offset; the local day counts.", examples=["2026-03-01T08:30:00+01:00"])
     ]
     value: Annotated[float, Field(allow_inf_nan=False, examples=[14])]
-    scale: ScaleBody | None = None
+    scale: NewScale | None = None
 
     def own_scale(self) -> Scale | None:
         """The scale that came with it."""
         return None if self.scale is None else self.scale.scale()
-
-
-class TrendBody(BaseModel):
-    """Change per week, with its 95 % interval."""
-
-    per_week: float
-    low: float
-    high: float
-    probability_worsening: float
-    direction: str
-    days: int
-
-
-class RiskBody(BaseModel):
-    """Probability per day of reaching a threshold."""
-
-    threshold: float
-    probability: list[float]
-    alert_probability: float
-    periods: list[tuple[date, date, float]]
-
-
-class MemberBody(BaseModel):
-    """One model of the ensemble and its errors, in percent of the scale."""
-
-    name: str
-    weight: float
-    own_error: float | None
-    validation_error: float
-
-
-class ForecastBody(BaseModel):
-    """The forecast of one symptom; quantiles are monotone and inside the scale."""
-
-    symptom: str
-    scale: ScaleBody
-    history_until: date
-    days: list[date]
-    quantile_levels: list[float]
-    quantiles: list[list[float]]
-    median: list[float]
-    trend: TrendBody
-    risk: RiskBody | None
-    reliability: str
-    reliability_reasons: list[str]
-    members: list[MemberBody]
-    importance: dict[str, float]
-    measured_coverage: dict[str, float]
-    insights: list[str]
-    model_version: str
-    seed: int
-
-    @classmethod
-    def of(cls, forecast: SymptomForecast, threshold: float | None = None) -> Self:
-        """From the domain's forecast."""
-        scale, trend = forecast.scale, forecast.trend
-        on_scale = threshold is not None and scale.low <= threshold <= scale.high
-        risk = forecast.risk(threshold) if threshold is not None and on_scale else None
-        return cls(
-            symptom=forecast.symptom,
-            scale=ScaleBody.of(scale),
-            history_until=_date(forecast.history_days[-1]),
-            days=[_date(day) for day in forecast.days],
-            quantile_levels=forecast.quantile_levels.tolist(),
-            quantiles=forecast.quantiles.tolist(),
-            median=forecast.median.tolist(),
-            trend=TrendBody(
-                per_week=trend.per_week,
-                low=trend.low,
-                high=trend.high,
-                probability_worsening=trend.probability_worsening,
-                direction=trend.direction,
-                days=trend.days,
-            ),
-            risk=None
-            if risk is None
-            else RiskBody(
-                threshold=risk.threshold,
-                probability=risk.probability.tolist(),
-                alert_probability=risk.alert_probability,
-                periods=[(_date(p.start), _date(p.end), p.peak_probability) for p in risk.periods],
-            ),
-            reliability=forecast.reliability.level,
-            reliability_reasons=list(forecast.reliability.reasons),
-            members=[
-                MemberBody(name=m.name, weight=m.weight, own_error=m.own_error, validation_error=m.validation_error)
-                for m in forecast.members
-            ],
-            importance=dict(forecast.importance),
-            measured_coverage={f"{level:g}": share for level, share in forecast.coverage.items()},
-            insights=list(forecast.insights),
-            model_version=forecast.model_version,
-            seed=forecast.seed,
-        )
-
-
-class Skipped(BaseModel):
-    """A symptom that cannot be forecast yet, and why."""
-
-    symptom: str
-    reason: str
-
-
-class ForecastsBody(BaseModel):
-    """All forecasts of one record."""
-
-    forecasts: list[ForecastBody]
-    skipped: list[Skipped]
-
-    @classmethod
-    def of(cls, made: Forecasts, threshold: float | None = None) -> Self:
-        """From the room's forecasts; the risk of ``threshold`` is given for the symptoms on whose scale it lies."""
-        return cls(
-            forecasts=[ForecastBody.of(forecast, threshold) for forecast in made],
-            skipped=[Skipped(symptom=key.name, reason=reason) for key, reason in made.skipped.items()],
-        )
 
 
 class Diary(BaseModel):
@@ -193,8 +73,8 @@ def router(service: Callable[[], SymptomForecastingService] = default_service) -
     """The routes of this room alone; ``service`` is asked for when it is first needed."""
     routes = APIRouter(prefix="/symptoms", tags=["symptoms"])
 
-    @routes.post("/forecast", operation_id="forecastDiary")
-    async def forecast_diary(diary: Diary) -> ForecastsBody:
+    @routes.post("/forecast", operation_id="forecastDiary", response_model=ForecastsBody)
+    async def forecast_diary(diary: Diary) -> Response:
         """Forecast a diary that comes with the request; nothing of it is kept."""
         frame = pl.DataFrame(
             {
@@ -205,10 +85,11 @@ def router(service: Callable[[], SymptomForecastingService] = default_service) -
         )
         scales = _scales(diary.reports)
 
-        def run() -> ForecastsBody:
-            return ForecastsBody.of(service().forecast(frame, diary.horizon, scale=scales), diary.threshold)
+        def run() -> str:
+            forecasts = service().forecast(frame, diary.horizon, scale=scales)
+            return ForecastsBody.of(forecasts, diary.threshold).model_dump_json()
 
-        return await asyncio.to_thread(run)
+        return Response(await asyncio.to_thread(run), media_type="application/json")
 
     return routes
 
@@ -240,7 +121,3 @@ def _scales(reports: Sequence[Report]) -> dict[str, Scale]:
             )
         scales[name] = scale
     return scales
-
-
-def _date(day: Any) -> date:
-    return date.fromisoformat(str(day.astype("datetime64[D]")))

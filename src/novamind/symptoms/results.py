@@ -48,6 +48,12 @@ class Forecast(SymptomForecast):
 
         return fan_chart(self, threshold=threshold)
 
+    def to_dict(self, threshold: float | None = None) -> dict[str, Any]:
+        """Plain JSON types, with the risk of ``threshold`` in the instrument's units."""
+        from novamind.symptoms.codec import ForecastBody
+
+        return ForecastBody.of(self, threshold).model_dump(mode="json")
+
 
 @dataclass(frozen=True)
 class Series:
@@ -127,6 +133,12 @@ class Forecasts:
         days = _ahead(np.array([s.days[-1] for s in self.series]), values.shape[1])
         columns = _columns([s.key for s in self.series], days, values[..., :-1], values[..., -1], self.quantile_levels)
         return native_frame(columns, self.backend)
+
+    def to_dict(self, threshold: float | None = None) -> dict[str, Any]:
+        """Plain JSON types, with the risk of ``threshold`` for the symptoms on whose scale it lies."""
+        from novamind.symptoms.codec import ForecastsBody
+
+        return ForecastsBody.of(self, threshold).model_dump(mode="json")
 
     def _assemble(self, i: int) -> Forecast:
         series, backtest = self.series[i], self.prediction.backtest

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from novamind.twin.codec import insights_to_dict, what_if_to_dict
 from novamind.twin.domain import Findings
 from novamind.twin.treatment import SimulatedTreatment
 
@@ -17,7 +16,9 @@ class Insights(Findings):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return insights_to_dict(self)
+        from novamind.twin.codec import InsightsBody
+
+        return InsightsBody.of(self).model_dump(mode="json")
 
 
 @dataclass(frozen=True)
@@ -32,4 +33,6 @@ class WhatIf(SimulatedTreatment):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return what_if_to_dict(self)
+        from novamind.twin.codec import WhatIfBody
+
+        return WhatIfBody.of(self).model_dump(mode="json")

@@ -1,6 +1,6 @@
 """The schema: types that show what REST gives, and resolvers that ask the clinic in the caller's name.
 
-Results are handed over as REST's own bodies; the types here only say what of them there is. What a list asks of each
+Results are handed over as REST's own forms, and their types are made of these (:mod:`.types`). What a list asks of each
 patient is gathered by a loader for each use case, so that a page costs as many queries as one patient.
 """
 
@@ -20,16 +20,18 @@ from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, Info
 
+from novamind.biometrics.codec import PersonLinksBody
 from novamind.clinic import Answers, Clinic, PatientSummary
 from novamind.errors import NotFoundError, ValidationError
 from novamind.infrastructure.identity.domain import Principal
 from novamind.infrastructure.patient_store import StoredRecord
-from novamind.pharmacogenomics.endpoints import ReviewBody
+from novamind.pharmacogenomics.codec import ReviewBody
 from novamind.server.graphql.limits import LONGEST_LIST, parsed
-from novamind.server.patients import CorrelationsBody, InsightsBody, stored_reports
-from novamind.symptoms.endpoints import ForecastsBody
+from novamind.server.graphql.types import part, type_of
+from novamind.server.patients import AuditEntryBody, AuditTrail, stored_reports
+from novamind.symptoms.codec import ForecastsBody
 from novamind.twin.case import Case
-from novamind.twin.codec import insights_to_dict
+from novamind.twin.codec import InsightsBody
 from novamind.twin.domain import Options
 
 T = TypeVar("T")
@@ -102,197 +104,6 @@ class Course:
     stopped: bool
 
 
-@_type
-class Scale:
-    """An instrument's range."""
-
-    low: float
-    high: float
-    step: float | None
-    worse: str
-
-
-@_type
-class Trend:
-    """Change per week, with its 95 % interval."""
-
-    per_week: float
-    low: float
-    high: float
-    probability_worsening: float
-    direction: str
-    days: int
-
-
-@_type
-class Risk:
-    """Probability per day of reaching a threshold."""
-
-    threshold: float
-    probability: list[float]
-    alert_probability: float
-    periods: JSON
-
-
-@_type
-class Member:
-    """One model of the ensemble and its errors, in percent of the scale."""
-
-    name: str
-    weight: float
-    own_error: float | None
-    validation_error: float
-
-
-@_type
-class Forecast:
-    """The forecast of one symptom; quantiles are monotone and inside the scale."""
-
-    symptom: str
-    scale: Scale
-    history_until: date
-    days: list[date]
-    quantile_levels: list[float]
-    quantiles: list[list[float]]
-    median: list[float]
-    trend: Trend
-    risk: Risk | None
-    reliability: str
-    reliability_reasons: list[str]
-    members: list[Member]
-    importance: JSON
-    measured_coverage: JSON
-    insights: list[str]
-    model_version: str
-    seed: int
-
-
-@_type
-class Skipped:
-    """A symptom that cannot be forecast yet, and why."""
-
-    symptom: str
-    reason: str
-
-
-@_type
-class Forecasts:
-    """All forecasts of one record."""
-
-    forecasts: list[Forecast]
-    skipped: list[Skipped]
-
-
-@_type
-class SignalLink:
-    """How a signal and a symptom go together; positive lags: the signal leads."""
-
-    signal: str
-    symptom: str
-    detected: bool
-    score: float | None
-    p_value: float | None
-    q_value: float | None
-    lag_hours: float | None
-    lag_low: float | None
-    lag_high: float | None
-    sign: int | None
-    effect: float | None
-    effect_low: float | None
-    effect_high: float | None
-    explained_by: str | None
-    n_effective: float | None
-
-
-@_type
-class LeadingSignals:
-    """Which signals lead or follow which symptoms, after correction for how many there were."""
-
-    model_version: str
-    links: list[SignalLink]
-
-
-@_type
-class MedicationAdvice:
-    """What genotype and co-medication mean for each drug, with the source of each sentence."""
-
-    genotype: JSON
-    phenotypes: JSON
-    comedications: list[str]
-    conditions: list[str]
-    allergies: list[str]
-    notes: list[str]
-    ranking: list[str]
-    comparison: JSON
-    drugs: JSON
-    disclaimer: str
-
-
-@_type
-class Evidence:
-    """On what a recommendation rests."""
-
-    service: str
-    statement: str
-    source: str
-    url: str
-
-
-@_type
-class Reliability:
-    """How far it can be relied on, and why."""
-
-    level: str
-    reason: str
-
-
-@_type
-class Recommendation:
-    """Something to consider."""
-
-    priority: int
-    when: str
-    topic: str
-    text: str
-    evidence: list[Evidence]
-    reliability: Reliability
-    proposes: list[str]
-    caveat: str
-
-
-@_type
-class Insights:
-    """What all services say together; a service that has nothing to say gives its reason."""
-
-    made_on: date
-    complete: bool
-    missing: JSON
-    options: JSON
-    model_versions: JSON
-    recommendations: list[Recommendation]
-    results: JSON
-    tracking: JSON
-    notes: list[str]
-    disclaimer: str
-
-
-@_type
-class AuditEntry:
-    """Somebody looked at or changed a record."""
-
-    sequence: int
-    at: str
-    actor: str
-    role: str
-    purpose: str
-    correlation_id: str
-    action: str
-    what: str
-    outcome: str
-    count: int
-    references: list[str]
-
-
 @strawberry.federation.type(keys=["id"], description="A patient whom the caller may see.")
 class Patient:
     """A patient whom the caller may see."""
@@ -334,23 +145,23 @@ class Patient:
         """Gene to result; none where consent was withdrawn."""
         return dict((await info.context.cases.load(self.id)).record.genotype)
 
-    @_field(Forecasts | None)
+    @_field(type_of(ForecastsBody) | None)
     async def forecasts(self, info: Asked, horizon: int = 14, threshold: float | None = None) -> Any:
         """The forecast of each symptom, with intervals."""
         _check("horizon", horizon, 30)
         case = await info.context.cases.load(self.id)
-        return await asyncio.to_thread(
-            ForecastsBody.of, await info.context.clinic.twin.forecast(case, horizon), threshold
-        )
+        forecasts = await info.context.clinic.twin.forecast(case, horizon)
+        return await asyncio.to_thread(ForecastsBody.of, forecasts, threshold)
 
-    @_field(LeadingSignals | None)
+    @_field(type_of(PersonLinksBody) | None)
     async def leading_signals(self, info: Asked, lookback_days: int = 30) -> Any:
         """Which signals lead which symptoms."""
         _check("lookbackDays", lookback_days, 3650, least=7)
         case = await info.context.cases.load(self.id)
-        return CorrelationsBody.of(await info.context.clinic.twin.correlate(case, lookback_days))
+        correlations = await info.context.clinic.twin.correlate(case, lookback_days)
+        return await asyncio.to_thread(PersonLinksBody.of, correlations.person())
 
-    @_field(MedicationAdvice | None)
+    @_field(type_of(ReviewBody) | None)
     async def medication_advice(self, info: Asked, medication: str | None = None) -> Any:
         """A review of one drug, or of all psychiatric ones."""
         if medication is not None and not 1 <= len(medication) <= 100:
@@ -359,7 +170,7 @@ class Patient:
         review = await info.context.clinic.twin.advice(case, medication)
         return await asyncio.to_thread(ReviewBody.of, review)
 
-    @_field(Insights | None)
+    @_field(type_of(InsightsBody) | None)
     async def insights(self, info: Asked, horizon: int = 14, lookback_days: int = 30) -> Any:
         """What all services say together."""
         _check("horizon", horizon, 30)
@@ -367,7 +178,7 @@ class Patient:
         case = await info.context.cases.load(self.id)
         options = Options(forecast_days=horizon, biometric_lookback_days=lookback_days)
         insights = (await info.context.clinic.overview_of(info.context.caller, case, options)).insights
-        return InsightsBody.model_validate(await asyncio.to_thread(insights_to_dict, insights))
+        return await asyncio.to_thread(InsightsBody.of, insights)
 
 
 @strawberry.type
@@ -388,11 +199,12 @@ class Query:
         """One patient."""
         return Patient.of(await info.context.summaries.load(id))
 
-    @_field(list[AuditEntry] | None)
+    @_field(list[type_of(AuditEntryBody)] | None)  # type: ignore[misc]
     async def audit_trail(self, info: Asked, patient_id: UUID, newest: int = 100) -> Any:
-        """One patient."""
+        """Who looked at or changed the record of one patient, the newest first."""
         _check("newest", newest, 1000)
-        return await info.context.clinic.audit_trail(info.context.caller, patient_id, newest)
+        entries = await info.context.clinic.audit_trail(info.context.caller, patient_id, newest)
+        return AuditTrail.model_validate({"entries": entries}).entries
 
 
 class Schema(strawberry.federation.Schema):
@@ -423,11 +235,7 @@ def schema(*, introspection: bool) -> Schema:
             )
             yield
 
-    return Schema(Query, extensions=[Bounded], config=StrawberryConfig(default_resolver=_part))
-
-
-def _part(source: Any, name: str) -> Any:
-    return source.get(name) if isinstance(source, Mapping) else getattr(source, name)
+    return Schema(Query, extensions=[Bounded], config=StrawberryConfig(default_resolver=part))
 
 
 async def _entity(info: Asked, representation: Any) -> Patient:
