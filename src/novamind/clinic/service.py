@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
@@ -410,7 +411,7 @@ class Clinic:
         patient_id = UUID(case.record.patient_id)
         access = await self._access.permit_patient(principal, needed, patient_id)
         stored = await self._store.read(patient_id, Kind.INSIGHT, access, newest=KEPT)
-        earlier, _ = readable(stored, lambda one: snapshot_of(case.record.patient_id, one))
+        earlier, _ = await asyncio.to_thread(readable, stored, partial(snapshot_of, case.record.patient_id))
         insights = await self.twin.insights(case, options, earlier)
         taken = snapshot(insights)
         if taken is not None and taken not in earlier:

@@ -178,7 +178,7 @@ class DigitalTwinIntegrationService:
             chosen,
             by_name,
             recommendations(case, by_name),
-            track(remembered, case),
+            await asyncio.to_thread(track, remembered, case),
             case.notes,
         )
         if earlier is None and (taken := snapshot(insights)) is not None and taken not in remembered:
