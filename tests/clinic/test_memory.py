@@ -97,6 +97,12 @@ def test_whether_forecasts_held_is_the_same_by_every_worker_and_after_a_restart(
         assert (check["symptom"], check["made_on"], check["days"]) == ("PHQ-9", "2026-03-28", 14)
         assert (check["reports"], check["replayed"]) == (3, False)
         assert tracking(world, 1) == found
+        query = "query ($id: UUID!) { patient(id: $id) { insights { tracking { madeOn reports meanError } } } }"
+        body = {"query": query, "variables": {"id": world.patients["P"]}}
+        over_graphql = world.call("POST", "/graphql", "C11", 1, json=body).json()["data"]["patient"]["insights"]
+        assert over_graphql["tracking"] == [
+            {"madeOn": "2026-03-28", "reports": 3, "meanError": pytest.approx(check["mean_error"])}
+        ]
         page = world.call("GET", f"/patients/{world.patients['P']}/tracking", "C11", 1, headers={"Accept": "text/html"})
         assert "PHQ-9, made on 28 Mar 2026, 14 days" in page.text
 
