@@ -102,7 +102,7 @@ PARTIAL = re.compile(
 QUESTION = """query ($id: UUID!) { patient(id: $id) { name symptoms(newest: 500) { symptom value }
   medications { medication } genotype forecasts { skipped { reason } } medicationAdvice { ranking }
   leadingSignals { links { signal } }
-  insights { missing notes } } }"""
+  insights { missing { name value } notes } } }"""
 
 
 def answered(patient: Patient, name: str) -> None:

@@ -152,7 +152,7 @@ class ForecastBody(_Body):
             scale=ScaleBody.of(forecast.scale),
             history_from=_date(forecast.history_days[0]),
             history_until=_date(forecast.history_days[-1]),
-            days=[_date(day) for day in forecast.days],
+            days=forecast.days.astype("datetime64[D]").tolist(),
             quantile_levels=forecast.quantile_levels.tolist(),
             quantiles=forecast.quantiles.tolist(),
             median=forecast.median.tolist(),
@@ -212,4 +212,5 @@ class ForecastsBody(_Body):
 
 
 def _date(day: np.datetime64) -> date:
-    return date.fromisoformat(str(day.astype("datetime64[D]")))
+    calendar_day: date = day.astype("datetime64[D]").item()
+    return calendar_day
