@@ -40,7 +40,7 @@ def free(schema: Any, place: str = "") -> Iterator[str]:
         return
     if schema.get("type") == "object" and "properties" not in schema:
         entries = schema.get("additionalProperties")
-        if not isinstance(entries, dict) or not entries:
+        if "patternProperties" not in schema and (not isinstance(entries, dict) or not entries):
             yield place
     if schema.get("type") == "array" and not schema.get("items"):
         yield place

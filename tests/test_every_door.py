@@ -9,7 +9,7 @@ leaves out allergies, treatments and signals, or scales.
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,21 +17,25 @@ from typing import Any
 import httpx
 import pytest
 
+from novamind.biometrics.codec import PersonLinksBody
+from novamind.biometrics.results import Correlations
 from novamind.clinic.service import Clinic
 from novamind.errors import InsufficientDataError
 from novamind.infrastructure.cache import SealedCache
 from novamind.pharmacogenomics import DrugReview, Review
+from novamind.pharmacogenomics.codec import ReviewBody
 from novamind.records import PatientRecord
-from novamind.server.patients import CorrelationsBody
-from novamind.symptoms.endpoints import ForecastsBody
+from novamind.symptoms.codec import ForecastsBody
 from novamind.symptoms.results import Forecasts
 from novamind.twin import DigitalTwinIntegrationService, PatientTwin, cds_hooks, commands, report
 from novamind.twin import patient as twin_patient
 from novamind.twin.case import Case
+from novamind.twin.codec import InsightsBody
 from novamind.twin.fhir_export import to_fhir
 from novamind.twin.results import Insights
 from tests import every_door as doors
 from tests.every_door import BY_NAME, LOOKBACK, OPTIONS, PEOPLE, Container, Person, same, small_clinic
+from tests.server.graph import as_graphql
 from tests.twin.conftest import patient_guards  # noqa: F401  # a busy machine gets patience here too
 from tests.weak import must_fail
 
@@ -55,20 +59,24 @@ class Answers:
     case: Case
     forecasts: Forecasts | str
     review: Review
-    links: dict[str, Any] | str
+    links: Correlations | str
     insights: Insights
 
     @cached_property
-    def forecast_json(self) -> Any:
-        return self.forecasts if isinstance(self.forecasts, str) else plain(ForecastsBody.of(self.forecasts))
+    def forecasts_form(self) -> ForecastsBody | str:
+        return self.forecasts if isinstance(self.forecasts, str) else ForecastsBody.of(self.forecasts)
 
     @cached_property
-    def review_json(self) -> Any:
-        return plain(self.review.to_dict())
+    def review_form(self) -> ReviewBody:
+        return ReviewBody.of(self.review)
 
     @cached_property
-    def insights_json(self) -> dict[str, Any]:
-        return dict(plain(self.insights.to_dict()))
+    def links_form(self) -> PersonLinksBody | str:
+        return self.links if isinstance(self.links, str) else PersonLinksBody.of(self.links.person())
+
+    @cached_property
+    def insights_form(self) -> InsightsBody:
+        return InsightsBody.of(self.insights)
 
 
 def right(container: Container, person: Person) -> Answers:
@@ -82,7 +90,7 @@ def right(container: Container, person: Person) -> Answers:
             except InsufficientDataError as error:
                 forecasts = str(error)
             try:
-                links: Any = plain(CorrelationsBody.of(await service.correlate(case, LOOKBACK)))
+                links: Correlations | str = await service.correlate(case, LOOKBACK)
             except InsufficientDataError as error:
                 links = str(error)
             return Answers(case, forecasts, await service.advice(case), links, await service.insights(case, OPTIONS))
@@ -99,13 +107,11 @@ def plain(value: Any) -> Any:
     return json.loads(json.dumps(value, allow_nan=False))
 
 
-def same_insights(container: Container, person: Person, found: Mapping[str, Any], *, stored: bool) -> None:
+def same_insights(person: Person, expected: dict[str, Any], found: dict[str, Any], *, stored: bool) -> None:
     """Results, recommendations, what is missing and why, notes; what is stored and unreadable is named beside them."""
-    expected = right(container, person).insights_json
     assert [one for one in expected["notes"] if one not in found["notes"]] == []
     assert len(found["notes"]) - len(expected["notes"]) == (len(person.poison) + (not person.genomics) if stored else 0)
-    compared = set(expected) & set(found) - {"notes"} if stored else set(expected) - {"notes"}
-    same({name: expected[name] for name in compared}, {name: found[name] for name in compared})
+    same(expected, found | {"notes": expected["notes"]})
 
 
 def alternatives(review: Review) -> dict[str, list[str]]:
@@ -122,11 +128,11 @@ def alternatives(review: Review) -> dict[str, list[str]]:
 
 def check_library(container: Container, person: Person) -> None:
     expected, twin = right(container, person), doors.from_twin(container, person)
-    same(expected.forecast_json, _or_reason(lambda: plain(ForecastsBody.of(twin.forecast()))))
-    same(expected.review_json, plain(twin.advice().to_dict()))
+    same(plain(expected.forecasts_form), _or_reason(lambda: twin.forecast().to_dict()))
+    same(plain(expected.review_form), twin.advice().to_dict())
     assert alternatives(twin.advice()) == alternatives(expected.review)
-    same(expected.links, _or_reason(lambda: plain(CorrelationsBody.of(twin.correlate(LOOKBACK)))))
-    same_insights(container, person, plain(twin.insights(OPTIONS).to_dict()), stored=False)
+    same(plain(expected.links_form), _or_reason(lambda: twin.correlate(LOOKBACK).person().to_dict()))
+    same_insights(person, plain(expected.insights_form), twin.insights(OPTIONS).to_dict(), stored=False)
 
 
 def _or_reason(ask: Callable[[], Any]) -> Any:
@@ -138,15 +144,18 @@ def _or_reason(ask: Callable[[], Any]) -> Any:
 
 def check_shell(container: Container, person: Person) -> None:
     if not person.scales:  # a patient's directory has no place for them
-        same_insights(container, person, doors.from_cli(container, person) | {"what_if": []}, stored=False)
+        found = doors.from_cli(container, person)
+        assert found.pop("what_if") == []
+        same_insights(person, plain(right(container, person).insights_form), found, stored=False)
 
 
 def check_shell_with_fhir(container: Container, person: Person) -> None:
     if not person.scales:
         found = doors.from_cli_fhir(container, person)
+        assert found.pop("what_if") == []
         for evidence in (one for each in found["recommendations"] for one in each["evidence"]):
             evidence["source"] = re.sub(r"Bundle\.entry\[\d+\]\.resource", "record", evidence["source"])
-        same_insights(container, person, found, stored=False)
+        same_insights(person, plain(right(container, person).insights_form), found, stored=False)
 
 
 def check_rest(container: Container, person: Person) -> None:
@@ -157,42 +166,23 @@ def check_rest(container: Container, person: Person) -> None:
         assert answer.status_code in (200, 422), answer.text
         return answer.json() if answer.status_code == 200 else answer.json()["detail"]
 
-    same(expected.forecast_json, asked("forecast"))
-    same(expected.links, asked(f"correlations?lookback_days={LOOKBACK}"))
-    same(expected.review_json, container.ask("POST", f"{at}/medication-advice", json={}).json())
-    same_insights(container, person, asked(f"insights?lookback_days={LOOKBACK}"), stored=True)
+    same(plain(expected.forecasts_form), asked("forecast"))
+    same(plain(expected.links_form), asked(f"correlations?lookback_days={LOOKBACK}"))
+    same(plain(expected.review_form), container.ask("POST", f"{at}/medication-advice", json={}).json())
+    found = asked(f"insights?lookback_days={LOOKBACK}")
+    same_insights(person, plain(expected.insights_form), found, stored=True)
 
 
 def check_graphql(container: Container, person: Person) -> None:
     expected, found = right(container, person), doors.from_graphql(container, person)
-    wanted = _camel(expected.forecast_json)
-    for one in () if isinstance(wanted, str) else wanted["forecasts"]:
-        del one["risk"]  # it is asked for with a threshold
-    same(wanted, found["forecasts"])
-    links = expected.links if isinstance(expected.links, str) else {"links": _camel(expected.links["links"])}
-    asked = None if isinstance(links, str) else {name for one in found["leadingSignals"]["links"] for name in one}
-    if asked is not None:
-        links = {"links": [{name: one[name] for name in asked} for one in links["links"]]}
-    same(links, found["leadingSignals"])
-    same(expected.review_json, found["medicationAdvice"])
-    same_insights(container, person, found["insights"], stored=True)
-
-
-_TYPED = {"forecasts", "skipped", "scale", "trend", "members", "links"}
-
-
-def _camel(value: Any) -> Any:
-    """Names as GraphQL has them, in what has a type there."""
-    if isinstance(value, list):
-        return [_camel(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    named = {"".join(w.capitalize() if i else w for i, w in enumerate(k.split("_"))): (k, v) for k, v in value.items()}
-    return {name: _camel(inner) if key in _TYPED else inner for name, (key, inner) in named.items()}
+    same(as_graphql(expected.forecasts_form), found["forecasts"])
+    same(as_graphql(expected.links_form), found["leadingSignals"])
+    same(as_graphql(expected.review_form), found["medicationAdvice"])
+    same_insights(person, as_graphql(expected.insights_form), found["insights"], stored=True)
 
 
 def check_live(container: Container, person: Person) -> None:
-    said, expected = doors.from_socket(container, person), right(container, person).forecast_json
+    said, expected = doors.from_socket(container, person), plain(right(container, person).forecasts_form)
     if isinstance(expected, str):
         assert said == {"type": "problem", "detail": expected}
     else:
@@ -226,7 +216,7 @@ def check_fhir(container: Container, person: Person) -> None:
         ends = [float(bound[-1]) for bound in forecast.interval(0.8)]
         assert [part["valueQuantity"]["value"] for part in one["component"]] == pytest.approx(ends)
     again = PatientTwin.from_fhir(container.ask("GET", f"/api/v1/patients/{patient_id}/fhir").json())
-    same(expected.review_json, plain(again.advice().to_dict()))
+    same(plain(expected.review_form), again.advice().to_dict())
 
 
 def _results(bundle: dict[str, Any]) -> list[dict[str, Any]]:
@@ -277,16 +267,16 @@ def _check_links(expected: Answers, page: doors.Page) -> None:
     if isinstance(expected.links, str):
         assert f"No leading signal can be named: {expected.links}." in page.text
         return
-    for link in expected.links["links"]:
-        q = "< 0.001" if link["q_value"] < 0.001 else f"{link['q_value']:.3f}"
-        effect = f"{link['effect']:+.2f} ({link['effect_low']:+.2f} to {link['effect_high']:+.2f})"
+    for link in expected.links.person().links:
+        q = "< 0.001" if link.q_value < 0.001 else f"{link.q_value:.3f}"
+        effect = f"{link.effect:+.2f} ({link.effect_low:+.2f} to {link.effect_high:+.2f})"
         (row,) = (
             row
             for row in page.rows
-            if row[:2] == [link["signal"].replace("_", " "), link["symptom"].replace("_", " ")] and effect in row
+            if row[:2] == [link.signal.replace("_", " "), link.symptom.replace("_", " ")] and effect in row
         )
         assert q in row
-        assert ("not confirmed" in row) is not link["detected"]
+        assert ("not confirmed" in row) is not link.detected
 
 
 def _words(text: str) -> str:

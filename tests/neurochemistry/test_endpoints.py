@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import ValidationError as Refusal
 
-from novamind.neurochemistry.codec import SimulationBody
+from novamind.neurochemistry.codec import CourseBody
 from novamind.neurochemistry.endpoints import Regimen, router, run
 from novamind.neurochemistry.simulation import simulate
 from tests.golden import check_golden
@@ -54,7 +54,7 @@ def test_limits_of_a_regimen(field: str, right: list[Any], wrong: list[Any]) -> 
 def test_a_regimen_is_answered_by_the_rooms_simulation() -> None:
     regimen = Regimen(drug="citalopram", dose_mg=20, weeks=1, ensemble=2, seed=3, phenotypes={"CYP2C19": "poor"})
     direct = simulate("citalopram", 20, weeks=1, ensemble=2, seed=3, phenotypes={"CYP2C19": "poor"})
-    assert json.loads(run(regimen)) == SimulationBody.of(direct).model_dump() == direct.to_dict()
+    assert json.loads(run(regimen)) == CourseBody.of(direct).model_dump() == direct.to_dict()
     application = FastAPI()
     application.include_router(router())
 

@@ -110,7 +110,7 @@ class SymptomEffectBody(_Body):
     high: float | None = Field(description="Upper end of the 90 % band, as `value`; null without an ensemble.")
 
 
-class SimulationBody(_Body):
+class CourseBody(_Body):
     """What one regimen does over weeks, by the day; `low` and `high` are the 90 % band of the ensemble."""
 
     drug: str = Field(description="Generic name.")

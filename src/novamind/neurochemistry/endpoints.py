@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from novamind.neurochemistry.codec import SimulationBody
+from novamind.neurochemistry.codec import CourseBody
 from novamind.neurochemistry.simulation import simulate
 
 Drug = Annotated[str, Field(min_length=1, max_length=100, examples=["escitalopram"])]
@@ -28,15 +28,15 @@ class Regimen(BaseModel):
 
 
 def run(regimen: Regimen) -> str:
-    """Simulate a regimen; the JSON of a :class:`SimulationBody`."""
-    return SimulationBody.of(simulate(**regimen.model_dump())).model_dump_json()
+    """Simulate a regimen; the JSON of a :class:`CourseBody`."""
+    return CourseBody.of(simulate(**regimen.model_dump())).model_dump_json()
 
 
 def router() -> APIRouter:
     """The routes of this room alone."""
     routes = APIRouter(prefix="/neurochemistry", tags=["neurochemistry"])
 
-    @routes.post("/simulations", operation_id="simulateRegimen", response_model=SimulationBody)
+    @routes.post("/simulations", operation_id="simulateRegimen", response_model=CourseBody)
     async def simulate_regimen(regimen: Regimen) -> Response:
         """Simulate a regimen in a typical person of these phenotypes."""
         return Response(await asyncio.to_thread(run, regimen), media_type="application/json")

@@ -207,9 +207,9 @@ class Simulation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: inputs, notes and daily figures."""
-        from novamind.neurochemistry.codec import SimulationBody
+        from novamind.neurochemistry.codec import CourseBody
 
-        return SimulationBody.of(self).model_dump(mode="json")
+        return CourseBody.of(self).model_dump(mode="json")
 
     def _hourly(
         self,

@@ -30,7 +30,7 @@ _NO_QUESTION: Final = "send one JSON object with 'query' and, if need be, 'varia
 _NO_OPERATION: Final = "name one of the query's own operations; there are only queries"
 
 
-class Question(BaseModel):
+class GraphQuestion(BaseModel):
     """A query with its variables."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"query": "{ patients(limit: 5) { id name } }"}]})
@@ -45,7 +45,7 @@ class Wrong(BaseModel):
     message: str
     locations: list[dict[str, int]] = []
     path: list[str | int] = []
-    extensions: dict[str, Any] = {}
+    extensions: dict[str, str | int] = {}
 
 
 class Answer(BaseModel):
@@ -88,7 +88,7 @@ def routes(*, introspection: bool) -> APIRouter:
             400: {"model": Answer, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
         },
     )
-    async def graphql(container: ContainerDep, caller: Caller, question: Question) -> Response:
+    async def graphql(container: ContainerDep, caller: Caller, question: GraphQuestion) -> Response:
         """Answer a GraphQL query about the patients whom you may see."""
         needed = Permission.AUDIT_READ if caller.may(Permission.AUDIT_READ) else Permission.PATIENTS_READ
         await container.identity.access.permit(caller, needed)
