@@ -126,6 +126,9 @@ SILENT = {
     "forecastDiary",
     "reviewMedications",
     "simulateRegimen",
+    "correlateSignals",
+    "insightsOfRecord",
+    "whatIfOfRecord",
 }
 #: Pages about a patient; ``changes`` opens the reports once for the services and once for when each was stored.
 PAGES: dict[str, list[Told]] = {

@@ -14,7 +14,10 @@ from tests.golden import check_golden
 from tests.server.world import routes_of
 
 #: What other rooms say of themselves is tested there.
-OWN = ("patients", "administration", "identity", "operations", "live", "CDS Hooks", "GraphQL", "populations")
+OWN = (
+    "patients", "administration", "identity", "operations", "live", "CDS Hooks", "GraphQL", "populations", "biometrics",
+    "twin",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +53,14 @@ def test_operations_have_the_form_that_callers_know(described: dict[str, Any], t
 
 
 def test_bodies_have_the_limits_that_callers_know(described: dict[str, Any]) -> None:
+    from novamind.biometrics import endpoints as biometrics
+    from novamind.records import codec as records
     from novamind.server import administration, cds, jobs, live, oauth, patients, problems
+    from novamind.twin import endpoints as twin
 
     own = {
         name
-        for module in (administration, cds, jobs, live, oauth, patients, problems)
+        for module in (administration, biometrics, cds, jobs, live, oauth, patients, problems, records, twin)
         for name, value in vars(module).items()
         if isinstance(value, type) and value.__module__ == module.__name__
     }

@@ -20,8 +20,8 @@ from novamind.symptoms.endpoints import (
     Diary,
     NewScale,
     Report,
-    _scales,
     router,
+    scales_of,
 )
 from novamind.symptoms.service import default_service
 
@@ -58,10 +58,10 @@ def test_the_form_of_a_report(change: dict[str, Any], right: bool) -> None:
 @pytest.mark.parametrize(("value", "right"), [(0, True), (27, True), (-0.1, False), (27.1, False)])
 def test_a_value_is_on_its_scale(value: float, right: bool) -> None:
     if right:
-        assert _scales([report(value=value)]) == {"PHQ-9": Scale(0, 27, 1)}
+        assert scales_of([report(value=value)]) == {"PHQ-9": Scale(0, 27, 1)}
     else:
         with pytest.raises(ValidationError, match="report 2: the value is off its scale, which runs from 0 to 27"):
-            _scales([report(), report(value=value)])
+            scales_of([report(), report(value=value)])
 
 
 PUBLISHED = {"low": 0, "high": 27, "step": 1}
@@ -79,24 +79,24 @@ TEN = {"low": 0, "high": 10}
 def test_the_scale_of_a_known_instrument_is_the_published_one(symptom: str, own: dict[str, Any]) -> None:
     other = report().model_copy(update={"symptom": symptom, "value": 22.0, "scale": NewScale.model_validate(own)})
     with pytest.raises(ValidationError, match="report 1: a known instrument's scale is published: leave it out"):
-        _scales([other])
-    assert _scales([other.model_copy(update={"scale": NewScale.model_validate(PUBLISHED)})]) == {
+        scales_of([other])
+    assert scales_of([other.model_copy(update={"scale": NewScale.model_validate(PUBLISHED)})]) == {
         "PHQ-9": Scale(0, 27, 1)
     }
 
 
 def test_a_series_has_the_scale_that_came_first() -> None:
     own = {"low": 0, "high": 50, "step": 2, "worse": "low"}
-    assert _scales([report(symptom="calm", scale=own), report(symptom="calm")]) == {"calm": Scale(0, 50, 2, "low")}
+    assert scales_of([report(symptom="calm", scale=own), report(symptom="calm")]) == {"calm": Scale(0, 50, 2, "low")}
     assert NewScale(low=0, high=1).scale() == Scale(0, 1, None, "high")
     assert ScaleBody.of(Scale(0, 50, 2, "low")) == ScaleBody.model_validate(own)
     with pytest.raises(ValidationError, match="report 2: the series has another scale: leave it out"):
-        _scales([report(symptom="mood", value=1, scale=TEN), report(symptom="mood", value=1, scale=own)])
+        scales_of([report(symptom="mood", value=1, scale=TEN), report(symptom="mood", value=1, scale=own)])
     with pytest.raises(ValidationError, match="report 2: the value is off its scale, which runs from 0 to 10"):
-        _scales([report(symptom="mood", value=1, scale=TEN), report(symptom="mood", value=11)])
+        scales_of([report(symptom="mood", value=1, scale=TEN), report(symptom="mood", value=11)])
     for late in (report(symptom="mood"), report(symptom="mood", scale=None)):
         with pytest.raises(ValidationError, match="report 2: the symptom is no known instrument: give its scale"):
-            _scales([report(), late, report(symptom="mood", value=1, scale=TEN)])
+            scales_of([report(), late, report(symptom="mood", value=1, scale=TEN)])
     assert report().own_scale() is None
     assert report(scale=own).own_scale() == Scale(0, 50, 2, "low")
 

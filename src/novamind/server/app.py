@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from novamind.infrastructure.identity.passwords import Passwords
 
 #: What ``novamind serve --only`` knows.
-ROOMS: Final = ("symptoms", "pharmacogenomics", "neurochemistry", "populations")
+ROOMS: Final = ("symptoms", "biometrics", "pharmacogenomics", "neurochemistry", "twin", "populations")
 
 _TABLE: Final = re.compile(r"/api/v1/populations/models")
 _FHIR: Final = re.compile(r"/api/v1/patients/[^/]+/fhir")

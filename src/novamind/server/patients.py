@@ -19,16 +19,17 @@ from novamind.infrastructure.identity.domain import Principal
 from novamind.infrastructure.patient_store import Identity, Kind, Samples, StoredRecord
 from novamind.pharmacogenomics.codec import ReviewBody
 from novamind.pharmacogenomics.endpoints import Gene, Word
-from novamind.records import Allergy, Condition, MedicationCourse, read_fhir
+from novamind.records import MedicationCourse, read_fhir
+from novamind.records.codec import Stretch
 from novamind.server.container import Container
 from novamind.server.dependencies import Caller, ContainerDep
 from novamind.server.problems import FHIR_JSON
 from novamind.symptoms.codec import ForecastsBody, ScaleBody
-from novamind.symptoms.endpoints import Moment, NewScale, Report, SymptomName
+from novamind.symptoms.endpoints import NewScale, Report, SymptomName
 from novamind.timeline import parse_timezone
-from novamind.twin.case import condition_word
 from novamind.twin.codec import InsightsBody, WhatIfBody
 from novamind.twin.domain import Options
+from novamind.twin.endpoints import AllergyBody, ConditionBody, Course, Line, RegimenBody
 
 routes = APIRouter(prefix="/api/v1/patients", tags=["patients"])
 
@@ -50,8 +51,6 @@ IfMatch = Annotated[
         description='The version as it was read, such as "1"; 412 if there is another by now.',
     ),
 ]
-_PARTIAL_DATE = r"^\d{4}(-\d{2}(-\d{2})?)?$"
-Line = Annotated[str, Field(min_length=1, max_length=200)]
 Horizon = Annotated[int, Query(ge=1, le=30, description="Days ahead.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 After = Annotated[UUID | None, Query(description="The last id of the page before.")]
@@ -156,15 +155,6 @@ def stored_reports(stored: Sequence[StoredRecord]) -> list[StoredReport]:
     return readable(stored, StoredReport.of)[0]
 
 
-class Stretch(_Body):
-    """A stretch of one signal."""
-
-    signal: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$", examples=["sleep_duration"])]
-    unit: Annotated[str, Field(min_length=1, max_length=20, examples=["h"])]
-    timestamps: Annotated[list[Moment], Field(min_length=1, max_length=20_000)]
-    values: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=20_000)]
-
-
 class NewSamples(_Body):
     """Signals to store, all or none."""
 
@@ -178,16 +168,6 @@ class GenotypeBody(_Body):
         extra="forbid", json_schema_extra={"examples": [{"genes": {"CYP2D6": "*1/*4", "CYP2C19": "*1/*2"}}]}
     )
     genes: Annotated[dict[Gene, Word], Field(max_length=200)]
-
-
-class Course(_Body):
-    """A medication taken from one day to another."""
-
-    medication: Annotated[Line, Field(examples=["sertraline"])]
-    start: date | None = None
-    end: date | None = None
-    dose_mg: Annotated[float | None, Field(gt=0, le=100_000, allow_inf_nan=False)] = None
-    stopped: bool = False
 
 
 class Genotype(BaseModel):
@@ -320,32 +300,6 @@ class GenotypeResults(_Listed):
     items: list[StoredGenotype]
 
 
-class ConditionBody(_Body):
-    """A diagnosis or problem."""
-
-    name: Annotated[Line, Field(examples=["Depression"])]
-    active: bool = True
-    onset: Annotated[str | None, Field(pattern=_PARTIAL_DATE)] = None
-    abatement: Annotated[str | None, Field(pattern=_PARTIAL_DATE)] = None
-
-    def condition(self) -> Condition:
-        """As the record has it."""
-        return Condition(self.name, word=condition_word(self.name), **self.model_dump(exclude={"name"}))
-
-
-class AllergyBody(_Body):
-    """An allergy or intolerance."""
-
-    name: Annotated[Line, Field(examples=["Allergy to citalopram"])]
-    medication: Annotated[Line | None, Field(examples=["citalopram"], description="The drug, if it is one.")] = None
-    criticality: Literal["low", "high", "unable-to-assess"] | None = None
-    active: bool = True
-
-    def allergy(self) -> Allergy:
-        """As the record has it."""
-        return Allergy(**self.model_dump())
-
-
 class StoredCondition(BaseModel):
     """A condition as it was stored."""
 
@@ -449,17 +403,6 @@ class AskedDrug(_Body):
     """Which drug is asked about; all psychiatric ones where none is named."""
 
     medication: Annotated[Word | None, Field(examples=["venlafaxine"])] = None
-
-
-class RegimenBody(_Body):
-    """One drug at one dose."""
-
-    drug: Annotated[str, Field(min_length=1, max_length=100, examples=["sertraline"])]
-    dose_mg: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False, examples=[50])]
-    interval_hours: Annotated[float, Field(ge=1, le=168, allow_inf_nan=False)] = 24
-    weeks: Annotated[int, Field(ge=1, le=26)] = 8
-    ensemble: Annotated[int, Field(ge=2, le=200)] = 50
-    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
 
 class OutcomeIssue(BaseModel):

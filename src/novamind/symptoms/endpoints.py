@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Annotated
 
 import polars as pl
 from fastapi import APIRouter, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from novamind.errors import ValidationError
+from novamind.records.codec import Moment
 from novamind.symptoms.codec import ForecastsBody, ScaleBody
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
@@ -19,13 +19,6 @@ from novamind.symptoms.service import SymptomForecastingService, default_service
 MOST_REPORTS = 10_000
 
 
-def _sane_year(moment: datetime) -> datetime:
-    if not 1900 <= moment.year <= 2200:
-        raise ValueError("lies outside 1900 to 2200")
-    return moment
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_sane_year)]
 SymptomName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9 _.:/-]{0,59}$", examples=["PHQ-9"])]
 
 
@@ -76,14 +69,7 @@ def router(service: Callable[[], SymptomForecastingService] = default_service) -
     @routes.post("/forecast", operation_id="forecastDiary", response_model=ForecastsBody)
     async def forecast_diary(diary: Diary) -> Response:
         """Forecast a diary that comes with the request; nothing of it is kept."""
-        frame = pl.DataFrame(
-            {
-                "symptom": [series_name(report.symptom) for report in diary.reports],
-                "timestamp": [report.timestamp.isoformat() for report in diary.reports],
-                "value": [report.value for report in diary.reports],
-            }
-        )
-        scales = _scales(diary.reports)
+        frame, scales = report_frame(diary.reports), scales_of(diary.reports)
 
         def run() -> str:
             forecasts = service().forecast(frame, diary.horizon, scale=scales)
@@ -94,8 +80,19 @@ def router(service: Callable[[], SymptomForecastingService] = default_service) -
     return routes
 
 
-def _scales(reports: Sequence[Report]) -> dict[str, Scale]:
-    """The one scale of each series.
+def report_frame(reports: Sequence[Report]) -> pl.DataFrame:
+    """Return reports as a long frame, each series under its one name."""
+    return pl.DataFrame(
+        {
+            "symptom": [series_name(report.symptom) for report in reports],
+            "timestamp": [report.timestamp.isoformat() for report in reports],
+            "value": [report.value for report in reports],
+        }
+    )
+
+
+def scales_of(reports: Sequence[Report]) -> dict[str, Scale]:
+    """Return the one scale of each series.
 
     Raises
     ------
