@@ -49,6 +49,7 @@ PAYLOADS = (
 )
 
 DESKTOP, TABLET = {"width": 1280, "height": 900}, {"width": 768, "height": 1024}
+PHONE = {"width": 390, "height": 844}
 LOADED = "body[data-loaded]"
 
 
@@ -227,7 +228,7 @@ def test_an_analyst_walks_every_page(walk: Any, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes(table())
     page.get_by_label("Brand").fill("kisqali")
     page.get_by_label("Table, CSV").set_input_files(tmp_path / "table.csv")
-    seen.go("button", "Train")
+    seen.go("button", "train")
     seen.accessible()
     seen.go("link", "To the model")
     page.wait_for_selector("text=Generate a population")
@@ -376,6 +377,84 @@ def test_a_file_is_dropped_and_one_is_chosen(walk: Any, tmp_path: Path) -> None:
     seen.wrong.clear()
 
 
+def test_a_record_is_corrected_withdrawn_and_taken_back(walk: Any, tmp_path: Path) -> None:
+    """Each act by clicks, on a desktop and on a phone; the patient's page then says what the record says."""
+    seen = walk()
+    page, name = seen.page, f"Record {uuid4().hex[:8]}"
+
+    def fits() -> None:
+        seen.accessible()
+        page.set_viewport_size(PHONE)
+        width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert width[0] <= width[1], (page.url, width)
+        page.set_viewport_size(DESKTOP)
+
+    def patient_says(part: str) -> str:
+        page.goto(at)
+        page.wait_for_selector(LOADED)
+        return " ".join(page.locator(f'[data-part$="{part}"]').inner_text().split())
+
+    seen.log_in("demo")
+    page.get_by_text("Register a patient").click()
+    page.get_by_label("Full name").fill(name)
+    seen.go("button", "Register")
+    at = page.url
+    days = [datetime.now(UTC) - timedelta(days=day) for day in range(1, 25)]
+    rows = [f"{when:%Y-%m-%dT%H:%M:%S+00:00},{5 + i % 3},PHQ-9" for i, when in enumerate(days)]
+    (tmp_path / "diary.csv").write_text("timestamp,value,symptom\n" + "\n".join(rows))
+    seen.go("link", "Add data")
+    page.get_by_label("File up to").set_input_files(tmp_path / "diary.csv")
+    page.get_by_role("button", name="Send").click()
+    page.get_by_text("24 symptom report").wait_for()
+    assert "Symptom reports 24 PHQ-9: 5" in patient_says("/record")
+    seen.go("link", "Medication courses")
+    seen.go("link", "Add a course")
+    fits()
+    page.get_by_label("Medication").fill("sertraline")
+    page.get_by_label("Dose a day").fill("50")
+    page.get_by_label("First day").fill("2026-01-01")
+    seen.go("button", "Store")
+    fits()
+    assert "Taken now sertraline 50 mg a day" in patient_says("/insights")
+    before = page.locator('[data-part$="/insights"] .picture').first.inner_html()
+
+    seen.go("link", "Symptom reports")
+    fits()
+    page.get_by_role("link", name="Correct: PHQ-9: 5").first.click()
+    page.get_by_label("Value", exact=False).first.fill("28")
+    seen.go("button", "Save")
+    assert page.get_by_label("Value", exact=False).first.input_value() == "28"
+    assert "off its scale" in page.locator("#value-wrong").inner_text()
+    fits()
+    page.get_by_label("Value", exact=False).first.fill("27")
+    seen.go("button", "Save")
+    page.get_by_role("status").filter(has_text="Corrected").wait_for()
+    assert page.get_by_role("heading", level=2).first.inner_text() == "PHQ-9: 27"
+    assert "Symptom reports 24 PHQ-9: 27" in patient_says("/record")
+    assert page.locator('[data-part$="/insights"] .picture').first.inner_html() != before
+
+    seen.go("link", "Medication courses")
+    seen.go("link", "Entered in error: sertraline")
+    fits()
+    seen.go("link", "Leave it as it is")
+    seen.go("link", "Entered in error: sertraline")
+    seen.go("button", "Withdraw it")
+    page.get_by_role("status").filter(has_text="Withdrawn").wait_for()
+    assert "Taken now nothing recorded" in patient_says("/insights")
+
+    seen.go("link", "Uploads")
+    fits()
+    seen.go("link", "Take this upload back: diary.csv")
+    assert "Brought 24 symptom report" in page.inner_text("main")
+    fits()
+    seen.go("button", "Take it back")
+    page.get_by_role("status").filter(has_text="Taken back").wait_for()
+    assert "No forecast: the record holds no symptom reports" in patient_says("/insights")
+    assert "Symptom reports 0 none" in patient_says("/record")
+    assert all("status of 422" in said for said in seen.wrong), seen.wrong
+    seen.wrong.clear()
+
+
 def test_everything_is_reached_by_keyboard(walk: Any) -> None:
     seen = walk()
     page = seen.page
@@ -414,6 +493,19 @@ def test_it_works_without_javascript(walk: Any) -> None:
     page.get_by_role("spinbutton", name="Weeks").fill("2")
     page.get_by_role("button", name="Simulate").click()
     page.get_by_text("Ensemble of").wait_for()
+    page.goto(patient)
+    seen.go("link", "Show what is stored")
+    seen.go("link", "Allergies")
+    seen.go("link", "Add an allergy")
+    page.get_by_label("Allergy or intolerance").fill("Allergy to lithium")
+    seen.go("button", "Store")
+    seen.go("link", "Correct: Allergy to lithium")
+    page.get_by_label("Criticality").select_option("high")
+    seen.go("button", "Save")
+    assert "Criticality: high." in page.inner_text("main")
+    seen.go("link", "Entered in error: Allergy to lithium")
+    seen.go("button", "Withdraw it")
+    assert "Nothing is stored here" in page.inner_text("main")
 
 
 def test_a_passkey_is_added_and_opens_the_login(walk: Any, live: Live) -> None:

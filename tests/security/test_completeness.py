@@ -30,6 +30,7 @@ from tests.server.world import BASE, CALLBACK, World, challenge
 #: Action and what of an entry.
 Told = tuple[str, str]
 KINDS = ("identity", "symptom_report", "biometric_samples", "medication", "condition", "genotype", "scale")
+STORED = ("symptom_report", "biometric_samples", "medication", "genotype", "condition", "import")
 RECORD: list[Told] = [("read", kind) for kind in KINDS]
 #: Insights look back at earlier ones. That they are remembered is told of too, as an act of the twin's own.
 INSIGHTS: list[Told] = [*RECORD, ("read", "insight")]
@@ -126,9 +127,6 @@ SILENT = {
     "forecastDiary",
     "reviewMedications",
     "simulateRegimen",
-    "correlateSignals",
-    "insightsOfRecord",
-    "whatIfOfRecord",
 }
 #: Pages about a patient; ``changes`` opens the reports once for the services and once for when each was stored.
 PAGES: dict[str, list[Told]] = {
@@ -139,7 +137,14 @@ PAGES: dict[str, list[Told]] = {
     "consents": [("read", "consent")],
     "audit": [("read", "audit")],
     "form": [("read", "identity")],
+    "record_summary": [("read", what) for what in ("identity", *STORED)],
+    "record_entries": [("read", what) for what in ("identity", "medication", "import")],
+    "new_entry": [("read", "identity")],
+    "correction": [("read", "identity"), ("read", "medication")],
+    "withdrawal": [("read", "identity"), ("read", "medication")],
 }
+#: What such a page is about, in the words of an operation that is about the same.
+ABOUT_THE_SAME = {"correction": "correctMedication", "withdrawal": "correctMedication"}
 GENERAL_BODIES = BODIES | {
     "importFhir": {
         "resourceType": "Condition",
@@ -203,8 +208,9 @@ def incomplete(world: World, *only: str) -> list[str]:
         expected = ABOUT_A_PATIENT.get(name) or PAGES.get(name)
         if expected is None or (only and name not in only):
             continue
-        piece = world.run(stored(world, name, patient, "C11"))
-        at, body = filled(path.replace("{patient_id}", patient).replace("{record_id}", piece)), GENERAL_BODIES.get(name)
+        piece = world.run(stored(world, ABOUT_THE_SAME.get(name, name), patient, "C11"))
+        path = path.replace("{patient_id}", patient).replace("{record_id}", piece).replace("{kind}", "medication")
+        at, body = filled(path), GENERAL_BODIES.get(name)
         good = world.call(method.upper(), at, "C11", json=body)
         assert good.status_code < 300 or (name, good.status_code) == ("readCorrelations", 422), (name, good.text)
         if checked(world, good, "C11", patient) != Counter(expected):

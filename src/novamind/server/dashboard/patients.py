@@ -96,8 +96,8 @@ async def one_patient(request: Request, container: ContainerDep, caller: Caller,
     shown = {
         "patient": patient,
         "drugs": drug_names(),
-        "audit": _may(caller, Permission.AUDIT_READ, patient_id),
-        "add": _may(caller, Permission.RECORDS_WRITE, patient_id),
+        "audit": may(caller, Permission.AUDIT_READ, patient_id),
+        "add": may(caller, Permission.RECORDS_WRITE, patient_id),
         "until": None if ties.treats or caller.role is not Role.CLINICIAN else ties.emergency_until,
     }
     return page(request, "patient.html", shown)
@@ -117,7 +117,7 @@ async def insights(request: Request, container: ContainerDep, caller: Caller, pa
     """What all services say."""
     overview = await container.clinic.overview(caller, patient_id, _ALL)
     shown = await asyncio.to_thread(overview_of, overview)
-    known = {"patient_id": patient_id, "add": _may(caller, Permission.RECORDS_WRITE, patient_id)}
+    known = {"patient_id": patient_id, "add": may(caller, Permission.RECORDS_WRITE, patient_id)}
     return page(request, "insights.html", known | shown)
 
 
@@ -137,7 +137,7 @@ async def consents(request: Request, container: ContainerDep, caller: Caller, pa
     shown = {
         "categories": _MEANINGS,
         "decisions": decisions,
-        "may_decide": _may(caller, Permission.CONSENTS_WRITE, patient_id),
+        "may_decide": may(caller, Permission.CONSENTS_WRITE, patient_id),
     }
     return page(request, "consents.html", {"patient_id": patient_id, **shown})
 
@@ -178,7 +178,7 @@ async def what_if(
     return page(request, "what_if.html", {"patient_id": patient_id, "asked": shown})
 
 
-def _may(caller: Principal, permission: Permission, patient_id: UUID) -> bool:
+def may(caller: Principal, permission: Permission, patient_id: UUID) -> bool:
     """Whether to offer it; whoever does it is asked again."""
     return ground(caller, permission, patient_id, caller.ties.get(patient_id, Ties()), datetime.now(UTC)) is not None
 

@@ -3,10 +3,18 @@
 import re
 from typing import Final
 
-from novamind.server.dashboard import account, login, patients, populations, upload, users
+from novamind.server.dashboard import account, login, patients, populations, record, upload, users
 
 #: In the order in which they are asked.
-PAGES: Final = (login.routes, account.routes, patients.routes, upload.routes, populations.routes, users.routes)
+PAGES: Final = (
+    login.routes,
+    account.routes,
+    patients.routes,
+    record.routes,
+    upload.routes,
+    populations.routes,
+    users.routes,
+)
 PUBLIC: Final = login.PATHS
 #: Pages that take files.
 UPLOAD: Final = re.compile(r"/patients/[^/]+/upload")
