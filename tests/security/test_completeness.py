@@ -127,6 +127,9 @@ SILENT = {
     "forecastDiary",
     "reviewMedications",
     "simulateRegimen",
+    "correlateSignals",
+    "insightsOfRecord",
+    "whatIfOfRecord",
 }
 #: Pages about a patient; ``changes`` opens the reports once for the services and once for when each was stored.
 PAGES: dict[str, list[Told]] = {
@@ -387,7 +390,7 @@ def test_e01_graphql_tells_of_each_opening(walked: World) -> None:
 
     assert asked("id") == {("read", "identity"): 1}
     assert asked("symptoms(newest: 3) { value }") == Counter([("read", "identity"), ("read", "symptom_report")])
-    assert asked("insights { missing } medicationAdvice { drugs }") == Counter([("read", "identity"), *INSIGHTS])
+    assert asked("insights { notes } medicationAdvice { ranking }") == Counter([("read", "identity"), *INSIGHTS])
     assert asked("id symptoms { value }", "C21") == {("patients.read", "patient"): 1}
 
 

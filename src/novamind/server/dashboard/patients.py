@@ -16,8 +16,9 @@ from novamind.server.container import Container
 from novamind.server.dashboard.overview import changes_of, overview_of, visits
 from novamind.server.dashboard.rendering import page
 from novamind.server.dependencies import Caller, ContainerDep
-from novamind.server.patients import After, Line, NewPatient, PatientId, Reason, RegimenBody
+from novamind.server.patients import After, NewPatient, PatientId, Reason
 from novamind.twin.domain import Options
+from novamind.twin.endpoints import Line, RegimenBody
 from novamind.twin.report import what_if_section
 
 _PAGE: Final = 50

@@ -13,9 +13,9 @@ from novamind.errors import ValidationError
 from novamind.pharmacogenomics.interactions import known_conditions
 from novamind.pharmacogenomics.medications import catalogue
 from novamind.records import Allergy, Condition, MedicationCourse
-from novamind.server.patients import AllergyBody, ConditionBody, Course
 from novamind.symptoms.endpoints import Report
 from novamind.symptoms.instruments import INSTRUMENTS
+from novamind.twin.endpoints import AllergyBody, ConditionBody, Course
 
 #: What a form holds, by field.
 Texts = Mapping[str, str]
