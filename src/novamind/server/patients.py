@@ -54,6 +54,12 @@ IfMatch = Annotated[
 Horizon = Annotated[int, Query(ge=1, le=30, description="Days ahead.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 After = Annotated[UUID | None, Query(description="The last id of the page before.")]
+_RESOURCE: dict[str, JsonValue] = {
+    "type": "object",
+    "description": "A FHIR R4 Bundle, or one resource.",
+    "properties": {"resourceType": {"type": "string"}},
+    "required": ["resourceType"],
+}
 _EXAMPLE: dict[str, JsonValue] = {
     "name": "Simulated Person",
     "birth_date": "1980-05-17",
@@ -767,7 +773,7 @@ async def ask_what_if(container: ContainerDep, caller: Caller, patient_id: Patie
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {media: {"schema": {"type": "object"}} for media in (FHIR_JSON, "application/json")},
+            "content": {media: {"schema": _RESOURCE} for media in (FHIR_JSON, "application/json")},
         }
     },
 )
