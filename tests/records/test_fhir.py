@@ -1,6 +1,7 @@
 """FHIR R4 comes in as it is meant, or the outcome says what does not and why."""
 
 import json
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def test_no_name_address_or_narrative_gets_in() -> None:
     )
     wrong = observation("44261-6", 99, note=[{"text": canary}], valueQuantity={"value": 99, "unit": canary})
     found = read_fhir(bundle(told, wrong))
-    shown = repr(found.records[0]) + json.dumps(found.outcome.to_fhir())
+    shown = repr(asdict(found.records[0])) + json.dumps(found.outcome.to_fhir())
     assert canary not in shown
     assert "99" not in json.dumps(found.outcome.to_fhir())
 
