@@ -27,7 +27,7 @@ SENTENCES = [
     ("nortriptyline", {"CYP2D6": "*4/*4"}, "FDA ", "Concentrations may differ; the source asks for no action."),
     ("nortriptyline", {"CYP2D6": "*4/*4"}, "DPWG ", "Change the dose: give 40% of standard dose." + LEVELS),
     ("amitriptyline", {"CYP2C19": "*2/*2", "CYP2D6": "*4/*4"}, "CPIC general",
-     "Preferably choose another drug; otherwise steer the dose by plasma levels" + ESSENTIAL),
+     "Preferably choose another drug; otherwise steer the dose by plasma levels." + ESSENTIAL),
     ("amitriptyline", {"CYP2C19": "*17/*17", "CYP2D6": "*1/*4"}, "CPIC general", "Consider another drug." + ESSENTIAL),
     ("atomoxetine", {"CYP2D6": "*4/*4"}, "CPIC adults",
      "Start low; raise the dose only after checking response and plasma level." + LEVELS),

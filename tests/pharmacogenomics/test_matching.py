@@ -15,7 +15,7 @@ from tests.golden import check_golden
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("*2", "*10"), ("*1", "*1x2"), ("*4", "*10+*36"), ("*1A", "*1F"), ("*9", "*17"), ("reference", "rs25531"),
+    [("*2", "*10"), ("*1", "*1x2"), ("*4", "*10+*36"), ("*1A", "*1F"), ("*9", "*17"), ("Reference", "rs25531"),
      ("*80", "*80+*28")],
 )  # fmt: skip
 def test_alleles_stand_in_the_order_of_their_numbers(first: str, second: str) -> None:

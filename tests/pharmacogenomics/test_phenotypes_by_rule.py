@@ -149,7 +149,7 @@ def test_a_lower_bound_of_copies_stays_one() -> None:
         ("CYP2D6", [("*999", "*999"), ("*998", "*1")], ("*999", "*998")),
         ("CYP2D6", [("*1x2", "unknown")], ("unknown",)),
         ("CYP2D6", [("*36+*10", "*4+*999")], ("*4+*999",)), ("UGT1A1", [("*80+*28", "*1")], ()),
-        ("SLC6A4", [("reference", "rs25531")], ()), ("CYP9Z9", [("*1", "*1")], ("*1",)),
+        ("SLC6A4", [("Reference", "rs25531")], ()), ("CYP9Z9", [("*1", "*1")], ("*1",)),
     ],
 )  # fmt: skip
 def test_alleles_that_no_table_lists(gene: str, calls: list[tuple[str, str]], unknown: tuple[str, ...]) -> None:

@@ -88,7 +88,7 @@ def test_a_campaign_at_its_limits_is_taken(options: dict[str, Any]) -> None:
         ({"frequency": 0}, "frequency must be above 0 and at most 50"),
         ({"frequency": 50.001}, "frequency must be above 0 and at most 50"),
         ({"frequency": float("nan")}, "frequency must be above 0 and at most 50"),
-        ({"intervention_type": " "}, "Name the intervention_type"),
+        ({"intervention_type": " "}, "name the intervention_type"),
         ({"intervention_type": "psychotherapy"}, "medical"),
     ],
 )

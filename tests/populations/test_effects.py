@@ -36,7 +36,7 @@ def test_covariates_that_vary_are_standardised() -> None:
     np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(Z.std(axis=0), 1)
     np.testing.assert_allclose(basis.standard(X[:2] + 1), (X[:2] + 1 - X.mean(axis=0))[:, basis.kept] / basis.spread)
-    with pytest.raises(InsufficientDataError, match="No covariate varies"):
+    with pytest.raises(InsufficientDataError, match="no covariate varies"):
         Basis(np.ones((50, 2)), 0)
 
 

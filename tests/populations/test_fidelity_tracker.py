@@ -178,8 +178,8 @@ def test_a_population_is_graded_by_row_or_by_twin(tracker: FidelityTracker) -> N
 @pytest.mark.parametrize(
     ("actual", "message"),
     [
-        (["high"] * 12, "Outcomes must be numbers"),
-        (12.0, "Outcomes must be numbers"),
+        (["high"] * 12, "outcomes must be numbers"),
+        (12.0, "outcomes must be numbers"),
         ([1.0] * 11, "11 outcomes for 12 twins"),
         ([1.0] * 13, "13 outcomes for 12 twins"),
     ],

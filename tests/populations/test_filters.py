@@ -49,7 +49,7 @@ def test_conditions_are_read(name: str, wanted: Any, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
-        ({"speciality": "oncology"}, "There is no column 'speciality' to filter on. Did you mean 'specialty'?"),
+        ({"speciality": "oncology"}, "there is no column 'speciality' to filter on. Did you mean 'specialty'?"),
         ({"DECILES": 1}, "Did you mean 'decile'?"),
         ({"viper": 1}, "Did you mean 'covered'?"),  # half alike is near enough
         ({"revs": 1}, "Known: specialty,"),  # four in nine is not
@@ -58,18 +58,18 @@ def test_conditions_are_read(name: str, wanted: Any, expected: Any) -> None:
         ({"specialty": ["oncology", "xyz"]}, "has no level 'xyz'. Known: hematology, oncology, None."),
         ({"specialty": 1}, "has no level '1'"),
         ({"covered": "True"}, "has no level 'True'"),
-        ({"specialty": []}, "The filter on 'specialty' is empty; list at least one level."),
-        ({"specialty": (1, 2)}, "holds categories; filter it by a list of levels, not by a range."),
+        ({"specialty": []}, "the filter on 'specialty' is empty; list at least one level"),
+        ({"specialty": (1, 2)}, "holds categories; filter it by a list of levels, not by a range"),
         ({"specialty": (None, 2)}, "not by a range"),
         ({"specialty": ("oncology", None, "x")}, "has no level 'x'"),
-        ({"decile": (1, 2, 3)}, "A range on 'decile' is a (low, high) pair."),
+        ({"decile": (1, 2, 3)}, "a range on 'decile' is a (low, high) pair"),
         ({"decile": (3, 1)}, "has its low end above its high end"),
         ({"decile": (by_hand.NAN, 1)}, "has its low end above its high end"),
-        ({"decile": ("a", 1)}, "Column 'decile' holds numbers"),
-        ({"decile": "a"}, "Column 'decile' holds numbers"),
+        ({"decile": ("a", 1)}, "column 'decile' holds numbers"),
+        ({"decile": "a"}, "column 'decile' holds numbers"),
         ({"decile": []}, "must list at least one number"),
         ({"decile": [1.0, by_hand.NAN]}, "must list at least one number"),
-        (["specialty"], "Give filters as a PopulationFilter or as column -> condition."),
+        (["specialty"], "give filters as a PopulationFilter or as column -> condition"),
     ],
 )
 def test_mistakes_are_named(filters: Any, message: str) -> None:

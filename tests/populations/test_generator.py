@@ -225,7 +225,7 @@ def test_the_specified_limits() -> None:
 
 @pytest.mark.parametrize(
     ("twin_type", "brand", "message"),
-    [("doctor", "b", "no twin type 'doctor'; use hcp, patient or territory"), ("hcp", "  ", "Name the brand")],
+    [("doctor", "b", "no twin type 'doctor'; use hcp, patient or territory"), ("hcp", "  ", "name the brand")],
 )
 def test_a_generator_has_a_type_and_a_brand(twin_type: str, brand: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message):

@@ -46,7 +46,7 @@ def test_a_training_run_is_logged_and_its_model_registered(generator, tmp_path):
 
 
 def test_what_cannot_be_logged_is_explained(generator, tmp_path, monkeypatch):
-    with pytest.raises(ValidationError, match="Train"):
+    with pytest.raises(ValidationError, match="train"):
         log_training(TwinGenerator("hcp", "kisqali"))
     monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
     with pytest.raises(ServiceUnavailableError, match="extra 'mlflow'"):

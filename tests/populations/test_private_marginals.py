@@ -130,11 +130,11 @@ def test_private_twins_resemble_the_table_and_keep_declared_rules(private):
         ({"domain": {**DOMAIN, "decile": 10}}, "domain of 'decile' cannot be read"),
         ({"domain": {**DOMAIN, "digital_engagement_score": (0, 1)}}, "holds fractions"),
         ({"delta": 0.5}, "delta must be above 0"),
-        ({"domain": {}}, "Declare the domain of every column"),
+        ({"domain": {}}, "declare the domain of every column"),
         ({"domain": {**DOMAIN, "decile": (10, 1)}}, "domain of 'decile' cannot be read"),
         ({"domain": {**DOMAIN, "specialty": ("oncology", "oncology")}}, "domain of 'specialty' cannot be read"),
-        ({"domain": {k: v for k, v in DOMAIN.items() if k != "payments"}}, "Declare the domain of 'payments'"),
-        ({"domain": {**DOMAIN, "specialty": (1, 10)}}, "Declare 'specialty' as what it is"),
+        ({"domain": {k: v for k, v in DOMAIN.items() if k != "payments"}}, "declare the domain of 'payments'"),
+        ({"domain": {**DOMAIN, "specialty": (1, 10)}}, "declare 'specialty' as what it is"),
     ],
 )
 def test_what_would_leak_or_cannot_be_promised_is_refused(options, reason):
@@ -143,7 +143,7 @@ def test_what_would_leak_or_cannot_be_promised_is_refused(options, reason):
 
 
 def test_a_rule_that_noise_cannot_keep_is_refused():
-    with pytest.raises(InsufficientDataError, match="Hardly a row"):
+    with pytest.raises(InsufficientDataError, match="hardly a row"):
         DifferentialPrivacy(3.0, DOMAIN).table(
             read(SHOWN), "prescribing_change", ["decile == digital_engagement_score"]
         )
@@ -153,7 +153,7 @@ def test_the_shell_takes_epsilon_with_a_domain_only(tmp_path):
     SHOWN.write_parquet(tmp_path / "t.parquet")
     (tmp_path / "domain.json").write_text(json.dumps(DOMAIN | {"decile": [1, "x"]}))
     train = ["twins", "train", str(tmp_path / "t.parquet"), "--target", "prescribing_change", "--epsilon", "3"]
-    assert "Give --epsilon and --domain together" in str(CliRunner().invoke(app, train).exception)
+    assert "give --epsilon and --domain together" in str(CliRunner().invoke(app, train).exception)
     found = CliRunner().invoke(app, [*train, "--domain", str(tmp_path / "domain.json")])
     assert "domain of 'decile' cannot be read" in str(found.exception)
 
@@ -197,7 +197,7 @@ def test_promises_at_their_limits(options: dict[str, object], fits: bool) -> Non
     if fits:
         assert vars(DifferentialPrivacy(**stated)).items() >= options.items()
     else:
-        with pytest.raises(ValidationError, match=r"epsilon must|delta must|Declare the domain|cannot be read"):
+        with pytest.raises(ValidationError, match=r"epsilon must|delta must|declare the domain|cannot be read"):
             DifferentialPrivacy(**stated)
 
 
@@ -425,5 +425,5 @@ def test_a_private_table_as_it_is() -> None:
 
 
 def test_a_domain_for_every_column_is_needed() -> None:
-    with pytest.raises(ValidationError, match="Declare the domain of 'visits'"):
+    with pytest.raises(ValidationError, match="declare the domain of 'visits'"):
         DifferentialPrivacy(1.0, {k: v for k, v in SMALL.items() if k != "visits"}).table(small(), "score")

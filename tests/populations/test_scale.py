@@ -27,7 +27,7 @@ def engine_of():
 @pytest.fixture
 def sharded(generator, tmp_path, monkeypatch):
     """Three shards of small blocks."""
-    for module in ("generator", "scale"):
+    for module in ("generation.generator", "scale"):
         monkeypatch.setattr(f"novamind.populations.{module}.BLOCK", 500)
     monkeypatch.setattr("novamind.populations.scale._BLOCKS", 2)
     return scale.generate(generator, N, tmp_path / "shards", seed=5)
@@ -99,7 +99,7 @@ def test_blocks_are_put_into_shards_of_a_quarter_million() -> None:
 
 
 def test_what_lies_in_the_folder(quick, tmp_path, monkeypatch):
-    for module in ("generator", "scale"):
+    for module in ("generation.generator", "scale"):
         monkeypatch.setattr(f"novamind.populations.{module}.BLOCK", 50)
     monkeypatch.setattr("novamind.populations.scale._BLOCKS", 2)
     made = scale.generate(quick, 230, tmp_path / "a" / "b", {"decile": (1, 5)}, seed=4)
@@ -126,7 +126,7 @@ def test_what_lies_in_the_folder(quick, tmp_path, monkeypatch):
 
 
 def test_effects_lie_beside_the_shards_with_their_rows(quick, tmp_path, monkeypatch):
-    for module in ("generator", "scale"):
+    for module in ("generation.generator", "scale"):
         monkeypatch.setattr(f"novamind.populations.{module}.BLOCK", 50)
     monkeypatch.setattr("novamind.populations.scale._BLOCKS", 1)
     made = scale.generate(quick, 120, tmp_path, seed=4)

@@ -134,7 +134,7 @@ def test_groups_filters_intensity_and_single_twins(population):
 
 
 def test_bad_input_is_refused(population):
-    with pytest.raises(ValidationError, match="No prior is known"):
+    with pytest.raises(ValidationError, match="no prior is known"):
         SimulationEngine(population).simulate(InterventionConfig("billboard"))
     with pytest.raises(ValidationError, match="duration_weeks"):
         InterventionConfig("email_campaign", duration_weeks=0)

@@ -229,7 +229,7 @@ def test_effects_that_are_no_numbers_stand_at_the_median_of_the_others() -> None
     assert notes == ("2 individual effects could not be computed and stand at the median of the others.",)
     plain = np.array([1.0, 2.0])
     assert _robust(plain) == (plain, ())
-    with pytest.raises(ModelInferenceError, match="No individual effect"):
+    with pytest.raises(ModelInferenceError, match="no individual effect"):
         _robust(np.array([np.nan]))
 
     class Odd(Evidence):

@@ -108,7 +108,7 @@ def test_what_belongs_to_nothing_is_refused_and_a_population_can_be_saved_again(
     generator.save_to_registry(repository)
     population = generator.generate(60, seed=3)
     result = SimulationEngine(population).simulate(InterventionConfig("email_campaign"))
-    with pytest.raises(ValidationError, match="Save the model or population"):
+    with pytest.raises(ValidationError, match="save the model or population"):
         repository.save_simulation(result, datetime.now(UTC))
     repository.save_population(population)
     repository.save_simulation(result, datetime.now(UTC))

@@ -123,7 +123,7 @@ def test_a_schema_gives_codes_order_and_columns() -> None:
     for frame, message in (
         ({"n": [1.0]}, r"lacks the column\(s\) w that the model was trained on"),
         ({"x": [1.0]}, r"lacks the column\(s\) n, w"),
-        ({"n": ["1"], "w": ["a"]}, "Column 'n' must hold numbers"),
+        ({"n": ["1"], "w": ["a"]}, "column 'n' must hold numbers"),
         ({"n": [1.0] * 3, "w": ["c", "d", "c"]}, r"holds 2 level\(s\) that training never saw; known levels are a, b"),
     ):
         with pytest.raises(ValidationError, match=message):
@@ -132,7 +132,7 @@ def test_a_schema_gives_codes_order_and_columns() -> None:
 
 def test_at_most_twelve_known_levels_are_listed() -> None:
     levels = tuple(f"v{i:02d}" for i in range(14))
-    with pytest.raises(ValidationError, match=r"v10, v11\.$"):
+    with pytest.raises(ValidationError, match=r"v10, v11$"):
         read(pl.DataFrame({"w": ["z"]}), schema=(Column("w", "category", levels),))
 
 

@@ -247,7 +247,7 @@ def test_names_are_read_word_by_word(name: str, words: str) -> None:
     ],
 )
 def test_one_cell_with_an_identity_is_enough(value: str, what: str) -> None:
-    with pytest.raises(ValidationError, match=f"'k' holds {what}. Population twins are commercial"):
+    with pytest.raises(ValidationError, match=f"'k' holds {what}; population twins are commercial"):
         inspect("k", ["a", "b", "c", value])
 
 
@@ -345,6 +345,6 @@ def test_more_than_nine_in_ten_make_a_column_of_identifiers(others: int, fits: b
 
 
 def test_the_refusal_says_what_to_do() -> None:
-    message = "Column 'npi' names an identity. Population twins are commercial and take neither clinical content nor"
-    with pytest.raises(ValidationError, match=f"{message} identities; drop the column."):
+    message = "column 'npi' names an identity; population twins are commercial and take neither clinical content nor"
+    with pytest.raises(ValidationError, match=f"{message} identities; drop the column"):
         inspect("npi", [1.0, 2.0])

@@ -25,9 +25,9 @@ def test_other_names_are_not_guessed(written: str) -> None:
 
 
 def test_an_unknown_instrument_is_answered_with_the_nearest_and_all_known() -> None:
-    with pytest.raises(NotFoundError, match=r"did you mean PHQ-9\? Known are PHQ-9, .*WHO-5.*--scale"):
+    with pytest.raises(NotFoundError, match=r"did you mean PHQ-9\? known are PHQ-9, .*WHO-5.*--scale"):
         find("PHQ-99")
-    with pytest.raises(NotFoundError, match="no such instrument; Known are"):
+    with pytest.raises(NotFoundError, match="no such instrument; known are"):
         find("zzzz")
 
 

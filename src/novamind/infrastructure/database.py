@@ -53,7 +53,7 @@ _MIGRATION_LOCK: Final = 0x6E6F76616D696E64  # the advisory lock of whoever migr
 _LATER_VERSION: Final = (
     "a later version of novamind wrote this database; start that version, or restore a backup from before it"
 )
-_NO_ANSWER: Final = "The database does not answer; try again in a moment, or check NOVAMIND_DATABASE_URL."
+_NO_ANSWER: Final = "the database does not answer; try again in a moment, or check NOVAMIND_DATABASE_URL"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):

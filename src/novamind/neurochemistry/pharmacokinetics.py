@@ -205,8 +205,8 @@ def enzyme_activity(
             if term not in terms:
                 known = ", ".join([*terms, f"a number from 0 to {highest:g}"])
                 raise ValidationError(
-                    f"no activity is tabled for this state of {enzyme}; known are: {known}. "
-                    f"Leave {enzyme} out where its state is not known"
+                    f"no activity is tabled for this state of {enzyme}; known are: {known}; "
+                    f"leave {enzyme} out where its state is not known"
                 )
             activity[enzyme] *= terms[term]
     return activity

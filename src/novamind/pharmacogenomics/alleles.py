@@ -199,6 +199,6 @@ def _refuse_foreign_reference(by_place: Mapping[tuple[str, int], list[VariantRec
     if wrong and wrong * 2 >= total:
         reason = "REF and ALT look swapped" if swapped == wrong else "the file looks like another genome build"
         raise ValidationError(
-            f"{wrong} of {total} pharmacogene positions carry another reference base than GRCh38; {reason}."
-            " Normalise the VCF against the GRCh38 reference first."
+            f"{wrong} of {total} pharmacogene positions carry another reference base than GRCh38; {reason};"
+            " normalise the VCF against the GRCh38 reference first"
         )

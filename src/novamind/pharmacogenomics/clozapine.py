@@ -53,7 +53,7 @@ def fit(x: np.ndarray, level_ng_ml: np.ndarray) -> LevelModel:
     y = np.log(level_ng_ml)
     n, p = x.shape
     if n <= p:
-        raise InsufficientDataError(f"A clozapine level model needs more than {p} measured levels.")
+        raise InsufficientDataError(f"a clozapine level model needs more than {p} measured levels")
     inverse = np.linalg.inv(x.T @ x)
     coefficients = inverse @ x.T @ y
     variance = float(((y - x @ coefficients) ** 2).sum() / (n - p))
@@ -102,11 +102,11 @@ def predict_clozapine_level(
         A value is outside its range.
     """
     if not 12.5 <= dose_mg <= 900:
-        raise ValidationError("The clozapine dose must lie between 12.5 and 900 mg a day.")
+        raise ValidationError("the clozapine dose must lie between 12.5 and 900 mg a day")
     if not 18 <= age <= 100:
-        raise ValidationError("The clozapine level model holds for ages from 18 to 100.")
+        raise ValidationError("the clozapine level model holds for ages from 18 to 100")
     if crp_mg_l is not None and not 0 <= crp_mg_l <= 500:
-        raise ValidationError("C-reactive protein must lie between 0 and 500 mg/L.")
+        raise ValidationError("C-reactive protein must lie between 0 and 500 mg/L")
     model = shipped()
     crp = math.expm1(model.mean_log_crp) if crp_mg_l is None else crp_mg_l
     x = design(*(np.array([float(v)]) for v in (dose_mg, male, age, crp, cyp1a2_induced)))[0]

@@ -63,14 +63,14 @@ def medications(
     try:
         report.write_text(review.report_html(), encoding="utf-8")
     except OSError as error:
-        raise DataProcessingError(f"Cannot write the report: {error.strerror}.") from error
+        raise DataProcessingError(f"cannot write the report: {error.strerror}") from error
     typer.echo(f"\nReport with sources: {report}")
 
 
 def _split(text: str) -> tuple[str, str]:
     gene, equals, result = text.partition("=")
     if not equals or not gene:
-        raise ValidationError('--outside needs GENE=RESULT, for example "CYP2D6=*1/*4".')
+        raise ValidationError('--outside needs GENE=RESULT, for example "CYP2D6=*1/*4"')
     return gene, result
 
 

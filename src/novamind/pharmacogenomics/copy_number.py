@@ -33,7 +33,7 @@ def copies_from_depth(gene_depth: float, control_depth: float, relative_sd: floa
         A depth is negative, not finite, or the control is zero.
     """
     if not (math.isfinite(gene_depth) and math.isfinite(control_depth)) or gene_depth < 0 or control_depth <= 0:
-        raise ValidationError("Read depths must be finite, the gene's not negative and the control's above zero.")
+        raise ValidationError("read depths must be finite, the gene's not negative and the control's above zero")
     copies = 2 * gene_depth / control_depth
     nearest = round(copies)
     off = abs(copies - nearest)
@@ -49,13 +49,13 @@ def apply_copies(diplotype: Diplotype, copies: int) -> Diplotype:
         The copies are outside 0 to 20, or contradict heterozygous variants (one copy, two alleles).
     """
     if not 0 <= copies <= 20:
-        raise ValidationError("The number of CYP2D6 copies must lie between 0 and 20.")
+        raise ValidationError("the number of CYP2D6 copies must lie between 0 and 20")
     if copies == 0:
         pairs = {("*5", "*5")}
     elif copies == 1:
         pairs = {(c.first, "*5") for c in diplotype.calls if c.first == c.second}
         if diplotype.calls and not pairs:
-            raise ValidationError("One CYP2D6 copy contradicts heterozygous variants; check sample and depth.")
+            raise ValidationError("one CYP2D6 copy contradicts heterozygous variants; check sample and depth")
     elif copies == 2:
         return diplotype
     else:

@@ -41,7 +41,7 @@ class MedicationGraph:
     def edges(self, name: str, relation: str | None = None) -> tuple[Edge, ...]:
         """Edges at a node, of one relation if given. Raises NotFoundError for an unknown name."""
         if name not in self._at:
-            raise NotFoundError("The medication graph has no such node; 'nodes' lists all of them.")
+            raise NotFoundError("the medication graph has no such node; 'nodes' lists all of them")
         return tuple(e for e in self._at[name] if relation is None or e.relation == relation)
 
     def path(self, start: str, end: str, longest: int = 4) -> tuple[Edge, ...]:

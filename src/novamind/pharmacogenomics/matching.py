@@ -98,7 +98,7 @@ def allele_table(gene: str) -> AlleleTable:
     """
     places = sorted((r for r in rows("positions") if r["gene"] == gene), key=lambda r: int(r["position"]))
     if not places:
-        raise NotFoundError(f"There are no allele definitions for {gene!r}; known genes: {', '.join(genes())}.")
+        raise NotFoundError(f"there are no allele definitions for {gene!r}; known genes: {', '.join(genes())}")
     alleles = [r for r in rows("alleles") if r["gene"] == gene and r["scoring"] != "no definition"]
     alleles.sort(key=lambda r: natural_order(r["allele"]))
     bases = tuple((p["ref"], *p["alts"].split()) for p in places)

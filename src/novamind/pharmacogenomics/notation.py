@@ -26,13 +26,13 @@ def parse_copy(text: str) -> AlleleCopy:
         found = _STAR.fullmatch(piece.strip())
         if found is None:
             raise ValidationError(
-                "A star allele is malformed; write it like *4, *1x2, *1x>=3 or *36+*10, two joined by '/'."
+                "a star allele is malformed; write it like *4, *1x2, *1x>=3 or *36+*10, two joined by '/'"
             )
         name, bound, copies = found.groups()
         at_least |= bound is not None or (copies or "").upper() == "N"
         count = 2 if (copies or "").upper() == "N" else int(copies or 1)
         if not 1 <= count <= 20:
-            raise ValidationError("A star allele has an impossible number of copies; between 1 and 20 can be read.")
+            raise ValidationError("a star allele has an impossible number of copies; between 1 and 20 can be read")
         parts.append((name, count))
     return AlleleCopy(tuple(parts), at_least)
 
@@ -84,7 +84,7 @@ def parse_score(text: str) -> ActivityScore | None:
 def _pair(gene: str, text: str) -> DiplotypeCall:
     halves = text.split("/")
     if len(halves) != 2:
-        raise ValidationError(f"{gene}: a diplotype names two chromosome copies joined by '/', for example *1/*4.")
+        raise ValidationError(f"{gene}: a diplotype names two chromosome copies joined by '/', for example *1/*4")
     return DiplotypeCall(*order_pair(*(_half(gene, half.strip()) for half in halves)))
 
 
@@ -108,11 +108,11 @@ def _hla(gene: str, text: str) -> Diplotype:
         for allele, state in stated:
             name, carried = f"*{allele.lstrip('*')}", state.lower() == "positive"
             if markers.setdefault(name, carried) != carried:
-                raise ValidationError(f"{gene}: one allele is given as positive and as negative; keep one.")
+                raise ValidationError(f"{gene}: one allele is given as positive and as negative; keep one")
     else:
         halves = [_HLA.fullmatch(h.strip().removeprefix(gene).strip()) for h in text.split("/")]
         if len(halves) != 2 or None in halves:
-            raise ValidationError(f"{gene}: write '*15:02 positive', '*15:02 negative' or a typing like *15:02/*40:01.")
+            raise ValidationError(f"{gene}: write '*15:02 positive', '*15:02 negative' or a typing like *15:02/*40:01")
         typed = {f"*{h[1]}" for h in halves if h is not None}
         # A full typing answers for every allele that a guideline asks about.
         markers = {a: a in typed for a in _HLA_ALLELES[gene]} | dict.fromkeys(typed, True)

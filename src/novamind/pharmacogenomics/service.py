@@ -33,7 +33,7 @@ def genotype(reported: Mapping[str, str]) -> dict[str, Diplotype]:
     """
     read = [parse_diplotype(gene, str(text)) for gene, text in reported.items()]
     if len({d.gene for d in read}) < len(read):
-        raise ValidationError("One gene is given twice, in different spellings; keep one result.")
+        raise ValidationError("one gene is given twice, in different spellings; keep one result")
     return {d.gene: d for d in read}
 
 
@@ -83,10 +83,10 @@ _Result = TypeVar("_Result")
 def _one_person(samples: Mapping[str, _Result], sample: str | None) -> _Result:
     if sample is not None:
         if sample not in samples:
-            raise ValidationError("The file has no sample of that name.")
+            raise ValidationError("the file has no sample of that name")
         return samples[sample]
     if len(samples) != 1:
-        raise ValidationError(f"The file has {len(samples)} samples; name one of them.")
+        raise ValidationError(f"the file has {len(samples)} samples; name one of them")
     return next(iter(samples.values()))
 
 
@@ -122,7 +122,7 @@ def _head(source: str | Path | bytes) -> bytes:
         with Path(source).open("rb") as handle:
             return handle.read(65536)
     except OSError as error:
-        raise DataProcessingError(f"Cannot open the genotype file: {error.strerror}.") from error
+        raise DataProcessingError(f"cannot open the genotype file: {error.strerror}") from error
 
 
 _GENOTYPES = ("genotype", "genetic_data", "genetic_markers")
@@ -160,7 +160,7 @@ class PharmacogenomicsService:
             raise ValidationError(f"the genotype is given twice; keep one of {', '.join(_GENOTYPES)}")
         reported = genotypes[0] if genotypes else {}
         if not isinstance(reported, Mapping):
-            raise ValidationError("'genotype' must map genes to results, for example {'CYP2D6': '*1/*4'}.")
+            raise ValidationError("'genotype' must map genes to results, for example {'CYP2D6': '*1/*4'}")
         vcf = patient_data.get("vcf")
         called: dict[str, Diplotype] = {}
         if vcf is not None:
@@ -179,5 +179,5 @@ class PharmacogenomicsService:
 def _names(patient_data: Mapping[str, Any], field: str) -> Sequence[str]:
     names = patient_data.get(field) or ()
     if isinstance(names, str) or not all(isinstance(n, str) for n in names):
-        raise ValidationError(f"'{field}' must be a list of names.")
+        raise ValidationError(f"'{field}' must be a list of names")
     return tuple(names)

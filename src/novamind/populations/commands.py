@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
         from novamind.populations.generation.private_marginals import DifferentialPrivacy
 
         if (epsilon is None) != (domain is None):
-            raise ValidationError("Give --epsilon and --domain together: bounds taken from the table would leak.")
+            raise ValidationError("give --epsilon and --domain together: bounds taken from the table would leak")
         private = DifferentialPrivacy(epsilon, _json(domain), delta) if epsilon is not None and domain else None
         frame = _read(table)
         _progress(f"training on {len(frame):,} rows")
@@ -147,7 +147,7 @@ def register(app: typer.Typer) -> None:
         generator, frame = TwinGenerator.load(model), _read(outcomes)
         target = str(generator.target)
         if target not in frame.columns:
-            raise ValidationError(f"The outcomes lack the column {target!r} that the model predicts.")
+            raise ValidationError(f"the outcomes lack the column {target!r} that the model predicts")
         actual = np.array([np.nan if v is None else float(v) for v in frame[target].to_list()])
         mean, low, high = generator.predict(frame)
         found = grade(mean, actual, low, high)
@@ -167,16 +167,16 @@ def _read(path: Path) -> Any:
     try:
         return pl.read_csv(path, infer_schema_length=None) if path.suffix == ".csv" else pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataProcessingError(f"{path.name} cannot be read; give a CSV or Parquet table.") from error
+        raise DataProcessingError(f"{path.name} cannot be read; give a CSV or Parquet table") from error
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataProcessingError(f"{path.name} cannot be read; give a JSON object.") from error
+        raise DataProcessingError(f"{path.name} cannot be read; give a JSON object") from error
     if not isinstance(found, dict) or not all(isinstance(v, list) for v in found.values()):
-        raise ValidationError(f"{path.name} must be a JSON object that gives every column a list.")
+        raise ValidationError(f"{path.name} must be a JSON object that gives every column a list")
     return found
 
 
@@ -185,7 +185,7 @@ def _filters(texts: list[str] | None) -> dict[str, Any] | None:
     for text in texts or ():
         name, mark, wanted = text.partition("=")
         if not mark or not wanted:
-            raise ValidationError(f"The filter {text!r} cannot be read; write column=a,b or column=low..high.")
+            raise ValidationError(f"the filter {text!r} cannot be read; write column=a,b or column=low..high")
         if ".." in wanted:
             low, _, high = wanted.partition("..")
             found[name] = (_number(low), _number(high))

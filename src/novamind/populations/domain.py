@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from novamind.errors import ValidationError
 from novamind.populations import wall
+from novamind.summary import Summarised, Summary, clipped, counted
 
 
 class TwinType(StrEnum):
@@ -65,7 +66,7 @@ def checked_seed(seed: Any) -> int:
         If it is no whole number of at least 0.
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValidationError("The seed must be a whole number of at least 0.")
+        raise ValidationError("the seed must be a whole number of at least 0")
     return int(seed)
 
 
@@ -107,16 +108,16 @@ class InterventionConfig:
 
     def __post_init__(self) -> None:
         if not str(self.intervention_type).strip():
-            raise ValidationError("Name the intervention_type, for example 'email_campaign'.")
+            raise ValidationError("name the intervention_type, for example 'email_campaign'")
         wall.inspect_intervention(str(self.intervention_type))
         if not 1 <= self.duration_weeks <= 104:
-            raise ValidationError("duration_weeks must be between 1 and 104.")
+            raise ValidationError("duration_weeks must be between 1 and 104")
         if not (np.isfinite(self.intensity) and 0 < self.intensity <= 2):
             raise ValidationError(
-                "intensity must be above 0 and at most 2; effects further out are not supported by any evidence."
+                "intensity must be above 0 and at most 2; effects further out are not supported by any evidence"
             )
         if self.frequency is not None and not (np.isfinite(self.frequency) and 0 < self.frequency <= 50):
-            raise ValidationError("frequency must be above 0 and at most 50 contacts a week.")
+            raise ValidationError("frequency must be above 0 and at most 50 contacts a week")
 
 
 @dataclass(frozen=True)
@@ -149,8 +150,8 @@ class PopulationFilter:
         return {**found, **self.where}
 
 
-@dataclass(frozen=True)
-class TwinModelMetrics:
+@dataclass(frozen=True, repr=False)
+class TwinModelMetrics(Summarised):
     """How well a twin model fits; every figure from rows the model had not seen, unless named ``train_``.
 
     Parameters
@@ -189,9 +190,17 @@ class TwinModelMetrics:
     epsilon: float | None = None
     delta: float | None = None
 
+    def _summary(self) -> Summary:
+        text = (
+            f"{self.model_type} on {counted(self.training_samples, 'row')}; cross-validated R² {self.cv_r2_mean:.2f}, "
+            f"coverage of 95 % intervals {self.coverage_95:.2f}; {counted(len(self.warnings), 'warning')}"
+        )
+        rows = sorted(self.feature_importance.items(), key=lambda item: -item[1])
+        return Summary(text, ("feature", "importance"), rows)
 
-@dataclass(frozen=True)
-class DigitalTwin:
+
+@dataclass(frozen=True, repr=False)
+class DigitalTwin(Summarised):
     """One twin: its features, its drawn outcome without any intervention, and that outcome's mean."""
 
     twin_id: UUID
@@ -199,6 +208,11 @@ class DigitalTwin:
     baseline_behavior: float
     expected_outcome: float
     model_id: UUID | None = None
+
+    def _summary(self) -> Summary:
+        features = counted(len(self.features), "feature")
+        text = f"one synthetic twin, {features}, expected outcome {self.expected_outcome:.3g}"
+        return Summary(text, ("feature", "value"), self.features.items())
 
 
 @dataclass(frozen=True)
@@ -213,8 +227,8 @@ class GroupEffect:
     high: float
 
 
-@dataclass(frozen=True)
-class SimulationResult:
+@dataclass(frozen=True, repr=False)
+class SimulationResult(Summarised):
     """What an intervention would do in a population, and how sure the evidence lets us be.
 
     Parameters
@@ -253,6 +267,16 @@ class SimulationResult:
     population_id: UUID | None
     model_version: str
 
+    def _summary(self) -> Summary:
+        low, high = self.interval
+        text = (
+            f"{clipped(self.intervention.intervention_type)} on {counted(self.twins, 'twin')}: {self.recommendation}; "
+            f"effect {self.average_treatment_effect:.3g} ({low:.3g} to {high:.3g}), {self.source}"
+        )
+        groups = (group for of in self.heterogeneity.values() for group in of)
+        rows = ((one.group, one.level, one.twins, one.effect, one.low, one.high) for one in groups)
+        return Summary(text, ("group", "level", "twins", "effect", "95 % from", "to"), rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything but the individual effects, ready for JSON."""
         return {
@@ -273,8 +297,8 @@ class SimulationResult:
         }
 
 
-@dataclass(frozen=True)
-class FidelityReport:
+@dataclass(frozen=True, repr=False)
+class FidelityReport(Summarised):
     """How right twins were, over the pairs whose outcome is known."""
 
     mae: float
@@ -291,3 +315,10 @@ class FidelityReport:
     model_id: UUID | None = None
     population_id: UUID | None = None
     measured_at: datetime | None = None
+
+    def _summary(self) -> Summary:
+        text = (
+            f"grade {self.grade} over {counted(self.sample_size, 'outcome')}; {counted(len(self.warnings), 'warning')}"
+        )
+        names = ("mae", "rmse", "correlation", "coverage_95", "bias", "calibration_slope", "missing", "outliers")
+        return Summary(text, ("figure", "value"), ((name, getattr(self, name)) for name in names))

@@ -27,21 +27,21 @@ def resolve(filters: PopulationFilter | Mapping[str, Any] | None, columns: Seque
     if filters is None:
         return {}
     if not isinstance(filters, PopulationFilter | Mapping):
-        raise ValidationError("Give filters as a PopulationFilter or as column -> condition.")
+        raise ValidationError("give filters as a PopulationFilter or as column -> condition")
     stated = filters.conditions() if isinstance(filters, PopulationFilter) else filters
     known = {c.name: c for c in columns}
     found = {}
     for name, wanted in stated.items():
         real = next((n for n in (name, *_ALIASES.get(name, ())) if n in known), None)
         if real is None:
-            raise ValidationError(f"There is no column {name!r} to filter on.{_nearest(name, list(known))}")
+            raise ValidationError(f"there is no column {name!r} to filter on.{_nearest(name, list(known))}")
         found[real] = _condition(known[real], wanted)
     return found
 
 
 def _range(name: str, low: float, high: float) -> tuple[float, float]:
     if not low <= high:
-        raise ValidationError(f"The range on {name!r} has its low end above its high end.")
+        raise ValidationError(f"the range on {name!r} has its low end above its high end")
     return low, high
 
 
@@ -49,7 +49,7 @@ def _condition(column: Column, wanted: Any) -> Condition:
     if column.kind == "category":
         if isinstance(wanted, tuple) and len(wanted) == 2 and not all(isinstance(w, str) for w in wanted):
             raise ValidationError(
-                f"Column {column.name!r} holds categories; filter it by a list of levels, not by a range."
+                f"column {column.name!r} holds categories; filter it by a list of levels, not by a range"
             )
         items = list(wanted) if isinstance(wanted, Iterable) and not isinstance(wanted, str) else [wanted]
         codes = []
@@ -61,10 +61,10 @@ def _condition(column: Column, wanted: Any) -> Condition:
                 )
             codes.append(column.levels.index(level))
         if not codes:
-            raise ValidationError(f"The filter on {column.name!r} is empty; list at least one level.")
+            raise ValidationError(f"the filter on {column.name!r} is empty; list at least one level")
         return np.array(sorted(set(codes)), dtype=np.int32)
     if isinstance(wanted, tuple) and len(wanted) != 2:
-        raise ValidationError(f"A range on {column.name!r} is a (low, high) pair.")
+        raise ValidationError(f"a range on {column.name!r} is a (low, high) pair")
     try:
         if isinstance(wanted, tuple):
             low = -np.inf if wanted[0] is None else float(wanted[0])
@@ -75,10 +75,10 @@ def _condition(column: Column, wanted: Any) -> Condition:
         raise
     except (TypeError, ValueError) as error:
         raise ValidationError(
-            f"Column {column.name!r} holds numbers; filter it by numbers or by a (low, high) range."
+            f"column {column.name!r} holds numbers; filter it by numbers or by a (low, high) range"
         ) from error
     if not values.size or np.isnan(values).any():
-        raise ValidationError(f"The filter on {column.name!r} must list at least one number.")
+        raise ValidationError(f"the filter on {column.name!r} must list at least one number")
     return values
 
 
@@ -117,7 +117,7 @@ def matching(table: Table, conditions: Mapping[str, Condition]) -> NDArray[np.bo
     best = max(freed, key=lambda name: freed[name])
     if freed[best]:
         raise InsufficientDataError(
-            f"No row matches all filters at once; relax the filter on {best!r} ({freed[best]:,} "
-            f"of {len(table):,} rows match the others)."
+            f"no row matches all filters at once; relax the filter on {best!r} ({freed[best]:,} "
+            f"of {len(table):,} rows match the others)"
         )
-    raise InsufficientDataError("No row matches the filters, even with any one of them dropped; relax several.")
+    raise InsufficientDataError("no row matches the filters, even with any one of them dropped; relax several")

@@ -13,13 +13,14 @@ from novamind.errors import NotFoundError
 from novamind.populations.domain import DigitalTwin, PopulationFilter, TwinType
 from novamind.populations.filters import matching, resolve
 from novamind.populations.table import Column, Table
+from novamind.summary import Summarised, Summary, clipped, counted
 
 _INDEX_BITS = 40
 _INDEX_MASK = (1 << _INDEX_BITS) - 1
 
 
-@dataclass(frozen=True)
-class TwinPopulation:
+@dataclass(frozen=True, repr=False)
+class TwinPopulation(Summarised):
     """Twins drawn from one model.
 
     Parameters
@@ -53,6 +54,15 @@ class TwinPopulation:
     def __len__(self) -> int:
         return len(self.features)
 
+    def _summary(self) -> Summary:
+        text = (
+            f"{counted(len(self), 'synthetic twin')} ({self.twin_type}) of {clipped(self.brand)}, "
+            f"{counted(len(self.features.columns), 'feature')}, outcome {clipped(self.target.name)}, seed {self.seed}"
+        )
+        outcomes = (("drawn outcome", self.baseline_behavior), ("expected outcome", self.expected_outcome))
+        quartiles = ((name, *np.quantile(values, (0.25, 0.5, 0.75)).tolist()) for name, values in outcomes)
+        return Summary(text, ("figure", "lower quartile", "median", "upper quartile"), quartiles)
+
     @property
     def frame(self) -> Any:
         """Features and drawn outcome, as the kind of frame that trained the model."""
@@ -76,13 +86,13 @@ class TwinPopulation:
         """
         row = (twin_id.int & _INDEX_MASK) - self.first_index
         if (twin_id.int ^ self.population_id.int) >> _INDEX_BITS or not 0 <= row < len(self):
-            raise NotFoundError("This twin does not belong to the population.")
+            raise NotFoundError("this twin does not belong to the population")
         return row
 
     def twin(self, index: int) -> DigitalTwin:
         """One twin by row; a missing value is ``None``."""
         if not 0 <= index < len(self):
-            raise NotFoundError(f"The population has {len(self):,} twins, numbered from 0.")
+            raise NotFoundError(f"the population has {len(self):,} twins, numbered from 0")
         one = {c.name: c.decode(self.features.values[c.name][index : index + 1])[0] for c in self.features.columns}
         row = {name: None if v != v else v.item() if isinstance(v, np.generic) else v for name, v in one.items()}
         return DigitalTwin(

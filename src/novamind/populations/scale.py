@@ -60,7 +60,7 @@ class ShardedPopulation:
         """Load one shard."""
         path = self.folder / self.files[number]
         if not path.is_file():
-            raise DataProcessingError(f"Shard {number} of the population is absent; generate it again.")
+            raise DataProcessingError(f"shard {number} of the population is absent; generate it again")
         features, outcomes = shards.read(path)
         table = replace(self.head.features, values=features)
         return replace(self.head, features=table, first_index=sum(self.rows[:number]), **outcomes)
@@ -96,11 +96,11 @@ def generate(
         If Ray is asked for and not installed.
     """
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise ValidationError("The number of twins must be a whole number of at least 1.")
+        raise ValidationError("the number of twins must be a whole number of at least 1")
     place, seed, n = Path(folder), checked_seed(seed), int(n)
     place.mkdir(parents=True, exist_ok=True)
     if any(place.glob("twins-*.parquet")):
-        raise ValidationError("The folder holds a population already; name another one.")
+        raise ValidationError("the folder holds a population already; name another one")
     stamp = generator.save(place / _MODEL).stat().st_mtime_ns
     head = generator.generate(1, filters, seed).take(np.arange(0))
     blocks = range(math.ceil(n / BLOCK))
@@ -145,7 +145,7 @@ def simulate(
         tally = tally + found
         sample.append(some)
     if not tally.twins:
-        raise InsufficientDataError("No twin of the population matches the filters; relax one of them.")
+        raise InsufficientDataError("no twin of the population matches the filters; relax one of them")
     twins = replace(population.head.features, values=concatenate([some for some in sample if some]))
     return engine_of(population.head).conclude(tally, twins, intervention)
 
@@ -194,11 +194,11 @@ def _model(path: str, stamp: int) -> TwinGenerator:
 def _each(task: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], workers: int, engine: Workers) -> Iterator[Any]:
     """Results of the task over the jobs, in the order of the jobs."""
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ValidationError("workers must be a whole number of at least 1.")
+        raise ValidationError("workers must be a whole number of at least 1")
     if engine == "ray":
         yield from _on_ray(task, jobs, workers)
     elif engine != "processes":
-        raise ValidationError("engine must be 'processes' or 'ray'.")
+        raise ValidationError("engine must be 'processes' or 'ray'")
     elif workers == 1:
         yield from (task(*job) for job in jobs)
     else:
@@ -211,9 +211,7 @@ def _on_ray(task: Callable[..., Any], jobs: Iterable[tuple[Any, ...]], workers: 
     try:
         ray: Any = importlib.import_module("ray")
     except ModuleNotFoundError as error:
-        raise ServiceUnavailableError(
-            "A Ray cluster needs the extra 'scale': pip install 'novamind[scale]'."
-        ) from error
+        raise ServiceUnavailableError("a Ray cluster needs the extra 'scale': pip install 'novamind[scale]'") from error
     started = not ray.is_initialized()
     if started:
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)

@@ -122,21 +122,21 @@ def read(frame: Any, *, schema: tuple[Column, ...] | None = None) -> Table:
         known = nw.from_native(frame, eager_only=True)
         names = known.columns
     except TypeError as error:
-        raise ValidationError("Give the table as a pandas or Polars frame.") from error
+        raise ValidationError("give the table as a pandas or Polars frame") from error
     except nw.exceptions.DuplicateError as error:
-        raise ValidationError("Two columns of the table have the same name; rename one.") from error
+        raise ValidationError("two columns of the table have the same name; rename one") from error
     backend = "pandas" if known.implementation.is_pandas_like() else "polars"
     if schema is not None:
         absent = [column.name for column in schema if column.name not in names]
         if absent:
-            raise ValidationError(f"The table lacks the column(s) {', '.join(absent)} that the model was trained on.")
+            raise ValidationError(f"the table lacks the column(s) {', '.join(absent)} that the model was trained on")
         values = {column.name: _encode(known[column.name], column) for column in schema}
         return Table(schema, values, backend)
     if not names:
-        raise ValidationError("The table has no columns.")
+        raise ValidationError("the table has no columns")
     odd = next((name for name in names if not (isinstance(name, str) and name.strip() and name.isprintable())), None)
     if odd is not None:
-        raise ValidationError(f"Column names must be printable text; rename {odd!r}.")
+        raise ValidationError(f"column names must be printable text; rename {odd!r}")
     columns = tuple(_describe(known[name]) for name in names)
     return Table(columns, {column.name: _encode(known[column.name], column) for column in columns}, backend)
 
@@ -147,15 +147,15 @@ def _describe(series: Any) -> Column:
         values = _numbers(series)
         present = values[~np.isnan(values)]
         if not present.size:
-            raise ValidationError(f"Column {name!r} has no value at all; drop it.")
+            raise ValidationError(f"column {name!r} has no value at all; drop it")
         return Column(name, "number", decimals=_decimals(present))
     listed = _labels(series)
     levels = sorted({v for v in listed if v is not None}, key=str)
     if len(levels) > MAX_LEVELS:
         raise ValidationError(
-            f"Column {name!r} has {len(levels):,} different values: an "
+            f"column {name!r} has {len(levels):,} different values: an "
             "identifier or free text cannot be twinned; "
-            f"drop it or group it to at most {MAX_LEVELS:,} levels."
+            f"drop it or group it to at most {MAX_LEVELS:,} levels"
         )
     return Column(name, "category", levels=(*levels, None) if None in listed else tuple(levels))
 
@@ -163,15 +163,15 @@ def _describe(series: Any) -> Column:
 def _encode(series: Any, column: Column) -> NDArray[Any]:
     if column.kind == "number":
         if not series.dtype.is_numeric():
-            raise ValidationError(f"Column {column.name!r} must hold numbers, as it did in training.")
+            raise ValidationError(f"column {column.name!r} must hold numbers, as it did in training")
         return _numbers(series)
     code = {level: np.int32(i) for i, level in enumerate(column.levels)}
     listed = _labels(series)
     unknown = sorted({str(v) for v in listed if v not in code})
     if unknown:
         raise ValidationError(
-            f"Column {column.name!r} holds {len(unknown)} level(s) that training never saw; "
-            f"known levels are {', '.join(map(str, column.levels[:12]))}."
+            f"column {column.name!r} holds {len(unknown)} level(s) that training never saw; "
+            f"known levels are {', '.join(map(str, column.levels[:12]))}"
         )
     return np.fromiter((code[v] for v in listed), np.int32, len(listed))
 
@@ -182,8 +182,8 @@ def _numbers(series: Any) -> NDArray[np.float64]:
     values[missing] = np.nan
     if (np.abs(values) > LARGEST).any():
         raise ValidationError(
-            f"Column {series.name!r} holds an infinite or huge value; replace it by a number up to {LARGEST:g} "
-            "or leave it missing."
+            f"column {series.name!r} holds an infinite or huge value; replace it by a number up to {LARGEST:g} "
+            "or leave it missing"
         )
     return values
 

@@ -76,8 +76,8 @@ def inspect(table: "Table") -> None:
             reason = "holds National Provider Identifiers"
         if reason is not None:
             raise ValidationError(
-                f"Column {column.name!r} {reason}. Population twins are commercial and take neither clinical content "
-                "nor identities; drop the column."
+                f"column {column.name!r} {reason}; population twins are commercial and take neither clinical content "
+                "nor identities; drop the column"
             )
 
 
@@ -92,7 +92,7 @@ def inspect_intervention(name: str) -> None:
     words = _words(name)
     if _MEDICAL.search(words) or _names_clinical(words):
         raise ValidationError(
-            f"The intervention {name!r} names a medical one; population twins simulate commercial campaigns only."
+            f"the intervention {name!r} names a medical one; population twins simulate commercial campaigns only"
         )
 
 

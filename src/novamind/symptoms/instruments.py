@@ -250,6 +250,6 @@ def find(name: str) -> Instrument:
     near = difflib.get_close_matches(plain(name), list(_BY_NAME), n=1, cutoff=0.5)
     hint = f"did you mean {_BY_NAME[near[0]].name}? " if near else ""
     raise NotFoundError(
-        f"no such instrument; {hint}Known are {', '.join(known.name for known in INSTRUMENTS)}. "
-        "For any other, give --scale low,high"
+        f"no such instrument; {hint}known are {', '.join(known.name for known in INSTRUMENTS)}; "
+        "for any other, give --scale low,high"
     )

@@ -37,5 +37,5 @@ def source(row: dict[str, str]) -> Source:
     """
     found = sources().get(row["source"])
     if found is None or str(found.year) != row["year"]:
-        raise DataProcessingError(f"A packaged table names the source {row['source']!r}, which does not exist.")
+        raise DataProcessingError(f"a packaged table names the source {row['source']!r}, which does not exist")
     return found

@@ -103,13 +103,13 @@ class SequentialDriftTest:
     def __init__(self, reference: Floats, *, alpha: float = ALPHA, seed: int = 0) -> None:
         errors = np.asarray(reference, dtype=float)
         if not 0.001 <= alpha <= 0.5:
-            raise ValidationError("alpha must be between 0.001 and 0.5.")
+            raise ValidationError("alpha must be between 0.001 and 0.5")
         if errors.size < MIN_REFERENCE:
             raise InsufficientDataError(
-                f"The drift test needs at least {MIN_REFERENCE} reference errors; it has {errors.size}."
+                f"the drift test needs at least {MIN_REFERENCE} reference errors; it has {errors.size}"
             )
         if not np.isfinite(errors).all():
-            raise ValidationError("Reference errors must be numbers.")
+            raise ValidationError("reference errors must be numbers")
         self.alpha = float(alpha)
         self.evidence = 0.0
         self.alarm_week: int | None = None
@@ -127,7 +127,7 @@ class SequentialDriftTest:
         """Add one week's signed errors; say whether the alarm has rung."""
         new = np.asarray(errors, dtype=float)
         if not np.isfinite(new).all():
-            raise ValidationError("Errors must be numbers; leave missing outcomes out.")
+            raise ValidationError("errors must be numbers; leave missing outcomes out")
         self._counts = (*self._counts, new.size)
         if new.size:
             score = ndtri(self._rank(new))

@@ -14,6 +14,7 @@ from novamind.errors import InsufficientDataError, NotFoundError, ValidationErro
 from novamind.populations.domain import FidelityReport
 from novamind.populations.fidelity.drift import ALPHA, SequentialDriftTest
 from novamind.populations.population import TwinPopulation
+from novamind.summary import Summarised, Summary
 
 MIN_PAIRS: Final = 10
 _GRADES: Final = ((0.9, "excellent"), (0.8, "good"), (0.6, "fair"))
@@ -60,7 +61,7 @@ class _Memory:
 
     def load_population(self, population_id: UUID) -> TwinPopulation:
         del population_id
-        raise NotFoundError("This population is not known to the tracker; register() it first.")
+        raise NotFoundError("this population is not known to the tracker; register() it first")
 
     def save_fidelity(self, records: Sequence[FidelityRecord]) -> None:
         for record in records:
@@ -80,8 +81,8 @@ class _Memory:
         )
 
 
-@dataclass(frozen=True)
-class DriftReport:
+@dataclass(frozen=True, repr=False)
+class DriftReport(Summarised):
     """Whether a model has drifted.
 
     Parameters
@@ -100,6 +101,12 @@ class DriftReport:
     alpha: float
     alarm_week: int | None
     indicators: tuple[str, ...]
+
+    def _summary(self) -> Summary:
+        verdict = "retrain" if self.retrain else "no drift shown"
+        rows: list[tuple[str, object]] = [("evidence over its limit", self.evidence), ("alarm in week", self.alarm_week)]
+        rows += [("rule of thumb", indicator) for indicator in self.indicators]
+        return Summary(f"{verdict}; evidence {self.evidence:.2f} of the limit", ("figure", "value"), rows)
 
 
 class FidelityTracker:
@@ -134,7 +141,7 @@ class FidelityTracker:
             If the prediction is no number.
         """
         if not np.isfinite(predicted):
-            raise ValidationError("The predicted value must be a number.")
+            raise ValidationError("the predicted value must be a number")
         if actual is None or not np.isfinite(actual):
             return None
         error = float(actual) - float(predicted)
@@ -174,10 +181,10 @@ class FidelityTracker:
             else:
                 seen = np.array(list(actual), dtype=float)
         except (TypeError, ValueError) as error:
-            raise ValidationError("Outcomes must be numbers; leave missing ones as NaN or None.") from error
+            raise ValidationError("outcomes must be numbers; leave missing ones as NaN or None") from error
         if len(seen) != len(population):
             raise ValidationError(
-                f"There are {len(seen):,} outcomes for {len(population):,} twins; give one per twin, in row order."
+                f"there are {len(seen):,} outcomes for {len(population):,} twins; give one per twin, in row order"
             )
         report = grade(population.expected_outcome, seen, population.outcome_low, population.outcome_high)
         report = replace(
@@ -200,7 +207,7 @@ class FidelityTracker:
         """
         latest = list({r.population_id: r for r in self._ledger.fidelity_snapshots(model_id=model_id)}.values())
         if not latest:
-            raise NotFoundError("No population of this model has been graded yet.")
+            raise NotFoundError("no population of this model has been graded yet")
         weight = np.array([r.sample_size for r in latest], dtype=float)
 
         def pooled(name: str) -> float:
@@ -248,7 +255,7 @@ class FidelityTracker:
         if isinstance(current, FidelityReport) and isinstance(baseline, FidelityReport):
             return DriftReport(False, 0.0, alpha, None, _indicators(current, baseline.mae))
         if isinstance(current, FidelityReport) or isinstance(baseline, FidelityReport):
-            raise ValidationError("Give errors for both current and baseline, or reports for both.")
+            raise ValidationError("give errors for both current and baseline, or reports for both")
         reference = np.asarray(baseline, dtype=float)
         weeks = (
             [np.asarray(week, dtype=float) for week in current]
@@ -287,7 +294,7 @@ def grade(
     known = np.isfinite(actual)
     n = int(known.sum())
     if n < MIN_PAIRS:
-        raise InsufficientDataError(f"Grading needs at least {MIN_PAIRS} known outcomes; there are {n}.")
+        raise InsufficientDataError(f"grading needs at least {MIN_PAIRS} known outcomes; there are {n}")
     p, a = predicted[known], actual[known]
     error = a - p
     perfect = bool(np.allclose(error, 0.0, atol=1e-12 * max(1.0, float(np.abs(a).max()))))

@@ -84,11 +84,9 @@ class TwinGenerator:
         try:
             self.twin_type = TwinType(twin_type)
         except ValueError as error:
-            raise ValidationError(
-                f"There is no twin type {str(twin_type)!r}; use hcp, patient or territory."
-            ) from error
+            raise ValidationError(f"there is no twin type {str(twin_type)!r}; use hcp, patient or territory") from error
         if not str(brand).strip():
-            raise ValidationError("Name the brand.")
+            raise ValidationError("name the brand")
         self.brand = str(brand)
         self.declared_rules, self.seed, self.privacy = tuple(rules), checked_seed(seed), privacy
         self.target: str | None = None
@@ -126,7 +124,7 @@ class TwinGenerator:
             _need_target(table, target)
             table = self.privacy.table(table, target, self.declared_rules)
         if len(table) < MIN_ROWS:
-            raise InsufficientDataError(f"Training needs at least {MIN_ROWS:,} rows; the table has {len(table):,}.")
+            raise InsufficientDataError(f"training needs at least {MIN_ROWS:,} rows; the table has {len(table):,}")
         y = _outcome_values(table, target)
         table = replace(
             table,
@@ -141,7 +139,7 @@ class TwinGenerator:
         if target in learned.derived:
             raise ValidationError(
                 f"{target!r} can be computed from other columns of the table; drop "
-                "those columns or choose another target."
+                "those columns or choose another target"
             )
         features = table.only(tuple(c.name for c in table.columns if c.name != target))
         kind, validated = self._choose(features, y)
@@ -202,7 +200,7 @@ class TwinGenerator:
             If the generator was never trained.
         """
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 0 < n < _MAX_TWINS:
-            raise ValidationError("The number of twins must be a whole number of at least 1.")
+            raise ValidationError("the number of twins must be a whole number of at least 1")
         seed = self.seed if seed is None else checked_seed(seed)
         self._need()
         with ThreadPoolExecutor(outcome_model.THREADS) as pool:
@@ -344,35 +342,35 @@ class TwinGenerator:
         try:
             return cls.from_bytes(Path(path).read_bytes())
         except OSError as error:
-            raise ModelInferenceError(f"The model file {Path(path).name} cannot be read.") from error
+            raise ModelInferenceError(f"the model file {Path(path).name} cannot be read") from error
 
     def _need(self) -> tuple[SequentialTrees, OutcomeModel]:
         if self._trees is None or self._outcome is None:
-            raise ModelInferenceError("The generator is not trained; call train() or load a model first.")
+            raise ModelInferenceError("the generator is not trained; call train() or load a model first")
         return self._trees, self._outcome
 
 
 def _need_target(table: Table, target: str) -> None:
     if target not in (c.name for c in table.columns):
-        raise ValidationError(f"The target {target!r} is no column of the table; name one with target_col.")
+        raise ValidationError(f"the target {target!r} is no column of the table; name one with target_col")
 
 
 def _outcome_values(table: Table, target: str) -> NDArray[np.float64]:
     _need_target(table, target)
     if len(table.columns) < 3:
-        raise ValidationError("The table needs at least two features beside the target.")
+        raise ValidationError("the table needs at least two features beside the target")
     column, y = table[target], table.values[target]
     if column.kind == "category":
         if set(column.levels) != {False, True}:
-            raise ValidationError(f"The target {target!r} must hold numbers or true/false.")
+            raise ValidationError(f"the target {target!r} must hold numbers or true/false")
         return y.astype(float)
     missing = int(np.isnan(y).sum())
     if missing:
-        raise ValidationError(f"The target {target!r} is missing in {missing:,} rows; drop those rows.")
+        raise ValidationError(f"the target {target!r} is missing in {missing:,} rows; drop those rows")
     if np.ptp(y) == 0:
-        raise ValidationError(f"The target {target!r} is the same in every row; there is nothing to learn.")
+        raise ValidationError(f"the target {target!r} is the same in every row; there is nothing to learn")
     if y.std() < np.finfo(np.float32).tiny:
-        raise ValidationError(f"The target {target!r} varies too little for its unit; write it in a smaller unit.")
+        raise ValidationError(f"the target {target!r} varies too little for its unit; write it in a smaller unit")
     return np.asarray(y, dtype=float)
 
 

@@ -74,9 +74,9 @@ def read_archive(content: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]
             arrays = {name: archive[name] for name in archive.files}
         manifest: dict[str, Any] = json.loads(arrays.pop("manifest").tobytes())
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ModelInferenceError("The stored twin model is damaged; train it again.") from error
+        raise ModelInferenceError("the stored twin model is damaged; train it again") from error
     if manifest.get("format") != FORMAT:
-        raise ModelInferenceError("The stored twin model has a format that this version cannot read; train it again.")
+        raise ModelInferenceError("the stored twin model has a format that this version cannot read; train it again")
     return manifest, arrays
 
 

@@ -180,7 +180,7 @@ class OutcomeModel:
                 booster.load_model(bytearray(arrays[name].tobytes()))
                 models.append(booster)
         except xgboost.core.XGBoostError as error:
-            raise ModelInferenceError("The stored outcome model cannot be read; train it again.") from error
+            raise ModelInferenceError("the stored outcome model cannot be read; train it again") from error
         encoders = {name.removeprefix("encoder/"): v for name, v in arrays.items() if name.startswith("encoder/")}
         return cls(columns, kind, models[0], models[1], floor, group, arrays["quantiles"], encoders)
 

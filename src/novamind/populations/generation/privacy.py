@@ -116,7 +116,7 @@ def report(twins: Table, training: Table, holdout: Table, seed: int = 0) -> Priv
 
     n = min(len(training), len(holdout))
     if min(n, len(twins)) < 200:
-        raise InsufficientDataError("A privacy report needs at least 200 twins, training rows and holdout rows each.")
+        raise InsufficientDataError("a privacy report needs at least 200 twins, training rows and holdout rows each")
     twins, training, holdout = _aligned((twins, training, holdout))
     rng = np.random.default_rng(seed)
     copies = _members(hashes(twins.values, twins.columns), row_hashes(training)).mean()

@@ -62,11 +62,11 @@ class DifferentialPrivacy:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.epsilon, int | float) and 0 < self.epsilon < np.inf):
-            raise ValidationError("epsilon must be a number above 0; 1 to 10 are usual.")
+            raise ValidationError("epsilon must be a number above 0; 1 to 10 are usual")
         if not (isinstance(self.delta, float) and 0 < self.delta <= 1e-3):
-            raise ValidationError("delta must be above 0 and at most 0.001, far below one in the number of rows.")
+            raise ValidationError("delta must be above 0 and at most 0.001, far below one in the number of rows")
         if not isinstance(self.domain, Mapping) or len(self.domain) < 2:
-            raise ValidationError("Declare the domain of every column: its levels, or the bounds of a number.")
+            raise ValidationError("declare the domain of every column: its levels, or the bounds of a number")
         for name, declared in self.domain.items():
             _cells(name, declared)
 
@@ -113,7 +113,7 @@ class DifferentialPrivacy:
         names = [c.name for c in real.columns]
         absent = next((name for name in names if name not in self.domain), None)
         if absent is not None:
-            raise ValidationError(f"Declare the domain of {absent!r}: its levels, or the bounds of a number.")
+            raise ValidationError(f"declare the domain of {absent!r}: its levels, or the bounds of a number")
         codes, cells, columns = {}, {}, []
         for column in real.columns:
             codes[column.name], cells[column.name], described = _coded(column, real.values[column.name], self.domain)
@@ -166,8 +166,8 @@ def _cells(name: str, declared: Sequence[Any]) -> tuple[Floats | None, bool]:
             edges = np.linspace(low, high, 1 + (min(CELLS, int(high - low)) if whole else CELLS))
             return np.unique(np.round(edges)) if whole else edges, whole
     raise ValidationError(
-        f"The domain of {name!r} cannot be read; give at least two different levels, or a number's (low, high) or "
-        "ascending edges."
+        f"the domain of {name!r} cannot be read; give at least two different levels, or a number's (low, high) or "
+        "ascending edges"
     )
 
 
@@ -177,7 +177,7 @@ def _coded(
     """Cell of each row (one beyond the last: a gap), the cells' lower edges and widths, the column without its data."""
     edges, whole = _cells(column.name, domain[column.name])
     if (edges is None) != (column.kind == "category"):
-        raise ValidationError(f"Declare {column.name!r} as what it is: bounds for a number, levels for anything else.")
+        raise ValidationError(f"declare {column.name!r} as what it is: bounds for a number, levels for anything else")
     if edges is None:
         levels = tuple(level for level in domain[column.name] if level is not None)
         place = {level: i for i, level in enumerate(levels)}
@@ -185,7 +185,7 @@ def _coded(
         gap = (None,) if None in domain[column.name] else ()
         return code, np.zeros((len(levels), 2)), Column(column.name, "category", (*levels, *gap))
     if whole and column.decimals != 0:
-        raise ValidationError(f"{column.name!r} holds fractions; declare its bounds with a point, such as (0.0, 1.0).")
+        raise ValidationError(f"{column.name!r} holds fractions; declare its bounds with a point, such as (0.0, 1.0)")
     gap = np.isnan(values)
     code = np.searchsorted(edges, np.where(gap, edges[0], values), "right") - 1
     code = np.where(gap, len(edges) - 1, code.clip(0, len(edges) - 2))
@@ -253,8 +253,8 @@ def _drawn(
         if sum(len(part[empty.columns[0].name]) for part in kept) >= rows:
             return Table(empty.columns, concatenate(kept), empty.backend).take(np.arange(rows))
     raise InsufficientDataError(
-        "Hardly a row of the private table keeps the declared rules; declare finer cells, a larger epsilon, or leave "
-        "out a column that is the sum of others."
+        "hardly a row of the private table keeps the declared rules; declare finer cells, a larger epsilon, or leave "
+        "out a column that is the sum of others"
     )
 
 

@@ -46,13 +46,13 @@ class SumRule:
         sides = re.split(r"(<=|==)", text)
         if len(sides) != 3:
             raise ValidationError(
-                f"The rule {text!r} cannot be read; write it as 'a <= b', 'a + b <= c' or 'a + b == c'."
+                f"the rule {text!r} cannot be read; write it as 'a <= b', 'a + b <= c' or 'a + b == c'"
             )
         parts, total = tuple(p.strip() for p in sides[0].split("+")), sides[2].strip()
         numbers = {c.name for c in columns if c.kind == "number"}
         for name in (*parts, total):
             if name not in numbers:
-                raise ValidationError(f"The rule {text!r} names {name!r}, which is no number column of the table.")
+                raise ValidationError(f"the rule {text!r} names {name!r}, which is no number column of the table")
         return cls(parts, total, equal=sides[1] == "==")
 
     def rest(self, name: str, values: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
@@ -202,7 +202,7 @@ def declared(texts: Sequence[str], table: Table) -> tuple[SumRule, ...]:
         count = int(rule.broken(table.values).sum())
         if count:
             raise ValidationError(
-                f"The rule {text!r} is broken by {count} training rows; correct them or drop the rule."
+                f"the rule {text!r} is broken by {count} training rows; correct them or drop the rule"
             )
         found.append(rule)
     return tuple(found)

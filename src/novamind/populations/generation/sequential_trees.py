@@ -234,7 +234,7 @@ class SequentialTrees:
             if have >= n:
                 return {name: np.concatenate([p[name] for p in kept])[:n] for name in names}
         raise ModelInferenceError(
-            "No twins could be drawn that keep every rule and filter at once; relax a filter or a declared rule."
+            "no twins could be drawn that keep every rule and filter at once; relax a filter or a declared rule"
         )
 
     def _attempt(self, n: int, rng: np.random.Generator, allowed: dict[str, Any], hint: Hint | None) -> Arrays:

@@ -30,7 +30,7 @@ def write(population: TwinPopulation, rows: NDArray[Any], path: Path) -> None:
         frame.write_parquet(path, compression="lz4", statistics=False)
     except OSError as error:
         raise DataProcessingError(
-            "The population's shards cannot be written; check the folder and its free space."
+            "the population's shards cannot be written; check the folder and its free space"
         ) from error
 
 

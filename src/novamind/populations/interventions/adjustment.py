@@ -54,26 +54,24 @@ def adjustment_set(
     nodes = {node for arrow in arrows for node in arrow}
     for name in (treatment, outcome, *sorted(hidden)):
         if name not in nodes:
-            raise ValidationError(f"The graph has no node {name!r}.")
+            raise ValidationError(f"the graph has no node {name!r}")
     children: dict[str, set[str]] = {node: set() for node in nodes}
     parents: dict[str, set[str]] = {node: set() for node in nodes}
     for cause, effect in arrows:
         children[cause].add(effect)
         parents[effect].add(cause)
     if any(node in _reached(children, children[node]) for node in nodes):
-        raise ValidationError("The arrows form a cycle; a cause cannot be an effect of its own effect.")
+        raise ValidationError("the arrows form a cycle; a cause cannot be an effect of its own effect")
     on_the_way = _reached(children, {treatment}) & _reached(parents, {outcome}) - {treatment}
     if outcome not in on_the_way:
-        raise ValidationError(
-            f"In this graph {treatment!r} does not cause {outcome!r}; there is no effect to estimate."
-        )
+        raise ValidationError(f"in this graph {treatment!r} does not cause {outcome!r}; there is no effect to estimate")
     chosen = _reached(parents, {treatment, outcome}) - _reached(children, on_the_way) - hidden - {treatment}
     # Without the arrows by which the effect leaves the treatment, only confounding can still connect the two.
     closed = {node: above - ({treatment} if node in on_the_way else set()) for node, above in parents.items()}
     if not _separated(closed, treatment, outcome, chosen):
         raise ValidationError(
-            f"No set of observed columns removes the confounding of {treatment!r} and {outcome!r}; measure one of "
-            f"{', '.join(sorted(hidden))}, or run an experiment."
+            f"no set of observed columns removes the confounding of {treatment!r} and {outcome!r}; measure one of "
+            f"{', '.join(sorted(hidden))}, or run an experiment"
         )
     if confirm:
         _confirm(arrows, treatment, outcome, chosen)
@@ -85,10 +83,10 @@ def _confirm(arrows: set[tuple[str, str]], treatment: str, outcome: str, chosen:
         networkx: Any = importlib.import_module("networkx")
         dowhy: Any = importlib.import_module("dowhy.graph")
     except ModuleNotFoundError as error:
-        raise ServiceUnavailableError("To confirm needs the extra 'causal': pip install 'novamind[causal]'.") from error
+        raise ServiceUnavailableError("to confirm needs the extra 'causal': pip install 'novamind[causal]'") from error
     graph = networkx.DiGraph(sorted(arrows))
     if not dowhy.check_valid_backdoor_set(graph, [treatment], [outcome], sorted(chosen))["is_dseparated"]:
-        raise ModelInferenceError("DoWhy does not confirm the adjustment set; report this graph as a fault.")
+        raise ModelInferenceError("DoWhy does not confirm the adjustment set; report this graph as a fault")
 
 
 def _reached(graph: Graph, start: set[str]) -> set[str]:

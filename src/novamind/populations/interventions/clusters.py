@@ -8,14 +8,15 @@ from numpy.typing import ArrayLike
 from scipy.special import fdtri
 
 from novamind.errors import InsufficientDataError, ValidationError
+from novamind.summary import Summarised, Summary, counted
 
 _MIN_CLUSTERS: Final = 10
 _TAIL: Final = 0.025
 _FLAT: Final = 1e-12
 
 
-@dataclass(frozen=True)
-class Clusters:
+@dataclass(frozen=True, repr=False)
+class Clusters(Summarised):
     """Clusters of real units, and how alike outcomes are within them.
 
     Parameters
@@ -36,6 +37,12 @@ class Clusters:
     count: int
     mean_size: float
     size_cv: float
+
+    def _summary(self) -> Summary:
+        spread = f"{self.correlation:.3f} ({self.low:.3f} to {self.high:.3f})"
+        text = f"{counted(self.count, 'cluster')} of {self.mean_size:.1f} units on average; correlation within {spread}"
+        names = ("correlation", "low", "high", "count", "mean_size", "size_cv")
+        return Summary(text, ("figure", "value"), ((name, getattr(self, name)) for name in names))
 
 
 def measure_clusters(outcome: ArrayLike, cluster: ArrayLike, expected: ArrayLike | None = None) -> Clusters:
@@ -64,23 +71,23 @@ def measure_clusters(outcome: ArrayLike, cluster: ArrayLike, expected: ArrayLike
         y = np.asarray(outcome, dtype=float)
         foreseen = np.zeros(y.shape) if expected is None else np.asarray(expected, dtype=float)
     except (TypeError, ValueError) as error:
-        raise ValidationError("Outcomes and expected outcomes must be numbers.") from error
+        raise ValidationError("outcomes and expected outcomes must be numbers") from error
     if y.ndim != 1 or not y.shape == names.shape == foreseen.shape:
-        raise ValidationError("Give one outcome, one cluster and, if any, one expected outcome per unit.")
+        raise ValidationError("give one outcome, one cluster and, if any, one expected outcome per unit")
     y = y - foreseen
     if not np.isfinite(y).all() or np.isin(names, ("None", "nan", "NaT", "<NA>")).any():
-        raise ValidationError("Outcomes, expected outcomes or clusters are missing for some units; drop those units.")
+        raise ValidationError("outcomes, expected outcomes or clusters are missing for some units; drop those units")
     label = np.unique(names, return_inverse=True)[1]
     size = np.bincount(label)
     k, n = len(size), len(y)
     if k < _MIN_CLUSTERS or n == k:
         raise InsufficientDataError(
-            f"The intraclass correlation needs at least {_MIN_CLUSTERS} clusters, some of them of two or more units."
+            f"the intraclass correlation needs at least {_MIN_CLUSTERS} clusters, some of them of two or more units"
         )
     mean = np.bincount(label, weights=y) / size
     within = float(((y - mean[label]) ** 2).sum()) / (n - k)
     if within <= _FLAT * float(y.var()) or within == 0:
-        raise InsufficientDataError("The outcome does not vary within clusters; no design can be sized from it.")
+        raise InsufficientDataError("the outcome does not vary within clusters; no design can be sized from it")
     ratio = float((size * (mean - y.mean()) ** 2).sum()) / (k - 1) / within
     typical = (n - float((size**2).sum()) / n) / (k - 1)
     correlation, low, high = (

@@ -53,7 +53,7 @@ class Basis:
         self.mean, spread = X.mean(axis=0), X.std(axis=0)
         self.kept = spread > 1e-12
         if not self.kept.any():
-            raise InsufficientDataError("No covariate varies; give at least one that does.")
+            raise InsufficientDataError("no covariate varies; give at least one that does")
         self.spread = spread[self.kept]
         Z = self.standard(X)
         count = 9 if len(X) > _LARGE else 5
@@ -165,7 +165,7 @@ def _posterior(gram: Floats, moment: Floats, precision: Floats, beta: float) -> 
     """Mean, covariance and log determinant of the weights' posterior."""
     factor, info = lapack.dpotrf(beta * gram + np.diag(precision), lower=1)
     if info:
-        raise ModelInferenceError("The effect model is numerically singular; drop covariates that repeat one another.")
+        raise ModelInferenceError("the effect model is numerically singular; drop covariates that repeat one another")
     covariance, _ = lapack.dpotri(factor, lower=1)  # the upper half is zero
     covariance += covariance.T
     np.fill_diagonal(covariance, np.diag(covariance) / 2)
@@ -212,10 +212,10 @@ class EffectModel:
         """
         if min(int(treated.sum()), int(len(treated) - treated.sum())) < MIN_PER_ARM:
             raise InsufficientDataError(
-                f"An effect needs at least {MIN_PER_ARM} treated and {MIN_PER_ARM} untreated rows."
+                f"an effect needs at least {MIN_PER_ARM} treated and {MIN_PER_ARM} untreated rows"
             )
         if np.ptp(y) == 0:
-            raise InsufficientDataError("The outcome is the same in every row; no effect can be estimated.")
+            raise InsufficientDataError("the outcome is the same in every row; no effect can be estimated")
         self.share = float(treated.mean())
         self.centre, self.unit = float(y.mean()), float(y.std())
         self.basis = Basis(X, self.seed)

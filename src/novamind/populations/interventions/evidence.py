@@ -59,8 +59,8 @@ class AssumedEffect:
         """
         if intervention_type not in PRIOR_MEAN_EFFECTS:
             raise ValidationError(
-                f"No prior is known for {str(intervention_type)!r}; give evidence from a pilot, "
-                f"or use one of {', '.join(PRIOR_MEAN_EFFECTS)}."
+                f"no prior is known for {str(intervention_type)!r}; give evidence from a pilot, "
+                f"or use one of {', '.join(PRIOR_MEAN_EFFECTS)}"
             )
         mean = PRIOR_MEAN_EFFECTS[intervention_type]
         return cls(mean, mean * PRIOR_RELATIVE_SPREAD)
@@ -144,18 +144,18 @@ class EstimatedEffect:
         names = tuple(covariates) if covariates is not None else tuple(n for n in known if n not in roles)
         for name in (*roles, *names):
             if name not in known:
-                raise ValidationError(f"The evidence has no column {name!r}.")
+                raise ValidationError(f"the evidence has no column {name!r}")
         if len({*roles, *names}) < len(roles) + len(names):
-            raise ValidationError("Treatment, outcome, placebo outcome and covariates must be different columns.")
+            raise ValidationError("treatment, outcome, placebo outcome and covariates must be different columns")
         if not names:
-            raise ValidationError("The evidence needs at least one covariate that the twins have as well.")
+            raise ValidationError("the evidence needs at least one covariate that the twins have as well")
         wall.inspect(table.only((*roles, *names)))
         t, y = _measured(table, treatment), _measured(table, outcome)
         if not np.isin(t, (0.0, 1.0)).all():
-            raise ValidationError(f"The treatment column {treatment!r} must hold 0 and 1 only.")
+            raise ValidationError(f"the treatment column {treatment!r} must hold 0 and 1 only")
         if np.isnan(y).any():
             raise ValidationError(
-                f"The outcome {outcome!r} is missing in {int(np.isnan(y).sum())} rows; drop those rows."
+                f"the outcome {outcome!r} is missing in {int(np.isnan(y).sum())} rows; drop those rows"
             )
         self.columns = table.only(names).columns
         self._fills = {c.name: _median(table.values[c.name]) for c in self.columns if c.kind == "number"}
@@ -175,7 +175,7 @@ class EstimatedEffect:
         absent = [c.name for c in self.columns if c.name not in own]
         if absent:
             raise ValidationError(
-                f"The twins lack the column(s) {', '.join(absent)} that the evidence uses; name shared covariates."
+                f"the twins lack the column(s) {', '.join(absent)} that the evidence uses; name shared covariates"
             )
         parts: list[Floats] = []
         for column in self.columns:
@@ -213,7 +213,7 @@ class EstimatedEffect:
         if placebo is not None:
             seen = ~np.isnan(placebo)
             if np.ptp(placebo[seen]) == 0:
-                raise ValidationError("The placebo outcome is the same in every row; name one that varies.")
+                raise ValidationError("the placebo outcome is the same in every row; name one that varies")
             before = EffectModel(seed).fit(X[seen], treated[seen], placebo[seen], randomised=self.randomised)
             z = before.average_effect / before.standard_error
             (failures if abs(z) > _PLACEBO_Z else notes).append(
@@ -263,7 +263,7 @@ class TransportedEffect:
 
     def __init__(self, estimated: EstimatedEffect, relative_spread: float = TRANSPORT_RELATIVE_SPREAD) -> None:
         if not relative_spread > 0:
-            raise ValidationError("relative_spread must be above 0: another population is never exactly the same.")
+            raise ValidationError("relative_spread must be above 0: another population is never exactly the same")
         self.estimated, self.relative_spread = estimated, relative_spread
         self.failures = estimated.failures
 
@@ -286,7 +286,7 @@ class TransportedEffect:
         """
         if self.estimated.outside_support(_sample(twins)) > 0.5:
             raise InsufficientDataError(
-                "More than half of the twins lie outside the range of the evidence; it cannot be transported to them."
+                "more than half of the twins lie outside the range of the evidence; it cannot be transported to them"
             )
         return self.estimated.individual(twins)
 
@@ -312,7 +312,7 @@ def _measured(table: Table, name: str) -> Floats:
     """Values of a column that holds numbers or true/false; words have no order that could be meant."""
     column = table[name]
     if column.kind == "category" and not all(isinstance(level, bool) for level in column.levels):
-        raise ValidationError(f"Column {name!r} must hold numbers or true/false, without missing values in the latter.")
+        raise ValidationError(f"column {name!r} must hold numbers or true/false, without missing values in the latter")
     return table.values[name].astype(float)
 
 

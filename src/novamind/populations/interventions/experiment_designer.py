@@ -12,6 +12,7 @@ from novamind.errors import InsufficientDataError, ValidationError
 from novamind.populations.domain import checked_seed
 from novamind.populations.interventions.clusters import Clusters
 from novamind.populations.population import TwinPopulation
+from novamind.summary import Summarised, Summary, counted
 
 _MAX_STRATA: Final = 200
 _MIN_SAMPLE: Final = 4
@@ -55,15 +56,15 @@ class TrialPlan:
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 0.5:
-            raise ValidationError("alpha must be above 0 and below 0.5.")
+            raise ValidationError("alpha must be above 0 and below 0.5")
         if not self.alpha < self.power < 1:
-            raise ValidationError("power must be above alpha and below 1.")
+            raise ValidationError("power must be above alpha and below 1")
         if not 0 < self.treated_share < 1:
-            raise ValidationError("treated_share must be above 0 and below 1.")
+            raise ValidationError("treated_share must be above 0 and below 1")
         if not 1 <= self.cluster_size < np.inf or not 0 <= self.intraclass_correlation <= 1:
-            raise ValidationError("cluster_size must be at least 1 and intraclass_correlation between 0 and 1.")
+            raise ValidationError("cluster_size must be at least 1 and intraclass_correlation between 0 and 1")
         if not 0 <= self.cluster_size_cv < np.inf:
-            raise ValidationError("cluster_size_cv must be a number of at least 0.")
+            raise ValidationError("cluster_size_cv must be a number of at least 0")
 
     def with_clusters(self, clusters: Clusters, *, cautious: bool = False) -> "TrialPlan":
         """Plan to assign whole clusters like these, at the estimated correlation or, cautiously, its upper limit."""
@@ -90,8 +91,8 @@ class TrialPlan:
         return float(ndtri(1 - self.alpha / 2) + ndtri(self.power))
 
 
-@dataclass(frozen=True)
-class ExperimentDesign:
+@dataclass(frozen=True, repr=False)
+class ExperimentDesign(Summarised):
     """A sized experiment.
 
     Parameters
@@ -120,6 +121,15 @@ class ExperimentDesign:
     strata: tuple[str, ...]
     registration: str
 
+    def _summary(self) -> Summary:
+        text = (
+            f"{counted(self.sample_size, 'unit')} ({self.treated:,} treated, {self.control:,} control) "
+            f"to find an effect of {self.minimum_effect:.3g}"
+        )
+        rows = [("units", self.treated, self.control)]
+        rows += [("clusters", *self.clusters_per_arm)] if self.clusters_per_arm else []
+        return Summary(text, ("", "treated", "control"), rows)
+
 
 class ExperimentDesigner:
     """Power, sample size and allocation from a population's outcome variance.
@@ -141,7 +151,7 @@ class ExperimentDesigner:
         outcome, expected = population.baseline_behavior, population.expected_outcome
         self.outcome_sd = float(outcome.std(ddof=1)) if len(outcome) > 1 else 0.0
         if self.outcome_sd == 0:
-            raise InsufficientDataError("The population's outcome does not vary; no experiment can be sized from it.")
+            raise InsufficientDataError("the population's outcome does not vary; no experiment can be sized from it")
         r = float(np.corrcoef(outcome, expected)[0, 1]) if self.plan.adjust and np.ptp(expected) > 0 else 0.0
         self.residual_sd = self.outcome_sd * float(np.sqrt(max(1 - r**2, 0.0)))
 
@@ -154,7 +164,7 @@ class ExperimentDesigner:
             If the effect is 0 or no number, or a stratum is unknown.
         """
         if not (np.isfinite(minimum_effect) and minimum_effect != 0):
-            raise ValidationError("minimum_effect must be a number other than 0.")
+            raise ValidationError("minimum_effect must be a number other than 0")
         plan, share = self.plan, self.plan.treated_share
         total = (plan.reach * self.residual_sd / minimum_effect) ** 2 / (share * (1 - share)) * plan.design_effect
         treated, control = int(np.ceil(total * share)), int(np.ceil(total * (1 - share)))
@@ -219,7 +229,7 @@ class ExperimentDesigner:
             cluster; or there are fewer than four clusters.
         """
         if not 2 <= twins <= len(self.population):
-            raise ValidationError(f"The number of twins to allocate must be between 2 and {len(self.population):,}.")
+            raise ValidationError(f"the number of twins to allocate must be between 2 and {len(self.population):,}")
         key = np.zeros(twins, dtype=np.int64)
         for name in self._strata(strata):
             codes = self._codes(name, twins)
@@ -232,9 +242,9 @@ class ExperimentDesigner:
         label = self._codes(cluster, twins)
         _, first, size = np.unique(label, return_index=True, return_counts=True)
         if len(first) < _MIN_CLUSTERS:
-            raise ValidationError(f"Column {cluster!r} has {len(first)} clusters; at least {_MIN_CLUSTERS} are needed.")
+            raise ValidationError(f"column {cluster!r} has {len(first)} clusters; at least {_MIN_CLUSTERS} are needed")
         if (key != key[first][label]).any():
-            raise ValidationError(f"A stratum divides clusters of {cluster!r}; stratify by what a cluster shares.")
+            raise ValidationError(f"a stratum divides clusters of {cluster!r}; stratify by what a cluster shares")
         return self._assign(key[first], np.bincount(label, weights=expected) / size, rng)[label]
 
     def _assign(
@@ -260,18 +270,18 @@ class ExperimentDesigner:
         for name in names:
             self._known(name, "stratify by")
             if len(np.unique(self.population.features.values[name])) > _MAX_STRATA:
-                raise ValidationError(f"Column {name!r} has too many values to stratify by.")
+                raise ValidationError(f"column {name!r} has too many values to stratify by")
         return tuple(names)
 
     def _known(self, name: str, purpose: str) -> None:
         if name not in {c.name for c in self.population.features.columns}:
-            raise ValidationError(f"There is no column {name!r} to {purpose}.")
+            raise ValidationError(f"there is no column {name!r} to {purpose}")
 
     def _error(self, sample_size: float) -> float:
         """Give the standard error of the difference in means."""
         least = _MIN_SAMPLE if self.plan.cluster_size == 1 else _MIN_CLUSTERS * self.plan.cluster_size
         if not least <= sample_size < np.inf:
-            raise ValidationError(f"sample_size must be at least {least:g}.")
+            raise ValidationError(f"sample_size must be at least {least:g}")
         share = self.plan.treated_share
         return float(self.residual_sd * np.sqrt(self.plan.design_effect / (sample_size * share * (1 - share))))
 

@@ -83,9 +83,9 @@ class SimulationEngine:
         accept_assumptions: bool = False,
     ) -> None:
         if not np.isfinite(minimum_effect):
-            raise ValidationError("minimum_effect must be a number.")
+            raise ValidationError("minimum_effect must be a number")
         if not 0.5 < confidence < 1:
-            raise ValidationError("confidence must be above 0.5 and below 1.")
+            raise ValidationError("confidence must be above 0.5 and below 1")
         self.population, self.evidence = population, evidence
         self.minimum_effect, self.confidence, self.accept_assumptions = (
             minimum_effect,
@@ -167,13 +167,13 @@ class SimulationEngine:
         """
         twins = self.population.features
         if results.population_id != self.population.population_id or results.twins != len(twins):
-            raise ValidationError("The result must come from this population, unfiltered.")
+            raise ValidationError("the result must come from this population, unfiltered")
         known = {c.name for c in twins.columns}
         for name in groups:
             if name not in known:
-                raise ValidationError(f"There is no column {name!r} to group by.")
+                raise ValidationError(f"there is no column {name!r} to group by")
             if len(np.unique(twins.values[name])) > DISCRETE_LEVELS * 3:
-                raise ValidationError(f"Column {name!r} has too many values to group by.")
+                raise ValidationError(f"column {name!r} has too many values to group by")
         evidence = self._evidence(results.intervention)
         sums = _sums(twins, results.individual_effects, groups)
         return _by_group(evidence, twins, sums, results.intervention.intensity)
@@ -256,6 +256,6 @@ def _robust(effects: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[st
     if not bad.any():
         return effects, ()
     if bad.all():
-        raise ModelInferenceError("No individual effect could be computed; check the evidence's covariates.")
+        raise ModelInferenceError("no individual effect could be computed; check the evidence's covariates")
     note = f"{int(bad.sum())} individual effects could not be computed and stand at the median of the others."
     return np.where(bad, np.median(effects[~bad]), effects), (note,)

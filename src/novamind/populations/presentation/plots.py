@@ -94,7 +94,7 @@ def effects(result: SimulationResult) -> Any:
 def fidelity(reports: Sequence[FidelityReport]) -> Any:
     """Error and coverage of a population's grades over time."""
     if not reports:
-        raise ValidationError("There is no grade to draw yet; call calculate_fidelity() first.")
+        raise ValidationError("there is no grade to draw yet; call calculate_fidelity() first")
     rows = [
         {"grade": i + 1, "measure": name, "value": value}
         for i, r in enumerate(reports)

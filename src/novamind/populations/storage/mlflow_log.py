@@ -33,12 +33,12 @@ def log_training(generator: TwinGenerator, tracking_uri: str = EMBEDDED, artifac
     """
     metrics = generator.metrics
     if metrics is None:
-        raise ValidationError("Train the generator before it is logged.")
+        raise ValidationError("train the generator before it is logged")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
         mlflow: Any = importlib.import_module("mlflow")
     except ModuleNotFoundError as error:
-        raise ServiceUnavailableError("MLflow needs the extra 'mlflow': pip install 'novamind[mlflow]'.") from error
+        raise ServiceUnavailableError("MLflow needs the extra 'mlflow': pip install 'novamind[mlflow]'") from error
     name = f"digital_twin_{generator.twin_type}_{generator.brand}"
     try:
         client = mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
@@ -69,5 +69,5 @@ def log_training(generator: TwinGenerator, tracking_uri: str = EMBEDDED, artifac
             client.create_registered_model(name)
         client.create_model_version(name, f"{run.info.artifact_uri}/twins.model", run_id)
     except mlflow.exceptions.MlflowException as error:
-        raise ServiceUnavailableError("MLflow does not answer or refuses the run; check its URI.") from error
+        raise ServiceUnavailableError("MLflow does not answer or refuses the run; check its URI") from error
     return run_id

@@ -176,10 +176,10 @@ class TwinRepository:
             migrate(self._engine)
         except ModuleNotFoundError as error:
             raise ServiceUnavailableError(
-                "PostgreSQL needs the extra 'postgres': pip install 'novamind[postgres]'."
+                "PostgreSQL needs the extra 'postgres': pip install 'novamind[postgres]'"
             ) from error
         except SQLAlchemyError as error:
-            raise ServiceUnavailableError("The twin database does not answer; check its URL.") from error
+            raise ServiceUnavailableError("the twin database does not answer; check its URL") from error
 
     def close(self) -> None:
         """Let go of the database."""
@@ -193,14 +193,14 @@ class TwinRepository:
                 yield connection
         except SQLAlchemyError as error:
             if _breaks_reference(error):
-                raise ValidationError("Save the model or population that this belongs to first.") from error
-            raise ServiceUnavailableError("The twin database does not answer; check its URL.") from error
+                raise ValidationError("save the model or population that this belongs to first") from error
+            raise ServiceUnavailableError("the twin database does not answer; check its URL") from error
 
     def save_model(self, generator: TrainedModel, mlflow_run_id: str | None = None) -> UUID:
         """Store a trained generator and return its id; it replaces earlier ones of its type, brand and target."""
         content, metrics = generator.to_bytes(), generator.metrics
         if metrics is None or generator.trained_at is None:
-            raise ValidationError("Train the generator before it is stored.")
+            raise ValidationError("train the generator before it is stored")
         model_id = uuid4()
         with self._transaction() as connection:
             connection.execute(
@@ -247,7 +247,7 @@ class TwinRepository:
         """
         row = self._one(sa.select(models.c.content, models.c.sha256).where(models.c.model_id == model_id), "twin model")
         if hashlib.sha256(row.content).hexdigest() != row.sha256:
-            raise DataProcessingError("The stored twin model was altered; restore it or train again.")
+            raise DataProcessingError("the stored twin model was altered; restore it or train again")
         return TwinGenerator.from_bytes(row.content, model_id)
 
     def current_model(self, twin_type: TwinType | str, brand: str) -> UUID:
@@ -370,7 +370,7 @@ class TwinRepository:
         for shard in shards:
             path = self._folder / shard.file
             if not path.is_file() or digest(path) != shard.sha256:
-                raise DataProcessingError(f"Shard {shard.shard} of the population is absent or was altered.")
+                raise DataProcessingError(f"shard {shard.shard} of the population is absent or was altered")
             parts.append(read_shard(path))
         features, outcomes = (concatenate(part) for part in zip(*parts, strict=True))
         layout, shown = row.layout, dict[str, Any](outcomes)
@@ -523,7 +523,7 @@ class TwinRepository:
         with self._transaction() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
-            raise NotFoundError(f"There is no {what} of this id.")
+            raise NotFoundError(f"there is no {what} of this id")
         return row
 
 

@@ -40,7 +40,7 @@ def read_fhir_genomics(source: str | Path | bytes) -> dict[str, str]:
     try:
         located, _ = load(source)
     except FhirImportError as error:
-        raise DataProcessingError(f"The FHIR file cannot be read: {error}.") from error
+        raise DataProcessingError(f"the FHIR file cannot be read: {error}") from error
     genotypes: dict[str, str] = {}
     phenotypes: dict[str, str] = {}
     for observation in located:
@@ -49,9 +49,9 @@ def read_fhir_genomics(source: str | Path | bytes) -> dict[str, str]:
             continue
         for result, known in ((found.genotype, genotypes), (found.phenotype, phenotypes)):
             if result and known.setdefault(found.gene, result) != result:
-                raise ValidationError(f"The FHIR file gives two different results for {found.gene}; keep one.")
+                raise ValidationError(f"the FHIR file gives two different results for {found.gene}; keep one")
     if not genotypes and not phenotypes:
-        raise DataProcessingError("The FHIR file holds no genotype or metaboliser observation.")
+        raise DataProcessingError("the FHIR file holds no genotype or metaboliser observation")
     return phenotypes | genotypes
 
 

@@ -43,14 +43,14 @@ def read_consumer_array(source: str | Path | bytes) -> dict[str, tuple[str, str]
         fields = [f.strip('" ') for f in re.split(r"[\t,]", line)]
         if len(fields) not in {4, 5} or not _RSID.fullmatch(fields[0]):
             raise DataProcessingError(
-                f"Line {number} is not a 23andMe or AncestryDNA line (rsid, chromosome, position, genotype)."
+                f"line {number} is not a 23andMe or AncestryDNA line (rsid, chromosome, position, genotype)"
             )
         letters = "".join(fields[3:]).upper()
         if len(letters) == 2 and set(letters) <= _CALLS:
             calls[fields[0]] = (letters[0], letters[1])
     if not calls:
         raise DataProcessingError(
-            "The genotype file holds no called variant; is it raw data of 23andMe or AncestryDNA?"
+            "the genotype file holds no called variant; is it raw data of 23andMe or AncestryDNA?"
         )
     return calls
 
@@ -73,10 +73,10 @@ def read_text(source: str | Path | bytes, what: str) -> str:
             with Path(source).open("rb") as handle:
                 content = handle.read(limit + 1)
         except OSError as error:
-            raise DataProcessingError(f"Cannot open the {what}: {error.strerror}.") from error
+            raise DataProcessingError(f"cannot open the {what}: {error.strerror}") from error
     if len(content) > limit:
-        raise ValidationError(f"The {what} is larger than {limit} bytes; raise NOVAMIND_MAX_FILE_BYTES to read it.")
+        raise ValidationError(f"the {what} is larger than {limit} bytes; raise NOVAMIND_MAX_FILE_BYTES to read it")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataProcessingError(f"The {what} is not UTF-8 text.") from error
+        raise DataProcessingError(f"the {what} is not UTF-8 text") from error

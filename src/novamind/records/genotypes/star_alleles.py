@@ -31,14 +31,14 @@ def read_star_alleles(source: str | Path | bytes) -> dict[str, dict[str, str]]:
     """
     lines = [line for line in read_text(source, "star-allele table").splitlines() if line.strip() and line[0] != "#"]
     if not lines:
-        raise DataProcessingError("The star-allele table is empty.")
+        raise DataProcessingError("the star-allele table is empty")
     delimiter = "\t" if "\t" in lines[0] else ","
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
     header = [cell.lower() for cell in rows[0]]
     if "gene" in header:
         columns = [header.index(name) for name in _RESULT_COLUMNS if name in header]
         if not columns:
-            raise DataProcessingError(f"The star-allele table needs a column among {', '.join(_RESULT_COLUMNS)}.")
+            raise DataProcessingError(f"the star-allele table needs a column among {', '.join(_RESULT_COLUMNS)}")
         at_gene, at_sample = header.index("gene"), header.index("sample") if "sample" in header else None
         rows = rows[1:]
     else:
@@ -48,8 +48,8 @@ def read_star_alleles(source: str | Path | bytes) -> dict[str, dict[str, str]]:
         gene = row[at_gene] if at_gene < len(row) else ""
         result = next((row[c] for c in columns if c < len(row) and row[c]), "")
         if not gene:
-            raise ValidationError(f"Result line {number} of the star-allele table names no gene.")
+            raise ValidationError(f"result line {number} of the star-allele table names no gene")
         of_sample = found.setdefault(row[at_sample] if at_sample is not None and at_sample < len(row) else "", {})
         if of_sample.setdefault(gene, result) != result:
-            raise ValidationError(f"The star-allele table gives two different results for {gene}; keep one.")
+            raise ValidationError(f"the star-allele table gives two different results for {gene}; keep one")
     return found

@@ -109,14 +109,14 @@ def _open(source: str | Path | bytes) -> BinaryIO:
     try:
         if path.stat().st_size > limit:
             raise ValidationError(
-                f"The VCF is larger than {limit} bytes; cut it to the pharmacogenes first"
-                " or raise NOVAMIND_MAX_FILE_BYTES."
+                f"the VCF is larger than {limit} bytes; cut it to the pharmacogenes first"
+                " or raise NOVAMIND_MAX_FILE_BYTES"
             )
         with path.open("rb") as start:
             compressed = start.read(2) == _GZIP
         return gzip.open(path) if compressed else path.open("rb")  # type: ignore[return-value]
     except OSError as error:
-        raise DataProcessingError(f"Cannot open the VCF: {error.strerror}.") from error
+        raise DataProcessingError(f"cannot open the VCF: {error.strerror}") from error
 
 
 def _lines(handle: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -125,11 +125,11 @@ def _lines(handle: BinaryIO) -> Iterator[tuple[int, bytes]]:
         while line := handle.readline(_MAX_LINE_BYTES):
             number += 1
             if len(line) == _MAX_LINE_BYTES:
-                raise DataProcessingError(f"Line {number} of the VCF is longer than {_MAX_LINE_BYTES} bytes.")
+                raise DataProcessingError(f"line {number} of the VCF is longer than {_MAX_LINE_BYTES} bytes")
             yield number, line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataProcessingError(
-            f"The compressed VCF is cut off or damaged after line {number}; fetch it again."
+            f"the compressed VCF is cut off or damaged after line {number}; fetch it again"
         ) from error
 
 
@@ -138,18 +138,18 @@ def _read_header(lines: Iterator[tuple[int, bytes]]) -> tuple[str, ...]:
     for number, line in lines:
         if first:
             if not line.lstrip(b"\xef\xbb\xbf").startswith(b"##fileformat=VCF"):
-                raise DataProcessingError("This is not a VCF: its first line must start with ##fileformat=VCF.")
+                raise DataProcessingError("this is not a VCF: its first line must start with ##fileformat=VCF")
             first = False
         elif line.startswith((b"##contig", b"##reference", b"##assembly")):
             _refuse_other_build(line.decode("utf-8", "replace").strip())
         elif line.startswith(b"#CHROM"):
             columns = line.decode("utf-8", "replace").rstrip("\r\n").split("\t")
             if len(columns) < 10:
-                raise ValidationError("The VCF has no sample column: genotypes are needed after FORMAT.")
+                raise ValidationError("the VCF has no sample column: genotypes are needed after FORMAT")
             return tuple(columns[9:])
         elif not line.startswith(b"##"):
-            raise DataProcessingError(f"Line {number} of the VCF comes before the #CHROM header line.")
-    raise DataProcessingError("The VCF ends before its #CHROM header line; it is empty or cut off.")
+            raise DataProcessingError(f"line {number} of the VCF comes before the #CHROM header line")
+    raise DataProcessingError("the VCF ends before its #CHROM header line; it is empty or cut off")
 
 
 def _refuse_other_build(line: str) -> None:
@@ -162,9 +162,7 @@ def _refuse_other_build(line: str) -> None:
         and _GRCH37_LENGTHS.get(f"chr{named[1]}") == int(length[1])
     )
     if contig_of_37 or _OTHER_BUILD.search(line):
-        raise ValidationError(
-            "The VCF is not on GRCh38 (its header names another build); lift it over to GRCh38 first."
-        )
+        raise ValidationError("the VCF is not on GRCh38 (its header names another build); lift it over to GRCh38 first")
 
 
 def _records(
@@ -179,7 +177,7 @@ def _records(
         place, tab, _ = rest.partition(b"\t")
         if chrom not in wanted:
             if not tab and line.strip():
-                raise DataProcessingError(f"Line {number} of the VCF has no tab-separated columns.")
+                raise DataProcessingError(f"line {number} of the VCF has no tab-separated columns")
             continue
         name, at = wanted[chrom]
         if place not in at:
@@ -187,11 +185,11 @@ def _records(
         fields = line.decode("utf-8", "replace").rstrip("\r\n").split("\t")
         if len(fields) != 9 + samples:
             raise DataProcessingError(
-                f"Line {number} of the VCF has {len(fields)} columns, its header {9 + samples};"
-                " the file is cut off or damaged."
+                f"line {number} of the VCF has {len(fields)} columns, its header {9 + samples};"
+                " the file is cut off or damaged"
             )
         if fields[4].count(",") >= _MOST_ALLELES:
-            raise DataProcessingError(f"Line {number} of the VCF names more than {_MOST_ALLELES} alleles.")
+            raise DataProcessingError(f"line {number} of the VCF names more than {_MOST_ALLELES} alleles")
         keys = fields[8].split(":")
         if "GT" not in keys:
             continue
