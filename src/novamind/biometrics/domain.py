@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from novamind.summary import Summarised, Summary
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -126,8 +128,8 @@ class Link:
         return "medium" if self.n_effective >= 60 and self.q_value <= 0.1 else "low"
 
 
-@dataclass(frozen=True)
-class LagProfile:
+@dataclass(frozen=True, repr=False)
+class LagProfile(Summarised):
     """How the evidence of one pair lies over the lags.
 
     Attributes
@@ -146,6 +148,12 @@ class LagProfile:
         """Signed hours, + where the signal leads."""
         longest = len(self.z) // 2
         return np.arange(-longest, longest + 1)
+
+    def _summary(self) -> Summary:
+        likely = np.argsort(-self.posterior, kind="stable")
+        rows = ((int(self.lags[i]), float(self.posterior[i]), float(self.z[i])) for i in likely)
+        text = f"most likely at {self.lags[likely[0]]:+d} h of {len(self.z) // 2} h either way"
+        return Summary(text, ("lag, h", "probability", "z"), rows)
 
 
 @dataclass(frozen=True)

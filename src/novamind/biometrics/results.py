@@ -14,17 +14,19 @@ from novamind.biometrics.early_warning import EarlyWarning, early_warnings
 from novamind.biometrics.monitoring import Insight, MonitoringItem, insights, monitoring_plan
 from novamind.errors import NotFoundError, ValidationError
 from novamind.records.tables.frames import native_frame
+from novamind.summary import Summarised, Summary, counted
 
 if TYPE_CHECKING:
     import altair
 
 _COLUMNS = tuple(f.name for f in fields(Link))
 _TIME = "datetime64[us]"
+_LINK_HEADER = ("signal", "symptom", "lag, h", "effect, SD", "q")
 _NO_PAIR = "no such pair in the result: give signal and symptom by their names"
 
 
-@dataclass(frozen=True)
-class PersonLinks:
+@dataclass(frozen=True, repr=False)
+class PersonLinks(Summarised):
     """One person's decided links.
 
     Attributes
@@ -104,13 +106,17 @@ class PersonLinks:
 
         return PersonLinksBody.of(self).model_dump(mode="json")
 
+    def _summary(self) -> Summary:
+        text, rows = _links_summary(self.links)
+        return Summary(f"{text}; reliability {self.reliability.level}; {self.model_version}", _LINK_HEADER, rows)
+
     @property
     def _reliable(self) -> tuple[Link, ...]:
         return () if self.reliability.level == "low" else self.links
 
 
-@dataclass(frozen=True)
-class Correlations:
+@dataclass(frozen=True, repr=False)
+class Correlations(Summarised):
     """What :func:`novamind.biometrics.correlate` gives back.
 
     Attributes
@@ -246,6 +252,10 @@ class Correlations:
 
         return timeline(self.person(patient_id))
 
+    def _summary(self) -> Summary:
+        text, rows = _links_summary([link for person in self.persons for link in person.links])
+        return Summary(f"{counted(len(self.persons), 'person')}, {text}; {self.model_version}", _LINK_HEADER, rows)
+
     @property
     def _named(self) -> bool:
         return any(person.patient_id is not None for person in self.persons)
@@ -260,6 +270,15 @@ class Correlations:
         if len(self.persons) != 1:
             raise ValidationError(f"the result holds {len(self.persons)} persons: give patient_id")
         return self.persons[0]
+
+
+def _links_summary(links: Sequence[Link]) -> tuple[str, list[tuple[object, ...]]]:
+    """How many links are confirmed, and a row for each, the surest first."""
+    confirmed = sorted((link for link in links if link.detected), key=lambda link: -link.score)
+    rows: list[tuple[object, ...]] = [
+        (link.signal, link.symptom, link.lag_hours, link.effect, link.q_value) for link in confirmed
+    ]
+    return f"{counted(len(confirmed), 'confirmed link')} of {counted(len(links), 'pair')}", rows
 
 
 def reliability(days: float, reports: int, coverage: Sequence[float]) -> Reliability:

@@ -35,6 +35,7 @@ from novamind.neurochemistry.symptom_effect import (
     d2_outcomes,
     depression_effect,
 )
+from novamind.summary import Summarised, Summary, counted
 
 if TYPE_CHECKING:
     import altair as alt
@@ -116,8 +117,8 @@ def _daily(values: Floats) -> Floats:
     return np.asarray(values[:, : days * per_day].reshape(values.shape[0], days, per_day).mean(axis=2))
 
 
-@dataclass(frozen=True)
-class Simulation:
+@dataclass(frozen=True, repr=False)
+class Simulation(Summarised):
     """One regimen's course. Frames are Polars; ``low`` and ``high`` are the 90 % band, null without ensemble.
 
     The band joins what is uncertain in the model (parameter sets that fit published checks equally well) and
@@ -204,6 +205,12 @@ class Simulation:
         from novamind.neurochemistry.plots import plot_course
 
         return plot_course(self)
+
+    def _summary(self) -> Summary:
+        last = self.symptom_effect.filter(pl.col("day") == pl.col("day").max())
+        rows = [(row["outcome"], row["value"], row["low"], row["high"]) for row in last.iter_rows(named=True)]
+        text = f"{self.drug}, {counted(self.weeks, 'week')}, ensemble of {self.ensemble_size}; {self.model_version}"
+        return Summary(text, ("on the last day", "value", "low", "high"), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: inputs, notes and daily figures."""

@@ -14,6 +14,7 @@ from novamind.pharmacogenomics.domain import (
     Source,
 )
 from novamind.pharmacogenomics.exposure import TherapeuticRange
+from novamind.summary import Summarised, Summary, clipped, counted
 
 # How much an action speaks against the plain use of a drug.
 _CONCERN = {
@@ -46,8 +47,8 @@ def advised_concern(advice: Advice) -> int:
     return 0 if _ALREADY_TAKING in advice.population else _CONCERN.get(advice.action, _ADJUSTMENT)
 
 
-@dataclass(frozen=True)
-class DrugReview:
+@dataclass(frozen=True, repr=False)
+class DrugReview(Summarised):
     """Everything we can say about one drug for this patient.
 
     Attributes
@@ -102,6 +103,12 @@ class DrugReview:
     def verdict(self) -> str:
         """The concern in words; without any advice on the genotype, that is what it says."""
         return "no genotype advice" if self.concern == 0 and self.standing else CONCERN_NAMES[self.concern]
+
+    def _summary(self) -> Summary:
+        rows: list[tuple[object, ...]] = [(advice.source, advice.action, advice.text) for advice in self.guidelines]
+        rows += [("caution", caution.severity, caution.text) for caution in self.caution]
+        text = f"{clipped(self.drug)}: {self.verdict}; {counted(len(self.caution), 'caution')}"
+        return Summary(text, ("source", "asks for", "text"), rows)
 
     @property
     def severe(self) -> tuple[Caution, ...]:

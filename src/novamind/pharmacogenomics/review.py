@@ -23,6 +23,7 @@ from novamind.pharmacogenomics.drug_review import CAUTION_CONCERN, DrugReview, a
 from novamind.pharmacogenomics.knowledge import sources
 from novamind.pharmacogenomics.phenoconversion import convert
 from novamind.pharmacogenomics.phenotypes import known_genes, results, unknown_alleles
+from novamind.summary import Summarised, Summary, counted
 
 if TYPE_CHECKING:
     import altair as alt
@@ -31,8 +32,8 @@ _GROUPS = ("antidepressant", "antipsychotic")
 _NO_RATES = "No side-effect rates for this drug are in our tables."
 
 
-@dataclass(frozen=True)
-class Alternative:
+@dataclass(frozen=True, repr=False)
+class Alternative(Summarised):
     """A drug that could take another's place.
 
     Attributes
@@ -46,9 +47,14 @@ class Alternative:
     review: DrugReview
     overlap: tuple[Caution, ...]
 
+    def _summary(self) -> Summary:
+        rows = [(caution.severity, caution.text) for caution in self.overlap]
+        text = f"{self.review.drug}: {self.review.verdict}; {counted(len(rows), 'caution')} while both act"
+        return Summary(text, ("caution", "text"), rows)
 
-@dataclass(frozen=True)
-class Review(Collection[str]):
+
+@dataclass(frozen=True, repr=False)
+class Review(Summarised, Collection[str]):
     """Reviews by generic or brand name, with the genotype they rest on.
 
     Iterates over drugs in the order that was asked for; ``ranking`` has them by concern and efficacy.
@@ -146,6 +152,14 @@ class Review(Collection[str]):
         from novamind.pharmacogenomics.report import render
 
         return render(self)
+
+    def _summary(self) -> Summary:
+        rows = ((one.drug, one.verdict, one.against) for one in self.ranking)
+        text = (
+            f"{counted(len(self), 'drug')} for {counted(len(self.genotype), 'gene')} and "
+            f"{counted(len(self.comedications), 'co-medication')}; {counted(len(self.notes), 'note')}"
+        )
+        return Summary(text, ("drug", "verdict", "not put forward because"), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

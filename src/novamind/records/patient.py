@@ -12,6 +12,7 @@ from typing import Literal
 
 from novamind.errors import ValidationError
 from novamind.records.tables.frames import LongFrame
+from novamind.summary import Summarised, Summary, counted
 from novamind.timeline import parse_timezone
 
 Demographics = Mapping[str, str | int | float | bool | None]
@@ -127,8 +128,8 @@ class NotUnderstood:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PatientRecord:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PatientRecord(Summarised):
     """What is known of one person.
 
     Attributes
@@ -180,6 +181,16 @@ class PatientRecord:
                 raise ValidationError(f"{name}: 'patient_id' differs from the record's: give one person's rows only")
             if sources and len(sources) != (0 if frame is None else len(frame)):
                 raise ValidationError(f"{name}: give one source a row, or none")
+
+    def _summary(self) -> Summary:
+        frames = {"report": self.symptoms, "sample": self.signals}
+        counts = {noun: 0 if frame is None else len(frame) for noun, frame in frames.items()}
+        counts |= {"medication course": len(self.medications), "gene result": len(self.genotype)}
+        counts |= {"condition": len(self.conditions), "consent": len(self.consents)}
+        rows = [*counts.items(), ("allergy", len(self.allergies)), ("not understood", len(self.not_understood))]
+        texts = [counted(number, noun) for noun, number in counts.items()]
+        allergies = counted(len(self.allergies), "allergy", "allergies")
+        return Summary(f"one person's record: {', '.join([*texts, allergies])}", ("what", "how many"), rows)
 
     def medications_on(self, day: date) -> tuple[MedicationCourse, ...]:
         """What is taken on a day, each medication once, the course that began last."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novamind.errors import ValidationError
+from novamind.summary import Summarised, Summary, clipped, counted
 from novamind.symptoms.interpolation import interpolate, on_steps
 
 Floats = NDArray[np.float64]
@@ -144,8 +145,8 @@ class Member:
     validation_error: float
 
 
-@dataclass(frozen=True)
-class SymptomForecast:
+@dataclass(frozen=True, repr=False)
+class SymptomForecast(Summarised):
     """A forecast of one symptom of one person: everything needed to draw, store, send and audit it.
 
     Attributes
@@ -195,6 +196,15 @@ class SymptomForecast:
     def median(self) -> Floats:
         """The middle of the forecast per day, ``(horizon,)``, on the scale's steps."""
         return self.scale.snap(at_levels(self.continuous_quantiles, np.array([0.5]))[:, 0])
+
+    def _summary(self) -> Summary:
+        text = (
+            f"{clipped(self.symptom)}, {counted(self.horizon, 'day')} from {self.days[0]}; "
+            f"trend {self.trend.direction}, reliability {self.reliability.level}; {self.model_version}"
+        )
+        low, high = self.interval(0.8)
+        rows = zip(self.days, self.median.tolist(), low.tolist(), high.tolist(), strict=True)
+        return Summary(text, ("day", "median", "80 % from", "to"), rows)
 
     def interval(self, level: float = 0.8) -> Interval:
         """Central interval that is stated to hold ``level`` of the outcomes; ``0 < level <= 0.95``."""

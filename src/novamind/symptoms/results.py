@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from novamind.errors import NotFoundError
 from novamind.records.tables.frames import SeriesKey, native_frame
+from novamind.summary import Summarised, Summary, counted
 from novamind.symptoms.domain import Days, Floats, Member, Scale, SymptomForecast, at_levels, snapped
 from novamind.symptoms.forecaster.boosting import BoostedQuantiles
 from novamind.symptoms.forecaster.features import FEATURES
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import narwhals as nw
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Forecast(SymptomForecast):
     """One series' forecast, with its frame (of the kind that came in) and its picture."""
 
@@ -68,8 +69,8 @@ class Series:
     covariates: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Forecasts:
+@dataclass(frozen=True, repr=False)
+class Forecasts(Summarised):
     """Forecasts of many series, computed in one batch; the details of one are worked out when it is asked for.
 
     Attributes
@@ -139,6 +140,13 @@ class Forecasts:
         from novamind.symptoms.codec import ForecastsBody
 
         return ForecastsBody.of(self, threshold).model_dump(mode="json")
+
+    def _summary(self) -> Summary:
+        last = self.continuous_quantiles.shape[1]
+        text = f"{counted(len(self), 'series', 'series')}, {counted(last, 'day')} ahead; {len(self.skipped)} skipped; "
+        final = zip(self.series, at_levels(self.continuous_quantiles[:, -1], np.array([0.1, 0.5, 0.9])), strict=True)
+        rows = ((one.key.name, one.days[-1], *one.scale.snap(values).tolist()) for one, values in final)
+        return Summary(text + self.model_version, ("series", "last report", "80 % from", "median", "to"), rows)
 
     def _assemble(self, i: int) -> Forecast:
         series, backtest = self.series[i], self.prediction.backtest

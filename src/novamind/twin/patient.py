@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,22 +11,28 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from novamind.errors import DataProcessingError, ValidationError
 from novamind.pharmacogenomics import Review, read_genotype
 from novamind.pharmacogenomics.domain import Diplotype
-from novamind.records import PatientRecord, read_fhir, read_patient_directory
+from novamind.records import Allergy, Condition, MedicationCourse, PatientRecord, read_fhir, read_patient_directory
+from novamind.summary import Summarised, Summary
 from novamind.symptoms.domain import Scale
 from novamind.twin.case import Case, read_case, today_in
 from novamind.twin.domain import ForecastCheck, Options
 from novamind.twin.results import Insights, WhatIf
 from novamind.twin.service import DigitalTwinIntegrationService
+from novamind.twin.what_if import DEFAULT_ENSEMBLE, DEFAULT_WEEKS
 
 if TYPE_CHECKING:
+    from narwhals.typing import IntoDataFrame
+    from pydantic import JsonValue
+
     from novamind.biometrics.results import Correlations
+    from novamind.records.patient import Demographics
     from novamind.symptoms.results import Forecasts
 
 _T = TypeVar("_T")
 _GENOTYPE_FILES = ("genotype.vcf", "genotype.vcf.gz", "genotype.txt", "genotype.csv", "genotype.tsv", "genotype.json")
 
 
-class PatientTwin:
+class PatientTwin(Summarised):
     """A patient's record with everything the services say of it.
 
     Parameters
@@ -56,18 +62,42 @@ class PatientTwin:
         self._service = service
 
     @classmethod
-    def from_fhir(cls, source: str | Path | bytes | Mapping[str, Any], patient_id: str | None = None) -> Self:
+    def from_fhir(cls, source: str | Path | bytes | Mapping[str, object], patient_id: str | None = None) -> Self:
         """From FHIR R4, as :func:`novamind.records.read_fhir`; ``patient_id`` chooses one of several patients."""
         found = read_fhir(source)
         return cls(found.record if patient_id is None else found.of(patient_id))
 
     @classmethod
-    def from_frames(cls, patient_id: str = "patient", **patient_data: Any) -> Self:
-        """From frames and lists.
-
-        Takes ``symptoms, scales, biometrics, genotype, vcf, outside_calls, medications, conditions, allergies,
-        demographics, timezone`` as :func:`novamind.twin.case.read_case` does.
-        """
+    def from_frames(
+        cls,
+        patient_id: str = "patient",
+        *,
+        symptoms: "IntoDataFrame | None" = None,
+        scales: Mapping[str, Scale | tuple[float, float] | tuple[float, float, float | None]] | None = None,
+        biometrics: "IntoDataFrame | None" = None,
+        genotype: Mapping[str, str | Diplotype] | None = None,
+        vcf: str | Path | bytes | None = None,
+        outside_calls: Mapping[str, str] | None = None,
+        medications: Sequence[str | MedicationCourse | Mapping[str, object]] = (),
+        conditions: Sequence[str | Condition] = (),
+        allergies: Sequence[str | Allergy] = (),
+        demographics: "Demographics | None" = None,
+        timezone: str | None = None,
+    ) -> Self:
+        """From frames and lists, as :func:`novamind.twin.case.read_case` takes them."""
+        patient_data = {
+            "symptoms": symptoms,
+            "scales": scales,
+            "biometrics": biometrics,
+            "genotype": genotype,
+            "vcf": vcf,
+            "outside_calls": outside_calls,
+            "medications": medications,
+            "conditions": conditions,
+            "allergies": allergies,
+            "demographics": demographics,
+            "timezone": timezone,
+        }
         case = read_case(patient_id, patient_data, datetime.now(UTC).date())
         return cls(case.record, case.called, own_scales=case.own_scales)
 
@@ -96,7 +126,7 @@ class PatientTwin:
             self._service = DigitalTwinIntegrationService()
         return self._service
 
-    def insights(self, options: Options | Mapping[str, Any] | None = None) -> Insights:
+    def insights(self, options: Options | Mapping[str, bool | int] | None = None) -> Insights:
         """Run every service and join what they say; what is missing is in ``.missing`` with the reason."""
         service = self.service
         return _now(lambda: service.generate_comprehensive_patient_insights(self.record.patient_id, self.case, options))
@@ -127,10 +157,23 @@ class PatientTwin:
         service = self.service
         return _now(lambda: service.simulate(self.case))
 
-    def what_if(self, drug: str, dose_mg: float, **options: Any) -> WhatIf:
-        """What a drug at a dose would do in this patient; options as :func:`novamind.twin.what_if.what_if`."""
+    def what_if(
+        self,
+        drug: str,
+        dose_mg: float,
+        *,
+        interval_hours: float = 24.0,
+        weeks: int = DEFAULT_WEEKS,
+        ensemble: int = DEFAULT_ENSEMBLE,
+        seed: int = 0,
+    ) -> WhatIf:
+        """What a drug at a dose would do in this patient, as :func:`novamind.twin.what_if.what_if`."""
         service = self.service
-        return _now(lambda: service.what_if(self.case, drug, dose_mg, **options))
+        return _now(
+            lambda: service.what_if(
+                self.case, drug, dose_mg, interval_hours=interval_hours, weeks=weeks, ensemble=ensemble, seed=seed
+            )
+        )
 
     def replayed(self, days: int = 14) -> tuple[ForecastCheck, ...]:
         """Say whether a forecast made ``days`` before the record's end would have held (made now, not at the time)."""
@@ -156,11 +199,15 @@ class PatientTwin:
             raise DataProcessingError(f"{file.name} cannot be written: {error.strerror}") from error
         return file
 
-    def to_fhir(self, insights: Insights | None = None) -> dict[str, Any]:
+    def to_fhir(self, insights: Insights | None = None) -> "dict[str, JsonValue]":
         """The record as a FHIR R4 Bundle, with the insights as RiskAssessment, Observation, DiagnosticReport."""
         from novamind.twin.fhir_export import to_fhir
 
         return to_fhir(self.record, insights)
+
+    def _summary(self) -> Summary:
+        text, header, rows = self.record._summary()
+        return Summary(f"{text}; as of {self.case.today}", header, rows)
 
 
 def _now(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:

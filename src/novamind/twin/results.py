@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from novamind.summary import Summarised, Summary, counted
 from novamind.twin.domain import Findings
 from novamind.twin.treatment import SimulatedTreatment
 
@@ -10,8 +11,8 @@ if TYPE_CHECKING:
     import altair as alt
 
 
-@dataclass(frozen=True)
-class Insights(Findings):
+@dataclass(frozen=True, repr=False)
+class Insights(Summarised, Findings):
     """Everything at one time: results, what is missing, recommendations, and how earlier forecasts did."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -20,9 +21,15 @@ class Insights(Findings):
 
         return InsightsBody.of(self).model_dump(mode="json")
 
+    def _summary(self) -> Summary:
+        lacking = f"; without {', '.join(self.missing)}" if self.missing else ""
+        rows = [(one.priority.words, one.topic, one.text, one.reliability) for one in self.recommendations]
+        text = f"{counted(len(rows), 'recommendation')} of {self.made_on}{lacking}"
+        return Summary(text, ("when", "topic", "recommendation", "reliability"), rows)
 
-@dataclass(frozen=True)
-class WhatIf(SimulatedTreatment):
+
+@dataclass(frozen=True, repr=False)
+class WhatIf(Summarised, SimulatedTreatment):
     """One drug at one dose in this patient."""
 
     def plot(self) -> "alt.LayerChart | alt.FacetChart":
@@ -36,3 +43,10 @@ class WhatIf(SimulatedTreatment):
         from novamind.twin.codec import WhatIfBody
 
         return WhatIfBody.of(self).model_dump(mode="json")
+
+    def _summary(self) -> Summary:
+        rows: list[tuple[object, ...]] = [("plasma level", self.level.value, self.level.low, self.level.high)]
+        rows += [(f"{target} held", span.value, span.low, span.high) for target, span in self.occupancy.items()]
+        rows += [(outcome, span.value, span.low, span.high) for outcome, span in self.symptom_effects.items()]
+        text = f"{self.drug}, {self.dose_mg:g} mg every {self.interval_hours:g} h for {counted(self.weeks, 'week')}: "
+        return Summary(text + self.review.verdict, ("figure", "value", "low", "high"), rows)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from novamind.errors import ValidationError
+from novamind.summary import Summarised, Summary, counted
 
 Severity = Literal["fatal", "error", "warning", "information"]
 _ORDER: tuple[Severity, ...] = ("fatal", "error", "warning", "information")
@@ -22,8 +23,8 @@ class Issue:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class OperationOutcome:
+@dataclass(frozen=True, slots=True, repr=False)
+class OperationOutcome(Summarised):
     """All issues of one import, the most severe first; the same issue at many places is one issue with a count."""
 
     issues: tuple[Issue, ...] = ()
@@ -40,6 +41,10 @@ class OperationOutcome:
                 for (severity, code, text), places in sorted(joined.items(), key=lambda item: _ORDER.index(item[0][0]))
             )
         )
+
+    def _summary(self) -> Summary:
+        rows = ((issue.severity, issue.diagnostics, issue.count) for issue in self.issues)
+        return Summary(counted(len(self.issues), "issue"), ("severity", "what", "times"), rows)
 
     def to_fhir(self) -> dict[str, Any]:
         """The resource, R4; an import without issues says so, because FHIR asks for at least one."""

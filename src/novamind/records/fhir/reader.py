@@ -63,6 +63,7 @@ from novamind.records.patient import (
 )
 from novamind.records.tables.frames import LongFrame, signal_frame, symptom_frame
 from novamind.settings import Settings
+from novamind.summary import Summarised, Summary, counted
 from novamind.timeline import parse_timezone
 
 PATIENT_IDENTIFIER = f"{OWN}:patient"
@@ -82,8 +83,8 @@ _PER_DAY = {"h": 24.0, "d": 1.0, "wk": 1 / 7}
 _Model = TypeVar("_Model", bound=fhir.Element)
 
 
-@dataclass(frozen=True, eq=False)
-class FhirImport:
+@dataclass(frozen=True, eq=False, repr=False)
+class FhirImport(Summarised):
     """What came in: one record a patient, the outcome for the sender, and the types of all resources."""
 
     records: tuple[PatientRecord, ...]
@@ -102,6 +103,11 @@ class FhirImport:
         if len(self.records) != 1:
             raise ValidationError(f"the file holds {len(self.records)} patients: choose one with .of(patient_id)")
         return self.records[0]
+
+    def _summary(self) -> Summary:
+        text, header, rows = self.outcome._summary()
+        kinds = counted(len(self.types), "type", "types")
+        return Summary(f"{counted(len(self.records), 'patient')} from {kinds} of resource; {text}", header, rows)
 
     def of(self, patient_id: str) -> PatientRecord:
         """One patient's record."""

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.records.tables.files import require_columns
+from novamind.summary import Summarised, Summary, counted
 from novamind.timeline import local_from_utc, parse_timezone
 
 Times = NDArray[np.datetime64]
@@ -58,8 +59,8 @@ class SeriesKey(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class LongFrame:
+@dataclass(frozen=True, slots=True, repr=False)
+class LongFrame(Summarised):
     """Checked observations, sorted by series and time.
 
     Attributes
@@ -90,6 +91,12 @@ class LongFrame:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def _summary(self) -> Summary:
+        lengths = np.bincount(self.series_index, minlength=len(self.series)).tolist()
+        rows = ((key.name, unit, n) for key, unit, n in zip(self.series, self.units, lengths, strict=True))
+        text = f"{counted(len(self), 'row')} of {counted(len(self.series), 'series', 'series')}"
+        return Summary(text, ("series", "unit", "rows"), rows)
 
     def part(self, series: int) -> slice:
         """Where the rows of one series stand."""

@@ -25,6 +25,7 @@ from novamind.records.wearables.overlaps import resolve
 from novamind.records.wearables.samples import LONGEST, Batch, Tally, taken
 from novamind.records.wearables.signals import SIGNALS
 from novamind.settings import Settings
+from novamind.summary import Summarised, Summary, clipped, counted
 from novamind.timeline import parse_timezone
 
 Progress = Callable[[int, int], None]
@@ -67,8 +68,8 @@ class SignalCoverage:
     sources: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class WearableSummary:
+@dataclass(frozen=True, slots=True, repr=False)
+class WearableSummary(Summarised):
     """What an export held and what became of it.
 
     ``rows_read`` counts samples as they stand in the export (a stage of sleep is two: asleep, and the stage), and is
@@ -89,14 +90,22 @@ class WearableSummary:
         """Plain values, for JSON."""
         return asdict(self)
 
+    def _summary(self) -> Summary:
+        rows = ((c.signal, c.unit, c.rows, c.first_day, c.last_day, c.days_with_values) for c in self.coverage)
+        text = f"{clipped(self.format)}: {counted(self.rows_kept, 'row')} of {self.rows_read:,} kept"
+        return Summary(text, ("signal", "unit", "rows", "first day", "last day", "days with values"), rows)
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WearableRecord:
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class WearableRecord(Summarised):
     """One long frame (:data:`COLUMNS`, sorted by person, signal and time), pauses in wearing, and the summary."""
 
     frame: pl.DataFrame
     non_wear: pl.DataFrame
     summary: WearableSummary
+
+    def _summary(self) -> Summary:
+        return self.summary._summary()
 
 
 def read_wearables(
