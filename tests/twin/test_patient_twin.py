@@ -1,6 +1,7 @@
 """The front door: from any kind of record to insights, what-if, report and FHIR."""
 
 import asyncio
+import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -396,3 +397,14 @@ def test_the_package_has_the_names_that_it_states_and_no_other() -> None:
     assert {name: getattr(room, name).__name__ for name in room.__all__} == {name: name for name in room.__all__}
     with pytest.raises(AttributeError, match=r"module 'novamind.twin' has no attribute 'Nothing'"):
         room.Nothing  # noqa: B018
+
+
+def test_every_public_signature_of_the_twin_is_typed() -> None:
+    for name, member in vars(nm.PatientTwin).items():
+        if name.startswith("_") and name != "__init__":
+            continue
+        function = getattr(member, "fget", None) or getattr(member, "__func__", member)
+        annotations = inspect.get_annotations(function)
+        assert set(inspect.signature(function).parameters) - {"self", "cls"} <= set(annotations), name
+        assert "return" in annotations, name
+        assert not [hint for hint in annotations.values() if "Any" in str(hint)], name

@@ -104,7 +104,10 @@ class DriftReport(Summarised):
 
     def _summary(self) -> Summary:
         verdict = "retrain" if self.retrain else "no drift shown"
-        rows: list[tuple[str, object]] = [("evidence over its limit", self.evidence), ("alarm in week", self.alarm_week)]
+        rows: list[tuple[str, object]] = [
+            ("evidence over its limit", self.evidence),
+            ("alarm in week", self.alarm_week),
+        ]
         rows += [("rule of thumb", indicator) for indicator in self.indicators]
         return Summary(f"{verdict}; evidence {self.evidence:.2f} of the limit", ("figure", "value"), rows)
 
