@@ -228,7 +228,7 @@ def test_an_analyst_walks_every_page(walk: Any, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes(table())
     page.get_by_label("Brand").fill("kisqali")
     page.get_by_label("Table, CSV").set_input_files(tmp_path / "table.csv")
-    seen.go("button", "train")
+    seen.go("button", "Train")
     seen.accessible()
     seen.go("link", "To the model")
     page.wait_for_selector("text=Generate a population")
@@ -414,7 +414,6 @@ def test_a_record_is_corrected_withdrawn_and_taken_back(walk: Any, tmp_path: Pat
     page.get_by_label("Dose a day").fill("50")
     page.get_by_label("First day").fill("2026-01-01")
     seen.go("button", "Store")
-    fits()
     assert "Taken now sertraline 50 mg a day" in patient_says("/insights")
     before = page.locator('[data-part$="/insights"] .picture').first.inner_html()
 
@@ -425,6 +424,7 @@ def test_a_record_is_corrected_withdrawn_and_taken_back(walk: Any, tmp_path: Pat
     seen.go("button", "Save")
     assert page.get_by_label("Value", exact=False).first.input_value() == "28"
     assert "off its scale" in page.locator("#value-wrong").inner_text()
+    assert page.evaluate("document.activeElement.id") == "value"
     fits()
     page.get_by_label("Value", exact=False).first.fill("27")
     seen.go("button", "Save")
@@ -443,10 +443,8 @@ def test_a_record_is_corrected_withdrawn_and_taken_back(walk: Any, tmp_path: Pat
     assert "Taken now nothing recorded" in patient_says("/insights")
 
     seen.go("link", "Uploads")
-    fits()
     seen.go("link", "Take this upload back: diary.csv")
     assert "Brought 24 symptom report" in page.inner_text("main")
-    fits()
     seen.go("button", "Take it back")
     page.get_by_role("status").filter(has_text="Taken back").wait_for()
     assert "No forecast: the record holds no symptom reports" in patient_says("/insights")

@@ -215,7 +215,7 @@ def test_bad_input_comes_back_with_the_reason_beside_the_field(
     assert says in html.unescape(reason)
     (tag,) = re.findall(rf'<input id="{field}"[^>]*>', answer.text)
     assert f"{field}-wrong" in tag
-    assert 'aria-invalid="true"' in tag
+    assert 'aria-invalid="true" autofocus' in tag
     kept = fields(answer)
     assert {name: kept.get(name, "") for name in sent} == sent
     assert words(clinician.get(f"{at}/{kind}")) == before
@@ -522,3 +522,13 @@ def test_what_somebody_wrote_is_text(clinician: Person, at: str) -> None:
                 harmless |= elements
             assert elements <= harmless
             assert clinician.post(f"{piece}/withdraw", data={"version": "1"}).status_code == 303
+
+
+def test_the_first_of_several_wrong_fields_has_the_focus(clinician: Person, at: str) -> None:
+    answer = clinician.post(f"{at}/medication/new", data={"dose_mg": "0", "start": "x"})
+    assert re.findall(r'id="([\w-]+)-wrong"', answer.text) == ["medication", "dose_mg", "start"]
+    assert len(re.findall(r"\sautofocus", answer.text)) == 1
+    assert re.search(r'<input id="medication"[^>]*\sautofocus', answer.text)
+    folded = clinician.post(f"{at}/reports/new", data=REPORT | {"step": "0"})
+    assert "<details open>" in folded.text
+    assert "<details>" in clinician.get(f"{at}/reports/new").text
