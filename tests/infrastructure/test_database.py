@@ -412,7 +412,7 @@ def test_silence_within_a_unit_is_the_databases(clinic: Clinic, error: type[Exce
         async with clinic.foundation.database.transaction():
             raise error
 
-    with pytest.raises(ServiceUnavailableError, match="The database does not answer; try again in a moment"):
+    with pytest.raises(ServiceUnavailableError, match="the database does not answer; try again in a moment"):
         clinic.run(work())
 
 

@@ -29,7 +29,7 @@ def test_one_line(line: str, call: tuple[str, str] | None) -> None:
     "line", ["rs1\t10\tAG", "rs1\t1\t1\tA\tG\tx", "rs\t10\t5\tAG", "xrs1\t10\t5\tAG", "rs1x\t1\t1\tAG", "7\t1\t1\tAG"]
 )
 def test_another_line_is_named(line: str) -> None:
-    with pytest.raises(DataProcessingError, match="Line 2 is not a 23andMe or AncestryDNA line"):
+    with pytest.raises(DataProcessingError, match="line 2 is not a 23andMe or AncestryDNA line"):
         read_consumer_array(f"RSID,x\n{line}\n".encode())
 
 
@@ -45,9 +45,9 @@ def test_text_within_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert read_text(file, "file") == read_text(file.read_bytes(), "file") == "12345"
     monkeypatch.setenv("NOVAMIND_MAX_FILE_BYTES", "7")
     for source in (file, file.read_bytes()):
-        with pytest.raises(ValidationError, match="The file is larger than 7 bytes; raise NOVAMIND_MAX_FILE_BYTES"):
+        with pytest.raises(ValidationError, match="the file is larger than 7 bytes; raise NOVAMIND_MAX_FILE_BYTES"):
             read_text(source, "file")
-    with pytest.raises(DataProcessingError, match="Cannot open the file: No such file"):
+    with pytest.raises(DataProcessingError, match="cannot open the file: No such file"):
         read_text(tmp_path / "none", "file")
-    with pytest.raises(DataProcessingError, match="The file is not UTF-8 text"):
+    with pytest.raises(DataProcessingError, match="the file is not UTF-8 text"):
         read_text(b"\xff", "file")

@@ -85,5 +85,5 @@ def test_a_file_of_gene_results() -> None:
         read_fhir_genomics(bundle(other, observation(part(GENE, "CYP2C19"), part(METABOLISM, "Poor"))))
     with pytest.raises(DataProcessingError, match="holds no genotype or metaboliser observation"):
         read_fhir_genomics(bundle())
-    with pytest.raises(DataProcessingError, match="The FHIR file cannot be read: the file is not valid JSON"):
+    with pytest.raises(DataProcessingError, match="the FHIR file cannot be read: the file is not valid JSON"):
         read_fhir_genomics(b"{")

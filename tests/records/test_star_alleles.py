@@ -44,8 +44,8 @@ def test_layouts(table: str, found: dict[str, dict[str, str]]) -> None:
 @pytest.mark.parametrize(
     ("table", "error", "message"),
     [
-        ("", DataProcessingError, "The star-allele table is empty"),
-        ("#only a comment\n\n", DataProcessingError, "The star-allele table is empty"),
+        ("", DataProcessingError, "the star-allele table is empty"),
+        ("#only a comment\n\n", DataProcessingError, "the star-allele table is empty"),
         (
             "gene,colour\nCYP2D6,red\n",
             DataProcessingError,
@@ -54,9 +54,9 @@ def test_layouts(table: str, found: dict[str, dict[str, str]]) -> None:
         (
             "gene,diplotype\nCYP2D6,*1/*4\n,*1/*4\n",
             ValidationError,
-            "Result line 2 of the star-allele table names no gene",
+            "result line 2 of the star-allele table names no gene",
         ),
-        ("diplotype,gene\n*1/*4\n", ValidationError, "Result line 1 of"),
+        ("diplotype,gene\n*1/*4\n", ValidationError, "result line 1 of"),
         ("CYP2D6\t*1/*4\nCYP2D6\t*1/*1\n", ValidationError, "gives two different results for CYP2D6; keep one"),
     ],
 )
