@@ -193,6 +193,8 @@ def test_values_before_the_baseline_period_are_left_out():
     period = (START + timedelta(days=4), START + timedelta(days=19.5))
     effect = MAPPING.analyze_temporal_response("p1", "hippocampus", "dopamine", series(3.0), period, onset_days=2.0)
     assert effect.sample_size == 36
+    at_once = MAPPING.analyze_temporal_response("p1", "hippocampus", "dopamine", series(3.0), period, onset_days=0.0)
+    assert MAPPING.analyze_temporal_response("p1", "hippocampus", "dopamine", series(3.0), period) == at_once != effect
 
 
 def test_bad_series_are_refused():

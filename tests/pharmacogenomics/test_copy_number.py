@@ -31,6 +31,7 @@ def test_a_tenth_is_the_usual_deviation() -> None:
     for copies in (2.3, 4.8, 5.0):
         assert copies_from_depth(copies, 2) == copies_from_depth(copies, 2, 0.1)
     assert copies_from_depth(2.3, 2) == 2
+    assert copies_from_depth(0.75, 0.5) == 3, "a depth below one is a depth"
     assert copies_from_depth(5.0, 2) is None
 
 

@@ -1,6 +1,7 @@
 """exposure.py and outcomes.py from their closed forms."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -160,6 +161,12 @@ def of(ratio: float | None, low: float | None, high: float | None, basis: str = 
 )  # fmt: skip
 def test_readings_that_differ_give_their_range(readings: list[Exposure], joined: Exposure) -> None:
     assert span(readings) == joined
+
+
+def test_a_range_names_the_source_of_its_first_reading() -> None:
+    first, second = list(sources().values())[:2]
+    readings = [replace(of(ratio, ratio, ratio), source=source) for ratio, source in ((1, first), (2, second))]
+    assert span(readings).source == first != second
 
 
 def test_a_level_range_has_its_unit_and_alert() -> None:

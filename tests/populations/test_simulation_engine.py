@@ -100,6 +100,7 @@ def test_the_lower_limit_is_one_less_the_confidence() -> None:
 def test_harm_is_named_where_the_whole_interval_lies_below_nothing(effect: float, harm: bool) -> None:
     engine = SimulationEngine(by_hand.population(), Evidence())
     assert engine._advise(engine.evidence, effect, 0.1, 0.01)[1].endswith(" The campaign does harm.") is harm
+    assert "harm" not in engine._advise(engine.evidence, 0.0, 0.0, 0.01)[1], "an end at nothing is no harm"
 
 
 def test_failed_checks_and_assumptions_never_deploy() -> None:

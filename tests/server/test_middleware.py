@@ -613,6 +613,15 @@ def test_each_answer_is_one_line_of_the_log_without_the_path(container: Containe
     assert duration == round(duration, 1)
 
 
+def test_the_line_of_the_log_has_milliseconds(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 112.34567])
+    monkeypatch.setattr(middleware.time, "perf_counter", lambda: next(clock))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
+    with structlog.testing.capture_logs() as lines:
+        container("POST", f"/patients/{PATIENT}")
+    assert [one["duration_ms"] for one in lines if "duration_ms" in one] == [12345.7]
+
+
 def test_a_route_that_does_not_know_where_it_is_served_gets_the_rooms_prefix() -> None:
     def template(path: str, route: str | None) -> str:
         return middleware._template({"path": path} | ({} if route is None else {"route": SimpleNamespace(path=route)}))

@@ -163,7 +163,10 @@ def test_forecasts_are_forgotten_in_time(patient: pl.DataFrame) -> None:
     both = pl.concat([patient.with_columns(patient_id=pl.lit(name)) for name in ("a", "b")])
     for _ in range(2):
         short.forecast(both, **SCALE)
-    assert model.runs == 7
+    assert model.runs == 7, "a batch larger than the memory is not remembered"
+    for _ in range(2):
+        short.forecast(patient[:50], **SCALE)
+    assert model.runs == 8, "one that just fits is"
 
 
 def test_the_configured_horizon_is_the_limit(service: SymptomForecastingService, patient: pl.DataFrame) -> None:
