@@ -504,6 +504,9 @@ def test_a_vcf_is_called_and_an_outside_result_goes_with_it() -> None:
         ({"medications": [3]}, "'medications' holds an entry of the wrong form"),
         ({"conditions": [3]}, "'conditions' holds an entry of the wrong form"),
         ({"allergies": [None]}, "'allergies' holds an entry of the wrong form"),
+        ({"allergies": [Condition("nuts")]}, "'allergies' holds an entry of the wrong form"),
+        ({"allergies": [{"medication": "x"}]}, "'allergies' holds an entry of the wrong form"),
+        ({"conditions": [{"name": "gout", "since": 3}]}, "'conditions' holds an entry of the wrong form"),
         ({"conditions": 3}, "'conditions' must be a list"),
         ({"scales": [("mood", 0, 10)]}, "'scales' must map symptoms to ranges"),
         ({"scales": {"mood": 10}}, r"each of 'scales' must be \(low, high\), e.g. \(0, 10\)"),
@@ -560,3 +563,20 @@ def test_of_the_hour_that_autumn_repeats_the_last_sample_counts() -> None:
 def test_a_record_may_run_a_day_ahead_of_here(ahead: int | None, last: date) -> None:
     known = case() if ahead is None else case(symptoms=diary([5.0], end=TODAY + ahead * DAY))
     assert known.last_day == last
+
+
+def test_conditions_and_allergies_are_names_or_mappings() -> None:
+    case = read_case(
+        "p",
+        {
+            "conditions": ["long QT", {"name": "Long QT", "active": False}, {"name": "x", "word": "long qt"}],
+            "allergies": ["citalopram", {"name": "Citalopram", "criticality": "high"}, {"name": "nuts"}],
+            "medications": [{"medication": "lithium", "dose_mg": 900}],
+        },
+        date(2026, 3, 1),
+    )
+    words = [(one.name, one.word, one.active) for one in case.record.conditions]
+    assert words == [("long QT", "long qt", True), ("Long QT", "long qt", False), ("x", "long qt", True)]
+    drugs = [(one.name, one.medication, one.criticality) for one in case.record.allergies]
+    assert drugs == [("citalopram", "citalopram", None), ("Citalopram", "citalopram", "high"), ("nuts", None, None)]
+    assert case.record.medications == (MedicationCourse("lithium", None, dose_mg=900),)

@@ -1,7 +1,7 @@
 """One patient as the services see it: the record, the genotype read gene by gene, what is taken now."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -286,8 +286,8 @@ def read_case(patient_id: str, patient_data: PatientRecord | Mapping[str, Any], 
     patient_data
         A :class:`PatientRecord`, or a mapping with any of ``symptoms`` and ``biometrics`` (long frames), ``scales`` (of
         symptoms that are no known instrument: name to ``(low, high)``), ``genotype``
-        (gene to result), ``vcf`` (path or bytes) with ``outside_calls``, ``medications`` and ``allergies`` (names, or
-        mappings with the fields of the record's classes), ``conditions`` (words), ``demographics``, ``timezone``.
+        (gene to result), ``vcf`` (path or bytes) with ``outside_calls``, ``medications``, ``conditions`` and
+        ``allergies`` (names, or mappings with the fields of the record's classes), ``demographics``, ``timezone``.
 
     Raises
     ------
@@ -316,10 +316,10 @@ def read_case(patient_id: str, patient_data: PatientRecord | Mapping[str, Any], 
         demographics=patient_data.get("demographics") or {},
         symptoms=_frame(patient_data.get("symptoms"), patient_id, symptom_frame, zone),
         signals=_frame(patient_data.get("biometrics"), patient_id, signal_frame, zone),
-        medications=tuple(_each(patient_data, "medications", _course)),
+        medications=tuple(_each(patient_data, "medications", MedicationCourse, _course)),
         genotype={gene: result for gene, result in genes.items() if gene not in called},
-        conditions=tuple(_each(patient_data, "conditions", lambda name: Condition(name, word=condition_word(name)))),
-        allergies=tuple(_each(patient_data, "allergies", lambda name: Allergy(name, medication=allergen_of(name)))),
+        conditions=tuple(_each(patient_data, "conditions", Condition, _condition)),
+        allergies=tuple(_each(patient_data, "allergies", Allergy, _allergy)),
     )
     return Case(record, today, called, _scales(patient_data))
 
@@ -345,19 +345,27 @@ def condition_word(name: str) -> str | None:
     return plain if plain in known_conditions() else None
 
 
-def _course(given: Any) -> MedicationCourse:
-    if isinstance(given, str):
-        return MedicationCourse(given, None)
-    return MedicationCourse(**{"start": None, **given})
+def _course(entry: Any) -> MedicationCourse:
+    return MedicationCourse(**{"start": None, **({"medication": entry} if isinstance(entry, str) else entry)})
 
 
-def _each(patient_data: Mapping[str, Any], name: str, make: Any) -> list[Any]:
-    given = patient_data.get(name) or ()
-    if isinstance(given, str) or not isinstance(given, Sequence):
+def _condition(entry: Any) -> Condition:
+    fields = {"name": entry} if isinstance(entry, str) else entry
+    return Condition(**{"word": condition_word(fields["name"]), **fields})
+
+
+def _allergy(entry: Any) -> Allergy:
+    fields = {"name": entry} if isinstance(entry, str) else entry
+    return Allergy(**{"medication": allergen_of(fields["name"]), **fields})
+
+
+def _each(patient_data: Mapping[str, Any], name: str, kind: type, make: Callable[[Any], Any]) -> list[Any]:
+    entries = patient_data.get(name) or ()
+    if isinstance(entries, str) or not isinstance(entries, Sequence):
         raise ValidationError(f"'{name}' must be a list")
     try:
-        return [one if isinstance(one, MedicationCourse | Condition | Allergy) else make(one) for one in given]
-    except (TypeError, AttributeError) as error:
+        return [entry if isinstance(entry, kind) else make(entry) for entry in entries]
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValidationError(f"'{name}' holds an entry of the wrong form") from error
 
 
