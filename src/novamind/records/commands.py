@@ -76,9 +76,9 @@ def _text(summary: "WearableSummary") -> str:
         f"{'signal':<28}{'unit':>12}{'rows':>12}{'days':>14}{'hours':>8}  first day to last",
     ]
     lines += [
-        f"{one.signal:<28}{one.unit:>12}{one.rows:>12,}{one.days_with_values:>7} of {one.days:<4}"
-        f"{100 * one.hours_share:>5.0f} %  {one.first_day} to {one.last_day}"
-        for one in summary.coverage
+        f"{entry.signal:<28}{entry.unit:>12}{entry.rows:>12,}{entry.days_with_values:>7} of {entry.days:<4}"
+        f"{100 * entry.hours_share:>5.0f} %  {entry.first_day} to {entry.last_day}"
+        for entry in summary.coverage
     ]
     if summary.left_out:
         lines.append("Left out")

@@ -77,12 +77,12 @@ def read_patient_directory(
         record = PatientRecord(**about | {name: _objects(about.get(name, []), name) for name in _LISTS})
     frames: dict[str, LongFrame | None] = {}
     for name, check in (("symptoms", symptom_frame), ("signals", signal_frame)):
-        found = _one_of(folder, name)
-        if found is not None:
-            table = _read(found, settings)
+        source = _one_of(folder, name)
+        if source is not None:
+            table = _read(source, settings)
             if "patient_id" not in table.columns:
                 table = table.with_columns(patient_id=pl.lit(record.patient_id))
-            with _named(found):
+            with _named(source):
                 frames[name] = check(table, today=today, timezone=record.timezone)
     courses: tuple[MedicationCourse, ...] = ()
     file = folder / "medications.csv"

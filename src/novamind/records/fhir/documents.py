@@ -63,18 +63,18 @@ def load(source: str | Path | bytes | Resource, settings: Settings | None = None
     """
     settings = settings or Settings()
     issues: list[Issue] = []
-    found: list[Located] = []
+    resources: list[Located] = []
     for document, start in _documents(source, settings, issues):
         _check_depth(document)
         for located in _walk(document, start, issues):
-            found.append(located)
-            if len(found) > settings.max_fhir_resources:
+            resources.append(located)
+            if len(resources) > settings.max_fhir_resources:
                 raise refused(
                     "too-costly",
                     f"more than {settings.max_fhir_resources} resources: split the file by patient or raise "
                     "NOVAMIND_MAX_FHIR_RESOURCES",
                 )
-    return found, issues
+    return resources, issues
 
 
 def _documents(
@@ -190,7 +190,7 @@ def _walk(document: Any, start: str, issues: list[Issue]) -> Iterator[Located]:
 
 
 def _inside(entries: Any, place: str, issues: list[Issue]) -> list[tuple[Any, str, str]]:
-    found = []
+    resources = []
     for i, entry in enumerate(_list(entries)):
         here = f"{place}[{i}]"
         resource = entry.get("resource") if isinstance(entry, Mapping) else None
@@ -198,12 +198,12 @@ def _inside(entries: Any, place: str, issues: list[Issue]) -> list[tuple[Any, st
             issues.append(Issue("error", "structure", "an entry without a resource", (here,)))
             continue
         url = entry.get("fullUrl")
-        found.append((resource, f"{here}.resource", url if isinstance(url, str) else ""))
-    return found
+        resources.append((resource, f"{here}.resource", url if isinstance(url, str) else ""))
+    return resources
 
 
 def _parts(parameters: Any, place: str, issues: list[Issue]) -> list[tuple[Any, str, str]]:
-    found, pending = [], [(parameters, place)]
+    resources, pending = [], [(parameters, place)]
     while pending:
         items, where = pending.pop(0)
         for i, item in enumerate(_list(items)):
@@ -213,9 +213,9 @@ def _parts(parameters: Any, place: str, issues: list[Issue]) -> list[tuple[Any, 
                 continue
             resource = item.get("resource")
             if isinstance(resource, Mapping) and isinstance(resource.get("resourceType"), str):
-                found.append((resource, f"{here}.resource", ""))
+                resources.append((resource, f"{here}.resource", ""))
             pending.append((item.get("part"), f"{here}.part"))
-    return found
+    return resources
 
 
 def _list(value: Any) -> list[Any]:

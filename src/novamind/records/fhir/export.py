@@ -169,21 +169,21 @@ def _observations(
         value = float(frame.values[row])
         name = frame.series[frame.series_index[row]].name
         unit = frame.units[frame.series_index[row]]
-        known = _SYMPTOM_LOINC.get(name) if kind == "symptom" else None
+        loinc_code = _SYMPTOM_LOINC.get(name) if kind == "symptom" else None
         signal = SIGNAL_NAMED.get(name) if kind == "signal" else None
         if signal is not None and signal.unit == unit:
-            known = signal.loinc
+            loinc_code = signal.loinc
         quantity: dict[str, Any] = {"value": int(value) if value.is_integer() else value}
         if kind == "symptom":
             quantity |= {"unit": "{score}", "system": UCUM, "code": "{score}"}
         elif unit:
-            quantity |= {"unit": unit, **({"system": UCUM, "code": unit} if known else {})}
+            quantity |= {"unit": unit, **({"system": UCUM, "code": unit} if loinc_code else {})}
         absent = {"dataAbsentReason": _status("data-absent-reason", "unknown")}
         yield {
             "resourceType": "Observation",
             "status": "final",
             "category": [{"coding": [{"system": f"{_TERMINOLOGY}/observation-category", "code": category}]}],
-            "code": loinc(known) | {"text": name} if known else _own(kind, name),
+            "code": loinc(loinc_code) | {"text": name} if loinc_code else _own(kind, name),
             "subject": subject,
             "effectiveDateTime": when,
             **(absent if np.isnan(value) else {"valueQuantity": quantity}),

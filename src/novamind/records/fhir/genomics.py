@@ -44,12 +44,14 @@ def read_fhir_genomics(source: str | Path | bytes) -> dict[str, str]:
     genotypes: dict[str, str] = {}
     phenotypes: dict[str, str] = {}
     for observation in located:
-        found = gene_result(observation.resource)
-        if found is None:
+        gene_observation = gene_result(observation.resource)
+        if gene_observation is None:
             continue
-        for result, known in ((found.genotype, genotypes), (found.phenotype, phenotypes)):
-            if result and known.setdefault(found.gene, result) != result:
-                raise ValidationError(f"the FHIR file gives two different results for {found.gene}; keep one")
+        for result, results in ((gene_observation.genotype, genotypes), (gene_observation.phenotype, phenotypes)):
+            if result and results.setdefault(gene_observation.gene, result) != result:
+                raise ValidationError(
+                    f"the FHIR file gives two different results for {gene_observation.gene}; keep one"
+                )
     if not genotypes and not phenotypes:
         raise DataProcessingError("the FHIR file holds no genotype or metaboliser observation")
     return phenotypes | genotypes

@@ -47,32 +47,32 @@ class Unscored:
 
 def questionnaires(located: list[Located]) -> dict[str, dict[str, str]]:
     """Item codes of every Questionnaire in the file, contained ones included."""
-    found: dict[str, dict[str, str]] = {}
-    for one in located:
-        if one.kind == "Questionnaire":
+    codes_by_name: dict[str, dict[str, str]] = {}
+    for entry in located:
+        if entry.kind == "Questionnaire":
             codes = {
                 item["linkId"]: coding["code"]
-                for item, _ in _items(one.resource, "")
+                for item, _ in _items(entry.resource, "")
                 if isinstance(item.get("linkId"), str)
                 for coding in _list(item.get("code"))
                 if isinstance(coding, Mapping) and coding.get("system") == LOINC and isinstance(coding.get("code"), str)
             }
-            own = one.resource.get("id")
-            names = [one.resource.get("url"), *((f"Questionnaire/{own}", f"#{own}") if own else ())]
-            found.update({name: codes for name in names if isinstance(name, str)})
-    return found
+            own = entry.resource.get("id")
+            names = [entry.resource.get("url"), *((f"Questionnaire/{own}", f"#{own}") if own else ())]
+            codes_by_name.update({name: codes for name in names if isinstance(name, str)})
+    return codes_by_name
 
 
-def scores(one: Located, known: Questionnaires) -> Iterator[Scored | Unscored]:
+def scores(entry: Located, codes_by_name: Questionnaires) -> Iterator[Scored | Unscored]:
     """Every answer of a response that belongs to a form we know; nothing for any other questionnaire."""
-    named = _questionnaire_name(one.resource)
-    codes = known.get(named.partition("|")[0], {})
+    named = _questionnaire_name(entry.resource)
+    codes = codes_by_name.get(named.partition("|")[0], {})
     plain = re.sub(r"[^a-z0-9]", "", named.casefold())
     form_by_name = next((f for f in QUESTIONNAIRES if f.name.replace("-", "").casefold() in plain), None)
-    for item, place in _items(one.resource, one.place):
+    for item, place in _items(entry.resource, entry.place):
         answers = item.get("answer")
-        given = item.get("linkId")
-        link = given if isinstance(given, str) else ""
+        link_id = item.get("linkId")
+        link = link_id if isinstance(link_id, str) else ""
         belongs = _belongs(link, item.get("definition"), codes, form_by_name)
         if belongs is None or not isinstance(answers, list) or not answers:
             continue
@@ -85,10 +85,10 @@ def scores(one: Located, known: Questionnaires) -> Iterator[Scored | Unscored]:
 
 def _questionnaire_name(resource: Resource) -> str:
     """The canonical address (R4); what a reference of STU3 says, as a name only."""
-    given = resource.get("questionnaire")
-    if isinstance(given, Mapping):
-        given = given.get("display") or given.get("reference")
-    return given if isinstance(given, str) else ""
+    questionnaire = resource.get("questionnaire")
+    if isinstance(questionnaire, Mapping):
+        questionnaire = questionnaire.get("display") or questionnaire.get("reference")
+    return questionnaire if isinstance(questionnaire, str) else ""
 
 
 def _items(resource: Resource, start: str) -> Iterator[tuple[Mapping[str, Any], str]]:
@@ -116,10 +116,10 @@ def _belongs(
 ) -> tuple[ScoredQuestionnaire, int | None, bool] | None:
     texts = [codes.get(link, ""), definition if isinstance(definition, str) else "", link]
     for text in texts:
-        if (found := _LOINC_AT_END.search(text[-64:])) and found[1] in TOTALS:
-            return TOTALS[found[1]], None, False
-        if found and found[1] in ITEMS:
-            return *ITEMS[found[1]], False
+        if (loinc := _LOINC_AT_END.search(text[-64:])) and loinc[1] in TOTALS:
+            return TOTALS[loinc[1]], None, False
+        if loinc and loinc[1] in ITEMS:
+            return *ITEMS[loinc[1]], False
     if form is None or link in codes:
         return None
     if re.search(r"score|total", link, re.IGNORECASE):
@@ -136,18 +136,18 @@ def _score(form: ScoredQuestionnaire, position: int | None, raw: Any, place: str
     except pydantic.ValidationError:
         return Unscored(place, f"{what} has no readable answer")
     coding = answer.valueCoding
-    stated = next((e.valueDecimal for e in (coding.extension if coding else ()) if e.url.endswith(_SCORES)), None)
+    explicit = next((e.valueDecimal for e in (coding.extension if coding else ()) if e.url.endswith(_SCORES)), None)
     by_code = ANSWERS.get(coding.code or "") if coding else None
     quantity = answer.valueQuantity.value if answer.valueQuantity else None
     score = next(
-        (s for s in (stated, by_code, answer.valueInteger, answer.valueDecimal, quantity) if s is not None), None
+        (s for s in (explicit, by_code, answer.valueInteger, answer.valueDecimal, quantity) if s is not None), None
     )
     if score is None:
         return Unscored(place, f"{what} has an answer without a score")
     if not (float(score).is_integer() and 0 <= score <= highest):
         return Unscored(place, f"{what} is off its scale, 0 to {highest}")
     remark = ""
-    if stated is not None and by_code is not None and stated != by_code:
+    if explicit is not None and by_code is not None and explicit != by_code:
         remark = "an answer's code and its stated score differ: the score was used"
     elif by_number:
         remark = f"items of {form.name} were told apart by their number: the Questionnaire did not come along"

@@ -176,8 +176,8 @@ class _Reader:
         self.located, self.issues, self.today = located, issues, today
         self.patients: dict[str, _Gathered] = {}
         self.questionnaires: Questionnaires = questionnaires(located)
-        self.by_url = {one.full_url: one for one in located if one.full_url}
-        self.by_name = {one.name: one for one in located}
+        self.by_url = {entry.full_url: entry for entry in located if entry.full_url}
+        self.by_name = {entry.name: entry for entry in located}
         self.handlers: dict[str, Callable[[Located], None]] = {
             "Patient": self._patient,
             "Observation": self._observation,
@@ -191,141 +191,150 @@ class _Reader:
         }
 
     def read(self) -> FhirImport:
-        for one in self.located:
-            handler = self.handlers.get(one.kind)
+        for entry in self.located:
+            handler = self.handlers.get(entry.kind)
             if handler is None:
-                kind = one.kind if one.kind.isalpha() and len(one.kind) < 50 else "of unknown type"
-                text = _AIDS.get(one.kind, f"{kind} resources are not read")
-                self._note(None, one, "information", "not-supported", text)
+                kind = entry.kind if entry.kind.isalpha() and len(entry.kind) < 50 else "of unknown type"
+                text = _AIDS.get(entry.kind, f"{kind} resources are not read")
+                self._note(None, entry, "information", "not-supported", text)
                 continue
-            other = _dialect(one.resource)
-            if other and one.kind not in ("Patient", "QuestionnaireResponse"):
+            other = _dialect(entry.resource)
+            if other and entry.kind not in ("Patient", "QuestionnaireResponse"):
                 self._note(
-                    None, one, "error", "not-supported", f"{one.kind} of FHIR {other}: only R4 is read, convert it"
+                    None, entry, "error", "not-supported", f"{entry.kind} of FHIR {other}: only R4 is read, convert it"
                 )
                 continue
-            handler(one)
+            handler(entry)
         records = tuple(self._record(name, gathered) for name, gathered in sorted(self.patients.items()))
         outcome = OperationOutcome.of(self.issues)
         if not records:
             nothing = Issue("fatal", "not-found", "nothing in the input can be read into a patient's record")
             raise FhirImportError(OperationOutcome((nothing, *outcome.issues)))
-        return FhirImport(records, outcome, frozenset(one.kind for one in self.located))
+        return FhirImport(records, outcome, frozenset(entry.kind for entry in self.located))
 
     # -- where a resource belongs, and what is said about it
 
     def _note(
-        self, patient: str | None, one: Located, severity: Severity, code: str, text: str, place: str = ""
+        self, patient: str | None, entry: Located, severity: Severity, code: str, text: str, place: str = ""
     ) -> None:
-        self.issues.append(Issue(severity, code, text, (place or one.place,)))
+        self.issues.append(Issue(severity, code, text, (place or entry.place,)))
         if patient is not None and severity != "information":
-            self._of(patient).notes[text].append(one.name)
+            self._of(patient).notes[text].append(entry.name)
 
     def _of(self, patient: str) -> _Gathered:
         return self.patients.setdefault(patient, _Gathered())
 
-    def _parsed(self, model: type[_Model], one: Located) -> _Model | None:
+    def _parsed(self, model: type[_Model], entry: Located) -> _Model | None:
         try:
-            return model.model_validate(one.resource)
+            return model.model_validate(entry.resource)
         except pydantic.ValidationError as error:
             for wrong in error.errors()[:_SHOWN_PLACES]:
                 path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in wrong["loc"])
                 code = "required" if wrong["type"] == "missing" else "value"
                 what = "is missing" if code == "required" else "has a form that FHIR R4 does not allow"
                 element = re.sub(r"\[\d+\]", "", path).lstrip(".")
-                self._note(None, one, "error", code, f"{one.kind}: {element} {what}; not read", f"{one.place}{path}")
+                self._note(
+                    None, entry, "error", code, f"{entry.kind}: {element} {what}; not read", f"{entry.place}{path}"
+                )
             return None
 
-    def _subject(self, reference: fhir.Reference | None, one: Located) -> str | None:
+    def _subject(self, reference: fhir.Reference | None, entry: Located) -> str | None:
         text = reference.reference if reference else None
-        if text is None and one.parent is not None:
-            outer = one.parent.get("subject")
+        if text is None and entry.parent is not None:
+            outer = entry.parent.get("subject")
             text = outer.get("reference") if isinstance(outer, dict) else None
         if isinstance(text, str) and text:
-            found = self.by_url.get(text) or self.by_name.get(text.partition("/_history")[0])
-            if found is not None and found.kind == "Patient":
-                return _patient_id(found.resource)
+            target = self.by_url.get(text) or self.by_name.get(text.partition("/_history")[0])
+            if target is not None and target.kind == "Patient":
+                return _patient_id(target.resource)
             if text.startswith(("urn:", "#")):
-                self._note(None, one, "error", "not-found", "the subject refers to nothing in the file; not read")
+                self._note(None, entry, "error", "not-found", "the subject refers to nothing in the file; not read")
                 return None
             return text.rstrip("/").rpartition("/")[2] or None
-        known = [other for other in self.located if other.kind == "Patient"]
-        if len(known) > 1:
-            self._note(None, one, "error", "required", "names no subject in a file of several patients; not read")
+        patients = [other for other in self.located if other.kind == "Patient"]
+        if len(patients) > 1:
+            self._note(None, entry, "error", "required", "names no subject in a file of several patients; not read")
             return None
-        return _patient_id(known[0].resource) if known else UNNAMED
+        return _patient_id(patients[0].resource) if patients else UNNAMED
 
-    def _when(self, text: str | None, patient: str, one: Located, element: str) -> datetime | date | None:
-        place = f"{one.place}.{element}"
-        found = _moment(text)
-        if found is None:
+    def _when(self, text: str | None, patient: str, entry: Located, element: str) -> datetime | date | None:
+        place = f"{entry.place}.{element}"
+        moment = _moment(text)
+        if moment is None:
             what = "has no time" if text is None else "has a time that is no full FHIR date"
             self._note(
-                patient, one, "error", "required" if text is None else "value", f"{one.kind} {what}; not read", place
+                patient,
+                entry,
+                "error",
+                "required" if text is None else "value",
+                f"{entry.kind} {what}; not read",
+                place,
             )
             return None
-        day = found.date() if isinstance(found, datetime) else found
+        day = moment.date() if isinstance(moment, datetime) else moment
         if not _EARLIEST <= day <= self.today:
-            self._note(patient, one, "error", "value", f"{one.kind} lies before 1900 or in the future; not read", place)
+            self._note(
+                patient, entry, "error", "value", f"{entry.kind} lies before 1900 or in the future; not read", place
+            )
             return None
-        return found
+        return moment
 
-    def _partial(self, text: str | None, patient: str, one: Located, element: str) -> str | None:
+    def _partial(self, text: str | None, patient: str, entry: Located, element: str) -> str | None:
         if text is None or (_DATE.fullmatch(text) and _possible(text)):
             return text
         self._note(
             patient,
-            one,
+            entry,
             "warning",
             "value",
-            f"{one.kind}.{element} is no FHIR date; left out",
-            f"{one.place}.{element}",
+            f"{entry.kind}.{element} is no FHIR date; left out",
+            f"{entry.place}.{element}",
         )
         return None
 
     # -- the resources
 
-    def _patient(self, one: Located) -> None:
-        patient = self._parsed(fhir.Patient, one)
+    def _patient(self, entry: Located) -> None:
+        patient = self._parsed(fhir.Patient, entry)
         if patient is None:
             return
-        name = _patient_id(one.resource)
-        known = self._of(name)
+        name = _patient_id(entry.resource)
+        gathered = self._of(name)
         if patient.gender:
-            known.demographics["gender"] = patient.gender
-        born = self._partial(patient.birthDate, name, one, "birthDate")
+            gathered.demographics["gender"] = patient.gender
+        born = self._partial(patient.birthDate, name, entry, "birthDate")
         if born:
-            known.demographics["birth_year"] = int(born[:4])
+            gathered.demographics["birth_year"] = int(born[:4])
         if patient.deceasedBoolean or patient.deceasedDateTime:
-            known.demographics["deceased"] = True
+            gathered.demographics["deceased"] = True
         zone = next((e.valueCode for e in patient.extension if e.url == TIMEZONE_EXTENSION), None)
         if zone:
             try:
                 parse_timezone(zone)
-                known.timezone = zone
+                gathered.timezone = zone
             except ValidationError:
-                self._note(name, one, "warning", "value", "the Patient's timezone is not known; left out")
+                self._note(name, entry, "warning", "value", "the Patient's timezone is not known; left out")
 
-    def _observation(self, one: Located) -> None:
-        observation = self._parsed(fhir.Observation, one)
+    def _observation(self, entry: Located) -> None:
+        observation = self._parsed(fhir.Observation, entry)
         if observation is None:
             return
         if observation.status not in (*_FINAL, "registered"):
             text = _WITHDRAWN if observation.status == "entered-in-error" else "Observation without a final status"
-            self._note(None, one, "information", "informational", f"{text}; not read")
+            self._note(None, entry, "information", "informational", f"{text}; not read")
             return
-        patient = self._subject(observation.subject, one)
+        patient = self._subject(observation.subject, entry)
         if patient is None:
             return
-        gene = gene_result(one.resource)
+        gene = gene_result(entry.resource)
         if gene is not None:
-            held = self._of(patient).genes.setdefault(gene.gene, {"genotype": set(), "phenotype": set()})
+            reported = self._of(patient).genes.setdefault(gene.gene, {"genotype": set(), "phenotype": set()})
             for kind, result in (("genotype", gene.genotype), ("phenotype", gene.phenotype)):
                 if result:
-                    held[kind].add((result, one.name))
+                    reported[kind].add((result, entry.name))
             return
         if observation.status not in _FINAL:
-            self._note(None, one, "information", "informational", "Observation without a final status; not read")
+            self._note(None, entry, "information", "informational", "Observation without a final status; not read")
             return
         period = observation.effectivePeriod
         when = (
@@ -338,9 +347,9 @@ class _Reader:
         for place, part in parts:
             if part is observation and observation.component and not _has_value(part):
                 continue
-            self._measured(part, place, when, patient, one)
+            self._measured(part, place, when, patient, entry)
 
-    def _measured(self, part: fhir.Component, place: str, when: str | None, patient: str, one: Located) -> None:
+    def _measured(self, part: fhir.Component, place: str, when: str | None, patient: str, entry: Located) -> None:
         meaning = _meaning(part.code)
         if meaning is None:
             shown = next((f"{c.system}|{c.code}" for c in part.code.coding if c.code), "text only")
@@ -348,91 +357,91 @@ class _Reader:
                 text = "a genomics result that does not give one gene's genotype or phenotype is not read"
             else:
                 text = f"no use for Observation {shown[:120]}; not read"
-            self._note(None, one, "information", "not-supported", text, f"{one.place}{place}.code")
+            self._note(None, entry, "information", "not-supported", text, f"{entry.place}{place}.code")
             return
         kind, name, signal, form, position = meaning
         value, unit = _value(part, form is not None and position is not None)
-        here = f"{one.place}{place}"
+        here = f"{entry.place}{place}"
         absent = value is None and part.dataAbsentReason is not None and not _has_value(part)
         if absent:
             value, unit = np.nan, signal.unit if signal else unit
         if value is None:
-            self._note(patient, one, "error", "value", f"{name} without an exact number; not read", here)
+            self._note(patient, entry, "error", "value", f"{name} without an exact number; not read", here)
             return
         if form is not None and not absent:
             highest = form.highest if position is None else 3
             if not (float(value).is_integer() and 0 <= value <= highest):
-                self._note(patient, one, "error", "value", f"{name} is off its scale, 0 to {highest}; not read", here)
+                self._note(patient, entry, "error", "value", f"{name} is off its scale, 0 to {highest}; not read", here)
                 return
         if signal is not None:
             factor = {signal.unit: 1.0, **dict(signal.factors)}.get(unit or "")
             if factor is None:
                 self._note(
-                    patient, one, "error", "value", f"{name} in a unit that is not read ({signal.unit} is)", here
+                    patient, entry, "error", "value", f"{name} in a unit that is not read ({signal.unit} is)", here
                 )
                 return
             value, unit = value * factor, signal.unit
-        moment = self._when(when, patient, one, "effective")
+        moment = self._when(when, patient, entry, "effective")
         if moment is None:
             return
-        known = self._of(patient)
+        gathered = self._of(patient)
         if kind == "symptom":
-            known.symptoms.append(_Row(name, moment, value, one.name, here))
+            gathered.symptoms.append(_Row(name, moment, value, entry.name, here))
         else:
-            known.signals.append(_Row(name, moment, value, one.name, here, unit))
+            gathered.signals.append(_Row(name, moment, value, entry.name, here, unit))
 
-    def _response(self, one: Located) -> None:
-        response = self._parsed(fhir.QuestionnaireResponse, one)
+    def _response(self, entry: Located) -> None:
+        response = self._parsed(fhir.QuestionnaireResponse, entry)
         if response is None:
             return
-        patient = self._subject(response.subject, one)
+        patient = self._subject(response.subject, entry)
         if patient is None:
             return
-        known = self._of(patient)
+        gathered = self._of(patient)
         if response.status not in ("completed", "amended"):
             text = (
                 _WITHDRAWN if response.status == "entered-in-error" else "QuestionnaireResponse that is not completed"
             )
-            self._note(None, one, "information", "informational", f"{text}; not read")
+            self._note(None, entry, "information", "informational", f"{text}; not read")
             return
-        answers = list(scores(one, self.questionnaires))
+        answers = list(scores(entry, self.questionnaires))
         if not answers:
             text = "QuestionnaireResponse of a form that is not read (PHQ-9 and GAD-7 are)"
-            self._note(patient, one, "warning", "not-supported", text)
+            self._note(patient, entry, "warning", "not-supported", text)
             return
-        moment = self._when(response.authored, patient, one, "authored")
+        moment = self._when(response.authored, patient, entry, "authored")
         for answer in answers:
             if isinstance(answer, Unscored):
-                self._note(patient, one, "error", "value", f"{answer.reason}; not read", answer.place)
+                self._note(patient, entry, "error", "value", f"{answer.reason}; not read", answer.place)
             elif moment is not None:
                 if answer.remark:
-                    self._note(None, one, "information", "informational", answer.remark, answer.place)
+                    self._note(None, entry, "information", "informational", answer.remark, answer.place)
                 name = answer.form.name if answer.position is None else answer.form.item_name(answer.position)
-                known.symptoms.append(_Row(name, moment, answer.score, one.name, answer.place))
+                gathered.symptoms.append(_Row(name, moment, answer.score, entry.name, answer.place))
 
-    def _medication(self, one: Located) -> None:
-        use = self._parsed(fhir.MedicationUse, one)
+    def _medication(self, entry: Located) -> None:
+        use = self._parsed(fhir.MedicationUse, entry)
         if use is None:
             return
-        patient = self._subject(use.subject, one)
+        patient = self._subject(use.subject, entry)
         if patient is None:
             return
-        known = self._of(patient)
+        gathered = self._of(patient)
         if (
-            use.status not in _VERB[one.kind].split()
+            use.status not in _VERB[entry.kind].split()
             or use.intent in ("proposal", "plan", "option")
             or use.doNotPerform
         ):
             text = (
                 _WITHDRAWN
                 if use.status == "entered-in-error"
-                else f"{one.kind} that was not taken (draft, plan, cancelled)"
+                else f"{entry.kind} that was not taken (draft, plan, cancelled)"
             )
-            self._note(None, one, "information", "informational", f"{text}; not read")
+            self._note(None, entry, "information", "informational", f"{text}; not read")
             return
-        concept = use.medicationCodeableConcept or self._referred(use.medicationReference, one)
+        concept = use.medicationCodeableConcept or self._referred(use.medicationReference, entry)
         if concept is None or not (concept.shown or concept.coding):
-            self._note(patient, one, "error", "required", f"{one.kind} names no medication; not read")
+            self._note(patient, entry, "error", "required", f"{entry.kind} names no medication; not read")
             return
         doses = (*use.dosageInstruction, *use.dosage)
         bounds = next(
@@ -444,72 +453,76 @@ class _Reader:
             None,
         )
         period = use.effectivePeriod or bounds or fhir.Period()
-        start = self._day(period.start or use.effectiveDateTime or use.authoredOn, patient, one)
-        end = self._day(period.end, patient, one)
+        start = self._day(period.start or use.effectiveDateTime or use.authoredOn, patient, entry)
+        end = self._day(period.end, patient, entry)
         if start and end and end < start:
-            self._note(patient, one, "warning", "value", f"{one.kind} ends before it starts; its end is left out")
+            self._note(patient, entry, "warning", "value", f"{entry.kind} ends before it starts; its end is left out")
             end = None
         names, code, remark = _medications(concept)
         if remark:
-            self._note(patient, one, "warning", "code-invalid", remark)
+            self._note(patient, entry, "warning", "code-invalid", remark)
         dose = _daily_dose(doses, concept.shown) if len(names) == 1 else None
         stopped = use.status != "active" and end is None
-        known.medications.extend(MedicationCourse(name, start, end, dose, stopped, code, one.name) for name in names)
+        gathered.medications.extend(
+            MedicationCourse(name, start, end, dose, stopped, code, entry.name) for name in names
+        )
 
-    def _referred(self, reference: fhir.Reference | None, one: Located) -> fhir.Concept | None:
+    def _referred(self, reference: fhir.Reference | None, entry: Located) -> fhir.Concept | None:
         text = (reference.reference if reference else None) or ""
-        found = one.contained.get(text[1:]) if text.startswith("#") else None
-        if found is None and (other := self.by_url.get(text) or self.by_name.get(text)):
-            found = other.resource
-        if found is not None:
+        resource = entry.contained.get(text[1:]) if text.startswith("#") else None
+        if resource is None and (other := self.by_url.get(text) or self.by_name.get(text)):
+            resource = other.resource
+        if resource is not None:
             try:
-                return fhir.Medication.model_validate(found).code
+                return fhir.Medication.model_validate(resource).code
             except pydantic.ValidationError:
                 return None
         return fhir.Concept(text=reference.display) if reference and reference.display else None
 
-    def _day(self, text: str | None, patient: str, one: Located) -> date | None:
-        found = _moment(text)
-        if found is None and text is not None:
-            self._note(patient, one, "warning", "value", f"{one.kind} with a date that is not a full day; left open")
-        return found.date() if isinstance(found, datetime) else found
+    def _day(self, text: str | None, patient: str, entry: Located) -> date | None:
+        moment = _moment(text)
+        if moment is None and text is not None:
+            self._note(
+                patient, entry, "warning", "value", f"{entry.kind} with a date that is not a full day; left open"
+            )
+        return moment.date() if isinstance(moment, datetime) else moment
 
-    def _condition(self, one: Located) -> None:
-        condition = self._parsed(fhir.Condition, one)
-        patient = self._subject(condition.subject, one) if condition else None
+    def _condition(self, entry: Located) -> None:
+        condition = self._parsed(fhir.Condition, entry)
+        patient = self._subject(condition.subject, entry) if condition else None
         if condition is None or patient is None:
             return
-        known = self._of(patient)
+        gathered = self._of(patient)
         if _codes(condition.verificationStatus) & {"refuted", "entered-in-error"}:
-            self._note(None, one, "information", "informational", "Condition that was refuted or withdrawn; not read")
+            self._note(None, entry, "information", "informational", "Condition that was refuted or withdrawn; not read")
             return
         named = _named(condition.code)
         if named is None:
-            self._note(patient, one, "error", "required", "Condition without code or text; not read")
+            self._note(patient, entry, "error", "required", "Condition without code or text; not read")
             return
         name, codings = named
         words = [(c, condition_of(c.system, c.code)) for c in codings]
         code, word = next(((c, w) for c, w in words if w), (codings[0] if codings else None, None))
         if word is None and name.casefold() in condition_words():
             word = name.casefold()
-        ended = self._partial(condition.abatementDateTime, patient, one, "abatementDateTime")
+        ended = self._partial(condition.abatementDateTime, patient, entry, "abatementDateTime")
         status = _codes(condition.clinicalStatus)
         active = bool(status & {"active", "recurrence", "relapse"}) if status else ended is None
-        onset = self._partial(condition.onsetDateTime, patient, one, "onsetDateTime")
-        known.conditions.append(Condition(name, code, word, onset, ended, active, one.name))
+        onset = self._partial(condition.onsetDateTime, patient, entry, "onsetDateTime")
+        gathered.conditions.append(Condition(name, code, word, onset, ended, active, entry.name))
 
-    def _allergy(self, one: Located) -> None:
-        allergy = self._parsed(fhir.AllergyIntolerance, one)
-        patient = self._subject(allergy.patient, one) if allergy else None
+    def _allergy(self, entry: Located) -> None:
+        allergy = self._parsed(fhir.AllergyIntolerance, entry)
+        patient = self._subject(allergy.patient, entry) if allergy else None
         if allergy is None or patient is None:
             return
-        known = self._of(patient)
+        gathered = self._of(patient)
         if _codes(allergy.verificationStatus) & {"refuted", "entered-in-error"}:
-            self._note(None, one, "information", "informational", "AllergyIntolerance refuted or withdrawn; not read")
+            self._note(None, entry, "information", "informational", "AllergyIntolerance refuted or withdrawn; not read")
             return
         named = _named(allergy.code)
         if named is None:
-            self._note(patient, one, "error", "required", "AllergyIntolerance without code or text; not read")
+            self._note(patient, entry, "error", "required", "AllergyIntolerance without code or text; not read")
             return
         name, codings = named
         by_code = next(((c, m) for c in codings if (m := medication_of(c.system, c.code))), None)
@@ -517,79 +530,79 @@ class _Reader:
         code, medication = by_code or (codings[0] if codings else None, text if text in medication_names() else None)
         status = _codes(allergy.clinicalStatus)
         active = "active" in status if status else True
-        known.allergies.append(Allergy(name, code, medication, allergy.criticality, active, one.name))
+        gathered.allergies.append(Allergy(name, code, medication, allergy.criticality, active, entry.name))
 
-    def _procedure(self, one: Located) -> None:
-        procedure = self._parsed(fhir.Procedure, one)
-        patient = self._subject(procedure.subject, one) if procedure else None
+    def _procedure(self, entry: Located) -> None:
+        procedure = self._parsed(fhir.Procedure, entry)
+        patient = self._subject(procedure.subject, entry) if procedure else None
         if procedure is None or patient is None:
             return
-        known = self._of(patient)
+        gathered = self._of(patient)
         if procedure.status not in ("completed", "in-progress", "on-hold", "stopped", "unknown"):
             self._note(
-                None, one, "information", "informational", "Procedure that was not done or is withdrawn; not read"
+                None, entry, "information", "informational", "Procedure that was not done or is withdrawn; not read"
             )
             return
         named = _named(procedure.code)
         if named is None:
-            self._note(patient, one, "error", "required", "Procedure without code or text; not read")
+            self._note(patient, entry, "error", "required", "Procedure without code or text; not read")
             return
         period = procedure.performedPeriod
         done = procedure.performedDateTime or (period.start if period else None)
         name, codings = named
-        performed = self._partial(done, patient, one, "performed")
-        known.procedures.append(Procedure(name, codings[0] if codings else None, performed, one.name))
-        self._note(None, one, "information", "informational", "Procedure: kept with the record, used by no service")
+        performed = self._partial(done, patient, entry, "performed")
+        gathered.procedures.append(Procedure(name, codings[0] if codings else None, performed, entry.name))
+        self._note(None, entry, "information", "informational", "Procedure: kept with the record, used by no service")
 
-    def _consent(self, one: Located) -> None:
-        consent = self._parsed(fhir.Consent, one)
-        patient = self._subject(consent.patient, one) if consent else None
+    def _consent(self, entry: Located) -> None:
+        consent = self._parsed(fhir.Consent, entry)
+        patient = self._subject(consent.patient, entry) if consent else None
         if consent is None or patient is None:
             return
         if consent.status == "entered-in-error":
-            self._note(None, one, "information", "informational", f"{_WITHDRAWN}; not read")
+            self._note(None, entry, "information", "informational", f"{_WITHDRAWN}; not read")
             return
-        given = consent.provision.type if consent.provision else None
-        decision: Literal["permit", "deny"] | None = given if given in ("permit", "deny") else None  # type: ignore[assignment]
+        provision = consent.provision.type if consent.provision else None
+        decision: Literal["permit", "deny"] | None = provision if provision in ("permit", "deny") else None  # type: ignore[assignment]
         scope = next((c.code for c in consent.scope.coding if c.code), consent.scope.shown) if consent.scope else ""
-        dated = self._partial(consent.dateTime, patient, one, "dateTime")
-        self._of(patient).consents.append(Consent(scope, consent.status, decision, dated, one.name))
+        dated = self._partial(consent.dateTime, patient, entry, "dateTime")
+        self._of(patient).consents.append(Consent(scope, consent.status, decision, dated, entry.name))
 
     # -- putting a record together
 
-    def _record(self, patient: str, known: _Gathered) -> PatientRecord:
+    def _record(self, patient: str, gathered: _Gathered) -> PatientRecord:
         symptoms, symptom_sources = self._frame(
-            patient, self._with_totals(patient, known), known.timezone, symptom_frame
+            patient, self._with_totals(patient, gathered), gathered.timezone, symptom_frame
         )
-        signals, signal_sources = self._frame(patient, known.signals, known.timezone, signal_frame)
-        genotype, genotype_sources = self._genes(patient, known)
+        signals, signal_sources = self._frame(patient, gathered.signals, gathered.timezone, signal_frame)
+        genotype, genotype_sources = self._genes(patient, gathered)
         notes = tuple(
             NotUnderstood(
                 ", ".join(names[:_SHOWN_PLACES])
                 + (f" and {len(names) - _SHOWN_PLACES} more" if len(names) > _SHOWN_PLACES else ""),
                 text,
             )
-            for text, names in known.notes.items()
+            for text, names in gathered.notes.items()
         )
         return PatientRecord(
             patient_id=patient,
-            timezone=known.timezone,
-            demographics=known.demographics,
+            timezone=gathered.timezone,
+            demographics=gathered.demographics,
             symptoms=symptoms,
             signals=signals,
-            medications=tuple(dict.fromkeys(known.medications)),
+            medications=tuple(dict.fromkeys(gathered.medications)),
             genotype=genotype,
-            conditions=tuple(known.conditions),
-            allergies=tuple(known.allergies),
-            procedures=tuple(known.procedures),
-            consents=tuple(known.consents),
+            conditions=tuple(gathered.conditions),
+            allergies=tuple(gathered.allergies),
+            procedures=tuple(gathered.procedures),
+            consents=tuple(gathered.consents),
             symptom_sources=symptom_sources,
             signal_sources=signal_sources,
             genotype_sources=genotype_sources,
             not_understood=notes,
         )
 
-    def _say(self, patient: str, code: str, text: str, rows: Iterable[_Row]) -> None:
+    def _warn(self, patient: str, code: str, text: str, rows: Iterable[_Row]) -> None:
         for row in rows:
             self.issues.append(Issue("warning", code, text, (row.place,)))
             self._of(patient).notes[text].append(row.source)
@@ -602,16 +615,16 @@ class _Reader:
         kept = []
         for (name, _), same in by_time.items():
             if len({row.value for row in same if not np.isnan(row.value)}) > 1:
-                self._say(patient, "conflict", f"{name} has different values at one time: none of them is used", same)
+                self._warn(patient, "conflict", f"{name} has different values at one time: none of them is used", same)
             else:
                 kept.append(next((row for row in same if not np.isnan(row.value)), same[0]))
         return kept
 
-    def _with_totals(self, patient: str, known: _Gathered) -> list[_Row]:
+    def _with_totals(self, patient: str, gathered: _Gathered) -> list[_Row]:
         """The symptom rows; totals are the sum of the items wherever all items are there."""
         totals = {form.name for form in QUESTIONNAIRES}
-        items = self._agreed(patient, [row for row in known.symptoms if row.name not in totals])
-        stated = [row for row in known.symptoms if row.name in totals]
+        items = self._agreed(patient, [row for row in gathered.symptoms if row.name not in totals])
+        reported = [row for row in gathered.symptoms if row.name in totals]
         for form in QUESTIONNAIRES:
             answered: dict[datetime | date, list[_Row]] = defaultdict(list)
             names = {form.item_name(i) for i in range(len(form.items))}
@@ -625,17 +638,17 @@ class _Reader:
             }
             wrong = [
                 row
-                for row in stated
+                for row in reported
                 if row.name == form.name
                 and (own := sums.get(_instant(row.when))) is not None
                 and own.value != row.value
             ]
             if wrong:
                 text = f"the stated total of {form.name} differs from the sum of its items: the sum is used"
-                self._say(patient, "conflict", text, wrong)
-            stated = [row for row in stated if row.name != form.name or _instant(row.when) not in sums]
-            stated.extend(sums.values())
-        return items + self._agreed(patient, stated)
+                self._warn(patient, "conflict", text, wrong)
+            reported = [row for row in reported if row.name != form.name or _instant(row.when) not in sums]
+            reported.extend(sums.values())
+        return items + self._agreed(patient, reported)
 
     def _frame(
         self, patient: str, rows: list[_Row], zone: str | None, check: Callable[..., LongFrame]
@@ -660,17 +673,17 @@ class _Reader:
             for i, moment in zip(frame.series_index, utc, strict=True)
         )
 
-    def _genes(self, patient: str, known: _Gathered) -> tuple[dict[str, str], dict[str, str]]:
+    def _genes(self, patient: str, gathered: _Gathered) -> tuple[dict[str, str], dict[str, str]]:
         results, sources = {}, {}
-        for gene, held in known.genes.items():
-            found = held["genotype"] or held["phenotype"]
-            texts = {text for text, _ in found}
+        for gene, reported in gathered.genes.items():
+            candidates = reported["genotype"] or reported["phenotype"]
+            texts = {text for text, _ in candidates}
             if len(texts) > 1:
                 text = f"{gene} has different results: none of them is used"
                 self.issues.append(Issue("warning", "conflict", text))
-                self._of(patient).notes[text].extend(sorted(source for _, source in found))
+                self._of(patient).notes[text].extend(sorted(source for _, source in candidates))
                 continue
-            results[gene], sources[gene] = min(found)
+            results[gene], sources[gene] = min(candidates)
         return dict(sorted(results.items())), dict(sorted(sources.items()))
 
 
@@ -817,8 +830,8 @@ def _value(part: fhir.Component, is_item: bool) -> tuple[float | None, str | Non
     if part.valueInteger is not None or part.valueDecimal is not None:
         return (part.valueInteger if part.valueInteger is not None else part.valueDecimal), None
     if is_item and part.valueCodeableConcept is not None:
-        known = [ANSWERS[c.code] for c in part.valueCodeableConcept.coding if c.code in ANSWERS]
-        return (float(known[0]) if known else None), None
+        answers = [ANSWERS[c.code] for c in part.valueCodeableConcept.coding if c.code in ANSWERS]
+        return (float(answers[0]) if answers else None), None
     return None, None
 
 

@@ -97,11 +97,11 @@ def _rows(table: str) -> list[dict[str, str]]:
 
 @cache
 def _medication_codes() -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {RXNORM: {}, ATC: {}}
+    codes: dict[str, dict[str, str]] = {RXNORM: {}, ATC: {}}
     for row in _rows("medications"):
         for system, column in ((RXNORM, "rxnorm"), (ATC, "atc")):
-            found[system].update(dict.fromkeys(row[column].split(), row["medication"]))
-    return found
+            codes[system].update(dict.fromkeys(row[column].split(), row["medication"]))
+    return codes
 
 
 @cache
@@ -149,7 +149,7 @@ def condition_of(system: str, code: str) -> str | None:
     if system == SNOMED:
         return snomed.get(code)
     if _ICD.search(system):
-        category = max((known for known in icd if code.startswith(known)), key=len, default="")
+        category = max((prefix for prefix in icd if code.startswith(prefix)), key=len, default="")
         return icd.get(category)
     return None
 
@@ -184,5 +184,5 @@ def ingredients(text: str) -> tuple[str, ...]:
 
 def strength_mg(text: str) -> float | None:
     """Milligrams of one substance in one unit of the product, where the text names exactly one."""
-    found = re.findall(r"(?<![\d.])(\d{1,6}(?:\.\d{1,4})?)\s*MG\b(?!\s*/\s*\w)", text, re.IGNORECASE)
-    return float(found[0]) if len(found) == 1 and float(found[0]) > 0 and " / " not in text else None
+    amounts = re.findall(r"(?<![\d.])(\d{1,6}(?:\.\d{1,4})?)\s*MG\b(?!\s*/\s*\w)", text, re.IGNORECASE)
+    return float(amounts[0]) if len(amounts) == 1 and float(amounts[0]) > 0 and " / " not in text else None

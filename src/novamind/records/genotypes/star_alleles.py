@@ -43,13 +43,13 @@ def read_star_alleles(source: str | Path | bytes) -> dict[str, dict[str, str]]:
         rows = rows[1:]
     else:
         at_gene, at_sample, columns = 0, None, [1, 2, 3]
-    found: dict[str, dict[str, str]] = {}
+    results: dict[str, dict[str, str]] = {}
     for number, row in enumerate(rows, 1):
         gene = row[at_gene] if at_gene < len(row) else ""
         result = next((row[c] for c in columns if c < len(row) and row[c]), "")
         if not gene:
             raise ValidationError(f"result line {number} of the star-allele table names no gene")
-        of_sample = found.setdefault(row[at_sample] if at_sample is not None and at_sample < len(row) else "", {})
+        of_sample = results.setdefault(row[at_sample] if at_sample is not None and at_sample < len(row) else "", {})
         if of_sample.setdefault(gene, result) != result:
             raise ValidationError(f"the star-allele table gives two different results for {gene}; keep one")
-    return found
+    return results

@@ -102,8 +102,8 @@ def read_vcf(source: str | Path | bytes, positions: Mapping[str, frozenset[int]]
 
 def _open(source: str | Path | bytes) -> BinaryIO:
     if isinstance(source, bytes):
-        held = io.BytesIO(source)
-        return gzip.open(held) if source[:2] == _GZIP else held  # type: ignore[return-value]
+        stream = io.BytesIO(source)
+        return gzip.open(stream) if source[:2] == _GZIP else stream  # type: ignore[return-value]
     path = Path(source)
     limit = Settings().max_file_bytes
     try:
@@ -204,17 +204,17 @@ def _records(
         )
 
 
-def _sample(text: str, keys: int, gt: int, ps: int | None, known: dict[str, Genotype]) -> Genotype:
+def _sample(text: str, keys: int, gt: int, ps: int | None, genotypes: dict[str, Genotype]) -> Genotype:
     if keys > 1:
         parts = text.split(":")
         block = parts[ps] if ps is not None and ps < len(parts) else ""
         text = parts[gt] if gt < len(parts) else "."
         if "|" in text and block not in {"", "."}:
             return _parse(text)._replace(block=block)
-    found = known.get(text)
-    if found is None:
-        found = known[text] = _parse(text)
-    return found
+    genotype = genotypes.get(text)
+    if genotype is None:
+        genotype = genotypes[text] = _parse(text)
+    return genotype
 
 
 def _parse(text: str) -> Genotype:

@@ -70,14 +70,14 @@ def read_bytes(path: Path, limit: int) -> bytes:
         raise DataProcessingError(f"{path.name} cannot be read: {error.strerror}") from error
 
 
-def require_columns(found: Sequence[str], needed: Sequence[str]) -> None:
+def require_columns(columns: Sequence[str], needed: Sequence[str]) -> None:
     """Refuse a table that lacks a column, naming what is needed, what is there and the nearest name to it."""
-    folded = {name.casefold().strip(): name for name in found}
+    folded = {name.casefold().strip(): name for name in columns}
     for name in needed:
-        if name in found:
+        if name in columns:
             continue
-        shown = ", ".join(f"'{column[:40]}'" for column in found[:_SHOWN_COLUMNS]) or "none"
-        more = f" and {len(found) - _SHOWN_COLUMNS} more" if len(found) > _SHOWN_COLUMNS else ""
+        shown = ", ".join(f"'{column[:40]}'" for column in columns[:_SHOWN_COLUMNS]) or "none"
+        more = f" and {len(columns) - _SHOWN_COLUMNS} more" if len(columns) > _SHOWN_COLUMNS else ""
         near = difflib.get_close_matches(name, folded, n=1)
         hint = f"; did you mean '{folded[near[0]][:40]}'? Then rename it" if near else ""
         wanted = " and ".join(f"'{column}'" for column in needed)
@@ -136,7 +136,7 @@ def _header(text: str, name: str) -> tuple[list[str], str]:
         raise ValidationError(f"{name}: the header is longer than {_LONGEST_HEADER:,} characters: check its line ends")
     header, separator = max(
         ((next(csv.reader([first], delimiter=candidate)), candidate) for candidate in ",;\t"),
-        key=lambda found: len(found[0]),
+        key=lambda pair: len(pair[0]),
     )
     if any(_looks_like_data(cell) for cell in header):
         raise ValidationError(f"{name}: the first row looks like data: add a header row that names the columns")
@@ -156,7 +156,7 @@ def _check_rows(text: str, separator: str, n_columns: int, name: str) -> None:
     try:
         for row, cells in enumerate(reader):
             if len(cells) != n_columns:
-                found = "is blank" if not cells else f"has {len(cells)} cell(s), the header {n_columns}"
-                raise ValidationError(f"{name}: row {row} {found}: check its separators and quotes")
+                problem = "is blank" if not cells else f"has {len(cells)} cell(s), the header {n_columns}"
+                raise ValidationError(f"{name}: row {row} {problem}: check its separators and quotes")
     except csv.Error as error:
         raise ValidationError(f"{name}: row {row + 1} cannot be read: a quote is opened but not closed") from error

@@ -134,13 +134,13 @@ class OuraConnector:
         """
         if end < start:
             raise ValidationError("end lies before start: give the first day, then the last")
-        found: dict[str, list[dict[str, Any]]] = {}
+        by_collection: dict[str, list[dict[str, Any]]] = {}
         for collection in _COLLECTIONS:
-            documents = found.setdefault(collection, [])
+            documents = by_collection.setdefault(collection, [])
             for page in self._pages(collection, start, end):
                 documents += page
                 progress(collection, len(documents))
-        return found
+        return by_collection
 
     def _pages(self, collection: str, start: date, end: date) -> Iterator[list[dict[str, Any]]]:
         first = start

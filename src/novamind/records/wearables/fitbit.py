@@ -128,8 +128,8 @@ def _series(file: str, document: list[Any], rows: Rows, tally: Tally) -> Iterato
     in_utc = False
     for number, entry in enumerate(document, start=1):
         time, value = (entry.get("dateTime"), entry.get("value")) if isinstance(entry, dict) else (None, None)
-        if isinstance(time, str) and (found := _ARCHIVE_TIME.match(time)):
-            month, day, year, clock = found.groups()
+        if isinstance(time, str) and (stamp := _ARCHIVE_TIME.match(time)):
+            month, day, year, clock = stamp.groups()
             time, in_utc = f"20{year}-{month}-{day}T{clock}", True
         if isinstance(value, dict):
             if signal == "heart_rate" and value.get("confidence") == 0:

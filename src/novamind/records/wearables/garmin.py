@@ -107,7 +107,7 @@ class _Reading:
             self._count(fields)
 
     def samples(self, file: str) -> tuple[pl.DataFrame, Clock]:
-        row, signal, start, end, value, unit = ([one[column] for one in self._rows] for column in range(6))
+        row, signal, start, end, value, unit = ([sample[column] for sample in self._rows] for column in range(6))
         frame = frame_of(
             {
                 "row": row,
@@ -135,9 +135,9 @@ class _Reading:
         at = _plain(moment) if moment is not None else self._now
         if signal == "stress_score" and value < 0:  # the maker's codes for "could not be measured"
             return
-        for one in value if isinstance(value, tuple) else (value,):
-            if one is not None:
-                self._rows.append((self.messages, signal, at, at, float(one), unit))  # type: ignore[arg-type]
+        for amount in value if isinstance(value, tuple) else (value,):
+            if amount is not None:
+                self._rows.append((self.messages, signal, at, at, float(amount), unit))  # type: ignore[arg-type]
 
     def _count(self, fields: dict[str, Any]) -> None:
         now: datetime = self._now  # type: ignore[assignment]

@@ -54,12 +54,12 @@ def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
         name, device = _origin(point)
         rows = sources.setdefault((name, device), Rows(name, device))
         start, end = _time_frame(body["effective_time_frame"])
-        found = [key for key in body if key in _SIGNAL_OF]
+        measures = [key for key in body if key in _SIGNAL_OF]
         if any(key in body for key in _WHOLE_SLEEP):
             rows.add(row, "sleep_in_bed", start, 0, "min", end=end)
-        elif not found:
+        elif not measures:
             tally.not_read("Open mHealth measure of another kind")
-        for key in found:
+        for key in measures:
             value, unit = _measured(body[key])
             signal = _SIGNAL_OF[key]
             summed = signal in ("steps", "distance", "active_energy")

@@ -211,7 +211,7 @@ class _resolved:  # noqa: N801 - a context manager, used like a function
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._folder)
 
-    def _resolve(self, spill: "_Spill", tally: Tally, found: str) -> None:
+    def _resolve(self, spill: "_Spill", tally: Tally, formats: str) -> None:
         coverage, shortened, pauses = [], 0, []
         for patient in sorted({patient for patient, _ in spill.rows}):
             non_wear = NonWear()
@@ -225,14 +225,14 @@ class _resolved:  # noqa: N801 - a context manager, used like a function
                     solved = resolve(samples, spill.rows[patient, signal])
                     inside = ~pl.col("context") & (pl.col("month") == month)
                     for (reason,), rows in solved.left_out.filter(inside).group_by("reason"):
-                        tally.leave_out(rows, str(reason), found)
+                        tally.leave_out(rows, str(reason), formats)
                     kept = solved.samples.filter(inside)
                     shortened += int(kept["shortened"].sum())
                     if signal == "heart_rate":
                         non_wear.take(kept)
                     elif SIGNALS[signal].aggregation == "sum":
                         idle = non_wear.idle(kept)
-                        tally.leave_out(kept.filter(idle), _ZERO_NOT_WORN, found)
+                        tally.leave_out(kept.filter(idle), _ZERO_NOT_WORN, formats)
                         kept = kept.filter(~idle)
                     if len(kept):
                         frame = _final(kept)
@@ -247,10 +247,10 @@ class _resolved:  # noqa: N801 - a context manager, used like a function
         self.non_wear = pl.concat(pauses)
         hours = float((self.non_wear["end"] - self.non_wear["start"]).dt.total_seconds().sum()) / 3_600
         self.summary = WearableSummary(
-            format=found,
+            format=formats,
             rows_read=tally.rows_read,
-            rows_kept=sum(one.rows for one in coverage),
-            coverage=tuple(sorted(coverage, key=lambda one: (one.patient_id, one.signal))),
+            rows_kept=sum(entry.rows for entry in coverage),
+            coverage=tuple(sorted(coverage, key=lambda entry: (entry.patient_id, entry.signal))),
             left_out=tuple(tally.left_out_rows()),
             shortened=shortened,
             unread=dict(sorted(tally.unread.items())),
@@ -283,16 +283,16 @@ class _Source:
     def _file(self, path: Path) -> Iterator[Batch]:
         suffix, size = path.suffix.lower(), path.stat().st_size
         if suffix == ".xml":
-            self._found("Apple Health")
+            self._add_format("Apple Health")
             yield from apple_health.batches(path, self._tally, self._progress)
             return
         if suffix == ".fit":
             from novamind.records.wearables import garmin
 
-            self._found("Garmin FIT")
+            self._add_format("Garmin FIT")
             yield from garmin.batches(path, self._tally)
         elif suffix in _TABLES:
-            self._found("long table")
+            self._add_format("long table")
             yield from long_table.batches(path, self._settings)
         elif suffix in (".json", ".ndjson", ".jsonl"):
             yield from self._document(path.name, read_bytes(path, self._settings.max_file_bytes))
@@ -306,13 +306,13 @@ class _Source:
     def _document(self, name: str, data: bytes, *, alone: bool = True) -> Iterator[Batch]:
         document = parsed(data, name)
         if fitbit.recognised(name, document):
-            self._found("Fitbit")
+            self._add_format("Fitbit")
             yield from fitbit.json_batches(name, document, self._tally)
         elif oura.recognised(document):
-            self._found("Oura")
+            self._add_format("Oura")
             yield from oura.json_batches(name, document, self._tally)
         elif open_mhealth.recognised(document):
-            self._found("Open mHealth")
+            self._add_format("Open mHealth")
             yield from open_mhealth.json_batches(name, document, self._tally)
         elif alone:
             raise ValidationError(f"{name}: is not a JSON export of Fitbit, Oura or Open mHealth that is known here")
@@ -322,12 +322,12 @@ class _Source:
     def _archive(self) -> Iterator[Batch]:
         with zipfile.ZipFile(self.path) as archive:
             if apple_health.export_member(archive) is not None:
-                self._found("Apple Health")
+                self._add_format("Apple Health")
                 yield from apple_health.batches(self.path, self._tally, self._progress)
                 return
             members = [member for member in archive.infolist() if not member.is_dir()]
             total, done = sum(member.file_size for member in members), 0
-            for member in sorted(members, key=lambda one: one.filename):
+            for member in sorted(members, key=lambda info: info.filename):
                 limit = self._settings.max_file_bytes
                 if member.file_size > limit:
                     raise ValidationError(
@@ -358,16 +358,16 @@ class _Source:
     def _member(self, name: str, data: bytes) -> Iterator[Batch]:
         suffix = Path(name).suffix.lower()
         if suffix == ".csv":
-            known = len(self._tally.unread)
+            unread_before = len(self._tally.unread)
             yield from fitbit.table_batches(name, data, self._tally)
-            if len(self._tally.unread) == known:
-                self._found("Fitbit")
+            if len(self._tally.unread) == unread_before:
+                self._add_format("Fitbit")
         elif suffix in (".json", ".ndjson", ".jsonl"):
             yield from self._document(name, data, alone=False)
         else:
             self._tally.not_read("file of another kind")
 
-    def _found(self, name: str) -> None:
+    def _add_format(self, name: str) -> None:
         if name not in self.format:
             self.format = f"{self.format}, {name}" if self.format else name
 
@@ -378,7 +378,7 @@ class _Spill:
     def __init__(self, root: Path, patient_id: str) -> None:
         self.rows: dict[tuple[str, str], dict[str, int]] = {}
         self._root, self._patient_id = root, patient_id
-        self._held: list[pl.DataFrame] = []
+        self._samples: list[pl.DataFrame] = []
         self._number = 0
         self._folders: dict[tuple[str, str], Path] = {}
         self._offsets: set[bool] = set()
@@ -392,15 +392,15 @@ class _Spill:
                 "some times of the export have a timezone and some have none: give the timezone the person lives by, "
                 "e.g. Europe/Berlin"
             )
-        self._held.append(samples)
-        if sum(map(len, self._held)) >= _SPILL_ROWS:
+        self._samples.append(samples)
+        if sum(map(len, self._samples)) >= _SPILL_ROWS:
             self.flush()
 
     def flush(self) -> None:
-        if not self._held:
+        if not self._samples:
             return
-        frame = pl.concat(self._held).with_columns(pl.col("patient_id").fill_null(self._patient_id))
-        self._held = []
+        frame = pl.concat(self._samples).with_columns(pl.col("patient_id").fill_null(self._patient_id))
+        self._samples = []
         for patient, signal, source, count in (
             frame.group_by("patient_id", "signal", "source").agg(pl.len()).iter_rows()
         ):

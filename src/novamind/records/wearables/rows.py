@@ -60,8 +60,8 @@ class Rows:
                 "device": [self.device] * len(row),
             }
         )
-        known = frame["offset"].is_not_null()
-        if known.any():
-            yield Batch(frame.filter(known), "offset", file)
-        if not known.all():
-            yield Batch(frame.filter(~known), "utc" if written_in_utc else "local", file)
+        has_offset = frame["offset"].is_not_null()
+        if has_offset.any():
+            yield Batch(frame.filter(has_offset), "offset", file)
+        if not has_offset.all():
+            yield Batch(frame.filter(~has_offset), "utc" if written_in_utc else "local", file)

@@ -104,11 +104,11 @@ class Tally:
 
 def frame_of(columns: Mapping[str, Sequence[Any] | pl.Series | None]) -> pl.DataFrame:
     """Columns as a batch's samples; what is not given is null, ``end`` is ``start``."""
-    given = {name: values for name, values in columns.items() if values is not None}
-    length = len(next(iter(given.values())))
+    present = {name: values for name, values in columns.items() if values is not None}
+    length = len(next(iter(present.values())))
     frame = pl.DataFrame(
         {
-            name: pl.Series(name, given.get(name, [None] * length), dtype=dtype, strict=False)
+            name: pl.Series(name, present.get(name, [None] * length), dtype=dtype, strict=False)
             for name, dtype in BATCH.items()
         }
     )
