@@ -16,10 +16,10 @@ from novamind.errors import AuthenticationError, ValidationError
 from novamind.infrastructure.identity.assertions import (
     Assertion,
     HookClients,
+    claimed_issuer,
     client_of,
     key_ring,
     read,
-    stated_issuer,
 )
 from novamind.infrastructure.identity.domain import Permission, Role
 from novamind.infrastructure.identity.tables import Attempts
@@ -145,7 +145,7 @@ def test_a_signed_token_has_8000_characters_at_most(clock: Clock) -> None:
     assert len(at_most) == 8000
     assert accepted(at_most)
     assert not accepted(signed(claims(clock, more="x" * (fits + 1))))
-    assert stated_issuer(at_most) == EHR
+    assert claimed_issuer(at_most) == EHR
 
 
 def test_rsa_of_2048_bits_and_p_384_are_keys(clock: Clock) -> None:
@@ -203,10 +203,10 @@ def unsigned(payload: bytes) -> str:
 def test_whom_a_token_says_it_is_from_is_read_before_anything_is_checked() -> None:
     client = uuid4()
     token = unsigned(json.dumps({"iss": str(client)}).encode())
-    assert stated_issuer(token) == str(client)
+    assert claimed_issuer(token) == str(client)
     assert client_of(token) == client
     for wrong in ("", "a.b", "a.b.c", unsigned(b"[]"), unsigned(b"{}"), unsigned(b'{"iss": 7}'), unsigned(b"\xff")):
-        assert stated_issuer(wrong) is None
+        assert claimed_issuer(wrong) is None
         with pytest.raises(AuthenticationError, match="the signed token is not valid"):
             client_of(wrong)
     with pytest.raises(AuthenticationError):

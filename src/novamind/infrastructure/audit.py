@@ -121,23 +121,23 @@ class Checkpoint:
 
     def line(self) -> str:
         """One line of a witness."""
-        stated = asdict(self) | {
+        fields = asdict(self) | {
             "digest": self.digest.hex(),
             "signed_at": self.signed_at.isoformat(),
             "signature": base64.b64encode(self.signature).decode(),
         }
-        return json.dumps(stated) + "\n"
+        return json.dumps(fields) + "\n"
 
     @classmethod
     def read(cls, line: str) -> "Checkpoint":
         """Read a line of a witness."""
-        stated = json.loads(line)
+        fields = json.loads(line)
         return cls(
-            stated["sequence"],
-            bytes.fromhex(stated["digest"]),
-            datetime.fromisoformat(stated["signed_at"]),
-            stated["signer"],
-            base64.b64decode(stated["signature"]),
+            fields["sequence"],
+            bytes.fromhex(fields["digest"]),
+            datetime.fromisoformat(fields["signed_at"]),
+            fields["signer"],
+            base64.b64decode(fields["signature"]),
         )
 
 
@@ -278,17 +278,17 @@ class AuditLog:
         DataProcessingError
             If the witness cannot be read.
         """
-        public, found = self._signing_key.public_key(), Verification()
+        public, verification = self._signing_key.public_key(), Verification()
         async with self._database.snapshot(MAINTENANCE_SECONDS) as session:
             kept = [_checkpoint(row) for row in await session.scalars(sa.select(AuditCheckpoint))]
-            check = _Check(found, public, kept, self._read_witness())
+            check = _Check(verification, public, kept, self._read_witness())
             while rows := (await session.execute(_page(check.sequence))).all():
                 if not all(check.entry(*row) for row in rows):
-                    return found
+                    return verification
                 if progress:
-                    progress(found.entries)
+                    progress(verification.entries)
             check.end(await session.scalar(sa.select(sa.func.count()).select_from(Organisation)) or 0)
-        return found
+        return verification
 
     async def _end(self, session: AsyncSession) -> tuple[int, bytes]:
         """Number and digest of the last entry; nobody else appends until the transaction has ended."""
@@ -306,7 +306,7 @@ class AuditLog:
         return now
 
     def _content(self, sequence: int, now: datetime, event: Event) -> str:
-        stated: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "sequence": sequence,
             "at": now.isoformat(timespec="microseconds"),
             **vars(event.access),
@@ -317,7 +317,7 @@ class AuditLog:
             "count": event.count,
             "references": list(event.references),
         }
-        return json.dumps(stated, separators=(",", ":"))
+        return json.dumps(fields, separators=(",", ":"))
 
     def _sign(self, sequence: int, digest: bytes) -> Checkpoint:
         unsigned = Checkpoint(sequence, digest, datetime.now(UTC), _signer(self._signing_key.public_key()), b"")
@@ -357,10 +357,10 @@ class _Check:
     """Walks along the chain and stops at the first entry that is not as it was written."""
 
     def __init__(
-        self, found: Verification, public: Ed25519PublicKey, kept: list[Checkpoint], witnessed: list[Checkpoint]
+        self, verification: Verification, public: Ed25519PublicKey, kept: list[Checkpoint], witnessed: list[Checkpoint]
     ) -> None:
         self.sequence = -(2**63)  # of the last entry seen: the first page begins before anything
-        self._found = found
+        self._verification = verification
         self._public = public
         self._kept = {checkpoint.sequence for checkpoint in kept}
         self._due: dict[int, list[Checkpoint]] = {}
@@ -372,7 +372,7 @@ class _Check:
 
     def entry(self, sequence: int, content: str, subject: str | None, digest: bytes) -> bool:
         """Check the next entry; whether to go on."""
-        expected = self._found.entries + 1
+        expected = self._verification.entries + 1
         if sequence != expected:
             if sequence < expected:
                 return self._broken(sequence, "it was added afterwards")
@@ -380,8 +380,8 @@ class _Check:
         self._digest = chained(self._digest, content)
         if self._digest != digest:
             return self._broken(sequence, "it was changed, or put in another's place")
-        stated = json.loads(content)
-        if stated["sequence"] != sequence or stated["patient"] != subject:
+        fields = json.loads(content)
+        if fields["sequence"] != sequence or fields["patient"] != subject:
             return self._broken(sequence, "it was changed, or put in another's place")
         if sequence % CHECKPOINT_EVERY == 0 and sequence not in self._kept:
             return self._broken(sequence, "its checkpoint is missing")
@@ -390,20 +390,20 @@ class _Check:
             return self._broken(self._signed + 1, f"the entries from here to {sequence} are not those that were signed")
         if due:
             self._signed = sequence
-            self._found.checkpoints += len(due)
-        at = datetime.fromisoformat(stated["at"])
+            self._verification.checkpoints += len(due)
+        at = datetime.fromisoformat(fields["at"])
         if at + _CLOCK_TOLERANCE < self._at:
-            self._found.clock_set_back.append(sequence)
+            self._verification.clock_set_back.append(sequence)
         self._at, self.sequence = at, sequence
-        self._found.entries += 1
+        self._verification.entries += 1
         return True
 
     def end(self, organisations: int) -> None:
         """Check that nothing was cut off."""
-        self._found.unsigned = self._found.entries - self._signed
+        self._verification.unsigned = self._verification.entries - self._signed
         if self._due:
-            self._broken(self._found.entries + 1, f"the chain was cut off: {max(self._due)} entries were signed")
-        elif organisations and not self._found.entries:
+            self._broken(self._verification.entries + 1, f"the chain was cut off: {max(self._due)} entries were signed")
+        elif organisations and not self._verification.entries:
             self._broken(1, "the chain is empty though the database is not")
 
     def _genuine(self, checkpoint: Checkpoint) -> bool:
@@ -414,7 +414,7 @@ class _Check:
         return True
 
     def _broken(self, sequence: int, reason: str) -> bool:
-        self._found.broken_at, self._found.reason = sequence, reason
+        self._verification.broken_at, self._verification.reason = sequence, reason
         return False
 
 

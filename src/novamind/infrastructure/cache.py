@@ -100,11 +100,11 @@ class RedisShelf:
         """What was put there, or nothing."""
         if time.monotonic() >= self._silent_until:
             try:
-                found = await self._redis.get(key)
+                value = await self._redis.get(key)
             except self._silent as error:
                 self._fell_silent(error)
             else:
-                return found if isinstance(found, bytes) else None
+                return value if isinstance(value, bytes) else None
         return await self._meanwhile.get(key)
 
     async def put(self, key: str, value: bytes) -> None:

@@ -98,19 +98,19 @@ def verify(as_json: JsonFlag = False) -> None:
     """
 
     async def work(here: "Foundation") -> dict[str, Any]:
-        found = await here.audit.verify(lambda done: _progress(f"{done:,} entries"))
-        return {"intact": found.intact} | vars(found)
+        verification = await here.audit.verify(lambda done: _progress(f"{done:,} entries"))
+        return {"intact": verification.intact} | vars(verification)
 
-    found = _with_foundation(work)
-    if found["intact"]:
-        text = f"intact: {found['entries']:,} entries, {found['checkpoints']:,} checkpoints agree; "
-        text += f"the last {found['unsigned']:,} are not signed yet"
+    report = _with_foundation(work)
+    if report["intact"]:
+        text = f"intact: {report['entries']:,} entries, {report['checkpoints']:,} checkpoints agree; "
+        text += f"the last {report['unsigned']:,} are not signed yet"
     else:
-        text = f"broken at entry {found['broken_at']}: {found['reason']}"
-    for sequence in found["clock_set_back"]:
+        text = f"broken at entry {report['broken_at']}: {report['reason']}"
+    for sequence in report["clock_set_back"]:
         text += f"\nthe clock was set back before entry {sequence}"
-    _show(found, text, as_json)
-    if not found["intact"]:
+    _show(report, text, as_json)
+    if not report["intact"]:
         raise typer.Exit(1)
 
 

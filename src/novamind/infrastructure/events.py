@@ -105,8 +105,8 @@ class Outbox:
                 async with asyncio.timeout(_HANDLING_SECONDS):
                     await self._bus.publish(event)
             except Exception as error:
-                said = _LAID_ASIDE if row.attempts >= ATTEMPTS else _NOT_HANDLED
-                log.error(said, correlation_id=str(row.event_id), exc_info=error)
+                notice = _LAID_ASIDE if row.attempts >= ATTEMPTS else _NOT_HANDLED
+                log.error(notice, correlation_id=str(row.event_id), exc_info=error)
                 continue
             published.append(row.position)
         if published:  # in one transaction, since every commit keeps callers waiting

@@ -68,8 +68,8 @@ class ModelStore:
         for path in files:
             if complaint := _complaint(path):
                 raise ValidationError(f"the model cannot be stored: {complaint}")
-        stated = {"name": name, "version": version, "files": {path.name: digest(path) for path in files}}
-        manifest = json.dumps(stated, indent=1, sort_keys=True).encode()
+        contents = {"name": name, "version": version, "files": {path.name: digest(path) for path in files}}
+        manifest = json.dumps(contents, indent=1, sort_keys=True).encode()
         signature = base64.b64encode(signing_key.sign(manifest))
         with _answers():
             try:
@@ -96,23 +96,23 @@ class ModelStore:
         manifest = self._read(f"{at}/{MANIFEST}")
         try:
             self._public_key.verify(base64.b64decode(self._read(f"{at}/{SIGNATURE}"), validate=True), manifest)
-            stated: dict[str, Any] = json.loads(manifest)
+            contents: dict[str, Any] = json.loads(manifest)
         except (InvalidSignature, binascii.Error, NotFoundError, ValueError) as error:
             raise ModelInferenceError("the model is not signed with the configured key; publish it again") from error
-        if (stated["name"], stated["version"]) != (name, version):
+        if (contents["name"], contents["version"]) != (name, version):
             raise ModelInferenceError("the store holds another model in this one's place; publish it again")
         into.mkdir(parents=True, exist_ok=True)
-        for file in stated["files"]:
+        for file in contents["files"]:
             if not _PLAIN.fullmatch(file):
                 raise ModelInferenceError("the model has a file whose name is not plain")
             (into / file).write_bytes(self._read(f"{at}/{file}"))
-        refused = [complaint for file in stated["files"] if (complaint := _complaint(into / file))]
+        refused = [complaint for file in contents["files"] if (complaint := _complaint(into / file))]
         try:
-            check_files(into, stated["files"])
+            check_files(into, contents["files"])
             if refused:
                 raise ModelInferenceError(f"the model is refused: {refused[0]}")
         except ModelInferenceError:
-            for file in stated["files"]:
+            for file in contents["files"]:
                 (into / file).unlink()
             raise
         return into

@@ -199,7 +199,7 @@ class PatientStore:
                             organisation_id=organisation_id, kind=kind, digest=digest, patient_id=patient_id
                         )
                     )
-                await self._told(session, access, "write", Kind.IDENTITY, patient_id)
+                await self._audit_change(session, access, "write", Kind.IDENTITY, patient_id)
         except IntegrityError as error:
             raise ValidationError("there is no organisation of this id") from error
         return patient_id
@@ -207,13 +207,13 @@ class PatientStore:
     async def find(self, organisation_id: UUID, kind: str, value: str, access: Access) -> list[UUID]:
         """Patients of an organisation who have this identifier; case and spaces make no difference."""
         async with self._database.snapshot() as session:
-            found = await self._identified(session, organisation_id, kind, value)
+            patient_ids = await self._identified(session, organisation_id, kind, value)
         await self._audit.append(
-            *(Event(access=access, action="find", what="patient", patient_id=patient_id) for patient_id in found)
-            if found
+            *(Event(access=access, action="find", what="patient", patient_id=patient_id) for patient_id in patient_ids)
+            if patient_ids
             else (Event(access=access, action="find", what="patient", outcome="not_found", count=0),)
         )
-        return found
+        return patient_ids
 
     async def _identified(self, session: AsyncSession, organisation_id: UUID, kind: str, value: str) -> list[UUID]:
         query = sa.select(PatientIdentifier.patient_id).where(
@@ -277,15 +277,17 @@ class PatientStore:
         async with self._database.transaction(PATIENCE_SECONDS + rows / _ROWS_A_SECOND) as session:
             wanted = Patient.patient_id.in_({addition.patient_id for addition in additions})
             query = sa.select(Patient.patient_id).where(wanted).order_by(Patient.patient_id).with_for_update()
-            known = set(await session.scalars(query))
+            patients = set(await session.scalars(query))
             answers: list[list[UUID] | Exception] = [NotFoundError(_NO_PATIENT)] * len(additions)
-            places = [i for i, addition in enumerate(additions) if addition.patient_id in known]
+            places = [i for i, addition in enumerate(additions) if addition.patient_id in patients]
             earlier = await self._earlier(session, [additions[i] for i in places])
             for i, answer in zip(places, earlier, strict=True):
                 answers[i] = additions[i].record_ids if answer is None else answer
             new = [additions[i] for i, answer in zip(places, earlier, strict=True) if answer is None]
             if new:
-                touched = Patient.patient_id.in_({one.patient_id for one in new if one.kind not in RESULTS})
+                touched = Patient.patient_id.in_(
+                    {addition.patient_id for addition in new if addition.kind not in RESULTS}
+                )
                 await session.execute(
                     sa.update(Patient)
                     .where(touched)
@@ -293,10 +295,15 @@ class PatientStore:
                     .execution_options(synchronize_session=False)
                 )
                 await session.execute(sa.insert(Record), [row for addition in new for row in addition.rows])
-                events = [outbox_row(f"{one.kind}.added", one.patient_id, one.record_ids) for one in new]
+                events = [
+                    outbox_row(f"{addition.kind}.added", addition.patient_id, addition.record_ids) for addition in new
+                ]
                 await session.execute(sa.insert(OutboxEvent), events)
-                told = (_event(one.access, "write", one.kind, one.patient_id, one.record_ids) for one in new)
-                await self._audit.append_within(session, *told)
+                entries = (
+                    _event(addition.access, "write", addition.kind, addition.patient_id, addition.record_ids)
+                    for addition in new
+                )
+                await self._audit.append_within(session, *entries)
         return answers
 
     async def amend(self, patient_id: UUID, record: StoredRecord, content: Content | None, access: Access) -> None:
@@ -332,7 +339,7 @@ class PatientStore:
             await session.execute(
                 sa.insert(OutboxEvent).values(outbox_row(f"{record.kind}.{done}", patient_id, [record.record_id]))
             )
-            await self._told(session, access, done, record.kind, patient_id, [record.record_id])
+            await self._audit_change(session, access, done, record.kind, patient_id, [record.record_id])
 
     async def withdraw(
         self, patient_id: UUID, record_ids: Collection[UUID], access: Access, kinds: Collection[Kind] | None = None
@@ -369,8 +376,8 @@ class PatientStore:
             await self._touch(session, patient_id)
             for kind, ids in sorted(by_kind.items()):
                 await session.execute(sa.insert(OutboxEvent).values(outbox_row(f"{kind}.withdrawn", patient_id, ids)))
-                await self._told(session, access, "withdrawn", kind, patient_id, ids)
-        return sorted(one for ids in by_kind.values() for one in ids)
+                await self._audit_change(session, access, "withdrawn", kind, patient_id, ids)
+        return sorted(record_id for ids in by_kind.values() for record_id in ids)
 
     async def read_one(self, patient_id: UUID, record_id: UUID, access: Access) -> StoredRecord:
         """One record as it counts now; handed out when the audit knows.
@@ -385,9 +392,9 @@ class PatientStore:
         )
         async with self._database.snapshot() as session:
             kind = await session.scalar(query)
-        for one in [] if kind is None else await self.read(patient_id, Kind(kind), access):
-            if one.record_id == record_id:
-                return one
+        for record in [] if kind is None else await self.read(patient_id, Kind(kind), access):
+            if record.record_id == record_id:
+                return record
         raise NotFoundError("there is no such record, or it was withdrawn already")
 
     async def read(
@@ -421,7 +428,9 @@ class PatientStore:
         if not accesses:
             return {}
         answers = await self._opened(list(accesses), kind, newest)
-        await self._audit.append(*(_reading(accesses[one], kind, one, answer) for one, answer in answers.items()))
+        await self._audit.append(
+            *(_reading(accesses[patient_id], kind, patient_id, answer) for patient_id, answer in answers.items())
+        )
         return answers
 
     async def revision(self, patient_id: UUID) -> int:
@@ -452,7 +461,7 @@ class PatientStore:
                 )
             )
             await record_event(session, "consent.decided", patient_id, [])
-            await self._told(session, access, "granted" if granted else "withdrawn", "consent", patient_id)
+            await self._audit_change(session, access, "granted" if granted else "withdrawn", "consent", patient_id)
 
     async def consents(self, patient_id: UUID) -> dict[str, bool]:
         """The last decision in each category in which there was one."""
@@ -461,12 +470,12 @@ class PatientStore:
     async def consents_each(self, patient_ids: Collection[UUID]) -> dict[UUID, dict[str, bool]]:
         """Several patients' decisions with one query."""
         query = sa.select(Consent.patient_id, Consent.category, Consent.granted)
-        found: dict[UUID, dict[str, bool]] = {patient_id: {} for patient_id in patient_ids}
+        decisions: dict[UUID, dict[str, bool]] = {patient_id: {} for patient_id in patient_ids}
         async with self._database.snapshot() as session:
             rows = await session.execute(query.where(Consent.patient_id.in_(patient_ids)).order_by(Consent.decided_at))
             for patient_id, category, granted in rows:
-                found[patient_id][category] = granted
-        return found
+                decisions[patient_id][category] = granted
+        return decisions
 
     async def relate(self, clinician_id: UUID, patient_id: UUID, access: Access) -> UUID:
         """Begin a clinician's treatment of a patient; its id."""
@@ -481,7 +490,7 @@ class PatientStore:
                     begins_at=datetime.now(UTC),
                 )
             )
-            await self._told(session, access, "began", "relationship", patient_id, [relationship_id])
+            await self._audit_change(session, access, "began", "relationship", patient_id, [relationship_id])
         return relationship_id
 
     async def unrelate(self, clinician_id: UUID, patient_id: UUID, access: Access) -> None:
@@ -497,7 +506,7 @@ class PatientStore:
                 )
                 .values(ends_at=datetime.now(UTC))
             )
-            await self._told(session, access, "ended", "relationship", patient_id)
+            await self._audit_change(session, access, "ended", "relationship", patient_id)
 
     async def treated_by(self, clinician_id: UUID) -> list[UUID]:
         """Patients whom a clinician treats now."""
@@ -557,7 +566,7 @@ class PatientStore:
         if revision is None:
             raise NotFoundError(_NO_PATIENT)
 
-    async def _told(
+    async def _audit_change(
         self,
         session: AsyncSession,
         access: Access,
@@ -584,25 +593,30 @@ class PatientStore:
         """The answers to the same requests before; ``None`` for a new one, which is noted now."""
         now = datetime.now(UTC)
         rows: dict[bytes, dict[str, Any]] = {}
-        for one in additions:
-            if one.once and one.once[0] not in rows:
-                digest, request = one.once
-                answer = [str(record_id) for record_id in one.record_ids]
+        for addition in additions:
+            if addition.once and addition.once[0] not in rows:
+                digest, request = addition.once
+                answer = [str(record_id) for record_id in addition.record_ids]
                 rows[digest] = {"digest": digest, "request_digest": request, "answer": answer, "created_at": now}
         in_order = [rows[digest] for digest in sorted(rows)]
         noted: set[bytes] = set()
         if rows:
             noted = await insert_all_missing(session, IdempotencyKey, IdempotencyKey.__table__.c.digest, in_order)
         new = []
-        for one in additions:
-            new.append(not one.once or one.once[0] in noted)
-            noted -= {one.once[0]} if one.once else set()  # the second of two alike in one transaction is no longer new
-        repeated = [one.once[0] for one, is_new in zip(additions, new, strict=True) if one.once and not is_new]
-        found: dict[bytes, IdempotencyKey] = {}
+        for addition in additions:
+            new.append(not addition.once or addition.once[0] in noted)
+            # The second of two alike in one transaction is no longer new.
+            noted -= {addition.once[0]} if addition.once else set()
+        repeated = [
+            addition.once[0] for addition, is_new in zip(additions, new, strict=True) if addition.once and not is_new
+        ]
+        requests: dict[bytes, IdempotencyKey] = {}
         if repeated:
             query = sa.select(IdempotencyKey).where(IdempotencyKey.digest.in_(repeated))
-            found = {row.digest: row for row in await session.scalars(query)}
-        return [None if is_new else _answered(found, one) for one, is_new in zip(additions, new, strict=True)]
+            requests = {row.digest: row for row in await session.scalars(query)}
+        return [
+            None if is_new else _answered(requests, addition) for addition, is_new in zip(additions, new, strict=True)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -620,11 +634,11 @@ class _Addition:
         return [row["record_id"] for row in self.rows]
 
 
-def _answered(found: Mapping[bytes, IdempotencyKey], addition: _Addition) -> list[UUID] | ValidationError:
+def _answered(requests: Mapping[bytes, IdempotencyKey], addition: _Addition) -> list[UUID] | ValidationError:
     digest, request = addition.once or (b"", b"")
-    if found[digest].request_digest != request:
+    if requests[digest].request_digest != request:
         return ValidationError("this idempotency key was used for another request; take a new one")
-    return [UUID(record_id) for record_id in found[digest].answer]
+    return [UUID(record_id) for record_id in requests[digest].answer]
 
 
 def _event(access: Access, action: str, what: str, patient_id: UUID, record_ids: Sequence[UUID]) -> Event:
@@ -693,15 +707,15 @@ def _checked(kind: Kind, content: Content) -> bytes:
 def _pack(content: Content) -> bytes:
     """Bytes to be sealed: a length, JSON, and for samples the two columns compressed."""
     columns = b""
-    stated: Mapping[str, Any] = {}
+    fields: Mapping[str, Any] = {}
     if isinstance(content, Samples):
-        stated = {"signal": content.signal, "unit": content.unit, "count": len(content.values)}
+        fields = {"signal": content.signal, "unit": content.unit, "count": len(content.values)}
         steps = np.diff(content.timestamps.astype("<i8"), prepend=np.int64(0))
         columns = zlib.compress(steps.astype("<i8").tobytes() + content.values.astype("<f8").tobytes())
     else:
-        stated = content
+        fields = content
     try:
-        text = json.dumps(stated, allow_nan=False, sort_keys=True).encode()
+        text = json.dumps(fields, allow_nan=False, sort_keys=True).encode()
     except (TypeError, ValueError) as error:
         raise ValidationError("a record's content must be JSON: texts, finite numbers, lists, mappings") from error
     return len(text).to_bytes(4, "big") + text + columns
@@ -709,9 +723,9 @@ def _pack(content: Content) -> bytes:
 
 def _unpack(plain: bytes) -> Content:
     end = 4 + int.from_bytes(plain[:4], "big")
-    stated: dict[str, Any] = json.loads(plain[4:end])
+    fields: dict[str, Any] = json.loads(plain[4:end])
     if len(plain) == end:
-        return stated
-    columns, count = zlib.decompress(plain[end:]), stated["count"]
+        return fields
+    columns, count = zlib.decompress(plain[end:]), fields["count"]
     steps = np.frombuffer(columns, "<i8", count)
-    return Samples(stated["signal"], stated["unit"], np.cumsum(steps), np.frombuffer(columns, "<f8", count, 8 * count))
+    return Samples(fields["signal"], fields["unit"], np.cumsum(steps), np.frombuffer(columns, "<f8", count, 8 * count))

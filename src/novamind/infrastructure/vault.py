@@ -199,9 +199,8 @@ class Vault:
                 .where(PatientKey.patient_id.in_(patient_ids))
                 .order_by(PatientKey.generation)
             )
-            found = rows.all()
         keys: dict[UUID, list[tuple[UUID, bytes]]] = {}
-        for patient_id, key_id, name, wrapped in found:
+        for patient_id, key_id, name, wrapped in rows.all():
             data_key = await self._encryption.unwrap(name, wrapped, wrapping_context(patient_id, key_id))
             keys.setdefault(patient_id, []).append((key_id, data_key))
         for patient_id in patient_ids:

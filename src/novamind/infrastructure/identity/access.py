@@ -102,11 +102,13 @@ class AccessControl:
         self, principal: Principal, permission: Permission, ties: Mapping[UUID, Ties]
     ) -> dict[UUID, Access | NovamindError]:
         now = datetime.now(UTC)
-        grounds = {one: ground(principal, permission, one, theirs, now) for one, theirs in ties.items()}
-        if refused := [one for one, why in grounds.items() if why is None]:
+        grounds = {
+            patient_id: ground(principal, permission, patient_id, theirs, now) for patient_id, theirs in ties.items()
+        }
+        if refused := [patient_id for patient_id, why in grounds.items() if why is None]:
             await self._refused(principal, permission, *refused)
         error = NotFoundError(_NO_PATIENT) if principal.may(permission) else AuthorizationError(_reason(principal))
-        return {one: error if why is None else access_of(principal, why) for one, why in grounds.items()}
+        return {patient_id: error if why is None else access_of(principal, why) for patient_id, why in grounds.items()}
 
     async def admit(self, principal: Principal, permission: Permission, action: str) -> None:
         """Let pass what is about no patient, and tell the audit of it before it is done: who uses population twins.
@@ -216,7 +218,7 @@ class AccessControl:
     async def _ties(self, principal: Principal, patient_ids: Collection[UUID]) -> Mapping[UUID, Ties]:
         """What ties the principal to each patient: as it was read with the session a moment ago, or read now."""
         oldest = time.monotonic() - _FRESH_SECONDS
-        at_hand = {one: principal.ties[one] for one in patient_ids if one in principal.ties}
+        at_hand = {patient_id: principal.ties[patient_id] for patient_id in patient_ids if patient_id in principal.ties}
         if len(at_hand) == len(set(patient_ids)) and all(ties.read_at > oldest for ties in at_hand.values()):
             return at_hand
         return await self._session_lookup.of_subject(principal.subject, patient_ids)

@@ -112,7 +112,7 @@ class Accounts:
                         created_at=datetime.now(UTC),
                     )
                 )
-                await self._told(session, access, "write", "user", user_id)
+                await self._audit_change(session, access, "write", "user", user_id)
         except IntegrityError as error:
             raise ValidationError("the user name is taken, or there is no such organisation") from error
         return user_id
@@ -163,7 +163,7 @@ class Accounts:
                 .returning(User.user_id)
             )
             if changed is not None:
-                await self._told(session, access, "second_factor_begun", "user", user_id)
+                await self._audit_change(session, access, "second_factor_begun", "user", user_id)
         if changed is None:
             raise ValidationError("a second factor is in use already; ask an administrator to take it away first")
         return secret
@@ -183,7 +183,7 @@ class Accounts:
                 user.totp_confirmed_at = datetime.now(UTC)
                 await second_factor_proved(session, principal)
             outcome = "success" if right else "denied"
-            await self._told(session, access, "second_factor_added", "user", principal.subject, outcome)
+            await self._audit_change(session, access, "second_factor_added", "user", principal.subject, outcome)
         if not right:
             raise ValidationError("the one-time code is wrong; begin anew if your app lost the secret")
 
@@ -242,7 +242,7 @@ class Accounts:
                 raise ValidationError("keys are for machines: give the client a role")
         allowed = frozenset(Permission) if role is None else PERMISSIONS[role]
         wanted = frozenset(map(str, allowed)) if scopes is None else frozenset(map(str, scopes))
-        strange = {one for one in wanted - allowed if role is not Role.SERVICE or not is_smart(one)}
+        strange = {scope for scope in wanted - allowed if role is not Role.SERVICE or not is_smart(scope)}
         if strange:
             raise ValidationError(f"the role '{role}' does not have: {', '.join(sorted(strange))}")
         client_id, secret = uuid4(), None if role is None or key_set is not None else new_secret()
@@ -261,7 +261,7 @@ class Accounts:
                         created_at=datetime.now(UTC),
                     )
                 )
-                await self._told(session, access, "write", "client", client_id)
+                await self._audit_change(session, access, "write", "client", client_id)
         except IntegrityError as error:
             raise ValidationError("a client of this name exists, or there is no such organisation") from error
         return NewClient(client_id, secret)
@@ -279,8 +279,8 @@ class Accounts:
         key_id, secret, now = uuid4(), API_KEY_PREFIX + new_secret(), datetime.now(UTC)
         async with self._database.transaction() as session:
             client = await session.get(OAuthClient, client_id)
-            found = client is not None and client.role is not None and within in (None, client.organisation_id)
-            if found:
+            is_machine = client is not None and client.role is not None and within in (None, client.organisation_id)
+            if is_machine:
                 await session.execute(
                     sa.insert(ApiKey).values(
                         digest=digest(secret),
@@ -290,8 +290,10 @@ class Accounts:
                         expires_at=now + lifetime,
                     )
                 )
-            await self._told(session, access, "write", "api_key", key_id, "success" if found else "not_found")
-        if not found:
+            await self._audit_change(
+                session, access, "write", "api_key", key_id, "success" if is_machine else "not_found"
+            )
+        if not is_machine:
             raise NotFoundError("there is no machine's client of this id")
         return key_id, secret
 
@@ -308,7 +310,7 @@ class Accounts:
                 .returning(ApiKey.key_id)
             )
             outcome = "success" if ended is not None else "not_found"
-            await self._told(session, access, "revoked", "api_key", key_id, outcome)
+            await self._audit_change(session, access, "revoked", "api_key", key_id, outcome)
         if ended is None:
             raise NotFoundError("there is no API key of this id")
 
@@ -322,8 +324,8 @@ class Accounts:
         """
         query = sa.select(User.organisation_id).where(User.user_id == user_id, User.role == Role.CLINICIAN)
         async with self._database.snapshot() as session:
-            found = (await session.execute(query)).one_or_none()
-        if found is None or within not in (None, found.organisation_id):
+            row = (await session.execute(query)).one_or_none()
+        if row is None or within not in (None, row.organisation_id):
             raise NotFoundError("there is no clinician of this id")
 
     def name_digest(self, name: str) -> bytes:
@@ -344,8 +346,8 @@ class Accounts:
         if within is not None:
             query = query.where(User.organisation_id == within)
         async with self._database.transaction() as session:
-            found = await session.scalar(query.values(**values).returning(User.user_id)) is not None
-            if found:
+            exists = await session.scalar(query.values(**values).returning(User.user_id)) is not None
+            if exists:
                 for change in also:
                     await session.execute(change)
                 await session.execute(
@@ -353,11 +355,11 @@ class Accounts:
                     .where(Session.user_id == user_id, Session.ended_at.is_(None))
                     .values(ended_at=now, end_reason=action)
                 )
-            await self._told(session, access, action, "user", user_id, "success" if found else "not_found")
-        if not found:
+            await self._audit_change(session, access, action, "user", user_id, "success" if exists else "not_found")
+        if not exists:
             raise NotFoundError("there is no user of this id")
 
-    async def _told(
+    async def _audit_change(
         self, session: AsyncSession, access: Access, action: str, what: str, reference: UUID, outcome: str = "success"
     ) -> None:
         event = Event(access=access, action=action, what=what, outcome=outcome, references=[str(reference)])

@@ -59,13 +59,13 @@ def key_ring(key_set: Mapping[str, Any]) -> dict[str, RSAKey | ECKey]:
     ValidationError
         If it holds anything but public RSA keys of 2048 bits or P-384 keys, each with an id of its own.
     """
-    stated = key_set.get("keys")
-    if not isinstance(stated, list) or not 1 <= len(stated) <= _MOST_KEYS:
+    entries = key_set.get("keys")
+    if not isinstance(entries, list) or not 1 <= len(entries) <= _MOST_KEYS:
         raise ValidationError(f"a key set has 'keys', a list of 1 to {_MOST_KEYS}")
     ring: dict[str, RSAKey | ECKey] = {}
-    for one in stated:
+    for entry in entries:
         try:
-            key = JWKRegistry.import_key(one)
+            key = JWKRegistry.import_key(entry)
             strong = (isinstance(key, RSAKey) and key.public_key.key_size >= _FEWEST_BITS) or (
                 isinstance(key, ECKey) and key.curve_name == "P-384"
             )
@@ -73,14 +73,14 @@ def key_ring(key_set: Mapping[str, Any]) -> dict[str, RSAKey | ECKey]:
             raise ValidationError("a key of the key set cannot be read") from error
         if not isinstance(key, RSAKey | ECKey) or not strong or key.is_private:
             raise ValidationError("a key set holds public keys: RSA of 2048 bits or more (RS384), or P-384 (ES384)")
-        name = one.get("kid")
+        name = entry.get("kid")
         if not isinstance(name, str) or not name or name in ring:
             raise ValidationError("each key of a key set has a 'kid' of its own")
         ring[name] = key
     return ring
 
 
-def stated_issuer(token: str) -> str | None:
+def claimed_issuer(token: str) -> str | None:
     """Who a token says it is from, before anything is checked."""
     try:
         claims = json.loads(jws.extract_compact(token[:LONGEST_SIGNED].encode()).payload)
@@ -108,7 +108,9 @@ def read(token: str, keys: Keys, audience: str, key_address: str | None = None) 
     try:
         if len(token) > LONGEST_SIGNED:
             raise AuthenticationError(_REFUSED)
-        decoded = jwt.decode(token, lambda given: _key(given.headers(), keys, key_address), algorithms=list(ALGORITHMS))
+        decoded = jwt.decode(
+            token, lambda signed: _key(signed.headers(), keys, key_address), algorithms=list(ALGORITHMS)
+        )
         return _claims(decoded.claims, audience)
     except (JoseError, ValueError, KeyError, TypeError) as error:
         raise AuthenticationError(_REFUSED) from error
@@ -121,19 +123,19 @@ def _key(header: Mapping[str, Any], keys: Keys, key_address: str | None) -> RSAK
     return keys[header["kid"]]
 
 
-def _claims(stated: Mapping[str, Any], audience: str) -> Assertion:
+def _claims(claims: Mapping[str, Any], audience: str) -> Assertion:
     now = time.time()
-    times = {name: stated[name] for name in ("iat", "nbf", "exp") if name in stated}
+    times = {name: claims[name] for name in ("iat", "nbf", "exp") if name in claims}
     if any(type(moment) is not int for moment in times.values()):
         raise AuthenticationError(_REFUSED)
     begun = all(times.get(name, 0) <= now + _LEEWAY for name in ("iat", "nbf"))
-    ends, token_id, issuer = times["exp"], stated["jti"], stated["iss"]
+    ends, token_id, issuer = times["exp"], claims["jti"], claims["iss"]
     right = begun and now - _LEEWAY < ends <= now + LONGEST_SECONDS + _LEEWAY
-    if not right or stated["aud"] not in (audience, [audience]):
+    if not right or claims["aud"] not in (audience, [audience]):
         raise AuthenticationError(_REFUSED)
     if not isinstance(token_id, str) or not 1 <= len(token_id) <= _LONGEST_ID or not isinstance(issuer, str):
         raise AuthenticationError(_REFUSED)
-    return Assertion(issuer, stated.get("sub"), token_id, ends)
+    return Assertion(issuer, claims.get("sub"), token_id, ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ class HookClients:
 
     def knows(self, token: str) -> bool:
         """Whether a token says that it is from one of them."""
-        return bool(self._issuers) and stated_issuer(token) in self._issuers
+        return bool(self._issuers) and claimed_issuer(token) in self._issuers
 
     async def authenticate(self, token: str, audience: str) -> Principal:
         """Who presents it: a service that may have things computed and sees no record.
@@ -174,13 +176,15 @@ class HookClients:
         AuthenticationError
             If it is not valid, not for this service, or was here before.
         """
-        issuer = self._issuers[str(stated_issuer(token))]
-        said = read(token, issuer.keys, audience, issuer.key_address)
+        issuer = self._issuers[str(claimed_issuer(token))]
+        assertion = read(token, issuer.keys, audience, issuer.key_address)
         async with self._database.transaction() as session:
-            first = await self._attempts.once(session, "hook", f"{said.issuer} {said.token_id}", said.until)
+            first = await self._attempts.once(
+                session, "hook", f"{assertion.issuer} {assertion.token_id}", assertion.until
+            )
         if not first:
             raise AuthenticationError(_REFUSED)
-        subject = uuid5(NAMESPACE_URL, said.issuer)
+        subject = uuid5(NAMESPACE_URL, assertion.issuer)
         return Principal(subject, subject, Role.SERVICE, None, None, frozenset({Permission.CALCULATE}))
 
 
@@ -193,17 +197,17 @@ def client_of(token: str) -> UUID:
         If it names none.
     """
     try:
-        return UUID(stated_issuer(token) or "")
+        return UUID(claimed_issuer(token) or "")
     except ValueError as error:
         raise AuthenticationError(_REFUSED) from error
 
 
 def _listed(path: Path) -> dict[str, _Issuer]:
     try:
-        stated = json.loads(path.read_bytes())
+        issuers = json.loads(path.read_bytes())
         return {
-            name: _Issuer(key_ring(one["jwks"]), None if one.get("jku") is None else str(one["jku"]))
-            for name, one in stated.items()
+            name: _Issuer(key_ring(entry["jwks"]), None if entry.get("jku") is None else str(entry["jku"]))
+            for name, entry in issuers.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         text = "NOVAMIND_CDS_CLIENTS must name a JSON file: issuer to {'jwks': {'keys': [...]}, 'jku': optional}"

@@ -167,15 +167,17 @@ class Passkeys:
     async def proves(self, session: AsyncSession, user_id: UUID, answer: str, occasion: str) -> bool:
         """Whether a key of this account answered our challenge for this occasion; the challenge is spent then."""
         try:
-            given = parse_authentication_credential_json(answer)
-            challenge = self._expected(given.response.client_data_json, f"prove {occasion}")
+            credential = parse_authentication_credential_json(answer)
+            challenge = self._expected(credential.response.client_data_json, f"prove {occasion}")
             row = await session.scalar(
-                sa.select(Passkey).where(Passkey.credential_digest == _digest(given.raw_id), Passkey.user_id == user_id)
+                sa.select(Passkey).where(
+                    Passkey.credential_digest == _digest(credential.raw_id), Passkey.user_id == user_id
+                )
             )
-            if row is None or given.response.user_handle not in (None, user_id.bytes):
+            if row is None or credential.response.user_handle not in (None, user_id.bytes):
                 return False
             verified = verify_authentication_response(
-                credential=given,
+                credential=credential,
                 expected_challenge=challenge,
                 expected_rp_id=self._relying_party,
                 expected_origin=self._origin,
@@ -269,8 +271,8 @@ class Passkeys:
 
     def _challenge(self, occasion: str) -> bytes:
         ends = int(datetime.now(UTC).timestamp()) + CHALLENGE_SECONDS
-        stated = os.urandom(_NONCE_BYTES) + ends.to_bytes(_TIME_BYTES)
-        return stated + self._sign(stated, occasion)
+        content = os.urandom(_NONCE_BYTES) + ends.to_bytes(_TIME_BYTES)
+        return content + self._sign(content, occasion)
 
     def _expected(self, client_data: bytes, occasion: str) -> bytes:
         """The challenge that was answered, if it is one of ours for this occasion.
@@ -280,17 +282,17 @@ class Passkeys:
         ValueError
             If it is not, or its time is over.
         """
-        said = parse_client_data_json(client_data)
-        challenge = said.challenge
-        stated, signature = challenge[: _NONCE_BYTES + _TIME_BYTES], challenge[_NONCE_BYTES + _TIME_BYTES :]
-        ends = int.from_bytes(stated[_NONCE_BYTES:])
-        ours = hmac.compare_digest(signature, self._sign(stated, occasion)) and not said.cross_origin
+        parsed = parse_client_data_json(client_data)
+        challenge = parsed.challenge
+        content, signature = challenge[: _NONCE_BYTES + _TIME_BYTES], challenge[_NONCE_BYTES + _TIME_BYTES :]
+        ends = int.from_bytes(content[_NONCE_BYTES:])
+        ours = hmac.compare_digest(signature, self._sign(content, occasion)) and not parsed.cross_origin
         if not ours or ends < datetime.now(UTC).timestamp():
             raise ValueError("no challenge of ours")
         return challenge
 
-    def _sign(self, stated: bytes, occasion: str) -> bytes:
-        return hmac.digest(self._key, stated + occasion.encode(), "sha256")
+    def _sign(self, content: bytes, occasion: str) -> bytes:
+        return hmac.digest(self._key, content + occasion.encode(), "sha256")
 
     async def _spent(self, session: AsyncSession, challenge: bytes) -> bool:
         return await self._attempts.once(

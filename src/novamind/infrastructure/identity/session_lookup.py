@@ -56,43 +56,43 @@ class SessionLookup:
     async def living(self, session: AsyncSession, session_id: UUID) -> tuple[Session, User | None, OAuthClient] | None:
         """A session that has not ended, with account and client, within the caller's transaction."""
         query = _living(Session, User, OAuthClient).where(Session.session_id == session_id)
-        found = (await session.execute(query, self._now())).one_or_none()
-        return None if found is None else (found[0], found[1], found[2])
+        row = (await session.execute(query, self._now())).one_or_none()
+        return None if row is None else (row[0], row[1], row[2])
 
     def _now(self) -> dict[str, datetime]:
         now = datetime.now(UTC)
         return {"now": now, "idle_since": now - self._idle}
 
-    async def _read(self, asked: Sequence[_Question]) -> list[Answer]:
-        ids = {one.session for one in asked if isinstance(one.session, UUID)}
-        digests = {one.session for one in asked if isinstance(one.session, bytes)}
-        patients = {patient_id for one in asked for patient_id in one.patient_ids}
+    async def _read(self, questions: Sequence[_Question]) -> list[Answer]:
+        ids = {question.session for question in questions if isinstance(question.session, UUID)}
+        digests = {question.session for question in questions if isinstance(question.session, bytes)}
+        patients = {patient_id for question in questions for patient_id in question.patient_ids}
         sessions: dict[UUID | bytes | None, sa.Row[Any]] = {}
         tied: Sequence[Any]
         now, read_at = self._now(), time.monotonic()
         async with self._database.snapshot() as session:
             if ids:
-                found = await session.execute(_BY_ID, now | {"which": list(ids)})
-                sessions |= {row.session_id: row for row in found}
+                rows = await session.execute(_BY_ID, now | {"which": list(ids)})
+                sessions |= {row.session_id: row for row in rows}
             if digests:
-                found = await session.execute(_BY_COOKIE, now | {"which": list(digests)})
-                sessions |= {row.cookie_digest: row for row in found}
-            subjects = [one.subject or _subject(sessions.get(one.session)) for one in asked]
+                rows = await session.execute(_BY_COOKIE, now | {"which": list(digests)})
+                sessions |= {row.cookie_digest: row for row in rows}
+            subjects = [question.subject or _subject(sessions.get(question.session)) for question in questions]
             asking = {"subjects": [who for who in set(subjects) if who], "patients": list(patients)}
             tied = (await session.execute(_TIED, now | asking)).all() if patients else ()
-        known = {row.patient_id: row for row in tied}
+        by_patient = {row.patient_id: row for row in tied}
         treats = {(row.clinician_id, row.patient_id) for row in tied}
         until = {(row.user_id, row.patient_id): row.expires_at for row in tied}  # in order: the longest stays
 
         def ties(who: UUID | None, patient_id: UUID) -> Ties:
-            row, key = known.get(patient_id), (who, patient_id)
+            row, key = by_patient.get(patient_id), (who, patient_id)
             if row is None or who is None:
                 return Ties(read_at=read_at)
             return Ties(row.organisation_id, key in treats, until.get(key), row.revision, read_at)
 
         return [
-            (sessions.get(one.session), {patient_id: ties(who, patient_id) for patient_id in one.patient_ids})
-            for one, who in zip(asked, subjects, strict=True)
+            (sessions.get(question.session), {patient_id: ties(who, patient_id) for patient_id in question.patient_ids})
+            for question, who in zip(questions, subjects, strict=True)
         ]
 
 

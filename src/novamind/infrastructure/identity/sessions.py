@@ -125,8 +125,8 @@ def access_of(principal: Principal, purpose: str) -> Access:
 
 def correlation_id() -> str:
     """The id that joins the log lines and audit entries of one request: ours, which no caller can choose."""
-    known = structlog.contextvars.get_contextvars()
-    return str(known.get("request_id") or known.get("correlation_id", "none"))
+    context = structlog.contextvars.get_contextvars()
+    return str(context.get("request_id") or context.get("correlation_id", "none"))
 
 
 class Sessions:
@@ -207,7 +207,7 @@ class Sessions:
             if user is not None and right and user.disabled_at is None:
                 right, second_factor = await self._second_factor(session, user, request, credentials)
             if user is None or not right or user.disabled_at is not None:
-                await self._told(session, "anonymous", "none", "login", "denied")
+                await self._audit_change(session, "anonymous", "none", "login", "denied")
                 user = None
             else:
                 await session.execute(
@@ -222,7 +222,7 @@ class Sessions:
                         expires_at=datetime.now(UTC) + timedelta(seconds=CODE_SECONDS),
                     )
                 )
-                await self._told(session, str(user.user_id), user.role, "login", "success")
+                await self._audit_change(session, str(user.user_id), user.role, "login", "success")
         if user is None:
             await self._attempts.count("login-address", credentials.address, self._limits.window)
             raise AuthenticationError(_WRONG)
@@ -331,11 +331,11 @@ class Sessions:
             if used is not None:
                 await self._end(session, used.session_id, "refresh_reuse")
             return None
-        found = await self._session_lookup.living(session, session_id)
-        if found is None or found[0].client_id != client_id or found[1] is None:
+        living = await self._session_lookup.living(session, session_id)
+        if living is None or living[0].client_id != client_id or living[1] is None:
             return None
-        found[0].last_seen_at = now
-        return await self._pair(session, session_id, found[1], found[2])
+        living[0].last_seen_at = now
+        return await self._pair(session, session_id, living[1], living[2])
 
     async def client_credentials(self, proof: ClientProof, scopes: Collection[str] | None) -> Tokens:
         """Give a machine its access token, for what it may have of the scopes that it asks for.
@@ -358,7 +358,7 @@ class Sessions:
             client = None if client_id is None else await session.get(OAuthClient, client_id)
             right = proof.client_id in (None, client_id) and await self._is_proved(session, client, proof)
             if client is None or client.role is None or not right:
-                await self._told(session, "anonymous", "none", "client_login", "denied")
+                await self._audit_change(session, "anonymous", "none", "client_login", "denied")
             else:
                 role = Role(client.role)
                 wanted = frozenset(client.scopes) if scopes is None else narrowed(scopes, client.scopes)
@@ -367,7 +367,7 @@ class Sessions:
                 row = self._session(uuid4(), client, None, True, now)
                 row.scopes = sorted(wanted)
                 session.add(row)
-                await self._told(session, str(client.client_id), role, "client_login", "success")
+                await self._audit_change(session, str(client.client_id), role, "client_login", "success")
                 claims = TokenClaims(row.session_id, client.client_id, audience(role))
                 return Tokens(self._tokens.issue(claims), None, self._tokens.lifetime, wanted)
         await self._attempts.count("client", f"{client_id}", self._limits.window)
@@ -378,18 +378,20 @@ class Sessions:
         """Whether a machine is who it says: by the secret that it was given, or else by the keys that it registered."""
         if client is not None and client.key_set is not None:
             return await self._has_signed(session, client, proof.assertion)
-        known = client is not None and client.secret_digest is not None and client.disabled_at is None
+        registered = client is not None and client.secret_digest is not None and client.disabled_at is None
         expected = client.secret_digest if client and client.secret_digest else bytes(32)
-        return hmac.compare_digest(expected, digest(proof.secret[:_LONGEST_SECRET])) and known and not proof.assertion
+        return (
+            hmac.compare_digest(expected, digest(proof.secret[:_LONGEST_SECRET])) and registered and not proof.assertion
+        )
 
     async def _has_signed(self, session: AsyncSession, client: OAuthClient, assertion: str) -> bool:
         try:
-            said = read(assertion, key_ring(client.key_set or {}), self._token_endpoint)
+            claims = read(assertion, key_ring(client.key_set or {}), self._token_endpoint)
         except AuthenticationError:
             return False
-        if client.disabled_at is not None or said.subject != said.issuer or said.issuer != str(client.client_id):
+        if client.disabled_at is not None or claims.subject != claims.issuer or claims.issuer != str(client.client_id):
             return False
-        return await self._attempts.once(session, "assertion", f"{said.issuer} {said.token_id}", said.until)
+        return await self._attempts.once(session, "assertion", f"{claims.issuer} {claims.token_id}", claims.until)
 
     async def authenticate(self, bearer: str, *about: UUID) -> Principal:
         """Who presents an access token or an API key.
@@ -407,11 +409,11 @@ class Sessions:
         if bearer.startswith(API_KEY_PREFIX):
             return await self._authenticate_key(bearer)
         claims = self._tokens.read(bearer)
-        found = await self._session_lookup.of_session(claims.session_id, about)
-        principal = self._principal(found)
+        answer = await self._session_lookup.of_session(claims.session_id, about)
+        principal = self._principal(answer)
         if principal.subject != claims.subject or audience(principal.role) != claims.audience:
             raise AuthenticationError(_ENDED)
-        await self._seen(found)
+        await self._note_use(answer)
         return principal
 
     async def authenticate_cookie(self, cookie: str, *about: UUID) -> Principal:
@@ -422,9 +424,9 @@ class Sessions:
         AuthenticationError
             If it is not valid or its session has ended.
         """
-        found = await self._session_lookup.of_session(digest(cookie[:_LONGEST_SECRET]), about)
-        principal = self._principal(found)
-        await self._seen(found)
+        answer = await self._session_lookup.of_session(digest(cookie[:_LONGEST_SECRET]), about)
+        principal = self._principal(answer)
+        await self._note_use(answer)
         return principal
 
     async def authenticate_session(self, session_id: UUID, *about: UUID) -> Principal:
@@ -506,16 +508,16 @@ class Sessions:
             )
         )
         async with self._database.snapshot() as session:
-            found = (await session.execute(query)).one_or_none()
-        if found is None:
+            row = (await session.execute(query)).one_or_none()
+        if row is None:
             raise AuthenticationError("the API key is not valid")
-        key_id, client = found
+        key_id, client = row
         scopes, fhir_types = granted(client.scopes)
         role = Role(str(client.role))
         return Principal(client.client_id, key_id, role, client.organisation_id, None, scopes, fhir_types=fhir_types)
 
-    def _principal(self, found: Answer) -> Principal:
-        row, ties = found
+    def _principal(self, answer: Answer) -> Principal:
+        row, ties = answer
         if row is None:
             raise AuthenticationError(_ENDED)
         of_a_person = row.user_id is not None
@@ -532,9 +534,9 @@ class Sessions:
             fhir_types,
         )
 
-    async def _seen(self, found: Answer) -> None:
+    async def _note_use(self, answer: Answer) -> None:
         """Note now and then that the session is in use; not at each request, which would make every reader a writer."""
-        row, now = found[0], datetime.now(UTC)
+        row, now = answer[0], datetime.now(UTC)
         if row is not None and now - row.last_seen_at > self._lifetimes.idle / 10:
             async with self._database.transaction() as session:
                 await session.execute(
@@ -573,9 +575,9 @@ class Sessions:
         )
         row = await session.get(Session, session_id)
         actor = "anonymous" if row is None else str(row.user_id or row.client_id)
-        await self._told(session, actor, "none", reason, "success", str(session_id))
+        await self._audit_change(session, actor, "none", reason, "success", str(session_id))
 
-    async def _told(
+    async def _audit_change(
         self, session: AsyncSession, actor: str, role: str, action: str, outcome: str, *references: str
     ) -> None:
         access = Access(actor=actor, role=role, purpose="identity", correlation_id=correlation_id())

@@ -28,7 +28,7 @@ def granted(scopes: Iterable[str]) -> tuple[frozenset[Permission], dict[Permissi
     plain, smart = _sorted(scopes)
     limited = {}
     for permission, letters in _NEEDS.items():
-        types = {kind for kind, its in smart.items() if letters <= its}
+        types = {kind for kind, rights in smart.items() if letters <= rights}
         if types and permission not in plain and _ANY not in types:
             limited[permission] = frozenset(types)
         if types:
@@ -49,8 +49,8 @@ def narrowed(asked: Iterable[str], registered: Iterable[str]) -> frozenset[str]:
                 narrower = other if kind == _ANY else kind
                 both[narrower] = both.get(narrower, frozenset()) | (letters & others)
     everywhere = both.get(_ANY, frozenset())
-    written = {kind: its for kind, its in both.items() if its and (kind == _ANY or not its <= everywhere)}
-    return frozenset(wanted & allowed) | {f"system/{kind}.{_letters(its)}" for kind, its in written.items()}
+    written = {kind: rights for kind, rights in both.items() if rights and (kind == _ANY or not rights <= everywhere)}
+    return frozenset(wanted & allowed) | {f"system/{kind}.{_letters(rights)}" for kind, rights in written.items()}
 
 
 def _sorted(scopes: Iterable[str]) -> tuple[set[Permission], Types]:
@@ -64,5 +64,5 @@ def _sorted(scopes: Iterable[str]) -> tuple[set[Permission], Types]:
     return plain, smart
 
 
-def _letters(its: frozenset[str]) -> str:
-    return "".join(letter for letter in "cruds" if letter in its)
+def _letters(rights: frozenset[str]) -> str:
+    return "".join(letter for letter in "cruds" if letter in rights)

@@ -64,7 +64,7 @@ class AccessTokens:
     def issue(self, claims: TokenClaims) -> str:
         """Sign a token."""
         now = int(time.time())
-        stated = {
+        payload = {
             "iss": self._issuer,
             "aud": claims.audience,
             "sub": str(claims.subject),
@@ -75,7 +75,7 @@ class AccessTokens:
             "jti": uuid4().hex,
         }
         header = {"alg": ALGORITHM, "typ": _TYPE, "kid": str(self._signing.kid)}
-        return jwt.encode(header, stated, self._signing, algorithms=[ALGORITHM])
+        return jwt.encode(header, payload, self._signing, algorithms=[ALGORITHM])
 
     def read(self, token: str) -> TokenClaims:
         """Check a token and read it: its signature when it comes for the first time, its times each time.
@@ -105,12 +105,16 @@ class AccessTokens:
             raise AuthenticationError(_REFUSED)
         return self._keys[header["kid"]]
 
-    def _claims(self, stated: Mapping[str, Any]) -> TokenClaims:
+    def _claims(self, payload: Mapping[str, Any]) -> TokenClaims:
         now = time.time()
-        issued, begins, ends = (stated[name] for name in ("iat", "nbf", "exp"))
+        issued, begins, ends = (payload[name] for name in ("iat", "nbf", "exp"))
         if any(type(moment) is not int for moment in (issued, begins, ends)):
             raise AuthenticationError(_REFUSED)
         valid = begins - _LEEWAY <= now < ends + _LEEWAY and ends - issued <= self.lifetime
-        if not valid or stated["iss"] != self._issuer or stated["aud"] not in (CLINICAL_AUDIENCE, POPULATION_AUDIENCE):
+        if (
+            not valid
+            or payload["iss"] != self._issuer
+            or payload["aud"] not in (CLINICAL_AUDIENCE, POPULATION_AUDIENCE)
+        ):
             raise AuthenticationError(_REFUSED)
-        return TokenClaims(UUID(stated["sid"]), UUID(stated["sub"]), stated["aud"])
+        return TokenClaims(UUID(payload["sid"]), UUID(payload["sub"]), payload["aud"])
