@@ -122,14 +122,14 @@ def checked_scale(report: SymptomReport, own: Mapping[str, Scale]) -> Scale:
     ValidationError
         The scale is not known, differs from the series' own, or cannot give the value.
     """
-    known = recognise(report.symptom)
-    scale = known.scale if known else own.get(report.series, report.scale)
+    instrument = recognise(report.symptom)
+    scale = instrument.scale if instrument else own.get(report.series, report.scale)
     if scale is None:
         raise ValidationError("the symptom is no known instrument: give its scale with the first report")
     if report.scale is not None and report.scale != scale:
         raise ValidationError(
             "the scale of a known instrument is published and can't be changed by a report: leave it out"
-            if known
+            if instrument
             else "the series has another scale already: leave it out, or change that of the whole series"
         )
     if not scale.low <= report.value <= scale.high:

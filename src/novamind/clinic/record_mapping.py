@@ -53,19 +53,21 @@ def contents_of(record: PatientRecord) -> dict[Kind, list[Any]]:
     return {
         Kind.SYMPTOM_REPORT: _reports_of(record),
         Kind.BIOMETRIC_SAMPLES: _samples_of(record),
-        Kind.MEDICATION: [stated(course) for course in record.medications],
+        Kind.MEDICATION: [json_fields(course) for course in record.medications],
         Kind.GENOTYPE: genes,
-        Kind.CONDITION: [{"list": name, **stated(one)} for name in LISTS for one in getattr(record, name)],
+        Kind.CONDITION: [{"list": name, **json_fields(item)} for name in LISTS for item in getattr(record, name)],
     }
 
 
 def snapshot_content(snapshot: Snapshot) -> dict[str, Any]:
     """Return insights as the store takes them."""
-    forecasts = [stated(one) | {"days": [day.isoformat() for day in one.days]} for one in snapshot.forecasts]
+    forecasts = [
+        json_fields(forecast) | {"days": [day.isoformat() for day in forecast.days]} for forecast in snapshot.forecasts
+    ]
     return {
         "made_on": snapshot.made_on.isoformat(),
         "forecasts": forecasts,
-        "recommendations": [stated(one) for one in snapshot.recommendations],
+        "recommendations": [json_fields(recommendation) for recommendation in snapshot.recommendations],
         "options": asdict(snapshot.options),
         "model_version": dict(snapshot.model_versions),
     }
@@ -109,13 +111,13 @@ def report_content(report: SymptomReport) -> dict[str, Any]:
 
 def readable(stored: Iterable[StoredRecord], read: Callable[[StoredRecord], _T]) -> tuple[list[_T], list[StoredRecord]]:
     """Return what can be read, and what cannot: a rule has changed since it was stored."""
-    found, unread = [], []
-    for one in stored:
+    values, unread = [], []
+    for record in stored:
         try:
-            found.append(read(one))
+            values.append(read(record))
         except (NovamindError, ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
-            unread.append(one)
-    return found, unread
+            unread.append(record)
+    return values, unread
 
 
 def piece_content(piece: Piece) -> tuple[Kind, Any]:
@@ -126,11 +128,11 @@ def piece_content(piece: Piece) -> tuple[Kind, Any]:
         case SignalSamples():
             return Kind.BIOMETRIC_SAMPLES, measured(samples_of(piece))[0]
         case MedicationCourse():
-            return Kind.MEDICATION, stated(piece)
+            return Kind.MEDICATION, json_fields(piece)
         case Condition():
-            return Kind.CONDITION, {"list": "conditions", **stated(piece)}
+            return Kind.CONDITION, {"list": "conditions", **json_fields(piece)}
         case Allergy():
-            return Kind.CONDITION, {"list": "allergies", **stated(piece)}
+            return Kind.CONDITION, {"list": "allergies", **json_fields(piece)}
         case _:
             return Kind.GENOTYPE, {"genes": dict(piece)}
 
@@ -159,7 +161,7 @@ def record_of(
     details.pop("name", None)
     patient_id = str(summary.patient_id)
     pieces = _each(listed, piece_of, unread)
-    lists: dict[str, Any] = {name: tuple(one for kind, one in pieces if kind == name) for name in LISTS}
+    lists: dict[str, Any] = {name: tuple(item for kind, item in pieces if kind == name) for name in LISTS}
     symptoms = _symptoms(patient_id, reports, zone, unread)
     return PatientRecord(
         patient_id,
@@ -201,11 +203,11 @@ def stored_scales_of(
     Where a series has no scale of its own stored, the one that came with its first report counts: so did databases
     that are older than stored scales.
     """
-    given, _ = readable(stored_scales, lambda one: (one, _scale(one)))
-    borne, _ = readable(reports, lambda one: (one, _scale(one)))
-    found = {name: (one, scale) for one, (name, scale) in (*reversed(borne), *given)}
+    own, _ = readable(stored_scales, lambda record: (record, _scale(record)))
+    borne, _ = readable(reports, lambda record: (record, _scale(record)))
+    places = {name: (record, scale) for record, (name, scale) in (*reversed(borne), *own)}
     names = set(readable(reports, _series_of)[0])
-    return {name: place for name, place in found.items() if name in names and recognise(name) is None}
+    return {name: place for name, place in places.items() if name in names and recognise(name) is None}
 
 
 def _series_of(stored: StoredRecord) -> str:
@@ -219,19 +221,20 @@ def _scale(stored: StoredRecord) -> tuple[str, Scale]:
 def units_of(stored: Sequence[StoredRecord]) -> dict[str, str]:
     """Return the unit of each stored signal, that of its first stretch."""
     units: dict[str, str] = {}
-    for one in stored:
-        if isinstance(one.content, Samples):
-            units.setdefault(one.content.signal, one.content.unit)
+    for record in stored:
+        if isinstance(record.content, Samples):
+            units.setdefault(record.content.signal, record.content.unit)
     return units
 
 
 def _each(stored: Iterable[StoredRecord], read: Callable[[StoredRecord], _T], unread: list[NotUnderstood]) -> list[_T]:
     """Read each; what cannot be read is added to ``unread`` and left out."""
-    found, strange = readable(stored, read)
+    values, strange = readable(stored, read)
     unread += [
-        NotUnderstood(f"{one.kind} {one.record_id}", "stored, but it cannot be read; correct it") for one in strange
+        NotUnderstood(f"{record.kind} {record.record_id}", "stored, but it cannot be read; correct it")
+        for record in strange
     ]
-    return found
+    return values
 
 
 def _zone(name: str | None, unread: list[NotUnderstood]) -> str | None:
@@ -265,7 +268,7 @@ def samples_of(stretch: SignalSamples) -> Samples:
     return Samples(stretch.signal, stretch.unit, np.array(milliseconds, np.int64), np.array(stretch.values, np.float64))
 
 
-def stated(value: Any) -> dict[str, Any]:
+def json_fields(value: Any) -> dict[str, Any]:
     """A record's dataclass as JSON can hold it."""
     return {
         name: part.isoformat() if isinstance(part, date) else part
@@ -282,8 +285,8 @@ def course_of(stored: StoredRecord) -> MedicationCourse:
     return MedicationCourse(**_coded(read))
 
 
-def _coded(stated: Mapping[str, Any]) -> dict[str, Any]:
-    read = dict(stated)
+def _coded(content: Mapping[str, Any]) -> dict[str, Any]:
+    read = dict(content)
     if read.get("code"):
         read["code"] = Coding(**read["code"])
     return read
@@ -293,11 +296,11 @@ def report_of(stored: StoredRecord) -> tuple[str, datetime, float]:
     """Return series, moment and value of a stored report; one off its scale or out of time is an error."""
     content = mapping_of(stored)
     value, when = float(content["value"]), datetime.fromisoformat(content["timestamp"])
-    known = recognise(content["symptom"])
+    instrument = recognise(content["symptom"])
     if (
         not math.isfinite(value)
         or not FIRST.year <= when.year <= 2200
-        or (known and not known.scale.low <= value <= known.scale.high)
+        or (instrument and not instrument.scale.low <= value <= instrument.scale.high)
     ):
         raise ValidationError("a stored report is off its scale or out of time")
     if when > datetime.now(when.tzinfo) + timedelta(days=1):
@@ -354,15 +357,17 @@ def measured(samples: Samples, unit: str | None = None) -> tuple[Samples, int]:
         If the unit cannot be brought to that of the series, or is none in which the signal is measured.
     """
     unit = samples.unit if unit is None else unit
-    known = SIGNALS.get(samples.signal)
+    signal = SIGNALS.get(samples.signal)
     ways = [_conversions().get((samples.signal, name.strip().lower())) for name in (samples.unit, unit)]
-    if samples.unit != unit or known is not None:
+    if samples.unit != unit or signal is not None:
         if None in ways:
-            told = f"; it is measured in {known.unit}" if known is not None else ""
-            raise ValidationError(f"the unit of a signal cannot be brought to that of its series{told}")
+            hint = f"; it is measured in {signal.unit}" if signal is not None else ""
+            raise ValidationError(f"the unit of a signal cannot be brought to that of its series{hint}")
         (factor, shift), (factor_there, shift_there) = ways  # type: ignore[misc]
         canonical = samples.values * factor + shift
-        keep = np.ones(len(canonical), bool) if known is None else (canonical >= known.low) & (canonical <= known.high)
+        keep = (
+            np.ones(len(canonical), bool) if signal is None else (canonical >= signal.low) & (canonical <= signal.high)
+        )
         values = canonical[keep] if samples.unit != unit else samples.values[keep]
         if samples.unit != unit:
             values = (values - shift_there) / factor_there
@@ -388,10 +393,10 @@ def _signals(
     """
     units: dict[str, str] = {}
 
-    def stretch(one: StoredRecord) -> pl.DataFrame:
-        if not isinstance(one.content, Samples):
+    def stretch(record: StoredRecord) -> pl.DataFrame:
+        if not isinstance(record.content, Samples):
             raise ValidationError("a stored stretch of a signal holds no samples")
-        part, dropped = measured(one.content, units.get(one.content.signal))
+        part, dropped = measured(record.content, units.get(record.content.signal))
         early = part.timestamps < (FIRST - _EPOCH) // timedelta(milliseconds=1)
         late = part.timestamps > (datetime.now(UTC) - _EPOCH) // timedelta(milliseconds=1) + _DAY
         kept = ~(early | late)
@@ -402,7 +407,9 @@ def _signals(
             (int(late.sum()), "lie in the future"),
         ):
             if count:
-                unread.append(NotUnderstood(f"{one.kind} {one.record_id}", f"{count} value(s) of {part.signal} {why}"))
+                unread.append(
+                    NotUnderstood(f"{record.kind} {record.record_id}", f"{count} value(s) of {part.signal} {why}")
+                )
         return pl.DataFrame({"timestamp": part.timestamps[kept], "value": part.values[kept]}).with_columns(
             pl.from_epoch("timestamp", "ms").dt.cast_time_unit("us"),
             signal=pl.lit(part.signal),

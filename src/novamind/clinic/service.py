@@ -107,8 +107,8 @@ class Clinic:
     async def patients(self, principal: Principal, after: UUID | None, limit: int) -> list[PatientSummary]:
         """Patients whom the caller may see, in the order of their ids."""
         ids = await self._access.patients(principal, after, limit)
-        found = await self._summaries(dict.fromkeys(ids, access_of(principal, "list")))
-        return [_right(found[patient_id]) for patient_id in ids]
+        summaries = await self._summaries(dict.fromkeys(ids, access_of(principal, "list")))
+        return [_right(summaries[patient_id]) for patient_id in ids]
 
     async def patient(self, principal: Principal, patient_id: UUID) -> PatientSummary:
         """Who a patient is."""
@@ -146,7 +146,7 @@ class Clinic:
             raise ValidationError("the scale of a known instrument is published and can't be changed")
         name = series_name(symptom)
         reports = await self._store.read(patient_id, Kind.SYMPTOM_REPORT, access)
-        if name not in readable(reports, lambda one: series_name(mapping_of(one)["symptom"]))[0]:
+        if name not in readable(reports, lambda record: series_name(mapping_of(record)["symptom"]))[0]:
             raise NotFoundError("there is no report of such a series; its first report gives its scale")
         await self._begin(patient_id, {name: scale}, access)
 
@@ -195,7 +195,7 @@ class Clinic:
         if not scales:
             return
         stored = await self._store.read(patient_id, Kind.SCALE, access)
-        earlier = {str(mapping_of(one).get("symptom")): one for one in stored}
+        earlier = {str(mapping_of(record).get("symptom")): record for record in stored}
         contents = {name: {"symptom": name, "scale": asdict(scale)} for name, scale in scales.items()}
         for name in contents.keys() & earlier.keys():
             await self._store.amend(patient_id, earlier[name], contents[name], access)
@@ -306,11 +306,11 @@ class Clinic:
         replaced: StoredRecord | None = None,
     ) -> dict[str, str]:
         """Signal to the unit of its series, of those whose units cannot be converted into each other."""
-        strangers = {one.signal for one in stretches} - SIGNALS.keys()
+        strangers = {stretch.signal for stretch in stretches} - SIGNALS.keys()
         if not strangers:
             return {}
         stored = await self._store.read(patient_id, Kind.BIOMETRIC_SAMPLES, access)
-        others = [one for one in stored if replaced is None or one.record_id != replaced.record_id]
+        others = [record for record in stored if replaced is None or record.record_id != replaced.record_id]
         return {signal: unit for signal, unit in units_of(others).items() if signal in strangers}
 
     async def pieces(self, principal: Principal, patient_id: UUID, kind: Kind) -> list[StoredRecord]:
@@ -344,12 +344,12 @@ class Clinic:
     async def audit_trail(self, principal: Principal, patient_id: UUID, newest: int) -> list[dict[str, Any]]:
         """Who looked at or changed a patient's record, the newest first."""
         access = await self._access.permit_patient(principal, Permission.AUDIT_READ, patient_id)
-        return await self._told(access, "audit", patient_id, await self._audit.entries(patient_id, newest))
+        return await self._audited(access, "audit", patient_id, await self._audit.entries(patient_id, newest))
 
     async def consents(self, principal: Principal, patient_id: UUID) -> dict[str, bool]:
         """The patient's decisions; what was never decided is not in it."""
         access = await self._access.permit_patient(principal, Permission.PATIENTS_READ, patient_id)
-        return await self._told(access, "consent", patient_id, await self._store.consents(patient_id))
+        return await self._audited(access, "consent", patient_id, await self._store.consents(patient_id))
 
     async def decide(self, principal: Principal, patient_id: UUID, category: str, granted: bool) -> None:
         """Store a decision of the patient; it counts from the next request on."""
@@ -380,13 +380,13 @@ class Clinic:
             self._genotypes(accesses),
             self._store.read_each(accesses, Kind.SCALE),
         )
-        found: Answers[Case] = dict(answers)
+        cases: Answers[Case] = dict(answers)
         for patient_id in accesses:
             try:
-                found[patient_id] = await asyncio.to_thread(_case, *(_right(part[patient_id]) for part in parts))
+                cases[patient_id] = await asyncio.to_thread(_case, *(_right(part[patient_id]) for part in parts))
             except NovamindError as error:
-                found[patient_id] = error
-        return found
+                cases[patient_id] = error
+        return cases
 
     async def insights(self, principal: Principal, patient_id: UUID, options: Options) -> Insights:
         """What all services say together; what is missing says why."""
@@ -455,10 +455,10 @@ class Clinic:
         types = principal.fhir_types.get(Permission.FHIR_READ)
         if types is None:
             return bundle
-        return bundle | {"entry": [one for one in bundle["entry"] if one["resource"]["resourceType"] in types]}
+        return bundle | {"entry": [entry for entry in bundle["entry"] if entry["resource"]["resourceType"] in types]}
 
     async def import_fhir(
-        self, principal: Principal, patient_id: UUID, found: FhirImport, idempotency_key: str | None
+        self, principal: Principal, patient_id: UUID, imported: FhirImport, idempotency_key: str | None
     ) -> dict[str, int]:
         """Store what was read from FHIR resources.
 
@@ -468,9 +468,9 @@ class Clinic:
             If the token does not let resources of one of their types be created.
         """
         allowed = principal.fhir_types.get(Permission.FHIR_WRITE)
-        if allowed is not None and not allowed >= found.types:
+        if allowed is not None and not allowed >= imported.types:
             await self._access.refuse(principal, Permission.FHIR_WRITE, patient_id)
-        return await self.import_record(principal, patient_id, found.record, idempotency_key, Permission.FHIR_WRITE)
+        return await self.import_record(principal, patient_id, imported.record, idempotency_key, Permission.FHIR_WRITE)
 
     async def import_record(
         self,
@@ -508,7 +508,7 @@ class Clinic:
 
     async def _counts(self, patient_id: UUID, import_id: UUID, access: Access) -> bool:
         """Whether an import was not taken back."""
-        return import_id in {one.record_id for one in await self._store.read(patient_id, Kind.IMPORT, access)}
+        return import_id in {record.record_id for record in await self._store.read(patient_id, Kind.IMPORT, access)}
 
     async def _store_import(
         self, patient_id: UUID, parts: Mapping[Kind, list[Any]], access: Access, key: str | None, name: str
@@ -521,7 +521,7 @@ class Clinic:
         if not brought:
             return None
         counts = {str(kind): len(contents) for kind, contents in parts.items()}
-        noted = {"name": name, "records": [str(one) for one in brought], "counts": counts}
+        noted = {"name": name, "records": [str(record_id) for record_id in brought], "counts": counts}
         once = key and f"{key}:{Kind.IMPORT}"
         return (await self._store.append(patient_id, Kind.IMPORT, [noted], access, idempotency_key=once))[0]
 
@@ -530,27 +530,29 @@ class Clinic:
     ) -> tuple[dict[UUID, Access], dict[UUID, Any]]:
         """Those whom the caller may see, and the errors of the others."""
         decided = await self._access.permit_patients(principal, permission, patient_ids)
-        accesses = {one: access for one, access in decided.items() if isinstance(access, Access)}
-        return accesses, {one: error for one, error in decided.items() if one not in accesses}
+        accesses = {patient_id: access for patient_id, access in decided.items() if isinstance(access, Access)}
+        return accesses, {patient_id: error for patient_id, error in decided.items() if patient_id not in accesses}
 
-    async def _told(self, access: Access, what: str, patient_id: UUID, found: T) -> T:
+    async def _audited(self, access: Access, what: str, patient_id: UUID, value: T) -> T:
         """What was read, handed out when the audit knows."""
         await self._audit.append(Event(access=access, action="read", what=what, patient_id=patient_id))
-        return found
+        return value
 
     async def _summaries(self, accesses: Mapping[UUID, Access]) -> Answers[PatientSummary]:
         stored = await self._store.read_each(accesses, Kind.IDENTITY, newest=1)
-        return {one: _summary(one, answer) for one, answer in stored.items()}
+        return {patient_id: _summary(patient_id, answer) for patient_id, answer in stored.items()}
 
     async def _genotypes(self, accesses: Mapping[UUID, Access]) -> Answers[tuple[list[StoredRecord], bool]]:
         """Stored results of genes, and whether they are closed by the patient's decision."""
         decisions = await self._store.consents_each(accesses)
-        opened = {one: access for one, access in accesses.items() if decisions[one].get("genomics", True)}
+        opened = {
+            patient_id: access for patient_id, access in accesses.items() if decisions[patient_id].get("genomics", True)
+        }
         stored = await self._store.read_each(opened, Kind.GENOTYPE)
-        found: Answers[tuple[list[StoredRecord], bool]] = dict.fromkeys(accesses, ([], True))
-        for one, answer in stored.items():
-            found[one] = answer if isinstance(answer, NovamindError) else (answer, False)
-        return found
+        genotypes: Answers[tuple[list[StoredRecord], bool]] = dict.fromkeys(accesses, ([], True))
+        for patient_id, answer in stored.items():
+            genotypes[patient_id] = answer if isinstance(answer, NovamindError) else (answer, False)
+        return genotypes
 
     async def _genomics_allowed(self, patient_id: UUID) -> None:
         if not (await self._store.consents(patient_id)).get("genomics", True):
@@ -567,8 +569,8 @@ def _right(answer: T | NovamindError) -> T:
 def _summary(patient_id: UUID, stored: list[StoredRecord] | NovamindError) -> PatientSummary | NovamindError:
     if isinstance(stored, NovamindError):
         return stored
-    stated = mapping_of(stored[-1])
-    return PatientSummary(patient_id, stated["identifiers"], stated["details"])
+    identity = mapping_of(stored[-1])
+    return PatientSummary(patient_id, identity["identifiers"], identity["details"])
 
 
 def _case(
@@ -618,6 +620,6 @@ def _import(stored: StoredRecord) -> Import:
         stored.record_id,
         content["name"],
         stored.recorded_at,
-        tuple(UUID(one) for one in content["records"]),
+        tuple(UUID(record_id) for record_id in content["records"]),
         dict(content["counts"]),
     )
