@@ -586,7 +586,7 @@ def test_results_in_memory_are_few_and_grow_old() -> None:
     for key in "abc":
         store.put(key, key)
     assert [store.get(key) for key in "abc"] == [None, "b", "c"]
-    usual = MemoryStore()._held
+    usual = MemoryStore()._results
     assert (usual.maxsize, usual.ttl) == (256, 3600)
 
 

@@ -66,13 +66,13 @@ class Case:
 
     @cached_property
     def _genes(self) -> tuple[dict[str, Diplotype], tuple[str, ...]]:
-        found, notes = {}, []
+        diplotypes, notes = {}, []
         for gene, result in self.record.genotype.items():
             try:
-                found.update(read_genes({gene: result}))
+                diplotypes.update(read_genes({gene: result}))
             except ValidationError:
                 notes.append(f"The result of {gene} is in no notation that we read; it was not used.")
-        return found | dict(self.called), tuple(notes)
+        return diplotypes | dict(self.called), tuple(notes)
 
     @property
     def genotype(self) -> dict[str, Diplotype]:
@@ -92,13 +92,13 @@ class Case:
     @cached_property
     def allergens(self) -> tuple[str, ...]:
         """What an active allergy is to: generic names of drugs, and the names of what is in no medication table."""
-        found = []
+        allergens = []
         for allergy in self.record.allergies:
             if allergy.active:
                 names = [name for name in (allergy.medication, allergy.name) if name]
-                known = [drug for name in names if (drug := allergen_of(name))]
-                found += known or names[:1]
-        return tuple(dict.fromkeys(found))
+                drugs = [drug for name in names if (drug := allergen_of(name))]
+                allergens += drugs or names[:1]
+        return tuple(dict.fromkeys(allergens))
 
     @property
     def allergies(self) -> frozenset[str]:
@@ -137,8 +137,10 @@ class Case:
         """Series to scale: the published one of known instruments, the record's own of others; these are forecast."""
         frame = self.record.symptoms
         names = () if frame is None else dict.fromkeys(series_name(key.name) for key in frame.series)
-        found = {name: known.scale if (known := recognise(name)) else self.own_scales.get(name) for name in names}
-        return {name: scale for name, scale in found.items() if scale is not None}
+        scales = {
+            name: instrument.scale if (instrument := recognise(name)) else self.own_scales.get(name) for name in names
+        }
+        return {name: scale for name, scale in scales.items() if scale is not None}
 
     @cached_property
     def unscaled(self) -> tuple[str, ...]:
@@ -325,11 +327,11 @@ def read_case(patient_id: str, patient_data: PatientRecord | Mapping[str, Any], 
 
 
 def _scales(patient_data: Mapping[str, Any]) -> dict[str, Scale]:
-    given = patient_data.get("scales") or {}
-    if not isinstance(given, Mapping):
+    ranges = patient_data.get("scales") or {}
+    if not isinstance(ranges, Mapping):
         raise ValidationError("'scales' must map symptoms to ranges, e.g. {'mood': (0, 10)}")
     scales = {}
-    for name, scale in given.items():
+    for name, scale in ranges.items():
         if recognise(name) is not None:
             raise ValidationError(f"{series_name(name)} is a known instrument: its scale is published, leave it out")
         try:
@@ -369,15 +371,15 @@ def _each(patient_data: Mapping[str, Any], name: str, kind: type, make: Callable
         raise ValidationError(f"'{name}' holds an entry of the wrong form") from error
 
 
-def _frame(given: Any, patient_id: str, check: Any, zone: str | None) -> LongFrame | None:
-    if given is None:
+def _frame(table: Any, patient_id: str, check: Any, zone: str | None) -> LongFrame | None:
+    if table is None:
         return None
-    if isinstance(given, LongFrame):
-        return given
-    frame: LongFrame = check(given, timezone=zone)
+    if isinstance(table, LongFrame):
+        return table
+    frame: LongFrame = check(table, timezone=zone)
     if {key.patient_id for key in frame.series} == {None}:
         import narwhals as nw
 
-        named = nw.from_native(given, eager_only=True).with_columns(nw.lit(patient_id).alias("patient_id"))
+        named = nw.from_native(table, eager_only=True).with_columns(nw.lit(patient_id).alias("patient_id"))
         frame = check(named.to_native(), timezone=zone)
     return frame

@@ -89,14 +89,16 @@ def answer(hook: str, request: Mapping[str, Any], today: date, settings: Setting
     if hook == "patient-view":
         orders: dict[str, list[str]] = {drug: [] for drug in case.medications}
     elif hook == "order-select":
-        selected = {drug: [one for one in drafts if one in context["selections"]] for drug, drafts in drafted.items()}
+        selected = {
+            drug: [draft for draft in drafts if draft in context["selections"]] for drug, drafts in drafted.items()
+        }
         orders = {drug: drafts for drug, drafts in selected.items() if drafts}
     else:
         orders = drafted
-    known = [drug for drug in orders if drug in catalogue()]
+    drugs = [drug for drug in orders if drug in catalogue()]
     review = review_of(case.taking(drug for drug in (*orders, *drafted) if drug in catalogue()))
     cards = []
-    for drug in known:
+    for drug in drugs:
         card = _card(drug, review[drug], orders[drug], hook, case, review)
         if card is not None:
             cards.append(card)
@@ -127,7 +129,7 @@ def _checked(hook: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
             raise ValidationError("'context.draftOrders' is required and must be a Bundle")
     if hook == "order-select":
         chosen = context.get("selections")
-        if not isinstance(chosen, list) or not all(_text(one) for one in chosen):
+        if not isinstance(chosen, list) or not all(_text(reference) for reference in chosen):
             raise ValidationError("'context.selections' is required and must be a list of references")
     if not isinstance(request.get("prefetch", {}), Mapping):
         raise ValidationError("'prefetch' must be an object")
@@ -141,21 +143,21 @@ def _text(value: Any) -> bool:
 def _record(request: Mapping[str, Any], patient_id: str, settings: Settings | None) -> PatientRecord:
     """What was prefetched of this patient; resources of other patients are not looked at."""
     own = patient_id.rpartition("/")[2]
-    given = [item for item in request.get("prefetch", {}).values() if isinstance(item, Mapping)]
+    items = [item for item in request.get("prefetch", {}).values() if isinstance(item, Mapping)]
     # The same drafts wrapped each resource with the response that brought it.
-    held = [item["resource"] if isinstance(item.get("resource"), Mapping) else item for item in given]
-    resources = [item for item in held if isinstance(item.get("resourceType"), str)]
+    contents = [item["resource"] if isinstance(item.get("resource"), Mapping) else item for item in items]
+    resources = [item for item in contents if isinstance(item.get("resourceType"), str)]
     if not resources:
         return PatientRecord(own)
     try:
-        found = read_fhir(
+        documents = read_fhir(
             {"resourceType": "Bundle", "entry": [{"resource": item} for item in resources]}, settings=settings
         )
     except FhirImportError as refusal:
         if any(issue.code == "too-costly" for issue in refusal.outcome.issues):
             raise ValidationError(f"the prefetch cannot be read: {refusal}") from refusal
         return PatientRecord(own)
-    return next((record for record in found.records if record.patient_id == own), PatientRecord(own))
+    return next((record for record in documents.records if record.patient_id == own), PatientRecord(own))
 
 
 def _orders(context: Mapping[str, Any], settings: Settings | None) -> dict[str, list[str]]:
@@ -166,7 +168,7 @@ def _orders(context: Mapping[str, Any], settings: Settings | None) -> dict[str, 
         for entry in (entries if isinstance(entries, list) else ())
         if isinstance(entry, Mapping) and isinstance(entry.get("resource"), Mapping)
     ]
-    found: dict[str, list[str]] = {}
+    orders: dict[str, list[str]] = {}
     for draft in drafts:
         if draft.get("resourceType") != _DRAFT:
             continue
@@ -179,34 +181,34 @@ def _orders(context: Mapping[str, Any], settings: Settings | None) -> dict[str, 
         for course in record.medications:
             drug = normalise(course.medication)
             if drug is not None:
-                found.setdefault(drug, []).append(name)
-    return found
+                orders.setdefault(drug, []).append(name)
+    return orders
 
 
 def _card(
-    drug: str, found: DrugReview, orders: list[str], hook: str, case: Case, review: Review
+    drug: str, drug_review: DrugReview, orders: list[str], hook: str, case: Case, review: Review
 ) -> dict[str, Any] | None:
-    severe = found.severe
-    if found.concern < 2:
+    severe = drug_review.severe
+    if drug_review.concern < 2:
         return None
-    indicator = "critical" if found.concern >= 4 else "warning" if found.concern == 3 else "info"
-    advice = [a for a in found.guidelines if a.action not in ("NO_RECOMMENDATION", "STANDARD_DOSE")]
+    indicator = "critical" if drug_review.concern >= 4 else "warning" if drug_review.concern == 3 else "info"
+    advice = [a for a in drug_review.guidelines if a.action not in ("NO_RECOMMENDATION", "STANDARD_DOSE")]
     first = severe[0].text if severe else advice[0].text if advice else ""
     lines = [
         *(f"- {a.source}: {a.text} {_cited(a.reference)}" for a in advice),
-        *(f"- **{c.severity}**, {c.cause}: {c.text} {_cited(c.source)}" for c in found.interactions),
-        *(f"- {p.gene}: {p.after.label}" for p in found.phenotypes),
+        *(f"- **{c.severity}**, {c.cause}: {c.text} {_cited(c.source)}" for c in drug_review.interactions),
+        *(f"- {p.gene}: {p.after.label}" for p in drug_review.phenotypes),
         "",
         CLINICAL_JUDGEMENT,
     ]
     card: dict[str, Any] = {
-        "summary": _short(f"{drug}: {found.verdict}. {first}".strip()),
+        "summary": _short(f"{drug}: {drug_review.verdict}. {first}".strip()),
         "detail": "\n".join(dict.fromkeys(lines)),
         "indicator": indicator,
         "source": _SOURCE
         | {"topic": {"system": f"{OWN}:topic", "code": "pharmacogenomics", "display": "Pharmacogenomics"}},
     }
-    suggestions = _suggestions(drug, orders, found, case, review) if hook != "patient-view" else []
+    suggestions = _suggestions(drug, orders, drug_review, case, review) if hook != "patient-view" else []
     if suggestions:
         card |= {"suggestions": suggestions, "selectionBehavior": "at-most-one"}
         card["overrideReasons"] = [
@@ -223,10 +225,12 @@ def _card(
     return {"uuid": _stable(case.record.patient_id, hook, card), **card}
 
 
-def _suggestions(drug: str, orders: list[str], found: DrugReview, case: Case, review: Review) -> list[dict[str, Any]]:
+def _suggestions(
+    drug: str, orders: list[str], drug_review: DrugReview, case: Case, review: Review
+) -> list[dict[str, Any]]:
     """Take the order back, alone or for a drug that no caution speaks against; only where another drug is advised."""
     named = [order for order in orders if order]
-    if not named or found.concern < SPEAKS_AGAINST:
+    if not named or drug_review.concern < SPEAKS_AGAINST:
         return []
     remove = [{"type": "delete", "description": f"Remove the order of {drug}", "resourceId": order} for order in named]
     offers: list[dict[str, Any]] = [{"label": f"Remove the order of {drug}", "actions": remove}]

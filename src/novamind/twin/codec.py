@@ -149,7 +149,7 @@ class RecommendationBody(_Body):
             when=recommendation.priority.words,
             topic=recommendation.topic,
             text=recommendation.text,
-            evidence=[EvidenceBody.model_validate(one) for one in recommendation.evidence],
+            evidence=[EvidenceBody.model_validate(evidence) for evidence in recommendation.evidence],
             reliability=RecommendationReliabilityBody(
                 level=recommendation.reliability, reason=recommendation.reliability_reason
             ),
@@ -249,7 +249,7 @@ class InsightsBody(_Body):
             missing=insights.missing,
             options=OptionsBody.model_validate(insights.options),
             model_versions=insights.model_versions,
-            recommendations=[RecommendationBody.of(one) for one in insights.recommendations],
+            recommendations=[RecommendationBody.of(recommendation) for recommendation in insights.recommendations],
             results=ResultsBody.of(insights.results),
             tracking=[ForecastCheckBody.model_validate(check) for check in insights.tracking],
             notes=list(insights.notes),

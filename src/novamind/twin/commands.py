@@ -42,24 +42,25 @@ def insights(
     if not as_json:
         print("reading the record, running the services ...", file=sys.stderr)
     twin = _read(file, patient)
-    found = twin.insights({"forecast_days": days, "biometric_lookback_days": lookback})
+    result = twin.insights({"forecast_days": days, "biometric_lookback_days": lookback})
     asked = tuple(twin.what_if(drug, dose) for drug, dose in map(_drug_and_dose, what_if or ()))
     if out is not None:
         try:
-            out.write_text(render(found, twin.case, asked), "utf-8")
+            out.write_text(render(result, twin.case, asked), "utf-8")
         except OSError as error:
             raise DataProcessingError(f"{out.name} cannot be written: {error.strerror}; give another --out") from error
     if as_json:
-        document = found.to_dict() | {"what_if": [one.to_dict() for one in asked]}
+        document = result.to_dict() | {"what_if": [treatment.to_dict() for treatment in asked]}
         print(json.dumps(document, ensure_ascii=False, allow_nan=False))
         return
-    print(_summary(found))
-    for one in asked:
-        span = one.level
+    print(_summary(result))
+    for treatment in asked:
+        span = treatment.level
         band = "" if span.low is None else f" (90 % {span.low:.3g} to {span.high:.3g})"
         print(
-            f"What if {one.drug} {one.dose_mg:g} mg: {one.review.verdict}; level {span.value:.3g} {one.unit}{band},"
-            f" {one.exposure_ratio:.2f} times a normal metaboliser's"
+            f"What if {treatment.drug} {treatment.dose_mg:g} mg: {treatment.review.verdict};"
+            f" level {span.value:.3g} {treatment.unit}{band},"
+            f" {treatment.exposure_ratio:.2f} times a normal metaboliser's"
         )
     if out is not None:
         print(f"Report      {out}")
@@ -86,16 +87,16 @@ def _drug_and_dose(text: str) -> tuple[str, float]:
     return drug, amount
 
 
-def _summary(found: "Insights") -> str:
+def _summary(result: "Insights") -> str:
     lines = []
-    for one in found.recommendations:
-        lines.append(f"[{one.priority.words}] {one.text}")
-        lines += [f"    {e.statement} [{e.source}]" for e in one.evidence[:2]]
-        lines.append(f"    reliability {one.reliability}: {one.reliability_reason}")
+    for recommendation in result.recommendations:
+        lines.append(f"[{recommendation.priority.words}] {recommendation.text}")
+        lines += [f"    {e.statement} [{e.source}]" for e in recommendation.evidence[:2]]
+        lines.append(f"    reliability {recommendation.reliability}: {recommendation.reliability_reason}")
     if not lines:
         lines.append("Nothing in the results asks for action.")
-    lines += ["", *(f"Earlier     {one.sentence}" for one in found.tracking)]
-    lines += [f"Missing     {name}: {why}" for name, why in found.missing.items()]
-    lines += [f"Model       {name}: {version}" for name, version in found.model_versions.items()]
-    lines += [f"Note        {note}" for note in found.notes]
-    return "\n".join([*lines, "", found.disclaimer])
+    lines += ["", *(f"Earlier     {check.sentence}" for check in result.tracking)]
+    lines += [f"Missing     {name}: {why}" for name, why in result.missing.items()]
+    lines += [f"Model       {name}: {version}" for name, version in result.model_versions.items()]
+    lines += [f"Note        {note}" for note in result.notes]
+    return "\n".join([*lines, "", result.disclaimer])

@@ -73,14 +73,14 @@ class Options:
                 raise ValidationError(f"option '{name}' must be a whole number from {low} to {high}")
 
     @classmethod
-    def of(cls, given: "Options | Mapping[str, Any] | None") -> "Options":
+    def of(cls, options: "Options | Mapping[str, Any] | None") -> "Options":
         """Options as they are, from a mapping, or the defaults."""
-        if isinstance(given, Options):
-            return given
-        unknown = set(given or ()) - set(cls.__slots__)
+        if isinstance(options, Options):
+            return options
+        unknown = set(options or ()) - set(cls.__slots__)
         if unknown:
             raise ValidationError(f"unknown options; known are {', '.join(cls.__slots__)}")
-        return cls(**(given or {}))
+        return cls(**(options or {}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,8 @@ class PatientTwin(Summarised):
     @classmethod
     def from_fhir(cls, source: str | Path | bytes | Mapping[str, object], patient_id: str | None = None) -> Self:
         """From FHIR R4, as :func:`novamind.records.read_fhir`; ``patient_id`` chooses one of several patients."""
-        found = read_fhir(source)
-        return cls(found.record if patient_id is None else found.of(patient_id))
+        patients = read_fhir(source)
+        return cls(patients.record if patient_id is None else patients.of(patient_id))
 
     @classmethod
     def from_frames(

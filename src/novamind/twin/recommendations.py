@@ -50,32 +50,34 @@ def recommendations(case: Case, results: Mapping[str, ServiceResult]) -> tuple[R
     values = {name: r.value for name, r in results.items() if r.status is Status.AVAILABLE}
     review: Review | None = values.get(MEDICATIONS)
     # Within one priority the order here stays: safety, symptoms, what is taken, then what could be done about it.
-    found = [*_thoughts_of_death(case)]
+    candidates = [*_thoughts_of_death(case)]
     if SYMPTOMS in values:
         for forecast in values[SYMPTOMS]:
-            found += _forecast(forecast, case.today)
+            candidates += _forecast(forecast, case.today)
     if review is not None:
-        found += _current(case, review)
-        found += _alternatives(case, review)
-        found += _untyped(case)
+        candidates += _current(case, review)
+        candidates += _alternatives(case, review)
+        candidates += _untyped(case)
     for drug, course in values.get(COURSES, {}).items():
-        found += _exposure(drug, course)
+        candidates += _exposure(drug, course)
     if BIOMETRICS in values:
-        found += _links(values[BIOMETRICS].person(), case.today)
-    kept = [one for one in found if not contradictions((one,), review)]
-    return tuple(sorted(kept, key=lambda one: one.priority))
+        candidates += _links(values[BIOMETRICS].person(), case.today)
+    kept = [candidate for candidate in candidates if not contradictions((candidate,), review)]
+    return tuple(sorted(kept, key=lambda candidate: candidate.priority))
 
 
-def contradictions(said: Iterable[Recommendation], review: Review | None) -> list[tuple[Recommendation, str, str]]:
+def contradictions(
+    candidates: Iterable[Recommendation], review: Review | None
+) -> list[tuple[Recommendation, str, str]]:
     """Recommendations that put forward a drug against a caution: the recommendation, the drug, why."""
-    found = []
-    for one in said:
-        after = review.without(one.instead_of) if review is not None and one.proposes else None
-        for drug in one.proposes:
+    conflicts = []
+    for candidate in candidates:
+        after = review.without(candidate.instead_of) if review is not None and candidate.proposes else None
+        for drug in candidate.proposes:
             reason = after[drug].against if after is not None and drug in after else "no pharmacogenomic review"
             if reason is not None:
-                found.append((one, drug, reason))
-    return found
+                conflicts.append((candidate, drug, reason))
+    return conflicts
 
 
 def _thoughts_of_death(case: Case) -> Iterator[Recommendation]:
@@ -89,7 +91,7 @@ def _thoughts_of_death(case: Case) -> Iterator[Recommendation]:
     if len(marked):
         i = int(marked[-1])
         age = int((np.datetime64(case.today) - days[i]).astype(int))
-        said = f"PHQ-9 item 9 was {values[i]:g} of 3 on {wording.date(days[i])}"
+        answer = f"PHQ-9 item 9 was {values[i]:g} of 3 on {wording.date(days[i])}"
         fresh = age <= _ITEM_DAYS
         since = "not answered since" if i == len(days) - 1 else "a lower answer since does not take it back"
         yield Recommendation(
@@ -97,8 +99,8 @@ def _thoughts_of_death(case: Case) -> Iterator[Recommendation]:
             "safety",
             "Ask about thoughts of death and self-harm now, and act on the answer."
             if fresh
-            else f"Ask about thoughts of death and self-harm: {said}, {age} days ago; {since}.",
-            (Evidence("record", f"{said}.", sources[i] if sources else "record"),),
+            else f"Ask about thoughts of death and self-harm: {answer}, {age} days ago; {since}.",
+            (Evidence("record", f"{answer}.", sources[i] if sources else "record"),),
             "high",
             "the person's own answer; a missing or low answer would not rule out a crisis",
         )
@@ -120,8 +122,10 @@ def _forecast(forecast: SymptomForecast, today: date) -> Iterator[Recommendation
     level: Level = forecast.reliability.level
     reason = "; ".join(forecast.reliability.reasons)
     shown = Evidence(SYMPTOMS, wording.headline(forecast), f"model {forecast.model_version}")
-    held = "; ".join(f"{100 * at:g} % intervals held {100 * share:.0f} %" for at, share in forecast.coverage.items())
-    measured = Evidence(SYMPTOMS, f"Measured on the validation cohort: {held}.", f"model {forecast.model_version}")
+    coverage = "; ".join(
+        f"{100 * at:g} % intervals held {100 * share:.0f} %" for at, share in forecast.coverage.items()
+    )
+    measured = Evidence(SYMPTOMS, f"Measured on the validation cohort: {coverage}.", f"model {forecast.model_version}")
     if threshold is not None and instrument is not None:
         risk = forecast.risk(threshold)
         periods = [period for period in risk.periods if period.end >= np.datetime64(today)]
@@ -155,27 +159,27 @@ def _forecast(forecast: SymptomForecast, today: date) -> Iterator[Recommendation
         )
 
 
-def _review_evidence(found: DrugReview) -> tuple[Evidence, ...]:
+def _review_evidence(review: DrugReview) -> tuple[Evidence, ...]:
     advice = [
-        Evidence(MEDICATIONS, f"{found.drug}: {a.text}", f"{a.source}: {a.reference}", a.url)
-        for a in found.guidelines
+        Evidence(MEDICATIONS, f"{review.drug}: {a.text}", f"{a.source}: {a.reference}", a.url)
+        for a in review.guidelines
         if a.action != "NO_RECOMMENDATION"
     ]
     cautions = [
-        Evidence(MEDICATIONS, f"{found.drug}, {c.severity}, {c.cause}: {c.text}", str(c.source), c.source.url)
-        for c in found.interactions
+        Evidence(MEDICATIONS, f"{review.drug}, {c.severity}, {c.cause}: {c.text}", str(c.source), c.source.url)
+        for c in review.interactions
         if c.severity is not Severity.INFORMATION
     ]
-    nothing = Evidence(MEDICATIONS, f"{found.drug}: {found.standing or 'no caution'}", "pharmacogenomic review")
+    nothing = Evidence(MEDICATIONS, f"{review.drug}: {review.standing or 'no caution'}", "pharmacogenomic review")
     return (*dict.fromkeys([*advice, *cautions]),) or (nothing,)
 
 
-def _review_level(found: DrugReview) -> tuple[Level, str]:
-    if any(change.after.provisional for change in found.phenotypes):
+def _review_level(review: DrugReview) -> tuple[Level, str]:
+    if any(change.after.provisional for change in review.phenotypes):
         return "low", "a genotype that it rests on is provisional"
-    if any(source.evidence == "unverified" for source in found.evidence):
+    if any(source.evidence == "unverified" for source in review.evidence):
         return "medium", "one of its sources is general knowledge that was not confirmed"
-    strong = any(a.strength.casefold().startswith("strong") for a in found.guidelines)
+    strong = any(a.strength.casefold().startswith("strong") for a in review.guidelines)
     return (
         ("high", "a guideline's strong recommendation") if strong else ("medium", "no strong guideline recommendation")
     )
@@ -197,20 +201,20 @@ def _current(case: Case, review: Review) -> Iterator[Recommendation]:
             )  # fmt: skip
         if drug not in review or review[drug].concern not in _PRIORITY:
             continue
-        found = review[drug]
-        level, reason = _review_level(found)
-        first = found.leading.text if found.leading else ""
-        texts = [c.text for c in found.interactions if c.severity in (Severity.CONTRAINDICATED, Severity.MAJOR)]
-        said = (
+        drug_review = review[drug]
+        level, reason = _review_level(drug_review)
+        first = drug_review.leading.text if drug_review.leading else ""
+        texts = [c.text for c in drug_review.interactions if c.severity in (Severity.CONTRAINDICATED, Severity.MAJOR)]
+        text = (
             first
-            if first and found.concern < SPEAKS_AGAINST
+            if first and drug_review.concern < SPEAKS_AGAINST
             else " ".join(dict.fromkeys([*filter(None, [first]), *texts[:2]]))
         )
         yield Recommendation(
-            _PRIORITY[found.concern],
+            _PRIORITY[drug_review.concern],
             f"{drug} now taken",
-            f"Review {drug} ({found.verdict}). {said}".strip(),
-            _review_evidence(found),
+            f"Review {drug} ({drug_review.verdict}). {text}".strip(),
+            _review_evidence(drug_review),
             level,
             reason,
         )
@@ -294,10 +298,10 @@ def _exposure(drug: str, course: SimulatedTreatment) -> Iterator[Recommendation]
     )  # fmt: skip
 
 
-def _links(found: "PersonLinks", today: date) -> Iterator[Recommendation]:
+def _links(person_links: "PersonLinks", today: date) -> Iterator[Recommendation]:
     """Confirmed leads that are reliable enough to be watched, and warnings whose time has not passed."""
-    series = found.series
-    for warning in found.early_warning:
+    series = person_links.series
+    for warning in person_links.early_warning:
         until = series.at(warning.hour + int(np.ceil(warning.horizon_high)))
         if until >= np.datetime64(today):
             way = "rise" if warning.direction > 0 else "fall"
@@ -309,8 +313,8 @@ def _links(found: "PersonLinks", today: date) -> Iterator[Recommendation]:
                 "low",
                 "most such warnings are not followed by a notable change",
             )
-    actions = {(said.signal, said.symptom): said.action for said in found.insights}
-    for link in found.links:
+    actions = {(insight.signal, insight.symptom): insight.action for insight in person_links.insights}
+    for link in person_links.links:
         action = actions.get((link.signal, link.symptom))
         if action is None:
             continue

@@ -55,7 +55,9 @@ def render(insights: Findings, case: Case, what_ifs: tuple[SimulatedTreatment, .
         genotype={gene: str(d.name) for gene, d in case.genotype.items()},
         titles=_TITLES,
         statuses=[(name, result) for name, result in insights.results.items()],
-        urgent=[one for one in insights.recommendations if one.priority is Priority.TODAY],
+        urgent=[
+            recommendation for recommendation in insights.recommendations if recommendation.priority is Priority.TODAY
+        ],
         forecasts=forecasts,
         skipped={key.name: reason for key, reason in getattr(values.get(SYMPTOMS), "skipped", {}).items()},
         review=review_section(values.get(MEDICATIONS), case),
@@ -102,27 +104,27 @@ def review_section(review: Review | None, case: Case) -> list[dict[str, Any]]:
         return []
     return [
         {
-            "drug": found.drug,
-            "verdict": found.verdict,
-            "concern": found.concern,
-            "exposure": exposure_words(found.exposure.ratio, found.exposure.low, found.exposure.high),
-            "basis": found.exposure.basis,
-            "source": found.exposure.source,
-            "advice": [(a.text, f"{a.source}, {a.strength}", a.reference) for a in found.guidelines],
-            "cautions": found.interactions,
-            "standing": found.standing,
+            "drug": entry.drug,
+            "verdict": entry.verdict,
+            "concern": entry.concern,
+            "exposure": exposure_words(entry.exposure.ratio, entry.exposure.low, entry.exposure.high),
+            "basis": entry.exposure.basis,
+            "source": entry.exposure.source,
+            "advice": [(a.text, f"{a.source}, {a.strength}", a.reference) for a in entry.guidelines],
+            "cautions": entry.interactions,
+            "standing": entry.standing,
             "phenotypes": list(
                 dict.fromkeys(
                     f"{c.gene}: {c.before.label} → {c.after.label} ({'; '.join(c.reasons)})"
                     if c.converted
                     else f"{c.gene}: {c.after.label}"
-                    for c in found.phenotypes
+                    for c in entry.phenotypes
                 )
             ),
         }
         for drug in case.medications
         if drug in review
-        for found in [review[drug]]
+        for entry in [review[drug]]
     ]
 
 

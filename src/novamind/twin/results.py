@@ -23,7 +23,10 @@ class Insights(Summarised, Findings):
 
     def _summary(self) -> Summary:
         lacking = f"; without {', '.join(self.missing)}" if self.missing else ""
-        rows = [(one.priority.words, one.topic, one.text, one.reliability) for one in self.recommendations]
+        rows = [
+            (recommendation.priority.words, recommendation.topic, recommendation.text, recommendation.reliability)
+            for recommendation in self.recommendations
+        ]
         text = f"{counted(len(rows), 'recommendation')} of {self.made_on}{lacking}"
         return Summary(text, ("when", "topic", "recommendation", "reliability"), rows)
 

@@ -49,18 +49,18 @@ class MemoryStore:
     """Results in this process, least recently used out first."""
 
     def __init__(self, entries: int = 256, seconds: float = 3600) -> None:
-        self._held: TTLCache[str, Any] = TTLCache(entries, seconds)
+        self._results: TTLCache[str, Any] = TTLCache(entries, seconds)
         self._lock = Lock()
 
     def get(self, key: str) -> Any | None:
         """The result, or ``None``."""
         with self._lock:
-            return self._held.get(key)
+            return self._results.get(key)
 
     def put(self, key: str, value: Any) -> None:
         """Keep a result."""
         with self._lock:
-            self._held[key] = value
+            self._results[key] = value
 
 
 class DigitalTwinIntegrationService:
@@ -203,9 +203,10 @@ class DigitalTwinIntegrationService:
             return ()
         reports = daily_reports(case)
         checks = (
-            check(one.history_until, one, reports.get(one.symptom, {}), replayed=True) for one in map(made, forecasts)
+            check(forecast.history_until, forecast, reports.get(forecast.symptom, {}), replayed=True)
+            for forecast in map(made, forecasts)
         )
-        return tuple(one for one in checks if one.reports)
+        return tuple(outcome for outcome in checks if outcome.reports)
 
     def model_version(self, name: str) -> str:
         """Identify the model or the tables that a service answers from.
@@ -218,7 +219,7 @@ class DigitalTwinIntegrationService:
         return self._analysis(name).version
 
     def _analysis(self, name: str) -> Analysis:
-        analysis = next((one for one in self.analyses if one.name == name), None)
+        analysis = next((candidate for candidate in self.analyses if candidate.name == name), None)
         if analysis is None:
             raise ServiceUnavailableError(f"the service '{name}' is not installed")
         return analysis
@@ -252,9 +253,9 @@ class DigitalTwinIntegrationService:
                 return _Lacking(reason), "", False
             version = analysis.version
             key = _key(name, version, analysis.inputs(case, options))
-            known = self.store.get(key)
-            if known is not None:
-                return known, version, True
+            stored = self.store.get(key)
+            if stored is not None:
+                return stored, version, True
             value = await analysis.run(case, options)
             self.store.put(key, value)
             return value, version, False

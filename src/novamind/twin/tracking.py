@@ -54,8 +54,8 @@ def threshold_of(forecast: SymptomForecast) -> float | None:
 
     Beyond the worst cut-off it is that one; ``None`` for an instrument without any.
     """
-    known = recognise(forecast.symptom)
-    cuts = [cut.value for cut in known.cut_offs] if known else []
+    instrument = recognise(forecast.symptom)
+    cuts = [cut.value for cut in instrument.cut_offs] if instrument else []
     if not cuts:
         return None
     recent = forecast.history[-_RECENT_DAYS:]
@@ -94,7 +94,10 @@ def snapshot(insights: Findings) -> Snapshot | None:
         insights.patient_id,
         insights.made_on,
         tuple(map(made, forecasts)),
-        tuple(RecommendationMade(one.priority, one.topic, one.text) for one in insights.recommendations),
+        tuple(
+            RecommendationMade(recommendation.priority, recommendation.topic, recommendation.text)
+            for recommendation in insights.recommendations
+        ),
         insights.options,
         insights.model_versions,
     )
@@ -121,9 +124,9 @@ def track(earlier: Sequence[Snapshot], case: Case) -> tuple[ForecastCheck, ...]:
     A forecast that was given again without a change is one forecast, made on the first of these days.
     """
     made_on: dict[ForecastMade, date] = {}
-    for one in earlier:
-        for forecast in one.forecasts:
-            made_on.setdefault(forecast, one.made_on)
+    for entry in earlier:
+        for forecast in entry.forecasts:
+            made_on.setdefault(forecast, entry.made_on)
     reports = daily_reports(case)
     return tuple(
         check(day, forecast, reports[forecast.symptom])
@@ -167,20 +170,24 @@ def changes(insights: Findings, earlier: Sequence[Snapshot]) -> Changes | None:
     answered = insights.model_versions.keys()
     before = next(
         (
-            one
-            for one in reversed(earlier)
-            if one.made_on < insights.made_on
-            and one.options == insights.options
-            and one.model_versions.keys() == answered
+            entry
+            for entry in reversed(earlier)
+            if entry.made_on < insights.made_on
+            and entry.options == insights.options
+            and entry.model_versions.keys() == answered
         ),
         None,
     )
     if before is None:
         return None
-    urgency = {one.topic: one.priority for one in before.recommendations}
-    topics = {one.topic for one in insights.recommendations}
+    urgency = {recommendation.topic: recommendation.priority for recommendation in before.recommendations}
+    topics = {recommendation.topic for recommendation in insights.recommendations}
     return Changes(
         before.made_on,
-        tuple(one for one in insights.recommendations if one.topic not in urgency or one.priority < urgency[one.topic]),
-        tuple(one for one in before.recommendations if one.topic not in topics),
+        tuple(
+            recommendation
+            for recommendation in insights.recommendations
+            if recommendation.topic not in urgency or recommendation.priority < urgency[recommendation.topic]
+        ),
+        tuple(recommendation for recommendation in before.recommendations if recommendation.topic not in topics),
     )

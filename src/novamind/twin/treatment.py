@@ -69,10 +69,10 @@ class SimulatedTreatment:
     def occupancy(self) -> dict[str, Span]:
         """Target to the mean share held over the last day; targets held by less than 1 % are left out."""
         final = self.course.occupancy.filter(pl.col("time_hours") >= (self.weeks * 7 - 1) * 24)
-        held = final.group_by("target", maintain_order=True).agg(pl.col("value", "low", "high").mean())
+        shares = final.group_by("target", maintain_order=True).agg(pl.col("value", "low", "high").mean())
         return {
             row["target"]: Span(row["value"], row["low"], row["high"])
-            for row in held.sort("value", descending=True).iter_rows(named=True)
+            for row in shares.sort("value", descending=True).iter_rows(named=True)
             if row["value"] >= 0.01
         }
 

@@ -79,7 +79,7 @@ def what_if(
 
 def _activity(case: Case, others: tuple[str, ...]) -> tuple[dict[str, str | float], list[str]]:
     """State of each typed enzyme after co-medication, and what is left open."""
-    found: dict[str, str | float] = {}
+    activity: dict[str, str | float] = {}
     notes = []
     review = recommend({g: d for g, d in case.genotype.items() if g in ENZYMES}, (), others)
     for gene in ENZYMES:
@@ -90,8 +90,8 @@ def _activity(case: Case, others: tuple[str, ...]) -> tuple[dict[str, str | floa
         if len(states) > 1 or None in states:
             notes.append(f"{gene}: the genotype leaves the activity open, so normal activity was simulated.")
             continue
-        found[gene] = states.pop()  # type: ignore[assignment]
-    return found, notes
+        activity[gene] = states.pop()  # type: ignore[assignment]
+    return activity, notes
 
 
 def _state(reading: GeneResult) -> str | float | None:
@@ -104,13 +104,13 @@ def _state(reading: GeneResult) -> str | float | None:
 
 def _inhibitors(typed: Mapping[str, object], drug: str, others: tuple[str, ...]) -> dict[str, str | float]:
     """The strongest confirmed inhibitor of each enzyme that is not typed; typed ones are converted already."""
-    found: dict[str, str | float] = {}
+    inhibitors: dict[str, str | float] = {}
     for enzyme in ENZYMES:
         acting = [m for m in acting_on(enzyme, others, drug) if m.checked and m.effect == "inhibitor"]
         strengths = [m.strength for m in acting if m.strength in _STRENGTHS]
         if enzyme not in typed and strengths:
-            found[enzyme] = min(strengths, key=_STRENGTHS.index)
-    return found
+            inhibitors[enzyme] = min(strengths, key=_STRENGTHS.index)
+    return inhibitors
 
 
 def _unknown(case: Case, drug: str, others: tuple[str, ...], course: Simulation) -> list[str]:
