@@ -59,7 +59,7 @@ def test_json_for_several_patients_with_progress(
     document = json.loads(told.out)
     assert [p["patient_id"] for p in document["persons"]] == ["p1", "p2", "p3"]
     assert "3 of 3 patients analysed" in told.err
-    assert "3 of 3 patients told" in told.err
+    assert "3 of 3 patients described" in told.err
     alone = nm.biometrics.correlate(signals, reports, max_lag_hours=48)
     assert document == json.loads(json.dumps(alone.to_dict())) | {"files": {}}
     # Where there are many, processes write them.
@@ -135,10 +135,10 @@ class Terminal(io.StringIO):
 def test_a_screen_shows_a_bar_of_forty(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
-    commands._bar("told", 1, 4)
-    assert screen.getvalue() == f"\r[{'#' * 10}{'.' * 30}] 1 of 4 patients told"
-    commands._bar("told", 4, 4)
-    assert screen.getvalue().endswith(f"\r[{'#' * 40}] 4 of 4 patients told\n")
+    commands._bar("described", 1, 4)
+    assert screen.getvalue() == f"\r[{'#' * 10}{'.' * 30}] 1 of 4 patients described"
+    commands._bar("described", 4, 4)
+    assert screen.getvalue().endswith(f"\r[{'#' * 40}] 4 of 4 patients described\n")
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,9 @@ def test_processes_tell_where_it_is_worth_their_start(
     monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", Pool)
     Pool.sizes.clear()
     found = together(*(replace(result(), patient_id=str(i)) for i in [*range(persons)]))
-    assert commands._told(lambda one: one.patient_id, found, workers) == [str(i) for i in range(persons)]
+    assert commands._of_every_person(lambda one: one.patient_id, found, workers) == [str(i) for i in range(persons)]
     assert Pool.sizes == used
-    assert capsys.readouterr().err.splitlines()[-1] == f"{persons} of {persons} patients told"
+    assert capsys.readouterr().err.splitlines()[-1] == f"{persons} of {persons} patients described"
 
 
 def test_pictures_are_of_one_patient_and_of_the_surest_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_values_held_on_do_not_count() -> None:
 
 @pytest.mark.parametrize(
     ("reports", "reason"),
-    [(15, None), (14, "too few reports for its time of day, week and confounders to be told apart")],
+    [(15, None), (14, "too few reports to separate it from time of day, week and confounders")],
 )
 def test_a_symptom_needs_15_reports(reports: int, reason: str | None) -> None:
     record = person(days=20)
@@ -104,7 +104,7 @@ def told(symptom: SymptomProfile) -> dict[str, Any]:
         "conditional evidence": symptom.conditional_evidence,
         "p": symptom.p_value,
         "tempering": symptom.tempering,
-        "held": symptom.held,
+        "held": symptom.selected,
         "shared": symptom.shared,
         "reports": [symptom.reports, symptom.other_answers],
         "inertia": symptom.regression.inertia,
@@ -128,7 +128,7 @@ def test_the_defaults_are_a_week_200_draws_and_seed_0() -> None:
 
 def test_what_a_held_signal_takes_of_another_is_shared(analysed: PersonProfile) -> None:
     for symptom in analysed.symptoms:
-        held, shared = list(symptom.held), symptom.shared
+        held, shared = list(symptom.selected), symptom.shared
         assert len(held) == len(set(held))
         assert not np.diag(shared).any()
         free = [b for b in range(len(analysed.signals)) if b not in held]
@@ -140,7 +140,7 @@ def test_what_a_held_signal_takes_of_another_is_shared(analysed: PersonProfile) 
             gone = symptom.evidence[others] - symptom.conditional_evidence[others]
             assert gone == pytest.approx(shared[others, held[0]])
             assert symptom.conditional.score[held[0]].tolist() == symptom.marginal.score[held[0]].tolist()
-    assert max(len(symptom.held) for symptom in analysed.symptoms) >= 1
+    assert max(len(symptom.selected) for symptom in analysed.symptoms) >= 1
 
 
 @pytest.mark.parametrize("limit", [1.9, 2.1])
@@ -152,7 +152,7 @@ def test_a_signal_is_held_from_evidence_2(limit: float, monkeypatch: pytest.Monk
     profile.score[1, 2, 1] = 20.0
     strength = iter([np.array([-1.0, limit]), np.array([-1.0, 9.0])])
     monkeypatch.setattr(lag_scan, "evidence", lambda _: next(strength))
-    held, place = engine._held(profile, columns, flat)
+    held, place = engine._select_signals(profile, columns, flat)
     assert held == ([1] if limit > 2 else [])
     assert place == ({1: 12 + 2 * 3 + 1} if limit > 2 else {})
 

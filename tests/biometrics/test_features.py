@@ -73,7 +73,7 @@ def test_each_feature_is_what_it_is_called(pairs: PairInputs, analysed: PersonPr
                 "log inertia of the signal": np.log(process.time_constants[0]),
                 "other signals with this symptom": max(-1, *(evidence[k, b] for b in range(signals) if b != i)),
                 "this signal with other symptoms": max(evidence[s, i] for s in range(3) if s != k),
-                "signals held": len(symptom.held),
+                "signals held": len(symptom.selected),
                 "illness found": float(analysed.prepared.illness.any()),
                 "clock shifts": analysed.prepared.jitter.std(),
                 "rank in the person": (evidence > evidence[k, i]).mean(),

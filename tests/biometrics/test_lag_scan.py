@@ -45,7 +45,7 @@ def test_conditioning_is_what_adding_a_covariate_does() -> None:
     flat = columns.reshape(120, -1)
     wider = replace(fitted, design=np.column_stack([fitted.design, flat[:, [3, 17]]]))
     expected, _ = lag_scan.scan(wider, columns)
-    conditional = lag_scan.given(profile, columns, projected, [3, 17])
+    conditional = lag_scan.conditioned(profile, columns, projected, [3, 17])
     others = np.setdiff1d(np.arange(flat.shape[1]), [3, 17])
     assert np.allclose(conditional.score.ravel()[others], expected.score.ravel()[others])
     assert np.allclose(conditional.information.ravel()[others], expected.information.ravel()[others])
@@ -205,7 +205,7 @@ def test_a_scan_is_generalised_least_squares() -> None:
     assert profile.score.ravel() == pytest.approx(flat.T @ weight @ fitted.outcome)
     assert profile.information.ravel() == pytest.approx(np.diag(flat.T @ weight @ flat))
     # Held twice is held once, and what is held leaves nothing of itself.
-    once, twice = (lag_scan.given(profile, columns, projected, chosen) for chosen in ([3], [3, 3]))
+    once, twice = (lag_scan.conditioned(profile, columns, projected, chosen) for chosen in ([3], [3, 3]))
     assert twice.score == pytest.approx(once.score, abs=1e-9)
     assert once.information.ravel()[3] == pytest.approx(0, abs=1e-9)
     assert (once.information >= 0).all()

@@ -45,8 +45,8 @@ def first(answer: service._Answer, **changes: Any) -> service._Answer:
     """The same with one pair only, of which something is other."""
     one = object.__new__(service._Answer)
     one.__dict__ |= answer.__dict__
-    one.pairs_told = [{**answer.pairs_told[0], "effect": 0.4, "effect_low": 0.2, "effect_high": 0.6, "p_value": 0.01,
-                       **changes}]  # fmt: skip
+    sure = {"effect": 0.4, "effect_low": 0.2, "effect_high": 0.6, "p_value": 0.01}
+    one.pair_figures = [{**answer.pair_figures[0], **sure, **changes}]
     one.explained, one.unconfirmable = ["trend"], {}
     return one
 
@@ -94,7 +94,7 @@ def test_a_link_is_within_the_rate_and_as_large_as_asked(answer: service._Answer
 
 
 def test_an_answer_tells_each_pair_as_it_was_analysed(answer: service._Answer, analysed: PersonProfile) -> None:
-    told = {(row["signal"], row["symptom"]): row for row in answer.pairs_told}
+    told = {(row["signal"], row["symptom"]): row for row in answer.pair_figures}
     assert list(told) == [(b, s) for s in analysed.person.symptoms for b in analysed.person.signals]
     for symptom in analysed.symptoms:
         name = analysed.person.symptoms[symptom.symptom]
@@ -123,13 +123,13 @@ def test_an_answer_tells_each_pair_as_it_was_analysed(answer: service._Answer, a
 
 def test_a_tiny_p_value_is_told_as_one_in_a_million(analysed: PersonProfile) -> None:
     sure = replace(analysed.symptoms[0], p_value=np.full(5, 1e-9))
-    told = service._Answer(None, replace(analysed, symptoms=(sure,)), 0).pairs_told
+    told = service._Answer(None, replace(analysed, symptoms=(sure,)), 0).pair_figures
     assert {row["p_value"] for row in told} == {1e-6}
 
 
 def test_effective_reports_are_never_more_than_reports(analysed: PersonProfile) -> None:
     few = replace(analysed.symptoms[0], reports=3)
-    told = service._Answer(None, replace(analysed, symptoms=(few,)), 0).pairs_told
+    told = service._Answer(None, replace(analysed, symptoms=(few,)), 0).pair_figures
     assert {row["n_effective"] for row in told} == {3.0}
 
 
@@ -265,7 +265,7 @@ def test_a_process_keeps_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_cannot_be_analysed_is_said_with_up_to_five_reasons(tables: Frames) -> None:
-    with pytest.raises(InsufficientDataError, match="no pair could be analysed: too few reports for its time of day"):
+    with pytest.raises(InsufficientDataError, match="no pair could be analysed: too few reports to separate"):
         BiometricCorrelationService(Told()).correlate(tables.biometrics, tables.symptoms.head(6), 6)
 
 

@@ -130,7 +130,7 @@ def test_what_nothing_known_explains_is_inertia() -> None:
 
 
 def held(found: PersonProfile, rows: list[list[float]], signals: tuple[int, ...]) -> Any:
-    return replace(found.symptoms[0], held=signals, shared=np.array(rows))
+    return replace(found.symptoms[0], selected=signals, shared=np.array(rows))
 
 
 def test_another_signal_that_takes_the_evidence_is_the_cause() -> None:

@@ -1,4 +1,4 @@
-"""Frames to one person's series: signals by the local hour, reports at their own times.
+"""Turn frames into one person's series: signals by the local hour, reports at their own times.
 
 The rules:
 
@@ -40,7 +40,7 @@ _HOUR = np.timedelta64(1, "h")
 def persons(
     biometrics: LongFrame, symptoms: LongFrame, max_lag: int, courses: dict[str, Any]
 ) -> Iterator[tuple[str | None, PersonSeries]]:
-    """Every person who has reports, one at a time.
+    """Yield every person who has signals and reports, with the patient's id.
 
     Parameters
     ----------
@@ -148,8 +148,8 @@ def _person(
 def _reported(frame: LongFrame, series: int) -> tuple[Any, Floats]:
     rows = frame.part(series)
     when, value = frame.timestamps[rows], frame.values[rows]
-    given = np.isfinite(value)
-    when, value = when[given], value[given]
+    answered = np.isfinite(value)
+    when, value = when[answered], value[answered]
     if len(when) and (when == when.astype("datetime64[D]")).all():
         when = when + 12 * _HOUR
     # Both passes of a repeated hour in autumn: the later report stays.
@@ -173,18 +173,18 @@ def _cells(when: Any, value: Floats, start: np.datetime64, hours: int) -> tuple[
     if usual >= _SPARSE:
         reach = int(min(np.ceil(usual), _LONGEST_HOLD))
         source = np.maximum.accumulate(np.where(counts > 0, np.arange(hours), -1))
-        held = (source >= 0) & (np.arange(hours) - source < reach)
-        out = np.where(held, out[np.maximum(source, 0)], np.nan)
+        covered = (source >= 0) & (np.arange(hours) - source < reach)
+        out = np.where(covered, out[np.maximum(source, 0)], np.nan)
         return out, counts > 0, 0.0
     return out, counts > 0, float((at - np.floor(at)).mean())
 
 
 def course(frame: nw.DataFrame[Any], name: str, patient: str | None, start: np.datetime64, hours: int) -> Floats | None:
-    """A confounder by the hour, or ``None`` where it says nothing of this person.
+    """Return a confounder by the hour, ``(hours,)``, or ``None`` where it holds nothing of this person.
 
-    A frame with ``start`` (and ``end``) tells when it held; a medication comes in over 14 days. A frame with
-    ``timestamp, value`` gives its strength from each time on. ``patient_id`` may stand in either. An illness log that
-    is given but holds nothing of the person says that there was no illness.
+    A frame with ``start`` (and ``end``) says when the confounder was present; a medication comes in over 14 days. A
+    frame with ``timestamp, value`` gives its strength from each time on. ``patient_id`` may stand in either. An
+    illness log without a row of this person says that there was no illness.
     """
     if "patient_id" in frame.columns and patient is not None:
         frame = frame.filter(nw.col("patient_id").cast(nw.String) == patient)

@@ -78,7 +78,7 @@ class Anomaly:
 
 
 def innovations(scores: Floats) -> Floats:
-    """What a person's own past does not foretell of each hour, in predicted SD.
+    """Return what a person's own past does not predict of each hour, in predicted SD.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def innovations(scores: Floats) -> Floats:
     -------
     ``(signals, hours)``; ``NaN`` where there is no value.
     """
-    known = ~np.isnan(scores)
-    filled = np.where(known, scores, 0.0)
+    observed = ~np.isnan(scores)
+    filled = np.where(observed, scores, 0.0)
     fast_hours, slow_hours, slow_share, noise_share = (grid.ravel() for grid in np.meshgrid(*_MODELS, indexing="ij"))
     keep_fast, keep_slow = np.exp(-1 / fast_hours), np.exp(-1 / slow_hours)
     var_slow, noise = slow_share * (1 - noise_share), noise_share
@@ -108,7 +108,7 @@ def innovations(scores: Floats) -> Floats:
         fast, slow = keep_fast * fast, keep_slow * slow
         p_fast, p_slow = keep_fast**2 * p_fast + add_fast, keep_slow**2 * p_slow + add_slow
         p_both = keep_fast * keep_slow * p_both
-        seen = known[:, hour]
+        seen = observed[:, hour]
         if not seen.any():
             continue
         to_fast, to_slow = p_fast + p_both, p_slow + p_both
@@ -137,17 +137,17 @@ def without_usual_hours(innovation: Floats) -> Floats:
     table = np.full((signals, days * 24), np.nan)
     table[:, :hours] = innovation
     table = table.reshape(signals, days, 24)
-    known = ~np.isnan(table)
+    observed = ~np.isnan(table)
     keep = np.exp(-1 / _HOURS_KEPT_DAYS)
     total, count = (
-        lfilter([0.0, 1.0], [1.0, -keep], part, axis=1) for part in (np.where(known, table, 0.0), known * 1.0)
+        lfilter([0.0, 1.0], [1.0, -keep], part, axis=1) for part in (np.where(observed, table, 0.0), observed * 1.0)
     )
     less: Floats = (table - total / (count + _PRIOR_DAYS)).reshape(signals, days * 24)[:, :hours]
     return less
 
 
 def conformal_scores(innovation: Floats, first_hour: int = 0, seed: int = 0) -> Floats:
-    """Normal scores of each innovation's rank among the past ones of its part of the day, ``(hours,)``.
+    """Return the normal score of each innovation's rank among past ones of its part of the day, ``(hours,)``.
 
     Parameters
     ----------
@@ -161,9 +161,9 @@ def conformal_scores(innovation: Floats, first_hour: int = 0, seed: int = 0) -> 
     part_of_day = hour % 24 * _PARTS_OF_DAY // 24
     block = hour // (24 // _PARTS_OF_DAY)
     scores = np.full(len(innovation), np.nan)
-    known = np.flatnonzero(~np.isnan(innovation))
+    cells = np.flatnonzero(~np.isnan(innovation))
     for part in range(_PARTS_OF_DAY):
-        rows = known[part_of_day[known] == part]
+        rows = cells[part_of_day[cells] == part]
         for number in np.unique(block[rows]):
             low, high = np.searchsorted(block[rows], [number, number + 1])
             now = rows[low:high]
@@ -185,9 +185,9 @@ def calmed(scores: Floats) -> Floats:
     Change-Point Analysis", sec. 4.1); it is at least 1 and begins with a cautious prior.
     """
     rows = np.arange(0, len(scores), _BLOCK_HOURS)
-    known = ~np.isnan(scores)
-    counts = np.add.reduceat(known.astype(np.float64), rows)
-    squares = np.add.reduceat(np.where(known, scores, 0.0), rows) ** 2
+    observed = ~np.isnan(scores)
+    counts = np.add.reduceat(observed.astype(np.float64), rows)
+    squares = np.add.reduceat(np.where(observed, scores, 0.0), rows) ** 2
     keep = np.exp(-_BLOCK_HOURS / _WINDOW_HOURS)
     total, weight = (lfilter([0.0, 1.0], [1.0, -keep], part) for part in (squares, counts))
     prior = _PRIOR_BLOCKS * _BLOCK_HOURS
@@ -198,7 +198,7 @@ def calmed(scores: Floats) -> Floats:
 def detect_anomalies(
     deviations: Floats, first_hour: int = 0, *, false_alarms_per_quarter: float = 1.0, seed: int = 0
 ) -> tuple[tuple[Anomaly, ...], ...]:
-    """Find departures of one person's signals from their baselines.
+    """Return the departures of one person's signals from their baselines.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def detect_anomalies(
 
 
 def null_scores(deviations: Floats, first_hour: int = 0, seed: int = 0) -> Floats:
-    """Steps 1 to 3 of the module's docstring: independent standard normal scores as long as nothing changes.
+    """Return independent standard normal scores as long as nothing changes: steps 1 to 3 of the module's docstring.
 
     Returns
     -------
@@ -243,7 +243,7 @@ def null_scores(deviations: Floats, first_hour: int = 0, seed: int = 0) -> Float
 
 
 def shiryaev_roberts(scores: Floats, threshold: float) -> list[tuple[int, int, int, float]]:
-    """Run the test over normal scores; after each alarm it starts anew.
+    """Return the alarms of the test over normal scores ``(hours,)``; after each alarm it starts anew.
 
     Returns
     -------
@@ -318,7 +318,7 @@ class ChangePoint:
 
 
 def change_points(days: Floats, *, least_days: int = 7) -> tuple[ChangePoint, ...]:
-    """Split a whole record of daily levels where the level changed, looking back.
+    """Return the days on which the level of a whole record of daily levels changed, looking back.
 
     Optimal partitioning (Jackson et al. 2005, IEEE Signal Process Lett 12:105; the exact search that PELT prunes) for
     changes of the mean, with the penalty ``3 log n`` for each, the leading term of the modified BIC (Zhang and Siegmund
@@ -340,7 +340,7 @@ def change_points(days: Floats, *, least_days: int = 7) -> tuple[ChangePoint, ..
     sums = np.concatenate([[0.0], np.cumsum(values)])
 
     ends = _optimal_partition(values / np.sqrt(variance), 3 * np.log(len(values)), least_days)
-    found = []
+    changes = []
     edges = [0, *ends, len(values)]
     for left, middle, right in zip(edges, edges[1:], edges[2:], strict=False):
         places = np.arange(left + 1, right)
@@ -351,7 +351,7 @@ def change_points(days: Floats, *, least_days: int = 7) -> tuple[ChangePoint, ..
         cost = (first[places - left] + second[-1] - second[places - left]) / variance
         likelihood = np.cumsum(np.exp(-(cost - cost.min()) / 2))
         low, high = np.searchsorted(likelihood / likelihood[-1], [0.05, 0.95])
-        found.append(
+        changes.append(
             ChangePoint(
                 int(at[middle]),
                 int(min(at[places[low]], at[middle])),
@@ -360,29 +360,29 @@ def change_points(days: Floats, *, least_days: int = 7) -> tuple[ChangePoint, ..
                 float(after),
             )
         )
-    return tuple(found)
+    return tuple(changes)
 
 
 def _long_run_variance(values: Floats) -> float:
-    """Variance of a mean times its length, robust to shifts: an AR(1) by medians of squared differences.
+    """Return the variance of a mean times its length, robust to shifts: an AR(1) by medians of squared differences.
 
     Differences ``k`` days apart have the variance ``2 v (1 - p^k)``. Those of 2 days against 1 give ``1 + p``,
     those of 3 against 1 give ``1 + p + p^2``; the larger ``p`` counts: too small a one cuts waves into steps.
     """
     if len(values) < 8:
         return 0.0
-    one, two, three = (
+    variance_1, variance_2, variance_3 = (
         float(np.median(np.abs(values[days:] - values[:-days]))) ** 2 * 1.4826**2 / 2 for days in (1, 2, 3)
     )
-    if one <= 0:
+    if variance_1 <= 0:
         return float(np.var(values))
-    from_three = (np.sqrt(1 + 4 * max(three / one - 1, 0.0)) - 1) / 2
-    p = float(np.clip(max(two / one - 1, from_three), 0.0, 0.9))
-    return one / (1 - p) * (1 + p) / (1 - p)
+    from_three = (np.sqrt(1 + 4 * max(variance_3 / variance_1 - 1, 0.0)) - 1) / 2
+    p = float(np.clip(max(variance_2 / variance_1 - 1, from_three), 0.0, 0.9))
+    return variance_1 / (1 - p) * (1 + p) / (1 - p)
 
 
 def _optimal_partition(values: Floats, penalty: float, least: int) -> list[int]:
-    """Starts of all segments but the first; each costs its sum of squares around its mean, and the penalty."""
+    """Return the starts of all segments but the first; each costs its sum of squares and the penalty."""
     n = len(values)
     sums, squares = (np.concatenate([[0.0], np.cumsum(power)]) for power in (values, values**2))
     best = np.full(n + 1, np.inf)

@@ -1,4 +1,4 @@
-"""What is usual for this person at this hour, told from the past alone.
+"""What is usual for this person at this hour, estimated from the past alone.
 
 A signal on hourly cells is compared with a baseline fitted before its day began:
 
@@ -56,7 +56,7 @@ def personal_baseline(
     least_days: int = 14,
     refit_days: int = 3,
 ) -> Baseline:
-    """Compare each hour with what was usual for the person before.
+    """Return what was usual at each hour before it, and how far the hour deviates from it.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ def personal_baseline(
     weekend = (first_hour // 24 + np.arange(n_days)) % 7 >= 5
 
     expected, scale = np.full_like(table, np.nan), np.full_like(table, np.nan)
-    slope, known = np.full(n_days, np.nan), np.zeros(n_days, np.int64)
+    slope, days_known = np.full(n_days, np.nan), np.zeros(n_days, np.int64)
     for day in range(least_days, n_days, refit_days):
         past = slice(max(0, day - window_days), day)
         some = ~np.isnan(table[past]).all(axis=1)
         coming = slice(day, min(day + refit_days, n_days))
-        known[coming] = some.sum()
+        days_known[coming] = some.sum()
         if some.sum() >= least_days:
             fit = _fit(table[past], weekend[past])
             ahead = np.arange(coming.start, coming.stop) - (past.stop - 1)
@@ -103,7 +103,7 @@ def personal_baseline(
     cells = slice(lead, lead + len(signal))
     expected, scale = expected.ravel()[cells], scale.ravel()[cells]
     deviation = np.divide(signal - expected, scale, out=np.full(len(signal), np.nan), where=scale > 0)
-    return Baseline(expected, scale, deviation, np.repeat(slope, 24)[cells], np.repeat(known, 24)[cells])
+    return Baseline(expected, scale, deviation, np.repeat(slope, 24)[cells], np.repeat(days_known, 24)[cells])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def _fit(table: Floats, weekend: Mask) -> _Fit:
 
 
 def _polished(table: Floats) -> tuple[Floats, Floats]:
-    """Median polish of ``(days, 24)`` into hours of the day and days; a day without values is ``NaN``."""
+    """Return hours ``(24,)`` and days ``(days,)`` of a median polish of ``(days, 24)``; an empty day is ``NaN``."""
     hours, days = np.zeros(24), np.zeros(len(table))
     for _ in range(_POLISH_ROUNDS):
         days = nan_median(table - hours)
@@ -144,7 +144,7 @@ def _polished(table: Floats) -> tuple[Floats, Floats]:
 
 
 def daily_levels(values: Floats, first_hour: int = 0) -> Floats:
-    """Level of each day, whatever hours of it were measured, ``(days,)``; ``NaN`` for a day without values.
+    """Return the level of each day, ``(days,)``, whatever hours of it were measured; ``NaN`` for a day without values.
 
     Parameters as in :func:`personal_baseline`.
     """
@@ -167,7 +167,7 @@ def _theil_sen(at: Floats, values: Floats) -> float:
 
 
 def nan_median(rows: Floats) -> Floats:
-    """Median along the last axis without ``NaN``; ``NaN`` for a row that holds nothing else."""
+    """Return the median along the last axis without ``NaN``; ``NaN`` for a row that holds nothing else."""
     ordered = np.sort(rows, axis=-1)  # NaN stands last
     count = (~np.isnan(rows)).sum(axis=-1)
     low, high = (np.maximum(count - 1, 0) // 2)[..., None], (count // 2)[..., None]

@@ -228,7 +228,7 @@ class PersonLinksBody(_Body):
 
     @classmethod
     def of(cls, person: AnalysedPerson) -> Self:
-        """From one person's part of the room's result."""
+        """Return the wire form of one person's part of the room's result."""
 
         def time(hour: int) -> str:
             return str(person.series.at(hour).astype("datetime64[s]"))
@@ -241,16 +241,20 @@ class PersonLinksBody(_Body):
             reliability=LinkReliabilityBody.model_validate(person.reliability),
             insights=[LinkInsightBody.model_validate(insight) for insight in person.insights],
             anomalies=[
-                AnomalyBody(signal=name, start=time(one.start_hour), told=time(one.alarm_hour), **asdict(one))
-                for name, found in person.anomalies.items()
-                for one in found
+                AnomalyBody(
+                    signal=name, start=time(anomaly.start_hour), told=time(anomaly.alarm_hour), **asdict(anomaly)
+                )
+                for name, anomalies in person.anomalies.items()
+                for anomaly in anomalies
             ],
             change_points=[
-                ChangePointBody(signal=name, date=time(24 * one.day)[:10], **asdict(one))
-                for name, found in person.change_points.items()
-                for one in found
+                ChangePointBody(signal=name, date=time(24 * change.day)[:10], **asdict(change))
+                for name, changes in person.change_points.items()
+                for change in changes
             ],
-            early_warning=[EarlyWarningBody(time=time(one.hour), **asdict(one)) for one in person.early_warning],
+            early_warning=[
+                EarlyWarningBody(time=time(warning.hour), **asdict(warning)) for warning in person.early_warning
+            ],
             monitoring_plan=[MonitoringItemBody.model_validate(item) for item in person.monitoring_plan],
             model_version=person.model_version,
             seed=person.seed,
@@ -268,7 +272,7 @@ class CorrelationsBody(_Body):
 
     @classmethod
     def of(cls, correlations: ManyPersons, persons: Iterable[PersonLinksBody] | None = None) -> Self:
-        """From the room's result; ``persons`` where their forms are made already, as by several processes."""
+        """Return the wire form of the room's result; ``persons`` are forms made already, as by several processes."""
         return cls(
             persons=list(map(PersonLinksBody.of, correlations.persons) if persons is None else persons),
             fdr=correlations.fdr,

@@ -46,7 +46,7 @@ def correlate(
     biometrics: Annotated[Path, typer.Argument(help="CSV or Parquet: timestamp, signal, value [, patient_id, unit].")],
     symptoms: Annotated[Path, typer.Argument(help="CSV or Parquet: timestamp, value [, symptom, patient_id].")],
     max_lag_hours: Annotated[int, typer.Option(help="Longest lag, both ways, 1 to 168.")] = 168,
-    fdr: Annotated[float, typer.Option(help="Share of false ones allowed among the links.")] = 0.1,
+    fdr: Annotated[float, typer.Option(help="Allowed share of false links among the confirmed ones.")] = 0.1,
     calendar: Annotated[Path | None, typer.Option(help="Days that differ: start, end.")] = None,
     medication: Annotated[Path | None, typer.Option(help="Courses of medication: start, end.")] = None,
     illness: Annotated[Path | None, typer.Option(help="Illness log: start, end.")] = None,
@@ -64,7 +64,7 @@ def correlate(
 
     processes = workers or os.cpu_count() or 1
     spans = [None if path is None else read_table(path) for path in (calendar, medication, illness)]
-    found = default_service().correlate(
+    correlations = default_service().correlate(
         read_table(biometrics),
         read_table(symptoms),
         max_lag_hours,
@@ -79,19 +79,20 @@ def correlate(
     structlog.get_logger().info(
         LINKS_FOUND,
         duration_ms=round(1000 * (time.perf_counter() - started)),
-        count=sum(link.detected for person in found.persons for link in person.links),
-        model_version=found.model_version,
+        count=sum(link.detected for person in correlations.persons for link in person.links),
+        model_version=correlations.model_version,
         seed=seed,
     )
-    files = {} if out is None else _write(found, out)
+    files = {} if out is None else _write(correlations, out)
     if as_json:
         from novamind.biometrics.codec import CorrelationsBody, PersonLinksBody
 
-        document = CorrelationsBody.of(found, _told(PersonLinksBody.of, found, processes)).model_dump(mode="json")
+        persons = _of_every_person(PersonLinksBody.of, correlations, processes)
+        document = CorrelationsBody.of(correlations, persons).model_dump(mode="json")
         written = {what.lower(): str(path) for what, path in files.items()}
         print(json.dumps(document | {"files": written}, allow_nan=False))
         return
-    for summary in _told(_summary, found, processes):
+    for summary in _of_every_person(_summary, correlations, processes):
         print(summary)
     for what, path in files.items():
         print(f"{what:<12}{path}")
@@ -130,28 +131,28 @@ def train_biometrics(
         print(f"{name:<32}{value}")
 
 
-def _told(tell: Callable[["PersonLinks"], Any], found: "Correlations", workers: int) -> list[Any]:
-    """What there is to tell of every person, in their order; baselines and alarms are computed only now."""
+def _of_every_person(describe: Callable[["PersonLinks"], Any], correlations: "Correlations", workers: int) -> list[Any]:
+    """Return a description of every person, in their order; baselines and alarms are computed only now."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
     from novamind.biometrics.service import one_thread
 
-    persons, progress = found.persons, partial(_bar, "told", of=len(found.persons))
-    told = []
+    persons, progress = correlations.persons, partial(_bar, "described", of=len(correlations.persons))
+    described = []
     with ExitStack() as stack:
-        each: Iterator[Any] = map(tell, persons)
+        answers: Iterator[Any] = map(describe, persons)
         if len(persons) > _WORTH_PROCESSES and workers > 1:
             pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=one_thread)
-            each = stack.enter_context(pool).map(tell, persons)
-        for done, one in enumerate(each, start=1):
-            told.append(one)
+            answers = stack.enter_context(pool).map(describe, persons)
+        for done, answer in enumerate(answers, start=1):
+            described.append(answer)
             progress(done)
-    return told
+    return described
 
 
 def _bar(what: str, done: int, of: int) -> None:
-    """Progress on standard error: a bar that redraws itself on a terminal, a line every tenth elsewhere."""
+    """Print progress on standard error: a bar that redraws itself on a terminal, a line every tenth elsewhere."""
     if of < 2:
         return
     if sys.stderr.isatty():
@@ -164,32 +165,32 @@ def _bar(what: str, done: int, of: int) -> None:
         print(f"{done} of {of} patients {what}", file=sys.stderr, flush=True)
 
 
-def _write(found: "Correlations", out: Path) -> dict[str, Path]:
+def _write(correlations: "Correlations", out: Path) -> dict[str, Path]:
     from novamind.biometrics.plots import save
 
-    if len(found.persons) != 1:
+    if len(correlations.persons) != 1:
         raise ValidationError("pictures are drawn of a single patient: filter the tables, or leave out --out")
     files = {"Map": out / "links.png", "Graph": out / "graph.png", "Timeline": out / "timeline.png"}
     try:
         out.mkdir(parents=True, exist_ok=True)
-        save(found.plot(), files["Map"])
-        save(found.plot_graph(), files["Graph"])
-        save(found.plot_timeline(), files["Timeline"])
-        surest = max(found.persons[0].links, key=lambda link: link.score)
+        save(correlations.plot(), files["Map"])
+        save(correlations.plot_graph(), files["Graph"])
+        save(correlations.plot_timeline(), files["Timeline"])
+        surest = max(correlations.persons[0].links, key=lambda link: link.score)
         files["Profile"] = out / "profile.png"
-        save(found.plot(surest.signal, surest.symptom), files["Profile"])
+        save(correlations.plot(surest.signal, surest.symptom), files["Profile"])
     except OSError as error:
         raise DataProcessingError(f"{out} cannot be written: {error.strerror}; give another --out") from error
     return files
 
 
 def _summary(person: "PersonLinks") -> str:
-    found = sorted((link for link in person.links if link.detected), key=lambda link: -link.score)
+    confirmed = sorted((link for link in person.links if link.detected), key=lambda link: -link.score)
     name = "" if person.patient_id is None else f"Patient {person.patient_id}: "
-    lines = [f"{name}{len(found)} of {len(person.links)} pairs confirmed", ""]
-    if found:
+    lines = [f"{name}{len(confirmed)} of {len(person.links)} pairs confirmed", ""]
+    if confirmed:
         lines.append(f"{'signal':<20}{'symptom':<20}{'lag h':>7}  {'90 %':<14}{'effect':>7}{'q':>8}")
-    for link in found:
+    for link in confirmed:
         span = f"{link.lag_low:.0f} to {link.lag_high:.0f}"
         lines.append(
             f"{link.signal[:19]:<20}{link.symptom[:19]:<20}{link.lag_hours:>+7.0f}  {span:<14}{link.effect:>+7.2f}"
@@ -204,8 +205,8 @@ def _summary(person: "PersonLinks") -> str:
         lines.append(f"{'Only apparent':<14}{sum(apparent.values())} pairs; they come from {causes}")
     for what, reason in person.skipped.items():
         lines.append(f"{'Left out':<14}{what}: {reason}")
-    for said in person.insights:
-        lines += ["", said.text, *([said.action] if said.action else [])]
+    for insight in person.insights:
+        lines += ["", insight.text, *([insight.action] if insight.action else [])]
     lines.append("")
     for warning in person.early_warning[-_WARNINGS_SHOWN:]:
         when = str(person.series.at(warning.hour).astype("datetime64[m]")).replace("T", " ")

@@ -12,8 +12,9 @@ _HALF_WIDTH = float(ndtri(0.5 + INTERVAL / 2))
 
 
 def q_values(log_odds: Floats) -> Floats:
-    """Bayesian false discovery rate: the mean probability of no link among this pair and all surer ones.
+    """Return each pair's q-value, ``(pairs,)``: the mean probability of no link among this pair and all surer ones.
 
+    Bayesian false discovery rate:
     Efron et al. 2001 (J Am Stat Assoc 96:1151), Storey 2003 (Ann Stat 31:2013). Unlike step-up procedures on
     p-values, this keeps its rate over many persons of whom each has few pairs, and needs no independence of pairs.
     """
@@ -25,7 +26,7 @@ def q_values(log_odds: Floats) -> Floats:
 
 
 def lag_interval(posterior: Floats) -> tuple[Floats, Floats, Floats]:
-    """Median and ends of the central 90 % of the signed lag, each ``(signals,)``, in hours."""
+    """Return median and ends of the central 90 % of the signed lag, each ``(signals,)``, in hours."""
     longest = posterior.shape[-1] // 2
     below = np.cumsum(posterior, axis=-1)
     levels = (0.5, (1 - INTERVAL) / 2, 1 - (1 - INTERVAL) / 2)
@@ -34,7 +35,7 @@ def lag_interval(posterior: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def effects(profile: Scan) -> tuple[Floats, Floats, Floats, Floats]:
-    """Mean and 90 % interval of the standardised effect and the information it rests on, each ``(signals,)``.
+    """Return mean and 90 % interval of the standardised effect, and its information, each ``(signals,)``.
 
     Averaged over what lag and kernel may be; the interval holds the spread between them too.
     """
@@ -52,6 +53,6 @@ def effects(profile: Scan) -> tuple[Floats, Floats, Floats, Floats]:
 
 
 def strongest(profile: Scan) -> Floats:
-    """Over the kernels the z-value furthest from 0 at each signed lag, ``(signals, 2 * lags - 1)``."""
+    """Return the kernels' z-value furthest from 0 at each signed lag, ``(signals, 2 * lags - 1)``."""
     z = signed(profile, profile.z)
     return np.asarray(np.take_along_axis(z, np.abs(z).argmax(-2, keepdims=True), axis=-2)[..., 0, :])

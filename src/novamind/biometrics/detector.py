@@ -30,7 +30,7 @@ class AmortisedDetector:
     session
         Inputs ``profiles, scalars, same_symptom, same_signal``, output ``log_odds``.
     weights, intercept
-        What the network's odds and the engine's evidence count for, found by logistic regression on simulated persons
+        What the network's odds and the engine's evidence count for, fitted by logistic regression on simulated persons
         of another population, which also calibrates the sum (Platt 1999).
     version
         Name and digest of the weights.
@@ -45,7 +45,7 @@ class AmortisedDetector:
 
     @classmethod
     def load(cls, folder: Path = SHIPPED) -> AmortisedDetector:
-        """Read a detector and check it against its manifest.
+        """Return the detector of a folder, checked against its manifest.
 
         Raises
         ------
@@ -55,7 +55,7 @@ class AmortisedDetector:
         try:
             manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
             check_files(folder, manifest["files"])
-            stated, features = manifest["files"][NETWORK], manifest["features"]
+            network_digest, features = manifest["files"][NETWORK], manifest["features"]
             network, evidence = (float(weight) for weight in manifest["weights"])
             intercept = float(manifest["intercept"])
         except (OSError, KeyError, ValueError) as error:
@@ -66,10 +66,10 @@ class AmortisedDetector:
         if features != list(FEATURES):
             raise ModelInferenceError("the detector was fitted to other features than this version has: fit it again")
         session = open_network(folder / NETWORK)
-        return cls(session, (network, evidence), intercept, f"{manifest['name']}-{stated[:8]}")
+        return cls(session, (network, evidence), intercept, f"{manifest['name']}-{network_digest[:8]}")
 
     def log_odds(self, pairs: PairInputs) -> Floats:
-        """See :class:`novamind.biometrics.ports.LinkDetector`."""
+        """Return calibrated log odds of a direct link, ``(pairs,)``."""
         (raw,) = self._session.run(
             ["log_odds"],
             {
@@ -84,6 +84,6 @@ class AmortisedDetector:
 
 
 def neighbours(index: Any) -> Any:
-    """``(pairs, pairs)`` float32: equal weights on the other pairs that share the index, 0 elsewhere."""
+    """Return equal weights on the other pairs that share the index, 0 elsewhere: ``(pairs, pairs)`` float32."""
     same = (index[:, None] == index[None, :]) & ~np.eye(len(index), dtype=bool)
     return (same / np.maximum(same.sum(1, keepdims=True), 1)).astype(np.float32)

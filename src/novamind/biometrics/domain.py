@@ -37,7 +37,7 @@ class PersonSeries:
     reports
         ``(reports, symptoms)``; ``NaN`` where an item was skipped.
     measured
-        ``(hours, signals)``: cells in which a sample stands, where others only hold an earlier one on; ``None`` where
+        ``(hours, signals)``: cells in which a sample stands, where others only carry an earlier one on; ``None`` where
         every cell with a value has its own.
     confounders
         Known common causes by the hour: name to ``(hours,)``. Where ``illness`` is not among them, episodes are looked
@@ -60,11 +60,11 @@ class PersonSeries:
         return len(self.hourly)
 
     def has_sample(self, signal: int) -> Mask:
-        """``(hours,)``: cells in which a sample of the signal stands, not one held on from earlier."""
+        """Return the cells in which a sample of the signal stands, not one carried on from earlier: ``(hours,)``."""
         return np.isfinite(self.hourly[:, signal]) if self.measured is None else self.measured[:, signal]
 
     def at(self, hour: int) -> np.datetime64:
-        """Local time at which an hourly cell begins, in microseconds."""
+        """Return the local time at which an hourly cell begins, in microseconds."""
         return self.start + np.timedelta64(hour * 3_600_000_000, "us")
 
 

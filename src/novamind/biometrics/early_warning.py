@@ -64,7 +64,7 @@ class EarlyWarning:
 
 
 def speaking(links: Iterable[Link]) -> list[Link]:
-    """Links on which something may be said: the signal is confirmed to lead, and reliability is not low."""
+    """Return the links that may warn: the signal is confirmed to lead, and reliability is not low."""
     return [link for link in links if link.leads and link.reliability != "low"]
 
 
@@ -75,7 +75,7 @@ def early_warnings(
     warnings_per_quarter: float = 4.0,
     least_expected: float = _LEAST_EXPECTED,
 ) -> tuple[EarlyWarning, ...]:
-    """Warnings of one person, in order of time; none without a confirmed link or where reliability is low.
+    """Return one person's warnings in order of time; none without a confirmed link or where reliability is low.
 
     Parameters
     ----------
@@ -98,33 +98,35 @@ def early_warnings(
     missing = [signal for signal in leading if signal not in deviations]
     if missing:
         raise ValidationError(f"no deviations are given for {', '.join(missing)}")
-    found = []
+    warnings = []
     for signal in leading:
         moved = _moves(np.asarray(deviations[signal], dtype=np.float64), warnings_per_quarter / len(leading))
         for hour, deviation in moved:
-            found += [
+            warnings += [
                 _warning(link, hour, deviation)
                 for link in confirmed
                 if link.signal == signal and abs(link.effect * deviation) >= least_expected
             ]
-    return tuple(sorted(found, key=lambda warning: (warning.hour, -abs(warning.expected_change))))
+    return tuple(sorted(warnings, key=lambda warning: (warning.hour, -abs(warning.expected_change))))
 
 
 def recent_mean(deviation: Floats) -> Floats:
-    """Exponentially weighted mean of the last hours up to each cell, over the values there are, ``(hours,)``.
+    """Return the exponentially weighted mean of the values in the last hours up to each cell, ``(hours,)``.
 
     ``NaN`` where less than a quarter of the recent hours, so weighted, has a value.
     """
-    known = ~np.isnan(deviation)
+    observed = ~np.isnan(deviation)
     keep = np.exp(-1 / _MEMORY_HOURS)
-    total, weight = (lfilter([1 - keep], [1.0, -keep], part) for part in (np.where(known, deviation, 0.0), known * 1.0))
+    total, weight = (
+        lfilter([1 - keep], [1.0, -keep], part) for part in (np.where(observed, deviation, 0.0), observed * 1.0)
+    )
     return np.where(weight >= 0.25, total / np.maximum(weight, 0.25), np.nan)
 
 
 def _moves(deviation: Floats, per_quarter: float) -> list[tuple[int, float]]:
-    """Where the recent mean crosses its level, and the deviation there in SD of the signal's own past.
+    """Return the hours at which the recent mean crosses its level, and the deviation there in SD of the signal's past.
 
-    An hour is judged by the days before it alone; a level is told anew each day.
+    An hour is judged by the days before it alone; the level is set anew each day.
     """
     mean = recent_mean(deviation)
     moves: list[tuple[int, float]] = []

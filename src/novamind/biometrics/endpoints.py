@@ -59,7 +59,7 @@ class SignalsAndReports(_Body):
 
 
 def router(service: Callable[[], BiometricCorrelationService] = default_service) -> APIRouter:
-    """The routes of this room alone; ``service`` is asked for when it is first needed."""
+    """Return the routes of this room alone; ``service`` is called when it is first needed."""
     routes = APIRouter(prefix="/biometrics", tags=["biometrics"])
 
     @routes.post("/correlations", operation_id="correlateSignals", response_model=PersonLinksBody)

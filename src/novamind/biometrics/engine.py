@@ -1,4 +1,4 @@
-"""One person through the engine: prepare, fit, scan, condition, and hold against chance."""
+"""Analyse one person: prepare, fit, scan, condition, and compare with chance."""
 
 from dataclasses import dataclass
 
@@ -18,8 +18,8 @@ MIN_OTHER_ANSWERS = 10
 #: Hours with a value of their own, and different values, below which a signal is not analysed.
 MIN_HOURS, MIN_VALUES = 24, 5
 DRAWS = 200
-#: Log Bayes factor from which a signal is held in the model while the others are looked at.
-_HELD = 2.0
+#: Log Bayes factor from which a signal stays in the model while the others are looked at.
+_LEAST_EVIDENCE = 2.0
 #: Share of the draws from which the tail of the chance distribution is taken.
 _TAIL = 0.15
 #: Mean excess of evidence in that tail up to which reports count in full. A Bayes factor's must be below 1 (Markov's
@@ -29,7 +29,7 @@ _FULL_EXCESS = 0.5
 
 @dataclass(frozen=True)
 class SymptomProfile:
-    """Everything the engine found about one symptom.
+    """The engine's results for one symptom.
 
     Attributes
     ----------
@@ -44,10 +44,10 @@ class SymptomProfile:
     tempering
         Power to which the likelihood is raised, 1 where chance goes no further than it does with normal reports. Rare
         answers beside a signal worn for some days only make it smaller: they count as the few events that they are.
-    held
-        Signals that were held in the model, strongest first.
+    selected
+        Signals that stay in the model while the others are looked at, strongest first.
     shared
-        ``(signals, signals)``: by how much holding the column's signal lowers the row's evidence.
+        ``(signals, signals)``: by how much the column's signal in the model lowers the row's evidence.
     reports, other_answers
         Number of answers, and of those that are not the commonest.
     """
@@ -60,7 +60,7 @@ class SymptomProfile:
     conditional_evidence: Floats
     p_value: Floats
     tempering: float
-    held: tuple[int, ...]
+    selected: tuple[int, ...]
     shared: Floats
     reports: int
     other_answers: int
@@ -84,7 +84,7 @@ class PersonProfile:
 
 
 def usable_signals(person: PersonSeries) -> tuple[Integers, dict[str, str]]:
-    """Signals that can be analysed, and why the others cannot."""
+    """Return the signals that can be analysed, and why the others cannot."""
     skipped, kept = {}, []
     for b, name in enumerate(person.signals):
         values = person.hourly[person.has_sample(b), b]
@@ -98,14 +98,14 @@ def usable_signals(person: PersonSeries) -> tuple[Integers, dict[str, str]]:
 
 
 def analyse(person: PersonSeries, max_lag: int = 168, seed: int = 0, draws: int = DRAWS) -> PersonProfile:
-    """Scan every usable signal against every usable symptom of one person.
+    """Return the scan of every usable signal against every usable symptom of one person.
 
     Parameters
     ----------
     max_lag
         Hours, both ways.
     seed
-        Of the draws that tell how far chance goes.
+        Of the draws that show how far chance goes.
     draws
         Number of them for each symptom, 1 or more.
     """
@@ -116,17 +116,17 @@ def analyse(person: PersonSeries, max_lag: int = 168, seed: int = 0, draws: int 
     profiles = []
     for s, name in enumerate(person.symptoms):
         scores = normal_scores(person.reports[:, s])
-        given = np.isfinite(scores)
-        if given.sum() < max(MIN_REPORTS, prepared.design.shape[1] + 5):
-            skipped[name] = "too few reports for its time of day, week and confounders to be told apart"
-        elif len(np.unique(person.reports[given, s])) < MIN_ANSWERS:
+        answered = np.isfinite(scores)
+        if answered.sum() < max(MIN_REPORTS, prepared.design.shape[1] + 5):
+            skipped[name] = "too few reports to separate it from time of day, week and confounders"
+        elif len(np.unique(person.reports[answered, s])) < MIN_ANSWERS:
             skipped[name] = "every answer is the same"
         elif len(signals):
             profiles.append(_symptom(person, prepared, smoothed, signals, s, scores, max_lag, draws, rng))
     rare = {
-        person.symptoms[one.symptom]: f"fewer than {MIN_OTHER_ANSWERS} answers differ from the commonest one"
-        for one in profiles
-        if one.other_answers < MIN_OTHER_ANSWERS
+        person.symptoms[profile.symptom]: f"fewer than {MIN_OTHER_ANSWERS} answers differ from the commonest one"
+        for profile in profiles
+        if profile.other_answers < MIN_OTHER_ANSWERS
     }
     return PersonProfile(person, prepared, signals, tuple(profiles), skipped, rare, max_lag)
 
@@ -142,9 +142,9 @@ def _symptom(
     draws: int,
     rng: np.random.Generator,
 ) -> SymptomProfile:
-    given = np.isfinite(scores)
-    times = person.report_hours[given]
-    regression = fit_regression(times, scores[given], prepared.design[given])
+    answered = np.isfinite(scores)
+    times = person.report_hours[answered]
+    regression = fit_regression(times, scores[answered], prepared.design[answered])
     columns = lag_scan.regressors(prepared, smoothed, regression, times, person.offset[signals], max_lag)
     marginal, projected = lag_scan.scan(regression, columns)
     by_chance = lag_scan.chance(regression, columns, marginal, times, draws, rng)
@@ -152,18 +152,18 @@ def _symptom(
     tempering = min(1.0, _FULL_EXCESS / excess)
     marginal, projected = Scan(tempering * marginal.score, tempering * marginal.information), tempering * projected
     evidence = lag_scan.evidence(marginal)
-    held, place = _held(marginal, columns, projected)
+    selected, place = _select_signals(marginal, columns, projected)
     conditional_score, conditional_information = marginal.score.copy(), marginal.information.copy()
     shared = np.zeros((len(signals), len(signals)))
     for b in range(len(signals)):
-        others = [place[h] for h in held if h != b]
+        others = [place[h] for h in selected if h != b]
         if not others:
             continue
-        seen = lag_scan.given(marginal, columns, projected, others)
-        conditional_score[b], conditional_information[b] = seen.score[b], seen.information[b]
-        for h in held:
+        beside_others = lag_scan.conditioned(marginal, columns, projected, others)
+        conditional_score[b], conditional_information[b] = beside_others.score[b], beside_others.information[b]
+        for h in selected:
             if h != b:
-                alone = lag_scan.given(marginal, columns, projected, [place[h]])
+                alone = lag_scan.conditioned(marginal, columns, projected, [place[h]])
                 shared[b, h] = evidence[b] - lag_scan.evidence(alone)[b]
     conditional = Scan(conditional_score, conditional_information)
     return SymptomProfile(
@@ -175,35 +175,37 @@ def _symptom(
         conditional_evidence=lag_scan.evidence(conditional),
         p_value=p_value,
         tempering=tempering,
-        held=tuple(held),
+        selected=tuple(selected),
         shared=shared,
-        reports=int(given.sum()),
-        other_answers=int(given.sum() - np.unique(scores[given], return_counts=True)[1].max()),
+        reports=int(answered.sum()),
+        other_answers=int(answered.sum() - np.unique(scores[answered], return_counts=True)[1].max()),
     )
 
 
-def _held(marginal: Scan, columns: Floats, projected: Floats) -> tuple[list[int], dict[int, int]]:
-    """Forward selection: the strongest regressor of the strongest signal, then of the next given it, and so on."""
-    held: list[int] = []
+def _select_signals(marginal: Scan, columns: Floats, projected: Floats) -> tuple[list[int], dict[int, int]]:
+    """Return the signals of a forward selection, strongest first, and each one's strongest regressor by position."""
+    selected: list[int] = []
     place: dict[int, int] = {}
     profile = marginal
     size = int(np.prod(marginal.score.shape[1:]))
     prior = lag_scan.log_prior(len(KERNELS), marginal.score.shape[-1])
-    while len(held) < marginal.score.shape[0]:
+    while len(selected) < marginal.score.shape[0]:
         evidence = lag_scan.evidence(profile)
-        evidence[held] = -np.inf
+        evidence[selected] = -np.inf
         b = int(evidence.argmax())
-        if evidence[b] < _HELD:
+        if evidence[b] < _LEAST_EVIDENCE:
             break
         each = lag_scan.log_bayes_factor(Scan(profile.score[b], profile.information[b])) + prior
-        held.append(b)
+        selected.append(b)
         place[b] = b * size + int(each.argmax())
-        profile = lag_scan.given(marginal, columns, projected, [place[h] for h in held])
-    return held, place
+        profile = lag_scan.conditioned(marginal, columns, projected, [place[h] for h in selected])
+    return selected, place
 
 
 def tail_probability(observed: Floats, by_chance: Floats) -> tuple[Floats, float]:
-    """P-values of evidence beside draws from chance, with an exponential tail beyond them, and its mean excess.
+    """Return p-values of evidence against draws from chance, ``(signals,)``, and the mean excess of their tail.
+
+    Beyond the draws the tail is exponential.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ FEATURES = (
 
 
 def signed(profile: Scan, quantity: Floats) -> Floats:
-    """Kernel by lag to one row a kernel over signed lags, ``(..., kernels + 1, 2 * lags - 1)``.
+    """Return one row a kernel over signed lags, ``(..., kernels + 1, 2 * lags - 1)``, of a quantity by kernel and lag.
 
     The backward kernel fills the negative lags, the forward kernels the others.
     """
@@ -48,19 +48,19 @@ def signed(profile: Scan, quantity: Floats) -> Floats:
 
 
 def lag_posterior(profile: Scan) -> Floats:
-    """Posterior of the signed lag if there is a link, ``(signals, 2 * lags - 1)``."""
+    """Return the posterior of the signed lag if there is a link, ``(signals, 2 * lags - 1)``."""
     lags = profile.score.shape[-1]
     each = lag_scan.log_bayes_factor(profile) + lag_scan.log_prior(len(KERNELS), lags)
     weight = signed(profile, np.exp(each - each.max((-2, -1), keepdims=True))).sum(-2)
     return np.asarray(weight / weight.sum(-1, keepdims=True))
 
 
-def pair_inputs(found: PersonProfile) -> PairInputs:
-    """Arrange the engine's answer for the detector."""
-    signals = len(found.signals)
-    profiles = [_profile(symptom) for symptom in found.symptoms]
-    scalars = [_scalars(found, symptom) for symptom in found.symptoms]
-    evidence = np.stack([symptom.evidence for symptom in found.symptoms])
+def pair_inputs(analysis: PersonProfile) -> PairInputs:
+    """Return the engine's answer as the detector reads it."""
+    signals = len(analysis.signals)
+    profiles = [_profile(symptom) for symptom in analysis.symptoms]
+    scalars = [_scalars(analysis, symptom) for symptom in analysis.symptoms]
+    evidence = np.stack([symptom.evidence for symptom in analysis.symptoms])
     for k, table in enumerate(scalars):
         table[:, FEATURES.index("this signal with other symptoms")] = _largest_other(evidence, k)
         table[:, FEATURES.index("rank in the person")] = (evidence[k][:, None] < evidence.ravel()).sum(
@@ -69,8 +69,8 @@ def pair_inputs(found: PersonProfile) -> PairInputs:
     return PairInputs(
         profiles=np.concatenate(profiles).astype(np.float32),
         scalars=np.concatenate(scalars).astype(np.float32),
-        signal=np.tile(found.signals, len(found.symptoms)),
-        symptom=np.repeat([s.symptom for s in found.symptoms], signals),
+        signal=np.tile(analysis.signals, len(analysis.symptoms)),
+        symptom=np.repeat([s.symptom for s in analysis.symptoms], signals),
     )
 
 
@@ -90,7 +90,7 @@ def _profile(symptom: SymptomProfile) -> Floats:
     return np.pad(stacked, ((0, 0), (0, 0), (missing, missing)))
 
 
-def _scalars(found: PersonProfile, symptom: SymptomProfile) -> Floats:
+def _scalars(analysis: PersonProfile, symptom: SymptomProfile) -> Floats:
     posterior = lag_posterior(symptom.marginal)
     lags = symptom.marginal.score.shape[-1]
     centre = np.arange(-lags + 1, lags)
@@ -98,9 +98,9 @@ def _scalars(found: PersonProfile, symptom: SymptomProfile) -> Floats:
     spread = np.sqrt(np.maximum(posterior @ centre**2 - mean**2, 0))
     own = symptom.regression.inertia
     total = own.variances.sum() + own.noise
-    others = np.array([np.delete(symptom.evidence, b).max(initial=-1.0) for b in range(len(found.signals))])
-    rows = np.empty((len(found.signals), len(FEATURES)))
-    for i, process in enumerate(found.prepared.inertia):
+    others = np.array([np.delete(symptom.evidence, b).max(initial=-1.0) for b in range(len(analysis.signals))])
+    rows = np.empty((len(analysis.signals), len(FEATURES)))
+    for i, process in enumerate(analysis.prepared.inertia):
         power = process.variances.sum() + process.noise
         rows[i] = (
             symptom.evidence[i],
@@ -110,7 +110,7 @@ def _scalars(found: PersonProfile, symptom: SymptomProfile) -> Floats:
             posterior[i, lags:].sum(),
             np.log1p(spread[i]),
             np.log(symptom.reports),
-            np.log(found.person.hours / 24),
+            np.log(analysis.person.hours / 24),
             np.log1p(np.median(symptom.marginal.information[i])),
             own.noise / total,
             own.variances[1] / total,
@@ -120,9 +120,9 @@ def _scalars(found: PersonProfile, symptom: SymptomProfile) -> Floats:
             np.log(process.time_constants[0]),
             others[i],
             0.0,
-            len(symptom.held),
-            float(found.prepared.illness.any()),
-            found.prepared.jitter.std(),
+            len(symptom.selected),
+            float(analysis.prepared.illness.any()),
+            analysis.prepared.jitter.std(),
             0.0,
         )
     return rows

@@ -31,9 +31,9 @@ _MEMORY = 144
 
 
 def smoothed_signals(prepared: Prepared) -> Floats:
-    """Each signal's course with gaps filled as its process expects, through each kernel, ``(signals, kernels, hours)``.
+    """Return each signal's course through each kernel, ``(signals, kernels, hours)``, with unit variance.
 
-    Unit variance over the record.
+    Gaps are filled as the signal's process expects.
     """
     hours, signals = prepared.signals.shape
     out = np.zeros((signals, len(KERNELS), hours))
@@ -49,7 +49,7 @@ def smoothed_signals(prepared: Prepared) -> Floats:
 def regressors(
     prepared: Prepared, smoothed: Floats, regression: Regression, report_hours: Floats, offset: Floats, max_lag: int
 ) -> Floats:
-    """Line the signals up with one symptom's reports at every lag from 0 to ``max_lag`` hours, both ways.
+    """Return the signals at one symptom's reports, at every lag from 0 to ``max_lag`` hours, both ways.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def _convolved(series: Floats, kernel: Floats) -> Floats:
 
 
 def log_prior(kernels: int, lags: int) -> Floats:
-    """Log prior of kernel and lag, ``(kernels + 1, lags)``: near lags are likelier, as in every published lead."""
+    """Return the log prior of kernel and lag, ``(kernels + 1, lags)``: near lags are likelier, as published."""
     weight = np.zeros((kernels + 1, lags))
     near = 1 / (np.arange(lags) + _LAG_SCALE)
     weight[:kernels] = _FORWARD_SHARE * near / near.sum() / kernels
@@ -112,25 +112,25 @@ class Scan:
     @property
     def z(self) -> Floats:
         """Score in standard errors; 0 where there is no information."""
-        known = self.information > _MIN_INFORMATION
-        return np.where(known, self.score / np.sqrt(np.where(known, self.information, 1.0)), 0.0)
+        informative = self.information > _MIN_INFORMATION
+        return np.where(informative, self.score / np.sqrt(np.where(informative, self.information, 1.0)), 0.0)
 
 
 def _sizes(information: Floats) -> Iterator[tuple[Floats, Floats]]:
-    """Each prior size of effects: what a squared score counts under it, and its log weight."""
+    """Yield for each prior size of effects what a squared score counts under it, and its log weight."""
     for size in EFFECTS:
         ratio = size**2 * information
         yield 0.5 * size**2 / (1 + ratio), -0.5 * np.log1p(ratio) - np.log(len(EFFECTS))
 
 
 def log_bayes_factor(profiles: Scan) -> Floats:
-    """Log Bayes factor of an effect against none at each regressor, averaged over the prior sizes of effects."""
+    """Return the log Bayes factor of an effect at each regressor, averaged over the prior sizes of effects."""
     parts = [profiles.score**2 * gain + weight for gain, weight in _sizes(profiles.information)]
     return np.asarray(np.logaddexp.reduce(parts, axis=0))
 
 
 def evidence(profiles: Scan) -> Floats:
-    """Log Bayes factor of each pair: averaged over kernels and lags, ``(signals,)``."""
+    """Return the log Bayes factor of each pair, averaged over kernels and lags, ``(signals,)``."""
     kernels, lags = profiles.score.shape[-2:]
     each = log_bayes_factor(profiles) + log_prior(kernels - 1, lags)
     top = each.max((-2, -1), keepdims=True)
@@ -138,7 +138,7 @@ def evidence(profiles: Scan) -> Floats:
 
 
 def scan(regression: Regression, columns: Floats) -> tuple[Scan, Floats]:
-    """Profiles, and the projected regressors ``W X`` ``(reports, regressors)`` from which conditional scans go on."""
+    """Return the profiles, and the projected regressors ``W X`` ``(reports, regressors)`` for conditional scans."""
     flat = columns.reshape(len(columns), -1)
     projected = regression.project(flat) / regression.scale**2
     information = np.einsum("ij,ij->j", flat, projected)
@@ -147,20 +147,20 @@ def scan(regression: Regression, columns: Floats) -> tuple[Scan, Floats]:
     return Scan(score.reshape(shape), np.maximum(information, 0.0).reshape(shape)), projected
 
 
-def given(profiles: Scan, columns: Floats, projected: Floats, chosen: list[int]) -> Scan:
-    """The same profiles when the regressors at positions ``chosen`` are already in the model (Gram-Schmidt)."""
+def conditioned(profiles: Scan, columns: Floats, projected: Floats, chosen: list[int]) -> Scan:
+    """Return the same profiles with the regressors at positions ``chosen`` in the model (Gram-Schmidt)."""
     flat = columns.reshape(len(columns), -1)
     score, information = profiles.score.ravel().copy(), profiles.information.ravel().copy()
-    held: list[Floats] = []
+    directions: list[Floats] = []
     for j in chosen:
         direction = projected[:, j].copy()
-        for other in held:
-            direction -= other * float(flat[:, j] @ other)
+        for earlier in directions:
+            direction -= earlier * float(flat[:, j] @ earlier)
         size = float(flat[:, j] @ direction)
         if size < _MIN_INFORMATION:
             continue
         direction /= np.sqrt(size)
-        held.append(direction)
+        directions.append(direction)
         share = direction @ flat
         score -= share * (score[j] / np.sqrt(size))
         information -= share**2
@@ -170,7 +170,7 @@ def given(profiles: Scan, columns: Floats, projected: Floats, chosen: list[int])
 def chance(
     regression: Regression, columns: Floats, profiles: Scan, times: Floats, draws: int, rng: np.random.Generator
 ) -> Floats:
-    """Evidence of each signal when reports come from the fitted process alone, ``(draws, signals)``.
+    """Return the evidence of each signal when reports come from the fitted process alone, ``(draws, signals)``.
 
     Each draw is given the person's own answers, by rank: where most answers are the same, a few rare ones decide, and
     chance goes much further with them than with normal values.

@@ -109,7 +109,7 @@ class Insight:
 def monitoring_plan(
     links: Iterable[Link], *, burden_minutes: Mapping[str, float] | None = None
 ) -> tuple[MonitoringItem, ...]:
-    """Rank leading signals by information per burden; empty where no link is reliable.
+    """Return leading signals by information per burden; empty where no link is reliable.
 
     Parameters
     ----------
@@ -154,11 +154,13 @@ def monitoring_plan(
 
 
 def insights(links: Iterable[Link]) -> tuple[Insight, ...]:
-    """Say each confirmed link of medium or high reliability in words, largest effect first."""
-    told = [link for link in links if link.detected and link.reliability != "low"]
+    """Return each confirmed link of medium or high reliability in words, largest effect first."""
+    confirmed = [link for link in links if link.detected and link.reliability != "low"]
     return tuple(
-        Insight(link.signal, link.symptom, _said(link), _action(link.signal) if link.leads else None, link.reliability)
-        for link in sorted(told, key=lambda link: (-abs(link.effect), link.signal, link.symptom))
+        Insight(
+            link.signal, link.symptom, _sentence(link), _action(link.signal) if link.leads else None, link.reliability
+        )
+        for link in sorted(confirmed, key=lambda link: (-abs(link.effect), link.signal, link.symptom))
     )
 
 
@@ -174,20 +176,20 @@ def _device(signal: str) -> tuple[str, float]:
     return signal, _OTHER_MINUTES
 
 
-def _said(link: Link) -> str:
+def _sentence(link: Link) -> str:
     signal, symptom = _plain(link.signal), _plain(link.symptom)
     way = "more" if link.effect > 0 else "less"
     size = f"one SD goes with {link.effect:+.2f} SD ({link.effect_low:+.2f} to {link.effect_high:+.2f})"
     ends = sorted((abs(link.lag_low), abs(link.lag_high)))
     span = f"about {_lag(abs(link.lag_hours))} later ({_lag(ends[0])} to {_lag(ends[1])})"
     if link.leads:
-        said = f"higher {signal} tends to be followed by {way} {symptom} {span}"
+        statement = f"higher {signal} tends to be followed by {way} {symptom} {span}"
     elif link.lag_high < 0:
         way = "higher" if link.effect > 0 else "lower"
-        said = f"more {symptom} tends to be followed by {way} {signal} {span}, so that {signal} gives no warning"
+        statement = f"more {symptom} tends to be followed by {way} {signal} {span}, so that {signal} gives no warning"
     else:
-        said = f"higher {signal} goes with {way} {symptom}; which comes first is not clear"
-    return f"In this record, {said}: {size}. It is an association in time, not proof of a cause."
+        statement = f"higher {signal} goes with {way} {symptom}; which comes first is not clear"
+    return f"In this record, {statement}: {size}. It is an association in time, not proof of a cause."
 
 
 def _action(signal: str) -> str:

@@ -62,11 +62,14 @@ class PairNetwork(nn.Module):
         self.plain = nn.Linear(len(FEATURES), 1)
 
     def forward(self, profiles: Tensor, scalars: Tensor, same_symptom: Tensor, same_signal: Tensor) -> Tensor:
-        """``(pairs, CHANNELS, 2 * REACH + 1)``, ``(pairs, features)`` and twice ``(pairs, pairs)`` to ``(pairs,)``."""
+        """Return log odds, ``(pairs,)``.
+
+        Inputs are ``(pairs, CHANNELS, 2 * REACH + 1)``, ``(pairs, features)`` and twice ``(pairs, pairs)``.
+        """
         standard = ((scalars - self.mean) / self.spread).clamp(-5, 5)
         course = self.shape((profiles / 3).clamp(-4, 4))
-        told = self.single(torch.cat([course.amax(-1), course.mean(-1), standard], -1))
-        around = torch.cat([told, same_symptom @ told, same_signal @ told], -1)
+        encoded = self.single(torch.cat([course.amax(-1), course.mean(-1), standard], -1))
+        around = torch.cat([encoded, same_symptom @ encoded, same_signal @ encoded], -1)
         odds: Tensor = (self.context(around) + self.plain(standard))[:, 0]
         return odds
 
@@ -79,7 +82,7 @@ class Committee(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, profiles: Tensor, scalars: Tensor, same_symptom: Tensor, same_signal: Tensor) -> Tensor:
-        """As each of its members."""
+        """Return the mean log odds of the members, ``(pairs,)``."""
         return torch.stack([m(profiles, scalars, same_symptom, same_signal) for m in self.members]).mean(0)
 
 
@@ -98,14 +101,14 @@ def _batch(lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor, Tensor, Tensor, T
 
 
 def _loss(odds: Tensor, label: Tensor) -> Tensor:
-    told = torch.isfinite(label)
-    return functional.binary_cross_entropy_with_logits(odds[told], label[told])
+    labelled = torch.isfinite(label)
+    return functional.binary_cross_entropy_with_logits(odds[labelled], label[labelled])
 
 
 def train_pairs(
     lessons: Sequence[Lesson], held_out: Sequence[Lesson], epochs: int, seed: int, progress: Progress
 ) -> PairNetwork:
-    """Fit one network; the epoch with the least loss on ``held_out`` is kept."""
+    """Return one fitted network: that of the epoch with the least loss on ``held_out``."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = PairNetwork()
@@ -138,7 +141,7 @@ def train_pairs(
 
 
 def pair_log_odds(network: Committee, lessons: Sequence[Lesson]) -> NDArray[np.float64]:
-    """What the network says before calibration, all pairs of all lessons."""
+    """Return the network's log odds before calibration, ``(pairs,)``, of all pairs of all lessons."""
     with torch.no_grad():
         parts = [network(*_batch([lesson])[:4]) for lesson in lessons]
     return torch.cat(parts).double().numpy()
@@ -164,7 +167,7 @@ class SeriesNetwork(nn.Module):
     """Bidirectional LSTM over the series, an encoder for each signal, attention over the modalities.
 
     Every signal of a person is encoded together with the symptom in question; what the other signals say comes in by
-    attention. Signals have no fixed place: the encoder is told nothing but the series, so that any set of signals fits.
+    attention. Signals have no fixed place: the encoder sees nothing but the series, so that any set of signals fits.
     """
 
     def __init__(self, hidden: int = 24, layers: int = 1, dropout: float = 0.2) -> None:
@@ -179,7 +182,7 @@ class SeriesNetwork(nn.Module):
         self.head = nn.Sequential(nn.Linear(8 * hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 1))
 
     def forward(self, series: Tensor) -> Tensor:
-        """One person's ``(symptoms, signals, 4, steps)`` to ``(symptoms, signals)`` log odds."""
+        """Return log odds, ``(symptoms, signals)``, of one person's ``(symptoms, signals, 4, steps)``."""
         symptoms, signals, _, steps = series.shape
         coded = self.encoder(series.reshape(symptoms * signals, 4, steps)).transpose(1, 2)
         states, _ = self.recurrent(coded)
@@ -190,9 +193,9 @@ class SeriesNetwork(nn.Module):
 
 
 def series_input(person: PersonSeries, step: int = 6, longest: int = 60 * 4) -> Tensor:
-    """``(symptoms, signals, 4, steps)``: signal, whether measured, symptom, whether reported, in steps of some hours.
+    """Return the record's last ``longest`` steps of ``step`` hours as ``(symptoms, signals, 4, steps)``.
 
-    The last ``longest`` steps of the record.
+    The four channels are the signal, whether it was measured, the symptom, and whether it was reported.
     """
     steps = person.hours // step
     hourly = np.column_stack([normal_scores(person.hourly[:, b]) for b in range(len(person.signals))])
@@ -203,9 +206,9 @@ def series_input(person: PersonSeries, step: int = 6, longest: int = 60 * 4) -> 
     out = np.zeros((len(person.symptoms), len(person.signals), 4, steps), np.float32)
     for s in range(len(person.symptoms)):
         score = normal_scores(person.reports[:, s])
-        given = np.isfinite(score)
-        counts = np.bincount(place[given], minlength=steps)
-        total = np.bincount(place[given], weights=score[given], minlength=steps)
+        answered = np.isfinite(score)
+        counts = np.bincount(place[answered], minlength=steps)
+        total = np.bincount(place[answered], weights=score[answered], minlength=steps)
         for b in range(len(person.signals)):
             out[s, b] = signal[:, b], seen[:, :, b].mean(1), total / np.maximum(counts, 1), counts > 0
     return torch.from_numpy(out[..., -longest:])
@@ -219,7 +222,7 @@ def train_series(
     hidden: int = 24,
     layers: int = 1,
 ) -> SeriesNetwork:
-    """Fit the bidirectional LSTM: Adam at 5e-4 with step decay, as specified; labels ``(symptoms, signals)``."""
+    """Return the fitted bidirectional LSTM: Adam at 5e-4 with step decay; labels are ``(symptoms, signals)``."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = SeriesNetwork(hidden, layers)

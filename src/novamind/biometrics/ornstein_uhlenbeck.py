@@ -45,7 +45,7 @@ class Inertia:
     noise: float
 
     def covariance(self, gap: Floats) -> Floats:
-        """Autocovariance of the process without noise at distances in hours."""
+        """Return the autocovariance of the process without noise at distances in hours."""
         gap = np.abs(gap)
         fast, slow = (v * np.exp(-gap / t) for v, t in zip(self.variances, self.time_constants, strict=True))
         return np.asarray(fast + slow)
@@ -88,18 +88,18 @@ class Whitening:
         self.log_determinant = 2 * np.log(self._factor[0]).sum() - log_prior - np.log(weight[weight > 0]).sum()
 
     def state(self, columns: Floats) -> Floats:
-        """Posterior mean of the process (both parts together) at every time, ``(n, k)``, given observed columns."""
+        """Return the posterior mean of the process (both parts together) at every time, ``(n, k)``, given columns."""
         load = np.repeat(self._weight[:, None] * columns, 2, axis=0)
         solved, _ = lapack.dpbtrs(self._factor, load, lower=1)
         return np.asarray(solved[0::2] + solved[1::2])
 
     def __call__(self, columns: Floats) -> Floats:
-        """Inverse covariance times ``columns`` ``(n, k)``; 0 in rows that were not observed."""
+        """Return the inverse covariance times ``columns`` ``(n, k)``; 0 in rows that were not observed."""
         return np.asarray(self._weight[:, None] * (columns - self.state(columns)))
 
 
 def draw(processes: Sequence[Inertia], times: Floats, rng: np.random.Generator) -> Floats:
-    """One series of each process with its noise at rising times, ``(n, processes)``."""
+    """Return one series of each process with its noise at rising times, ``(n, processes)``."""
     noise = np.array([process.noise for process in processes])
     drawn = np.sqrt(noise) * rng.standard_normal((len(times), len(processes)))
     gaps = np.diff(times)[:, None]
@@ -130,7 +130,7 @@ class Regression:
     spread: Floats
 
     def plausible(self, number: int, rng: np.random.Generator) -> list[Inertia]:
-        """Processes that the series could come from, drawn from the posterior of their parameters."""
+        """Return processes that the series could come from, drawn from the posterior of their parameters."""
         steps = rng.standard_normal((number, len(self.centre))) @ self.spread.T
         return [_inertia(self.centre + step) for step in steps]
 
@@ -143,13 +143,15 @@ class Regression:
         return np.asarray(np.linalg.pinv(self.design.T @ self._whitened_design, hermitian=True))
 
     def project(self, columns: Floats) -> Floats:
-        """``W columns`` with ``W`` the whitening after the covariates are taken out, ``(n, k)``."""
+        """Return ``W columns`` ``(n, k)``, with ``W`` the whitening after the covariates are taken out."""
         whitened = self.whitening(columns)
         return np.asarray(whitened - self._whitened_design @ (self._gram_inverse @ (self._whitened_design.T @ columns)))
 
 
 def fit_regression(times: Floats, outcome: Floats, design: Floats) -> Regression:
-    """Restricted maximum likelihood (Patterson & Thompson 1971) with a weak prior on time constants and shares.
+    """Return the fit of a series on its covariates by restricted maximum likelihood (Patterson & Thompson 1971).
+
+    Time constants and shares of variance have a weak prior.
 
     Parameters
     ----------
@@ -187,7 +189,7 @@ def fit_regression(times: Floats, outcome: Floats, design: Floats) -> Regression
 
 
 def _curvature(loss: Callable[[Floats], float], theta: Floats) -> Floats:
-    """Second differences of a loss, over steps at which it has risen by what counts."""
+    """Return the second differences of a loss, over steps at which it has risen by what counts."""
     k = len(theta)
     step = _STEP * np.eye(k)
     here = loss(theta)
@@ -201,7 +203,7 @@ def _curvature(loss: Callable[[Floats], float], theta: Floats) -> Floats:
 
 
 def _root_of_inverse(matrix: Floats) -> Floats:
-    """``R`` with ``R R' = inverse``, where no direction is less certain than the widest prior."""
+    """Return ``R`` with ``R R' = inverse``; no direction is less certain than the widest prior."""
     values, vectors = np.linalg.eigh(matrix)
     return np.asarray(vectors / np.sqrt(np.maximum(values, 1 / _PRIOR_SD.max() ** 2)))
 
@@ -226,7 +228,7 @@ _TIED = 1e-9
 
 
 def inertia_of_grid(values: Floats) -> Inertia:
-    """Fit the process to the autocovariance of an hourly series with gaps.
+    """Return the process fitted to the autocovariance of an hourly series with gaps.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Pictures of links: one function, one picture.
 
-Blue and vermilion for the two signs, greys for what was not confirmed: told apart with any colour vision.
+Blue and vermilion for the two signs, greys for what was not confirmed: colours that differ for any colour vision.
 """
 
 from collections.abc import Mapping
@@ -82,14 +82,14 @@ def lag_profile(link: Link, profile: LagProfile) -> alt.LayerChart:
         colour = _MORE if link.sign > 0 else _LESS
         rule = alt.Chart(alt.InlineData(where)).mark_rule(color=colour, strokeWidth=2).encode(x=x)  # fmt: skip
         layers = [band, zero, line, rule]
-        said = (
+        subtitle = (
             f"Link confirmed: lag {link.lag_hours:.0f} h (90 %: {link.lag_low:.0f} to {link.lag_high:.0f}), "
             f"effect {link.effect:+.2f}, q {link.q_value:.3f}"
         )
     else:
-        why = f"; what seems to be one comes from: {_plain(link.explained_by)}" if link.explained_by else ""
-        said = f"No link confirmed (q {link.q_value:.2f}){why}"
-    return _finish(layers, 260, f"{_plain(link.signal)} and {_plain(link.symptom)}".capitalize(), said)
+        why = f"; the apparent link comes from: {_plain(link.explained_by)}" if link.explained_by else ""
+        subtitle = f"No link confirmed (q {link.q_value:.2f}){why}"
+    return _finish(layers, 260, f"{_plain(link.signal)} and {_plain(link.symptom)}".capitalize(), subtitle)
 
 
 def link_map(person: LinkedPerson, max_lag_hours: int) -> alt.LayerChart:
@@ -122,13 +122,13 @@ def link_map(person: LinkedPerson, max_lag_hours: int) -> alt.LayerChart:
         .encode(x=x, y=y, text="text:N")
         for ink in dict.fromkeys(str(row["ink"]) for row in rows)
     ]
-    found = sum(link.detected for link in person.links)
-    said = (
-        f"{found} of {len(rows)} pairs confirmed within {max_lag_hours} h; + the signal leads. "
+    confirmed = sum(link.detected for link in person.links)
+    subtitle = (
+        f"{confirmed} of {len(rows)} pairs confirmed within {max_lag_hours} h; + the signal leads. "
         "Grey: not confirmed, with what makes it look linked"
     )
     height = 44 * len({row["signal"] for row in rows})
-    return _finish([empty, cells, *texts], height, "Which signals go with which symptoms", said)
+    return _finish([empty, cells, *texts], height, "Which signals go with which symptoms", subtitle)
 
 
 def graph_chart(graph: CausalGraph) -> alt.LayerChart:
@@ -174,11 +174,11 @@ def graph_chart(graph: CausalGraph) -> alt.LayerChart:
         layers.append(
             alt.Chart(alt.InlineData(leads)).mark_rule(strokeWidth=2).encode(x=x, y=y, x2="x2", y2="y2", color=colour)
         )
-        said_there = alt.Chart(alt.InlineData(labels)).encode(x=x, y=y, text="text:N")
+        label_base = alt.Chart(alt.InlineData(labels)).encode(x=x, y=y, text="text:N")
         layers.append(
-            said_there.mark_text(fontSize=11, stroke="white", strokeWidth=8, strokeJoin="round")
+            label_base.mark_text(fontSize=11, stroke="white", strokeWidth=8, strokeJoin="round")
         )  # so that lines do not cross it
-        layers.append(said_there.mark_text(fontSize=11, color=_TEXT))
+        layers.append(label_base.mark_text(fontSize=11, color=_TEXT))
     if tips:
         layers.append(
             alt.Chart(alt.InlineData(tips)).mark_point(shape="triangle-up", filled=True, size=110, opacity=1).encode(
@@ -198,8 +198,8 @@ def graph_chart(graph: CausalGraph) -> alt.LayerChart:
                     x=x, y=y, text="name:N"
                 )
             )  # fmt: skip
-    said = "Arrows from what comes first, with lag and effect; dashes: what explains an apparent link"
-    return _finish(layers, 60 * (rise + 1) + 40 * len(middle), "What goes before what", said)
+    subtitle = "Arrows from what comes first, with lag and effect; dashes: what explains an apparent link"
+    return _finish(layers, 60 * (rise + 1) + 40 * len(middle), "What goes before what", subtitle)
 
 
 def timeline(person: WatchedPerson) -> alt.LayerChart:
@@ -222,12 +222,12 @@ def timeline(person: WatchedPerson) -> alt.LayerChart:
         else:
             at, values = series.report_hours + lead, series.reports[:, series.symptoms.index(name)]
             values = (values - np.nanmean(values)) / np.nanstd(values)
-        known = np.isfinite(values)
-        day = np.floor(at[known] / 24).astype(int)
+        observed = np.isfinite(values)
+        day = np.floor(at[observed] / 24).astype(int)
         if not len(day):
             continue
         count = np.bincount(day)
-        mean = np.bincount(day, values[known]) / np.maximum(count, 1)
+        mean = np.bincount(day, values[observed]) / np.maximum(count, 1)
         names.append({"y": -place, "name": _plain(name)})
         days = np.flatnonzero(count)
         runs = np.cumsum(np.diff(days, prepend=days[0]) > 1)  # no line through days without a value
@@ -236,14 +236,14 @@ def timeline(person: WatchedPerson) -> alt.LayerChart:
             {"day": str(first + int(d)), "y": float(height), "of": f"{name} {run}", "symptom": name in symptoms}
             for d, height, run in zip(days, heights, runs, strict=True)
         ]
-        for one in person.anomalies.get(name, ()):
-            begin, end = ((hour + lead) // 24 for hour in (one.start_hour, one.alarm_hour))
+        for anomaly in person.anomalies.get(name, ()):
+            begin, end = ((hour + lead) // 24 for hour in (anomaly.start_hour, anomaly.alarm_hour))
             spans.append(
                 {"day": str(first + begin), "end": str(first + end + 1), "y": -place - 0.45, "top": -place + 0.45}
             )
     marks = [
-        {"day": str(first + (one.hour + lead) // 24), "y": 0.4 - signals.index(one.signal)}
-        for one in person.early_warning
+        {"day": str(first + (warning.hour + lead) // 24), "y": 0.4 - signals.index(warning.signal)}
+        for warning in person.early_warning
     ]
     low, high = -len(signals + symptoms) + 0.4, 0.6
     x = alt.X("day:T", title=None, axis=alt.Axis(format="%-d %b %Y", tickCount=6, grid=False))
@@ -276,11 +276,11 @@ def timeline(person: WatchedPerson) -> alt.LayerChart:
         )
     )  # fmt: skip
     alarms = sum(map(len, person.anomalies.values()))
-    said = (
+    subtitle = (
         f"Daily means in SD. Blue: departures from the own baseline ({alarms}). "
         f"Triangles: warnings of confirmed leading signals ({len(marks)})"
     )
-    return _finish(layers, 62 * len(signals + symptoms), "Signals against their baselines, and symptoms", said)
+    return _finish(layers, 62 * len(signals + symptoms), "Signals against their baselines, and symptoms", subtitle)
 
 
 def save(chart: alt.LayerChart, path: Path) -> None:

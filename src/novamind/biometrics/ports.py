@@ -6,7 +6,7 @@ from novamind.biometrics.domain import Floats, PairInputs
 
 
 class LinkDetector(Protocol):
-    """Anything that says how likely each pair of a person is directly linked."""
+    """The estimator of how likely each pair of a person is directly linked."""
 
     @property
     def version(self) -> str:
@@ -14,5 +14,5 @@ class LinkDetector(Protocol):
         ...
 
     def log_odds(self, pairs: PairInputs) -> Floats:
-        """``(pairs,)``: calibrated log odds of a direct link."""
+        """Return calibrated log odds of a direct link, ``(pairs,)``."""
         ...

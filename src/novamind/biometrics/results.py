@@ -101,7 +101,7 @@ class PersonLinks(Summarised):
         return insights(self._reliable)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the hourly series, as JSON writes it."""
+        """Return everything but the hourly series, as JSON writes it."""
         from novamind.biometrics.codec import PersonLinksBody
 
         return PersonLinksBody.of(self).model_dump(mode="json")
@@ -146,81 +146,83 @@ class Correlations(Summarised):
     @property
     def graph(self) -> CausalGraph:
         """The graph of the one person; for several ask ``persons[i].graph``."""
-        return self._one().graph
+        return self._only_person().graph
 
     @property
     def reliability(self) -> Reliability:
         """Of the one person."""
-        return self._one().reliability
+        return self._only_person().reliability
 
     @property
     def insights(self) -> tuple[Insight, ...]:
         """Of all persons."""
-        return tuple(said for person in self.persons for said in person.insights)
+        return tuple(insight for person in self.persons for insight in person.insights)
 
     @property
     def anomalies(self) -> Any:
         """Departures from the own baselines as a frame: signal, start, told (when the test was sure), how far."""
-        found = [(p, name, one) for p in self.persons for name, them in p.anomalies.items() for one in them]
+        rows = [(p, name, anomaly) for p in self.persons for name, of in p.anomalies.items() for anomaly in of]
         return self._frame(
-            [person for person, _, _ in found],
+            [person for person, _, _ in rows],
             {
-                "signal": ([name for _, name, _ in found], str),
-                "start": ([p.series.at(one.start_hour) for p, _, one in found], _TIME),
-                "told": ([p.series.at(one.alarm_hour) for p, _, one in found], _TIME),
-                "direction": ([one.direction for _, _, one in found], int),
-                "mean_deviation": ([one.mean_deviation for _, _, one in found], float),
-                "evidence": ([one.evidence for _, _, one in found], float),
+                "signal": ([name for _, name, _ in rows], str),
+                "start": ([p.series.at(anomaly.start_hour) for p, _, anomaly in rows], _TIME),
+                "told": ([p.series.at(anomaly.alarm_hour) for p, _, anomaly in rows], _TIME),
+                "direction": ([anomaly.direction for _, _, anomaly in rows], int),
+                "mean_deviation": ([anomaly.mean_deviation for _, _, anomaly in rows], float),
+                "evidence": ([anomaly.evidence for _, _, anomaly in rows], float),
             },
         )
 
     @property
     def change_points(self) -> Any:
         """Lasting changes of a signal's level as a frame: first day of the new level with its 90 % interval."""
-        found = [(p, name, one) for p in self.persons for name, them in p.change_points.items() for one in them]
+        rows = [(p, name, change) for p in self.persons for name, of in p.change_points.items() for change in of]
         return self._frame(
-            [person for person, _, _ in found],
+            [person for person, _, _ in rows],
             {
-                "signal": ([name for _, name, _ in found], str),
-                "day": ([p.series.at(24 * one.day) for p, _, one in found], _TIME),
-                "day_low": ([p.series.at(24 * one.day_low) for p, _, one in found], _TIME),
-                "day_high": ([p.series.at(24 * one.day_high) for p, _, one in found], _TIME),
-                "before": ([one.before for _, _, one in found], float),
-                "after": ([one.after for _, _, one in found], float),
+                "signal": ([name for _, name, _ in rows], str),
+                "day": ([p.series.at(24 * change.day) for p, _, change in rows], _TIME),
+                "day_low": ([p.series.at(24 * change.day_low) for p, _, change in rows], _TIME),
+                "day_high": ([p.series.at(24 * change.day_high) for p, _, change in rows], _TIME),
+                "before": ([change.before for _, _, change in rows], float),
+                "after": ([change.after for _, _, change in rows], float),
             },
         )
 
     @property
     def early_warning(self) -> Any:
         """Warnings of confirmed leading signals as a frame: when, which symptom, which way, in how many hours."""
-        found = [(person, one) for person in self.persons for one in person.early_warning]
-        told = {"time": ([person.series.at(one.hour) for person, one in found], _TIME)}
-        return self._frame([person for person, _ in found], told | _columns(EarlyWarning, [one for _, one in found]))
+        rows = [(person, warning) for person in self.persons for warning in person.early_warning]
+        times = {"time": ([person.series.at(warning.hour) for person, warning in rows], _TIME)}
+        return self._frame(
+            [person for person, _ in rows], times | _columns(EarlyWarning, [warning for _, warning in rows])
+        )
 
     @property
     def monitoring_plan(self) -> Any:
         """What is worth watching as a frame, each person's best first."""
-        found = [(person, one) for person in self.persons for one in person.monitoring_plan]
-        return self._frame([person for person, _ in found], _columns(MonitoringItem, [one for _, one in found]))
+        rows = [(person, item) for person in self.persons for item in person.monitoring_plan]
+        return self._frame([person for person, _ in rows], _columns(MonitoringItem, [item for _, item in rows]))
 
     def profile(self, signal: str, symptom: str, patient_id: str | None = None) -> LagProfile:
-        """How the evidence of a pair lies over the lags."""
+        """Return how the evidence of a pair lies over the lags."""
         profiles = self.person(patient_id).profiles
         if (signal, symptom) not in profiles:
             raise NotFoundError(_NO_PAIR)
         return profiles[signal, symptom]
 
     def person(self, patient_id: str | None = None) -> PersonLinks:
-        """One person's part; the only one where ``patient_id`` is not given."""
+        """Return one person's part; the only one where ``patient_id`` is not given."""
         if patient_id is None:
-            return self._one()
+            return self._only_person()
         for person in self.persons:
             if person.patient_id == patient_id:
                 return person
         raise NotFoundError("no such patient in the result: check patient_id")
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the hourly series, as JSON writes it."""
+        """Return everything but the hourly series, as JSON writes it."""
         from novamind.biometrics.codec import CorrelationsBody
 
         return CorrelationsBody.of(self).model_dump(mode="json")
@@ -228,7 +230,7 @@ class Correlations(Summarised):
     def plot(
         self, signal: str | None = None, symptom: str | None = None, patient_id: str | None = None
     ) -> "altair.LayerChart":
-        """The heat map of links, or one pair's lag profile."""
+        """Return the heat map of links, or one pair's lag profile."""
         from novamind.biometrics.plots import lag_profile, link_map
 
         person = self.person(patient_id)
@@ -241,13 +243,13 @@ class Correlations(Summarised):
         return lag_profile(link, person.profiles[link.signal, link.symptom])
 
     def plot_graph(self, patient_id: str | None = None) -> "altair.LayerChart":
-        """The graph as a picture."""
+        """Return the graph as a picture."""
         from novamind.biometrics.plots import graph_chart
 
         return graph_chart(self.person(patient_id).graph)
 
     def plot_timeline(self, patient_id: str | None = None) -> "altair.LayerChart":
-        """Signals against their baselines with anomalies and warnings, and the symptoms they foretell."""
+        """Return the picture of signals against their baselines, with anomalies, warnings and symptoms."""
         from novamind.biometrics.plots import timeline
 
         return timeline(self.person(patient_id))
@@ -266,14 +268,14 @@ class Correlations(Summarised):
             {name: np.array(values, kind) for name, (values, kind) in (named | dict(columns)).items()}, self.backend
         )
 
-    def _one(self) -> PersonLinks:
+    def _only_person(self) -> PersonLinks:
         if len(self.persons) != 1:
             raise ValidationError(f"the result holds {len(self.persons)} persons: give patient_id")
         return self.persons[0]
 
 
 def _links_summary(links: Sequence[Link]) -> tuple[str, list[tuple[object, ...]]]:
-    """How many links are confirmed, and a row for each, the surest first."""
+    """Return how many links are confirmed, and a row for each, the surest first."""
     confirmed = sorted((link for link in links if link.detected), key=lambda link: -link.score)
     rows: list[tuple[object, ...]] = [
         (link.signal, link.symptom, link.lag_hours, link.effect, link.q_value) for link in confirmed
@@ -282,7 +284,7 @@ def _links_summary(links: Sequence[Link]) -> tuple[str, list[tuple[object, ...]]
 
 
 def reliability(days: float, reports: int, coverage: Sequence[float]) -> Reliability:
-    """How far links of a record of this size can be relied on.
+    """Return how far links of a record of this size can be relied on.
 
     The bounds are those at which the measured power changes; see docs/biometrics.md.
     """
@@ -296,7 +298,7 @@ def reliability(days: float, reports: int, coverage: Sequence[float]) -> Reliabi
 
 
 def _columns(kind: type, rows: Sequence[Any]) -> dict[str, tuple[list[Any], Any]]:
-    """Fields of dataclasses as columns with their types; tuples are joined, hours since the start are left out."""
+    """Return fields of dataclasses as columns with their types; tuples are joined, hours since the start left out."""
     out: dict[str, tuple[list[Any], Any]] = {}
     for of in fields(kind):
         if of.name == "hour":

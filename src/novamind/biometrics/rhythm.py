@@ -42,7 +42,7 @@ class Prepared:
     design
         ``(reports, p)`` covariates of the reports; ``design_names`` says what they are.
     illness
-        ``(hours,)`` illness as logged or as found in the signals, 0 to 1.
+        ``(hours,)`` illness as logged or as detected in the signals, 0 to 1.
     jitter
         ``(hours,)`` by how many hours the person's clock ran late, estimated from the signals.
     """
@@ -57,7 +57,7 @@ class Prepared:
 
 
 def normal_scores(values: Floats) -> Floats:
-    """Ranks as quantiles of the normal distribution (van der Waerden), unit variance; ``NaN`` stays."""
+    """Return ranks as quantiles of the normal distribution (van der Waerden), with unit variance; ``NaN`` stays."""
     seen = np.isfinite(values)
     scores = np.full(values.shape, np.nan)
     n = int(seen.sum())
@@ -70,12 +70,12 @@ def normal_scores(values: Floats) -> Floats:
 
 
 def prepare(person: PersonSeries, signals: Integers) -> Prepared:
-    """Take rhythm, week, trend and known confounders out of the chosen signals and line them up for the reports."""
+    """Return the chosen signals without rhythm, week, trend and confounders, and the covariates of the reports."""
     hour = np.arange(person.hours, dtype=float)
     clock, weekend = _clock(person, hour)
-    known = np.column_stack([weekend, _trend(hour, person.hours), *person.confounders.values()])
+    covariates = np.column_stack([weekend, _trend(hour, person.hours), *person.confounders.values()])
     waves, slopes = _harmonics(clock, _SIGNAL_HARMONICS)
-    design = np.column_stack([np.ones(person.hours), waves, known])
+    design = np.column_stack([np.ones(person.hours), waves, covariates])
     scores = np.zeros((person.hours, len(signals)))
     for i, b in enumerate(signals):
         scores[:, i] = normal_scores(person.hourly[:, b])
@@ -105,7 +105,7 @@ def _whitenings(residual: Floats, inertia: tuple[Inertia, ...]) -> tuple[Whiteni
 
 
 def _clock(person: PersonSeries, hours: Floats) -> tuple[Floats, Floats]:
-    """Hour of the day and weekend indicator at hours since the record's start."""
+    """Return hour of the day and weekend indicator at hours since the record's start."""
     first = person.start.astype("datetime64[h]").astype(np.int64) + hours
     days = np.floor(first / 24).astype(np.int64)
     return np.mod(first, 24), ((days + 3) % 7 >= 5).astype(float)  # 1970-01-01 was a Thursday
@@ -116,7 +116,7 @@ def _trend(hours: Floats, length: int) -> Floats:
 
 
 def _harmonics(clock: Floats, order: int) -> tuple[Floats, Floats]:
-    """Cosines and sines of the day, and their derivatives by the clock's delay (per hour)."""
+    """Return cosines and sines of the day, and their derivatives by the clock's delay (per hour)."""
     turn = 2 * np.pi / 24
     waves, slopes = [], []
     for k in range(1, order + 1):
@@ -127,7 +127,7 @@ def _harmonics(clock: Floats, order: int) -> tuple[Floats, Floats]:
 
 
 def _without(scores: Floats, design: Floats, slopes: Floats) -> tuple[Floats, Floats]:
-    """Least-squares residuals of each signal, and what a clock one hour late would add to it."""
+    """Return least-squares residuals of each signal, and what a clock one hour late would add to it."""
     residual = np.full(scores.shape, np.nan)
     late = np.zeros(scores.shape)
     for b in range(scores.shape[1]):
@@ -142,7 +142,7 @@ def _without(scores: Floats, design: Floats, slopes: Floats) -> tuple[Floats, Fl
 
 
 def _sleep_timing(residual: Floats, late: Floats) -> Floats:
-    """By how many hours each day ran late, shrunk towards 0 as far as the signals do not tell.
+    """Return by how many hours each day ran late, ``(hours,)``, shrunk towards 0 as far as the signals do not show it.
 
     Day by day the residuals of all signals are regressed on what a late clock would have added; the reliability comes
     from the agreement of signals measured on the same days.
@@ -161,17 +161,17 @@ def _sleep_timing(residual: Floats, late: Floats) -> Floats:
         gain = np.where(seen[:, b], late[:, b], 0.0)
         numerator[:, b] = np.bincount(edge, gain * np.where(seen[:, b], residual[:, b], 0.0), days)
         weight[:, b] = np.bincount(edge, gain**2, days)
-    told = weight > 0.25 * np.maximum(np.median(weight, axis=0), 1e-9)
-    each = np.where(told, numerator / np.maximum(weight, 1e-9), np.nan)
-    spread = np.array([np.nanvar(each[:, b]) if told[:, b].sum() > 6 else np.inf for b in range(signals)])
-    precision = np.where(told, 1 / np.maximum(spread, 1e-3), 0.0)
+    informative = weight > 0.25 * np.maximum(np.median(weight, axis=0), 1e-9)
+    each = np.where(informative, numerator / np.maximum(weight, 1e-9), np.nan)
+    spread = np.array([np.nanvar(each[:, b]) if informative[:, b].sum() > 6 else np.inf for b in range(signals)])
+    precision = np.where(informative, 1 / np.maximum(spread, 1e-3), 0.0)
     total = precision.sum(1)
-    common = np.nansum(np.where(told, each, 0.0) * precision, axis=1) / np.maximum(total, 1e-9)
+    common = np.nansum(np.where(informative, each, 0.0) * precision, axis=1) / np.maximum(total, 1e-9)
     # Between-signal covariance of the day's delays is the variance of what they share.
     products, weights = 0.0, 0.0
     for a in range(signals):
         for b in range(a):
-            both = told[:, a] & told[:, b]
+            both = informative[:, a] & informative[:, b]
             if both.sum() > 6 and np.isfinite(spread[a]) and np.isfinite(spread[b]):
                 w = both.sum() / np.sqrt(spread[a] * spread[b])
                 products += w * np.cov(each[both, a], each[both, b])[0, 1]
@@ -182,13 +182,13 @@ def _sleep_timing(residual: Floats, late: Floats) -> Floats:
 
 
 def _illness(residual: Floats, whitening: tuple[Whitening, ...], names: tuple[str, ...]) -> Floats:
-    """Episodes of some days in which several vital signs move together the way an infection moves them."""
+    """Return episodes in which several vital signs move together for days as in an infection, ``(hours,)``, 0 to 1."""
     hours = len(residual)
     direction = np.array([ILLNESS_DIRECTION.get(name.casefold(), 0) for name in names])
     usable = [b for b in np.flatnonzero(direction) if np.isfinite(residual[:, b]).mean() > 0.2]
-    found = np.zeros(hours)
+    illness = np.zeros(hours)
     if len(usable) < 3:
-        return found
+        return illness
     filled = np.nan_to_num(residual)
     spans = [24 * days for days in _ILLNESS_DAYS if 24 * days * 3 <= hours]
     information = {span: _information(span, [whitening[b] for b in usable], hours) for span in spans}
@@ -196,10 +196,12 @@ def _illness(residual: Floats, whitening: tuple[Whitening, ...], names: tuple[st
         best = (_ILLNESS_THRESHOLD, 0, 0)
         score = np.column_stack([whitening[b](filled[:, [b]])[:, 0] for b in usable])
         running = np.vstack([np.zeros(len(usable)), np.cumsum(score, axis=0)])
-        for span, known in information.items():
+        for span, span_information in information.items():
             starts = np.arange(0, hours - span, _ILLNESS_STEP)
             sums = (running[starts + span] - running[starts]) * direction[usable]
-            statistic = (np.maximum(sums, 0) ** 2 / known - 0.5 * np.maximum(-sums, 0) ** 2 / known).sum(1)
+            statistic = (
+                np.maximum(sums, 0) ** 2 / span_information - 0.5 * np.maximum(-sums, 0) ** 2 / span_information
+            ).sum(1)
             k = int(statistic.argmax())
             if statistic[k] > best[0]:
                 best = (float(statistic[k]), int(starts[k]), span)
@@ -207,15 +209,15 @@ def _illness(residual: Floats, whitening: tuple[Whitening, ...], names: tuple[st
             break
         episode = np.zeros(hours)
         episode[best[1] : best[1] + best[2]] = 1
-        found = np.maximum(found, gaussian_filter1d(episode, 8))
+        illness = np.maximum(illness, gaussian_filter1d(episode, 8))
         for b in usable:
-            w = whitening[b](found[:, None])[:, 0]
-            filled[:, b] -= np.isfinite(residual[:, b]) * found * (w @ filled[:, b]) / max(w @ found, 1e-9)
-    return found
+            w = whitening[b](illness[:, None])[:, 0]
+            filled[:, b] -= np.isfinite(residual[:, b]) * illness * (w @ filled[:, b]) / max(w @ illness, 1e-9)
+    return illness
 
 
 def _information(span: int, whitenings: list[Whitening], hours: int) -> Floats:
-    """Of each signal about an episode of so many hours in the middle of the record."""
+    """Return each signal's information about an episode of ``span`` hours in mid-record, ``(signals,)``."""
     middle = np.zeros((hours, 1))
     middle[hours // 2 - span // 2 : hours // 2 + span // 2] = 1
     return np.array([max(float(middle[:, 0] @ whitened(middle)[:, 0]), 1e-9) for whitened in whitenings])
@@ -243,7 +245,7 @@ def _report_design(person: PersonSeries, jitter: Floats, illness: Floats) -> tup
 
 
 def hourly_groups(person: PersonSeries, prepared: Prepared) -> dict[str, Floats]:
-    """The columns of each confounder by the hour, ``(hours, columns)``, under the name that people read."""
+    """Return the columns of each confounder by the hour, ``(hours, columns)``, under the name that people read."""
     hour = np.arange(person.hours, dtype=float)
     clock, weekend = _clock(person, hour)
     waves, _ = _harmonics(clock, _REPORT_HARMONICS)

@@ -26,7 +26,7 @@ from novamind.settings import Settings
 MAX_LAG_HOURS = 168
 #: Chance alone must not give such evidence more often than this, whatever the detector says.
 _CHANCE_LEVEL = 0.05
-#: Below this a p-value would tell more of the exponential tail than of the draws.
+#: Below this a p-value would say more of the exponential tail than of the draws.
 _LEAST_P = 1e-6
 _OPTIONS = {"max_lag_hours", "fdr", "calendar", "medication", "illness", "today", "seed"}
 
@@ -69,7 +69,7 @@ class BiometricCorrelationService:
         workers: int = 1,
         progress: Progress | None = None,
     ) -> Correlations:
-        """Analyse every person of two long frames; see :func:`novamind.biometrics.correlate`.
+        """Return the links of every person of two long frames; see :func:`novamind.biometrics.correlate`.
 
         Parameters
         ----------
@@ -86,17 +86,17 @@ class BiometricCorrelationService:
         courses = {"calendar": calendar, "medication": medication, "illness": illness}
         people = persons(signals, reports, max_lag_hours, courses)
         answers = _analysed(people, max_lag_hours, seed, min(workers, max(len(both), 1)))
-        found = []
+        results: list[PersonLinks] = []
         for answer in answers:
-            found.append(self._decided(answer, fdr))
+            results.append(self._decided(answer, fdr))
             if progress:
-                progress(len(found), len(both))
-        if not any(person.links for person in found):
-            reasons = sorted({reason for person in found for reason in person.skipped.values()})
+                progress(len(results), len(both))
+        if not any(person.links for person in results):
+            reasons = sorted({reason for person in results for reason in person.skipped.values()})
             raise InsufficientDataError(f"no pair could be analysed: {'; '.join(reasons[:5])}")
-        found.sort(key=lambda person: person.patient_id or "")
+        results.sort(key=lambda person: person.patient_id or "")
         return Correlations(
-            persons=tuple(found),
+            persons=tuple(results),
             fdr=fdr,
             max_lag_hours=max_lag_hours,
             model_version=self.detector.version,
@@ -105,7 +105,7 @@ class BiometricCorrelationService:
         )
 
     async def analyze_correlations(self, patient_data: Mapping[str, Any], biometric_data: Any = None) -> Correlations:
-        """Analyse one patient: ``patient_id``, ``symptoms``, ``biometrics`` (or ``biometric_data``) and options.
+        """Return one patient's links, from ``patient_id``, ``symptoms``, ``biometrics`` and options in one mapping.
 
         Options are those of :func:`novamind.biometrics.correlate`. Rows of other patients are refused.
         """
@@ -117,15 +117,15 @@ class BiometricCorrelationService:
             raise ValidationError("patient_data needs 'symptoms' and 'biometrics', two long frames")
         if unknown := sorted(set(options) - _OPTIONS):
             raise ValidationError(f"patient_data has unknown entries: {', '.join(unknown)}")
-        found = await asyncio.to_thread(self.correlate, biometrics, symptoms, **options)
-        if {person.patient_id for person in found.persons} - {patient, None}:
+        correlations = await asyncio.to_thread(self.correlate, biometrics, symptoms, **options)
+        if {person.patient_id for person in correlations.persons} - {patient, None}:
             raise ValidationError("the tables hold rows of another patient than patient_id: filter them first")
-        return found
+        return correlations
 
     async def analyze_lag_correlations(
         self, biometric_data: Any, mental_health_data: Any, max_lag: int = 7
     ) -> Correlations:
-        """Analyse with the longest lag in days."""
+        """Return the links of every person, with the longest lag in days."""
         if isinstance(max_lag, bool) or not isinstance(max_lag, int | np.integer) or not 1 <= max_lag <= 7:
             raise ValidationError("max_lag must be 1 to 7 days")
         return await asyncio.to_thread(self.correlate, biometric_data, mental_health_data, 24 * int(max_lag))
@@ -133,7 +133,7 @@ class BiometricCorrelationService:
     def decide(
         self, person: PersonSeries, max_lag_hours: int = MAX_LAG_HOURS, fdr: float = 0.1, seed: int = 0
     ) -> PersonLinks:
-        """Analyse one person whose series are lined up already."""
+        """Return one person's links, from series that are lined up already."""
         _check(max_lag_hours, fdr, seed, 1)
         return self._decided(_answer(None, person, max_lag_hours, seed), fdr)
 
@@ -142,13 +142,13 @@ class BiometricCorrelationService:
         if answer.pairs is not None:
             odds = self.detector.log_odds(answer.pairs)
             q = decision.q_values(odds)
-            for k, told in enumerate(answer.pairs_told):
+            for k, figures in enumerate(answer.pair_figures):
                 detected = bool(
-                    told["symptom"] not in answer.unconfirmable
+                    figures["symptom"] not in answer.unconfirmable
                     and q[k] <= fdr
-                    and told["p_value"] <= _CHANCE_LEVEL
-                    and told["effect_low"] * told["effect_high"] > 0
-                    and abs(told["effect"]) >= self.min_effect
+                    and figures["p_value"] <= _CHANCE_LEVEL
+                    and figures["effect_low"] * figures["effect_high"] > 0
+                    and abs(figures["effect"]) >= self.min_effect
                 )
                 explained = None if detected else answer.explained[k]
                 links.append(
@@ -158,7 +158,7 @@ class BiometricCorrelationService:
                         score=float(odds[k]),
                         q_value=float(q[k]),
                         explained_by=explained,
-                        **told,
+                        **figures,
                     )
                 )
         return PersonLinks(
@@ -174,33 +174,33 @@ class BiometricCorrelationService:
 
 
 class _Answer:
-    """What a worker sends back of one person: small enough for many thousands."""
+    """One person's analysis as a worker sends it back: small enough for many thousands."""
 
-    def __init__(self, patient_id: str | None, found: PersonProfile, seed: int) -> None:
+    def __init__(self, patient_id: str | None, analysis: PersonProfile, seed: int) -> None:
         self.seed = seed
-        self.patient_id, self.series = patient_id, found.person
-        self.skipped, self.unconfirmable = found.skipped, found.unconfirmable
-        self.pairs: PairInputs | None = pair_inputs(found) if found.symptoms else None
-        self.pairs_told: list[dict[str, Any]] = []
+        self.patient_id, self.series = patient_id, analysis.person
+        self.skipped, self.unconfirmable = analysis.skipped, analysis.unconfirmable
+        self.pairs: PairInputs | None = pair_inputs(analysis) if analysis.symptoms else None
+        self.pair_figures: list[dict[str, Any]] = []
         self.explained: list[str | None] = []
         self.profiles: dict[tuple[str, str], LagProfile] = {}
-        person = found.person
-        coverage = np.isfinite(person.hourly[:, found.signals]).mean(0)
+        person = analysis.person
+        coverage = np.isfinite(person.hourly[:, analysis.signals]).mean(0)
         span = float(np.ptp(person.report_hours)) / 24 if len(person.report_hours) else 0.0
         self.reliability = reliability(span, len(person.report_hours), coverage.tolist())
-        for symptom in found.symptoms:
-            self._tell(found, symptom)
+        for symptom in analysis.symptoms:
+            self._add_symptom(analysis, symptom)
 
-    def _tell(self, found: PersonProfile, symptom: SymptomProfile) -> None:
-        person = found.person
+    def _add_symptom(self, analysis: PersonProfile, symptom: SymptomProfile) -> None:
+        person = analysis.person
         posterior = lag_posterior(symptom.conditional)
         middle, low, high = decision.lag_interval(posterior)
         effect, effect_low, effect_high, information = decision.effects(symptom.conditional)
         z = decision.strongest(symptom.conditional)
         name = person.symptoms[symptom.symptom]
-        for i, b in enumerate(found.signals):
+        for i, b in enumerate(analysis.signals):
             pearson, spearman = plain_correlations(person, symptom.symptom, int(b), float(middle[i]))
-            self.pairs_told.append(
+            self.pair_figures.append(
                 {
                     "signal": person.signals[b],
                     "symptom": name,
@@ -217,7 +217,7 @@ class _Answer:
                     "spearman": spearman,
                 }
             )
-            self.explained.append(explanation(found, symptom, i))
+            self.explained.append(explanation(analysis, symptom, i))
             self.profiles[person.signals[b], name] = LagProfile(
                 z[i].astype(np.float32), posterior[i].astype(np.float32)
             )
@@ -230,7 +230,7 @@ def _answer(patient_id: str | None, person: PersonSeries, max_lag: int, seed: in
 def _analysed(
     people: Iterable[tuple[str | None, PersonSeries]], max_lag: int, seed: int, workers: int
 ) -> Iterator[_Answer]:
-    """Every person's answer; with several workers in the order in which they come, few at a time in memory."""
+    """Yield every person's answer; several workers give them as they end, few at a time in memory."""
     if workers == 1:
         for patient, person in people:
             yield _answer(patient, person, max_lag, seed)
@@ -247,7 +247,7 @@ def _analysed(
 
 
 def one_thread() -> None:
-    """Processes are the parallelism: more threads in each would only get in each other's way."""
+    """Limit numerical libraries to one thread: processes are the parallelism, and more threads would compete."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
@@ -268,7 +268,7 @@ def _check(max_lag_hours: int, fdr: float, seed: int, workers: int) -> None:
 
 @lru_cache(maxsize=1)
 def default_service() -> BiometricCorrelationService:
-    """The service with the configured detector, loaded once per process."""
+    """Return the service with the configured detector, loaded once per process."""
     settings = Settings()
     return BiometricCorrelationService(
         AmortisedDetector.load(settings.biometric_model_path or SHIPPED), settings.correlation_threshold

@@ -19,7 +19,7 @@ _MIN_PAIRS = 10
 
 
 def plain_correlations(person: PersonSeries, symptom: int, signal: int, lag: float) -> tuple[float, float]:
-    """Pearson and Spearman correlation of reports with the signal's mean within 3 hours of ``lag`` before them."""
+    """Return Pearson's and Spearman's correlation of reports with the signal's mean 3 hours around ``lag`` before."""
     x, y = _aligned(_windowed(person.hourly[:, signal]), person.report_hours, lag), person.reports[:, symptom]
     both = np.isfinite(x) & np.isfinite(y)
     if both.sum() < _MIN_PAIRS or np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0:
@@ -27,12 +27,12 @@ def plain_correlations(person: PersonSeries, symptom: int, signal: int, lag: flo
     return _r(x[both], y[both]), _r(rankdata(x[both]), rankdata(y[both]))
 
 
-def explanation(found: PersonProfile, symptom: SymptomProfile, place: int) -> str | None:
-    """What an apparent link of the signal at ``place`` comes from, or ``None`` where there is none apparent."""
-    person = found.person
-    signal = int(found.signals[place])
+def explanation(analysis: PersonProfile, symptom: SymptomProfile, place: int) -> str | None:
+    """Return what an apparent link of the signal at ``place`` comes from, or ``None`` where there is none."""
+    person = analysis.person
+    signal = int(analysis.signals[place])
     y = person.reports[:, symptom.symptom]
-    lags = np.arange(-found.max_lag, found.max_lag + 1, _STEP)
+    lags = np.arange(-analysis.max_lag, analysis.max_lag + 1, _STEP)
     smooth = _windowed(person.hourly[:, signal])
     correlation, count = np.zeros(len(lags)), np.zeros(len(lags))
     for i, lag in enumerate(lags):
@@ -44,21 +44,21 @@ def explanation(found: PersonProfile, symptom: SymptomProfile, place: int) -> st
     best = int(z.argmax())
     if 2 * norm.sf(z[best]) * len(lags) > _LEVEL:
         return None
-    if symptom.held and place not in symptom.held[:1]:
+    if symptom.selected and place not in symptom.selected[:1]:
         rival = int(symptom.shared[place].argmax())
         if symptom.shared[place, rival] > 1.0:
-            return person.signals[int(found.signals[rival])]
+            return person.signals[int(analysis.signals[rival])]
     x = _aligned(smooth, person.report_hours, float(lags[best]))
     left = {
         name: abs(_partial(x, y, columns, person.report_hours, float(lags[best])))
-        for name, columns in hourly_groups(person, found.prepared).items()
+        for name, columns in hourly_groups(person, analysis.prepared).items()
     }
     name = min(left, key=lambda key: left[key])
     return name if left[name] < (1 - _EXPLAINS) * abs(correlation[best]) else "inertia"
 
 
 def _windowed(values: Floats, width: int = 6) -> Floats:
-    """Running mean over what was measured within the window."""
+    """Return the running mean over what was measured within the window, ``(hours,)``."""
     seen = np.isfinite(values)
     kernel = np.ones(width + 1)
     total = np.convolve(np.where(seen, values, 0.0), kernel, "same")[: len(values)]
@@ -73,7 +73,7 @@ def _aligned(series: Floats, report_hours: Floats, lag: float) -> Floats:
 
 
 def _partial(x: Floats, y: Floats, columns: Floats, report_hours: Floats, lag: float) -> float:
-    """Correlation after the columns, each at its own side's time, are taken out of both."""
+    """Return the correlation after the columns, each at its own side's time, are taken out of both."""
     here = np.column_stack([np.ones(len(y)), *(_aligned(c, report_hours, 0.0) for c in columns.T)])
     there = np.column_stack([np.ones(len(y)), *(_aligned(c, report_hours, lag) for c in columns.T)])
     both = np.isfinite(x) & np.isfinite(y) & np.isfinite(here).all(1) & np.isfinite(there).all(1)

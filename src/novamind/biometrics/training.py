@@ -24,7 +24,7 @@ from novamind.errors import ServiceUnavailableError
 from novamind.infrastructure.manifest import digest
 
 Progress = Callable[[str], None]
-_Told = tuple[PairInputs, NDArray[np.float32]]
+_Labelled = tuple[PairInputs, NDArray[np.float32]]
 _MONDAY = np.datetime64("2024-01-01T00", "h")
 
 
@@ -58,7 +58,7 @@ PRESETS = {
 
 
 def series_of(patient: WearablePatient) -> PersonSeries:
-    """A simulated person as the engine reads one."""
+    """Return a simulated person as the engine reads one."""
     confounders = {"medication": patient.medication} if patient.medication.any() else {}
     if patient.illness is not None:
         confounders["illness"] = patient.illness
@@ -75,25 +75,27 @@ def series_of(patient: WearablePatient) -> PersonSeries:
 
 
 def labels(patient: WearablePatient, pairs: PairInputs) -> NDArray[np.float32]:
-    """1 for a direct link, 0 for none, ``NaN`` where the two are joined through others."""
+    """Return each pair's label, ``(pairs,)``: 1 for a direct link, 0 for none, ``NaN`` where others join the two."""
     truth = {(p.signal, p.symptom): p.kind for p in patient.pairs}
     kinds = [truth[int(b), int(s)] for b, s in zip(pairs.signal, pairs.symptom, strict=True)]
     return np.array([{"direct": 1.0, "mediated": np.nan}.get(kind, 0.0) for kind in kinds], np.float32)
 
 
-def _lesson(settings: WearableSettings, seed: int, index: int) -> _Told | None:
+def _lesson(settings: WearableSettings, seed: int, index: int) -> _Labelled | None:
     (patient,) = simulate_wearables(1, seed, settings, first=index)
-    found = analyse(series_of(patient), seed=index)
-    if not found.symptoms:
+    analysis = analyse(series_of(patient), seed=index)
+    if not analysis.symptoms:
         return None
-    pairs = pair_inputs(found)
+    pairs = pair_inputs(analysis)
     # Half precision halves the memory of a cohort; the network is fed single precision again.
     pairs = replace(pairs, profiles=pairs.profiles.astype(np.float16))
     return pairs, labels(patient, pairs)
 
 
-def lessons(settings: WearableSettings, seed: int, persons: int, workers: int, progress: Progress) -> Iterator[_Told]:
-    """Simulated persons through the engine, in order, whatever the number of workers."""
+def lessons(
+    settings: WearableSettings, seed: int, persons: int, workers: int, progress: Progress
+) -> Iterator[_Labelled]:
+    """Yield simulated persons' pairs and labels from the engine, in order, whatever the number of workers."""
     if workers == 1:
         yield from _counted((_lesson(settings, seed, i) for i in range(persons)), persons, progress)
         return
@@ -102,7 +104,7 @@ def lessons(settings: WearableSettings, seed: int, persons: int, workers: int, p
         yield from _counted(answers, persons, progress)
 
 
-def _counted(answers: Iterable[_Told | None], persons: int, progress: Progress) -> Iterator[_Told]:
+def _counted(answers: Iterable[_Labelled | None], persons: int, progress: Progress) -> Iterator[_Labelled]:
     for count, lesson in enumerate(answers, start=1):
         if count % max(persons // 10, 1) == 0:
             progress(f"{count} of {persons} persons analysed")
@@ -111,15 +113,15 @@ def _counted(answers: Iterable[_Told | None], persons: int, progress: Progress) 
 
 
 def calibrate(odds: Floats, label: NDArray[np.float32]) -> tuple[Floats, float]:
-    """Weights and intercept that make sums of log odds true (Platt 1999, with his correction for few positives).
+    """Return weights and intercept that calibrate sums of log odds (Platt 1999, with his correction for few positives).
 
     Parameters
     ----------
     odds
         ``(pairs, sources)``. Weights are not negative: no source may count against itself.
     """
-    told = np.isfinite(label)
-    x, y = odds[told], label[told].astype(float)
+    labelled = np.isfinite(label)
+    x, y = odds[labelled], label[labelled].astype(float)
     positives, negatives = y.sum(), (1 - y).sum()
     target = np.where(y > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
@@ -134,28 +136,28 @@ def calibrate(odds: Floats, label: NDArray[np.float32]) -> tuple[Floats, float]:
 
 
 def measured(odds: Floats, label: NDArray[np.float32]) -> dict[str, float]:
-    """AUC, power at 5 % false positives, and power at 10 % false discoveries over all pairs."""
+    """Return AUC, power at 5 % false positives and power at 10 % false discoveries over all pairs."""
     from sklearn.metrics import roc_auc_score
 
-    told = np.isfinite(label)
-    odds, linked = odds[told], label[told] > 0
+    labelled = np.isfinite(label)
+    odds, linked = odds[labelled], label[labelled] > 0
     if not linked.any() or linked.all():
         return {"pairs": len(odds)}
     limit = np.quantile(odds[~linked], 0.95)
     order = np.argsort(-odds)
     false_share = np.cumsum(~linked[order]) / np.arange(1, len(order) + 1)
     last = np.flatnonzero(false_share <= 0.1)
-    found = linked[order][: last[-1] + 1].sum() if len(last) else 0
+    detected = linked[order][: last[-1] + 1].sum() if len(last) else 0
     return {
         "pairs": len(odds),
         "auc": round(float(roc_auc_score(linked, odds)), 4),
         "power_at_fpr_0.05": round(float((odds[linked] > limit).mean()), 4),
-        "power_at_fdr_0.1": round(float(found / linked.sum()), 4),
+        "power_at_fdr_0.1": round(float(detected / linked.sum()), 4),
     }
 
 
 def train(preset: Preset, network: str, *, seed: int, out: Path, workers: int, progress: Progress) -> dict[str, Any]:
-    """Fit, export and describe one network.
+    """Fit, export and describe one network; return its measured figures.
 
     Parameters
     ----------
@@ -192,16 +194,16 @@ def _train_detector(preset: Preset, seed: int, out: Path, workers: int, progress
     seeds = range(seed, seed + preset.members)
     fitted = Committee([train_pairs(learn, other[:half], preset.epochs, each, progress) for each in seeds])
     evidence = np.concatenate([k.pairs.scalars[:, FEATURES.index("evidence")] for k in other]).astype(float)
-    told = np.column_stack([pair_log_odds(fitted, other), evidence])
+    sources = np.column_stack([pair_log_odds(fitted, other), evidence])
     label = np.concatenate([k.label for k in other])
-    weights, intercept = calibrate(told, label)
+    weights, intercept = calibrate(sources, label)
     export(fitted, out / NETWORK)
     # The half that early stopping did not see.
     last = slice(sum(len(k.label) for k in other[:half]), None)
     figures = {
-        "network": measured(told[last, 0], label[last]),
-        "evidence": measured(told[last, 1], label[last]),
-        "both": measured(told[last] @ weights, label[last]),
+        "network": measured(sources[last, 0], label[last]),
+        "evidence": measured(sources[last, 1], label[last]),
+        "both": measured(sources[last] @ weights, label[last]),
     }
     manifest = {
         "name": "biometrics-detector",
@@ -219,7 +221,7 @@ def _train_detector(preset: Preset, seed: int, out: Path, workers: int, progress
 
 
 def _train_lstm(preset: Preset, seed: int, out: Path, workers: int, progress: Progress) -> dict[str, Any]:
-    """The specification's network; ``workers`` is torch's number of threads."""
+    """Fit the specification's network and return its measured figures; ``workers`` is torch's number of threads."""
     import torch
 
     from novamind.biometrics.network import series_input, train_series
@@ -238,10 +240,10 @@ def _train_lstm(preset: Preset, seed: int, out: Path, workers: int, progress: Pr
         read(WearableSettings(), 2 * seed, preset.persons), preset.epochs, seed, progress,
         preset.lstm_hidden, preset.lstm_layers,
     )  # fmt: skip
-    held = read(OTHER_WEARABLES, 2 * seed + 1, preset.other)
+    validation = read(OTHER_WEARABLES, 2 * seed + 1, preset.other)
     with torch.no_grad():
-        odds = np.concatenate([fitted(series).ravel().double().numpy() for series, _ in held])
-    figures = {"lstm": measured(odds, np.concatenate([label.ravel() for _, label in held])), "threads": workers}
+        odds = np.concatenate([fitted(series).ravel().double().numpy() for series, _ in validation])
+    figures = {"lstm": measured(odds, np.concatenate([label.ravel() for _, label in validation])), "threads": workers}
     torch.save(fitted.state_dict(), out / "lstm.pt")
     (out / "lstm.json").write_text(
         json.dumps({"seed": seed, "preset": asdict(preset), "validation": figures}, indent=1)

@@ -16,12 +16,12 @@ _MONDAY = np.datetime64("1970-01-05T00", "h")
 
 
 def _first_hour(person: PersonSeries) -> int:
-    """Hours from a Monday's midnight to the record's first cell."""
+    """Return the hours from a Monday's midnight to the record's first cell."""
     return int((person.start - _MONDAY).astype(np.int64)) % (7 * 24)
 
 
 def deviations(person: PersonSeries) -> dict[str, Floats]:
-    """Every usable signal against its own baseline, ``(hours,)`` each, in the baseline's SD."""
+    """Return every usable signal against its own baseline, ``(hours,)`` each, in the baseline's SD."""
     first = _first_hour(person)
     return {
         person.signals[b]: personal_baseline(person.hourly[:, b], first).deviation for b in usable_signals(person)[0]
@@ -29,7 +29,7 @@ def deviations(person: PersonSeries) -> dict[str, Floats]:
 
 
 def anomalies(person: PersonSeries, deviation: dict[str, Floats], seed: int = 0) -> dict[str, tuple[Anomaly, ...]]:
-    """Departures from the baselines, one false alarm a quarter for all signals together on average."""
+    """Return departures from the baselines: on average one false alarm a quarter for all signals together."""
     if not deviation:
         return {}
     own = np.stack(
@@ -39,7 +39,7 @@ def anomalies(person: PersonSeries, deviation: dict[str, Floats], seed: int = 0)
 
 
 def lasting_changes(person: PersonSeries) -> dict[str, tuple[ChangePoint, ...]]:
-    """Days on which a usable signal's level changed for good."""
+    """Return the days on which a usable signal's level changed for good."""
     first = _first_hour(person)
     return {
         person.signals[b]: change_points(
