@@ -173,9 +173,9 @@ def test_a_summary_speaks_of_the_last_day_alone() -> None:
         [*name.split(), f"{number:.2f}", "mg/L"] for number, name in enumerate(names)
     ]
     assert [" ".join(line.split()) for line in lines[15:]] == [
-        "SERT held 0.90 (affinity ratio) 90 % 0.80 to 0.95",
-        "D2 held 0.30 (affinity ratio) 90 % 0.20 to 0.40",
-        "H1 held 0.01 (affinity ratio) 90 % 0.01 to 0.02",
+        "SERT occupancy 0.90 (affinity ratio) 90 % 0.80 to 0.95",
+        "D2 occupancy 0.30 (affinity ratio) 90 % 0.20 to 0.40",
+        "H1 occupancy 0.01 (affinity ratio) 90 % 0.01 to 0.02",
         "frontal dopamine 1.25 times baseline",
         "depression 0.20 standardised difference 90 % 0.10 to 0.30",
         "response 0.50 of its range 90 % 0.40 to 0.60",

@@ -14,7 +14,7 @@ def test_a_regimen_is_summed_up():
         app, ["simulate", "escitalopram", "--dose-mg", "10", "--weeks", "2", "--cyp2c19", "Poor Metabolizer"]
     )
     assert result.exit_code == 0
-    assert "SERT held" in result.stdout
+    assert "SERT occupancy" in result.stdout
     assert "not a forecast for one person" in result.stdout
 
 

@@ -130,7 +130,7 @@ class CourseBody(_Body):
 
     @classmethod
     def of(cls, simulation: SimulatedCourse) -> Self:
-        """From the room's simulation."""
+        """Return the wire form of the room's simulation."""
         daily = pl.col("time_hours") % int(HOURS_PER_DAY) == 0
         return cls.model_validate(
             {

@@ -46,13 +46,13 @@ def simulate(
 
     if not as_json and ensemble:
         print(f"simulating {ensemble} members ...", file=sys.stderr)
-    given = {"CYP2C19": cyp2c19, "CYP2D6": cyp2d6, "CYP2B6": cyp2b6, "CYP3A4": cyp3a4}
+    phenotypes = {"CYP2C19": cyp2c19, "CYP2D6": cyp2d6, "CYP2B6": cyp2b6, "CYP3A4": cyp3a4}
     course = run(
         drug,
         dose_mg,
         every,
         weeks,
-        phenotypes={enzyme: _number_or_term(value) for enzyme, value in given.items() if value is not None},
+        phenotypes={enzyme: _number_or_term(value) for enzyme, value in phenotypes.items() if value is not None},
         creatinine_clearance=creatinine_clearance,
         ensemble=ensemble,
         seed=seed,
@@ -94,7 +94,7 @@ def _number_or_term(value: str) -> str | float:
 
 
 def _summary(course: "Simulation") -> str:
-    """Figures of the last day, and what they are worth."""
+    """Return the figures of the last day, and what they are worth."""
     import polars as pl
 
     def line(name: str, row: dict[str, float], unit: str) -> str:
@@ -107,10 +107,10 @@ def _summary(course: "Simulation") -> str:
     figures = pl.col("value", "low", "high").mean()
     plasma = course.concentration.filter(final).group_by("compound", "unit", maintain_order=True).agg(figures)
     lines += [line(row["compound"], row, row["unit"]) for row in plasma.iter_rows(named=True)]
-    held = course.occupancy.filter(final).group_by("target", "basis").agg(figures).sort("value", descending=True)
+    occupancies = course.occupancy.filter(final).group_by("target", "basis").agg(figures).sort("value", descending=True)
     lines += [
-        line(f"{row['target']} held", row, f"({row['basis'].replace('_', ' ')})")
-        for row in held.filter(pl.col("value") >= 0.01).iter_rows(named=True)
+        line(f"{row['target']} occupancy", row, f"({row['basis'].replace('_', ' ')})")
+        for row in occupancies.filter(pl.col("value") >= 0.01).iter_rows(named=True)
     ]
     levels = course.transmitters.filter((pl.col("day") == last) & (pl.col("region") == "prefrontal_cortex"))
     lines += [

@@ -16,14 +16,14 @@ Floats = NDArray[np.float64]
 
 
 def is_number(value: object, low: float = -math.inf, high: float = math.inf) -> bool:
-    """Whether a value is a finite number (a bool is none) from ``low`` to ``high``."""
+    """Return whether a value is a finite number (a bool is none) from ``low`` to ``high``."""
     if not isinstance(value, Real) or isinstance(value, bool):
         return False
     return math.isfinite(value) and low <= float(value) <= high
 
 
 def is_whole(value: object, low: int, high: int) -> bool:
-    """Whether a value is a whole number (a bool is none) from ``low`` to ``high``."""
+    """Return whether a value is a whole number (a bool is none) from ``low`` to ``high``."""
     return isinstance(value, Integral) and not isinstance(value, bool) and low <= int(value) <= high
 
 
@@ -116,7 +116,7 @@ class ClinicalSignificance(StrEnum):
 
     @classmethod
     def from_effect_size(cls, effect_size: float) -> "ClinicalSignificance":
-        """Band of a standardised mean difference, whatever its sign."""
+        """Return the band of a standardised mean difference, whatever its sign."""
         limits = (0.01, 0.2, 0.5, 0.8, 1.2, 2.0, 4.0)
         return list(cls)[int(np.searchsorted(limits, abs(effect_size), side="right"))]
 
@@ -148,7 +148,7 @@ class ReceptorProfile:
 
 
 def standardised_effect(difference: float, sd: float, degrees_of_freedom: float) -> float:
-    """Hedges' g: a mean difference over its standard deviation, corrected for small samples (Hedges 1981)."""
+    """Return Hedges' g: a mean difference over its standard deviation, corrected for small samples (Hedges 1981)."""
     correction = 1.0 - 3.0 / (4.0 * degrees_of_freedom - 1.0) if degrees_of_freedom > 1 else 1.0
     return difference / sd * correction
 
@@ -203,7 +203,7 @@ class NeurotransmitterEffect:
         baseline_data: Sequence[float],
         clinical_significance: ClinicalSignificance | None = None,
     ) -> Self:
-        """Compare two samples of *independent* measurements (Welch's test, Hedges' g).
+        """Return the effect between two samples of *independent* measurements (Welch's test, Hedges' g).
 
         Measurements of one person over time are not independent: use
         :meth:`TemporalNeurotransmitterMapping.analyze_temporal_response` for those.
@@ -278,7 +278,7 @@ class NeurotransmitterEffect:
         return "increase" if self.effect_size > 0 else "decrease"
 
     def to_visualization_data(self) -> dict[str, Any]:
-        """Plain values for a chart or a JSON document."""
+        """Return plain values for a chart or a JSON document."""
         return {
             "neurotransmitter": self.neurotransmitter.value,
             "effect_size": self.effect_size,

@@ -87,11 +87,11 @@ class Parameters:
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Floats]) -> "Parameters":
-        """From one array of shape ``(patients,)`` per name."""
+        """Return the sets made of one array of shape ``(patients,)`` per name."""
         return cls(**{field.name: np.asarray(columns[field.name], dtype=np.float64)[:, None] for field in fields(cls)})
 
     def take(self, rows: "np.typing.NDArray[np.intp]") -> "Parameters":
-        """The given patients' sets, repeats allowed."""
+        """Return the given patients' sets, repeats allowed."""
         return Parameters(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @property
@@ -102,14 +102,14 @@ class Parameters:
 
 @cache
 def ensemble() -> Parameters:
-    """The shipped parameter sets, which fit the calibration checks equally well."""
+    """Return the shipped parameter sets, which fit the calibration checks equally well."""
     rows = table("ensemble")
     return Parameters.from_columns({name: np.array([float(row[name]) for row in rows]) for name in PRIOR})
 
 
 @cache
 def typical() -> Parameters:
-    """The shipped set nearest to the ensemble's median: what a run without ensemble uses."""
+    """Return the shipped set nearest to the ensemble's median, which a run without ensemble uses."""
     every = ensemble()
     values = np.concatenate([getattr(every, name) for name in PRIOR], axis=1)
     spread = np.maximum(values.std(axis=0), 1e-12)
@@ -118,7 +118,7 @@ def typical() -> Parameters:
 
 
 def relax(target: Floats, start: float, days: Floats, step_hours: float) -> Floats:
-    """Exact exponential approach to ``target``, which is constant within each step. Shape ``(patients, times)``."""
+    """Return the exact exponential approach to ``target``, constant within each step; ``(patients, times)``."""
     from scipy.signal import lfilter  # a quarter of a second to import
 
     kept = np.broadcast_to(np.exp(-step_hours / HOURS_PER_DAY / days)[:, 0], target.shape[:1])
@@ -133,7 +133,7 @@ def relax(target: Floats, start: float, days: Floats, step_hours: float) -> Floa
 
 
 def firing_rate(drive: Floats, agonism: Floats, parameters: Parameters) -> Floats:
-    """Firing at which the level it causes inhibits the cell to exactly that firing.
+    """Return the firing rate, relative to baseline, whose level inhibits the cell to exactly that firing.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def firing_rate(drive: Floats, agonism: Floats, parameters: Parameters) -> Float
 
 
 def _clearance_ratio(free: Mapping[str, Floats], density: Mapping[str, float], other: Floats) -> Floats:
-    """Level that baseline release sustains: total uptake at rest over uptake with ``free`` transporters."""
+    """Return the level that baseline release sustains: total uptake at rest over uptake with ``free`` transporters."""
     total = sum(density.values()) + other
     return total / (sum(density[name] * free[name] for name in density) + other)
 
@@ -243,7 +243,7 @@ def simulate_chemistry(
     step_hours: float,
     release: Mapping[Neurotransmitter, Floats] | None = None,
 ) -> Chemistry:
-    """Run the systems under given occupancies.
+    """Return firing, sensitivity and levels of the systems under given occupancies.
 
     Parameters
     ----------
@@ -262,14 +262,14 @@ def simulate_chemistry(
     shape = np.broadcast_shapes(
         *(array.shape for array in (*occupied.values(), *release.values())), (parameters.count, 1)
     )
-    zero, one = np.zeros(shape), np.ones(shape)
-    held = {name: np.broadcast_to(array, shape) for name, array in occupied.items()}
+    zeros, ones = np.zeros(shape), np.ones(shape)
+    occupancy = {name: np.broadcast_to(array, shape) for name, array in occupied.items()}
     agonist = {name: np.broadcast_to(array, shape) for name, array in activated.items()}
     free = {
-        name: (1.0 - held[name])
-        * relax(1.0 - parameters.transporter_loss * held[name], 1.0, parameters.transporter_days, step_hours)
-        if name in held
-        else one
+        name: (1.0 - occupancy[name])
+        * relax(1.0 - parameters.transporter_loss * occupancy[name], 1.0, parameters.transporter_days, step_hours)
+        if name in occupancy
+        else ones
         for name in ("SERT", "NET", "DAT")
     }
     firing: dict[str, Floats] = {}
@@ -277,10 +277,10 @@ def simulate_chemistry(
     levels: dict[Neurotransmitter, dict[str, Floats]] = {name: {} for name in MONOAMINES}
     for system in _SYSTEMS:
         other = getattr(parameters, system.other_clearance)
-        blocked = held.get(system.autoreceptor, zero)
-        agonism = FULL_AGONIST * agonist.get(system.autoreceptor, zero)
-        pull = np.broadcast_to(release.get(system.transmitter, one), shape) * np.exp(
-            _coupling(system, levels[Neurotransmitter.SEROTONIN], held, parameters)
+        blocked = occupancy.get(system.autoreceptor, zeros)
+        agonism = FULL_AGONIST * agonist.get(system.autoreceptor, zeros)
+        pull = np.broadcast_to(release.get(system.transmitter, ones), shape) * np.exp(
+            _coupling(system, levels[Neurotransmitter.SEROTONIN], occupancy, parameters)
         )
 
         def ratio(leaf: str, system: _System = system, other: Floats = other) -> Floats:
@@ -293,8 +293,8 @@ def simulate_chemistry(
         rate = firing_rate(around * (1.0 - blocked) * adapted * pull, agonism * adapted, parameters)
         released = (parameters.tonic_release + (1.0 - parameters.tonic_release) * rate) * pull
         firing[system.nucleus] = rate * pull
-        blocked_terminal = held.get(system.terminal_autoreceptor, zero)
-        terminal_agonism = FULL_AGONIST * agonist.get(system.terminal_autoreceptor, zero)
+        blocked_terminal = occupancy.get(system.terminal_autoreceptor, zeros)
+        terminal_agonism = FULL_AGONIST * agonist.get(system.terminal_autoreceptor, zeros)
         sensitivity[system.nucleus] = adapted
         shared: dict[tuple[float, ...], Floats] = {}
         for leaf, (nucleus, _) in innervation(system.transmitter).items():
@@ -310,24 +310,24 @@ def simulate_chemistry(
 
 
 def _adapted(stimulation: Floats, parameters: Parameters, step_hours: float) -> Floats:
-    """Autoreceptor sensitivity: its logarithm relaxes to minus a share of the logarithm of the stimulation."""
+    """Return autoreceptor sensitivity; its logarithm relaxes to minus a share of the logarithm of the stimulation."""
     target = -parameters.desensitisation_extent * np.log(stimulation)
     return np.exp(relax(target, 0.0, parameters.desensitisation_days, step_hours))
 
 
 def _coupling(
-    system: _System, serotonin: Mapping[str, Floats], held: Mapping[str, Floats], parameters: Parameters
+    system: _System, serotonin: Mapping[str, Floats], occupancy: Mapping[str, Floats], parameters: Parameters
 ) -> Floats | float:
-    """Logarithm of the input that serotonin leaves to the nucleus; 0 at baseline."""
+    """Return the logarithm of the input that serotonin leaves to the nucleus; 0 at baseline."""
     if system.nucleus not in ("locus_coeruleus", "ventral_tegmental_area"):
         return 0.0
     around = serotonin[system.nucleus]
-    tone = np.log(np.maximum(around * (1.0 - held.get("5-HT2C", 0.0)), SIGNAL_FLOOR))
+    tone = np.log(np.maximum(around * (1.0 - occupancy.get("5-HT2C", 0.0)), SIGNAL_FLOOR))
     if system.nucleus == "ventral_tegmental_area":
         return -parameters.serotonin_to_dopamine * tone
     whole = parameters.serotonin_to_norepinephrine
     at_rest = np.minimum(parameters.serotonin_to_dopamine, whole)
-    excess = np.log(np.maximum(around * (1.0 - held.get("5-HT2A", 0.0)), 1.0))
+    excess = np.log(np.maximum(around * (1.0 - occupancy.get("5-HT2A", 0.0)), 1.0))
     return -at_rest * tone - (whole - at_rest) * excess
 
 
@@ -340,7 +340,7 @@ def _terminal_level(
     parameters: Parameters,
     step_hours: float,
 ) -> Floats:
-    """Level at a terminal whose own autoreceptors divide release: the positive root of a quadratic."""
+    """Return the level at a terminal whose own autoreceptors divide release: the positive root of a quadratic."""
     strength = parameters.terminal_inhibition
     stimulation = np.maximum(ratio * (1.0 - blocked) * pull + agonism, SIGNAL_FLOOR)
     adapted = _adapted(stimulation, parameters, step_hours)

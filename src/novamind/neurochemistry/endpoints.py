@@ -28,12 +28,12 @@ class Regimen(BaseModel):
 
 
 def run(regimen: Regimen) -> str:
-    """Simulate a regimen; the JSON of a :class:`CourseBody`."""
+    """Return the simulation of a regimen, as the JSON of a :class:`CourseBody`."""
     return CourseBody.of(simulate(**regimen.model_dump())).model_dump_json()
 
 
 def router() -> APIRouter:
-    """The routes of this room alone."""
+    """Return the routes of this room alone."""
     routes = APIRouter(prefix="/neurochemistry", tags=["neurochemistry"])
 
     @routes.post("/simulations", operation_id="simulateRegimen", response_model=CourseBody)

@@ -40,7 +40,7 @@ CLEARANCE_RATE = {
 
 @cache
 def projection_weights(neurotransmitter: Neurotransmitter) -> Floats:
-    """Own projections: entry ``[i, j]`` is the weight from leaf ``j`` to leaf ``i``, at most 1.
+    """Return own projections: entry ``[i, j]`` is the weight from leaf ``j`` to leaf ``i``, at most 1.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def projection_weights(neurotransmitter: Neurotransmitter) -> Floats:
 
 
 def generator(neurotransmitter: Neurotransmitter, without: Collection[tuple[str, str]] = ()) -> Floats:
-    """Rate matrix ``M`` over ``LEAVES``, per hour.
+    """Return the rate matrix ``M`` over ``LEAVES``, per hour.
 
     Parameters
     ----------
@@ -85,18 +85,18 @@ def generator(neurotransmitter: Neurotransmitter, without: Collection[tuple[str,
 
 
 def reachable(matrix: Floats, start: int) -> list[int]:
-    """Leaves that a change in ``start`` can reach, ``start`` included."""
-    found, frontier = {start}, [start]
+    """Return the leaves that a change in ``start`` can reach, ``start`` included."""
+    reached, frontier = {start}, [start]
     while frontier:
         source = frontier.pop()
-        new = [int(i) for i in np.flatnonzero(matrix[:, source] > 0) if int(i) not in found]
-        found.update(new)
+        new = [int(i) for i in np.flatnonzero(matrix[:, source] > 0) if int(i) not in reached]
+        reached.update(new)
         frontier.extend(new)
-    return sorted(found)
+    return sorted(reached)
 
 
 def cascade(matrix: Floats, initial: Floats, times_hours: Floats) -> Floats:
-    """Deviation at every time, shape ``(times, leaves)``: ``expm(M t) x0``.
+    """Return the deviation at every time, shape ``(times, leaves)``: ``expm(M t) x0``.
 
     Leaves without a path from where ``initial`` is not 0 are exactly 0: the exponential is taken on the reachable
     part alone.
@@ -111,5 +111,5 @@ def cascade(matrix: Floats, initial: Floats, times_hours: Floats) -> Floats:
 
 
 def steady_state(matrix: Floats, drive: Floats) -> Floats:
-    """Where a constant ``drive`` (deviation per hour, per leaf) takes the system: ``-M^-1 drive``."""
+    """Return the deviation to which a constant ``drive`` (per hour, per leaf) takes the system: ``-M^-1 drive``."""
     return np.asarray(np.linalg.solve(-matrix, drive), dtype=np.float64)

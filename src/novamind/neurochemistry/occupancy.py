@@ -49,7 +49,7 @@ class _Affinity:
 
 @cache
 def _affinities() -> Mapping[tuple[str, str], _Affinity]:
-    """Measured affinities in nM; ``>`` rows mean no relevant affinity and are left out."""
+    """Return measured affinities in nM; ``>`` rows mean no relevant affinity and are left out."""
     return {
         (row["compound"], row["target"]): _Affinity(
             float(row["affinity"]), float(row["intrinsic_activity"]), row["status"] == "read"
@@ -69,7 +69,7 @@ def _anchors(drug: str) -> Mapping[tuple[str, str], tuple[float, bool]]:
 
 
 def _reference_ec50(drug: DrugKinetics, target: str) -> tuple[float, bool]:
-    """Plasma EC50 of the parent at a target with a published in-vivo value.
+    """Return the plasma EC50 of the parent at a target with a published in-vivo value.
 
     A published EC50 in mg/day becomes the parent concentration at which parent and metabolite, each over its own
     EC50, together reach 1 on that dose at steady state.
@@ -89,7 +89,7 @@ def _reference_ec50(drug: DrugKinetics, target: str) -> tuple[float, bool]:
 
 @cache
 def bindings(drug: str) -> tuple[Binding, ...]:
-    """Every target that the drug or its active metabolite holds with a known affinity.
+    """Return every target that the drug or its active metabolite binds with a known affinity.
 
     Empty for drugs that act elsewhere (lithium, lamotrigine, valproate): their occupancy is not given.
     """
@@ -144,7 +144,7 @@ class Occupancy:
 
 
 def occupancy(concentrations: Mapping[str, Mapping[str, Floats]]) -> Occupancy:
-    """Occupancy by one or several drugs at once.
+    """Return the occupancy by one or several drugs at once.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def occupancy(concentrations: Mapping[str, Mapping[str, Floats]]) -> Occupancy:
 
 
 def occupancy_at(target: str, drug: str, concentration: float) -> float:
-    """Occupancy of one target at one parent concentration, without metabolite (for checks and charts)."""
+    """Return the occupancy of one target at one parent concentration, without metabolite (for checks and charts)."""
     for binding in bindings(drug):
         if binding.target == target and binding.compound == kinetics(drug).name:
             return binding.maximum * concentration / (binding.ec50 + concentration)

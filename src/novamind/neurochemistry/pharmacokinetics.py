@@ -97,22 +97,22 @@ def _drugs() -> Mapping[str, DrugKinetics]:
 
 
 def drug_names() -> tuple[str, ...]:
-    """Drugs with tabled kinetics."""
+    """Return the drugs with tabled kinetics."""
     return tuple(sorted(_drugs()))
 
 
 def kinetics(drug: str) -> DrugKinetics:
-    """The drug's parameters.
+    """Return the drug's parameters.
 
     Raises
     ------
     NotFoundError
         No kinetics are tabled for the drug.
     """
-    found = _drugs().get(drug.strip().lower()) if isinstance(drug, str) else None
-    if found is None:
+    parameters = _drugs().get(drug.strip().lower()) if isinstance(drug, str) else None
+    if parameters is None:
         raise NotFoundError(f"no kinetics for this drug; choose one of {', '.join(drug_names())}")
-    return found
+    return parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Schedule:
     def regular(
         cls, dose_mg: float, interval_hours: float, duration_hours: float, missed: Sequence[int] = ()
     ) -> "Schedule":
-        """The same dose every ``interval_hours`` up to ``duration_hours``; ``missed`` numbers doses from 0."""
+        """Return the same dose every ``interval_hours`` up to ``duration_hours``; ``missed`` holds doses, from 0."""
         if not (is_number(dose_mg) and dose_mg > 0):
             raise ValidationError("dose_mg must be a positive number")
         if not is_number(interval_hours, 1, 24 * 14):
@@ -166,7 +166,7 @@ class Schedule:
 def enzyme_activity(
     phenotypes: Mapping[str, str | float] | None = None, inhibitors: Mapping[str, str | float] | None = None
 ) -> dict[str, float]:
-    """Activity of each enzyme relative to normal.
+    """Return the activity of each enzyme relative to normal.
 
     Parameters
     ----------
@@ -183,13 +183,13 @@ def enzyme_activity(
         Unknown enzyme, a term without a tabled activity (``"Indeterminate"`` has none) or a number out of range.
     """
     activity = dict.fromkeys(_ENZYMES, 1.0)
-    for given, kinds, suffix, full, highest in (
+    for states, kinds, suffix, full, highest in (
         (phenotypes, ("phenotype",), "metabolizer", 2.0, 16.0),
         (inhibitors, ("inhibitor", "inducer"), "inhibitor", 1.0, 1.0),
     ):
-        if not isinstance(given, Mapping | None):
+        if not isinstance(states, Mapping | None):
             raise ValidationError("phenotypes and inhibitors map an enzyme to its state, e.g. {'CYP2D6': ...}")
-        for enzyme, value in (given or {}).items():
+        for enzyme, value in (states or {}).items():
             if enzyme not in _ENZYMES:
                 raise ValidationError(f"unknown enzyme; choose one of {', '.join(_ENZYMES)}")
             if is_number(value, 0, highest):
@@ -203,9 +203,9 @@ def enzyme_activity(
             word = value.strip().lower().removeprefix("likely ") if isinstance(value, str) else ""
             term = word if word in terms else f"{word} {suffix}"
             if term not in terms:
-                known = ", ".join([*terms, f"a number from 0 to {highest:g}"])
+                choices = ", ".join([*terms, f"a number from 0 to {highest:g}"])
                 raise ValidationError(
-                    f"no activity is tabled for this state of {enzyme}; known are: {known}; "
+                    f"no activity is tabled for this state of {enzyme}; known are: {choices}; "
                     f"leave {enzyme} out where its state is not known"
                 )
             activity[enzyme] *= terms[term]
@@ -230,7 +230,7 @@ class Physiology:
         clearance_factor: Floats | None = None,
         creatinine_clearance: float = REFERENCE_CREATININE_CLEARANCE,
     ) -> "Physiology":
-        """Patients that differ in ``clearance_factor`` only; one typical patient without it."""
+        """Return patients that differ in ``clearance_factor`` only; one typical patient without it."""
         if not is_number(creatinine_clearance, 5, 250):
             raise ValidationError("creatinine clearance must lie between 5 and 250 mL/min")
         factor = np.ones(1) if clearance_factor is None else np.asarray(clearance_factor, dtype=np.float64)
@@ -242,14 +242,14 @@ class Physiology:
         )
 
     def relative_clearance(self, drug: DrugKinetics, enzyme_left: Floats | float = 1.0) -> Floats:
-        """Intrinsic clearance relative to the typical patient; ``enzyme_left`` scales the self-inactivated one."""
+        """Return intrinsic clearance relative to the typical patient; ``enzyme_left`` scales the inactivated enzyme."""
         total = np.full(self.clearance_factor.size, 1.0 - sum(drug.fraction_by.values()))
         for enzyme, share in drug.fraction_by.items():
             total = total + share * self._activity(drug, enzyme, enzyme_left)
         return total * self.clearance_factor
 
     def formed_fraction(self, drug: DrugKinetics, enzyme_left: Floats | float = 1.0) -> Floats:
-        """Share of the dose that becomes the active metabolite, relative to the typical patient's share."""
+        """Return the share of the dose that becomes the active metabolite, relative to the typical patient's share."""
         if drug.metabolite_formed_by == "all":
             return np.ones(self.clearance_factor.size)
         route = self._activity(drug, drug.metabolite_formed_by, enzyme_left) * self.clearance_factor
@@ -278,7 +278,7 @@ class _Modes:
 
 
 def _modes(drug: DrugKinetics, patients: Physiology, enzyme_left: Floats | float = 1.0) -> _Modes:
-    """Rates between (gut, plasma, periphery, metabolite); amounts in mg of parent."""
+    """Return the rates between (gut, plasma, periphery, metabolite); amounts in mg of parent."""
     intrinsic = drug.clearance * patients.relative_clearance(drug, enzyme_left)
     formed = patients.formed_fraction(drug, enzyme_left)
     if "renal" in drug.fraction_by:
@@ -318,7 +318,7 @@ def _nudge(rate: float, others: Floats) -> Floats:
 def concentrations(
     drug: DrugKinetics, schedule: Schedule, times_hours: Floats, patients: Physiology | None = None
 ) -> dict[str, Floats]:
-    """Plasma concentration of the drug, and of its active metabolite where it has one.
+    """Return the plasma concentration of the drug, and of its active metabolite where it has one.
 
     Parameters
     ----------
@@ -382,7 +382,7 @@ def concentrations(
 def steady_state_average(
     drug: DrugKinetics, dose_mg: float, interval_hours: float = 24.0, patients: Physiology | None = None
 ) -> dict[str, Floats]:
-    """Average concentration once accumulation is complete, per compound, shape ``(patients,)``.
+    """Return the average concentration once accumulation is complete, per compound, shape ``(patients,)``.
 
     For linear drugs this is dose / (interval x intrinsic clearance). For a drug that inactivates its enzyme the
     clearance is solved for the level that it produces itself, by bisection on the enzyme that is left.

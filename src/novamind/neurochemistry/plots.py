@@ -15,11 +15,11 @@ _WIDTH, _HEIGHT = 620, 200
 #: Told apart with any colour vision (Okabe & Ito 2008).
 _PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _RANGE_COLOUR = "#efeeea"
-#: Targets held less than this at their peak are left out of the picture.
+#: Targets occupied less than this at their peak are left out of the picture.
 _SMALLEST_OCCUPANCY = 0.05
 #: Occupancies to compare with: response to extrapyramidal effects (Kapur 2000); five drugs (Meyer 2004).
 _D2_RANGE = (0.65, 0.78, "D2 65-78 %, response to extrapyramidal effects")
-_SERT_RANGE = (0.76, 0.85, "SERT 76-85 %, held at minimum therapeutic doses")
+_SERT_RANGE = (0.76, 0.85, "SERT 76-85 %, reached at minimum therapeutic doses")
 #: Where each region stands in the graph: a side view with the forehead to the left (x, y in tenths of the brain).
 _PLACES = {
     "prefrontal_cortex": (0.6, 6.8),
@@ -95,14 +95,14 @@ def plot_concentration(course: CourseFrames) -> alt.LayerChart:
 
 
 def plot_occupancy(course: CourseFrames) -> alt.LayerChart:
-    """Draw the share of each target that is held; targets that are hardly touched are left out."""
+    """Draw the occupancy of each target; targets that are hardly occupied are left out."""
     frame = course.occupancy.with_columns(day=pl.col("time_hours") / 24)
     touched = frame.group_by("target").agg(pl.col("value").max()).filter(pl.col("value") >= _SMALLEST_OCCUPANCY)
     shown = frame.filter(pl.col("target").is_in(touched["target"].to_list()))
     low, high, meaning = _D2_RANGE if "D2" in touched["target"] else _SERT_RANGE
     band = alt.Chart(pl.DataFrame({"low": [low], "high": [high]})).mark_rect(color=_RANGE_COLOUR)
     band = band.encode(y="low:Q", y2="high:Q")
-    return _layers(band, *_lines(shown, "target", "share held", (0.0, 1.0))).properties(
+    return _layers(band, *_lines(shown, "target", "occupancy", (0.0, 1.0))).properties(
         width=_WIDTH, height=_HEIGHT, title=f"Occupancy; shaded: {meaning}"
     )
 
@@ -152,15 +152,15 @@ def plot_course(course: CourseFrames) -> alt.VConcatChart:
 
 
 def plot_comparison(courses: Mapping[str, CourseFrames]) -> alt.VConcatChart:
-    """Draw several regimens over one another: their drug in plasma and the target they hold most."""
-    plasma, held = [], []
+    """Draw several regimens over one another: their drug in plasma and the target they occupy most."""
+    plasma, occupancies = [], []
     for name, course in courses.items():
         label = pl.lit(name).alias("regimen")
         day = (pl.col("time_hours") / 24).alias("day")
         plasma.append(course.concentration.filter(pl.col("compound") == course.drug).with_columns(label, day))
         if not course.occupancy.is_empty():
             main = course.occupancy.group_by("target").agg(pl.col("value").mean()).sort("value")["target"][-1]
-            held.append(
+            occupancies.append(
                 course.occupancy.filter(pl.col("target") == main).with_columns(
                     pl.lit(f"{name}: {main}").alias("regimen"), day
                 )
@@ -168,9 +168,9 @@ def plot_comparison(courses: Mapping[str, CourseFrames]) -> alt.VConcatChart:
     units = sorted({kinetics(course.drug).concentration_unit for course in courses.values()})
     unit_label = f"in plasma ({' or '.join(units)})"
     charts = [_layers(*_lines(pl.concat(plasma), "regimen", unit_label)).properties(width=_WIDTH, height=_HEIGHT)]
-    if held:
+    if occupancies:
         charts.append(
-            _layers(*_lines(pl.concat(held), "regimen", "share held", (0.0, 1.0))).properties(
+            _layers(*_lines(pl.concat(occupancies), "regimen", "occupancy", (0.0, 1.0))).properties(
                 width=_WIDTH, height=_HEIGHT
             )
         )
@@ -243,7 +243,7 @@ def _stack(charts: Sequence[alt.Chart | alt.LayerChart]) -> alt.VConcatChart:
 
 
 def _lines(frame: pl.DataFrame, label: str, title: str, domain: Sequence[float] | None = None) -> list[alt.Chart]:
-    """Lines by ``label`` over days, under them their bands if the frame has any."""
+    """Return lines by ``label`` over days, under them their bands if the frame has any."""
     scale = alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=True)
     colour = alt.Color(f"{label}:N", title=None, scale=alt.Scale(range=list(_PALETTE)))
     base = alt.Chart(frame.select("day", label, "value", "low", "high")).encode(

@@ -1,4 +1,4 @@
-"""The published findings that the twin is held against, each with its source, tolerance and role.
+"""The published findings that the twin is compared with, each with its source, tolerance and role.
 
 Role ``input``: the figure, or one it follows from, is a parameter; passing shows that the wiring is right.
 Role ``calibration``: parameter sets were kept because they meet it (``training.draw_ensemble``), or a value was
@@ -64,12 +64,12 @@ def _occupied(drug: str, dose_mg: float, target: str, hours: Floats, doses: int)
 
 
 def _steady_occupancy(drug: str, dose_mg: float, target: str = "SERT") -> float:
-    """Mean over the last day of twelve weeks of daily doses."""
+    """Return the mean occupancy over the last day of twelve weeks of daily doses."""
     return float(_occupied(drug, dose_mg, target, np.arange(83 * 24.0, 84 * 24.0), 84).mean())
 
 
 def minimum_dose_occupancy() -> CheckResult:
-    """Striatal SERT occupancy at the minimum therapeutic dose."""
+    """Check striatal SERT occupancy at the minimum therapeutic dose."""
     model = {f"{drug} {dose} mg": _steady_occupancy(drug, dose) for drug, dose in _MINIMUM_DOSES.items()}
     return CheckResult(
         1,
@@ -84,7 +84,7 @@ def minimum_dose_occupancy() -> CheckResult:
 
 
 def high_dose_occupancy() -> CheckResult:
-    """Occupancy at high doses."""
+    """Check occupancy at high doses."""
     model = {f"{drug} {dose} mg": _steady_occupancy(drug, dose) for drug, dose in _HIGH_DOSES.items()}
     above = all(
         value > _steady_occupancy(drug, _MINIMUM_DOSES[drug])
@@ -103,7 +103,7 @@ def high_dose_occupancy() -> CheckResult:
 
 
 def single_dose_occupancy() -> CheckResult:
-    """Occupancy 4 and 48 hours after one dose."""
+    """Check occupancy 4 and 48 hours after one dose."""
     published = {
         "escitalopram 10 mg": (0.691, 0.779, 0.528, 0.578),
         "escitalopram 20 mg": (0.691, 0.779, 0.528, 0.578),
@@ -129,7 +129,7 @@ def single_dose_occupancy() -> CheckResult:
 
 
 def dose_plateau() -> CheckResult:
-    """Gain on doubling the minimum dose."""
+    """Check the gain on doubling the minimum dose."""
     model = {
         f"{drug} {dose} to {2 * dose} mg": _steady_occupancy(drug, 2 * dose) - _steady_occupancy(drug, dose)
         for drug, dose in _MINIMUM_DOSES.items()
@@ -147,7 +147,7 @@ def dose_plateau() -> CheckResult:
 
 
 def noradrenaline_transporter() -> CheckResult:
-    """Which doses reach the noradrenaline transporter."""
+    """Check which doses reach the noradrenaline transporter."""
     model = {
         "venlafaxine 75 mg, SERT": _steady_occupancy("venlafaxine", 75),
         "venlafaxine 75 mg, NET": _steady_occupancy("venlafaxine", 75, "NET"),
@@ -172,7 +172,7 @@ def noradrenaline_transporter() -> CheckResult:
 
 
 def d2_thresholds() -> CheckResult:
-    """Occupancy at which antagonists reach half of each outcome."""
+    """Check the occupancy at which antagonists reach half of each outcome."""
     grid = np.linspace(0.5, 1.0, 5001)
     outcomes = d2_outcomes(grid, np.zeros_like(grid))
     model = {name: float(grid[np.searchsorted(curve, 0.5)]) for name, curve in outcomes.items()}
@@ -189,7 +189,7 @@ def d2_thresholds() -> CheckResult:
 
 
 def partial_agonist() -> CheckResult:
-    """Aripiprazole fills D2 without the extrapyramidal effects of an antagonist."""
+    """Check that aripiprazole fills D2 without the extrapyramidal effects of an antagonist."""
     concentration = 100.0
     antagonist = d2_outcomes(np.array(0.65), np.array(0.0))["extrapyramidal effects"]
     activity = next(binding.intrinsic_activity for binding in bindings("aripiprazole") if binding.target == "D2")
@@ -220,9 +220,9 @@ def partial_agonist() -> CheckResult:
 
 def _sustained(parameters: Parameters, days: int, sert: float = RAT_OCCUPANCY, **other: float) -> Chemistry:
     times = int(days * 24 / _STEP_HOURS) + 1
-    held = {"SERT": np.full((1, times), sert)} if sert else {}
-    held |= {name.replace("_", "-"): np.full((1, times), value) for name, value in other.items()}
-    return simulate_chemistry(held, {}, parameters, _STEP_HOURS)
+    occupied = {"SERT": np.full((1, times), sert)} if sert else {}
+    occupied |= {name.replace("_", "-"): np.full((1, times), value) for name, value in other.items()}
+    return simulate_chemistry(occupied, {}, parameters, _STEP_HOURS)
 
 
 def _on_day(values: Floats, day: float) -> Floats:
@@ -273,11 +273,11 @@ def _first_week(parameters: Parameters) -> tuple[dict[str, Floats], Flags]:
 
 def _fluoxetine_frontal(parameters: Parameters) -> tuple[dict[str, Floats], Flags]:
     affinity = {row["target"]: float(row["affinity"]) for row in table("affinities") if row["compound"] == "fluoxetine"}
-    held = {
+    occupied = {
         target.replace("-", "_"): FREE_FLUOXETINE_NM / (FREE_FLUOXETINE_NM + affinity[target])
         for target in ("NET", "5-HT2C", "5-HT2A")
     }
-    levels = _sustained(parameters, 1, RAT_OCCUPANCY, **held).levels
+    levels = _sustained(parameters, 1, RAT_OCCUPANCY, **occupied).levels
     values = {
         name.value: _on_day(levels[name]["prefrontal_cortex"], 0.5) for name in Neurotransmitter if name in levels
     }
@@ -302,8 +302,8 @@ def _potentiation(parameters: Parameters) -> tuple[dict[str, Floats], Flags]:
 
 
 def _agonist(parameters: Parameters) -> tuple[dict[str, Floats], Flags]:
-    held = {"5-HT1A": np.full((1, 2), LIGAND_OCCUPANCY)}
-    level = simulate_chemistry(held, held, parameters, _STEP_HOURS).levels[Neurotransmitter.SEROTONIN]
+    occupied = {"5-HT1A": np.full((1, 2), LIGAND_OCCUPANCY)}
+    level = simulate_chemistry(occupied, occupied, parameters, _STEP_HOURS).levels[Neurotransmitter.SEROTONIN]
     fall = 1.0 - level["prefrontal_cortex"][:, 1]
     return {"fall of forebrain serotonin": fall}, (fall >= 0.45) & (fall <= 0.70)
 
@@ -410,12 +410,12 @@ _SET_CHECKS = (
 
 
 def share_met(parameters: Parameters) -> dict[int, float]:
-    """Share of the given sets that meet each finding that depends on sets: near 1 for any sets, it says little."""
+    """Return the share of sets that meet each finding that depends on sets; near 1 for any sets, it says little."""
     return {check.number: float(check.evaluate(parameters)[1].mean()) for check in _SET_CHECKS}
 
 
 def fits_calibration(parameters: Parameters) -> Flags:
-    """Which parameter sets meet every calibration check, shape ``(sets,)``."""
+    """Return which parameter sets meet every calibration check, shape ``(sets,)``."""
     passed = _antagonist_alone(parameters)[1]
     for check in _SET_CHECKS:
         if check.role == "calibration":
@@ -440,7 +440,7 @@ def _evaluate(check: _SetCheck) -> CheckResult:
 
 
 def run_checks() -> list[CheckResult]:
-    """All literature checks in order of their number."""
+    """Return all literature checks in order of their number."""
     plain = [
         minimum_dose_occupancy(),
         high_dose_occupancy(),
@@ -455,7 +455,7 @@ def run_checks() -> list[CheckResult]:
 
 
 def absolute_level() -> CheckResult:
-    """The basal concentration of serotonin: not given, because every level is relative to it."""
+    """Report the basal concentration of serotonin as not given: every level is relative to it."""
     return CheckResult(
         17,
         "basal extracellular serotonin of the hippocampus",

@@ -27,7 +27,7 @@ Row = Mapping[str, str]
 
 @cache
 def table(name: str) -> tuple[Row, ...]:
-    """Rows of ``reference/<name>.csv`` as read, every value a string."""
+    """Return the rows of ``reference/<name>.csv`` as read, every value a string."""
     text = resources.files(__package__).joinpath("reference", f"{name}.csv").read_text(encoding="utf-8")
     return tuple(csv.DictReader(text.splitlines()))
 
@@ -39,7 +39,7 @@ LEAVES: tuple[str, ...] = tuple(row["region"] for row in table("regions") if row
 
 @cache
 def region_weights(region: BrainRegion) -> Floats:
-    """Weights over ``LEAVES`` whose scalar product with leaf values gives the region's value; they sum to 1.
+    """Return weights over ``LEAVES`` that sum to 1; times the leaves' values they give the region's value.
 
     Raises
     ------
@@ -66,7 +66,7 @@ MAPPED_REGIONS: tuple[BrainRegion, ...] = tuple(
 
 
 def as_region(region: BrainRegion | str) -> BrainRegion:
-    """The region of that name, or a ``ValidationError`` that lists the names."""
+    """Return the region of that name, or raise a ``ValidationError`` that lists the names."""
     try:
         return BrainRegion(region)
     except ValueError:
@@ -74,7 +74,7 @@ def as_region(region: BrainRegion | str) -> BrainRegion:
 
 
 def as_transmitter(neurotransmitter: Neurotransmitter | str) -> Neurotransmitter:
-    """The transmitter of that name, or a ``ValidationError`` that lists the names."""
+    """Return the transmitter of that name, or raise a ``ValidationError`` that lists the names."""
     try:
         return Neurotransmitter(neurotransmitter)
     except ValueError:
@@ -83,14 +83,14 @@ def as_transmitter(neurotransmitter: Neurotransmitter | str) -> Neurotransmitter
 
 @cache
 def transporter_density(transporter: str) -> Floats:
-    """Relative density over ``LEAVES``: 0 where absent, else doubling per published grade (1, 2, 4, 8)."""
+    """Return relative density over ``LEAVES``: 0 where absent, else doubling per published grade (1, 2, 4, 8)."""
     grades = {row["region"]: int(row["grade"]) for row in table("transporters") if row["transporter"] == transporter}
     return np.array([2.0 ** (grades[leaf] - 1) if grades[leaf] else 0.0 for leaf in LEAVES])
 
 
 @cache
 def innervation(transmitter: Neurotransmitter) -> Mapping[str, tuple[str, float]]:
-    """Leaf to the nucleus that supplies it and the density of its terminals, the nucleus itself included.
+    """Return by leaf, the nucleus included, the nucleus that supplies it and the density of its terminals.
 
     Empty for transmitters other than the monoamines; leaves without a clearing transporter are left out.
     """
@@ -108,7 +108,7 @@ def innervation(transmitter: Neurotransmitter) -> Mapping[str, tuple[str, float]
 
 @cache
 def receptor_profiles() -> tuple[ReceptorProfile, ...]:
-    """Every published receptor density that may be shipped; regions not listed have none."""
+    """Return every published receptor density that may be shipped; regions not listed have none."""
     return tuple(
         ReceptorProfile(
             BrainRegion(row["region"]),

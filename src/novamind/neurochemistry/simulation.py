@@ -58,7 +58,7 @@ class Course:
 
 
 def run(schedules: Mapping[str, Schedule], hours: int, patients: Physiology, parameters: Parameters) -> Course:
-    """Simulate one or several drugs taken together, for a batch of patients.
+    """Return the course of one or several drugs taken together, for a batch of patients.
 
     Parameters
     ----------
@@ -74,17 +74,17 @@ def run(schedules: Mapping[str, Schedule], hours: int, patients: Physiology, par
         kinetics(drug).name: concentrations(kinetics(drug), schedule, times, patients)
         for drug, schedule in schedules.items()
     }
-    held = occupancy(plasma)
-    shape = {"SERT": np.zeros((1, times.size))} | dict(held.occupied)
-    chemistry = simulate_chemistry(shape, held.activated, parameters, STEP_HOURS)
+    occupancies = occupancy(plasma)
+    shape = {"SERT": np.zeros((1, times.size))} | dict(occupancies.occupied)
+    chemistry = simulate_chemistry(shape, occupancies.activated, parameters, STEP_HOURS)
     depression = None
     if any(kinetics(drug).symptom_domain == "depression" for drug in schedules):
         depression = depression_effect(chemistry, parameters, STEP_HOURS)
-    return Course(plasma, held, chemistry, depression)
+    return Course(plasma, occupancies, chemistry, depression)
 
 
 def region_level(chemistry: Chemistry, transmitter: Neurotransmitter, region: BrainRegion) -> Floats:
-    """Level of one transmitter in one region, ``(patients, times)``, relative to baseline.
+    """Return the level of one transmitter in one region, ``(patients, times)``, relative to baseline.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def region_level(chemistry: Chemistry, transmitter: Neurotransmitter, region: Br
 
 
 def bands(values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Median and ``BAND`` over the first axis; without spread the one value and missing limits."""
+    """Return median and ``BAND`` over the first axis; without spread the one value and missing limits."""
     if values.shape[0] == 1:
         missing = np.full(values.shape[1:], np.nan)
         return np.asarray(values[0]), missing, missing
@@ -111,7 +111,7 @@ def bands(values: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _daily(values: Floats) -> Floats:
-    """Means over days, ``(patients, days)``."""
+    """Return means over days, ``(patients, days)``."""
     per_day = int(HOURS_PER_DAY / STEP_HOURS)
     days = values.shape[1] // per_day
     return np.asarray(values[:, : days * per_day].reshape(values.shape[0], days, per_day).mean(axis=2))
@@ -157,7 +157,7 @@ class Simulation(Summarised):
         """``day, region, transmitter, level, low, high``: daily means relative to baseline (1), by region.
 
         Regions without terminals of a transmitter and transmitters without a published model have no rows, nor
-        has a drug that holds none of the known targets: what it does to transmitters is not given.
+        has a drug that binds none of the known targets: what it does to transmitters is not given.
         """
         columns = ("day", pl.Int64), ("region", pl.String), ("transmitter", pl.String)
         parts = [pl.DataFrame(schema=dict(columns) | dict.fromkeys(("value", "low", "high"), pl.Float64))]
@@ -182,8 +182,8 @@ class Simulation(Summarised):
             effect = _daily(self.course.depression) * AVERAGE_DRUG_PLACEBO_DIFFERENCE
             parts.append(self._rows(effect, {"outcome": "depression"}))
         elif kinetics(self.drug).symptom_domain == "psychosis":
-            held = self.course.occupancy
-            outcomes = d2_outcomes(_daily(held.occupied["D2"]), _daily(held.activated["D2"]))
+            occupancies = self.course.occupancy
+            outcomes = d2_outcomes(_daily(occupancies.occupied["D2"]), _daily(occupancies.activated["D2"]))
             parts.extend(self._rows(curve, {"outcome": name}) for name, curve in outcomes.items())
         schema = {"day": pl.Int64, "outcome": pl.String} | dict.fromkeys(("value", "low", "high"), pl.Float64)
         return _null(pl.concat(parts)) if parts else pl.DataFrame(schema=schema)
@@ -213,7 +213,7 @@ class Simulation(Summarised):
         return Summary(text, ("on the last day", "value", "low", "high"), rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: inputs, notes and daily figures."""
+        """Return plain values for JSON: inputs, notes and daily figures."""
         from novamind.neurochemistry.codec import CourseBody
 
         return CourseBody.of(self).model_dump(mode="json")
@@ -265,7 +265,7 @@ def simulate(
     ensemble: int = 0,
     seed: int = 0,
 ) -> Simulation:
-    """Simulate what a regimen does over weeks.
+    """Return what a regimen does over weeks.
 
     Parameters
     ----------
@@ -311,7 +311,7 @@ def simulate(
 
 
 def members(size: int, seed: int, clearance_cv: float) -> tuple[Parameters, Floats]:
-    """Parameter sets and clearance factors (log-normal) of the ensemble; the typical ones for size 0.
+    """Return parameter sets and clearance factors (log-normal) of the ensemble; the typical ones for size 0.
 
     Raises
     ------

@@ -47,7 +47,7 @@ MANIFEST_FILE = "surrogate.json"
 
 
 def has_terminals(region: BrainRegion, transmitter: Neurotransmitter) -> bool:
-    """Whether every part of the region is supplied with the transmitter."""
+    """Return whether every part of the region is supplied with the transmitter."""
     return all(LEAVES[i] in innervation(transmitter) for i in np.flatnonzero(region_weights(region)))
 
 
@@ -59,7 +59,7 @@ def features(
     effect: Floats | float,
     day: Floats | float,
 ) -> Floats:
-    """Inputs of the model, shape ``(sets, len(FEATURE_NAMES))``; ``effect`` and ``day`` broadcast over sets."""
+    """Return inputs of the model, shape ``(sets, len(FEATURE_NAMES))``; ``effect`` and ``day`` broadcast over sets."""
     count = parameters.count
     weights = region_weights(region)
     supply = innervation(Neurotransmitter.DOPAMINE)
@@ -77,7 +77,7 @@ def features(
 
 @cache
 def _model() -> tuple[Any, Mapping[str, Any]]:
-    """Booster and manifest, after the weights' hash has been checked."""
+    """Return booster and manifest, after the weights' hash has been checked."""
     import xgboost
 
     folder = resources.files(__package__).joinpath("weights")
@@ -91,17 +91,17 @@ def _model() -> tuple[Any, Mapping[str, Any]]:
 
 
 def manifest() -> Mapping[str, Any]:
-    """Seed, hash and held-out agreement of the shipped weights."""
+    """Return seed, hash and held-out agreement of the shipped weights."""
     return _model()[1]
 
 
 def predict(inputs: Floats) -> Floats:
-    """Log of the level relative to baseline, one a row of :func:`features`."""
+    """Return the log of the level relative to baseline, one a row of :func:`features`."""
     return np.asarray(_model()[0].inplace_predict(inputs), dtype=np.float64)
 
 
 def contributions(inputs: Floats) -> Floats:
-    """SHAP values and, last, the bias; shape ``(rows, len(FEATURE_NAMES) + 1)``. Rows sum to :func:`predict`."""
+    """Return SHAP values and, last, the bias: ``(rows, len(FEATURE_NAMES) + 1)``. Rows sum to :func:`predict`."""
     import xgboost
 
     matrix = xgboost.DMatrix(inputs)
@@ -151,7 +151,7 @@ class EnhancedXGBoostService:
         treatment_effect: float,
         baseline_data: Mapping[float, float] | None = None,
     ) -> TreatmentPrediction:
-        """Predict levels over twelve weeks of a sustained change of release.
+        """Return levels over twelve weeks of a sustained change of release.
 
         Parameters
         ----------
@@ -214,7 +214,7 @@ class EnhancedXGBoostService:
         secondary_neurotransmitters: Mapping[Neurotransmitter | str, float],
         brain_region: BrainRegion | str = BrainRegion.PREFRONTAL_CORTEX,
     ) -> dict[str, Any]:
-        """How changes of several transmitters act together, by factorial simulation of the twin itself.
+        """Return how changes of several transmitters act together, by factorial simulation of the twin itself.
 
         Each pair is simulated apart and together; the interaction on a transmitter's level after six weeks is
         ``E(AB) - E(A) - E(B) + E(0)``, and a pair's figure is the sum over the transmitters of the region. ``net``
@@ -274,7 +274,7 @@ class EnhancedXGBoostService:
 
 
 def _weighted(values: Floats, weights: Floats) -> tuple[float, float, float]:
-    """Weighted median and 5 % and 95 % quantiles."""
+    """Return the weighted median and 5 % and 95 % quantiles."""
     order = np.argsort(values)
     cumulative = np.cumsum(weights[order]) - 0.5 * weights[order]
     low, middle, high = np.interp((0.05, 0.5, 0.95), cumulative, values[order])
@@ -282,7 +282,7 @@ def _weighted(values: Floats, weights: Floats) -> tuple[float, float, float]:
 
 
 def _kind(value: float) -> str:
-    """Name the sign of an interaction; below 1e-6 the two add up."""
+    """Return the name of an interaction's sign; below 1e-6 the two add up."""
     if abs(value) < 1e-6:
         return "additive"
     return "synergistic" if value > 0 else "antagonistic"

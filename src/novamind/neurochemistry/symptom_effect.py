@@ -42,13 +42,13 @@ _SIX_WEEKS_HOURS = 42 * 24
 
 
 def limbic_serotonin(chemistry: Chemistry) -> Floats:
-    """Mean log level over the limbic forebrain, shape ``(patients, times)``; 0 at baseline."""
+    """Return the mean log level over the limbic forebrain, shape ``(patients, times)``; 0 at baseline."""
     levels = chemistry.levels[Neurotransmitter.SEROTONIN]
     return np.asarray(np.mean([np.log(levels[leaf]) for leaf in LIMBIC_FOREBRAIN], axis=0))
 
 
 def depression_effect(chemistry: Chemistry, parameters: Parameters, step_hours: float) -> Floats:
-    """Share of the average antidepressant's six-week drug-placebo difference, shape ``(patients, times)``.
+    """Return the share of the average antidepressant's six-week drug-placebo difference, ``(patients, times)``.
 
     1 is the average antidepressant at week 6; multiply by ``AVERAGE_DRUG_PLACEBO_DIFFERENCE`` for a standardised
     mean difference.
@@ -65,7 +65,7 @@ def six_week_reference(parameters: Parameters) -> Floats:
 
 
 def d2_outcomes(occupied: Floats, activated: Floats) -> Mapping[str, Floats]:
-    """Place each outcome in its range (0 to 1) at the given striatal D2 occupancy.
+    """Return each outcome's place in its range (0 to 1) at the given striatal D2 occupancy.
 
     Unwanted effects follow blockade: what is occupied less what the bound drug itself activates. Response to a partial
     agonist has its own published threshold.

@@ -68,7 +68,7 @@ class NeurotransmitterMapping:
     def profiles(
         self, brain_region: BrainRegion | str, neurotransmitter: Neurotransmitter | str
     ) -> tuple[ReceptorProfile, ...]:
-        """Receptors of one transmitter in one region.
+        """Return the receptors of one transmitter in one region.
 
         Raises
         ------
@@ -76,14 +76,14 @@ class NeurotransmitterMapping:
             No density is mapped there; none is assumed.
         """
         region, transmitter = as_region(brain_region), as_transmitter(neurotransmitter)
-        found = tuple(
+        receptors = tuple(
             profile
             for profile in self.receptor_profiles
             if profile.brain_region is region and profile.neurotransmitter is transmitter
         )
-        if not found:
+        if not receptors:
             raise NotFoundError(f"no receptor density of {transmitter.value} is mapped in {region.value}")
-        return found
+        return receptors
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
         neurotransmitter: Neurotransmitter | str,
         timestamps: Sequence[datetime | str],
     ) -> TemporalSequence:
-        """Levels relative to baseline (1) at the given moments, under ``schedules`` taken from the first moment.
+        """Return levels relative to baseline (1) at the given moments, under ``schedules`` taken from the first moment.
 
         Without drugs the level is 1 throughout: nothing published says how it would wander.
 
@@ -146,7 +146,7 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
         time_steps: int,
         step_hours: float = 1.0,
     ) -> dict[BrainRegion, Floats]:
-        """Spread of a deviation from baseline through the projection graph.
+        """Return the spread of a deviation from baseline through the projection graph.
 
         Parameters
         ----------
@@ -189,7 +189,7 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
         trend: bool = False,
         onset_days: float = 0.0,
     ) -> NeurotransmitterEffect:
-        """Test whether one person's series changed after the baseline period.
+        """Return the test of whether one person's series changed after the baseline period.
 
         Interrupted time series with autocorrelated noise: see :mod:`novamind.timeline.interrupted_series`.
 
@@ -245,7 +245,7 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
         ensemble: int = 0,
         seed: int = 0,
     ) -> dict[Neurotransmitter, TemporalSequence]:
-        """Response of the target and of coupled transmitters to a sustained change of the target's release.
+        """Return the response of the target and coupled transmitters to a sustained change of the target's release.
 
         Monoamines run through the full model (feedback, adaptation, coupling); other transmitters approach
         the effect by the projection graph alone and have no coupled transmitters.
@@ -265,7 +265,7 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
         Raises
         ------
         NotFoundError
-            The transmitter is not found in the region, or is not modelled at all.
+            The transmitter is not present in the region, or is not modelled at all.
         ValidationError
             An effect out of range or timestamps that do not increase.
         """
@@ -296,7 +296,7 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
         return result
 
     def _graph_approach(self, target: Neurotransmitter, region: BrainRegion, hours: Floats) -> Floats:
-        """Share of its final value that a constant drive in the region has reached, by time."""
+        """Return by time the share of its final value that a constant drive in the region has reached."""
         matrix = generator(target, self.cut)
         weights = region_weights(region)
         final = steady_state(matrix, (weights > 0).astype(np.float64))
@@ -316,14 +316,14 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
 
 
 def extend_neurotransmitter_mapping(base_mapping: NeurotransmitterMapping) -> TemporalNeurotransmitterMapping:
-    """Give a mapping the methods that involve time; its profiles and sources are kept."""
+    """Return a mapping with the methods that involve time; its profiles and sources are kept."""
     return TemporalNeurotransmitterMapping(
         base_mapping.patient_id, base_mapping.receptor_profiles, base_mapping.production_map
     )
 
 
 def _elapsed_hours(timestamps: Sequence[datetime | str]) -> Floats:
-    """Hours since the first moment, strictly increasing."""
+    """Return hours since the first moment, strictly increasing."""
     moments = [parse_instant(moment, f"timestamp {row}") for row, moment in enumerate(timestamps, 1)]
     if not moments:
         raise ValidationError("timestamps must hold at least one moment")

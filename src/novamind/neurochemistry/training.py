@@ -48,7 +48,7 @@ Progress = Callable[[str], None]
 
 
 def draw_ensemble(seed: int, size: int = ENSEMBLE_SIZE, progress: Progress = print) -> dict[str, np.ndarray]:
-    """Rejection sampling: draws from ``PRIOR`` that meet every calibration check, as columns of length ``size``.
+    """Return draws from ``PRIOR`` that meet every calibration check, as columns of length ``size``.
 
     Raises
     ------
@@ -80,12 +80,12 @@ def write_ensemble(columns: dict[str, np.ndarray], path: Path) -> None:
 
 
 def draw_patients(rng: np.random.Generator, count: int) -> Parameters:
-    """Parameter sets over the whole of ``PRIOR``, wider than the shipped ensemble."""
+    """Return parameter sets over the whole of ``PRIOR``, wider than the shipped ensemble."""
     return Parameters.from_columns({name: rng.uniform(low, high, count) for name, (low, high, _) in PRIOR.items()})
 
 
 def simulate_examples(patients: Parameters, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Run the twin for every patient and monoamine and pick regions, transmitters and days at random.
+    """Return simulated examples: every patient and monoamine, at random regions, transmitters and days.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def simulate_examples(patients: Parameters, rng: np.random.Generator) -> tuple[F
 
 
 def r_squared(truth: Floats, prediction: Floats) -> float:
-    """Share of variance explained."""
+    """Return the share of variance explained."""
     return float(1.0 - ((truth - prediction) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
 
 

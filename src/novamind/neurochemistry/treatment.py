@@ -44,7 +44,7 @@ def check_effect(effect: float) -> float:
 
 
 def as_monoamine(neurotransmitter: Neurotransmitter | str) -> Neurotransmitter:
-    """The transmitter, or ``NotFoundError`` where no dynamic model of it has been published."""
+    """Return the transmitter, or raise ``NotFoundError`` where no dynamic model of it has been published."""
     transmitter = as_transmitter(neurotransmitter)
     if transmitter not in MONOAMINES:
         raise NotFoundError(f"no dynamic model of {transmitter.value} is given; choose one of {', '.join(MONOAMINES)}")
@@ -60,7 +60,7 @@ class Treatment:
     release
         Transmitter to relative change of its release (0.5 = half as much again).
     occupied
-        Target to the share held (0 to below 1).
+        Target to the share occupied (0 to below 1).
     intrinsic_activity
         Target to what the ligand does there: 0 blocks (default), 1 activates fully.
     """
@@ -83,7 +83,7 @@ class Treatment:
                 raise ValidationError("intrinsic activity is a number from 0 to 1 for a receptor")
 
     def __add__(self, other: "Treatment") -> "Treatment":
-        """Both at once: relative changes of release multiply, ligands compete for a target."""
+        """Return both at once: relative changes of release multiply, ligands compete for a target."""
         release = dict(self.release)
         for transmitter, effect in other.release.items():
             release[transmitter] = (1.0 + release.get(transmitter, 0.0)) * (1.0 + effect) - 1.0
@@ -99,18 +99,18 @@ class Treatment:
         return Treatment(release, occupied, activity)
 
     def chemistry(self, days: float, parameters: Parameters | None = None, step_hours: float = 12.0) -> Chemistry:
-        """Simulate the treatment from day 0; the last time is ``days``."""
+        """Return the treatment simulated from day 0; the last time is ``days``."""
         times = round(days * 24 / step_hours) + 1
-        one = np.ones((1, times))
+        ones = np.ones((1, times))
         return simulate_chemistry(
-            {"SERT": 0.0 * one} | {target: share * one for target, share in self.occupied.items()},
+            {"SERT": 0.0 * ones} | {target: share * ones for target, share in self.occupied.items()},
             {
-                target: self.occupied.get(target, 0.0) * activity * one
+                target: self.occupied.get(target, 0.0) * activity * ones
                 for target, activity in self.intrinsic_activity.items()
             },
             parameters or typical(),
             step_hours,
-            {transmitter: (1.0 + effect) * one for transmitter, effect in self.release.items()},
+            {transmitter: (1.0 + effect) * ones for transmitter, effect in self.release.items()},
         )
 
 
@@ -136,17 +136,17 @@ class Outcome:
             raise ValidationError(f"receptor must be one that {self.transmitter.value} acts on")
 
     def value(self, treatment: Treatment, parameters: Parameters | None = None) -> Floats:
-        """Value under the treatment, one a parameter set."""
+        """Return the value under the treatment, one a parameter set."""
         chemistry = treatment.chemistry(self.days, parameters)
         level = region_level(chemistry, self.transmitter, self.region)[:, -1]
         if self.receptor is None:
             return level
-        held = treatment.occupied.get(self.receptor, 0.0)
-        return level * (1.0 - held) + FULL_AGONIST * held * treatment.intrinsic_activity.get(self.receptor, 0.0)
+        occupied = treatment.occupied.get(self.receptor, 0.0)
+        return level * (1.0 - occupied) + FULL_AGONIST * occupied * treatment.intrinsic_activity.get(self.receptor, 0.0)
 
 
 def interaction(first: Treatment, second: Treatment, outcome: Outcome, parameters: Parameters | None = None) -> Floats:
-    """``E(AB) - E(A) - E(B) + E(0)``, one a parameter set (the typical one by default)."""
+    """Return ``E(AB) - E(A) - E(B) + E(0)``, one a parameter set (the typical one by default)."""
     nothing = Treatment()
     return (
         outcome.value(first + second, parameters)
