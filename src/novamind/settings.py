@@ -21,7 +21,7 @@ _NOT_IN_PRODUCTION: Final = ("DEBUG", "TESTING", "NOVAMIND_DEBUG", "NOVAMIND_TES
 
 
 def random_key(text: str, name: str) -> bytes:
-    """Decode a key of 32 random bytes from base64, and refuse what nobody drew at random.
+    """Return the 32 random bytes that a base64 text holds; refuse what nobody drew at random.
 
     Raises
     ------
@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     key_file: Path = Field(default=Path("novamind-keys.json"), description="Keys of the file provider; made if absent.")
     encryption_key: SecretStr | None = Field(default=None, description="32 random bytes, base64: wraps data keys.")
     previous_encryption_keys: SecretStr | None = Field(
-        default=None, description="Earlier encryption keys, separated by commas, until 'keys retire' has said farewell."
+        default=None, description="Earlier encryption keys, separated by commas; needed until 'keys retire' has run."
     )
     index_key: SecretStr | None = Field(default=None, description="32 random bytes, base64: blind index, pseudonyms.")
     audit_signing_key: SecretStr | None = Field(
@@ -150,20 +150,20 @@ class Settings(BaseSettings):
     def _check_keys(self) -> None:
         if self.environment == "production":
             self._refuse_development()
-        given = {
+        keys = {
             name: self.key(name)
             for name in ("encryption_key", "index_key", "audit_signing_key", "jwt_secret")
             if self.has(name)
         }
-        if len(set(given.values())) < len(given):
-            raise ValidationError(f"{' and '.join(map(_variable, given))} must differ from each other")
+        if len(set(keys.values())) < len(keys):
+            raise ValidationError(f"{' and '.join(map(_variable, keys))} must differ from each other")
 
     def has(self, name: str) -> bool:
-        """Whether the secret of this field is set."""
+        """Return whether the secret of this field is set."""
         return getattr(self, name) is not None
 
     def key(self, name: str) -> bytes:
-        """The 32 random bytes of a field that holds a key.
+        """Return the 32 random bytes of a field that holds a key.
 
         Raises
         ------
@@ -190,10 +190,10 @@ class Settings(BaseSettings):
         if self.key_provider == "transit" and not str(self.transit_url).startswith("https://"):
             raise ValidationError("NOVAMIND_TRANSIT_URL must begin with https:// in production")
         database, redis = self.database_url.get_secret_value(), self.redis_url and self.redis_url.get_secret_value()
-        if _leaves_the_machine(database) and _asked(database).get("ssl") != ["verify-full"]:
+        if _leaves_the_machine(database) and _query(database).get("ssl") != ["verify-full"]:
             raise ValidationError("NOVAMIND_DATABASE_URL must have ?ssl=verify-full in production, or lead to a socket")
         if redis and _leaves_the_machine(redis):
-            weakened = _asked(redis).keys() & {"ssl_cert_reqs", "ssl_check_hostname"}
+            weakened = _query(redis).keys() & {"ssl_cert_reqs", "ssl_check_hostname"}
             if weakened or not redis.startswith("rediss://"):
                 raise ValidationError("NOVAMIND_REDIS_URL must be rediss:// with certificates checked in production")
 
@@ -202,11 +202,11 @@ def _variable(name: str) -> str:
     return f"NOVAMIND_{name.upper()}"
 
 
-def _asked(url: str) -> dict[str, list[str]]:
+def _query(url: str) -> dict[str, list[str]]:
     return parse_qs(urlsplit(url).query)
 
 
 def _leaves_the_machine(url: str) -> bool:
-    """Whether a URL leads to a host other than this; a path is a socket's."""
-    hosts = [unquote(urlsplit(url).hostname or ""), *_asked(url).get("host", [])]
+    """Return whether a URL leads to a host other than this; a path is a socket's."""
+    hosts = [unquote(urlsplit(url).hostname or ""), *_query(url).get("host", [])]
     return any(host and host not in _LOOPBACK and not host.startswith("/") for host in hosts)

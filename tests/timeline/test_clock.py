@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from novamind.errors import ValidationError
 from novamind.timeline import local_from_utc, parse_timezone, utc_from_local
-from novamind.timeline.clock import _known, offset_periods, parse_instant
+from novamind.timeline.clock import _clamped, offset_periods, parse_instant
 
 # Both directions of the change, north and south, half an hour, and a day that was skipped altogether (Apia 2011).
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia", "UTC"]
@@ -108,8 +108,8 @@ def test_years_that_no_clock_knows_take_the_nearer_end_s_offset(year: str) -> No
 
 def test_the_known_years_end_seventy_before_and_two_hundred_and_thirty_after_the_epoch() -> None:
     day = 86_400
-    assert (_known(-70 * 365 * day - 1), _known(-70 * 365 * day)) == (-70 * 365 * day, -70 * 365 * day)
-    assert (_known(230 * 365 * day + 1), _known(5)) == (230 * 365 * day, 5)
+    assert (_clamped(-70 * 365 * day - 1), _clamped(-70 * 365 * day)) == (-70 * 365 * day, -70 * 365 * day)
+    assert (_clamped(230 * 365 * day + 1), _clamped(5)) == (230 * 365 * day, 5)
 
 
 def test_repeated_and_skipped_hours_by_half_hours() -> None:

@@ -12,7 +12,7 @@ from day to day (Houben, Van Den Noortgate & Kuppens 2015, Psychol Bull 141:901;
 antidepressant response over 2 to 6 weeks (Taylor et al. 2006, Arch Gen Psychiatry 63:1217). Persons differ in level
 more than within one study, where about half of the variance lies between them (Podsakoff, Spoelma, Chawla & Gabriel
 2019, J Appl Psychol 104:727), because each answers an instrument of their own. The ranges are wide on purpose: a model
-raised on this cohort must expect anyone.
+trained on this cohort must expect anyone.
 """
 
 from dataclasses import dataclass
@@ -188,7 +188,7 @@ class Trajectories:
 
 
 def simulate(persons: int, days: int = 120, *, seed: int, settings: CohortSettings | None = None) -> Trajectories:
-    """Draw a cohort; the same seed gives the same cohort.
+    """Return a simulated cohort; the same seed gives the same cohort.
 
     Parameters
     ----------
@@ -272,7 +272,7 @@ class _Person:
 
 
 def _autoregress(rng: np.random.Generator, coefficient: Floats, shocks: Floats) -> Floats:
-    """Stationary first-order autoregression of unit variance, row by row, in place of ``shocks``."""
+    """Return a stationary first-order autoregression of unit variance, row by row, in place of ``shocks``."""
     gain = np.sqrt(1 - coefficient**2).astype(np.float32)
     state: Floats = rng.standard_normal(len(coefficient), dtype=np.float32)
     for day in range(shocks.shape[1]):
@@ -282,7 +282,7 @@ def _autoregress(rng: np.random.Generator, coefficient: Floats, shocks: Floats) 
 
 
 def _skewed(rng: np.random.Generator, skew: Floats, days: int) -> Floats:
-    """Shocks of mean 0 and variance 1 whose bad days are further out than the good ones."""
+    """Return shocks of mean 0 and variance 1 whose bad days are further out than the good ones."""
     normal = rng.standard_normal((len(skew), days), dtype=np.float32)
     # exp(s z) centred and scaled: log-normal shape, the normal as its limit at s -> 0.
     s = np.clip(skew, 1e-3, 0.9)[:, None]
@@ -290,7 +290,7 @@ def _skewed(rng: np.random.Generator, skew: Floats, days: int) -> Floats:
 
 
 def _fluctuation(rng: np.random.Generator, person: _Person, days: int, p: CohortSettings) -> tuple[Floats, Floats]:
-    """Inertia + drift + noise of variance about 1, and the part of it that is not the day's own noise."""
+    """Return inertia + drift + noise of variance about 1, and the part of it that is not the day's own noise."""
     n = len(person.level)
     drift = _autoregress(rng, np.exp(-1 / person.drift_days), rng.standard_normal((n, days), dtype=np.float32))
     inert = _autoregress(rng, person.inertia, _skewed(rng, person.skew, days))
@@ -313,7 +313,7 @@ def _fluctuation(rng: np.random.Generator, person: _Person, days: int, p: Cohort
 
 
 def _weekly(rng: np.random.Generator, weekday: NDArray[np.int64], days: int, p: CohortSettings) -> Floats:
-    """A person's weekly rhythm: for some a weekend contrast, for some any pattern, for few what moves them most."""
+    """Return each person's weekly rhythm: a weekend contrast, any pattern, or for few what moves them most."""
     n = len(weekday)
     pattern = rng.standard_normal((n, 7)) * 0.5
     pattern[:, 5:] += rng.normal(0, 1.5, (n, 1))
@@ -328,7 +328,7 @@ def _weekly(rng: np.random.Generator, weekday: NDArray[np.int64], days: int, p: 
 def _level_path(
     rng: np.random.Generator, person: _Person, days: int, p: CohortSettings
 ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
-    """What moves the level itself, in units of the person's spread: shifts, episodes, treatment and relapse.
+    """Return what moves the level, in units of the person's spread: shifts, episodes, treatment and relapse.
 
     Most of these are as large as the person's usual variation suggests; a quarter are drawn on the instrument's own
     scale, because somebody who has been still for a month can fall ill all the same.
@@ -376,7 +376,7 @@ def _level_path(
 
 
 def _answer(rng: np.random.Generator, severity: Floats, person: _Person, p: CohortSettings) -> tuple[Floats, Floats]:
-    """Severity through an instrument: items in steps, averaged, with first-days elevation and sticky answers."""
+    """Return severity as an instrument reports it: averaged items in steps, elevated first days, sticky answers."""
     n, days = severity.shape
     elevation: Floats = (rng.normal(0.25, 1.0, (n,)) * p.elevation_sd).astype(np.float32) * person.spread
     fade = rng.uniform(1.5, 6, (n,))
@@ -405,7 +405,7 @@ def _answer(rng: np.random.Generator, severity: Floats, person: _Person, p: Coho
 
 
 def _sticky(rng: np.random.Generator, answers: Floats, p: CohortSettings) -> Floats:
-    """Some people tick what they ticked yesterday."""
+    """Return answers of which some repeat yesterday's, as some people do."""
     n, days = answers.shape
     habit = np.where(rng.random(n) < p.sticky_probability, rng.beta(1.5, 2.0, n), 0.0)
     repeats = rng.random((n, days), dtype=np.float32) < habit[:, None]
@@ -422,7 +422,7 @@ def _reported(
     answers: Floats,
     p: CohortSettings,
 ) -> NDArray[np.bool_]:
-    """Which days were reported at all."""
+    """Return which days were reported at all."""
     day = np.arange(days)[None, :]
     rate = rng.beta(p.compliance_a, p.compliance_b, n)[:, None] * np.ones((1, days))
     habit = rng.random(n) < p.habit_probability

@@ -4,7 +4,7 @@ A person has some signals by the hour, reports on a few symptoms at their own ir
 graph of lagged effects between them, in either direction. Around it stand the things that make signals and symptoms
 look linked when they are not: the clock and how it shifts from day to day and on free days, the week, illness,
 medication, slow drift and unmeasured common causes. All ranges are wide on purpose, and so are the families: a method
-raised here must expect anyone. Time runs in hours; hour 0 is a local midnight.
+trained here must expect anyone. Time runs in hours; hour 0 is a local midnight.
 
 Orders of magnitude: diurnal shares and social jetlag as in Roenneberg et al. 2012 (Curr Biol 22:939), effects of at
 most a small to moderate correlation as in ecological momentary assessment (Houben et al. 2015, Psychol Bull 141:901),
@@ -162,7 +162,7 @@ class _Edge:
 def simulate_wearables(
     persons: int, seed: int = 0, settings: WearableSettings | None = None, first: int = 0
 ) -> list[WearablePatient]:
-    """Draw persons; person ``i`` is the same whatever their number.
+    """Return simulated persons; person ``i`` is the same whatever their number.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def simulate_wearables(
 
 
 def without_links(settings: WearableSettings) -> WearableSettings:
-    """The same population with nothing but confounders between signals and symptoms."""
+    """Return the same population with nothing but confounders between signals and symptoms."""
     return replace(settings, linked_probability=0.0, common_cause_probability=0.0)
 
 
@@ -229,7 +229,7 @@ def _inertia(rng: np.random.Generator, n: int, taus: list[float]) -> Floats:
 
 
 def _own(rng: np.random.Generator, n: int, signal: bool, families: tuple[str, ...]) -> Floats:
-    """What a variable does by itself, unit variance."""
+    """Return what a variable does by itself, with unit variance."""
     family = str(rng.choice(list(families)))
     fast = np.exp(rng.uniform(*np.log((0.6, 12) if signal else (2, 20))))
     slow = np.exp(rng.uniform(*np.log((24, 350))))
@@ -247,7 +247,7 @@ def _own(rng: np.random.Generator, n: int, signal: bool, families: tuple[str, ..
 
 
 def _response(rng: np.random.Generator, lag: float) -> tuple[float, Floats]:
-    """Impulse response whose centroid is close to ``lag``; returns its true centroid and weights from hour 0."""
+    """Return true centroid and weights from hour 0 of an impulse response whose centroid is close to ``lag``."""
     kind = rng.choice(["bump", "window", "decay", "point"])
     u = np.arange(0, _MAX_LAG + 60, dtype=float)
     if kind == "bump":
@@ -325,7 +325,7 @@ def _propagated(own: Floats, edges: list[_Edge], reach: NDArray[np.bool_]) -> Fl
 def _confounders(
     rng: np.random.Generator, settings: WearableSettings, time: Floats, weekday: int, names: tuple[str, ...], n: int
 ) -> tuple[Floats, dict[str, Floats], Floats, Floats]:
-    """What the week, illness, medication and drift add; who is moved by which; and the courses of the last two."""
+    """Return what week, illness, medication and drift add, who is moved by which, and the courses of the last two."""
     length = int(time[-1]) + 1
     day = np.floor_divide(time, 24).astype(int)
     moved = np.zeros((len(time), n))
@@ -358,7 +358,7 @@ def _confounders(
 def _rhythms(
     rng: np.random.Generator, settings: WearableSettings, time: Floats, weekday: int, names: tuple[str, ...], n: int
 ) -> tuple[Floats, Floats]:
-    """The clock's part of every variable, shifted together from day to day and on free days."""
+    """Return the clock's part of every variable, shifted together from day to day and on free days."""
     noons = np.arange(int(time[0]) // 24 - 1, int(time[-1]) // 24 + 2)
     late = np.zeros(len(noons))
     size = 0.0
@@ -431,15 +431,15 @@ def _reported(
     if kept.sum() < 20:
         kept[:] = True
     noise = rng.uniform(*settings.report_noise, felt.shape[1])
-    said = felt + rng.standard_normal(felt.shape) * np.sqrt(noise / (1 - noise))
+    answers = felt + rng.standard_normal(felt.shape) * np.sqrt(noise / (1 - noise))
     levels = int(rng.choice(settings.levels))
-    reports = np.empty_like(said)
-    for s in range(said.shape[1]):
-        spread = said[:, s].std()
-        cuts = said[:, s].mean() + spread * (
+    reports = np.empty_like(answers)
+    for s in range(answers.shape[1]):
+        spread = answers[:, s].std()
+        cuts = answers[:, s].mean() + spread * (
             rng.uniform(-0.5, 1.7) + np.linspace(-1, 1, levels - 1) * rng.uniform(1.4, 3)
         )
-        reports[:, s] = np.searchsorted(cuts, said[:, s])
+        reports[:, s] = np.searchsorted(cuts, answers[:, s])
     reports[rng.random(reports.shape) < 0.03] = np.nan
     return at[kept], reports[kept]
 

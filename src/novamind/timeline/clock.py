@@ -27,7 +27,7 @@ _FIRST_SECOND, _LAST_SECOND = -70 * 365 * _DAY, 230 * 365 * _DAY
 
 
 def parse_instant(value: object, name: str) -> datetime:
-    """Check one timestamp: a timezone-aware ``datetime`` or its ISO 8601 text."""
+    """Return one timestamp, checked: a timezone-aware ``datetime`` or its ISO 8601 text."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -41,7 +41,7 @@ def parse_instant(value: object, name: str) -> datetime:
 
 
 def parse_timezone(name: str) -> ZoneInfo:
-    """Look up an IANA timezone, e.g. ``Europe/Berlin``."""
+    """Return an IANA timezone by its name, e.g. ``Europe/Berlin``."""
     try:
         return ZoneInfo(name)
     # ZoneInfo also raises ValueError (path-like names), OSError (a folder of the database) and TypeError.
@@ -50,7 +50,7 @@ def parse_timezone(name: str) -> ZoneInfo:
 
 
 def local_from_utc(utc: Times, timezone: ZoneInfo) -> tuple[Times, Offsets]:
-    """Local wall-clock times of instants, and their offsets from UTC.
+    """Return local wall-clock times of instants, and their offsets from UTC.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def local_from_utc(utc: Times, timezone: ZoneInfo) -> tuple[Times, Offsets]:
 
 
 def utc_from_local(local: Times, timezone: ZoneInfo) -> Times:
-    """Instants of local wall-clock times, ``datetime64[us]``, by the two rules in the module's docstring."""
+    """Return instants of local wall-clock times, ``datetime64[us]``, by the two rules in the module's docstring."""
     local = local.astype("datetime64[us]")
     if local.size == 0:
         return local
@@ -87,7 +87,7 @@ def utc_from_local(local: Times, timezone: ZoneInfo) -> Times:
 
 
 def offset_periods(start: np.datetime64, end: np.datetime64, timezone: ZoneInfo) -> tuple[Times, Offsets]:
-    """Split a span of instants at each change of the offset from UTC.
+    """Return the periods of a span of instants, split at each change of the offset from UTC.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def offset_periods(start: np.datetime64, end: np.datetime64, timezone: ZoneInfo)
     """
     first, last = (int(instant.astype("datetime64[s]").astype(np.int64)) for instant in (start, end))
     starts, offsets = [first], [_offset_seconds(first, timezone)]
-    begin, stop = _known(first), _known(last)
+    begin, stop = _clamped(first), _clamped(last)
     for before, after in pairwise([*range(begin, stop, _DAY), stop]):
         if _offset_seconds(after, timezone) == offsets[-1]:
             continue
@@ -114,9 +114,9 @@ def offset_periods(start: np.datetime64, end: np.datetime64, timezone: ZoneInfo)
 
 
 def _offset_seconds(utc_second: int, timezone: ZoneInfo) -> int:
-    offset = (_EPOCH + timedelta(seconds=_known(utc_second))).astimezone(timezone).utcoffset()
+    offset = (_EPOCH + timedelta(seconds=_clamped(utc_second))).astimezone(timezone).utcoffset()
     return 0 if offset is None else round(offset.total_seconds())
 
 
-def _known(utc_second: int) -> int:
+def _clamped(utc_second: int) -> int:
     return min(max(utc_second, _FIRST_SECOND), _LAST_SECOND)

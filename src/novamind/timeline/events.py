@@ -1,4 +1,4 @@
-"""Events that caused one another: a medication change, the report that followed, the alert raised by that."""
+"""Events that caused one another: a medication change, the report that followed, the alert that came of it."""
 
 import heapq
 from collections.abc import Iterable, Mapping
@@ -61,7 +61,7 @@ class CorrelatedEvent:
 
     @classmethod
     def create_child_event(cls, parent_event: "CorrelatedEvent", event_type: str, **metadata: Any) -> Self:
-        """Create an event of the same chain that ``parent_event`` caused, happening now."""
+        """Return a new event of the same chain that ``parent_event`` caused, happening now."""
         return cls(
             event_type,
             metadata,
@@ -166,7 +166,7 @@ class EventChain:
         return [event for event in self._events.values() if event.event_type == event_type]
 
     def build_event_tree(self) -> dict[Identifier, list[Identifier]]:
-        """Map the root, and every other event that has children, to the ids of its children."""
+        """Return the root, and every other event that has children, with the ids of its children."""
         return {
             event.id: [child.id for child in self._children.get(event.id, ())]
             for event in self._events.values()

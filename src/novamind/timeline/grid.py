@@ -62,7 +62,7 @@ class DailyGrid:
         )
 
     def part(self, series: int) -> slice:
-        """Where the days of one series stand in ``values``, ``counts``, ``mask`` and ``days``."""
+        """Return where the days of one series stand in ``values``, ``counts``, ``mask`` and ``days``."""
         return slice(int(self.offsets[series]), int(self.offsets[series + 1]))
 
 
@@ -95,7 +95,7 @@ class HourlyGrid:
 
 
 def daily_grid(series_index: NDArray[np.integer], day: Times, value: Floats, n_series: int | None = None) -> DailyGrid:
-    """Grid many series by local day at once.
+    """Return many series gridded by local day.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ def daily_grid(series_index: NDArray[np.integer], day: Times, value: Floats, n_s
     if index.size and not (index.min() >= 0 and index.max() < n_series):
         raise ValidationError(f"series_index must lie between 0 and {n_series - 1}")
 
-    given = ~np.isnan(values)
-    index, number, values = index[given], days[given].astype(np.int64), values[given]
+    reported = ~np.isnan(values)
+    index, number, values = index[reported], days[reported].astype(np.int64), values[reported]
     first = np.full(n_series, np.iinfo(np.int64).max)
     last = np.full(n_series, np.iinfo(np.int64).min)
     np.minimum.at(first, index, number)
@@ -145,7 +145,7 @@ def daily_grid(series_index: NDArray[np.integer], day: Times, value: Floats, n_s
 def hourly_grid(
     timestamps: Times, values: Floats, utc_offset: Offsets | None = None, timezone: ZoneInfo | None = None
 ) -> HourlyGrid:
-    """Grid one series by local hour.
+    """Return one series gridded by local hour.
 
     Parameters
     ----------
@@ -158,15 +158,15 @@ def hourly_grid(
     timezone
         Where the clock hangs. With it, the cells are the hours that really passed: the spring day on which
         clocks change has 23 (the skipped hour has no cell), the autumn day 25 (the repeated hour has two,
-        told apart by ``utc_offset``; an observation without offset falls into the first). Without it, every
+        distinguished by ``utc_offset``; an observation without offset falls into the first). Without it, every
         day has the 24 hours on the dial: in autumn both passes of the repeated hour share one cell, in spring
         the skipped one is empty.
     """
     local = np.asarray(timestamps).astype("datetime64[us]")
     observed = np.asarray(values, dtype=np.float64)
     _check_observations(local, observed)
-    given = ~np.isnan(observed)
-    local, observed = local[given], observed[given]
+    reported = ~np.isnan(observed)
+    local, observed = local[reported], observed[reported]
     if not observed.size:
         none = np.zeros(0, "timedelta64[s]") if timezone else None
         return HourlyGrid(np.zeros(0, "datetime64[h]"), none, observed, np.zeros(0, np.int64))
@@ -181,14 +181,14 @@ def hourly_grid(
     if utc_offset is None:
         utc = utc_from_local(local, timezone)
     else:
-        utc = (local - utc_offset[given]).astype("datetime64[us]")
+        utc = (local - utc_offset[reported]).astype("datetime64[us]")
     hours, offsets, begins = _elapsed_hours(utc, timezone)
     cell = np.searchsorted(begins, utc, side="right") - 1
     return HourlyGrid(hours, offsets, *_cell_means(cell, observed, len(hours)))
 
 
 def _elapsed_hours(utc: Times, timezone: ZoneInfo) -> tuple[Times, Offsets, Times]:
-    """Label, offset and first instant of every local hour between the first and the last instant."""
+    """Return label, offset and first instant of every local hour between the first and the last instant."""
     ends, _ = local_from_utc(np.array([utc.min(), utc.max()]), timezone)
     starts, offsets = offset_periods(utc.min(), utc.max(), timezone)
     hours, hour_offsets = [], []

@@ -8,7 +8,7 @@ Identifier = UUID | str
 
 
 def parse_identifier(value: object, name: str) -> Identifier:
-    """Check one id.
+    """Return one id, checked.
 
     The text of a UUID becomes that UUID, so that an id is the same before and after a trip through JSON;
     other text stays as it is.

@@ -23,7 +23,7 @@ from novamind.errors import InsufficientDataError, ValidationError
 
 Floats = NDArray[np.float64]
 
-#: Fewest measurements before and after; below it the autocorrelation cannot be told from a change.
+#: Fewest measurements before and after; below it the autocorrelation cannot be distinguished from a change.
 MINIMUM_PER_PHASE = 7
 #: Values beyond it would overflow when squared.
 _LARGEST = 1e100
@@ -127,7 +127,7 @@ class InterruptedSeries:
         ]
 
     def fit(self, values: Floats) -> Interruption:
-        """Estimate the change.
+        """Return the estimated change.
 
         Parameters
         ----------
@@ -206,7 +206,7 @@ class _Noise:
         )
 
     def fit(self, table: Floats, freedom: int) -> tuple[Floats, Floats, Floats]:
-        """Change, its standard error and log weight, one entry a series."""
+        """Return change, its standard error and log weight, one entry a series."""
         whitened = table @ self.whitener.T
         coefficients = whitened @ self.projection.T
         residual = whitened - coefficients @ self.whitened_design.T
@@ -216,7 +216,7 @@ class _Noise:
 
 
 def _log_prior(rho: float) -> float:
-    """Log mass of the grid point under a prior flat in Fisher's z (``atanh``) of the autocorrelation.
+    """Return the log mass of each grid point under a prior flat in Fisher's z (``atanh``) of the autocorrelation.
 
     Flat in z weighs strong autocorrelation more than Jeffreys' ``(1 - rho^2)^-1/2``, whose false positives exceed
     the nominal level when strong autocorrelation hides under white noise.
@@ -228,7 +228,7 @@ def _log_prior(rho: float) -> float:
 
 
 def _quantile(level: float, weight: Floats, change: Floats, error: Floats, freedom: int) -> Floats:
-    """Quantile of a mixture of Student t: Newton steps inside the bracket of the components' own quantiles."""
+    """Return a quantile of a mixture of Student t: Newton steps inside the bracket of the components' own quantiles."""
     own = change + error * stdtrit(freedom, level)
     low, high = own.min(axis=0), own.max(axis=0)
     middle = (weight * own).sum(axis=0)

@@ -120,7 +120,7 @@ class TemporalSequence:
         metadata: Mapping[str, Any] | None = None,
         missing: Missing = "refuse",
     ) -> Self:
-        """Build a sequence under a new id."""
+        """Return a sequence under a new id."""
         return cls(uuid4(), feature_names, timestamps, values, patient_id, metadata, missing)
 
     def __eq__(self, other: object) -> bool:
@@ -142,7 +142,7 @@ class TemporalSequence:
         return len(self.feature_names)
 
     def to_numpy_arrays(self) -> tuple[Floats, Floats]:
-        """Pairs for learning one step ahead.
+        """Return pairs for learning one step ahead.
 
         Returns
         -------
@@ -152,7 +152,7 @@ class TemporalSequence:
         return self.values[:-1].copy(), self.values[1:].copy()
 
     def to_padded_tensor(self, max_length: int) -> PaddedSequence:
-        """Bring the sequence to ``max_length`` steps.
+        """Return the sequence at ``max_length`` steps.
 
         A longer sequence keeps its last (most recent) steps; a shorter one is padded with zeros at the end.
         """
@@ -187,7 +187,7 @@ class TemporalSequence:
         )
 
     def get_feature_statistics(self) -> dict[str, FeatureStatistics]:
-        """Describe each feature over the values that are there."""
+        """Return statistics of each feature over the values that are there."""
         return {name: _statistics(column) for name, column in zip(self.feature_names, self.values.T, strict=True)}
 
     def to_dict(self) -> dict[str, Any]:
