@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-ROOMS = ("symptoms", "biometrics", "pharmacogenomics", "neurochemistry", "twin")
+ROOMS = ("symptoms", "biometrics", "pharmacogenomics", "neurochemistry", "twin", "populations")
 FORMS = [
     form
     for room in ROOMS

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import numpy as np
 
-from novamind.populations.domain import FidelityReport, TwinModelMetrics, TwinType
+from novamind.populations.domain import TwinType
 from novamind.populations.population import TwinPopulation
+from novamind.populations.results import FidelityReport, TwinModelMetrics
 from novamind.populations.table import Column, Table
 
 NAN = float("nan")

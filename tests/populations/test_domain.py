@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from novamind.errors import ValidationError
-from novamind.populations import domain
 from novamind.populations.domain import (
     DEFAULT_TARGET,
     Brand,
@@ -19,6 +18,7 @@ from novamind.populations.domain import (
     checked_seed,
 )
 from novamind.populations.interventions.simulation_engine import SimulationEngine
+from novamind.populations.results import TwinModelMetrics
 from tests.populations import by_hand
 
 
@@ -143,4 +143,4 @@ def test_a_result_is_shown_whole_but_for_the_individual_effects() -> None:
 def test_a_model_without_privacy_promises_nothing() -> None:
     plain = by_hand.metrics()
     assert (plain.epsilon, plain.delta) == (None, None)
-    assert domain.TwinModelMetrics.__dataclass_fields__["warnings"].default == ()
+    assert TwinModelMetrics.__dataclass_fields__["warnings"].default == ()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +13,7 @@ from fastapi import FastAPI, Request
 
 from novamind.errors import DataProcessingError
 from novamind.populations import TwinGenerator, TwinRepository, endpoints
-from novamind.populations.endpoints import Campaign, Draw, FidelityBody, Outcomes, Training
-from tests.golden import check_golden
-from tests.populations import by_hand
+from novamind.populations.endpoints import Campaign, Draw, Outcomes, Training
 from tests.populations.conftest import QUICK, accounts
 
 JOB = UUID(int=77)
@@ -77,14 +74,6 @@ def client(app: FastAPI) -> Client:
     return Client(app)
 
 
-def test_the_contract_as_it_is(app: FastAPI) -> None:
-    contract = app.openapi()
-    # What FastAPI says of errors by itself is its own.
-    kept = {name: schema for name, schema in contract["components"]["schemas"].items() if "ValidationError" not in name}
-    check_golden(__file__, "contract_paths", contract["paths"])
-    check_golden(__file__, "contract_schemas", kept)
-
-
 def test_training_goes_into_the_background(client: Client, submitted: list[Any]) -> None:
     answer = client.post("/populations/models?twin_type=hcp&brand=kisqali", content=b"a,b\n1,2\n")
     assert (answer.status_code, answer.json()) == (202, {"job_id": str(JOB)})
@@ -123,7 +112,7 @@ def test_a_model_is_read(client: Client, model_id: UUID, quick: TwinGenerator) -
     )
     assert quick.metrics is not None
     assert quick.trained_at is not None
-    assert body["metrics"] == endpoints._plain(asdict(quick.metrics))
+    assert body["metrics"] == quick.metrics.to_dict()
     assert body["trained_at"].replace("Z", "+00:00") == quick.trained_at.isoformat()
 
 
@@ -138,7 +127,7 @@ def test_a_population_is_drawn_kept_and_graded(
     assert (body["twins"], body["seed"], body["model_id"]) == (30, 5, str(model_id))
     assert len(body["first"]) == 20
     first, twin = body["first"][3], expected.twin(3)
-    assert {k: first[k] for k in twin.features} == pytest.approx(dict(twin.features))
+    assert first["features"] == dict(twin.features)
     for name in ("expected_outcome", "outcome_low", "outcome_high"):
         assert first[name] == pytest.approx(float(getattr(expected, name)[3]), rel=1e-6)
     at = f"/populations/{body['population_id']}"
@@ -150,11 +139,8 @@ def test_a_population_is_drawn_kept_and_graded(
     error = (expected.baseline_behavior - expected.expected_outcome)[1:]
     assert (found["sample_size"], found["missing"]) == (29, 1)
     assert found["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-5)
-    assert set(found) == {
-        *("mae", "rmse", "correlation", "coverage_95", "sample_size", "missing", "outliers", "grade", "warnings")
-    }
     (kept,) = repository.fidelity_snapshots(population_id=UUID(body["population_id"]))
-    assert kept.mae == pytest.approx(found["mae"])
+    assert found == kept.to_dict()
     few = client.post(f"/populations/models/{model_id}/populations", json={"n": 3}).json()
     assert (few["twins"], len(few["first"]), few["seed"]) == (3, 3, 0)
 
@@ -207,6 +193,7 @@ def valid(kind: Any, content: dict[str, Any]) -> bool:
         (Draw, {"n": 1, "filters": {f"c{i}": 1 for i in range(30)}}, True),
         (Draw, {"n": 1, "filters": {f"c{i}": 1 for i in range(31)}}, False),
         (Draw, {"n": 1, "filters": {"a": {"middle": 1}}}, False),
+        (Draw, {"n": 1, "filters": {"a": {"low": "x"}}}, False),
         (Draw, {"n": 1, "other": 1}, False),
         *((Campaign, {"intervention_type": "a", "duration_weeks": w}, 1 <= w <= 104) for w in (0, 1, 104, 105)),
         *((Campaign, {"intervention_type": "a", "intensity": i}, 0 < i <= 2) for i in (0, 0.001, 2, 2.001)),
@@ -260,26 +247,10 @@ def test_training_keeps_the_model_and_its_figures(repository: TwinRepository) ->
     # The warnings are part of the figures and of nothing else: this suite takes one for a failure.
     asked = Training(twin_type="hcp", brand="remibrutinib", seed=4)
     found = endpoints.train(repository, asked, table.write_csv().encode())
-    loaded = repository.load_model(UUID(found["model_id"]))
+    loaded = repository.load_model(found.model_id)
     assert (loaded.brand, loaded.seed, loaded.target) == ("remibrutinib", 4, "prescribing_change")
     assert loaded.metrics is not None
-    assert found["metrics"] == endpoints._plain(asdict(loaded.metrics))
-    assert set(found) == {"model_id", "metrics"}
+    assert found.metrics.model_dump(mode="json") == loaded.metrics.to_dict()
     other = table.rename({"prescribing_change": "y"})
     named = endpoints.train(repository, Training(twin_type="hcp", brand="b", target="y"), other.write_csv().encode())
-    assert repository.load_model(UUID(named["model_id"])).target == "y"
-
-
-def test_a_grade_without_a_correlation() -> None:
-    assert FidelityBody.of(by_hand.graded(correlation=float("nan"))).correlation is None
-    assert FidelityBody.of(by_hand.graded()).correlation == 0.85
-    assert FidelityBody.of(by_hand.graded(warnings=("a",))).warnings == ["a"]
-
-
-def test_values_are_made_plain() -> None:
-    value = {1: (np.float64(1.5), [np.int64(2), float("nan")]), "a": {"b": np.bool_(True)}, "c": float("inf"), "d": "x"}
-    found = endpoints._plain(value)
-    assert found == {"1": [1.5, [2, None]], "a": {"b": True}, "c": None, "d": "x"}
-    assert type(found["1"][1][0]) is int
-    assert type(found["a"]["b"]) is bool
-    assert endpoints._plain(np.float64("nan")) is None
+    assert repository.load_model(named.model_id).target == "y"

@@ -10,9 +10,9 @@ import pytest
 
 from novamind.errors import InsufficientDataError, NotFoundError, ValidationError
 from novamind.populations import FidelityTracker
-from novamind.populations.domain import FidelityReport
 from novamind.populations.fidelity import fidelity_tracker
 from novamind.populations.fidelity.fidelity_tracker import DriftReport, grade
+from novamind.populations.results import FidelityReport
 from tests.populations import by_hand
 
 NAN = by_hand.NAN

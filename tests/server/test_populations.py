@@ -54,8 +54,8 @@ def test_an_analyst_trains_draws_tries_and_grades(world: World) -> None:
     )
     assert drawn.status_code == 201, drawn.text
     population = drawn.json()
-    assert {twin["region"] for twin in population["first"]} == {"north"}
-    assert all(1 <= twin["decile"] <= 3 for twin in population["first"])
+    assert {twin["features"]["region"] for twin in population["first"]} == {"north"}
+    assert all(1 <= twin["features"]["decile"] <= 3 for twin in population["first"])
     here = f"{at}/{population['population_id']}"
     assert world.call("GET", here, "analyst", worker=1).json()["twins"] == 200
     tried = world.call("POST", f"{here}/simulations", "analyst", json={"intervention_type": "email_campaign"}).json()

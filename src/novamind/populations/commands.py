@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
             f"{metrics.model_type}: cross-validated R2 {metrics.cv_r2_mean:.3f}, coverage {metrics.coverage_95:.3f}"
         ]
         text += [*(f"warning: {w}" for w in metrics.warnings), f"model written to {out}"]
-        _show(asdict(metrics) | {"model": str(out)}, text, as_json)
+        _show(metrics.to_dict() | {"model": str(out)}, text, as_json)
 
     @twins.command()
     def generate(
@@ -75,6 +75,7 @@ def register(app: typer.Typer) -> None:
         Example: novamind twins generate twins.model -n 10000 --filter specialty=oncology --filter decile=1..3
         """
         from novamind.infrastructure.spreadsheet import without_formulas
+        from novamind.populations.codec import PopulationBody
         from novamind.populations.generation.generator import TwinGenerator
 
         _progress(f"drawing {n:,} twins")
@@ -85,7 +86,7 @@ def register(app: typer.Typer) -> None:
         else:
             frame.write_parquet(out)
         _show(
-            {"twins": len(population), "out": str(out)},
+            PopulationBody.of(population).model_dump(mode="json") | {"out": str(out)},
             [f"{len(population):,} twins written to {out}"],
             as_json,
         )
@@ -157,8 +158,7 @@ def register(app: typer.Typer) -> None:
             f"({found.sample_size:,} outcomes, {found.missing:,} missing)",
             *found.warnings,
         ]
-        figures = {k: v for k, v in asdict(found).items() if k not in ("model_id", "population_id", "measured_at")}
-        _show(figures, text, as_json)
+        _show(found.to_dict(), text, as_json)
 
 
 def _read(path: Path) -> Any:
@@ -209,4 +209,4 @@ def _progress(text: str) -> None:
 
 
 def _show(figures: dict[str, Any], text: list[str], as_json: bool) -> None:
-    typer.echo(json.dumps(figures, indent=2, default=str) if as_json else "\n".join(text))
+    typer.echo(json.dumps(figures, indent=2) if as_json else "\n".join(text))

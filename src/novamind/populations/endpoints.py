@@ -4,18 +4,26 @@ The server says who may call, and runs training in the background through :class
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from novamind.errors import DataProcessingError
-from novamind.populations.domain import FidelityReport, InterventionConfig, SimulationResult
+from novamind.populations.codec import (
+    FidelityBody,
+    PopulationBody,
+    StoredSimulationBody,
+    TrainedBody,
+    TwinMetricsBody,
+    TwinModelBody,
+)
+from novamind.populations.domain import InterventionConfig
+from novamind.populations.results import FidelityReport, SimulationResult
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,6 +36,8 @@ MOST_TWINS = 100_000
 _LONGEST_HEADER = 65_536
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9 _.-]{0,59}$")]
 _Value = str | int | float | bool
+ModelId = Annotated[UUID, Path(description="Identifier of the model.")]
+PopulationId = Annotated[UUID, Path(description="Identifier of the population.")]
 
 
 class _Body(BaseModel):
@@ -37,115 +47,76 @@ class _Body(BaseModel):
 class Training(_Body):
     """What to train."""
 
-    twin_type: Literal["hcp", "patient", "territory"]
-    brand: _Name
-    target: _Name | None = None
-    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+    twin_type: Annotated[Literal["hcp", "patient", "territory"], Field(description="Who is twinned.")]
+    brand: Annotated[_Name, Field(description="Brand that it is for.")]
+    target: Annotated[_Name | None, Field(description="Column of the outcome; null for the usual one of the type.")] = (
+        None
+    )
+    seed: Annotated[int, Field(ge=0, le=2**31, description="Seed of the training.")] = 0
 
 
 class Submitted(BaseModel):
     """Work that goes on in the background."""
 
-    job_id: UUID
+    job_id: Annotated[UUID, Field(description="Identifier of the job.")]
 
 
-class ModelBody(BaseModel):
-    """How well a twin model fits; figures are of rows it had not seen unless named ``train_``."""
+class ValueRange(_Body):
+    """Values from ``low`` to ``high``; an end that is missing is open."""
 
-    model_id: UUID
-    twin_type: str
-    brand: str
-    target: str
-    trained_at: datetime
-    metrics: dict[str, Any]
+    low: float | None = Field(default=None, allow_inf_nan=False, description="Smallest value; null if it is open.")
+    high: float | None = Field(default=None, allow_inf_nan=False, description="Largest value; null if it is open.")
 
 
 class Draw(_Body):
     """How many twins, and which."""
 
-    n: Annotated[int, Field(ge=1, le=MOST_TWINS, examples=[1000])]
-    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+    n: Annotated[int, Field(ge=1, le=MOST_TWINS, examples=[1000], description="Number of twins.")]
+    seed: Annotated[int, Field(ge=0, le=2**31, description="Seed of the draw.")] = 0
     filters: Annotated[
-        dict[_Name, _Value | list[_Value] | dict[Literal["low", "high"], float]],
-        Field(max_length=30, description="Column to value, values, or {low, high}."),
+        dict[_Name, _Value | list[_Value] | ValueRange],
+        Field(max_length=30, description="Column to a value, values or a range."),
     ] = {}
 
     def conditions(self) -> dict[str, Any]:
         """As the generator takes them."""
         return {
-            name: (wanted.get("low"), wanted.get("high")) if isinstance(wanted, dict) else wanted
+            name: (wanted.low, wanted.high) if isinstance(wanted, ValueRange) else wanted
             for name, wanted in self.filters.items()
         }
-
-
-class PopulationBody(BaseModel):
-    """A population that was drawn; ``first`` are its first twins."""
-
-    population_id: UUID
-    model_id: UUID | None
-    twins: int
-    seed: int
-    created_at: datetime
-    first: list[dict[str, Any]]
 
 
 class Campaign(_Body):
     """A campaign to try; without data of a pilot its effect is an assumption and labelled so."""
 
-    intervention_type: Annotated[_Name, Field(examples=["email_campaign"])]
-    channel: _Name | None = None
-    frequency: Annotated[float | None, Field(gt=0, le=50, allow_inf_nan=False)] = None
-    duration_weeks: Annotated[int, Field(ge=1, le=104)] = 8
-    intensity: Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)] = 1.0
-    minimum_effect: Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)] = 0.05
-    accept_assumptions: bool = False
-
-
-class SimulationBody(BaseModel):
-    """What a campaign would do, what that rests on, and the advice."""
-
-    model_config = ConfigDict(extra="allow")
-    simulation_id: UUID
-    source: str
-    average_treatment_effect: float
-    interval: tuple[float, float]
-    recommendation: str
-    reason: str
-    checks: list[str]
-
-    @classmethod
-    def of(cls, simulation_id: UUID, result: SimulationResult) -> Self:
-        """From the engine's result."""
-        return cls.model_validate({"simulation_id": simulation_id, **result.to_dict()})
+    intervention_type: Annotated[_Name, Field(examples=["email_campaign"], description="What is done.")]
+    channel: Annotated[_Name | None, Field(description="Channel it goes through, for the record.")] = None
+    frequency: Annotated[
+        float | None, Field(gt=0, le=50, allow_inf_nan=False, description="Contacts a week, for the record.")
+    ] = None
+    duration_weeks: Annotated[int, Field(ge=1, le=104, description="Length, in weeks.")] = 8
+    intensity: Annotated[
+        float, Field(gt=0, le=2, allow_inf_nan=False, description="Dose relative to that of the evidence.")
+    ] = 1.0
+    minimum_effect: Annotated[
+        float,
+        Field(
+            ge=-1e6,
+            le=1e6,
+            allow_inf_nan=False,
+            description="Smallest effect worth deploying for, in the outcome's unit.",
+        ),
+    ] = 0.05
+    accept_assumptions: Annotated[bool, Field(description="Let an assumption alone advise to deploy.")] = False
 
 
 class Outcomes(_Body):
     """What came of each twin, in the order of the population; null where it is not known."""
 
     actual: Annotated[
-        list[Annotated[float, Field(allow_inf_nan=False)] | None], Field(min_length=1, max_length=MOST_TWINS)
+        list[Annotated[float, Field(allow_inf_nan=False)] | None],
+        Field(min_length=1, max_length=MOST_TWINS, description="Outcomes, in the unit of the model's outcome."),
     ]
-
-
-class FidelityBody(BaseModel):
-    """How right the twins were."""
-
-    mae: float
-    rmse: float
-    correlation: float | None
-    coverage_95: float
-    sample_size: int
-    missing: int
-    outliers: int
-    grade: str
-    warnings: list[str]
-
-    @classmethod
-    def of(cls, report: FidelityReport) -> Self:
-        """From the tracker's report."""
-        stated = asdict(report)
-        stated["correlation"] = report.correlation if np.isfinite(report.correlation) else None
-        return cls.model_validate({name: stated[name] for name in cls.model_fields})
 
 
 def read_csv(table: bytes) -> "pl.DataFrame":
@@ -167,8 +138,8 @@ def read_csv(table: bytes) -> "pl.DataFrame":
         raise DataProcessingError(unreadable) from error
 
 
-def train(repository: "TwinRepository", asked: Training, table: bytes) -> dict[str, Any]:
-    """Train on a CSV table and store the model; its id and figures, for the job's result.
+def train(repository: "TwinRepository", asked: Training, table: bytes) -> TrainedBody:
+    """Train on a CSV table and store the model; the job's result.
 
     Raises
     ------
@@ -184,7 +155,7 @@ def train(repository: "TwinRepository", asked: Training, table: bytes) -> dict[s
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # they are part of the metrics
         metrics = generator.train(frame, asked.target)
-    return {"model_id": str(repository.save_model(generator)), "metrics": _plain(asdict(metrics))}
+    return TrainedBody(model_id=repository.save_model(generator), metrics=TwinMetricsBody.of(metrics))
 
 
 def router(
@@ -204,35 +175,28 @@ def router(
         return Submitted(job_id=await submit(request, asked, await request.body()))
 
     @routes.get("/models/{model_id}", operation_id="readTwinModel")
-    def read_twin_model(model_id: UUID) -> ModelBody:
+    def read_twin_model(model_id: ModelId) -> TwinModelBody:
         """Read how well a model fits."""
-        generator = repository().load_model(model_id)
-        return ModelBody(
-            model_id=model_id,
-            twin_type=str(generator.twin_type),
-            brand=generator.brand,
-            target=str(generator.target),
-            trained_at=generator.trained_at or datetime.now(UTC),
-            metrics={} if generator.metrics is None else _plain(asdict(generator.metrics)),
-        )
+        return TwinModelBody.of(model_id, repository().load_model(model_id))
 
     @routes.post("/models/{model_id}/populations", status_code=201, operation_id="drawPopulation")
-    async def draw_population(model_id: UUID, asked: Draw) -> PopulationBody:
+    async def draw_population(model_id: ModelId, asked: Draw) -> PopulationBody:
         """Draw a population of twins and keep it."""
-        return await asyncio.to_thread(lambda: describe(draw(repository(), model_id, asked)))
+        return await asyncio.to_thread(lambda: PopulationBody.of(draw(repository(), model_id, asked)))
 
     @routes.get("/{population_id}", operation_id="readPopulation")
-    def read_population(population_id: UUID) -> PopulationBody:
+    def read_population(population_id: PopulationId) -> PopulationBody:
         """Read a population."""
-        return describe(repository().load_population(population_id))
+        return PopulationBody.of(repository().load_population(population_id))
 
     @routes.post("/{population_id}/simulations", status_code=201, operation_id="simulateCampaign")
-    async def simulate_campaign(population_id: UUID, campaign: Campaign) -> SimulationBody:
+    async def simulate_campaign(population_id: PopulationId, campaign: Campaign) -> StoredSimulationBody:
         """Try a campaign on a population."""
-        return SimulationBody.of(*await asyncio.to_thread(lambda: try_campaign(repository(), population_id, campaign)))
+        simulation_id, result = await asyncio.to_thread(lambda: try_campaign(repository(), population_id, campaign))
+        return StoredSimulationBody.of_stored(simulation_id, result)
 
     @routes.post("/{population_id}/fidelity", operation_id="gradePopulation")
-    async def grade_population(population_id: UUID, outcomes: Outcomes) -> FidelityBody:
+    async def grade_population(population_id: PopulationId, outcomes: Outcomes) -> FidelityBody:
         """Grade a population against what really came."""
         return FidelityBody.of(await asyncio.to_thread(lambda: grade(repository(), population_id, outcomes)))
 
@@ -266,29 +230,3 @@ def grade(repository: "TwinRepository", population_id: UUID, outcomes: Outcomes)
     tracker.register(repository.load_population(population_id))
     known = [np.nan if value is None else value for value in outcomes.actual]
     return tracker.calculate_fidelity(population_id, known)
-
-
-def describe(population: "TwinPopulation") -> PopulationBody:
-    """A population with its first twins."""
-    shown = population.take(np.arange(min(20, len(population))))
-    twins = shown.features.to_polars().to_dicts()
-    sure = {name: getattr(shown, name) for name in ("expected_outcome", "outcome_low", "outcome_high")}
-    return PopulationBody(
-        population_id=population.population_id,
-        model_id=population.model_id,
-        twins=len(population),
-        seed=population.seed,
-        created_at=population.created_at,
-        first=[_plain(twin) | {name: float(of[i]) for name, of in sure.items()} for i, twin in enumerate(twins)],
-    )
-
-
-def _plain(value: Any) -> Any:
-    """JSON types; what is not a finite number is null."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(part) for part in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not np.isfinite(value) else value

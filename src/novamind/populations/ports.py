@@ -7,7 +7,8 @@ from uuid import UUID
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from novamind.populations.domain import TwinModelMetrics, TwinType
+    from novamind.populations.domain import TwinType
+    from novamind.populations.results import TwinModelMetrics
 
 
 class TrainedModel(Protocol):

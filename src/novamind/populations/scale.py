@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novamind.errors import DataProcessingError, InsufficientDataError, ServiceUnavailableError, ValidationError
-from novamind.populations.domain import InterventionConfig, PopulationFilter, SimulationResult, checked_seed
+from novamind.populations.domain import InterventionConfig, PopulationFilter, checked_seed
 from novamind.populations.generation import shards
 from novamind.populations.generation.generator import BLOCK, TwinGenerator
 from novamind.populations.interventions.evidence import SAMPLE
 from novamind.populations.interventions.simulation_engine import SimulationEngine, Tally
 from novamind.populations.population import TwinPopulation
+from novamind.populations.results import SimulationResult
 from novamind.populations.table import concatenate
 
 Workers = Literal["processes", "ray"]

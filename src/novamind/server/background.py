@@ -101,7 +101,7 @@ def _train(settings: Settings, asked: Mapping[str, Any]) -> dict[str, Any]:
     repository = twin_repository(settings.population_database_url, settings.population_dir)
     trained = train(repository, Training.model_validate(asked["training"]), table)
     file.unlink(missing_ok=True)
-    return trained
+    return trained.model_dump(mode="json")
 
 
 def _keep(file: Path, content: bytes) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novamind.errors import InsufficientDataError, NotFoundError, ValidationError
-from novamind.populations.domain import FidelityReport
 from novamind.populations.fidelity.drift import ALPHA, SequentialDriftTest
 from novamind.populations.population import TwinPopulation
+from novamind.populations.results import FidelityReport
 from novamind.summary import Summarised, Summary
 
 MIN_PAIRS: Final = 10

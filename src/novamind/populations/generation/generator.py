@@ -20,7 +20,6 @@ from novamind.populations.domain import (
     DEFAULT_TARGET,
     Brand,
     PopulationFilter,
-    TwinModelMetrics,
     TwinType,
     checked_seed,
 )
@@ -31,6 +30,7 @@ from novamind.populations.generation.privacy import nudge_copies, row_hashes
 from novamind.populations.generation.private_marginals import DifferentialPrivacy
 from novamind.populations.generation.sequential_trees import HINT, SequentialTrees
 from novamind.populations.population import TwinPopulation
+from novamind.populations.results import TwinModelMetrics
 from novamind.populations.table import Arrays, Table, concatenate, read
 
 MIN_ROWS: Final = 1_000

@@ -16,11 +16,11 @@ from novamind.populations.domain import (
     InterventionConfig,
     PopulationFilter,
     SimulationRecommendation,
-    SimulationResult,
     TwinType,
 )
 from novamind.populations.interventions.evidence import AssumedEffect, Evidence
 from novamind.populations.population import TwinPopulation
+from novamind.populations.results import SimulationResult
 from novamind.populations.table import DISCRETE_LEVELS, Table
 
 MINIMUM_EFFECT: Final = 0.05

@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 
 from novamind.errors import ValidationError
-from novamind.populations.domain import FidelityReport, SimulationResult, TwinModelMetrics
+from novamind.populations.results import FidelityReport, SimulationResult, TwinModelMetrics
 from novamind.populations.table import Table
 
 _BINS = 40

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from novamind.populations.domain import SimulationResult, TwinModelMetrics
 from novamind.populations.population import TwinPopulation
 from novamind.populations.presentation import plots
+from novamind.populations.results import SimulationResult, TwinModelMetrics
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Population twins</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from novamind.errors import DataProcessingError, NotFoundError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure.database import NAMING, UtcDateTime, upgrade, with_driver
 from novamind.infrastructure.manifest import digest
-from novamind.populations.domain import DigitalTwin, FidelityReport, SimulationResult, TwinType
+from novamind.populations.domain import DigitalTwin, TwinType
 from novamind.populations.fidelity.fidelity_tracker import FidelityRecord
 from novamind.populations.generation.generator import TwinGenerator
 from novamind.populations.generation.shards import ROWS as SHARD_ROWS
@@ -26,6 +26,7 @@ from novamind.populations.generation.shards import read as read_shard
 from novamind.populations.generation.shards import write as write_shard
 from novamind.populations.population import TwinPopulation
 from novamind.populations.ports import TrainedModel
+from novamind.populations.results import FidelityReport, SimulationResult
 from novamind.populations.table import Column, Table, concatenate
 from novamind.settings import Settings
 

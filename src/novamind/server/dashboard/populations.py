@@ -13,13 +13,13 @@ from markupsafe import Markup
 
 from novamind.errors import ValidationError
 from novamind.populations import InterventionType, TwinType
+from novamind.populations.codec import PopulationBody
 from novamind.populations.endpoints import (
     MOST_TWINS,
     Campaign,
     Draw,
     Outcomes,
     Training,
-    describe,
     draw,
     grade,
     read_csv,
@@ -94,7 +94,7 @@ async def one_population(request: Request, container: ContainerDep, population_i
     def work(kept: TwinRepository) -> dict[str, Any]:
         population = kept.load_population(population_id)
         return {
-            "population": describe(population),
+            "population": PopulationBody.of(population),
             "target": population.target.name,
             "tried": kept.list_simulations(population_id),
             "grades": kept.fidelity_snapshots(population_id=population_id),
