@@ -107,8 +107,8 @@ def test_cyp2d6_says_what_variants_cannot_show() -> None:
     [
         (record(STAR2, [(0, 1)]), "given more than once; the first record was used", True),
         (record(STAR2, [(0, 0)], alts=("T",)), "given more than once; the first record was used", False),
-        (record(STAR2, [(0, 1)], ref="A", alts=("G",)), "has not GRCh38's REF and was not used", True),
-        (record(STAR2, [(0, 0)], ref="A", alts=("G",)), "has not GRCh38's REF and was not used", False),
+        (record(STAR2, [(0, 1)], ref="A", alts=("G",)), "does not have GRCh38's REF and was not used", True),
+        (record(STAR2, [(0, 0)], ref="A", alts=("G",)), "does not have GRCh38's REF and was not used", False),
         (record(STAR2, [(-1, -1)]), "given more than once; the first record was used", False),
     ],
 )

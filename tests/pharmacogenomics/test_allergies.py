@@ -109,7 +109,9 @@ def test_a_phrase_counts_as_the_drug_and_what_is_unmatched_is_named_as_it_stands
     review = recommend({}, ("escitalopram",), allergies=("Allergy to citalopram", "Allergy to peanut"))
     assert review.allergies == ("citalopram",)
     assert review["escitalopram"].verdict == "avoid"
-    assert review.notes[1:] == ("Allergies to nothing in the medication tables, not checked: Allergy to peanut.",)
+    assert review.notes[1:] == (
+        "Allergies to drugs outside the medication tables were not checked: Allergy to peanut.",
+    )
 
 
 # -- in the review -----------------------------------------------------------------------------------------------------
@@ -119,7 +121,7 @@ def test_an_allergy_is_a_contraindication_of_the_review() -> None:
     review = recommend({}, None, (), (), ("Celexa", "penicillin", "citalopram"))
     assert review.allergies == ("citalopram",)
     assert review.to_dict()["allergies"] == ["citalopram"]
-    assert review.notes[1:] == ("Allergies to nothing in the medication tables, not checked: penicillin.",)
+    assert review.notes[1:] == ("Allergies to drugs outside the medication tables were not checked: penicillin.",)
     for drug in ("citalopram", "escitalopram"):
         found = review[drug]
         assert (found.concern, found.verdict) == (4, "avoid")

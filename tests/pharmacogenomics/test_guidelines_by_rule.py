@@ -61,9 +61,9 @@ SENTENCES = [
      "Preferably choose another drug; otherwise raise the target maintenance dose by 50% or more."),
     ("carbamazepine", {"HLA-B": "*15:02 positive"}, "CPIC CBZ naive", "Do not use it."),
     ("carbamazepine", {"HLA-B": "*15:02 positive"}, "CPIC CBZ use >3mos",
-     "Taken for months without a skin reaction it may go on, with caution."),
+     "Treatment may continue with caution after months without a skin reaction."),
     ("carbamazepine", {"HLA-A": "*31:01 positive"}, "CPIC CBZ-no alternatives",
-     "Where nothing else can be used it may be begun, with caution." + CLOSELY),
+     "Treatment may start with caution where nothing else can be used." + CLOSELY),
     ("carbamazepine", {"HLA-A": "*31:01 positive"}, "FDA ",
      "Weigh benefit against the higher risk of a severe skin reaction."),
     ("phenytoin", {"HLA-B": "*15:02 positive"}, "FDA ", "Do not use it to replace carbamazepine."),
@@ -252,10 +252,10 @@ def test_what_is_said_where_no_guideline_asks_for_anything() -> None:
         "Neither CPIC, DPWG nor the FDA table of pharmacogenetic associations has an action for lithium."
     )
     assert standing("amitriptyline", (), ()) == (
-        "Guidelines for amitriptyline look at CYP2C19 and CYP2D6; without a result they ask for no action."
+        "Guidelines for amitriptyline look at CYP2C19 and CYP2D6; they ask for no action without a result."
     )
     assert standing("amitriptyline", (), ("CYP2C19",)) == (
-        "Guidelines for amitriptyline look at CYP2D6; without a result they ask for no action."
+        "Guidelines for amitriptyline look at CYP2D6; they ask for no action without a result."
     )
     assert standing("amitriptyline", (), ("CYP2C19", "CYP2D6")) == (
         "No guideline action for amitriptyline with these results of CYP2C19 and CYP2D6."

@@ -274,7 +274,7 @@ def test_an_exposure_that_something_else_changes_is_not_called_exactly_one(
     review = recommend(genotype(reported), (drug,), (with_,) if with_ else ())
     for exposure in review[drug].exposures:
         assert (exposure.ratio, exposure.low, exposure.high) == (None, None, None)
-        assert exposure.basis == f"{cause} can change it; by how much is not in our tables."
+        assert exposure.basis == f"{cause} can change it; our tables do not say by how much."
         assert exposure.source is not None
     page = review.report_html()
     assert f"not known; {cause} can change it" in page

@@ -369,8 +369,8 @@ def test_names_are_read_in_any_spelling_and_once() -> None:
     assert found.conditions == ("long qt", "age under 25", "y1")
     assert found.notes == (
         "No gene result is known: guidelines that need one are not applied, other cautions are.",
-        "Not in the medication tables, interactions not checked: x1.",
-        "No rule refers to these conditions, they were not used: y1.",
+        "Interactions were not checked for drugs outside the medication tables: x1.",
+        "Conditions that no rule refers to were not used: y1.",
     )
 
 

@@ -19,7 +19,7 @@ _VARIANTS_ONLY = (
 
 
 def wanted_positions() -> dict[str, frozenset[int]]:
-    """Positions of all genes by chromosome, for the VCF reader."""
+    """Return the positions of all genes by chromosome, for the VCF reader."""
     wanted: dict[str, set[int]] = {}
     for gene in genes():
         table = allele_table(gene)
@@ -28,7 +28,7 @@ def wanted_positions() -> dict[str, frozenset[int]]:
 
 
 def call_variants(file: VariantFile) -> dict[str, dict[str, Diplotype]]:
-    """Call all genes of all samples.
+    """Return the calls of all genes of all samples.
 
     Returns
     -------
@@ -48,21 +48,21 @@ def call_variants(file: VariantFile) -> dict[str, dict[str, Diplotype]]:
     for gene in genes():
         table = allele_table(gene)
         columns, doubts, remarks = _columns(table, by_place)
-        known: dict[object, Diplotype] = {}
+        diplotypes: dict[object, Diplotype] = {}
         genotypes = [columns.get(j) for j in range(len(table.positions))]
         n = len(file.samples)
         by_sample = zip(*(g or [None] * n for g in genotypes), strict=True)
         for i, (sample, seen) in enumerate(zip(file.samples, by_sample, strict=True)):
             key = (seen, doubts.get(i, ()))
-            if key not in known:
+            if key not in diplotypes:
                 observed = {j: g for j, g in enumerate(seen) if g is not None}
-                known[key] = _diplotype(table, observed, remarks, doubts.get(i, ()))
-            called[sample][gene] = known[key]
+                diplotypes[key] = _diplotype(table, observed, remarks, doubts.get(i, ()))
+            called[sample][gene] = diplotypes[key]
     return called
 
 
 def call_rsids(calls: Mapping[str, tuple[str, str]]) -> dict[str, Diplotype]:
-    """Call one person from an array's letters by rs number.
+    """Return one person's calls from an array's letters by rs number.
 
     ``I`` and ``D`` are read where the definition has one insertion or deletion. A letter that is neither the
     reference nor a known alternative is left missing, because on an array it is more likely a strand slip
@@ -75,8 +75,8 @@ def call_rsids(calls: Mapping[str, tuple[str, str]]) -> dict[str, Diplotype]:
         for j, rsid in enumerate(table.rsids):
             if rsid not in calls:
                 continue
-            known = _array_letters(table.bases[j])
-            first, second = (known.get(letter) for letter in calls[rsid])
+            letters = _array_letters(table.bases[j])
+            first, second = (letters.get(letter) for letter in calls[rsid])
             if first is None or second is None:
                 remarks.append(f"{gene}: the array's letters at {rsid} do not fit its definition and were not used.")
             else:
@@ -125,9 +125,9 @@ def _diplotype(
 def _columns(
     table: AlleleTable, by_place: Mapping[tuple[str, int], list[VariantRecord]]
 ) -> tuple[dict[int, list[Genotype | None]], dict[int, tuple[int, ...]], tuple[str, ...]]:
-    """Genotypes of all samples by column, in the definition's base indexes; the first valid record wins.
+    """Return the genotypes of all samples by column, in the definition's base indexes; the first valid record wins.
 
-    Also the positions, by sample, where a variant was seen that those genotypes do not contain; and remarks.
+    Also returns by sample the positions where a variant was seen that those genotypes do not contain, and remarks.
     """
     columns: dict[int, list[Genotype | None]] = {}
     doubts: dict[int, tuple[int, ...]] = {}
@@ -136,7 +136,9 @@ def _columns(
         records = by_place.get((table.chrom, position), [])
         valid = [r for r in records if r.ref == table.bases[j][0]]
         if len(valid) < len(records):
-            remarks.append(f"{table.gene}: a record at {table.chrom}:{position} has not GRCh38's REF and was not used.")
+            remarks.append(
+                f"{table.gene}: a record at {table.chrom}:{position} does not have GRCh38's REF and was not used."
+            )
         if valid:
             columns[j] = _translate(valid[0], table.bases[j], table.accepts.shape[2] - 1)
         for i in sorted(_unused_variants(records, valid[0] if valid else None, columns.get(j))):
@@ -155,11 +157,11 @@ def _columns(
 def _unused_variants(
     records: list[VariantRecord], used: VariantRecord | None, genotypes: list[Genotype | None] | None
 ) -> set[int]:
-    """Samples with a non-reference allele at a position that their genotype as used does not contain."""
-    found = set()
+    """Return the samples with a non-reference allele at a position that their genotype as used does not contain."""
+    samples = set()
     for record in records:
         if record is used and genotypes is not None:
-            found |= {
+            samples |= {
                 i
                 for i, (g, usable) in enumerate(zip(record.genotypes, genotypes, strict=True))
                 if usable is None and max(g.first, g.second) > 0
@@ -170,17 +172,19 @@ def _unused_variants(
                 if used is not None:
                     seen -= {(used.ref, used.base(k)) for k in used.genotypes[i][:2]}
                 if seen:
-                    found.add(i)
-    return found
+                    samples.add(i)
+    return samples
 
 
 def _translate(record: VariantRecord, bases: tuple[str, ...], other: int) -> list[Genotype | None]:
     index = [bases.index(s) if s in bases else other for s in (record.ref, *record.alts)]
-    known: dict[Genotype, Genotype | None] = {}
+    translated: dict[Genotype, Genotype | None] = {}
     for genotype in set(record.genotypes):
         inside = 0 <= genotype.first < len(index) and 0 <= genotype.second < len(index)
-        known[genotype] = Genotype(index[genotype.first], index[genotype.second], genotype.block) if inside else None
-    return [known[g] for g in record.genotypes]
+        translated[genotype] = (
+            Genotype(index[genotype.first], index[genotype.second], genotype.block) if inside else None
+        )
+    return [translated[g] for g in record.genotypes]
 
 
 def _refuse_foreign_reference(by_place: Mapping[tuple[str, int], list[VariantRecord]]) -> None:

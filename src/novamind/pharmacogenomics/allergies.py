@@ -1,4 +1,4 @@
-"""Which recorded allergies speak against a drug: to the drug itself, and to those that labels name beside it.
+"""Which recorded allergies speak against a drug: those to the drug itself, and those that labels name beside it.
 
 Cross-reactions stand in ``knowledge/cross_allergies.csv``; either side is a drug, or ``tag:`` and a property shared by
 drugs.
@@ -26,11 +26,11 @@ def allergen_of(name: str) -> str | None:
     Reads the drug's name and the usual phrases around it: ``Allergy to citalopram (finding)``, ``Celexa allergy``.
     """
     plain = " ".join(re.sub(r"\([^()]*\)", " ", name[:200]).casefold().split())
-    found = normalise(name) or normalise(plain)
+    drug = normalise(name) or normalise(plain)
     for phrase in _SUBJECTS:
-        if found is None and (match := phrase.fullmatch(plain)):
-            found = normalise(match["drug"])
-    return found
+        if drug is None and (match := phrase.fullmatch(plain)):
+            drug = normalise(match["drug"])
+    return drug
 
 
 def cautions(drug: str, allergies: Iterable[str]) -> tuple[Caution, ...]:
@@ -43,23 +43,23 @@ def cautions(drug: str, allergies: Iterable[str]) -> tuple[Caution, ...]:
     allergies
         Generic names of drugs to which an allergy is recorded as active.
     """
-    found = []
+    applicable = []
     for allergen in allergies:
         cause = f"allergy to {allergen}"
         if allergen == drug:
-            found.append(Caution(Severity.CONTRAINDICATED, _OWN, cause, sources()["labels-2024"]))
+            applicable.append(Caution(Severity.CONTRAINDICATED, _OWN, cause, sources()["labels-2024"]))
             continue
         for side in _keys(drug):
             for other in _keys(allergen):
                 if (side, other) in _cross():
                     severity, text, reference = _cross()[side, other]
-                    found.append(Caution(severity, text, cause, reference))
-    return tuple(dict.fromkeys(found))
+                    applicable.append(Caution(severity, text, cause, reference))
+    return tuple(dict.fromkeys(applicable))
 
 
 def _keys(drug: str) -> tuple[str, ...]:
-    known = catalogue().get(drug)
-    return (drug, *(f"tag:{tag}" for tag in sorted(known.tags if known else ())))
+    entry = catalogue().get(drug)
+    return (drug, *(f"tag:{tag}" for tag in sorted(entry.tags if entry else ())))
 
 
 @cache

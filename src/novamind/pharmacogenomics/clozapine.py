@@ -36,14 +36,14 @@ class LevelModel:
 def design(
     dose_mg: np.ndarray, male: np.ndarray, age: np.ndarray, crp_mg_l: np.ndarray, cyp1a2_induced: np.ndarray
 ) -> np.ndarray:
-    """Design matrix, shape (n, 6), columns as in TERMS."""
+    """Return the design matrix, shape (n, 6), columns as in TERMS."""
     return np.column_stack(
         [np.ones_like(dose_mg), np.log(dose_mg), male, age / 10 - 4, np.log1p(crp_mg_l), cyp1a2_induced]
     )
 
 
 def fit(x: np.ndarray, level_ng_ml: np.ndarray) -> LevelModel:
-    """Ordinary least squares of the log level.
+    """Return the model fitted to log levels by ordinary least squares.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def fit(x: np.ndarray, level_ng_ml: np.ndarray) -> LevelModel:
 
 
 def leave_one_out_log_errors(x: np.ndarray, level_ng_ml: np.ndarray) -> np.ndarray:
-    """Log error of each level predicted from all others, shape (n,); the closed form of least squares."""
+    """Return the log error of each level predicted from all others, shape (n,); the closed form of least squares."""
     y = np.log(level_ng_ml)
     hat = x @ np.linalg.inv(x.T @ x) @ x.T
     return np.asarray((y - hat @ y) / (1 - np.diag(hat)))
@@ -83,7 +83,7 @@ def shipped() -> LevelModel:
 def predict_clozapine_level(
     dose_mg: float, *, male: bool, age: float, crp_mg_l: float | None = None, cyp1a2_induced: bool = False
 ) -> Exposure:
-    """Predict the trough level in ng/mL with its 95 % prediction interval.
+    """Return the predicted trough level in ng/mL with its 95 % prediction interval.
 
     Parameters
     ----------

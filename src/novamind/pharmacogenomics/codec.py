@@ -53,7 +53,7 @@ class ReviewedPatient(Protocol):
         """The drugs, least concern first."""
 
     def comparison(self) -> dict[str, str]:
-        """Which drug leads on what."""
+        """Return which drug leads on what."""
 
 
 class _Body(BaseModel):
@@ -233,7 +233,7 @@ class ReviewBody(_Body):
 
     @classmethod
     def of(cls, review: ReviewedPatient) -> Self:
-        """From the room's review."""
+        """Return the wire form of the room's review."""
         return cls.model_validate(
             {
                 "genotype": review.genotype,

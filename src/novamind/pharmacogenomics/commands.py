@@ -75,7 +75,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def table(review: "Review") -> str:
-    """Genotype, phenotypes and drugs as text, 100 columns wide."""
+    """Return genotype, phenotypes and drugs as text, 100 columns wide."""
     from novamind.pharmacogenomics.domain import DISCLAIMER
 
     lines = ["GENOTYPE"]
@@ -93,35 +93,35 @@ def table(review: "Review") -> str:
     lines += [textwrap.fill(f"Note: {note}", 100) for note in review.notes]
     lines.append(f"\n{'DRUG':<22}{'EXPOSURE':<19}ADVICE")
     verdict = ""
-    for found in sorted(review.drugs.values(), key=lambda d: (-d.concern, d.verdict, d.drug)):
-        if found.verdict != verdict:
-            verdict = found.verdict
+    for drug_review in sorted(review.drugs.values(), key=lambda d: (-d.concern, d.verdict, d.drug)):
+        if drug_review.verdict != verdict:
+            verdict = drug_review.verdict
             lines.append(f"-- {verdict} " + "-" * (96 - len(verdict)))
-        body = textwrap.wrap(_advice(found), 58) or [""]
-        lines.append(f"{found.drug:<22}{_exposure(found):<19}{body[0]}")
+        body = textwrap.wrap(_advice(drug_review), 58) or [""]
+        lines.append(f"{drug_review.drug:<22}{_exposure(drug_review):<19}{body[0]}")
         lines += [" " * 41 + rest for rest in body[1:]]
     return "\n".join([*lines, "", textwrap.fill(DISCLAIMER, 100)])
 
 
-def _exposure(found: "DrugReview") -> str:
-    known = found.exposure
-    if known.low is None or known.high is None:
+def _exposure(drug_review: "DrugReview") -> str:
+    exposure = drug_review.exposure
+    if exposure.low is None or exposure.high is None:
         return "not known"
-    span = f"{known.low:.1f}-{known.high:.1f}"
-    return span if known.ratio is None else f"x{known.ratio:.1f} ({span})"
+    span = f"{exposure.low:.1f}-{exposure.high:.1f}"
+    return span if exposure.ratio is None else f"x{exposure.ratio:.1f} ({span})"
 
 
-def _advice(found: "DrugReview") -> str:
-    said: dict[str, list[str]] = {}
-    for advice in found.guidelines:
+def _advice(drug_review: "DrugReview") -> str:
+    sources_by_text: dict[str, list[str]] = {}
+    for advice in drug_review.guidelines:
         if advice.action != "NO_RECOMMENDATION":
-            said.setdefault(advice.text, []).append(
+            sources_by_text.setdefault(advice.text, []).append(
                 f"{advice.source}{f' ({advice.audience})' if advice.audience else ''}"
             )
-    parts = [f"{', '.join(dict.fromkeys(who))}: {text}" for text, who in said.items()]
+    parts = [f"{', '.join(dict.fromkeys(who))}: {text}" for text, who in sources_by_text.items()]
     parts += [
         f"[{c.severity}{', unverified' if c.source.evidence == 'unverified' else ''}] {c.cause}: {c.text}"
-        for c in found.interactions
+        for c in drug_review.interactions
         if c.severity != "information"
     ]
-    return " ".join(parts) if parts else found.standing
+    return " ".join(parts) if parts else drug_review.standing

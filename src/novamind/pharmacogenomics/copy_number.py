@@ -13,7 +13,7 @@ from novamind.pharmacogenomics.matching import natural_order, order_pair
 
 
 def copies_from_depth(gene_depth: float, control_depth: float, relative_sd: float = 0.1) -> int | None:
-    """Gene copies from mean read depth over CYP2D6 and over a two-copy control region.
+    """Return gene copies from mean read depth over CYP2D6 and over a two-copy control region.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def copies_from_depth(gene_depth: float, control_depth: float, relative_sd: floa
 
 
 def apply_copies(diplotype: Diplotype, copies: int) -> Diplotype:
-    """Diplotypes that fit both the variants and the number of gene copies.
+    """Return the diplotypes that fit both the variants and the number of gene copies.
 
     Raises
     ------

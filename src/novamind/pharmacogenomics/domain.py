@@ -21,11 +21,6 @@ class Function(StrEnum):
     UNCERTAIN = "Uncertain function"
     UNKNOWN = "Unknown function"
 
-    @property
-    def known(self) -> bool:
-        """Whether a phenotype can be derived from it."""
-        return self not in {Function.UNCERTAIN, Function.UNKNOWN}
-
 
 class Phenotype(StrEnum):
     """Metaboliser status, in CPIC's standard terms (Caudle 2017, PMID 27441996)."""

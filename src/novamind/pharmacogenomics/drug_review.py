@@ -1,4 +1,4 @@
-"""All that is said of one drug for one patient, and the one rule of what speaks against it."""
+"""One drug's review for one patient, and the one rule of what speaks against a drug."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ _ALREADY_TAKING = "use >3"
 
 
 def advised_concern(advice: Advice) -> int:
-    """How much a guideline's advice speaks against the plain use of the drug for somebody who is to begin it."""
+    """Return how much a guideline's advice speaks against the plain use of the drug for somebody who begins it."""
     return 0 if _ALREADY_TAKING in advice.population else _CONCERN.get(advice.action, _ADJUSTMENT)
 
 
@@ -60,7 +60,7 @@ class DrugReview(Summarised):
     guidelines_before
         The same without co-medication; empty when the co-medication changes nothing.
     standing
-        What to tell the reader when no guideline has an action; empty otherwise.
+        A sentence for the case that no guideline has an action; empty otherwise.
     phenotypes
         The drug's genes before and after co-medication, one entry per reading.
     exposure
@@ -101,7 +101,7 @@ class DrugReview(Summarised):
 
     @property
     def verdict(self) -> str:
-        """The concern in words; without any advice on the genotype, that is what it says."""
+        """The concern in words; ``no genotype advice`` where no guideline has any."""
         return "no genotype advice" if self.concern == 0 and self.standing else CONCERN_NAMES[self.concern]
 
     def _summary(self) -> Summary:

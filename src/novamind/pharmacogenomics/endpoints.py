@@ -28,7 +28,7 @@ class Question(BaseModel):
 
 
 def router(service: PharmacogenomicsService | None = None) -> APIRouter:
-    """The routes of this room alone."""
+    """Return the routes of this room alone."""
     asked = service or PharmacogenomicsService()
     routes = APIRouter(prefix="/pharmacogenomics", tags=["pharmacogenomics"])
 

@@ -38,7 +38,7 @@ class Pathway:
     power: float = 1.0
 
     def ratio(self, activity: float, genetic: float | None = None) -> float:
-        """Exposure relative to normal activity; infinite when nothing else clears the drug.
+        """Return exposure relative to normal activity; infinite when nothing else clears the drug.
 
         ``genetic`` is the activity before co-medication, where that differs: only this part is bent.
         """
@@ -48,19 +48,19 @@ class Pathway:
         return math.inf if clearance <= 0 else 1 / clearance
 
     def activity_at(self, ratio: float) -> float:
-        """Share of the enzyme that is left when exposure is ``ratio`` times normal, from 0 to 1."""
+        """Return the share of the enzyme that is left when exposure is ``ratio`` times normal, from 0 to 1."""
         return min(max((1 / ratio - 1 + self.fraction) / self.fraction, 0.0), 1.0)
 
 
 def fraction_metabolised(ratio: float, activity: float) -> float:
-    """Fraction of clearance through an enzyme, from the exposure ratio at a known activity (not 1)."""
+    """Return the fraction of clearance through an enzyme, from the exposure ratio at a known activity (not 1)."""
     return min(max((1 - 1 / ratio) / (1 - activity), 0.0), 1.0)
 
 
 @cache
 def pathways() -> dict[str, tuple[Pathway, ...]]:
-    """Pathways by drug; for risperidone the active moiety comes first."""
-    found: dict[str, list[Pathway]] = {}
+    """Return the pathways by drug; for risperidone the active moiety comes first."""
+    by_drug: dict[str, list[Pathway]] = {}
     for r in rows("exposure"):
         activity = float(r["activity"])
         point, low, high = (fraction_metabolised(float(r[k] or r["ratio"]), activity) for k in ("ratio", "low", "high"))
@@ -69,30 +69,30 @@ def pathways() -> dict[str, tuple[Pathway, ...]]:
             half = (1 / float(r["one_functional"]) - (1 - point)) / point
             power = math.log(half) / math.log(0.5)
         pathway = Pathway(r["drug"], r["analyte"], r["gene"], point, low, high, source(r), power)
-        found.setdefault(r["drug"], []).append(pathway)
-    return {drug: tuple(of) for drug, of in found.items()}
+        by_drug.setdefault(r["drug"], []).append(pathway)
+    return {drug: tuple(of) for drug, of in by_drug.items()}
 
 
 @cache
 def held_out_log_errors() -> tuple[float, ...]:
-    """Log error of every published ratio that is not a parameter (``knowledge/exposure_checks.csv``)."""
+    """Return the log error of every published ratio that is not a parameter (``knowledge/exposure_checks.csv``)."""
     errors = []
     for r in rows("exposure_checks"):
-        known = [p for p in pathways()[r["drug"]] if p.gene == r["gene"]]
-        path = next((p for p in known if p.analyte == r["analyte"]), known[0])
+        paths = [p for p in pathways()[r["drug"]] if p.gene == r["gene"]]
+        path = next((p for p in paths if p.analyte == r["analyte"]), paths[0])
         errors.append(math.log(path.ratio(float(r["activity"])) / float(r["ratio"])))
     return tuple(errors)
 
 
 @cache
 def model_log_sd() -> float:
-    """Spread of the held-out ratios around the model: populations, doses and designs differ."""
+    """Return the spread of the held-out ratios around the model: populations, doses and designs differ."""
     errors = held_out_log_errors()
     return math.sqrt(sum(e * e for e in errors) / len(errors))
 
 
 def expected(drug: str, readings: Mapping[str, GeneResult]) -> tuple[Exposure, ...]:
-    """Compute the exposure of each analyte of a drug.
+    """Return the expected exposure of each analyte of a drug.
 
     Parameters
     ----------
@@ -106,10 +106,10 @@ def expected(drug: str, readings: Mapping[str, GeneResult]) -> tuple[Exposure, .
     tuple of Exposure
         One per analyte with a published ratio; a single one without a figure when there is none, saying why.
     """
-    known = pathways().get(drug, ())
-    if not known:
+    drug_pathways = pathways().get(drug, ())
+    if not drug_pathways:
         return (Exposure(drug, None, None, None, "No published exposure ratio by genotype in our tables."),)
-    return tuple(_exposure(pathway, readings.get(pathway.gene)) for pathway in known)
+    return tuple(_exposure(pathway, readings.get(pathway.gene)) for pathway in drug_pathways)
 
 
 def _exposure(pathway: Pathway, reading: GeneResult | None) -> Exposure:
@@ -151,16 +151,16 @@ def _or(value: float | None, otherwise: float) -> float:
 
 
 def span(exposures: Iterable[Exposure]) -> Exposure:
-    """Join the exposures of an ambiguous genotype: the range of all, a ratio only if they agree."""
+    """Return the joint exposure of an ambiguous genotype: the range of all, a ratio only if they agree."""
     every = tuple(exposures)
-    known = [e for e in every if e.ratio is not None and e.low is not None and e.high is not None]
-    if len(known) < len(every) or len({e.ratio for e in known}) == 1:
+    figures = [e for e in every if e.ratio is not None and e.low is not None and e.high is not None]
+    if len(figures) < len(every) or len({e.ratio for e in figures}) == 1:
         return next((e for e in every if e.ratio is None), every[0])
     low, high = (
-        min(e.low for e in known if e.low is not None),
-        max(e.high for e in known if e.high is not None),
+        min(e.low for e in figures if e.low is not None),
+        max(e.high for e in figures if e.high is not None),
     )
-    ratios = sorted(e.ratio for e in known if e.ratio is not None)
+    ratios = sorted(e.ratio for e in figures if e.ratio is not None)
     basis = f"Ambiguous genotype: {ratios[0]:.2f} to {ratios[-1]:.2f} over its readings."
     return Exposure(every[0].analyte, None, low, high, basis, every[0].source)
 

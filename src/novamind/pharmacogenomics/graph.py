@@ -39,13 +39,13 @@ class MedicationGraph:
         return tuple(self._at)
 
     def edges(self, name: str, relation: str | None = None) -> tuple[Edge, ...]:
-        """Edges at a node, of one relation if given. Raises NotFoundError for an unknown name."""
+        """Return the edges at a node, of one relation if given. Raises NotFoundError for an unknown name."""
         if name not in self._at:
             raise NotFoundError("the medication graph has no such node; 'nodes' lists all of them")
         return tuple(e for e in self._at[name] if relation is None or e.relation == relation)
 
     def path(self, start: str, end: str, longest: int = 4) -> tuple[Edge, ...]:
-        """Shortest chain of edges between two nodes, empty when there is none up to the length."""
+        """Return the shortest chain of edges between two nodes, empty when there is none up to the length."""
         self.edges(end)
         queue: deque[tuple[str, tuple[Edge, ...]]] = deque([(start, ())])
         seen = {start}
@@ -65,7 +65,7 @@ class MedicationGraph:
 
 @cache
 def medication_graph() -> MedicationGraph:
-    """Graph over all packaged tables."""
+    """Return the graph over all packaged tables."""
     return MedicationGraph(_edges())
 
 

@@ -60,7 +60,7 @@ _SENTENCES = {
     ),
     Action.LABEL_DOSE_THEN_TDM: "Dose by the label; without response, let a plasma level guide an increase.",
     Action.CAUTION_TITRATE: "Use with caution and titrate by tolerance.",
-    Action.CAUTIOUS_USE: "Taken for months without a skin reaction it may go on, with caution.",
+    Action.CAUTIOUS_USE: "Treatment may continue with caution after months without a skin reaction.",
     Action.MONITOR: "Watch for side effects.",
     Action.INFORMATION_ONLY: "Concentrations may differ; the source asks for no action.",
     Action.STANDARD_DOSE: "Standard dose.",
@@ -68,7 +68,7 @@ _SENTENCES = {
     Action.NO_RECOMMENDATION: "No recommendation for this result.",
 }
 # CPIC asks for caution in two groups: who has taken it for months, and who begins it for want of anything else.
-_WITHOUT_ALTERNATIVE = "Where nothing else can be used it may be begun, with caution."
+_WITHOUT_ALTERNATIVE = "Treatment may start with caution where nothing else can be used."
 _MONITORING = {
     "levels": "Plasma levels are advised.",
     "levels essential": "Plasma levels are strongly advised.",
@@ -85,11 +85,11 @@ class Rule:
 
     @property
     def about(self) -> tuple[str, ...]:
-        """What tells one guideline's rules for a drug from another's: body, population and what is tested."""
+        """What distinguishes one guideline's rules for a drug from another's: body, population and tested genes."""
         return (self.advice.source, self.advice.population, *(gene for gene, _ in self.conditions))
 
     def holds(self, readings: Mapping[str, GeneResult]) -> bool:
-        """Whether one reading of each gene meets every condition."""
+        """Return whether one reading of each gene meets every condition."""
         return all(_meets(gene, wanted, readings) for gene, wanted in self.conditions)
 
 
@@ -123,13 +123,13 @@ def _in_range(wanted: str, reading: GeneResult) -> bool:
 
 @cache
 def rules(drug: str) -> tuple[Rule, ...]:
-    """All rules for a drug, more exact ones first within a guideline."""
+    """Return all rules for a drug, more exact ones first within a guideline."""
     return _all_rules().get(drug, ())
 
 
 @cache
 def _all_rules() -> dict[str, tuple[Rule, ...]]:
-    found: dict[str, list[Rule]] = {}
+    by_drug: dict[str, list[Rule]] = {}
     for row in rows("guidelines"):
         conditions = tuple(
             (gene, tuple(wanted.split("|")))
@@ -138,8 +138,10 @@ def _all_rules() -> dict[str, tuple[Rule, ...]]:
         drugs, ids = row["drugs"].split("|"), row["guideline_id"].split("|")
         for k, drug in enumerate(drugs):
             identifier = ids[k] if len(ids) == len(drugs) else ids[0]
-            found.setdefault(drug, []).append(Rule(conditions, _advice(row, drug, identifier, conditions, source(row))))
-    return {drug: tuple(of) for drug, of in found.items()}
+            by_drug.setdefault(drug, []).append(
+                Rule(conditions, _advice(row, drug, identifier, conditions, source(row)))
+            )
+    return {drug: tuple(of) for drug, of in by_drug.items()}
 
 
 def _advice(
@@ -185,7 +187,7 @@ def _text(action: Action, row: Mapping[str, str]) -> str:
 
 
 def lookup(drug: str, readings: Mapping[str, GeneResult]) -> tuple[Advice, ...]:
-    """Look up what each guideline says for one reading of each tested gene.
+    """Return what each guideline says for one reading of each tested gene.
 
     Parameters
     ----------
@@ -206,18 +208,18 @@ def lookup(drug: str, readings: Mapping[str, GeneResult]) -> tuple[Advice, ...]:
 @lru_cache(maxsize=65536)
 def _lookup(drug: str, tested: tuple[GeneResult, ...]) -> tuple[Advice, ...]:
     readings = {reading.gene: reading for reading in tested}
-    found: dict[tuple[str, ...], Advice] = {}
+    advice: dict[tuple[str, ...], Advice] = {}
     for rule in rules(drug):
-        if rule.about not in found and rule.holds(readings):
+        if rule.about not in advice and rule.holds(readings):
             labels = tuple(
                 f"{g}: {readings[g].label}" if g in readings else f"{g}: not tested" for g in rule.advice.genes
             )
-            found[rule.about] = replace(rule.advice, when=labels)
-    return tuple(found.values())
+            advice[rule.about] = replace(rule.advice, when=labels)
+    return tuple(advice.values())
 
 
 def advise(drug: str, readings: Mapping[str, Sequence[GeneResult]]) -> tuple[Advice, ...]:
-    """Collect advice over every reading of an ambiguous genotype; equal advice once, with all its reasons."""
+    """Return advice over every reading of an ambiguous genotype; equal advice once, with all its reasons."""
     genes = [g for g in dict.fromkeys(g for rule in rules(drug) for g in rule.advice.genes) if readings.get(g)]
     merged: dict[Advice, list[str]] = {}
     for combination in itertools.product(*(readings[g] for g in genes)):
@@ -230,17 +232,17 @@ def advise(drug: str, readings: Mapping[str, Sequence[GeneResult]]) -> tuple[Adv
 
 
 def guideline_genes(drug: str) -> tuple[str, ...]:
-    """Genes that any guideline looks at for a drug."""
+    """Return the genes that any guideline looks at for a drug."""
     return tuple(dict.fromkeys(gene for rule in rules(drug) for gene in rule.advice.genes))
 
 
 def covered_drugs() -> tuple[str, ...]:
-    """Drugs with at least one rule."""
+    """Return the drugs with at least one rule."""
     return tuple(_all_rules())
 
 
 def standing(drug: str, advice: Iterable[Advice], tested: Collection[str]) -> str:
-    """One sentence on what the guidelines offer for a drug, for the case that they offer no action.
+    """Return a sentence on what the guidelines look at for a drug; empty where they offer an action.
 
     ``tested`` names the genes with a result.
     """
@@ -251,5 +253,5 @@ def standing(drug: str, advice: Iterable[Advice], tested: Collection[str]) -> st
         return f"Neither CPIC, DPWG nor the FDA table of pharmacogenetic associations has an action for {drug}."
     missing = [gene for gene in genes if gene not in tested]
     if missing:
-        return f"Guidelines for {drug} look at {' and '.join(missing)}; without a result they ask for no action."
+        return f"Guidelines for {drug} look at {' and '.join(missing)}; they ask for no action without a result."
     return f"No guideline action for {drug} with these results of {' and '.join(genes)}."

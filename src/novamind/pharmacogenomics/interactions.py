@@ -33,7 +33,7 @@ class InteractionRule:
 
 @cache
 def rules() -> tuple[InteractionRule, ...]:
-    """All interaction rules."""
+    """Return all interaction rules."""
     return tuple(
         InteractionRule(
             r["a"],
@@ -49,18 +49,18 @@ def rules() -> tuple[InteractionRule, ...]:
 
 @cache
 def known_conditions() -> tuple[str, ...]:
-    """Patient conditions that any rule refers to."""
+    """Return the patient conditions that any rule refers to."""
     return tuple(sorted({r.b.removeprefix("condition:") for r in rules() if r.b.startswith("condition:")}))
 
 
 @cache
 def _keys(name: str) -> frozenset[str]:
-    known = catalogue().get(name)
-    return frozenset({name, *(f"tag:{t}" for t in known.tags)}) if known else frozenset({name})
+    entry = catalogue().get(name)
+    return frozenset({name, *(f"tag:{t}" for t in entry.tags)}) if entry else frozenset({name})
 
 
 def cautions(drug: str, comedications: Sequence[str], conditions: Iterable[str]) -> tuple[Caution, ...]:
-    """Every caution that holds for a drug in this patient, most serious first.
+    """Return every caution that holds for a drug in this patient, most serious first.
 
     Parameters
     ----------
@@ -72,15 +72,15 @@ def cautions(drug: str, comedications: Sequence[str], conditions: Iterable[str])
         Patient conditions in the words of :func:`known_conditions`.
     """
     others = _others(drug, comedications)
-    found = [
+    applicable = [
         Caution(rule.severity, rule.text, cause, rule.source) for _, rule, cause in _holding(drug, others, conditions)
     ]
-    found += [caution for other in others for caution in _enzymes(drug, other)]
-    return tuple(sorted(dict.fromkeys(found), key=lambda c: (_ORDER.index(c.severity), c.cause, c.text)))
+    applicable += [caution for other in others for caution in _enzymes(drug, other)]
+    return tuple(sorted(dict.fromkeys(applicable), key=lambda c: (_ORDER.index(c.severity), c.cause, c.text)))
 
 
 def without_size(drug: str, comedications: Sequence[str], conditions: Iterable[str], enzyme: str) -> tuple[str, ...]:
-    """What changes a drug's concentration in this patient by an amount that no figure here holds.
+    """Return what changes a drug's concentration in this patient by an amount that no figure here includes.
 
     ``enzyme`` is the one whose activity the drug's expected exposure counts with: what acts on it by a confirmed class
     is in the figure.
@@ -100,7 +100,7 @@ def _others(drug: str, comedications: Sequence[str]) -> list[str]:
 
 
 def _holding(drug: str, others: Sequence[str], conditions: Iterable[str]) -> Iterator[tuple[str, InteractionRule, str]]:
-    """Rules that hold for a drug: the side that the drug is on, the rule, and who is on the other side."""
+    """Yield the rules that hold for a drug: the drug's side, the rule, and who is on the other side."""
     present: dict[str, list[str]] = {f"condition:{c}": [c] for c in conditions}
     for name in others:
         for key in _keys(name):
@@ -142,6 +142,6 @@ def _enzymes(drug: str, other: str) -> Iterable[Caution]:
 
 @cache
 def substrate_of(drug: str) -> frozenset[str]:
-    """Enzymes that matter for a drug: those of its guidelines and of its published exposure ratios."""
+    """Return the enzymes that matter for a drug: those of its guidelines and of its published exposure ratios."""
     genes = {*guideline_genes(drug), *(p.gene for p in pathways().get(drug, ()))}
     return frozenset(g for g in genes if g.startswith("CYP"))

@@ -28,12 +28,12 @@ _WOBBLE = {"R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",
 
 
 def natural_order(name: str) -> tuple[tuple[int, str], ...]:
-    """Sort key that puts ``*2`` before ``*10``."""
+    """Return a sort key that puts ``*2`` before ``*10``."""
     return tuple((int(d), "") if d else (-1, s) for d, s in re.findall(r"(\d+)|(\D+)", name))
 
 
 def order_pair(first: str, second: str) -> tuple[str, str]:
-    """Put the two alleles of a diplotype in the order of their names."""
+    """Return the two alleles of a diplotype in the order of their names."""
     return (first, second) if natural_order(first) <= natural_order(second) else (second, first)
 
 
@@ -83,13 +83,13 @@ class AlleleTable:
 
 @cache
 def genes() -> tuple[str, ...]:
-    """Genes that can be called from variants."""
+    """Return the genes that can be called from variants."""
     return tuple(dict.fromkeys(row["gene"] for row in rows("positions")))
 
 
 @cache
 def allele_table(gene: str) -> AlleleTable:
-    """Definitions of one gene.
+    """Return the definitions of one gene.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def _bits(by_allele: np.ndarray) -> tuple[int, ...]:
 
 
 def match(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[DiplotypeCall, ...]:
-    """Every pair of alleles that explains the observed bases, best score first.
+    """Return every pair of alleles that explains the observed bases, best score first.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def match(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[Diploty
 
 
 def match_best(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[DiplotypeCall, ...]:
-    """All pairs of :func:`match` that share the best score."""
+    """Return all pairs of :func:`match` that share the best score."""
     first, second, score = _pairs(table, observed)
     top = score == score.max(initial=-1)
     return _calls(table, first[top], second[top], score[top])
@@ -182,7 +182,7 @@ def _calls(table: AlleleTable, first: np.ndarray, second: np.ndarray, score: np.
 
 
 def _pairs(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Allele indexes and score of every pair that fits; the first index is never above the second."""
+    """Return allele indexes and score of every pair that fits; the first index is never above the second."""
     width = table.accepts.shape[2]
     same = [j * width + g.first for j, g in observed.items() if g.first == g.second]
     blocks: dict[object, list[tuple[int, int]]] = {}
@@ -198,9 +198,9 @@ def _pairs(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[np.nda
         fits &= table.accept_bits[column]
     for block in blocks.values():
         on_one = on_two = fits
-        for one, two in block:
-            on_one &= table.accept_bits[one]
-            on_two &= table.accept_bits[two]
+        for left, right in block:
+            on_one &= table.accept_bits[left]
+            on_two &= table.accept_bits[right]
         fits = on_one | on_two
     kept = np.array([i for i in range(len(table.names)) if fits >> i & 1], dtype=np.intp)
 
@@ -226,7 +226,7 @@ def _pairs(table: AlleleTable, observed: Mapping[int, Genotype]) -> tuple[np.nda
 def not_excluded(
     table: AlleleTable, observed: Mapping[int, Genotype], calls: Iterable[DiplotypeCall]
 ) -> tuple[str, ...]:
-    """Alleles that only missing positions hide: compatible with what was seen, but not seen as a whole."""
+    """Return the alleles that only missing positions hide: compatible with what was seen, but not seen as a whole."""
     width = table.accepts.shape[2]
     fits = 0
     for j, bits in enumerate(table.distinct_bits):

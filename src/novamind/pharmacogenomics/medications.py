@@ -18,11 +18,11 @@ class Drug:
 
 @cache
 def catalogue() -> dict[str, Drug]:
-    """All drugs by generic name."""
-    found = {r["drug"]: Drug(r["drug"], r["class"], frozenset(r["tags"].split())) for r in rows("drugs")}
+    """Return all drugs by generic name."""
+    drugs = {r["drug"]: Drug(r["drug"], r["class"], frozenset(r["tags"].split())) for r in rows("drugs")}
     for name in (*covered_drugs(), *(r["drug"] for r in rows("modulators"))):
-        found.setdefault(name, Drug(name, "", frozenset()))
-    return found
+        drugs.setdefault(name, Drug(name, "", frozenset()))
+    return drugs
 
 
 @cache
@@ -34,12 +34,12 @@ def _names() -> dict[str, str]:
 
 
 def normalise(name: str) -> str | None:
-    """Find the generic name behind a generic or brand name, any case; None when we do not know the drug."""
+    """Return the generic name of a generic or brand name, any case; None when we do not know the drug."""
     return _names().get(" ".join(name.lower().split()))
 
 
 def psychiatric() -> tuple[str, ...]:
-    """Drugs that a psychiatrist chooses between: antidepressants, antipsychotics, mood stabilisers, ADHD."""
+    """Return the drugs a psychiatrist chooses between: antidepressants, antipsychotics, mood stabilisers, ADHD."""
     chosen = {"mood stabiliser", "ADHD"}
     return tuple(
         d.name

@@ -16,19 +16,19 @@ _UNKNOWN = {"", "?", "unknown", "no call", "not called", "n/a", "na", "none", ".
 
 
 def parse_copy(text: str) -> AlleleCopy:
-    """One chromosome copy: ``*1x2``, ``*1x>=3``, ``*36+*10``, ``*4.024`` (the suballele number is dropped).
+    """Return one chromosome copy from ``*1x2``, ``*1x>=3``, ``*36+*10`` or ``*4.024`` (the suballele is dropped).
 
     ``xN`` means two copies or more. Raises ValidationError on anything else.
     """
     parts: list[tuple[str, int]] = []
     at_least = False
     for piece in text.strip().strip("[]()").split("+"):
-        found = _STAR.fullmatch(piece.strip())
-        if found is None:
+        star = _STAR.fullmatch(piece.strip())
+        if star is None:
             raise ValidationError(
                 "a star allele is malformed; write it like *4, *1x2, *1x>=3 or *36+*10, two joined by '/'"
             )
-        name, bound, copies = found.groups()
+        name, bound, copies = star.groups()
         at_least |= bound is not None or (copies or "").upper() == "N"
         count = 2 if (copies or "").upper() == "N" else int(copies or 1)
         if not 1 <= count <= 20:
@@ -38,7 +38,7 @@ def parse_copy(text: str) -> AlleleCopy:
 
 
 def parse_diplotype(gene: str, text: str) -> Diplotype:
-    """Read one gene's result as a laboratory reports it.
+    """Return one gene's result from the text that a laboratory reports.
 
     Parameters
     ----------
@@ -70,15 +70,15 @@ def parse_diplotype(gene: str, text: str) -> Diplotype:
 
 
 def parse_phenotype(text: str) -> Phenotype | None:
-    """Read a metaboliser status in CPIC's terms, British or American spelling; None when it is none."""
+    """Return a metaboliser status from CPIC's terms, British or American spelling; None when it is none."""
     wanted = text.strip().lower().replace("metaboliser", "metabolizer")
     return next((p for p in Phenotype if wanted in {p.lower(), p.lower().removesuffix(" metabolizer")}), None)
 
 
 def parse_score(text: str) -> ActivityScore | None:
-    """Read an activity score such as ``0.5``, ``>=3`` or ``activity score 1.25``; None when it is none."""
-    found = re.fullmatch(r"(?:activity score|AS)?\s*(>=|≥)?\s*(\d{1,2}(?:\.\d{1,2})?)", text.strip(), re.IGNORECASE)
-    return None if found is None else ActivityScore(float(found[2]), found[1] is not None)
+    """Return an activity score from ``0.5``, ``>=3`` or ``activity score 1.25``; None when it is none."""
+    match = re.fullmatch(r"(?:activity score|AS)?\s*(>=|≥)?\s*(\d{1,2}(?:\.\d{1,2})?)", text.strip(), re.IGNORECASE)
+    return None if match is None else ActivityScore(float(match[2]), match[1] is not None)
 
 
 def _pair(gene: str, text: str) -> DiplotypeCall:
@@ -103,9 +103,9 @@ _NAMED = {
 
 def _hla(gene: str, text: str) -> Diplotype:
     markers: dict[str, bool] = {}
-    stated = re.findall(r"(\*?\d{2,3}:\d{2,3})(?::\d+)*\s+(positive|negative)", text, re.IGNORECASE)
-    if stated:
-        for allele, state in stated:
+    allele_states = re.findall(r"(\*?\d{2,3}:\d{2,3})(?::\d+)*\s+(positive|negative)", text, re.IGNORECASE)
+    if allele_states:
+        for allele, state in allele_states:
             name, carried = f"*{allele.lstrip('*')}", state.lower() == "positive"
             if markers.setdefault(name, carried) != carried:
                 raise ValidationError(f"{gene}: one allele is given as positive and as negative; keep one")

@@ -11,25 +11,25 @@ _SHORT = {Phenotype.POOR: "PM", Phenotype.ULTRARAPID: "UM"}
 
 @cache
 def efficacy() -> dict[str, tuple[Efficacy, ...]]:
-    """Odds ratios against placebo by drug: response, and dropout where the abstract gives it."""
-    found: dict[str, list[Efficacy]] = {}
+    """Return odds ratios against placebo by drug: response, and dropout where the abstract gives it."""
+    by_drug: dict[str, list[Efficacy]] = {}
     for r in rows("efficacy"):
-        found.setdefault(r["drug"], []).append(
+        by_drug.setdefault(r["drug"], []).append(
             Efficacy(float(r["odds_ratio"]), float(r["low"]), float(r["high"]), r["outcome"], source(r))
         )
-    return {drug: tuple(of) for drug, of in found.items()}
+    return {drug: tuple(of) for drug, of in by_drug.items()}
 
 
 @cache
 def _side_effects() -> dict[str, tuple[dict[str, str], ...]]:
-    found: dict[str, list[dict[str, str]]] = {}
+    by_drug: dict[str, list[dict[str, str]]] = {}
     for r in rows("side_effects"):
-        found.setdefault(r["drug"], []).append(r)
-    return {drug: tuple(of) for drug, of in found.items()}
+        by_drug.setdefault(r["drug"], []).append(r)
+    return {drug: tuple(of) for drug, of in by_drug.items()}
 
 
 def side_effects(drug: str, readings: Iterable[GeneResult], exposure: Exposure) -> tuple[SideEffect, ...]:
-    """List published side-effect risks that apply to this patient.
+    """Return the published side-effect risks that apply to this patient.
 
     Parameters
     ----------

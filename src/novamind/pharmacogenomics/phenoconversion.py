@@ -56,11 +56,13 @@ class Modulator:
 
 @cache
 def modulators() -> dict[str, tuple[Modulator, ...]]:
-    """All modulators by drug."""
-    found: dict[str, list[Modulator]] = {}
+    """Return all modulators by drug."""
+    by_drug: dict[str, list[Modulator]] = {}
     for r in rows("modulators"):
-        found.setdefault(r["drug"], []).append(Modulator(r["drug"], r["enzyme"], r["effect"], r["strength"], source(r)))
-    return {drug: tuple(of) for drug, of in found.items()}
+        by_drug.setdefault(r["drug"], []).append(
+            Modulator(r["drug"], r["enzyme"], r["effect"], r["strength"], source(r))
+        )
+    return {drug: tuple(of) for drug, of in by_drug.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +77,29 @@ class Residual:
 
 @cache
 def residuals() -> dict[tuple[str, str], Residual]:
-    """What named inhibitors leave, by drug and enzyme, solved from one published exposure ratio each.
+    """Return what named inhibitors leave, by drug and enzyme, solved from one published exposure ratio each.
 
     Without a published interval the range is that of the class of strong inhibitors.
     """
-    found = {}
+    by_inhibitor = {}
     for r in rows("inhibition"):
         path = next(p for p in pathways()[r["substrate"]] if p.gene == r["enzyme"])
         share, least, most = (
             path.activity_at(float(r[k])) if r[k] else bound
             for k, bound in (("ratio", 0.0), ("high", _INHIBITED["strong"][1]), ("low", _INHIBITED["strong"][2]))
         )
-        found[r["drug"], r["enzyme"]] = Residual(share, least, most, source(r))
-    return found
+        by_inhibitor[r["drug"], r["enzyme"]] = Residual(share, least, most, source(r))
+    return by_inhibitor
 
 
 def _remaining(m: Modulator) -> tuple[float, float, float]:
-    """Share of the enzyme under an inhibitor, as measured or by its class: point, low, high."""
-    known = residuals().get((m.drug, m.enzyme))
-    return (known.share, known.low, known.high) if known else _INHIBITED[m.strength]
+    """Return the share of the enzyme under an inhibitor, as measured or by its class: point, low, high."""
+    residual = residuals().get((m.drug, m.enzyme))
+    return (residual.share, residual.low, residual.high) if residual else _INHIBITED[m.strength]
 
 
 def acting_on(enzyme: str, comedications: Iterable[str], but: str | None = None) -> tuple[Modulator, ...]:
-    """Modulators of an enzyme in a co-medication list; the drug that is looked up itself is left out.
+    """Return the modulators of an enzyme in a co-medication list; the drug that is looked up itself is left out.
 
     A drug's own inhibition is already in its guideline and its measured levels, so it never converts its own
     look-up.
@@ -113,7 +115,7 @@ def acting_on(enzyme: str, comedications: Iterable[str], but: str | None = None)
 
 @lru_cache(maxsize=16384)
 def convert(reading: GeneResult, comedications: tuple[str, ...], but: str | None = None) -> PhenotypeChange:
-    """Read a gene under co-medication.
+    """Return a gene's result before and after co-medication.
 
     Parameters
     ----------
@@ -156,10 +158,10 @@ def convert(reading: GeneResult, comedications: tuple[str, ...], but: str | None
     reasons = [m.sentence for m in (*inhibitors, *inducers)]
     cited = [m.source for m in (*inhibitors, *inducers)]
     for m in inhibitors:
-        known = residuals().get((m.drug, m.enzyme))
-        if known and known.share == least:
-            reasons.append(f"expected exposure counts with the {known.share:.0%} of {m.enzyme} that {m.drug} leaves")
-            cited.append(known.source)
+        residual = residuals().get((m.drug, m.enzyme))
+        if residual and residual.share == least:
+            reasons.append(f"expected exposure counts with the {residual.share:.0%} of {m.enzyme} that {m.drug} leaves")
+            cited.append(residual.source)
     if after.phenotype is not reading.phenotype or after.activity_score != reading.activity_score:
         rule = "cpic-opioids-2021" if reading.gene == "CYP2D6" else "shah-smith-2015"
         cited.append(sources()[rule])
@@ -171,20 +173,20 @@ def convert(reading: GeneResult, comedications: tuple[str, ...], but: str | None
 
 
 def _inhibited(reading: GeneResult, factor: float) -> GeneResult:
-    """Look-up result at a share of the activity."""
+    """Return the look-up result at a share of the activity."""
     if reading.activity_score is not None:
         score = ActivityScore(float(reading.activity_score) * factor, reading.activity_score.at_least)
         # The diplotype no longer speaks for the enzyme, so rules about diplotypes must not meet it.
         return replace(reading, activity_score=score, phenotype=score_phenotype(reading.gene, score), diplotype=None)
     if reading.phenotype in {None, Phenotype.INDETERMINATE, Phenotype.POSSIBLE_INTERMEDIATE}:
         # Full inhibition makes the genotype irrelevant; with less the result stays unknown.
-        known = factor == 0 and reading.phenotype is not None
-        score_zero = ActivityScore(0.0) if known and reading.gene == "CYP2D6" else None
+        fully_inhibited = factor == 0 and reading.phenotype is not None
+        score_zero = ActivityScore(0.0) if fully_inhibited and reading.gene == "CYP2D6" else None
         return replace(
             reading,
-            phenotype=Phenotype.POOR if known else reading.phenotype,
+            phenotype=Phenotype.POOR if fully_inhibited else reading.phenotype,
             activity_score=score_zero,
-            activity=0.0 if known else reading.activity,
+            activity=0.0 if fully_inhibited else reading.activity,
         )
     if factor == 0 or reading.phenotype in {Phenotype.POOR, Phenotype.LIKELY_POOR, Phenotype.INTERMEDIATE}:
         return replace(reading, phenotype=Phenotype.POOR, diplotype=None)

@@ -139,23 +139,23 @@ def _functions() -> dict[str, dict[str, tuple[Function, float | None, Source]]]:
 
 
 def allele_function(gene: str, allele: str | AlleleCopy) -> tuple[Function, ActivityScore | None]:
-    """Find function and activity value of one chromosome copy, duplications and tandems added up.
+    """Return function and activity value of one chromosome copy, duplications and tandems added up.
 
     An allele that the tables do not know is of unknown function; it is never taken for ``*1``.
     """
-    known = _functions().get(gene, {})
+    table = _functions().get(gene, {})
     if allele == UNKNOWN_ALLELE:
         return F.UNKNOWN, None
-    if isinstance(allele, str) and allele in known:
-        function, value, _ = known[allele]
+    if isinstance(allele, str) and allele in table:
+        function, value, _ = table[allele]
         return function, None if value is None else ActivityScore(value)
     copy = parse_copy(allele) if isinstance(allele, str) else allele
-    found = [(known.get(name), n) for name, n in copy.parts]
-    if any(f is None for f, _ in found):
+    parts = [(table.get(name), n) for name, n in copy.parts]
+    if any(f is None for f, _ in parts):
         return F.UNKNOWN, None
-    functions = [f[0] for f, _ in found if f is not None]
-    values = [f[1] * n for f, n in found if f is not None and f[1] is not None]
-    if len(values) < len(found):  # an allele without a value, or a gene that is not scored
+    functions = [f[0] for f, _ in parts if f is not None]
+    values = [f[1] * n for f, n in parts if f is not None and f[1] is not None]
+    if len(values) < len(parts):  # an allele without a value, or a gene that is not scored
         return (functions[0], None) if len(set(functions)) == 1 else (F.UNKNOWN, None)
     total = ActivityScore(sum(values), copy.at_least)
     return (F.NO if total == 0 else F.DECREASED if total < 1 else F.NORMAL if total <= 1 else F.INCREASED), total
@@ -163,26 +163,26 @@ def allele_function(gene: str, allele: str | AlleleCopy) -> tuple[Function, Acti
 
 @cache
 def known_genes() -> frozenset[str]:
-    """Genes whose results mean something here: those with allele tables, and HLA-A and HLA-B."""
+    """Return the genes whose results mean something here: those with allele tables, and HLA-A and HLA-B."""
     return frozenset({*_functions(), *HLA_GENES})
 
 
 def unknown_alleles(diplotype: Diplotype) -> tuple[str, ...]:
-    """Alleles of a diplotype that the tables do not list."""
-    known = _functions().get(diplotype.gene, {})
+    """Return the alleles of a diplotype that the tables do not list."""
+    table = _functions().get(diplotype.gene, {})
     return tuple(
         dict.fromkeys(
             name
             for call in diplotype.calls
             for name in (call.first, call.second)
-            if name not in known
-            and (name == UNKNOWN_ALLELE or any(part not in known for part, _ in parse_copy(name).parts))
+            if name not in table
+            and (name == UNKNOWN_ALLELE or any(part not in table for part, _ in parse_copy(name).parts))
         )
     )
 
 
 def score_phenotype(gene: str, score: ActivityScore | None) -> Phenotype:
-    """Phenotype of an activity score; a lower bound counts only when every higher score says the same."""
+    """Return the phenotype of an activity score; a lower bound counts only when every higher score says the same."""
     if score is None:
         return P.INDETERMINATE
     named = next(p for bound, inside, p in _SCORE_RULES[gene] if score < bound or (inside and float(score) == bound))
@@ -191,7 +191,7 @@ def score_phenotype(gene: str, score: ActivityScore | None) -> Phenotype:
 
 @lru_cache(maxsize=65536)
 def call_phenotype(gene: str, call: DiplotypeCall) -> GeneResult:
-    """Phenotype of one pair of alleles."""
+    """Return the phenotype of one pair of alleles."""
     (f1, v1), (f2, v2) = (allele_function(gene, a) for a in (call.first, call.second))
     if gene in SCORED_GENES:
         score = None if v1 is None or v2 is None else ActivityScore(float(v1) + float(v2), v1.at_least or v2.at_least)
@@ -200,31 +200,31 @@ def call_phenotype(gene: str, call: DiplotypeCall) -> GeneResult:
     if pair is None:  # no guideline names a phenotype for this gene
         return GeneResult(gene, None, diplotype=call.name)
     relative = [_RELATIVE.get(gene, {}).get(f) for f in (f1, f2)]
-    known = [r for r in relative if r is not None]
+    activities = [r for r in relative if r is not None]
     return GeneResult(
         gene,
         P.INDETERMINATE
         if unknown_alleles(Diplotype(gene, (call,)))
         else pair.get(frozenset({f1, f2}), P.INDETERMINATE),
         diplotype=call.name,
-        activity=sum(known) / 2 if len(known) == 2 else None,
+        activity=sum(activities) / 2 if len(activities) == 2 else None,
     )
 
 
 def score_result(gene: str, score: ActivityScore | None, diplotype: str | None = None) -> GeneResult:
-    """Phenotype of an activity score, with the activity relative to two normal alleles."""
+    """Return the phenotype of an activity score, with the activity relative to two normal alleles."""
     activity = None if score is None else float(score) / REFERENCE_SCORE
     return GeneResult(gene, score_phenotype(gene, score), score, diplotype, activity)
 
 
 def phenotype_result(gene: str, phenotype: Phenotype) -> GeneResult:
-    """Phenotype that was reported without alleles or score."""
+    """Return the phenotype that was reported without alleles or score."""
     activity = _RELATIVE_OF_PHENOTYPE.get(phenotype) if gene in _RELATIVE else None
     return GeneResult(gene, phenotype, activity=activity)
 
 
 def results(diplotype: Diplotype) -> tuple[GeneResult, ...]:
-    """Every distinct reading of a gene: one per distinguishable pair of alleles, score or phenotype.
+    """Return every distinct reading of a gene: one per distinguishable pair of alleles, score or phenotype.
 
     Returns
     -------
@@ -259,7 +259,7 @@ def _distinct(readings: Iterable[GeneResult]) -> tuple[GeneResult, ...]:
 
 
 def _kept(reading: GeneResult) -> str | None:
-    """Diplotype where a guideline looks it up by itself (DPWG phenytoin), else nothing."""
+    """Return the diplotype where a guideline looks it up by itself (DPWG phenytoin), else nothing."""
     return reading.diplotype if reading.gene == "CYP2C9" else None
 
 
@@ -297,7 +297,7 @@ class PhenotypeReading:
 
 
 def phenotype(gene: str, diplotype: str | Diplotype) -> PhenotypeReading:
-    """Phenotype and activity score of one gene.
+    """Return phenotype and activity score of one gene.
 
     Parameters
     ----------

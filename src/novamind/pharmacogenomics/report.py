@@ -60,7 +60,7 @@ class _Citations:
 
 
 def render(review: PrintedReview) -> str:
-    """Report of a review as one HTML page."""
+    """Return the report of a review as one HTML page."""
     drawn = any(e.low is not None for d in review.drugs.values() for e in d.exposures)
     picture = Markup(vl_convert.vegalite_to_svg(exposure_chart(review).to_json())) if drawn else None  # noqa: S704
     return _ENVIRONMENT.get_template("report.html").render(

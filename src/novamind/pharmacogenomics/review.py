@@ -69,10 +69,10 @@ class Review(Summarised, Collection[str]):
     allergies: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> DrugReview:
-        known = formulary.normalise(name) or name
-        if known not in self.drugs:
+        drug = formulary.normalise(name) or name
+        if drug not in self.drugs:
             raise NotFoundError("the drug is not part of this review; name it in 'medications' and ask again")
-        return self.drugs[known]
+        return self.drugs[drug]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and (formulary.normalise(name) or name) in self.drugs
@@ -96,7 +96,7 @@ class Review(Summarised, Collection[str]):
         return tuple(sorted(self.drugs.values(), key=_order))
 
     def comparison(self, drugs: Sequence[str] | None = None) -> dict[str, str]:
-        """Which option leads on what; a missing entry means that no published figure allows the comparison.
+        """Return which option leads on what; a missing entry means that no published figure allows the comparison.
 
         Returns
         -------
@@ -106,23 +106,23 @@ class Review(Summarised, Collection[str]):
             among those the highest efficacy.
         """
         chosen = [self[d] for d in drugs] if drugs is not None else list(self.ranking)
-        found: dict[str, str] = {}
+        leaders: dict[str, str] = {}
         if rated := [d for d in chosen if d.efficacy]:
-            found["highest efficacy"] = max(rated, key=lambda d: d.efficacy.odds_ratio if d.efficacy else 0).drug
+            leaders["highest efficacy"] = max(rated, key=lambda d: d.efficacy.odds_ratio if d.efficacy else 0).drug
         if fitting := [d for d in chosen if d.against is None]:
-            found["best balance"] = min(fitting, key=_order).drug
+            leaders["best balance"] = min(fitting, key=_order).drug
         if rated := [d for d in chosen if d.dropout]:
-            found["fewest dropouts"] = min(rated, key=lambda d: d.dropout.odds_ratio if d.dropout else 0).drug
-        return found
+            leaders["fewest dropouts"] = min(rated, key=lambda d: d.dropout.odds_ratio if d.dropout else 0).drug
+        return leaders
 
     def without(self, drug: str) -> "Review":
-        """Review every psychiatric drug as if one that is taken now (generic or brand name) were stopped."""
+        """Return the review of every psychiatric drug as if one that is taken now (generic or brand) were stopped."""
         stopped = formulary.normalise(drug) or drug
         kept = tuple(name for name in self.comedications if name != stopped)
         return recommend(self.genotype, None, kept, self.conditions, self.allergies)
 
     def alternatives(self, drug: str, most: int = 3) -> tuple[Alternative, ...]:
-        """Drugs that could take another's place, the best first.
+        """Return the drugs that could take another's place, the best first.
 
         They are reviewed as after the switch, without the drug that they replace; what both together would do is in
         ``overlap``. Only drugs of the same group that nothing speaks against, with no more than a mild concern.
@@ -132,14 +132,14 @@ class Review(Summarised, Collection[str]):
         if group is None:
             return ()
         fitting = [
-            found
-            for found in self.without(drug).ranking
-            if found.against is None
-            and found.concern <= 1
-            and group in catalogue[found.drug].tags
-            and found.drug not in (drug, *self.comedications)
+            review
+            for review in self.without(drug).ranking
+            if review.against is None
+            and review.concern <= 1
+            and group in catalogue[review.drug].tags
+            and review.drug not in (drug, *self.comedications)
         ]
-        return tuple(Alternative(found, interactions.cautions(found.drug, (drug,), ())) for found in fitting[:most])
+        return tuple(Alternative(review, interactions.cautions(review.drug, (drug,), ())) for review in fitting[:most])
 
     def plot(self) -> "alt.LayerChart | alt.FacetChart":
         """Draw the expected exposure of every drug that has a published ratio."""
@@ -148,13 +148,13 @@ class Review(Summarised, Collection[str]):
         return exposure_chart(self)
 
     def report_html(self) -> str:
-        """Printable report for the record."""
+        """Return the printable report for the record."""
         from novamind.pharmacogenomics.report import render
 
         return render(self)
 
     def _summary(self) -> Summary:
-        rows = ((one.drug, one.verdict, one.against) for one in self.ranking)
+        rows = ((review.drug, review.verdict, review.against) for review in self.ranking)
         text = (
             f"{counted(len(self), 'drug')} for {counted(len(self.genotype), 'gene')} and "
             f"{counted(len(self.comedications), 'co-medication')}; {counted(len(self.notes), 'note')}"
@@ -162,7 +162,7 @@ class Review(Summarised, Collection[str]):
         return Summary(text, ("drug", "verdict", "not put forward because"), rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Return plain JSON types."""
         from novamind.pharmacogenomics.codec import ReviewBody
 
         return ReviewBody.of(self).model_dump(mode="json")
@@ -184,7 +184,7 @@ def recommend(
     conditions: Sequence[str] = (),
     allergies: Sequence[str] = (),
 ) -> Review:
-    """Review drugs for one genotype, medication list and set of conditions.
+    """Return the review of drugs for one genotype, medication list and set of conditions.
 
     Parameters
     ----------
@@ -213,9 +213,9 @@ def recommend(
     ):
         if isinstance(names, str):
             raise ValidationError(f"'{argument}' takes a list of names, not one text")
-    taken, strangers = _known(comedications)
-    stated = tuple(dict.fromkeys(" ".join(c.lower().replace("_", " ").split()) for c in conditions))
-    unheard = [c for c in stated if c not in interactions.known_conditions()]
+    taken, strangers = _recognise(comedications)
+    condition_names = tuple(dict.fromkeys(" ".join(c.lower().replace("_", " ").split()) for c in conditions))
+    unheard = [c for c in condition_names if c not in interactions.known_conditions()]
     notes = []
     if not any(results(d) for d in genotype.values()):
         notes.append("No gene result is known: guidelines that need one are not applied, other cautions are.")
@@ -227,23 +227,25 @@ def recommend(
                 f"{d.gene}: no function is known for allele {', '.join(strange)}, so the genotype gives no phenotype."
             )
     if strangers:
-        notes.append(f"Not in the medication tables, interactions not checked: {', '.join(strangers)}.")
-    allergens, unmatched = _known(allergies, allergen_of)
+        notes.append(f"Interactions were not checked for drugs outside the medication tables: {', '.join(strangers)}.")
+    allergens, unmatched = _recognise(allergies, allergen_of)
     if unmatched:
-        notes.append(f"Allergies to nothing in the medication tables, not checked: {', '.join(unmatched)}.")
+        notes.append(f"Allergies to drugs outside the medication tables were not checked: {', '.join(unmatched)}.")
     if unheard:
-        notes.append(f"No rule refers to these conditions, they were not used: {', '.join(unheard)}.")
+        notes.append(f"Conditions that no rule refers to were not used: {', '.join(unheard)}.")
     readings = {gene: results(d) for gene, d in genotype.items()}
     changes = tuple(convert(r, taken) for of in readings.values() for r in of)
     wanted = formulary.psychiatric() if medications is None else medications
     drugs: dict[str, DrugReview] = {}
     for name in wanted:
-        known = formulary.normalise(name)
-        drugs[known or name] = _review(known, genotype, readings, taken, stated, allergens) if known else _unknown(name)
-    return Review(genotype, changes, taken, stated, tuple(notes), drugs, allergens)
+        drug = formulary.normalise(name)
+        drugs[drug or name] = (
+            _review(drug, genotype, readings, taken, condition_names, allergens) if drug else _unknown(name)
+        )
+    return Review(genotype, changes, taken, condition_names, tuple(notes), drugs, allergens)
 
 
-def _known(
+def _recognise(
     names: Sequence[str], read: Callable[[str], str | None] = formulary.normalise
 ) -> tuple[tuple[str, ...], list[str]]:
     pairs = {name: read(name) for name in names}
@@ -306,7 +308,7 @@ def _review(
 
 
 def _genes(drug: str) -> tuple[str, ...]:
-    """Genes that matter for a drug: those its guidelines look at, then those of its exposure ratios."""
+    """Return the genes that matter for a drug: those its guidelines look at, then those of its exposure ratios."""
     return tuple(
         dict.fromkeys((*guidelines.guideline_genes(drug), *(p.gene for p in exposures.pathways().get(drug, ()))))
     )
@@ -319,7 +321,7 @@ def _exposures(
     comedications: tuple[str, ...],
     conditions: tuple[str, ...],
 ) -> tuple[Exposure, ...]:
-    """Compute exposures analyte by analyte; over several readings their range.
+    """Return exposures analyte by analyte; over several readings their range.
 
     ``altered`` are the genes that are not normal and for which a guideline asks for something: one that the figure does
     not count with changes the exposure by an amount that is not in the tables.
@@ -336,14 +338,14 @@ def _exposures(
     return tuple(_with_causes(exposures.span(analyte), causes) for analyte in zip(*per_reading, strict=True))
 
 
-def _with_causes(known: Exposure, causes: Sequence[str]) -> Exposure:
-    """Name what the figure does not count with; a figure that claims to be exact is withdrawn then."""
-    if not causes or known.low is None:
-        return known
-    if known.low == known.high:
-        size = f"{' and '.join(causes)} can change it; by how much is not in our tables."
-        return Exposure(known.analyte, None, None, None, size, known.source)
-    return replace(known, basis=f"{known.basis.removesuffix('.')}; not counted: {', '.join(causes)}.")
+def _with_causes(exposure: Exposure, causes: Sequence[str]) -> Exposure:
+    """Return the exposure with what its figure does not include; a figure that claims to be exact is withdrawn then."""
+    if not causes or exposure.low is None:
+        return exposure
+    if exposure.low == exposure.high:
+        size = f"{' and '.join(causes)} can change it; our tables do not say by how much."
+        return Exposure(exposure.analyte, None, None, None, size, exposure.source)
+    return replace(exposure, basis=f"{exposure.basis.removesuffix('.')}; not counted: {', '.join(causes)}.")
 
 
 def _unknown(name: str) -> DrugReview:

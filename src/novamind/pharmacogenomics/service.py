@@ -18,7 +18,7 @@ from novamind.records.genotypes.vcf import read_vcf
 
 
 def genotype(reported: Mapping[str, str]) -> dict[str, Diplotype]:
-    """Read laboratory results.
+    """Return the genotype that laboratory results state.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def genotype(reported: Mapping[str, str]) -> dict[str, Diplotype]:
 def call_vcf_samples(
     source: str | Path | bytes, outside_calls: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, Diplotype]]:
-    """Call every sample of a VCF: sample -> gene -> Diplotype. Outside calls, if any, go to all samples."""
+    """Return the calls of a VCF: sample -> gene -> Diplotype. Outside calls, if any, go to all samples."""
     called = alleles.call_variants(read_vcf(source, alleles.wanted_positions()))
     outside = genotype(outside_calls or {})
     return {sample: {**of, **outside} for sample, of in called.items()}
@@ -49,7 +49,7 @@ def call_vcf_samples(
 def call_vcf(
     source: str | Path | bytes, outside_calls: Mapping[str, str] | None = None, sample: str | None = None
 ) -> dict[str, Diplotype]:
-    """Call one person's genotype from a GRCh38 VCF.
+    """Return one person's genotype, called from a GRCh38 VCF.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def _one_person(samples: Mapping[str, _Result], sample: str | None) -> _Result:
 
 
 def read_genotype(source: str | Path | bytes, sample: str | None = None) -> dict[str, Diplotype]:
-    """Read one person's genotype from any file we know, by its content.
+    """Return one person's genotype from any file we know, by its content.
 
     A VCF, the raw data of 23andMe or AncestryDNA, FHIR genomics observations (JSON), or a table of reported
     star alleles. ``sample`` names the person in a file of several.
@@ -135,7 +135,7 @@ class PharmacogenomicsService:
     async def predict_medication_response(
         self, patient_data: Mapping[str, Any], medication_name: str | None = None
     ) -> Review:
-        """Review one drug, or all psychiatric drugs, for a patient.
+        """Return the review of one drug, or of all psychiatric drugs, for a patient.
 
         Parameters
         ----------
@@ -165,8 +165,8 @@ class PharmacogenomicsService:
         called: dict[str, Diplotype] = {}
         if vcf is not None:
             called = await asyncio.to_thread(call_vcf, vcf, patient_data.get("outside_calls"))
-        known = {gene: d for gene, d in reported.items() if isinstance(d, Diplotype)}
-        called |= genotype({gene: text for gene, text in reported.items() if gene not in known}) | known
+        diplotypes = {gene: d for gene, d in reported.items() if isinstance(d, Diplotype)}
+        called |= genotype({gene: text for gene, text in reported.items() if gene not in diplotypes}) | diplotypes
         return recommend(
             called,
             None if medication_name is None else (medication_name,),

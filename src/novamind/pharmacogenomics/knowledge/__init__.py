@@ -15,13 +15,13 @@ from novamind.pharmacogenomics.domain import Evidence, Source
 
 
 def rows(table: str) -> Iterator[dict[str, str]]:
-    """Rows of ``<table>.csv``, in file order."""
+    """Yield the rows of ``<table>.csv``, in file order."""
     yield from csv.DictReader(files(__name__).joinpath(f"{table}.csv").read_text("utf-8").splitlines())
 
 
 @cache
 def sources() -> dict[str, Source]:
-    """All sources by id."""
+    """Return all sources by id."""
     return {
         r["id"]: Source(r["id"], int(r["year"]), Evidence(r["evidence"]), r["title"], r["url"]) for r in rows("sources")
     }
@@ -35,7 +35,7 @@ def source(row: dict[str, str]) -> Source:
     DataProcessingError
         The packaged tables disagree with each other (a broken install).
     """
-    found = sources().get(row["source"])
-    if found is None or str(found.year) != row["year"]:
+    entry = sources().get(row["source"])
+    if entry is None or str(entry.year) != row["year"]:
         raise DataProcessingError(f"a packaged table names the source {row['source']!r}, which does not exist")
-    return found
+    return entry
