@@ -288,7 +288,7 @@ def test_a_review_rests_on_all_that_the_record_says() -> None:
         assert review.comedications == ("codeine", "sertraline")
         assert set(review.genotype) == {"CYP2C19"}
         assert review.notes == (
-            "Allergies to nothing in the medication tables, not checked: penicillin.",
+            "Allergies to drugs outside the medication tables were not checked: penicillin.",
             "The result of CYP2C9 is in no notation that we read; it was not used.",
         )
         assert review["escitalopram"].against == (
