@@ -100,7 +100,7 @@ def innovations(scores: Floats) -> Floats:
     fast, slow = np.zeros(shape), np.zeros(shape)
     p_fast, p_slow, p_both = np.tile(var_fast, (shape[0], 1)), np.tile(var_slow, (shape[0], 1)), np.zeros(shape)
     likelihood, chosen = np.zeros(shape), np.zeros(len(scores), np.int64)
-    every = np.arange(len(scores))
+    signals = np.arange(len(scores))
     left = np.full(scores.shape, np.nan)
     for hour in range(scores.shape[1]):
         if hour % _REFIT_HOURS == 0:
@@ -116,7 +116,7 @@ def innovations(scores: Floats) -> Floats:
         error = filled[:, hour, None] - fast - slow
         weight = seen[:, None] / variance
         likelihood -= seen[:, None] * (np.log(variance) + error**2 / variance) / 2
-        left[seen, hour] = (error / np.sqrt(variance))[every, chosen][seen]
+        left[seen, hour] = (error / np.sqrt(variance))[signals, chosen][seen]
         fast, slow = fast + to_fast * weight * error, slow + to_slow * weight * error
         p_fast, p_slow, p_both = (
             p_fast - to_fast**2 * weight,
@@ -127,7 +127,7 @@ def innovations(scores: Floats) -> Floats:
 
 
 def without_usual_hours(innovation: Floats) -> Floats:
-    """Take off each value what its hour of the day brought on the days before, ``(signals, hours)``.
+    """Return each value less what its hour of the day brought on the days before, ``(signals, hours)``.
 
     The baseline's hours are known only so well, and their errors come back every day: the mean of the same hour's past
     values is taken off, drawn to 0 as if the baseline's hours rested on twelve more days.
@@ -178,7 +178,7 @@ def conformal_scores(innovation: Floats, first_hour: int = 0, seed: int = 0) -> 
 
 
 def calmed(scores: Floats) -> Floats:
-    """Divide scores by the long-run SD that the past shows, ``(hours,)``.
+    """Return scores divided by the long-run SD that the past shows, ``(hours,)``.
 
     What whitening leaves of dependence lets sums grow faster than those of independent scores. The variance of the sums
     over past blocks of three days, per score, says how much faster (Csorgo and Horvath 1997, "Limit Theorems in
@@ -238,8 +238,8 @@ def null_scores(deviations: Floats, first_hour: int = 0, seed: int = 0) -> Float
         [conformal_scores(row, first_hour, int(s)) for row, (s, _) in zip(deviations, seeds, strict=True)]
     )
     whitened = without_usual_hours(innovations(ranked.reshape(deviations.shape)))
-    again = [calmed(conformal_scores(row, first_hour, int(s))) for row, (_, s) in zip(whitened, seeds, strict=True)]
-    return np.array(again).reshape(deviations.shape)
+    scores = [calmed(conformal_scores(row, first_hour, int(s))) for row, (_, s) in zip(whitened, seeds, strict=True)]
+    return np.array(scores).reshape(deviations.shape)
 
 
 def shiryaev_roberts(scores: Floats, threshold: float) -> list[tuple[int, int, int, float]]:

@@ -132,10 +132,10 @@ def monitoring_plan(
     plan = []
     while waiting:
         offers = []
-        for signal, its_links in waiting.items():
+        for signal, signal_links in waiting.items():
             device, minutes = _device(signal)
             minutes = own.get(signal, minutes * _SAME_DEVICE_SHARE if device in worn else minutes)
-            gains = {link.symptom: _foretold(link) * left.get(link.symptom, 1.0) for link in its_links}
+            gains = {link.symptom: _foretold(link) * left.get(link.symptom, 1.0) for link in signal_links}
             offers.append((sum(gains.values()) / minutes, signal, device, minutes, gains))
         rate, signal, device, minutes, gains = max(offers, key=lambda offer: (offer[0], offer[1]))
         del waiting[signal]

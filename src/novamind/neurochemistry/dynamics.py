@@ -110,11 +110,11 @@ def ensemble() -> Parameters:
 @cache
 def typical() -> Parameters:
     """Return the shipped set nearest to the ensemble's median, which a run without ensemble uses."""
-    every = ensemble()
-    values = np.concatenate([getattr(every, name) for name in PRIOR], axis=1)
+    sets = ensemble()
+    values = np.concatenate([getattr(sets, name) for name in PRIOR], axis=1)
     spread = np.maximum(values.std(axis=0), 1e-12)
     distance = (((values - np.median(values, axis=0)) / spread) ** 2).sum(axis=1)
-    return every.take(np.array([int(distance.argmin())]))
+    return sets.take(np.array([int(distance.argmin())]))
 
 
 def relax(target: Floats, start: float, days: Floats, step_hours: float) -> Floats:

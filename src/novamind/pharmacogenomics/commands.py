@@ -118,7 +118,7 @@ def _advice(drug_review: "DrugReview") -> str:
             sources_by_text.setdefault(advice.text, []).append(
                 f"{advice.source}{f' ({advice.audience})' if advice.audience else ''}"
             )
-    parts = [f"{', '.join(dict.fromkeys(who))}: {text}" for text, who in sources_by_text.items()]
+    parts = [f"{', '.join(dict.fromkeys(sources))}: {text}" for text, sources in sources_by_text.items()]
     parts += [
         f"[{c.severity}{', unverified' if c.source.evidence == 'unverified' else ''}] {c.cause}: {c.text}"
         for c in drug_review.interactions

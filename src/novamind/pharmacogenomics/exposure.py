@@ -152,17 +152,17 @@ def _or(value: float | None, otherwise: float) -> float:
 
 def span(exposures: Iterable[Exposure]) -> Exposure:
     """Return the joint exposure of an ambiguous genotype: the range of all, a ratio only if they agree."""
-    every = tuple(exposures)
-    figures = [e for e in every if e.ratio is not None and e.low is not None and e.high is not None]
-    if len(figures) < len(every) or len({e.ratio for e in figures}) == 1:
-        return next((e for e in every if e.ratio is None), every[0])
+    readings = tuple(exposures)
+    figures = [e for e in readings if e.ratio is not None and e.low is not None and e.high is not None]
+    if len(figures) < len(readings) or len({e.ratio for e in figures}) == 1:
+        return next((e for e in readings if e.ratio is None), readings[0])
     low, high = (
         min(e.low for e in figures if e.low is not None),
         max(e.high for e in figures if e.high is not None),
     )
     ratios = sorted(e.ratio for e in figures if e.ratio is not None)
     basis = f"Ambiguous genotype: {ratios[0]:.2f} to {ratios[-1]:.2f} over its readings."
-    return Exposure(every[0].analyte, None, low, high, basis, every[0].source)
+    return Exposure(readings[0].analyte, None, low, high, basis, readings[0].source)
 
 
 @dataclass(frozen=True, slots=True)

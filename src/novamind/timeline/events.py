@@ -82,7 +82,7 @@ class CorrelatedEvent:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`; ids and timestamp must be present."""
+        """Return the event that :meth:`to_dict` wrote; ids and timestamp must be present."""
         missing = [name for name in ("id", "event_type", "correlation_id", "timestamp") if name not in data]
         if missing:
             raise ValidationError(f"the event lacks {', '.join(missing)}")
@@ -182,7 +182,7 @@ class EventChain:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`; the events may stand in any order."""
+        """Return the chain that :meth:`to_dict` wrote; the events may stand in any order."""
         if "correlation_id" not in data or not isinstance(data.get("events"), Iterable):
             raise ValidationError("an event chain needs a correlation_id and a list of events")
         chain = cls(data["correlation_id"])

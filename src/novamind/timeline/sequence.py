@@ -206,7 +206,7 @@ class TemporalSequence:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`; each timestamp keeps its offset from UTC."""
+        """Return the sequence that :meth:`to_dict` wrote; each timestamp keeps its offset from UTC."""
         lacking = [name for name in ("sequence_id", "feature_names", "timestamps", "values") if name not in data]
         if lacking:
             raise ValidationError(f"the sequence lacks {', '.join(lacking)}")
