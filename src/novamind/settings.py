@@ -70,6 +70,9 @@ class Settings(BaseSettings):
         default=SecretStr("sqlite:///novamind.db"),
         description="Database of the patients (SQLite or PostgreSQL); it may hold a password and is never shown.",
     )
+    database_seconds: float = Field(
+        default=3.0, gt=0, le=60, description="How long a request waits for PostgreSQL before it is answered 503."
+    )
     environment: Literal["development", "production"] = Field(
         default="development", description="Production refuses to start without keys of its own."
     )

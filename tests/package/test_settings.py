@@ -27,6 +27,7 @@ TABLE: dict[str, tuple[Any, list[Any], list[Any]]] = {
     "max_fhir_bytes": (67_108_864, [1], [0]),
     "max_fhir_resources": (50_000, [1], [0]),
     "database_url": ("sqlite:///novamind.db", [], []),
+    "database_seconds": (3.0, [0.1, 60], [0, -1, 60.1]),
     "environment": ("development", ["development"], ["test", "PRODUCTION", ""]),
     "key_provider": ("file", ["file", "environment", "transit"], ["vault", ""]),
     "key_file": (Path("novamind-keys.json"), ["a"], []),

@@ -6,6 +6,7 @@ a run that would never end.
 
 import asyncio
 import contextlib
+import gc
 import io
 import itertools
 import os
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -231,6 +233,15 @@ def server() -> Iterator[Server]:
             server = Server(folder, postgres, proxy, redis)
             stack.callback(server.stop)
             yield server
+
+
+@pytest.fixture(autouse=True)
+def connections_that_were_cut() -> Iterator[None]:
+    """What a fault cut is collected here, where it is no surprise, and not in the test that comes next."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 class Load:

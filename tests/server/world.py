@@ -82,6 +82,7 @@ class World:
             population_database_url=f"sqlite:///{folder}/populations.db",
             population_dir=folder / "populations",
             login_failures_per_address=10_000,
+            database_seconds=patient(3),
             access_token_seconds=3600,  # a world is there for many files of tests, on a machine that may be slow
             **options,
         )

@@ -1,4 +1,4 @@
-"""Wiring: everything that a running system stands on, made from the settings in one place."""
+"""Wiring: the foundation of a running system, made from the settings in one place."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +27,7 @@ class Foundation:
     retention: Retention
 
     def rotation(self, access: Access, progress: Progress = lambda _done: None) -> Rotation:
-        """Key rotation in somebody's name."""
+        """Return the key rotation in somebody's name."""
         return Rotation(self.database, self.keys.encryption, self.vault, self.audit, access, progress)
 
 
@@ -43,7 +43,7 @@ async def open_foundation(settings: Settings) -> AsyncIterator[Foundation]:
         If the database does not answer.
     """
     keys = open_keys(settings)
-    database = Database(settings.database_url.get_secret_value())
+    database = Database(settings.database_url.get_secret_value(), patience=settings.database_seconds)
     try:
         await database.migrate()
         vault, index = Vault(database, keys.encryption), BlindIndex(keys.index)

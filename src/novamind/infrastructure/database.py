@@ -1,14 +1,14 @@
 """The database of patients: one asynchronous engine for SQLite and PostgreSQL, transactions, migrations.
 
-A transaction is the unit of work: everything inside is kept or nothing is, and when the block has ended what was
-written survives the death of the process and of the machine::
+A transaction is the unit of work: everything inside is kept, or nothing is. After the block, the changes survive the
+death of the process and of the machine::
 
     database = Database(settings.database_url.get_secret_value())
     await database.migrate()
     async with database.transaction() as session:
         session.add(report)
 
-Tables of every room derive from :class:`Base` and are made by the one history of migrations in ``migrations``.
+Tables of every room derive from :class:`Base`. The one history of migrations in ``migrations`` makes them.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ NAMING: Final = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
-#: Seconds to wait for a lock or a free connection before the caller is told to come back.
+#: Seconds to wait for a lock or a free connection before the caller gets an error.
 WAIT_SECONDS: Final = 5
 #: Seconds for a unit of work that a caller waits for; to give a silent connection up takes two more.
 PATIENCE_SECONDS: Final = 3.0
@@ -69,14 +69,14 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Store UTC."""
+        """Return the time in UTC, for the database."""
         del dialect
         if value is not None and value.tzinfo is None:
             raise ValidationError("a stored time needs a timezone")
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Give UTC back."""
+        """Return the stored time as UTC."""
         del dialect
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
@@ -89,7 +89,7 @@ class Base(DeclarativeBase):
 
 
 def with_driver(url: str, *, sqlite: str, postgresql: str) -> str:
-    """Name the driver for a database URL, whichever one it names.
+    """Return a database URL with its driver, whichever driver it names.
 
     Raises
     ------
@@ -140,6 +140,8 @@ class Database:
         ``sqlite:///file`` or ``postgresql://user@host/name``; a driver named in it is replaced by the asynchronous one.
     pool_size
         Connections kept open; as many again are opened for a burst.
+    patience
+        Seconds for a unit of work that a caller waits for, before PostgreSQL is taken to be silent.
 
     Raises
     ------
@@ -149,7 +151,8 @@ class Database:
         If the driver is not installed.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+    def __init__(self, url: str, *, pool_size: int = 8, patience: float = PATIENCE_SECONDS) -> None:
+        self.patience = patience
         url = with_driver(url, sqlite="sqlite+aiosqlite", postgresql="postgresql+asyncpg")
         self.is_sqlite = url.startswith("sqlite")
         connect: dict[str, Any] = (
@@ -174,13 +177,14 @@ class Database:
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
-    async def transaction(self, patience: float = PATIENCE_SECONDS) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, patience: float | None = None) -> AsyncIterator[AsyncSession]:
         """Begin a unit of work that writes; committed at the end of the block, rolled back if it raises.
 
         Parameters
         ----------
         patience
-            Seconds after which PostgreSQL is taken to be silent; of SQLite only the lock is waited for.
+            Seconds after which PostgreSQL is taken to be silent, the database's own where not given; of SQLite only
+            the lock is waited for.
 
         Raises
         ------
@@ -192,7 +196,7 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def snapshot(self, patience: float = PATIENCE_SECONDS) -> AsyncIterator[AsyncSession]:
+    async def snapshot(self, patience: float | None = None) -> AsyncIterator[AsyncSession]:
         """Begin a unit of work that only reads, all of it from one moment; it never waits for a writer.
 
         Raises
@@ -204,7 +208,7 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def _begin(self, patience: float, *, read_only: bool) -> AsyncIterator[AsyncSession]:
+    async def _begin(self, patience: float | None, *, read_only: bool) -> AsyncIterator[AsyncSession]:
         options: dict[str, Any] = {}
         if read_only:
             options = (
@@ -214,7 +218,7 @@ class Database:
             )
         async with self._sessions() as session:
             try:
-                async with asyncio.timeout(None if self.is_sqlite else patience):
+                async with asyncio.timeout(None if self.is_sqlite else self.patience if patience is None else patience):
                     try:
                         await session.connection(execution_options=options)
                     except (OSError, DBAPIError, PoolTimeoutError) as error:
@@ -249,19 +253,19 @@ class Database:
             await connection.run_sync(upgrade, Path(__file__).with_name("migrations"))
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         await self.engine.dispose()
 
 
 class Together(Generic[Item, Answer]):
-    """Work that callers bring at the same time, done in one transaction: they share the commit and its sync to disk.
+    """Work of callers that come at the same time, done in one transaction with one commit and one sync to disk.
 
     Parameters
     ----------
     work
-        Does what is given, and gives for each an answer or the error that its caller gets.
+        Does the items, and returns for each an answer or the error that its caller gets.
     most
-        How many at once.
+        Largest number of items at once.
     """
 
     def __init__(
@@ -273,7 +277,7 @@ class Together(Generic[Item, Answer]):
         self._worker: asyncio.Task[None] | None = None
 
     async def do(self, item: Item) -> Answer:
-        """Have it done; returns or raises when it is. A caller who gives up does not stop the others' work."""
+        """Add a piece of work and return its answer. A caller who gives up does not stop the others' work."""
         done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
         if self._worker is None or self._worker.done():
@@ -286,7 +290,7 @@ class Together(Generic[Item, Answer]):
             answers: Sequence[Answer | Exception]
             try:
                 answers = await self._work([item for item, _ in batch])
-            except Exception as error:  # noqa: BLE001 - every caller is told of it
+            except Exception as error:  # noqa: BLE001 - every caller gets it
                 if isinstance(error, ServiceUnavailableError):  # whoever waits would only wait for the same
                     batch, self._waiting = batch + self._waiting, []
                 answers = [error] * len(batch)
@@ -300,7 +304,7 @@ class Together(Generic[Item, Answer]):
 
 
 async def insert_missing(session: AsyncSession, table: type[Base], **values: Any) -> bool:
-    """Insert a row unless one with its key is there, also when another process is inserting it now; whether it did."""
+    """Insert a row unless one with its key exists, also beside another process; return whether it was inserted."""
     key = sa.inspect(table).primary_key[0]
     return bool(await insert_all_missing(session, table, key, [values]))
 
@@ -308,19 +312,19 @@ async def insert_missing(session: AsyncSession, table: type[Base], **values: Any
 async def insert_all_missing(
     session: AsyncSession, table: type[Base], key: sa.ColumnElement[Key], rows: Sequence[dict[str, Any]]
 ) -> set[Key]:
-    """Insert those rows whose key is not there; their keys. Give rows in one order everywhere."""
+    """Insert the rows whose key is missing and return their keys. Order the rows alike everywhere."""
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     return set(await session.scalars(insert(table).values(rows).on_conflict_do_nothing().returning(key)))
 
 
 def _cannot_now(error: DBAPIError) -> bool:
-    """Whether it is the database that cannot, and not the statement that is wrong."""
+    """Return whether the database is at fault, and not the statement."""
     away = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
     return away or _state(error).startswith(_NOT_NOW)
 
 
 def _state(error: DBAPIError) -> str:
-    """PostgreSQL's code of what happened."""
+    """Return PostgreSQL's code of what happened."""
     return getattr(error.orig, "sqlstate", None) or ""
 
 

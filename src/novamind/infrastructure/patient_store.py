@@ -1,11 +1,10 @@
 """The patients' records at rest: every piece sealed, every reading and every change in the audit.
 
-The store knows no roles: whoever calls it has decided that the caller may. It asks for an
-:class:`~novamind.infrastructure.audit.Access` all the same, since nothing is read or written that the audit does not
-tell of: a change is committed together with its entry, and what was read is handed out when its entry is on disk.
+The store knows no roles: its callers have decided on access. It takes an
+:class:`~novamind.infrastructure.audit.Access` all the same, since every read and every write gets an audit entry. A
+change is committed together with its entry; a record is handed out when its entry is on disk.
 
-It stands here and not in a slice because the slices are independent of each other and one person's record is not: one
-purge, one rotation and one audit must reach all of it.
+The store is shared by all rooms, because one purge, one rotation and one audit must reach all of a person's record.
 """
 
 import hashlib
@@ -27,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import NotFoundError, NovamindError, OutdatedError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
-from novamind.infrastructure.database import PATIENCE_SECONDS, Database, Together, insert_all_missing
+from novamind.infrastructure.database import Database, Together, insert_all_missing
 from novamind.infrastructure.events import outbox_row, record_event
 from novamind.infrastructure.tables import (
     Consent,
@@ -42,8 +41,8 @@ from novamind.infrastructure.tables import (
 from novamind.infrastructure.vault import BlindIndex, PatientCipher, Place, TamperedError, Vault
 
 _ROWS_A_SECOND: Final = 500  # that the slowest database is expected to store
-_NAMED_IN_AUDIT: Final = 20  # records of one change; of more the count is told
-#: The identifier of which an organisation has each once.
+_NAMED_IN_AUDIT: Final = 20  # records of one change; of more the audit has the count only
+#: The identifier that is unique within an organisation.
 RECORD_NUMBER: Final = "mrn"
 _NO_PATIENT: Final = "there is no patient of this id"
 
@@ -115,12 +114,12 @@ class StoredRecord:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a patient is.
+    """Identity of a patient.
 
     Attributes
     ----------
     identifiers
-        By which the patient can be found, such as ``{"mrn": "...", "email": "..."}``.
+        Texts by which the patient can be found, such as ``{"mrn": "...", "email": "..."}``.
     details
         Everything else: names, birth date, address.
     """
@@ -141,7 +140,7 @@ class PatientStore:
     index
         Finds patients by identifiers.
     audit
-        Is told of everything.
+        Gets an entry of every read and every change.
     """
 
     def __init__(self, database: Database, vault: Vault, index: BlindIndex, audit: AuditLog) -> None:
@@ -152,7 +151,7 @@ class PatientStore:
         self._together = Together(self._add)
 
     async def add_organisation(self, name: str, access: Access) -> UUID:
-        """Store a clinic; its id."""
+        """Store a clinic and return its id."""
         organisation_id = uuid4()
         async with self._database.transaction() as session:
             await session.execute(
@@ -165,7 +164,7 @@ class PatientStore:
         return organisation_id
 
     async def register(self, organisation_id: UUID, identity: Identity, access: Access) -> UUID:
-        """Store a new patient; the id.
+        """Store a new patient and return the id.
 
         Raises
         ------
@@ -205,7 +204,7 @@ class PatientStore:
         return patient_id
 
     async def find(self, organisation_id: UUID, kind: str, value: str, access: Access) -> list[UUID]:
-        """Patients of an organisation who have this identifier; case and spaces make no difference."""
+        """Return the patients of an organisation who have this identifier. Case and spaces are ignored."""
         async with self._database.snapshot() as session:
             patient_ids = await self._identified(session, organisation_id, kind, value)
         await self._audit.append(
@@ -232,7 +231,7 @@ class PatientStore:
         *,
         idempotency_key: str | None = None,
     ) -> list[UUID]:
-        """Store new records, all of them or none; their ids, when they are on disk.
+        """Store new records, all or none, and return their ids when they are on disk.
 
         Parameters
         ----------
@@ -269,12 +268,12 @@ class PatientStore:
         return _Addition(patient_id, kind, _sealed_rows(cipher, kind, packed, datetime.now(UTC)), access, once)
 
     async def _add(self, additions: Sequence["_Addition"]) -> list[list[UUID] | Exception]:
-        """Store what several callers bring, in one transaction; each one's ids, or what is wrong with its own.
+        """Store what several callers bring in one transaction, and return each caller's ids or error.
 
         Rows are locked in one order everywhere (patients, noted requests, audit), so that nobody waits in a circle.
         """
         rows = sum(len(addition.rows) for addition in additions)
-        async with self._database.transaction(PATIENCE_SECONDS + rows / _ROWS_A_SECOND) as session:
+        async with self._database.transaction(self._database.patience + rows / _ROWS_A_SECOND) as session:
             wanted = Patient.patient_id.in_({addition.patient_id for addition in additions})
             query = sa.select(Patient.patient_id).where(wanted).order_by(Patient.patient_id).with_for_update()
             patients = set(await session.scalars(query))
@@ -307,7 +306,7 @@ class PatientStore:
         return answers
 
     async def amend(self, patient_id: UUID, record: StoredRecord, content: Content | None, access: Access) -> None:
-        """Put a new version in a record's place, or none; the earlier one is kept until it is purged.
+        """Put a new version, or none, in a record's place; the earlier one is kept until it is purged.
 
         Raises
         ------
@@ -344,12 +343,12 @@ class PatientStore:
     async def withdraw(
         self, patient_id: UUID, record_ids: Collection[UUID], access: Access, kinds: Collection[Kind] | None = None
     ) -> list[UUID]:
-        """Take records back, all together; they are kept until they are purged. Those that still counted, in order.
+        """Withdraw records together and return the ids of those that still counted, in order.
 
         Parameters
         ----------
         kinds
-            Of which they must be; who a patient is can never be withdrawn.
+            Kinds that the records must have; a patient's identity can never be withdrawn.
 
         Raises
         ------
@@ -380,7 +379,7 @@ class PatientStore:
         return sorted(record_id for ids in by_kind.values() for record_id in ids)
 
     async def read_one(self, patient_id: UUID, record_id: UUID, access: Access) -> StoredRecord:
-        """One record as it counts now; handed out when the audit knows.
+        """Return one record as it counts now, once the audit has the entry.
 
         Raises
         ------
@@ -400,19 +399,19 @@ class PatientStore:
     async def read(
         self, patient_id: UUID, kind: Kind, access: Access, *, newest: int | None = None
     ) -> list[StoredRecord]:
-        """A patient's records of one kind, the first stored first; handed out when the audit knows.
+        """Return a patient's records of one kind, the first stored first, once the audit has the entry.
 
         Parameters
         ----------
         newest
-            Only so many, the newest.
+            Number of records, the newest; all where not given.
 
         Raises
         ------
         NotFoundError
             If there is no such patient.
         TamperedError
-            If a stored record was altered; the audit is told of that as well.
+            If a stored record was altered; the audit gets an entry of that as well.
         ServiceUnavailableError
             If the audit cannot be written: nothing is handed out then.
         """
@@ -424,7 +423,7 @@ class PatientStore:
     async def read_each(
         self, accesses: Mapping[UUID, Access], kind: Kind, *, newest: int | None = None
     ) -> dict[UUID, list[StoredRecord] | NovamindError]:
-        """Read several patients' records with as many queries as one's: for each what :meth:`read` gives or raises."""
+        """Return what :meth:`read` returns or raises for each of several patients, with as many queries as for one."""
         if not accesses:
             return {}
         answers = await self._opened(list(accesses), kind, newest)
@@ -434,7 +433,7 @@ class PatientStore:
         return answers
 
     async def revision(self, patient_id: UUID) -> int:
-        """A number that grows with each change of a patient's record or consent; part of every cache key.
+        """Return a number that grows with each change of a patient's record or consent; part of every cache key.
 
         Raises
         ------
@@ -464,11 +463,11 @@ class PatientStore:
             await self._audit_change(session, access, "granted" if granted else "withdrawn", "consent", patient_id)
 
     async def consents(self, patient_id: UUID) -> dict[str, bool]:
-        """The last decision in each category in which there was one."""
+        """Return the last decision in each category that has one."""
         return (await self.consents_each([patient_id]))[patient_id]
 
     async def consents_each(self, patient_ids: Collection[UUID]) -> dict[UUID, dict[str, bool]]:
-        """Several patients' decisions with one query."""
+        """Return several patients' decisions, with one query."""
         query = sa.select(Consent.patient_id, Consent.category, Consent.granted)
         decisions: dict[UUID, dict[str, bool]] = {patient_id: {} for patient_id in patient_ids}
         async with self._database.snapshot() as session:
@@ -478,7 +477,7 @@ class PatientStore:
         return decisions
 
     async def relate(self, clinician_id: UUID, patient_id: UUID, access: Access) -> UUID:
-        """Begin a clinician's treatment of a patient; its id."""
+        """Begin a clinician's treatment of a patient and return its id."""
         relationship_id = uuid4()
         async with self._database.transaction() as session:
             await self._touch(session, patient_id)
@@ -509,7 +508,7 @@ class PatientStore:
             await self._audit_change(session, access, "ended", "relationship", patient_id)
 
     async def treated_by(self, clinician_id: UUID) -> list[UUID]:
-        """Patients whom a clinician treats now."""
+        """Return the patients whom a clinician treats now."""
         query = sa.select(Relationship.patient_id).where(
             Relationship.clinician_id == clinician_id, Relationship.ends_at.is_(None)
         )
@@ -580,7 +579,7 @@ class PatientStore:
     def _once(
         self, idempotency_key: str, patient_id: UUID, kind: Kind, packed: Sequence[bytes], access: Access
     ) -> tuple[bytes, bytes]:
-        """Keyed digests of who asked with which key, and of what: neither can be guessed from the database."""
+        """Return keyed digests of caller and key, and of the request; neither can be guessed from the database."""
         request = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in packed)).hexdigest()
         return (
             self._index.keyed("idempotency", access.actor, idempotency_key),
@@ -590,7 +589,7 @@ class PatientStore:
     async def _earlier(
         self, session: AsyncSession, additions: Sequence["_Addition"]
     ) -> list[list[UUID] | ValidationError | None]:
-        """The answers to the same requests before; ``None`` for a new one, which is noted now."""
+        """Return the answers to the same requests before; ``None`` for a new one, which is noted now."""
         now = datetime.now(UTC)
         rows: dict[bytes, dict[str, Any]] = {}
         for addition in additions:
@@ -621,7 +620,7 @@ class PatientStore:
 
 @dataclass(frozen=True, eq=False)
 class _Addition:
-    """Sealed records on their way into the store, with the keyed digests by which a repetition is known."""
+    """Sealed records on their way into the store, with the keyed digests that identify a repeated request."""
 
     patient_id: UUID
     kind: Kind
@@ -653,7 +652,7 @@ def _event(access: Access, action: str, what: str, patient_id: UUID, record_ids:
 
 
 def _reading(access: Access, kind: Kind, patient_id: UUID, answer: list[StoredRecord] | NovamindError) -> Event:
-    """What the audit is told of one patient's reading."""
+    """Return the audit entry of one patient's reading."""
     read = Event(access=access, action="read", what=kind, patient_id=patient_id)
     if isinstance(answer, NovamindError):
         return replace(read, outcome="tampered" if isinstance(answer, TamperedError) else "not_found", count=0)
@@ -666,7 +665,7 @@ def _open(cipher: PatientCipher, kind: Kind, row: sa.Row[Any]) -> StoredRecord:
 
 
 def place(record_id: UUID, kind: str, version: int) -> Place:
-    """Where a record's payload belongs."""
+    """Return where a record's payload belongs."""
     return Place(Record.__tablename__, f"payload:{kind}", record_id.hex, version)
 
 
@@ -705,7 +704,7 @@ def _checked(kind: Kind, content: Content) -> bytes:
 
 
 def _pack(content: Content) -> bytes:
-    """Bytes to be sealed: a length, JSON, and for samples the two columns compressed."""
+    """Return the bytes to be sealed: a length, JSON, and for samples the two columns compressed."""
     columns = b""
     fields: Mapping[str, Any] = {}
     if isinstance(content, Samples):
