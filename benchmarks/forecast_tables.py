@@ -164,6 +164,31 @@ def covariates_tables(result: dict[str, Any]) -> Tables:
     yield "covariates", markdown(["what is told", "persons", "CRPS without", "CRPS with / without"], rows)
 
 
+def explanation_tables(result: dict[str, Any]) -> Tables:
+    names = {
+        "whole": "**Shapley values of the whole forecast**",
+        "members": "each member without each part, weighted",
+        "trees": "Shapley values of the boosted trees alone",
+    }
+    rows = [
+        [
+            names[row["design"]],
+            f"{row['error_pct']:.2f}",
+            f"{row['error_pct'] / result['change_pct']:.2f}",
+            str(row["model_rows"]),
+            "" if row["cpu_ms"] is None else f"{row['cpu_ms']:g}",
+        ]
+        for row in result["rows"]
+    ]
+    header = ["design", "error, % of the scale", "error / change", "rows forecast", "CPU ms a series"]
+    about = (
+        f"{result['persons']} simulated persons; weights `{result['model_version']}`; the mean change is "
+        f"{result['change_pct']:.2f} % of the scale, the mean weight of the boosted trees "
+        f"{100 * result['weight_of_trees']:.0f} %."
+    )
+    yield "explanation", f"{about}\n\n{markdown(header, rows)}"
+
+
 def speed_tables(result: dict[str, Any]) -> Tables:
     threads = f"OMP_NUM_THREADS {result['threads'] or 'not set'}"
     machine = f"{result['cores']} cores, {threads}, load average {result['load_average']:g}"
@@ -240,4 +265,5 @@ TABLES: dict[str, Callable[[dict[str, Any]], Tables]] = {
     "calibration": calibration_tables,
     "oracle": oracle_tables,
     "covariates": covariates_tables,
+    "explanation": explanation_tables,
 }

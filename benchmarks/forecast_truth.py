@@ -15,6 +15,7 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,21 @@ from scipy.stats import norm
 import novamind as nm
 from novamind.cohorts import CohortSettings, Trajectories, simulate
 from novamind.symptoms import Scale
-from novamind.symptoms.domain import LEVELS
+from novamind.symptoms.domain import LEVELS, MEDIAN
 from novamind.symptoms.forecaster.ensemble import crps
-from novamind.symptoms.forecaster.preprocessing import known_steps
+from novamind.symptoms.forecaster.explanation import (
+    MOST_ROWS,
+    RECORD_PARTS,
+    combinations,
+    explain,
+    members,
+    shapley_weights,
+)
+from novamind.symptoms.forecaster.model import SymptomModel
+from novamind.symptoms.forecaster.origins import Origins
+from novamind.symptoms.forecaster.preprocessing import Histories, known_steps
 from novamind.symptoms.interpolation import on_steps
+from novamind.symptoms.service import default_service
 
 RESULTS = Path(__file__).resolve().parent / "results" / "forecast_truth.json"
 SEED = 20_271
@@ -247,7 +259,73 @@ def _forecast(
     return forecasts.frame[columns].to_numpy().reshape(len(kept), HORIZON, -1), forecasts.model_version
 
 
-SECTIONS = {"oracle": oracle, "covariates": covariates}
+def explanation() -> dict[str, Any]:
+    """How well parts of a record, as weighted by several designs, foretell what the forecast is without them."""
+    model = default_service().model
+    trees = [member.name for member in model.members].index("boosted trees")
+    cohort = simulate(400, DAYS, seed=SEED + 3)
+    errors: dict[str, list[Floats]] = {"whole": [], "members": [], "trees": []}
+    seconds, weights, left_out = {"whole": 0.0, "members": 0.0}, [], []
+    for i, reports in enumerate(cohort.reports):
+        values = reports[None, : (14, 28, 56, HISTORY)[i % 4]]
+        if np.isfinite(values).sum() < 10:
+            continue
+        record = Histories.untreated(values, known_steps(values, cohort.step[i : i + 1]), cohort.weekday[i : i + 1])
+        forecast = model.predict(record, 7)
+        started = process_time()
+        explained = explain(model, forecast.summary, forecast.quantiles[0], np.zeros(7))
+        seconds["whole"] += process_time() - started
+        every = combinations(forecast.summary)
+        records = Histories.untreated(every, np.repeat(record.step, len(every)), np.repeat(record.weekday, len(every)))
+        real = model.predict(records, 7).quantiles[:, 6, MEDIAN].astype(np.float64)
+        by_member = _week_ahead(model, records)
+        # Only these records are forecast by the design that asks each member once without each part.
+        count = len(RECORD_PARTS)
+        asked = np.append(len(every) - 1 - 2 ** np.arange(count), [len(every) - 1, 0])
+        started = process_time()
+        _week_ahead(model, records.rows(asked))
+        seconds["members"] += process_time() - started
+        weight = forecast.weights[0, 6].astype(np.float64)
+        whole, without, none = by_member[-1], by_member[asked[:count]], by_member[0]
+        first = whole - without  # (parts, members)
+        size = np.abs(first).sum(0)
+        rest = (whole - none - first.sum(0)) * np.divide(np.abs(first), size, out=np.zeros_like(first), where=size > 0)
+        shares = {
+            "whole": np.array([shift[6, MEDIAN] for shift in explained.shifts.values()]),
+            "members": (first + rest) @ weight,
+            "trees": shapley_weights(count) @ by_member[:, trees],
+        }
+        change = real[-1] - real[::-1]  # the same parts left out as are in the combination
+        for name, share in shares.items():
+            errors[name].append(np.abs(members(count) @ share - change)[1:-1])
+        weights.append(weight[trees])
+        left_out.append(np.abs(change)[1:-1])
+    size = len(weights)
+    rows = {"whole": MOST_ROWS // 2, "members": len(RECORD_PARTS) + 2, "trees": 2 ** len(RECORD_PARTS)}
+    return {
+        "model_version": model.version,
+        "persons": size,
+        "change_pct": round(100 * float(np.mean(left_out)), 3),
+        "weight_of_trees": round(float(np.mean(weights)), 4),
+        "rows": [
+            {
+                "design": name,
+                "error_pct": round(100 * float(np.mean(each)), 3),
+                "model_rows": rows[name],
+                "cpu_ms": None if name not in seconds else round(1000 * seconds[name] / size, 1),
+            }
+            for name, each in errors.items()
+        ],
+    }
+
+
+def _week_ahead(model: SymptomModel, records: Histories) -> Floats:
+    """Every member's median a week ahead, ``(records, members)``."""
+    quantiles = model.member_quantiles(Origins.present(records), [7])
+    return np.stack([each[0][:, 6, MEDIAN] for each in quantiles], 1).astype(np.float64)
+
+
+SECTIONS = {"oracle": oracle, "covariates": covariates, "explanation": explanation}
 
 if __name__ == "__main__":
     main()

@@ -94,9 +94,14 @@ def cache(clinic: Clinic, shelf: Shelf | None = None, version: str = "m-1") -> F
 
 
 def asked(
-    one: ForecastCache, patient_id: UUID = P, horizon: int = 14, threshold: float | None = 10.0, who: Any = ADMIN
+    one: ForecastCache,
+    patient_id: UUID = P,
+    horizon: int = 14,
+    threshold: float | None = 10.0,
+    who: Any = ADMIN,
+    **explain: bool,
 ) -> bytes:
-    return asyncio.run(one.json(who, patient_id, horizon, threshold))
+    return asyncio.run(one.json(who, patient_id, horizon, threshold, **explain))
 
 
 def test_one_question_is_computed_once_and_the_audit_is_told_of_a_kept_answer() -> None:
@@ -107,7 +112,7 @@ def test_one_question_is_computed_once_and_the_audit_is_told_of_a_kept_answer() 
     told = json.loads(first)
     assert told["forecasts"][0]["risk"]["threshold"] == 10.0
     assert clinic.calls == [("revision", ADMIN, P), ("forecast", ADMIN, P, 14)], "reading is in the audit already"
-    assert shelf.kept == {(P, 7, "forecast", "m-1", "2026-03-01", "14", "10.0"): first}
+    assert shelf.kept == {(P, 7, "forecast", "m-1", "2026-03-01", "14", "10.0", "False"): first}
     clinic.calls.clear()
     assert asked(one) == first
     assert clinic.calls == [("revision", ADMIN, P), ("note_forecast_read", "access", P)]
@@ -119,7 +124,9 @@ def test_a_series_that_is_not_forecast_is_named_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"patient_id": Q}, {"horizon": 7}, {"threshold": None}, {"threshold": 11.0}], ids=lambda one: str(*one)
+    "other",
+    [{"patient_id": Q}, {"horizon": 7}, {"threshold": None}, {"threshold": 11.0}, {"explain": True}],
+    ids=lambda one: str(*one),
 )
 def test_another_question_is_computed_anew_and_both_are_kept(other: dict[str, Any]) -> None:
     clinic = Clinic()

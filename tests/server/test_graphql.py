@@ -73,11 +73,12 @@ def test_a_patient_is_the_same_as_over_rest(world: World) -> None:
 
 def test_results_are_the_same_as_over_rest(world: World) -> None:
     query = f"""query ($id: UUID!) {{ patient(id: $id) {{
-      forecasts(horizon: 7, threshold: 10) {whole("Forecasts")}
+      forecasts(horizon: 7, threshold: 10, explain: true) {whole("Forecasts")}
       medicationAdvice(medication: "paroxetine") {whole("Review")} }} }}"""
     got = data(world, query, id=world.patients["P1"])["patient"]
-    forecasts = ForecastsBody.model_validate(rest(world, "/forecast?horizon=7&threshold=10"))
+    forecasts = ForecastsBody.model_validate(rest(world, "/forecast?horizon=7&threshold=10&explain=true"))
     assert forecasts.forecasts[0].risk is not None
+    assert forecasts.forecasts[0].explanation is not None
     assert got["forecasts"] == as_graphql(forecasts)
     at = f"/api/v1/patients/{world.patients['P1']}/medication-advice"
     advice = ReviewBody.model_validate(world.call("POST", at, "C11", json={"medication": "paroxetine"}).json())

@@ -1,7 +1,7 @@
 """A forecast built by hand, so that pictures and reports are tested without a model; and the shell."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -13,9 +13,15 @@ import pytest
 from scipy.stats import norm
 
 from novamind.cli import main
-from novamind.symptoms.domain import LEVELS, Member, Reliability, Scale, SymptomForecast, Trend
+from novamind.symptoms.domain import LEVELS, Explanation, Floats, Member, Reliability, Scale, SymptomForecast, Trend
 
 MakeForecast = Callable[..., SymptomForecast]
+
+
+def moved_by(quantiles: Floats, points: Mapping[str, float]) -> Callable[[], Explanation]:
+    """An explanation by hand: parts move the quantiles of every day by so many points, and widen nothing."""
+    shifts = {name: np.full(quantiles.shape, shift) for name, shift in points.items()}
+    return lambda: Explanation(quantiles - sum(points.values()), shifts)
 
 
 def build_forecast(
@@ -62,7 +68,9 @@ def build_forecast(
             Member("shrunk mean", 0.3, 5.6, 6.5),
             Member("local level", 0.15, None, 6.9),
         ),
-        importance={"mean_28": 3.1, "last": 1.4, "slope_14": 0.6, "share_missing_14": -0.2},
+        explain=moved_by(
+            continuous, {"the week before": 3.1, "last report": 1.4, "weekday": 0.6, "earlier reports": -0.2}
+        ),
         coverage={0.5: 0.503, 0.8: 0.806, 0.95: 0.951},
         model_version="test-1",
         seed=0,

@@ -24,7 +24,7 @@ class Forecasts(tuple[SymptomForecast, ...]):
 @pytest.mark.parametrize("threshold", [None, 15.0])
 def test_a_forecast_in_its_form(make_forecast: MakeForecast, threshold: float | None) -> None:
     forecast = replace(make_forecast(horizon=3), covariates={"sleep": -0.5})
-    body = ForecastBody.of(forecast, threshold)
+    body = ForecastBody.of(forecast, threshold, explain=threshold is not None)
     check_golden(__file__, f"body_{threshold}", body.model_dump(mode="json"))
     assert json.loads(body.model_dump_json()) == body.model_dump(mode="json")
     for interval in body.intervals:

@@ -42,7 +42,7 @@ def test_summary_picture_and_report(shell: Shell, diary: Path) -> None:
     assert lines[0].startswith("PHQ-9 is expected around ")
     assert lines[2].split() == ["median", "80", "%", "95", "%", "15", "or", "higher"]
     assert len([line for line in lines if line.endswith(" %") and " to " in line]) >= 14
-    for fact in ("Trend", "Risk", "Reliability", "Models"):
+    for fact in ("Trend", "Risk", "Moved by", "Reliability", "Models"):
         assert any(line.startswith(fact) for line in lines)
     picture, report = (Path(line.split()[1]) for line in lines[-2:])
     assert (str(picture), str(report)) == ("forecast/phq-9.png", "forecast/phq-9.html")
@@ -53,12 +53,16 @@ def test_summary_picture_and_report(shell: Shell, diary: Path) -> None:
 def test_json_is_one_document_that_equals_the_python_api(shell: Shell, diary: Path) -> None:
     ran = shell(
         "forecast", diary, "--scale", "0,27", "--step", "1", "--levels", "0.1,0.5,0.9", "--horizon", "3",
-        "--threshold", "12", "--json",
+        "--threshold", "12", "--explain", "--json",
     )  # fmt: skip
     assert (ran.code, ran.err) == (0, "")
     document = json.loads(ran.out)
     same = nm.symptoms.forecast(pl.read_csv(diary), horizon=3, quantile_levels=(0.1, 0.5, 0.9), scale=(0, 27), step=1)
-    assert document == same.to_dict(12) | {"symptom": document["symptom"], "instrument": None, "files": {}}
+    assert document == same.to_dict(12, explain=True) | {
+        "symptom": document["symptom"],
+        "instrument": None,
+        "files": {},
+    }
     assert document["quantile_levels"] == [0.1, 0.5, 0.9]
     assert document["risk"]["probability"] == same.risk(12).probability.tolist()
     assert {path.name for path in Path().iterdir()} == {"diary.csv"}
@@ -66,6 +70,7 @@ def test_json_is_one_document_that_equals_the_python_api(shell: Shell, diary: Pa
 
 def test_timestamps_that_only_count_days(shell: Shell, diary: Path) -> None:
     document = json.loads(shell("forecast", diary, "--instrument", "PHQ-9", "--undated", "--json").out)
+    assert document["explanation"] is None
     history = pl.read_csv(diary).with_columns(symptom=pl.lit("PHQ-9"))
     undated, dated = (nm.symptoms.forecast(history, dated=dated) for dated in (False, True))
     np.testing.assert_array_equal(document["quantiles"], undated.quantiles)

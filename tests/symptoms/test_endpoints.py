@@ -11,6 +11,7 @@ import pydantic
 import pytest
 from fastapi import FastAPI
 
+import novamind as nm
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.symptoms import Scale
 from novamind.symptoms.codec import ForecastsBody, ScaleBody
@@ -198,3 +199,8 @@ def test_the_route_forecasts_what_comes_with_the_request() -> None:
     assert np.array(one["quantiles"]).shape == (3, 21)
     assert one["risk"]["threshold"] == 8
     assert answer["skipped"] == []
+    assert one["explanation"] is None
+    frame = diary("mood").drop("symptom").with_columns(symptom=pl.lit("mood"))
+    (explained,) = send({"reports": reports, "horizon": 3, "threshold": 8, "explain": True})["forecasts"]
+    assert explained == nm.symptoms.forecast(frame, 3, scale=(0, 12)).to_dict(8, explain=True)
+    assert explained | {"explanation": None} == one

@@ -7,22 +7,20 @@ import numpy as np
 import pytest
 
 from novamind.symptoms.domain import LEVELS, Reliability, Scale, Trend
-from novamind.symptoms.forecaster.features import FEATURES
 from novamind.symptoms.instruments import recognise
 from novamind.symptoms.presentation.insights import insights
 from tests.golden import check_golden
 from tests.symptoms.conftest import MakeForecast
 
-KNOWN = {"importance": {"last": 1.4, "slope": -0.6}}
 WORSENING = Trend(0.42, 0.1, 0.74, 0.95, "worsening", 42)
 
 
 def said(forecast: Any, instrument: str | None = None) -> str:
-    return " ".join(insights(replace(forecast, **KNOWN), recognise(instrument) if instrument else None))
+    return " ".join(insights(forecast, recognise(instrument) if instrument else None))
 
 
 def test_the_headline_comes_first(make_forecast: MakeForecast) -> None:
-    first, *_ = insights(replace(make_forecast(), **KNOWN))
+    first, *_ = insights(make_forecast())
     assert first.startswith("PHQ-9 is expected around")
 
 
@@ -33,7 +31,7 @@ def test_a_trend_without_direction_is_not_told(make_forecast: MakeForecast, dire
 
 
 def test_low_reliability_is_said_before_anything_but_the_headline(make_forecast: MakeForecast) -> None:
-    weak = replace(make_forecast(), **KNOWN, reliability=Reliability("low", ("only 5 days with reports",)))
+    weak = replace(make_forecast(), reliability=Reliability("low", ("only 5 days with reports",)))
     assert insights(weak)[1] == ("Low reliability: only 5 days with reports. Read the range, not the middle.")
     assert "Low reliability" not in said(make_forecast())
 
@@ -45,18 +43,6 @@ def test_a_forecast_that_leaves_the_scale_open_admits_it(
     assert ("it says little" in said(make_forecast(spread=spread))) == told
 
 
-@pytest.mark.parametrize(("value", "words"), [(2.0, "pulls the middle up"), (-2.0, "pulls the middle down")])
-def test_the_leading_feature_is_named_with_its_direction(make_forecast: MakeForecast, value: float, words: str) -> None:
-    for name, meaning in FEATURES.items():
-        forecast = replace(make_forecast(), importance={"gap": 0.1, name: value})
-        assert f"the {meaning}: it {words}" in " ".join(insights(forecast))
-
-
-def test_features_that_hardly_move_it_are_not_named(make_forecast: MakeForecast) -> None:
-    quiet = replace(make_forecast(), importance={"last": 0.1, "slope": -0.2})  # of 27 points
-    assert "moves the forecast" not in " ".join(insights(quiet))
-
-
 class TestCutOffs:
     """Published cut-offs ahead of a person are named with their chance, those behind are not."""
 
@@ -66,7 +52,7 @@ class TestCutOffs:
         instrument = recognise("PHQ-9")
         assert instrument is not None
         ahead = min(cut.value for cut in instrument.cut_offs if cut.value > last)
-        sentence = next(s for s in insights(replace(forecast, **KNOWN), instrument) if "chance" in s)
+        sentence = next(s for s in insights(forecast, instrument) if "chance" in s)
         assert f"The chance of reaching {ahead:g} or higher" in sentence
         peak = 100 * forecast.risk(ahead).probability.max()
         assert f"at most {peak:.0f} %" in sentence
@@ -84,20 +70,19 @@ class TestCutOffs:
 def test_nothing_firm_is_said_of_a_weak_record(make_forecast: MakeForecast) -> None:
     weak = replace(
         make_forecast(),
-        importance={"last": 3.0},
         covariates={"sleep_minutes": 4.0},
         reliability=Reliability("low", ("only 5 days with reports",)),
         trend=Trend(7.0, 4.8, 9.2, 0.999, "worsening", 5),
     )
     text = " ".join(insights(weak))
-    for firm in ("Getting worse", "moves the forecast most", "sleep"):
+    for firm in ("Getting worse", "sleep"):
         assert firm not in text
 
 
 def test_what_signals_say_is_said_where_it_matters(make_forecast: MakeForecast) -> None:
-    known = replace(make_forecast(), importance={}, covariates={"sleep_minutes": 0.4, "treatment_start": -1.25})
+    known = replace(make_forecast(), covariates={"sleep_minutes": 0.4, "treatment_start": -1.25})
     assert any("treatment start -1.25, sleep minutes +0.40" in sentence for sentence in insights(known))
-    quiet = replace(make_forecast(), importance={}, covariates={"sleep_minutes": 0.01})
+    quiet = replace(make_forecast(), covariates={"sleep_minutes": 0.01})
     assert not any("sleep" in sentence for sentence in insights(quiet))
 
 
@@ -113,7 +98,7 @@ def test_what_signals_say_is_said_where_it_matters(make_forecast: MakeForecast) 
 )
 def test_sentences_are_what_they_were(make_forecast: MakeForecast, name: str, options: dict[str, Any]) -> None:
     forecast = make_forecast(symptom=name, **options)
-    known = replace(forecast, importance={"gap": 0.1, "slope": -3.0}, covariates={"steps": 4.0}, trend=WORSENING)
+    known = replace(forecast, covariates={"steps": 4.0}, trend=WORSENING)
     weak = replace(known, reliability=Reliability("low", ("a", "b")))
     answer = [insights(each, instrument) for each in (known, weak) for instrument in (None, recognise(name))]
     check_golden(__file__, f"insights_{name}_{options.get('centre', 0.5)}", answer)
@@ -135,15 +120,13 @@ def test_more_than_half_of_the_scale_is_open_from_half_on(
 
 @pytest.mark.parametrize(("points", "named"), [(0.27, False), (0.28, True), (-0.28, True)])
 def test_what_moves_by_more_than_a_hundredth_is_named(make_forecast: MakeForecast, points: float, named: bool) -> None:
-    by_record = insights(replace(make_forecast(), importance={"last": points}))
-    by_signal = insights(replace(make_forecast(), importance={}, covariates={"sleep": points}))
-    assert any("moves the forecast most" in sentence for sentence in by_record) == named
+    by_signal = insights(replace(make_forecast(), covariates={"sleep": points}))
     assert any("sleep" in sentence for sentence in by_signal) == named
 
 
 @pytest.mark.parametrize(("peak", "named"), [(0.04, False), (0.06, True)])
 def test_a_cut_off_is_named_from_one_in_twenty(make_forecast: MakeForecast, peak: float, named: bool) -> None:
-    forecast = replace(make_forecast(scale=Scale(0, 27)), **KNOWN)
+    forecast = make_forecast(scale=Scale(0, 27))
     forecast.history[-1] = 7.0
     rows = np.full((14, 21), 8.0)
     level = LEVELS.searchsorted(1 - peak)

@@ -5,17 +5,19 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from novamind.errors import ValidationError
-from novamind.symptoms.domain import Member, Reliability, Scale, SymptomForecast
-from novamind.symptoms.forecaster.features import FEATURES
+from novamind.symptoms.domain import LEVELS, Member, Reliability, Scale, SymptomForecast
+from novamind.symptoms.forecaster.explanation import RECORD_PARTS
 from novamind.symptoms.instruments import find
 from novamind.symptoms.presentation import report
 from novamind.symptoms.presentation.report import render
 from tests.golden import check_golden
+from tests.symptoms.conftest import moved_by
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 
@@ -72,7 +74,8 @@ def test_the_report_says_who_what_when_and_how(page: Page) -> None:
         "Reports rose by 3 points over the last six weeks.",
         "Kroenke, Spitzer & Williams 2001",
         "moderately severe",
-        "latest report",
+        "what moves it from there: the week before +3.10, last report +1.40, weekday +0.60, earlier reports -0.20.",
+        "Shapley values of the whole forecast",
         "test-1",
         "80 % intervals held 80.6 % of the outcomes",
         "Clinical judgement decides.",
@@ -158,7 +161,7 @@ ATTACKS = (
 def test_names_cannot_become_markup(make_forecast: Any, attack: str) -> None:
     forecast = replace(
         make_forecast(symptom=attack, patient_id=attack),
-        importance={attack: 1.0},
+        explain=moved_by(make_forecast().continuous_quantiles, {attack: 1.0}),
         insights=(attack,),
         members=(Member(attack, 1.0, None, 1.0),),
         reliability=Reliability("low", (attack,)),
@@ -184,10 +187,11 @@ def test_same_forecast_same_bytes(make_forecast: Any) -> None:
 
 def test_scales_where_high_is_better(make_forecast: Any) -> None:
     forecast = make_forecast(symptom="WHO-5", scale=Scale(0, 100, 4, "low"))
-    text = Page(render(replace(forecast, importance={"last": 2.0}), 50, find("WHO-5"))).text
+    text = Page(render(forecast, 50, find("WHO-5"))).text
     assert "higher is better" in text
     assert "50 or lower positive screen for depression" in text
-    assert "latest report +2.00 towards better" in text
+    assert "last report +1.40 +0.00 towards better" in text
+    assert "earlier reports -0.20 +0.00 towards worse" in text
 
 
 def test_a_threshold_off_the_scale_is_refused(phq9: SymptomForecast) -> None:
@@ -204,11 +208,15 @@ def test_reports_are_what_they_were(make_forecast: Any, monkeypatch: pytest.Monk
         known = replace(
             forecast,
             covariates={"sleep": 1.2},
-            importance={name: (-1) ** i * (3.0 - 0.3 * i) for i, name in enumerate(list(FEATURES)[:10])} | {"new": 9.0},
+            explain=lambda: replace(
+                forecast.explanation, shifts={"weekday": np.outer([0, 1, -2], LEVELS), "last report": np.ones((3, 21))}
+            ),
         )
         page = render(known, 15, find("PHQ-9"))
     elif which == "plain":
-        page = render(replace(make_forecast(horizon=1, patient_id=None, scale=Scale(0, 1)), insights=(), importance={}))
+        quiet = make_forecast(horizon=1, patient_id=None, scale=Scale(0, 1))
+        nothing = moved_by(quiet.continuous_quantiles, dict.fromkeys(RECORD_PARTS, 0.0))
+        page = render(replace(quiet, insights=(), explain=nothing))
     else:
         page = render(make_forecast(scale=Scale(0, 100, 4, "low"), horizon=2), 50, find("WHO-5"))
     body = page[page.index("</style>") :]

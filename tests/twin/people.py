@@ -16,7 +16,7 @@ from novamind.biometrics.domain import Reliability as LinkReliability
 from novamind.pharmacogenomics import DrugReview, Review, recommend
 from novamind.records import Allergy, Condition, MedicationCourse, PatientRecord, signal_frame, symptom_frame
 from novamind.records.tables.frames import SeriesKey
-from novamind.symptoms.domain import LEVELS, Member, Reliability, Scale, SymptomForecast, Trend
+from novamind.symptoms.domain import LEVELS, Explanation, Member, Reliability, Scale, SymptomForecast, Trend
 from novamind.twin.analyses import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS
 from novamind.twin.case import Case
 from novamind.twin.domain import ForecastCheck, Options, ServiceResult, Status
@@ -109,7 +109,7 @@ def forecast(
         "trend": Trend(0.5, -0.2, 1.2, 0.85, "uncertain", 28),
         "reliability": Reliability("medium", ("few reports", "long gaps")),
         "members": (Member("trees", 0.7, None, 4.0), Member("mean", 0.3, 5.0, 6.0)),
-        "importance": {"level": 1.5},
+        "explain": lambda: Explanation(quantiles - 1.5, {"last report": np.full(quantiles.shape, 1.5)}),
         "coverage": {0.8: 0.812, 0.95: 0.946},
         "model_version": "symptoms-test",
         "seed": 7,

@@ -714,9 +714,10 @@ async def forecast_patient(
     patient_id: PatientId,
     horizon: Horizon = 14,
     threshold: Annotated[float | None, Query(allow_inf_nan=False, description="A score whose risk is wanted.")] = None,
+    explain: Annotated[bool, Query(description="Also which parts of the record moved the forecast.")] = False,
 ) -> Response:
     """Forecast each symptom, with calibrated intervals."""
-    forecast = await container.forecasts.json(caller, patient_id, horizon, threshold)
+    forecast = await container.forecasts.json(caller, patient_id, horizon, threshold, explain=explain)
     return Response(forecast, media_type="application/json")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from novamind.records.tables.frames import SeriesKey
-from novamind.symptoms.domain import Risk, Scale, SymptomForecast
+from novamind.symptoms.domain import HIGH_80, LOW_80, MEDIAN, Explanation, Floats, Risk, Scale, SymptomForecast
 from novamind.symptoms.presentation import wording
 
 #: Central intervals that are given beside the quantiles.
@@ -110,6 +110,43 @@ class MemberBody(_Body):
     validation_error: float = Field(description="Mean CRPS on the validation cohort, in percent of the scale.")
 
 
+class RecordPartBody(_Body):
+    """A part of the record and how far it moves the forecast of each day."""
+
+    name: str = Field(description="Part of the record, e.g. last report.")
+    median: list[float] = Field(description="How far it moves the median per day, in the instrument's units.")
+    width: list[float] = Field(description="How far it widens the 80 % interval per day, in the instrument's units.")
+
+
+class ExplanationBody(_Body):
+    """Which parts of the record moved the forecast: Shapley values of the whole ensemble.
+
+    The neutral median and the shifts of all parts add up to the median before it is rounded to the scale's steps, and
+    so do the widths of the 80 % interval.
+    """
+
+    neutral_median: list[float] = Field(
+        description="Median per day with every report at the person's own mean and nothing known beside the reports, "
+        "in the instrument's units."
+    )
+    neutral_width: list[float] = Field(
+        description="Width of the 80 % interval per day of the same, in the instrument's units."
+    )
+    parts: list[RecordPartBody] = Field(description="Parts of the record.")
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> Self:
+        """From the domain's explanation."""
+        return cls(
+            neutral_median=explanation.neutral[:, MEDIAN].tolist(),
+            neutral_width=_width(explanation.neutral),
+            parts=[
+                RecordPartBody(name=name, median=shift[:, MEDIAN].tolist(), width=_width(shift))
+                for name, shift in explanation.shifts.items()
+            ],
+        )
+
+
 class ForecastBody(_Body):
     """The forecast of one symptom; quantiles are monotone and inside the scale."""
 
@@ -129,8 +166,8 @@ class ForecastBody(_Body):
     reliability: Literal["high", "medium", "low"] = Field(description="How far the forecast can be relied on.")
     reliability_reasons: list[str] = Field(description="Why.")
     members: list[MemberBody] = Field(description="Models of the ensemble.")
-    importance: dict[str, float] = Field(
-        description="Feature to its part in the boosted median a week ahead, in the instrument's units (SHAP values)."
+    explanation: ExplanationBody | None = Field(
+        description="Which parts of the record moved the forecast; null unless asked for."
     )
     covariates: dict[str, float] = Field(
         description="Signal or start of treatment to its shift of the median a week ahead, in the instrument's units."
@@ -143,8 +180,8 @@ class ForecastBody(_Body):
     seed: int = Field(description="Seed of the draws.")
 
     @classmethod
-    def of(cls, forecast: SymptomForecast, threshold: float | None = None) -> Self:
-        """From the domain's forecast; ``threshold`` must lie on its scale."""
+    def of(cls, forecast: SymptomForecast, threshold: float | None = None, *, explain: bool = False) -> Self:
+        """From the domain's forecast; ``threshold`` must lie on its scale, and ``explain`` adds what moved it."""
         intervals = {level: forecast.interval(level) for level in INTERVALS}
         return cls(
             symptom=forecast.symptom,
@@ -166,7 +203,7 @@ class ForecastBody(_Body):
             reliability=forecast.reliability.level,
             reliability_reasons=list(forecast.reliability.reasons),
             members=[MemberBody.model_validate(member) for member in forecast.members],
-            importance=dict(forecast.importance),
+            explanation=ExplanationBody.of(forecast.explanation) if explain else None,
             covariates=dict(forecast.covariates),
             measured_coverage={f"{level:g}": share for level, share in forecast.coverage.items()},
             insights=list(forecast.insights),
@@ -190,25 +227,37 @@ class ForecastsBody(_Body):
     skipped: list[Skipped] = Field(description="Symptoms without a forecast.")
 
     @classmethod
-    def of(cls, forecasts: ManyForecasts, threshold: float | None = None) -> Self:
+    def of(cls, forecasts: ManyForecasts, threshold: float | None = None, *, explain: bool = False) -> Self:
         """From the room's forecasts; the risk of ``threshold`` is given for the symptoms on whose scale it lies."""
         return cls.with_thresholds(
             forecasts,
             lambda forecast: (
                 threshold if threshold is not None and forecast.scale.low <= threshold <= forecast.scale.high else None
             ),
+            explain=explain,
         )
 
     @classmethod
-    def with_thresholds(cls, forecasts: ManyForecasts, threshold_of: Callable[[SymptomForecast], float | None]) -> Self:
+    def with_thresholds(
+        cls,
+        forecasts: ManyForecasts,
+        threshold_of: Callable[[SymptomForecast], float | None],
+        *,
+        explain: bool = False,
+    ) -> Self:
         """From the room's forecasts, each with the risk of its own threshold."""
         return cls(
-            forecasts=[ForecastBody.of(forecast, threshold_of(forecast)) for forecast in forecasts],
+            forecasts=[ForecastBody.of(forecast, threshold_of(forecast), explain=explain) for forecast in forecasts],
             skipped=[
                 Skipped(symptom=key.name, patient_id=key.patient_id, reason=reason)
                 for key, reason in forecasts.skipped.items()
             ],
         )
+
+
+def _width(quantiles: Floats) -> list[float]:
+    width: list[float] = (quantiles[:, HIGH_80] - quantiles[:, LOW_80]).tolist()
+    return width
 
 
 def _date(day: np.datetime64) -> date:

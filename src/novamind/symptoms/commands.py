@@ -67,6 +67,9 @@ def forecast(
         bool, typer.Option("--undated", help="Timestamps only count days: their weekday means nothing.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Kept with the result.")] = 0,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="With --json: which parts of the record moved it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Forecast a symptom from a record: summary here, picture and report as files.
@@ -92,7 +95,7 @@ def forecast(
         dated=not undated,
     )[0]
     _log(result, started)
-    _present(result, threshold, known, out if out or as_json else Path("forecast"), as_json)
+    _present(result, threshold, known, out if out or as_json else Path("forecast"), as_json, explain)
 
 
 def demo(
@@ -269,6 +272,7 @@ def _present(
     instrument: "Instrument | None",
     out: Path | None,
     as_json: bool,
+    explain: bool = False,
 ) -> None:
     files = {} if out is None else _write(forecast, threshold, instrument, out)
     if as_json:
@@ -276,7 +280,7 @@ def _present(
             "instrument": instrument.name if instrument else None,
             "files": {what.lower(): str(path) for what, path in files.items()},
         }
-        print(json.dumps(forecast.to_dict(threshold) | beside, allow_nan=False))
+        print(json.dumps(forecast.to_dict(threshold, explain=explain) | beside, allow_nan=False))
     else:
         print(_summary(forecast, threshold))
         for what, path in files.items():
@@ -319,6 +323,7 @@ def _summary(forecast: "SymptomForecast", threshold: float | None) -> str:
         facts["Risk"] = wording.risk(forecast, risk)
     if forecast.covariates:
         facts["Also known"] = wording.covariates(scale, forecast.covariates)
+    facts["Moved by"] = wording.importance(forecast)
     facts["Reliability"] = f"{forecast.reliability.level}: {'; '.join(forecast.reliability.reasons)}."
     facts["Models"] = ", ".join(wording.member(scale, member) for member in forecast.members)
     return "\n".join(

@@ -1,6 +1,6 @@
 """What a symptom forecast is: scales, quantiles, trend, risk, reliability. Pure values and rules."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -17,6 +17,8 @@ Days = NDArray[np.datetime64]
 
 #: The levels at which every forecast is computed and calibrated; others are interpolated between them.
 LEVELS: Floats = np.array([0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975])
+#: Places among them of the median and of the ends of the 80 % interval.
+MEDIAN, LOW_80, HIGH_80 = (int(np.abs(LEVELS - level).argmin()) for level in (0.5, 0.1, 0.9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,31 @@ class Member:
     validation_error: float
 
 
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Which parts of the record moved a forecast, and how far.
+
+    Attributes
+    ----------
+    neutral
+        What the same model forecasts with every report at the person's own mean and nothing known beside the reports:
+        quantiles at :data:`LEVELS`, ``(horizon, 21)``, in the instrument's units.
+    shifts
+        Part of the record to how far it moves each of these quantiles, ``(horizon, 21)``. ``neutral`` and all shifts
+        add up to :attr:`SymptomForecast.continuous_quantiles`.
+    """
+
+    neutral: Floats
+    shifts: Mapping[str, Floats]
+
+    def in_units_of(self, scale: Scale) -> "Explanation":
+        """Return an explanation on the unit scale in the units of ``scale``."""
+        order = slice(None, None, 1 if scale.worse == "high" else -1)
+        sign = scale.range if scale.worse == "high" else -scale.range
+        shifts = {name: sign * shift[:, order] for name, shift in self.shifts.items()}
+        return Explanation(scale.from_unit(self.neutral)[:, order], shifts)
+
+
 @dataclass(frozen=True, repr=False)
 class SymptomForecast(Summarised):
     """A forecast of one symptom of one person: everything needed to draw, store, send and audit it.
@@ -162,8 +189,8 @@ class SymptomForecast(Summarised):
         The calibrated quantiles at :data:`LEVELS` before rounding to steps, ``(horizon, 21)``.
     coverage
         Measured share of validation outcomes inside the central intervals, by nominal level.
-    importance
-        Contribution of each feature to the boosted median one week ahead, in the instrument's units (SHAP values).
+    explain
+        Works out :attr:`explanation`, which takes several times as long as the forecast, when it is first asked for.
     covariates
         How far each signal or known start of treatment moved the middle one week ahead, in the instrument's units.
     """
@@ -180,7 +207,7 @@ class SymptomForecast(Summarised):
     trend: Trend
     reliability: Reliability
     members: tuple[Member, ...]
-    importance: Mapping[str, float]
+    explain: Callable[[], Explanation] = field(repr=False, compare=False)
     coverage: Mapping[float, float]
     model_version: str
     seed: int
@@ -196,6 +223,18 @@ class SymptomForecast(Summarised):
     def median(self) -> Floats:
         """The middle of the forecast per day, ``(horizon,)``, on the scale's steps."""
         return self.scale.snap(at_levels(self.continuous_quantiles, np.array([0.5]))[:, 0])
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """Which parts of the record moved this forecast, and how far."""
+        return self.explain()
+
+    @property
+    def importance(self) -> Mapping[str, float]:
+        """How far each part of the record moved the median a week ahead, in the instrument's units, largest first."""
+        place = week_ahead(self.horizon), MEDIAN
+        moved = {name: float(shift[place]) for name, shift in self.explanation.shifts.items()}
+        return dict(sorted(moved.items(), key=lambda item: -abs(item[1])))
 
     def _summary(self) -> Summary:
         text = (
@@ -253,6 +292,11 @@ class SymptomForecast(Summarised):
             RiskPeriod(self.days[start], self.days[end - 1], float(probability[start:end].max()))
             for start, end in zip(edges[::2], edges[1::2], strict=True)
         )
+
+
+def week_ahead(horizon: int) -> int:
+    """Index of the day a week ahead, or of the last one of a shorter forecast."""
+    return min(7, horizon) - 1
 
 
 def at_levels(quantiles: Floats, levels: Floats) -> Floats:

@@ -60,6 +60,7 @@ class Diary(BaseModel):
     reports: Annotated[list[Report], Field(min_length=1, max_length=MOST_REPORTS)]
     horizon: Annotated[int, Field(ge=1, le=30)] = 14
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    explain: Annotated[bool, Field(description="Also which parts of the record moved the forecast.")] = False
 
 
 def router(service: Callable[[], SymptomForecastingService] = default_service) -> APIRouter:
@@ -73,7 +74,7 @@ def router(service: Callable[[], SymptomForecastingService] = default_service) -
 
         def run() -> str:
             forecasts = service().forecast(frame, diary.horizon, scale=scales)
-            return ForecastsBody.of(forecasts, diary.threshold).model_dump_json()
+            return ForecastsBody.of(forecasts, diary.threshold, explain=diary.explain).model_dump_json()
 
         return Response(await asyncio.to_thread(run), media_type="application/json")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from novamind.errors import NotFoundError
 from novamind.records.tables.frames import SeriesKey, native_frame
 from novamind.summary import Summarised, Summary, counted
-from novamind.symptoms.domain import Days, Floats, Member, Scale, SymptomForecast, at_levels, snapped
-from novamind.symptoms.forecaster.boosting import BoostedQuantiles
-from novamind.symptoms.forecaster.features import FEATURES
+from novamind.symptoms.domain import Days, Explanation, Floats, Member, Scale, SymptomForecast, at_levels, snapped
+from novamind.symptoms.forecaster.explanation import explain
 from novamind.symptoms.forecaster.model import Prediction, SymptomModel
 from novamind.symptoms.forecaster.reliability import reliability
 from novamind.symptoms.forecaster.trend import trend
@@ -49,11 +48,11 @@ class Forecast(SymptomForecast):
 
         return fan_chart(self, threshold=threshold)
 
-    def to_dict(self, threshold: float | None = None) -> dict[str, Any]:
-        """Plain JSON types, with the risk of ``threshold`` in the instrument's units."""
+    def to_dict(self, threshold: float | None = None, *, explain: bool = False) -> dict[str, Any]:
+        """Plain JSON types, with the risk of ``threshold`` in the instrument's units, and the explanation."""
         from novamind.symptoms.codec import ForecastBody
 
-        return ForecastBody.of(self, threshold).model_dump(mode="json")
+        return ForecastBody.of(self, threshold, explain=explain).model_dump(mode="json")
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ class Series:
     values: Floats
     reports_per_day: float
     covariates: Mapping[str, float] = field(default_factory=dict)
+    signal_shift: Floats = field(default_factory=lambda: np.zeros(1))
 
 
 @dataclass(frozen=True, repr=False)
@@ -135,11 +135,11 @@ class Forecasts(Summarised):
         columns = _columns([s.key for s in self.series], days, values[..., :-1], values[..., -1], self.quantile_levels)
         return native_frame(columns, self.backend)
 
-    def to_dict(self, threshold: float | None = None) -> dict[str, Any]:
-        """Plain JSON types, with the risk of ``threshold`` for the symptoms on whose scale it lies."""
+    def to_dict(self, threshold: float | None = None, *, explain: bool = False) -> dict[str, Any]:
+        """As :meth:`Forecast.to_dict`, with the risk of ``threshold`` for the symptoms on whose scale it lies."""
         from novamind.symptoms.codec import ForecastsBody
 
-        return ForecastsBody.of(self, threshold).model_dump(mode="json")
+        return ForecastsBody.of(self, threshold, explain=explain).model_dump(mode="json")
 
     def _summary(self) -> Summary:
         last = self.continuous_quantiles.shape[1]
@@ -177,7 +177,7 @@ class Forecasts(Summarised):
                 series.values, float(backtest.ratio[i]), int(backtest.days[i]), series.reports_per_day
             ),
             members=members,
-            importance=self._importance(i),
+            explain=partial(self._explain, i),
             coverage=self.model.coverage,
             covariates=series.covariates,
             model_version=self.model.version,
@@ -186,15 +186,10 @@ class Forecasts(Summarised):
         )
         return replace(forecast, insights=insights(forecast, series.instrument))
 
-    def _importance(self, i: int) -> dict[str, float]:
-        """SHAP values of the boosted median a week ahead, in the instrument's units, largest first."""
-        scale = self.series[i].scale
-        booster = next(m for m in self.model.members if isinstance(m, BoostedQuantiles))
-        days_ahead = min(7, self.prediction.quantiles.shape[1])
-        unit = booster.contributions(self.prediction.summary.row(i), days_ahead)[0, :-1]
-        sign = 1 if scale.worse == "high" else -1
-        named = dict(zip(FEATURES, (sign * scale.range * unit).tolist(), strict=True))
-        return dict(sorted(named.items(), key=lambda item: -abs(item[1])))
+    def _explain(self, i: int) -> Explanation:
+        series, summary = self.series[i], self.prediction.summary.row(i)
+        on_unit_scale = explain(self.model, summary, self.prediction.quantiles[i], series.signal_shift)
+        return on_unit_scale.in_units_of(series.scale)
 
 
 def _ahead(last: Days | np.datetime64, horizon: int) -> Days:

@@ -18,8 +18,14 @@ from numpy.typing import NDArray
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
 from novamind.records.tables.frames import LongFrame, SeriesKey, signal_frame, symptom_frame
 from novamind.settings import Settings
-from novamind.symptoms.domain import LEVELS, Days, Floats, Scale
-from novamind.symptoms.forecaster.covariates import TREATMENT_START, covariates_of, signal_shifts
+from novamind.symptoms.domain import LEVELS, MEDIAN, Days, Floats, Scale, week_ahead
+from novamind.symptoms.forecaster.covariates import (
+    BELIEF_IN_TREATMENT,
+    TREATMENT_START,
+    covariates_of,
+    informed,
+    signal_shifts,
+)
 from novamind.symptoms.forecaster.model import Prediction, SymptomModel
 from novamind.symptoms.forecaster.preprocessing import LOOKBACK_DAYS, Histories, known_steps, stack_right
 from novamind.symptoms.instruments import Instrument, recognise
@@ -30,10 +36,6 @@ SHIPPED = Path(__file__).parent / "weights"
 MIN_REPORTS = 4
 #: Above this mean number of reports a day the day's mean is forecast, which has other steps than a report, or none.
 _SINGLE_REPORT = 1.3
-#: How far a known start of treatment moves the forecast, of what the network says. The network expects what treatments
-#: do in its population (two in three help); half of that keeps most of the gain where treatment works, and costs little
-#: where it does not (benchmarks/forecast_truth.py).
-_BELIEF_IN_TREATMENT = 0.5
 
 Scales = Scale | tuple[float, float] | Mapping[str, Scale | tuple[float, float]] | None
 
@@ -124,21 +126,20 @@ class SymptomForecastingService:
         known = [covariates_of(covariates, s.key.patient_id, s.days) for s in series]
         treated = np.array([c.treated for c in known], np.float32)
         plain = self._predict(records, horizon)
-        informed = self._predict(replace(records, treated=treated), horizon) if np.isfinite(treated).any() else plain
-        a_week, middle = min(7, horizon) - 1, len(LEVELS) // 2
-        # Somewhere between a treatment that helps as often as in the population of the network and one that does not.
-        quantiles = plain.quantiles + _BELIEF_IN_TREATMENT * (informed.quantiles - plain.quantiles)
-        by_treatment = (quantiles - plain.quantiles)[:, a_week, middle]
+        aware = self._predict(replace(records, treated=treated), horizon) if np.isfinite(treated).any() else plain
+        a_week = week_ahead(horizon)
+        by_treatment = BELIEF_IN_TREATMENT * (aware.quantiles - plain.quantiles)[:, a_week, MEDIAN]
         told = []
         for i, (one, its) in enumerate(zip(series, known, strict=True)):
             shifts = signal_shifts(one.scale.to_unit(one.values), its.signals, horizon)
-            quantiles[i] = np.clip(quantiles[i] + shifts.sum(0)[:, None], 0, 1)
             moved = dict(zip(its.names, shifts[:, a_week].tolist(), strict=True))
             if np.isfinite(its.treated):
                 moved[TREATMENT_START] = float(by_treatment[i])
             sign = one.scale.range if one.scale.worse == "high" else -one.scale.range
-            told.append(replace(one, covariates={name: sign * shift for name, shift in moved.items()}))
-        return told, replace(informed, quantiles=quantiles)
+            shares = {name: sign * shift for name, shift in moved.items()}
+            told.append(replace(one, covariates=shares, signal_shift=shifts.sum(0)))
+        shift = np.array([one.signal_shift for one in told])
+        return told, replace(aware, quantiles=informed(plain.quantiles, aware.quantiles, shift))
 
     def _predict(self, records: Histories, horizon: int) -> Prediction:
         """Run the model, or give back what it said of the very same records a short while ago."""

@@ -146,12 +146,14 @@ class Patient:
         return dict((await info.context.cases.load(self.id)).record.genotype)
 
     @_field(type_of(ForecastsBody) | None)
-    async def forecasts(self, info: Asked, horizon: int = 14, threshold: float | None = None) -> Any:
-        """The forecast of each symptom, with intervals."""
+    async def forecasts(
+        self, info: Asked, horizon: int = 14, threshold: float | None = None, *, explain: bool = False
+    ) -> Any:
+        """The forecast of each symptom, with intervals, and where asked for with what moved it."""
         _check("horizon", horizon, 30)
         case = await info.context.cases.load(self.id)
         forecasts = await info.context.clinic.twin.forecast(case, horizon)
-        return await asyncio.to_thread(ForecastsBody.of, forecasts, threshold)
+        return await asyncio.to_thread(ForecastsBody.of, forecasts, threshold, explain=explain)
 
     @_field(type_of(PersonLinksBody) | None)
     async def leading_signals(self, info: Asked, lookback_days: int = 30) -> Any:

@@ -7,17 +7,14 @@ Econometrica 46:33; XGBoost's ``reg:quantileerror``, Chen & Guestrin 2016, KDD).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novamind.symptoms.domain import LEVELS
-from novamind.symptoms.forecaster.features import FEATURES, Summary
+from novamind.symptoms.forecaster.features import FEATURES
 from novamind.symptoms.forecaster.origins import Origins
 from novamind.symptoms.forecaster.preprocessing import Array
 from novamind.symptoms.interpolation import interpolate
@@ -61,43 +58,6 @@ class BoostedQuantiles:
             unit = s.level[:, None, None] + s.spread[:, None, None] * z
             out.append(np.clip(unit, 0, 1).astype(np.float32))
         return tuple(out)
-
-    def contributions(self, summary: Summary, horizon: int) -> NDArray[np.float64]:
-        """SHAP values of the median at ``horizon`` days, ``(series, features + 1)`` on the unit scale.
-
-        The last column is the population's expectation. Exact tree SHAP (Lundberg et al. 2020, Nat Mach Intell 2:56).
-        """
-        import xgboost
-
-        rows = summary.per_day(np.array([horizon]))[:, 0]
-        values: Any = self._median.predict(xgboost.DMatrix(rows, nthread=1), pred_contribs=True)
-        scaled: NDArray[np.float64] = values.astype(np.float64) * summary.spread[:, None]
-        return scaled
-
-    @cached_property
-    def _median(self) -> xgboost.Booster:
-        """The same trees with only the median in their leaves: of vectors in leaves XGBoost gives no SHAP values."""
-        import xgboost
-
-        model = json.loads(self.booster.save_raw("json"))
-        learner, middle = model["learner"], len(LEVELS) // 2
-        for tree in learner["gradient_booster"]["model"]["trees"]:
-            leaves, vector, values = np.array(tree["left_children"]) == -1, len(LEVELS), np.array(tree["leaf_weights"])
-            # A leaf's right child is the place of its vector; a single value stands where other nodes have their split.
-            place = np.where(leaves, np.array(tree["right_children"]) * vector + middle, 0)
-            value = np.where(leaves, values[place], tree["split_conditions"])
-            tree["split_conditions"] = value.tolist()
-            # The expectation of a node, for SHAP's base value, is computed by XGBoost from leaves and cover.
-            tree["base_weights"] = value.tolist()
-            tree["right_children"] = np.where(leaves, -1, tree["right_children"]).tolist()
-            tree["leaf_weights"] = []
-            tree["tree_param"]["size_leaf_vector"] = "1"
-        base = json.loads(learner["learner_model_param"]["base_score"])[middle]
-        learner["learner_model_param"] |= {"base_score": f"[{base}]", "num_target": "1"}
-        learner["objective"] = {"name": "reg:squarederror", "reg_loss_param": {"scale_pos_weight": "1"}}
-        median = xgboost.Booster({"nthread": 1})
-        median.load_model(bytearray(json.dumps(model).encode()))
-        return median
 
 
 def fit_booster(

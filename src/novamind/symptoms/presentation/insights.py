@@ -3,7 +3,6 @@
 import numpy as np
 
 from novamind.symptoms.domain import SymptomForecast
-from novamind.symptoms.forecaster.features import FEATURES
 from novamind.symptoms.instruments import Instrument
 from novamind.symptoms.presentation import wording
 
@@ -32,10 +31,6 @@ def insights(forecast: SymptomForecast, instrument: Instrument | None = None) ->
     width = float(np.mean(high - low)) / scale.range
     if width > 0.5:
         said.append("The forecast leaves more than half of the scale open: it says little beyond the person's range.")
-    leading = max(forecast.importance, key=lambda name: abs(forecast.importance[name]), default=None)
-    if firm and leading is not None and abs(forecast.importance[leading]) > 0.01 * scale.range:
-        direction = "up" if forecast.importance[leading] > 0 else "down"
-        said.append(f"What moves the forecast most is the {FEATURES[leading]}: it pulls the middle {direction}.")
     return tuple(said)
 
 

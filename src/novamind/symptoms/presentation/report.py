@@ -5,15 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from novamind.pages import environment
-from novamind.symptoms.domain import SymptomForecast
-from novamind.symptoms.forecaster.features import FEATURES
+from novamind.symptoms.domain import HIGH_80, LOW_80, SymptomForecast, week_ahead
 from novamind.symptoms.instruments import Instrument
 from novamind.symptoms.presentation import wording
 from novamind.symptoms.presentation.plots import fan_chart, risk_chart, to_svg
 
 _TEMPLATE = "report.html"
-_SHOWN_FEATURES = 8
-
 
 _environment = environment(Path(__file__).parent)
 _environment.filters |= {"date": wording.date, "percent": wording.percent}
@@ -50,7 +47,8 @@ def render(forecast: SymptomForecast, threshold: float | None = None, instrument
     risk = None if threshold is None else forecast.risk(threshold)
     intervals = {level: forecast.interval(level) for level in (0.5, 0.8, 0.95)}
     headline, trend = wording.headline(forecast), wording.trend(scale, forecast.trend)
-    features = sorted(forecast.importance.items(), key=lambda item: -abs(item[1]))[:_SHOWN_FEATURES]
+    day, shifts = week_ahead(forecast.horizon), forecast.explanation.shifts
+    largest = max((abs(shift) for shift in forecast.importance.values()), default=0) or 1.0
     return _environment.get_template(_TEMPLATE).render(
         forecast=forecast,
         instrument=instrument,
@@ -87,14 +85,16 @@ def render(forecast: SymptomForecast, threshold: float | None = None, instrument
             }
             for member in sorted(forecast.members, key=lambda member: -member.weight)
         ],
-        features=[
+        importance=wording.importance(forecast),
+        parts=[
             {
-                "name": FEATURES.get(name, name),
-                "value": wording.signed(scale, value),
-                "share": abs(value) / max((abs(v) for _, v in features), default=1.0),
-                "worse": (value > 0) == (scale.worse == "high"),
+                "name": name,
+                "median": wording.signed(scale, median),
+                "width": wording.signed(scale, shifts[name][day, HIGH_80] - shifts[name][day, LOW_80]),
+                "share": abs(median) / largest,
+                "worse": (median > 0) == (scale.worse == "high"),
             }
-            for name, value in features
+            for name, median in forecast.importance.items()
         ],
         reports=int(np.isfinite(forecast.history).sum()),
         scale=f"{shown(scale.low)} to {shown(scale.high)}",

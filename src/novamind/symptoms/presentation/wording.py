@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from novamind.symptoms.domain import Member, Risk, Scale, SymptomForecast, Trend
+from novamind.symptoms.domain import MEDIAN, Member, Risk, Scale, SymptomForecast, Trend, week_ahead
 
 _DIRECTIONS = {
     "worsening": "Getting worse",
@@ -89,6 +89,20 @@ def covariates(scale: Scale, moved: Mapping[str, float]) -> str:
     named = sorted(moved.items(), key=lambda item: -abs(item[1]))
     each = ", ".join(f"{name.replace('_', ' ')} {signed(scale, shift)}" for name, shift in named)
     return f"What was told beside the reports moves the middle a week ahead: {each}."
+
+
+def importance(forecast: SymptomForecast) -> str:
+    """Say which parts of the record move the middle a week ahead, the largest first, and from where."""
+    scale, day = forecast.scale, week_ahead(forecast.horizon)
+    moved = {name: signed(scale, shift) for name, shift in forecast.importance.items()}
+    each = ", ".join(f"{name} {shift}" for name, shift in moved.items() if float(shift))
+    neutral = number(scale, forecast.explanation.neutral[day, MEDIAN], 2)
+    alone = " and nothing known beside them" if forecast.covariates else ""
+    return (
+        f"With every report at the person's own mean{alone}, the middle of {date(forecast.days[day])} would be "
+        f"{neutral}; "
+        + (f"what moves it from there: {each}." if each else "nothing in the record moves it from there.")
+    )
 
 
 def trend(scale: Scale, trend: Trend) -> str:
