@@ -520,12 +520,12 @@ def test_signals_are_stored_as_stretches_at_milliseconds() -> None:
 
 def test_what_says_nothing_is_not_stored() -> None:
     course = MedicationCourse("lithium", date(2026, 1, 1), dose_mg=900, code=CODE)
-    assert mapping.stated(course) == {
+    assert mapping.json_fields(course) == {
         "medication": "lithium", "start": "2026-01-01", "dose_mg": 900, "stopped": False,
         "code": {"system": CODE.system, "code": CODE.code},
     }  # fmt: skip
-    assert mapping.course_of(stored(mapping.stated(course))) == course
-    assert mapping.stated(Condition("gout", active=False)) == {"name": "gout", "active": False}
+    assert mapping.course_of(stored(mapping.json_fields(course))) == course
+    assert mapping.json_fields(Condition("gout", active=False)) == {"name": "gout", "active": False}
 
 
 @pytest.mark.parametrize(
@@ -612,3 +612,31 @@ def test_insights_come_back_as_they_were_given() -> None:
     assert back == snapshot
     assert set(back.forecasts) == {made, mood}, "a forecast is found among others"
     assert content["model_version"], "a model's result is stored with its version"
+
+
+CODED = {"code": {"system": "s", "code": "c"}, "source": "Condition/1"}
+
+
+@pytest.mark.parametrize(
+    ("content", "stored", "kept"),
+    [
+        ({"list": "conditions", "name": "x"}, {"list": "conditions", "name": "x", "word": "epilepsy", **CODED},
+         {"word": "epilepsy", **CODED}),
+        ({"list": "conditions", "name": "x", "word": "gout"}, {"list": "conditions", "name": "x", "word": "epilepsy"},
+         {}),
+        ({"list": "conditions", "name": "y"}, {"list": "conditions", "name": "x", "word": "epilepsy", **CODED}, {}),
+        ({"list": "conditions", "name": "x"}, {"list": "conditions", "name": "x", "onset": "2020", "active": False},
+         {}),
+        ({"list": "allergies", "name": "x"}, {"list": "allergies", "name": "x", "medication": "citalopram"},
+         {"medication": "citalopram"}),
+        ({"list": "allergies", "name": "x", "medication": "lithium"},
+         {"list": "allergies", "name": "x", "medication": "citalopram"}, {}),
+        ({"medication": "x", "dose_mg": 5}, {"medication": "x", "dose_mg": 9, "start": "2026-01-01", **CODED}, CODED),
+        ({"medication": "y"}, {"medication": "x", **CODED}, {}),
+        ({"genes": {"CYP2D6": "*1/*1"}}, {"genes": {"CYP2D6": "*1/*1"}, "source": "x"}, {}),
+        ({"symptom": "PHQ-9", "value": 3}, {"symptom": "PHQ-9", "value": 4, "source": "x"}, {}),
+        ({"medication": "x"}, [1], {}),
+    ],
+)  # fmt: skip
+def test_a_correction_that_names_the_same_thing_keeps_its_origin(content: Any, stored: Any, kept: Any) -> None:
+    assert mapping.with_origin(content, stored) == content | kept

@@ -128,7 +128,7 @@ def test_a_clinician_treats_whom_they_register(role: Role, treats: bool) -> None
         ("register", WHO.organisation_id, "identity", ACCESS),
     ]
     assert calls[2:] == ([("relate", WHO.subject, P, ACCESS)] if treats else [])
-    with pytest.raises(ValidationError, match="patients are registered by somebody who belongs to an organisation"):
+    with pytest.raises(ValidationError, match="only members of an organisation can register patients"):
         did("register", replace(who, organisation_id=None), "identity")
 
 
@@ -483,6 +483,15 @@ def test_a_correction_takes_the_place_of_the_version_that_was_read(
         assert content == service.piece_content(piece)[1]
 
 
+def test_a_correction_keeps_where_the_piece_came_from() -> None:
+    calls: list[Any] = []
+    before = stored({"list": "conditions", "name": "Fallsucht", "word": "epilepsy", "source": "x"}, Kind.CONDITION)
+    did("correct", WHO, P, before.record_id, Condition("Fallsucht", onset="2020"), calls=calls, read_one=before)
+    ((*_, content, _access),) = changes(calls)
+    after = {"list": "conditions", "name": "Fallsucht", "word": "epilepsy", "source": "x", "onset": "2020"}
+    assert content == after | {"active": True}
+
+
 @pytest.mark.parametrize(("piece", "held"), CORRECTIONS, ids=lambda one: type(one).__name__)
 @pytest.mark.parametrize("version", [1, 3, 5])
 def test_another_version_than_was_read_is_outdated(piece: Any, held: StoredRecord, version: int) -> None:
@@ -648,6 +657,15 @@ def test_an_import_is_taken_back_with_all_that_still_counts_of_it() -> None:
         ("read_one", P, one.record_id, ACCESS),
         ("withdraw", P, [P, Q, one.record_id], ACCESS),
     ]
+
+
+@pytest.mark.parametrize("content", [{}, {"name": "x", "records": ["no id"], "counts": {}}, [1]])
+def test_an_import_that_cannot_be_read_says_what_to_do(content: Any) -> None:
+    calls: list[Any] = []
+    damaged = stored(content, Kind.IMPORT)
+    with pytest.raises(ValidationError, match="this import cannot be read; withdraw what it brought piece by piece"):
+        did("take_back", WHO, P, damaged.record_id, calls=calls, read_one=damaged)
+    assert changes(calls) == []
 
 
 @pytest.mark.parametrize("other", [stored_report(), IDENTITY, stored_stretch("heart_rate", "bpm")])

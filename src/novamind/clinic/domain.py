@@ -1,4 +1,4 @@
-"""What goes into the clinic's use cases and comes out of them."""
+"""Values that the clinic's use cases take and return."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class SymptomReport:
 
     @property
     def series(self) -> str:
-        """The name under which all spellings are one series."""
+        """Return the one name of the series under all its spellings."""
         return series_name(self.symptom)
 
 
@@ -90,7 +90,7 @@ class Import:
 
 @dataclass(frozen=True)
 class Overview:
-    """A record on one day, what the services say of it, and what they said before, oldest first."""
+    """A record on one day, the services' insights into it, and their earlier insights, oldest first."""
 
     case: Case
     insights: Insights

@@ -1,4 +1,4 @@
-"""Between what the store holds and the record that the services take: each way once.
+"""Mapping between stored records and the record that the services take, once in each direction.
 
 A stored piece that cannot be read any more (a rule has changed since, a clock was wrong) is left out and named in the
 record's ``not_understood``; it never takes the rest of the record with it.
@@ -39,6 +39,8 @@ from novamind.twin.domain import ForecastMade, Options, Priority, Recommendation
 
 #: Lists of a record that are stored piece by piece under one kind, and what each holds.
 LISTS: Final = {"conditions": Condition, "allergies": Allergy, "procedures": Procedure, "consents": Consent}
+#: What a correction does not say: the code, where it was read, the word that rules know, the drug of an allergy.
+_ORIGIN: Final = ("code", "source", "word", "medication")
 _GENOMICS_WITHDRAWN: Final = NotUnderstood("genotype", "not used: the patient withdrew consent to genomics")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: The first moment that is read: frames begin with 1900, and clocks may differ by a day.
@@ -110,7 +112,7 @@ def report_content(report: SymptomReport) -> dict[str, Any]:
 
 
 def readable(stored: Iterable[StoredRecord], read: Callable[[StoredRecord], _T]) -> tuple[list[_T], list[StoredRecord]]:
-    """Return what can be read, and what cannot: a rule has changed since it was stored."""
+    """Return what can be read, and the records that cannot because a rule has changed since they were stored."""
     values, unread = [], []
     for record in stored:
         try:
@@ -137,6 +139,20 @@ def piece_content(piece: Piece) -> tuple[Kind, Any]:
             return Kind.GENOTYPE, {"genes": dict(piece)}
 
 
+def with_origin(content: Any, stored: Any) -> Any:
+    """Return a corrected piece with what its stored version says of its origin, where both name the same thing.
+
+    A correction does not say where a piece came from or how a file coded it. Without its code or word a condition, or
+    without its drug an allergy, would warn of nothing.
+    """
+    if not isinstance(content, dict) or not isinstance(stored, dict):
+        return content
+    name = "name" if "list" in content else "medication"
+    if name not in content or content[name] != stored.get(name):
+        return content
+    return {key: stored[key] for key in _ORIGIN if key in stored} | content
+
+
 def record_of(
     summary: PatientSummary,
     reports: Sequence[StoredRecord],
@@ -145,7 +161,7 @@ def record_of(
     listed: Sequence[StoredRecord],
     genotype: tuple[Sequence[StoredRecord], bool],
 ) -> PatientRecord:
-    """Return the patient's record out of what is stored; what cannot be read is named in it.
+    """Return the patient's record from what is stored. It names the pieces that cannot be read.
 
     Parameters
     ----------
@@ -177,7 +193,7 @@ def record_of(
 
 
 def genes_of(stored: Sequence[StoredRecord], unread: list[NotUnderstood]) -> dict[str, str]:
-    """Return gene to result, of several results of a gene the one that was stored last."""
+    """Return gene to result; of several results of a gene the last stored one counts."""
     return {gene: result for genes in _each(stored, results_of, unread) for gene, result in genes.items()}
 
 
@@ -190,14 +206,14 @@ def results_of(stored: StoredRecord) -> dict[str, str]:
 
 
 def scales_of(stored_scales: Sequence[StoredRecord], reports: Sequence[StoredRecord]) -> dict[str, Scale]:
-    """Return series to scale, of those that are no known instrument; see :func:`stored_scales_of`."""
+    """Return series to scale, for series that are no known instrument; see :func:`stored_scales_of`."""
     return {name: scale for name, (_, scale) in stored_scales_of(stored_scales, reports).items()}
 
 
 def stored_scales_of(
     stored_scales: Sequence[StoredRecord], reports: Sequence[StoredRecord]
 ) -> dict[str, tuple[StoredRecord, Scale]]:
-    """Return series to scale and where it is stored, of series that are no known instrument.
+    """Return series to scale and the record that holds it, for series that are no known instrument.
 
     A scale counts for as long as its series has a report: once all are withdrawn, the next one begins the series anew.
     Where a series has no scale of its own stored, the one that came with its first report counts: so did databases
@@ -228,7 +244,7 @@ def units_of(stored: Sequence[StoredRecord]) -> dict[str, str]:
 
 
 def _each(stored: Iterable[StoredRecord], read: Callable[[StoredRecord], _T], unread: list[NotUnderstood]) -> list[_T]:
-    """Read each; what cannot be read is added to ``unread`` and left out."""
+    """Return what can be read; add the rest to ``unread``."""
     values, strange = readable(stored, read)
     unread += [
         NotUnderstood(f"{record.kind} {record.record_id}", "stored, but it cannot be read; correct it")
@@ -238,7 +254,7 @@ def _each(stored: Iterable[StoredRecord], read: Callable[[StoredRecord], _T], un
 
 
 def _zone(name: str | None, unread: list[NotUnderstood]) -> str | None:
-    """The patient's clock; UTC counts where the name is none that is known (any more)."""
+    """Return the patient's time zone; ``None`` where the name is missing or not known (any more), and UTC counts."""
     try:
         return None if name is None else parse_timezone(name).key
     except ValidationError:
@@ -254,7 +270,7 @@ def piece_of(stored: StoredRecord) -> tuple[str, Any]:
 
 
 def mapping_of(stored: StoredRecord) -> Mapping[str, Any]:
-    """Return the content of a stored record that is no samples."""
+    """Return the content of a stored record that holds a mapping."""
     if isinstance(stored.content, Samples):
         raise ValidationError("a record that should be a mapping holds samples")
     return stored.content
@@ -269,7 +285,7 @@ def samples_of(stretch: SignalSamples) -> Samples:
 
 
 def json_fields(value: Any) -> dict[str, Any]:
-    """A record's dataclass as JSON can hold it."""
+    """Return the fields of a record's dataclass as JSON can hold them, without empty ones."""
     return {
         name: part.isoformat() if isinstance(part, date) else part
         for name, part in asdict(value).items()
@@ -278,7 +294,7 @@ def json_fields(value: Any) -> dict[str, Any]:
 
 
 def course_of(stored: StoredRecord) -> MedicationCourse:
-    """Return a stored course."""
+    """Return a stored course of a medication."""
     read: dict[str, Any] = dict(mapping_of(stored))
     for name in ("start", "end"):
         read[name] = date.fromisoformat(read[name]) if read.get(name) else None
@@ -293,7 +309,7 @@ def _coded(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def report_of(stored: StoredRecord) -> tuple[str, datetime, float]:
-    """Return series, moment and value of a stored report; one off its scale or out of time is an error."""
+    """Return series, moment and value of a stored report; raise for one off its scale or out of time."""
     content = mapping_of(stored)
     value, when = float(content["value"]), datetime.fromisoformat(content["timestamp"])
     instrument = recognise(content["symptom"])
@@ -314,7 +330,7 @@ def report_of(stored: StoredRecord) -> tuple[str, datetime, float]:
 def _symptoms(
     patient_id: str, stored: Sequence[StoredRecord], zone: str | None, unread: list[NotUnderstood]
 ) -> LongFrame | None:
-    """Reports as a frame; of two at one time the one that was stored last counts.
+    """Return reports as a frame; of two at one time the last stored one counts.
 
     Where every report has an offset they are brought to the patient's clock, as signals are, or keep their own if that
     is not known; else all count as local wall-clock times.
@@ -336,7 +352,7 @@ def _symptoms(
 
 
 def _last_day() -> date:
-    """The last local day that may occur: clocks may differ by a day, and no zone is a day ahead of UTC.
+    """Return the last local day that may occur: clocks may differ by a day, and no zone is a day ahead of UTC.
 
     Each report and sample was looked at before; one that lies further ahead is named, and the others are kept.
     """
@@ -344,7 +360,7 @@ def _last_day() -> date:
 
 
 def measured(samples: Samples, unit: str | None = None) -> tuple[Samples, int]:
-    """Return a stretch in one unit without what no device on a living person shows, and how many values that were.
+    """Return a stretch in one unit without impossible values, and the number of values dropped.
 
     Parameters
     ----------
@@ -387,7 +403,7 @@ def _signals(
     symptoms: LongFrame | None,
     unread: list[NotUnderstood],
 ) -> LongFrame | None:
-    """Samples as a frame in the patient's local time, each signal in the unit of its first stretch.
+    """Return samples as a frame in the patient's local time, each signal in the unit of its first stretch.
 
     Where the patient's zone is not known the clock of the reports counts, so that both have one.
     """
@@ -433,7 +449,7 @@ def _signals(
 
 
 def _offsets(instants: NDArray[np.datetime64], symptoms: LongFrame) -> NDArray[np.timedelta64]:
-    """How far the clock of the reports was ahead of UTC at some instants: by the report before, or the first."""
+    """Return how far the reports' clock was ahead of UTC at some instants, by the report before or the first."""
     assert symptoms.utc_offset is not None  # noqa: S101 - the caller has asked
     reported = symptoms.timestamps - symptoms.utc_offset
     order = np.argsort(reported, kind="stable")

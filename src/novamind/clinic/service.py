@@ -1,7 +1,7 @@
 """The use cases of a clinic: each asks first whether the caller may, then the store, then the twin.
 
-A patient's record is put together from what the store holds (`record_mapping`), and everything that is said of the
-patient comes from the twin, so that every door tells of the same person.
+`record_mapping` builds a patient's record from what the store holds. Everything that is said of the patient comes
+from the twin, so that every door shows the same person.
 """
 
 import asyncio
@@ -42,6 +42,7 @@ from novamind.clinic.record_mapping import (
     snapshot_of,
     stored_scales_of,
     units_of,
+    with_origin,
 )
 from novamind.errors import NotFoundError, NovamindError, OutdatedError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
@@ -83,7 +84,7 @@ class Clinic:
     store, audit
         Those of the running system.
     twin
-        Says everything that is said of a patient.
+        Source of everything that is said of a patient.
     """
 
     def __init__(
@@ -95,34 +96,34 @@ class Clinic:
         self.twin = twin
 
     async def register(self, principal: Principal, identity: Identity) -> UUID:
-        """Register a patient of one's organisation; a clinician treats whom they registered."""
+        """Register a patient of the caller's organisation and return the id; a clinician treats whom they register."""
         access = await self._access.permit(principal, Permission.PATIENTS_CREATE)
         if principal.organisation_id is None:
-            raise ValidationError("patients are registered by somebody who belongs to an organisation")
+            raise ValidationError("only members of an organisation can register patients")
         patient_id = await self._store.register(principal.organisation_id, identity, access)
         if principal.role is Role.CLINICIAN:
             await self._store.relate(principal.subject, patient_id, access)
         return patient_id
 
     async def patients(self, principal: Principal, after: UUID | None, limit: int) -> list[PatientSummary]:
-        """Patients whom the caller may see, in the order of their ids."""
+        """Return the patients whom the caller may see, in the order of their ids."""
         ids = await self._access.patients(principal, after, limit)
         summaries = await self._summaries(dict.fromkeys(ids, access_of(principal, "list")))
         return [_right(summaries[patient_id]) for patient_id in ids]
 
     async def patient(self, principal: Principal, patient_id: UUID) -> PatientSummary:
-        """Who a patient is."""
+        """Return a patient's identifiers and details."""
         return _right((await self.summaries(principal, [patient_id]))[patient_id])
 
     async def summaries(self, principal: Principal, patient_ids: Collection[UUID]) -> Answers[PatientSummary]:
-        """Who several patients are."""
+        """Return several patients' identifiers and details."""
         accesses, refused = await self._permitted(principal, Permission.PATIENTS_READ, patient_ids)
         return refused | await self._summaries(accesses)
 
     async def add_reports(
         self, principal: Principal, patient_id: UUID, reports: Sequence[SymptomReport], idempotency_key: str | None
     ) -> list[UUID]:
-        """Store symptom reports, all or none; a series of the clinic's own is given its scale with its first report."""
+        """Store symptom reports, all or none. The first report of a clinic's own series brings its scale."""
         access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
         begun = await self._begun(patient_id, reports, access)
         await self._begin(patient_id, begun, access)
@@ -135,12 +136,12 @@ class Clinic:
         )
 
     async def scales(self, principal: Principal, patient_id: UUID) -> dict[str, tuple[StoredRecord, Scale]]:
-        """Series to scale and where it is stored, of the patient's series that are no known instrument."""
+        """Return series to scale and the record that holds it, for the patient's series of no known instrument."""
         access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
         return await self._own_scales(patient_id, access)
 
     async def change_scale(self, principal: Principal, patient_id: UUID, symptom: str, scale: Scale) -> None:
-        """Give a whole series of the clinic's own another scale; the earlier one is kept and the audit is told."""
+        """Change the scale of a whole series of the clinic's own. The earlier one is kept, the change audited."""
         access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
         if recognise(symptom) is not None:
             raise ValidationError("the scale of a known instrument is published and can't be changed")
@@ -163,7 +164,7 @@ class Clinic:
         access: Access,
         replaced: StoredRecord | None = None,
     ) -> dict[str, Scale]:
-        """Check reports; the scales of the series that begin with them.
+        """Check reports and return the scales of the series that begin with them.
 
         Parameters
         ----------
@@ -191,7 +192,7 @@ class Clinic:
         return begun
 
     async def _begin(self, patient_id: UUID, scales: Mapping[str, Scale], access: Access) -> None:
-        """Store the scale of each series, in the place of an earlier one where there is one."""
+        """Store the scale of each series, in the place of an earlier one if there is one."""
         if not scales:
             return
         stored = await self._store.read(patient_id, Kind.SCALE, access)
@@ -203,13 +204,13 @@ class Clinic:
         await self._store.append(patient_id, Kind.SCALE, new, access)
 
     async def reports(self, principal: Principal, patient_id: UUID, newest: int) -> list[StoredRecord]:
-        """The newest symptom reports, the first stored first."""
+        """Return the newest symptom reports, the first stored first."""
         return _right((await self.histories(principal, [patient_id], newest))[patient_id])
 
     async def histories(
         self, principal: Principal, patient_ids: Collection[UUID], newest: int | None = None
     ) -> Answers[list[StoredRecord]]:
-        """Several patients' symptom reports, all or the newest, the first stored first."""
+        """Return several patients' symptom reports, all or the newest, the first stored first."""
         accesses, refused = await self._permitted(principal, Permission.RESULTS_READ, patient_ids)
         return refused | await self._store.read_each(accesses, Kind.SYMPTOM_REPORT, newest=newest)
 
@@ -229,7 +230,7 @@ class Clinic:
         )
 
     async def genotype(self, principal: Principal, patient_id: UUID) -> dict[str, str]:
-        """Gene to result; nothing where the patient withdrew consent to genomics."""
+        """Return gene to result; empty where the patient withdrew consent to genomics."""
         access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
         stored, _ = _right((await self._genotypes({patient_id: access}))[patient_id])
         return genes_of(stored, [])
@@ -245,7 +246,7 @@ class Clinic:
     async def correct(
         self, principal: Principal, patient_id: UUID, record_id: UUID, piece: Piece, version: int | None = None
     ) -> int:
-        """Put a piece in the place of a stored one, which is kept as an earlier version; the new version's number.
+        """Replace a stored piece and return the new version's number; the earlier version is kept.
 
         Parameters
         ----------
@@ -268,13 +269,13 @@ class Clinic:
             raise OutdatedError("the record was changed by somebody else; read it again")
         if isinstance(piece, SymptomReport):
             await self._begin(patient_id, await self._begun(patient_id, [piece], access, stored), access)
-        await self._store.amend(patient_id, stored, content, access)
+        await self._store.amend(patient_id, stored, with_origin(content, stored.content), access)
         return stored.version + 1
 
     async def withdraw(
         self, principal: Principal, patient_id: UUID, record_id: UUID, version: int | None = None
     ) -> None:
-        """Take a stored piece back as entered in error; errors as of :meth:`correct`."""
+        """Withdraw a stored piece as entered in error; errors as of :meth:`correct`."""
         access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
         if version is None:
             await self._store.withdraw(patient_id, [record_id], access, PIECES)
@@ -289,7 +290,7 @@ class Clinic:
     async def _checked(
         self, patient_id: UUID, piece: Piece, access: Access, replaced: StoredRecord | None = None
     ) -> tuple[Kind, Any]:
-        """A piece as it is stored, if the rules allow it beside what else is stored."""
+        """Return a piece as it is stored, if the rules allow it beside what else is stored."""
         if isinstance(piece, Mapping):
             await self._genomics_allowed(patient_id)
             read_genes(piece)
@@ -305,7 +306,7 @@ class Clinic:
         access: Access,
         replaced: StoredRecord | None = None,
     ) -> dict[str, str]:
-        """Signal to the unit of its series, of those whose units cannot be converted into each other."""
+        """Return signal to the unit of its series, for signals whose units cannot be converted into each other."""
         strangers = {stretch.signal for stretch in stretches} - SIGNALS.keys()
         if not strangers:
             return {}
@@ -314,40 +315,43 @@ class Clinic:
         return {signal: unit for signal, unit in units_of(others).items() if signal in strangers}
 
     async def pieces(self, principal: Principal, patient_id: UUID, kind: Kind) -> list[StoredRecord]:
-        """Stored pieces of one kind as they count now, the first stored first."""
+        """Return the stored pieces of one kind as they count now, the first stored first."""
         access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
         if kind is Kind.GENOTYPE and not (await self._store.consents(patient_id)).get("genomics", True):
             return []
         return await self._store.read(patient_id, kind, access)
 
     async def imports(self, principal: Principal, patient_id: UUID) -> list[Import]:
-        """Files and bundles that were stored as a whole, the first stored first."""
+        """Return the files and bundles that were stored as a whole, the first stored first."""
         access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
         return readable(await self._store.read(patient_id, Kind.IMPORT, access), _import)[0]
 
     async def take_back(self, principal: Principal, patient_id: UUID, import_id: UUID) -> int:
-        """Withdraw everything that an import brought and that still counts; how many records that were."""
+        """Withdraw everything of an import that still counts, and return the number of records."""
         access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
         stored = await self._store.read_one(patient_id, import_id, access)
         if stored.kind is not Kind.IMPORT:
             raise NotFoundError("there is no such import, or it was taken back already")
-        return len(await self._store.withdraw(patient_id, [*_import(stored).records, import_id], access)) - 1
+        imports, _unreadable = readable([stored], _import)
+        if not imports:
+            raise ValidationError("this import cannot be read; withdraw what it brought piece by piece")
+        return len(await self._store.withdraw(patient_id, [*imports[0].records, import_id], access)) - 1
 
     async def forecast(self, principal: Principal, patient_id: UUID, horizon: int = 14) -> "Forecasts":
         """Forecast each symptom."""
         return await self.twin.forecast(await self.case(principal, patient_id), horizon)
 
     async def medication_advice(self, principal: Principal, patient_id: UUID, medication: str | None) -> Review:
-        """What the patient's genotype, other medication, conditions and allergies mean for one drug, or for all."""
+        """Return the review of one drug, or of all, for this patient."""
         return await self.twin.advice(await self.case(principal, patient_id), medication)
 
     async def audit_trail(self, principal: Principal, patient_id: UUID, newest: int) -> list[dict[str, Any]]:
-        """Who looked at or changed a patient's record, the newest first."""
+        """Return who looked at or changed a patient's record, the newest first."""
         access = await self._access.permit_patient(principal, Permission.AUDIT_READ, patient_id)
         return await self._audited(access, "audit", patient_id, await self._audit.entries(patient_id, newest))
 
     async def consents(self, principal: Principal, patient_id: UUID) -> dict[str, bool]:
-        """The patient's decisions; what was never decided is not in it."""
+        """Return the patient's decisions; a category without a decision is not in it."""
         access = await self._access.permit_patient(principal, Permission.PATIENTS_READ, patient_id)
         return await self._audited(access, "consent", patient_id, await self._store.consents(patient_id))
 
@@ -359,17 +363,17 @@ class Clinic:
         await self._store.decide(patient_id, category, granted, access)
 
     async def open_emergency(self, principal: Principal, patient_id: UUID, reason: str) -> datetime:
-        """Open a record in an emergency; until when."""
+        """Open a record in an emergency, and return until when it is open."""
         return await self._access.open_emergency(principal, patient_id, reason)
 
     async def case(self, principal: Principal, patient_id: UUID, needed: Permission = Permission.RESULTS_READ) -> Case:
-        """All that is known of a patient today, as the twin takes it."""
+        """Return the patient's record of today as the twin takes it."""
         return _right((await self.cases(principal, [patient_id], needed))[patient_id])
 
     async def cases(
         self, principal: Principal, patient_ids: Collection[UUID], needed: Permission = Permission.RESULTS_READ
     ) -> Answers[Case]:
-        """The same of several patients, with as many queries as of one."""
+        """Return several patients' cases, with as many queries as for one."""
         accesses, answers = await self._permitted(principal, needed, patient_ids)
         parts: Sequence[Answers[Any]] = await asyncio.gather(
             self._summaries(accesses),
@@ -389,15 +393,15 @@ class Clinic:
         return cases
 
     async def insights(self, principal: Principal, patient_id: UUID, options: Options) -> Insights:
-        """What all services say together; what is missing says why."""
+        """Return what all services say together; ``.missing`` says why a result is absent."""
         return (await self.overview(principal, patient_id, options)).insights
 
     async def correlations(self, principal: Principal, patient_id: UUID, lookback_days: int) -> "Correlations":
-        """Links between signals and symptoms."""
+        """Return links between signals and symptoms."""
         return await self.twin.correlate(await self.case(principal, patient_id), lookback_days)
 
     async def overview(self, principal: Principal, patient_id: UUID, options: Options) -> Overview:
-        """The record with what all services say of it."""
+        """Return the record with what all services say of it."""
         return await self.overview_of(principal, await self.case(principal, patient_id), options)
 
     async def overview_of(
@@ -407,7 +411,7 @@ class Clinic:
         options: Options | None = None,
         needed: Permission = Permission.RESULTS_READ,
     ) -> Overview:
-        """What all services say of a case, beside what they said before; both are remembered for the next time."""
+        """Return what all services say of a case and what they said before; the new insights are stored."""
         patient_id = UUID(case.record.patient_id)
         access = await self._access.permit_patient(principal, needed, patient_id)
         stored = await self._store.read(patient_id, Kind.INSIGHT, access, newest=KEPT)
@@ -419,7 +423,7 @@ class Clinic:
         return Overview(case, insights, earlier)
 
     async def _remember(self, patient_id: UUID, taken: Snapshot) -> None:
-        """Store insights, once where several workers gave the same; no act of the caller, who may only read."""
+        """Store insights, once where several workers gave the same. This is no act of the caller, who may only read."""
         content = snapshot_content(taken)
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         await self._store.append(
@@ -431,19 +435,19 @@ class Clinic:
         )
 
     async def what_if(self, principal: Principal, patient_id: UUID, regimen: Regimen) -> WhatIf:
-        """What a drug at a dose would do in this patient."""
+        """Simulate a drug at a dose in this patient."""
         return await self.twin.what_if(await self.case(principal, patient_id), **asdict(regimen))
 
     async def revision(self, principal: Principal, patient_id: UUID) -> tuple[Access, int]:
-        """The right to see what is computed from a record, and a number that grows with each change of it."""
+        """Return the right to see results of a record, and the record's revision, which grows with each change."""
         return await self._access.permit_revision(principal, Permission.RESULTS_READ, patient_id)
 
     async def note_forecast_read(self, access: Access, patient_id: UUID) -> None:
-        """Tell the audit that a forecast that was kept is handed out again."""
+        """Record in the audit that a kept forecast is handed out again."""
         await self._audit.append(Event(access=access, action="read", what=Kind.FORECAST, patient_id=patient_id))
 
     async def fhir_bundle(self, principal: Principal, patient_id: UUID, *, with_insights: bool) -> dict[str, Any]:
-        """The record as a FHIR R4 Bundle, with what the services say of it if that is wanted.
+        """Return the record as a FHIR R4 Bundle, on request with what the services say of it.
 
         A token that is limited to some types of resources is given those alone.
         """
@@ -460,7 +464,7 @@ class Clinic:
     async def import_fhir(
         self, principal: Principal, patient_id: UUID, imported: FhirImport, idempotency_key: str | None
     ) -> dict[str, int]:
-        """Store what was read from FHIR resources.
+        """Store what was read from FHIR resources, and return the number of pieces of each kind.
 
         Raises
         ------
@@ -483,7 +487,7 @@ class Clinic:
         *,
         anew: bool = False,
     ) -> dict[str, int]:
-        """Store everything that a read record holds; how much of each kind.
+        """Store everything that a record holds, and return the number of pieces of each kind.
 
         Each kind is stored whole or not at all; a repetition with the same key completes what was interrupted. The
         whole can be taken back (:meth:`take_back`).
@@ -507,13 +511,13 @@ class Clinic:
         return {str(kind): len(contents) for kind, contents in parts.items()}
 
     async def _counts(self, patient_id: UUID, import_id: UUID, access: Access) -> bool:
-        """Whether an import was not taken back."""
+        """Return whether an import still counts, that is, was not taken back."""
         return import_id in {record.record_id for record in await self._store.read(patient_id, Kind.IMPORT, access)}
 
     async def _store_import(
         self, patient_id: UUID, parts: Mapping[Kind, list[Any]], access: Access, key: str | None, name: str
     ) -> UUID | None:
-        """Store every part and what they are together; the id of that, ``None`` where there was nothing."""
+        """Store every part and the import that joins them; return its id, ``None`` where there was nothing."""
         brought: list[UUID] = []
         for kind, contents in parts.items():
             once = key and f"{key}:{kind}"
@@ -528,13 +532,13 @@ class Clinic:
     async def _permitted(
         self, principal: Principal, permission: Permission, patient_ids: Collection[UUID]
     ) -> tuple[dict[UUID, Access], dict[UUID, Any]]:
-        """Those whom the caller may see, and the errors of the others."""
+        """Return the accesses to those whom the caller may see, and the errors of the others."""
         decided = await self._access.permit_patients(principal, permission, patient_ids)
         accesses = {patient_id: access for patient_id, access in decided.items() if isinstance(access, Access)}
         return accesses, {patient_id: error for patient_id, error in decided.items() if patient_id not in accesses}
 
     async def _audited(self, access: Access, what: str, patient_id: UUID, value: T) -> T:
-        """What was read, handed out when the audit knows."""
+        """Return what was read, once the audit has the entry."""
         await self._audit.append(Event(access=access, action="read", what=what, patient_id=patient_id))
         return value
 
@@ -543,7 +547,7 @@ class Clinic:
         return {patient_id: _summary(patient_id, answer) for patient_id, answer in stored.items()}
 
     async def _genotypes(self, accesses: Mapping[UUID, Access]) -> Answers[tuple[list[StoredRecord], bool]]:
-        """Stored results of genes, and whether they are closed by the patient's decision."""
+        """Return stored results of genes, and whether the patient's decision closes them."""
         decisions = await self._store.consents_each(accesses)
         opened = {
             patient_id: access for patient_id, access in accesses.items() if decisions[patient_id].get("genomics", True)
@@ -560,7 +564,7 @@ class Clinic:
 
 
 def _right(answer: T | NovamindError) -> T:
-    """The answer, if it is no error."""
+    """Return the answer, or raise it where it is an error."""
     if isinstance(answer, NovamindError):
         raise answer
     return answer
@@ -587,7 +591,7 @@ def _case(
 
 
 def _samples_at_the_door(stretch: SignalSamples, units: dict[str, str]) -> Samples:
-    """A stretch as it is stored: a unit in which the signal is measured, no time to come, no marks of "not worn".
+    """Return a stretch as it is stored: in a unit of the signal, not in the future, without marks of "not worn".
 
     Parameters
     ----------
@@ -610,7 +614,7 @@ def _samples_at_the_door(stretch: SignalSamples, units: dict[str, str]) -> Sampl
 
 
 def _list_of(content: Any) -> str | None:
-    """The list of a record to which a condition, an allergy or their kin belongs."""
+    """Return the list of a record to which a condition, an allergy or their kin belongs."""
     return content.get("list") if isinstance(content, Mapping) else None
 
 

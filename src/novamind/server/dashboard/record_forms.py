@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, TypeVar
 
@@ -82,8 +82,8 @@ class Form:
     texts
         Returns a piece as texts; the clock is that of its times.
     piece
-        Returns the piece that texts say. Of the stored piece whose place it takes, or ``None``, it keeps what the
-        form does not show.
+        Returns the piece that texts say. Of the stored report whose place it takes, or ``None``, it keeps a name
+        that forms refuse and a moment that nobody changed.
     """
 
     fields: tuple[Field, ...]
@@ -178,13 +178,10 @@ def _course_texts(course: MedicationCourse, _clock: tzinfo) -> dict[str, str]:
     }
 
 
-def _course(texts: Texts, _clock: tzinfo, stored: MedicationCourse | None) -> MedicationCourse:
+def _course(texts: Texts, _clock: tzinfo, _stored: MedicationCourse | None) -> MedicationCourse:
     names = ("medication", "dose_mg", "start", "end")
     body = _checked(Course, {name: texts.get(name) for name in names} | {"stopped": bool(texts.get("stopped"))})
-    course = MedicationCourse(**body.model_dump())
-    if stored is not None and stored.medication == course.medication:
-        course = replace(course, code=stored.code, source=stored.source)
-    return course
+    return MedicationCourse(**body.model_dump())
 
 
 def _condition_texts(condition: Condition, _clock: tzinfo) -> dict[str, str]:
@@ -196,13 +193,10 @@ def _condition_texts(condition: Condition, _clock: tzinfo) -> dict[str, str]:
     }
 
 
-def _condition(texts: Texts, _clock: tzinfo, stored: Condition | None) -> Condition:
+def _condition(texts: Texts, _clock: tzinfo, _stored: Condition | None) -> Condition:
     names = ("name", "onset", "abatement")
     body = _checked(ConditionBody, {name: texts.get(name) for name in names} | {"active": bool(texts.get("active"))})
-    condition = body.condition()
-    if stored is not None and stored.name == condition.name:
-        condition = replace(condition, code=stored.code, word=stored.word, source=stored.source)
-    return condition
+    return body.condition()
 
 
 def _allergy_texts(allergy: Allergy, _clock: tzinfo) -> dict[str, str]:
@@ -214,13 +208,10 @@ def _allergy_texts(allergy: Allergy, _clock: tzinfo) -> dict[str, str]:
     }
 
 
-def _allergy(texts: Texts, _clock: tzinfo, stored: Allergy | None) -> Allergy:
+def _allergy(texts: Texts, _clock: tzinfo, _stored: Allergy | None) -> Allergy:
     names = ("name", "medication", "criticality")
     body = _checked(AllergyBody, {name: texts.get(name) for name in names} | {"active": bool(texts.get("active"))})
-    allergy = body.allergy()
-    if stored is not None and stored.name == allergy.name:
-        allergy = replace(allergy, code=stored.code, source=stored.source)
-    return allergy
+    return body.allergy()
 
 
 _DAY_HINT: Final = "a year, month or day: 2024, 2024-05 or 2024-05-17"
