@@ -1,11 +1,11 @@
-"""Who saw or changed what, when and why: a chain that cannot be altered without being noticed.
+"""The audit: who saw or changed what, when and why, as a chain in which every alteration shows.
 
 Each entry's digest covers its content and the digest before it (SHA-256), so changing, removing, adding or reordering
-entries breaks the chain at that place. Every hundredth entry is a checkpoint signed with Ed25519: whoever rewrites the
-whole chain needs the signing key. Checkpoints are also added to a *witness*, a file outside the database: it shows a
-database that was set back or cut off, and it shows a chain that was rewritten by somebody who has the signing key.
+entries breaks the chain at that place. Every hundredth entry is a checkpoint signed with Ed25519, so
+that rewriting the whole chain takes the signing key. Checkpoints are also added to a *witness*, a file outside the
+database. The witness shows a database that was set back or cut off, and a chain rewritten with the signing key.
 
-An entry holds identifiers, kinds and counts. It has no room for anything a person said: every field has a form.
+An entry holds identifiers, kinds and counts. Every field has a form, so no text of a person fits in.
 """
 
 import base64
@@ -36,7 +36,7 @@ CHECKPOINT_EVERY: Final = 100
 NOTHING: Final = bytes(32)  # the digest before the first entry
 _LOCK: Final = 0x6E6F7661617564  # the advisory lock of whoever appends: "novaaud"
 _PAGE: Final = 5000
-#: Whence the present request comes, as a pseudonym; from the shell and from work in the background nothing comes.
+#: Origin of the present request, as a pseudonym; empty for the shell and for work in the background.
 ORIGIN: Final[ContextVar[str]] = ContextVar("origin", default="here")
 _FORM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,63}")
 _CLOCK_TOLERANCE: Final = timedelta(seconds=5)
@@ -107,7 +107,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A signed statement that the chain had so many entries and ended in this digest."""
+    """A signed statement: the number of entries of the chain, and the digest of its end."""
 
     sequence: int
     digest: bytes
@@ -116,11 +116,11 @@ class Checkpoint:
     signature: bytes
 
     def statement(self) -> bytes:
-        """What is signed."""
+        """Return the bytes that are signed."""
         return f"novamind audit\n{self.sequence}\n{self.digest.hex()}\n{self.signed_at.isoformat()}\n".encode()
 
     def line(self) -> str:
-        """One line of a witness."""
+        """Return the checkpoint as one line of a witness."""
         fields = asdict(self) | {
             "digest": self.digest.hex(),
             "signed_at": self.signed_at.isoformat(),
@@ -130,7 +130,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, line: str) -> "Checkpoint":
-        """Read a line of a witness."""
+        """Return the checkpoint in a line of a witness."""
         fields = json.loads(line)
         return cls(
             fields["sequence"],
@@ -143,7 +143,7 @@ class Checkpoint:
 
 @dataclass
 class Verification:
-    """What checking the whole chain found.
+    """Result of checking the whole chain.
 
     Attributes
     ----------
@@ -170,7 +170,7 @@ class Verification:
 
     @property
     def intact(self) -> bool:
-        """Whether nothing was altered."""
+        """Return whether nothing was altered."""
         return self.broken_at is None
 
 
@@ -204,12 +204,12 @@ class AuditLog:
         self._latest = datetime.min.replace(tzinfo=UTC)
 
     async def append(self, *events: Event) -> None:
-        """Append; returns when the entries are on disk. Callers that wait at the same time share one commit.
+        """Append; return when the entries are on disk. Callers that wait at the same time share one commit.
 
         Raises
         ------
         ServiceUnavailableError
-            If they could not be stored: what they tell of must then not happen.
+            If they could not be stored: the caller must then do nothing.
         """
         await self._together.do(events)
 
@@ -219,7 +219,7 @@ class AuditLog:
         return [None] * len(batch)
 
     async def append_within(self, session: AsyncSession, *events: Event) -> None:
-        """Append within the caller's transaction, so that deed and entry are kept together or not at all.
+        """Append within the caller's transaction, so that change and entry are kept together or not at all.
 
         From here to the commit everybody else who appends waits: call it last.
 
@@ -249,11 +249,11 @@ class AuditLog:
             await self._add(session, checkpoints)
 
     def pseudonym(self, patient_id: UUID | None) -> str | None:
-        """The name under which a patient appears in the audit."""
+        """Return the name under which a patient appears in the audit."""
         return None if patient_id is None else patient_hash(str(patient_id), self._pseudonym_key)
 
     def origin(self, address: str) -> str:
-        """The name under which a network address appears in the audit; without the key no guess can be tested."""
+        """Return the name of a network address in the audit; without the key nobody can test a guess."""
         return patient_hash(f"address {address}", self._pseudonym_key)[:32]
 
     async def checkpoint(self) -> None:
@@ -264,7 +264,7 @@ class AuditLog:
                 await self._add(session, [self._sign(sequence, digest)])
 
     async def entries(self, patient_id: UUID, limit: int = 100) -> list[dict[str, Any]]:
-        """The newest entries about one patient, the newest first."""
+        """Return the newest entries about one patient, the newest first."""
         query = sa.select(AuditEntry.content).where(AuditEntry.subject == self.pseudonym(patient_id))
         async with self._database.snapshot() as session:
             contents = await session.scalars(query.order_by(AuditEntry.sequence.desc()).limit(limit))
@@ -291,14 +291,14 @@ class AuditLog:
         return verification
 
     async def _end(self, session: AsyncSession) -> tuple[int, bytes]:
-        """Number and digest of the last entry; nobody else appends until the transaction has ended."""
+        """Return number and digest of the last entry; nobody else appends until the transaction has ended."""
         if not self._database.is_sqlite:
             await session.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         last = (await session.execute(_END)).one_or_none()
         return (0, NOTHING) if last is None else (last.sequence, last.digest)
 
     def _now(self) -> datetime:
-        """The time, with an alarm if it is well before that of the last entry of this process."""
+        """Return the time, with an alarm if it is well before that of the last entry of this process."""
         now = datetime.now(UTC)
         if now + _CLOCK_TOLERANCE < self._latest:
             log.error(_SET_BACK)
@@ -324,7 +324,7 @@ class AuditLog:
         return replace(unsigned, signature=self._signing_key.sign(unsigned.statement()))
 
     async def _add(self, session: AsyncSession, checkpoints: list[Checkpoint]) -> None:
-        """Store checkpoints, and tell the witness once they are committed."""
+        """Store checkpoints, and write them to the witness once they are committed."""
         await session.execute(sa.insert(AuditCheckpoint), [asdict(checkpoint) for checkpoint in checkpoints])
         witness = self._witness
         if witness is None:
@@ -349,7 +349,7 @@ class AuditLog:
 
 
 def chained(before: bytes, content: str) -> bytes:
-    """An entry's digest: SHA-256 over the digest before it and its content."""
+    """Return an entry's digest: SHA-256 over the digest before it and its content."""
     return hashlib.sha256(before + content.encode()).digest()
 
 
@@ -371,7 +371,7 @@ class _Check:
         self._at = datetime.min.replace(tzinfo=UTC)
 
     def entry(self, sequence: int, content: str, subject: str | None, digest: bytes) -> bool:
-        """Check the next entry; whether to go on."""
+        """Check the next entry and return whether to go on."""
         expected = self._verification.entries + 1
         if sequence != expected:
             if sequence < expected:

@@ -1,8 +1,8 @@
-"""What is costly to compute, kept for a while: sealed like everything else, in this process or in Redis.
+"""A sealed cache of costly results, in this process or in Redis.
 
-A key is a keyed digest of what is kept and of the patient's revision, so it tells nothing, and whatever changes the
-record or the consent makes every earlier value unreachable. A value is sealed under the patient's data key: when the
-patient is forgotten it cannot be opened, wherever it still lies.
+A key is a keyed digest of the value's name and the patient's revision, so it tells nothing. Each change of the record
+or the consent makes every earlier value unreachable. A value is sealed under the patient's data key: once the patient
+is forgotten, no copy can be opened.
 """
 
 import time
@@ -29,17 +29,17 @@ class Shelf(Protocol):
     """Keeps bytes under a key for a limited time, and may lose them any time."""
 
     async def get(self, key: str) -> bytes | None:
-        """What was put there, or nothing."""
+        """Return the value under the key, or ``None``."""
 
     async def put(self, key: str, value: bytes) -> None:
-        """Keep."""
+        """Keep a value."""
 
     async def close(self) -> None:
-        """Let go."""
+        """Close the shelf."""
 
 
 class MemoryShelf:
-    """In this process: the least recently used go first.
+    """Values in this process; the least recently used go first.
 
     Parameters
     ----------
@@ -53,20 +53,20 @@ class MemoryShelf:
         self._kept: TTLCache[str, bytes] = TTLCache(entries, seconds)
 
     async def get(self, key: str) -> bytes | None:
-        """What was put there, or nothing."""
+        """Return the value under the key, or ``None``."""
         return self._kept.get(key)
 
     async def put(self, key: str, value: bytes) -> None:
-        """Keep."""
+        """Keep a value."""
         self._kept[key] = value
 
     async def close(self) -> None:
-        """Let go."""
+        """Drop all values."""
         self._kept.clear()
 
 
 class RedisShelf:
-    """In Redis, for all processes; while it does not answer, in this one, and it is asked again every two seconds.
+    """Values in Redis, for all processes; this process keeps them while Redis is away, and asks every two seconds.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class RedisShelf:
         self._silent_until = 0.0
 
     async def get(self, key: str) -> bytes | None:
-        """What was put there, or nothing."""
+        """Return the value under the key, or ``None``."""
         if time.monotonic() >= self._silent_until:
             try:
                 value = await self._redis.get(key)
@@ -108,7 +108,7 @@ class RedisShelf:
         return await self._meanwhile.get(key)
 
     async def put(self, key: str, value: bytes) -> None:
-        """Keep."""
+        """Keep a value."""
         if time.monotonic() >= self._silent_until:
             try:
                 await self._redis.set(key, value, px=self._milliseconds)
@@ -119,7 +119,7 @@ class RedisShelf:
         await self._meanwhile.put(key, value)
 
     async def close(self) -> None:
-        """Let go."""
+        """Close the connections."""
         await self._redis.aclose()
         await self._meanwhile.close()
 
@@ -147,7 +147,7 @@ class SealedCache:
         self._index = index
 
     async def get(self, patient_id: UUID, revision: int, *what: str) -> bytes | None:
-        """What was kept for this revision of the patient's record, or nothing.
+        """Return the value kept for this revision of the patient's record, or ``None``.
 
         Parameters
         ----------

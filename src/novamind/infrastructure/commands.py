@@ -49,7 +49,7 @@ def rotate(
     older_than_days: Annotated[int, typer.Option(min=0, help="With --data-keys: only keys that are older.")] = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Wrap all data keys with the current encryption key; run again after an interruption, it goes on.
+    """Wrap all data keys with the current encryption key. After an interruption, run it again.
 
     With keys in a file a new one is made first. Otherwise set the new one as NOVAMIND_ENCRYPTION_KEY and the old one
     as NOVAMIND_PREVIOUS_ENCRYPTION_KEYS, on every server, before.
@@ -92,7 +92,7 @@ def retire(as_json: JsonFlag = False) -> None:
 
 
 def verify(as_json: JsonFlag = False) -> None:
-    """Check the whole audit; names the first entry that is not as it was written, and exits with code 1.
+    """Check the whole audit. If an entry was altered, print its number and exit with code 1.
 
     Example: novamind audit verify --json
     """
@@ -115,8 +115,10 @@ def verify(as_json: JsonFlag = False) -> None:
 
 
 def purge(
-    patient: Annotated[str | None, typer.Option(help="Forget this patient (id) now, whatever the age.")] = None,
-    execute: Annotated[bool, typer.Option("--execute", help="Delete; without it, only say what would be.")] = False,
+    patient: Annotated[str | None, typer.Option(help="Id of a patient to forget now, whatever the age.")] = None,
+    execute: Annotated[
+        bool, typer.Option("--execute", help="Delete. Without it, only print what would be deleted.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Delete what is older than NOVAMIND_RETENTION_DAYS, or all that is known about one patient.

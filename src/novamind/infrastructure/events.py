@@ -1,8 +1,8 @@
-"""Events: written in the transaction that they tell of, published afterwards, at least once.
+"""Events: written in the transaction that they report, published afterwards, at least once.
 
-An event names a patient and records and says nothing about them; whoever handles it reads the store. Handlers get each
-event at least once, in the order of storage as a rule, and tell repetitions by ``event_id``. While whoever carries them
-is gone they wait: tries are further and further apart, the last one 85 minutes after the first.
+An event names a patient and records and says nothing about them; its handlers read the store. Handlers get each event
+at least once, as a rule in the order of storage, and recognise repetitions by ``event_id``. While no handler answers,
+events wait: tries are further and further apart, the last one 85 minutes after the first.
 """
 
 import asyncio
@@ -45,10 +45,10 @@ Handler = Callable[[Event], Awaitable[None]]
 
 
 class EventBus(Protocol):
-    """Carries events to whoever wants them."""
+    """Carries events to their handlers."""
 
     async def publish(self, event: Event) -> None:
-        """Hand over; returns when the event cannot be lost any more."""
+        """Publish; return when the event cannot be lost any more."""
 
 
 class InProcessBus:
@@ -58,7 +58,7 @@ class InProcessBus:
         self._handlers: list[tuple[str, Handler]] = []
 
     def subscribe(self, kind: str, handler: Handler) -> None:
-        """Call this for each event of that kind."""
+        """Call the handler for each event of a kind."""
         self._handlers.append((kind, handler))
 
     async def publish(self, event: Event) -> None:
@@ -69,7 +69,7 @@ class InProcessBus:
 
 
 def outbox_row(kind: str, patient_id: UUID | None, record_ids: Sequence[UUID]) -> dict[str, Any]:
-    """An event as a row of the outbox, for who writes many at once."""
+    """Return an event as a row of the outbox, for callers who write many at once."""
     return {
         "event_id": uuid4(),
         "kind": kind,
@@ -81,19 +81,19 @@ def outbox_row(kind: str, patient_id: UUID | None, record_ids: Sequence[UUID]) -
 
 
 async def record_event(session: AsyncSession, kind: str, patient_id: UUID | None, record_ids: Sequence[UUID]) -> None:
-    """Write an event into the outbox, within the transaction that it tells of."""
+    """Write an event into the outbox, within the transaction that it is about."""
     await session.execute(sa.insert(OutboxEvent).values(outbox_row(kind, patient_id, record_ids)))
 
 
 class Outbox:
-    """Publishes what transactions have written; any number of processes may do so at the same time."""
+    """Publishes the events of committed transactions; any number of processes may do so at the same time."""
 
     def __init__(self, database: Database, bus: EventBus) -> None:
         self._database = database
         self._bus = bus
 
     async def dispatch(self, limit: int = 100) -> int:
-        """Publish waiting events, the oldest first; how many were.
+        """Publish waiting events, the oldest first, and return their number.
 
         An event whose handler fails or does not come to an end is tried again later, :data:`ATTEMPTS` times in all;
         then it stays in the outbox until somebody looks, which the log says, and holds up nobody.
@@ -115,13 +115,13 @@ class Outbox:
         return len(published)
 
     async def failed(self) -> int:
-        """Events that are not tried any more."""
+        """Return the number of events that are not tried any more."""
         query = sa.select(sa.func.count()).select_from(OutboxEvent).where(OutboxEvent.attempts >= ATTEMPTS)
         async with self._database.snapshot() as session:
             return await session.scalar(query) or 0
 
     async def _claim(self, limit: int) -> Sequence[OutboxEvent]:
-        """Take events that nobody else has in hand; if this process dies they are free again in a while."""
+        """Claim events that nobody else has in hand; if this process dies, they are free again in a while."""
         now = datetime.now(UTC)
         free = (
             sa.select(OutboxEvent)

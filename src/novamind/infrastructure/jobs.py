@@ -1,8 +1,8 @@
 """Work in the background, kept in the database until it is done: it survives the process, and any worker may do it.
 
 None of the kept job libraries fits: procrastinate needs PostgreSQL, arq, saq, dramatiq and taskiq a broker, and huey
-stores pickles; this server runs on one SQLite file as well. So a job is a row: whoever claims it holds it by a lease
-that is renewed while it runs; if the worker dies, another takes over.
+stores pickles; this server runs on one SQLite file as well. So a job is a row. A worker
+claims it by a lease and renews the lease while the job runs. If the worker dies, another takes over.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ Handler = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class State(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -43,7 +43,7 @@ class State(StrEnum):
 
 
 class Job(Base):
-    """One piece of work. What it takes and gives is identifiers and figures, nothing of a patient."""
+    """One piece of work. Its input and output are identifiers and figures, nothing of a patient."""
 
     __tablename__ = "jobs"
     job_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -60,7 +60,7 @@ class Job(Base):
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """What an owner is told."""
+    """State of a job, as its owner sees it."""
 
     job_id: UUID
     kind: str
@@ -78,7 +78,7 @@ class Jobs:
     database
         Where they wait.
     handlers
-        Kind to what does it; the result is kept as JSON.
+        Kind to the function that does the job; its result is kept as JSON.
     """
 
     def __init__(self, database: Database, handlers: Mapping[str, Handler]) -> None:
@@ -86,7 +86,7 @@ class Jobs:
         self._handlers = dict(handlers)
 
     async def submit(self, kind: str, owner: UUID, asked: Mapping[str, Any]) -> UUID:
-        """Put a job in the queue; its id.
+        """Put a job in the queue and return its id.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class Jobs:
         return job_id
 
     async def status(self, job_id: UUID, owner: UUID) -> JobStatus:
-        """How one's own job stands.
+        """Return the state of one's own job.
 
         Raises
         ------
@@ -126,13 +126,13 @@ class Jobs:
         return JobStatus(row.job_id, row.kind, State(row.state), row.created_at, row.result, row.problem)
 
     async def waiting(self) -> int:
-        """How many jobs are not done yet."""
+        """Return the number of jobs that are not done yet."""
         query = sa.select(sa.func.count()).where(Job.state.in_((State.WAITING, State.RUNNING)))
         async with self._database.snapshot() as session:
             return await session.scalar(query) or 0
 
     async def work(self) -> None:
-        """Do what waits, for ever; a task of its own."""
+        """Do waiting jobs for ever, in a task of its own."""
         while True:
             try:
                 done = await self.step()
@@ -143,7 +143,7 @@ class Jobs:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def step(self) -> bool:
-        """Do one job; whether there was one."""
+        """Do one job and return whether there was one."""
         job = await self._claim()
         if job is None:
             return False

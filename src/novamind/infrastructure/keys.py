@@ -1,4 +1,4 @@
-"""Where keys come from: a file while developing, the environment, or a key management service.
+"""Keys: from a file while developing, from the environment, or from a key management service.
 
 Three keys are needed. The *encryption key* wraps each patient's data key and nothing else (envelope encryption, NIST
 SP 800-57 part 1: a key has one use); it may live in a service that never hands it out. The *index key* makes blind
@@ -32,16 +32,16 @@ _NOT_THIS_KEY: Final = "a data key cannot be unwrapped: it was altered, or the e
 
 
 class KeyEncryption(Protocol):
-    """What wraps data keys. Wrapped under one context, a data key cannot be unwrapped under another."""
+    """Wraps data keys. A data key that was wrapped under one context cannot be unwrapped under another."""
 
     async def current(self) -> str:
-        """Name of the encryption key that wraps from now on."""
+        """Return the name of the encryption key that wraps from now on."""
 
     async def wrap(self, data_key: bytes, context: bytes) -> tuple[str, bytes]:
-        """Wrap with the current key; its name and the wrapped data key."""
+        """Return the current key's name, and the data key wrapped with it."""
 
     async def unwrap(self, name: str, wrapped: bytes, context: bytes) -> bytes:
-        """Unwrap with the key of that name."""
+        """Return a data key, unwrapped with the key of that name."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,7 +54,7 @@ class Keys:
 
 
 def open_keys(settings: Settings) -> Keys:
-    """Open the provider that the settings name.
+    """Return the provider that the settings name.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def open_keys(settings: Settings) -> Keys:
 
 
 def new_key() -> str:
-    """A new key of 32 random bytes, in base64."""
+    """Return a new key of 32 random bytes, in base64."""
     return base64.b64encode(os.urandom(KEY_BYTES)).decode()
 
 
@@ -102,16 +102,16 @@ class LocalKeys:
         self._keys: Mapping[str, AESGCM] = {_name(key): AESGCM(key) for key in (current, *previous)}
 
     async def current(self) -> str:
-        """Name of the encryption key that wraps from now on."""
+        """Return the name of the encryption key that wraps from now on."""
         return self._current
 
     async def wrap(self, data_key: bytes, context: bytes) -> tuple[str, bytes]:
-        """Wrap with the current key."""
+        """Return the current key's name, and the data key wrapped with it."""
         nonce = os.urandom(NONCE_BYTES)
         return self._current, nonce + self._keys[self._current].encrypt(nonce, data_key, context)
 
     async def unwrap(self, name: str, wrapped: bytes, context: bytes) -> bytes:
-        """Unwrap with the key of that name.
+        """Return a data key, unwrapped with the key of that name.
 
         Raises
         ------
@@ -137,11 +137,11 @@ class KeyFile:
             _write(path, {"encryption": [new_key()], "index": new_key(), "audit_signing": new_key()}, os.O_EXCL)
 
     def key(self, name: str) -> bytes:
-        """One of the keys that do not rotate."""
+        """Return one of the keys that do not rotate."""
         return random_key(self._read()[name], f"{name} in the key file")
 
     def local(self) -> LocalKeys:
-        """The encryption keys, the current one first.
+        """Return the encryption keys, the current one first.
 
         Raises
         ------
@@ -151,15 +151,15 @@ class KeyFile:
         return LocalKeys(*(random_key(key, "encryption in the key file") for key in self._read()["encryption"]))
 
     async def current(self) -> str:
-        """Name of the encryption key that wraps from now on."""
+        """Return the name of the encryption key that wraps from now on."""
         return await self.local().current()
 
     async def wrap(self, data_key: bytes, context: bytes) -> tuple[str, bytes]:
-        """Wrap with the current key."""
+        """Return the current key's name, and the data key wrapped with it."""
         return await self.local().wrap(data_key, context)
 
     async def unwrap(self, name: str, wrapped: bytes, context: bytes) -> bytes:
-        """Unwrap with the key of that name."""
+        """Return a data key, unwrapped with the key of that name."""
         return await self.local().unwrap(name, wrapped, context)
 
     def add(self) -> None:
@@ -191,7 +191,7 @@ class KeyFile:
 
 
 def _write(path: Path, keys: Mapping[str, Any], flag: int) -> None:
-    """Write for the owner's eyes only, down to the disk."""
+    """Write a file that its owner alone can read, down to the disk."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | flag, 0o600), "w") as file:
         json.dump(keys, file, indent=1)
         file.flush()
@@ -218,12 +218,12 @@ class TransitKeys:
         self._url, self._token, self._key = url.rstrip("/"), token, key
 
     async def current(self) -> str:
-        """Name of the newest version of the key."""
+        """Return the name of the newest version of the key."""
         answer = await self._call("GET", f"keys/{self._key}")
         return f"transit:{self._key}:v{answer['latest_version']}"
 
     async def wrap(self, data_key: bytes, context: bytes) -> tuple[str, bytes]:
-        """Wrap with the newest version of the key."""
+        """Return the newest version's name, and the data key wrapped with it."""
         answer = await self._call(
             "POST", f"encrypt/{self._key}", {"plaintext": _text(data_key), "associated_data": _text(context)}
         )
@@ -231,7 +231,7 @@ class TransitKeys:
         return f"transit:{self._key}:{wrapped.split(':')[1]}", wrapped.encode()
 
     async def unwrap(self, name: str, wrapped: bytes, context: bytes) -> bytes:
-        """Unwrap, with whichever version wrapped.
+        """Return a data key, unwrapped with the version that wrapped it.
 
         Raises
         ------
@@ -268,7 +268,7 @@ class TransitKeys:
 
 
 def _name(key: bytes) -> str:
-    """A key's name, by which nothing is learnt about it."""
+    """Return a key's name, which tells nothing about the key."""
     return f"local:{hashlib.sha256(b'novamind encryption key' + key).hexdigest()[:16]}"
 
 

@@ -1,6 +1,6 @@
 """Structured logs that cannot carry a person's data: one JSON object a line, listed fields in listed forms.
 
-What may be written is decided here and nowhere else. A message is a constant made by :func:`message`; a field
+This module alone decides what may be written. A message is a constant made by :func:`message`; a field
 must be on :data:`FIELDS` and its value must have that field's form. Everything else is withheld, whichever
 library wrote it, and an exception appears as its type and the places it passed through, never with its text.
 
@@ -41,12 +41,12 @@ class Message(str):
 
 
 def message(text: str) -> Message:
-    """Declare a log message, as a constant of a module; never build one from data."""
+    """Return a log message as a constant of a module; never build one from data."""
     return Message(text)
 
 
 def patient_hash(patient_id: str, key: bytes) -> str:
-    """Pseudonym of a patient for logs: HMAC-SHA256 (RFC 2104), 64 hexadecimal digits.
+    """Return the pseudonym of a patient for logs: HMAC-SHA256 (RFC 2104), 64 hexadecimal digits.
 
     One patient has one pseudonym under one key; without the key a guess cannot be tested.
 
@@ -119,7 +119,7 @@ def configure(settings: "Settings", stream: TextIO | None = None) -> None:
 
 
 class _Unfailing:
-    """A stream on which a line may be lost, when the disk is full, without ending what it tells of."""
+    """A stream on which a line may be lost, when the disk is full, without ending the work that it reports."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out

@@ -1,8 +1,8 @@
-"""Models in a folder or an S3-compatible store: signed when they are put there, checked before anything is loaded.
+"""Models in a folder or an S3-compatible store: signed when they are stored, checked before they are loaded.
 
-A manifest lists a model's files by SHA-256 and is signed with Ed25519. A model that is unsigned, signed by somebody
-else, changed, or of another name or version than was asked for is refused, and so is every file that could run code
-when it is loaded: only forms that hold numbers are taken.
+A manifest lists a model's files by SHA-256 and is signed with Ed25519. The store refuses a model that is
+unsigned, signed with another key, changed, or of another name or version. It also refuses every file that could run
+code when it is loaded: only forms that hold numbers are taken.
 """
 
 import base64
@@ -33,7 +33,7 @@ _PICKLE_PROTOCOLS: Final = tuple(bytes((0x80, protocol)) for protocol in range(2
 
 
 class ModelStore:
-    """Puts models into a store and fetches them from there.
+    """Stores models and fetches them.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class ModelStore:
         A folder, or a URL of an object store such as ``s3://bucket/models``; its credentials are read from the
         environment by the names that it documents (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL`` ...).
     public_key
-        By which models must be signed.
+        Key whose signature every model must have.
     """
 
     def __init__(self, url: str, public_key: Ed25519PublicKey) -> None:
@@ -81,7 +81,7 @@ class ModelStore:
             obstore.put(self._store, f"{at}/{MANIFEST}", manifest)  # last: until then there is no model
 
     def fetch(self, name: str, version: str, into: Path) -> Path:
-        """Copy a model to a folder, checked; the folder.
+        """Copy a checked model to a folder, and return the folder.
 
         Raises
         ------
@@ -139,7 +139,7 @@ def _answers() -> Iterator[None]:
 
 
 def public_key(text: str) -> Ed25519PublicKey:
-    """Read NOVAMIND_MODEL_PUBLIC_KEY.
+    """Return the public key in NOVAMIND_MODEL_PUBLIC_KEY.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def _place(name: str, version: str) -> str:
 
 
 def _complaint(path: Path) -> str:
-    """Why a file is refused; empty if it is not."""
+    """Return why a file is refused; empty if it is not."""
     if path.is_symlink() or not path.is_file() or not _PLAIN.fullmatch(path.name):
         return f"{path.name!r} is not a plain file"
     if path.suffix not in SUFFIXES:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def write_network(program: Any, path: Path) -> None:
-    """Write what ``torch.onnx.export`` gave, weights inside the file.
+    """Write the network of ``torch.onnx.export`` to one file, weights included.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def write_network(program: Any, path: Path) -> None:
 
 
 def open_network(path: Path) -> onnxruntime.InferenceSession:
-    """Open a network on one thread: large batches run side by side, and threads that wait for each other are slower."""
+    """Return a session of the network on one thread, since large batches run side by side."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""Forgetting: what has outlived its purpose, and a person who asks for it.
+"""Forgetting: records that have outlived their purpose, and persons who ask for it.
 
 A patient is forgotten by destroying the data keys (cryptographic erase, NIST SP 800-88) and deleting every row; the
 audit keeps the pseudonym, the count and the SHA-256 of each wrapped key that was destroyed. A backup from before can be
@@ -64,7 +64,7 @@ class Retention:
         self._kept = timedelta(days=retention_days)
 
     async def plan(self, now: datetime | None = None) -> PurgePlan:
-        """What has outlived its purpose; changes nothing."""
+        """Return what has outlived its purpose; nothing is changed."""
         now = now or datetime.now(UTC)
         cutoff = now - self._kept
         living = sa.exists().where(
@@ -87,7 +87,7 @@ class Retention:
         return PurgePlan(cutoff, patients, records or 0, idempotency_keys or 0)
 
     async def carry_out(self, plan: PurgePlan, access: Access) -> None:
-        """Delete what a plan names; interrupted, it is planned and carried out again."""
+        """Delete what a plan names; after an interruption, plan and carry out again."""
         for patient_id in plan.patients:
             await self.forget(patient_id, access)
         now = plan.cutoff + self._kept
@@ -136,7 +136,7 @@ class Retention:
         await self._sweep()
 
     async def _sweep(self) -> None:
-        """Overwrite what deleting has left in the database's files."""
+        """Overwrite what deletion has left in the database's files."""
         async with self._database.engine.connect() as connection:
             if self._database.is_sqlite:
                 driver = (await connection.get_raw_connection()).driver_connection
@@ -148,7 +148,7 @@ class Retention:
 
 
 def _aged(cutoff: datetime, now: datetime) -> sa.ColumnElement[bool]:
-    """Records that were stored or superseded so long ago; who a patient is, is kept as long as the patient."""
+    """Return the condition of records that were stored or superseded too long ago, identities excepted."""
     return sa.or_(
         sa.and_(Record.superseded_at.is_not(None), Record.superseded_at < cutoff),
         sa.and_(Record.recorded_at < cutoff, Record.kind != Kind.IDENTITY),
@@ -157,7 +157,7 @@ def _aged(cutoff: datetime, now: datetime) -> sa.ColumnElement[bool]:
 
 
 async def _delete_rows(session: AsyncSession, patient_id: UUID) -> int:
-    """Delete from every table what is the patient's or points to it, such as sessions of their account; how many."""
+    """Delete a patient's rows in every table, with those that point to them, and return their number."""
     going: dict[sa.Table, sa.ColumnElement[bool]] = {}
     for table in Base.metadata.sorted_tables:
         reasons = [table.c.patient_id == patient_id] if "patient_id" in table.c else []

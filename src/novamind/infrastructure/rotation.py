@@ -1,7 +1,7 @@
 """Replacing keys while the system runs, in steps that can be interrupted anywhere and taken up again.
 
-Nothing is remembered about a rotation but the rows themselves: what still is under an earlier key is still to do. The
-old and the new key open what they sealed until the last row has moved; the database refuses to delete a key in use.
+The rows themselves are the only state of a rotation: rows under an earlier key are still to do. The old and the new key
+open what they sealed until the last row has moved. The database refuses to delete a key in use.
 """
 
 from collections.abc import Callable
@@ -33,9 +33,9 @@ class Rotation:
     database, encryption, vault, audit
         Those of the running system.
     access
-        In whose name.
+        Operator in whose name the keys are replaced.
     progress
-        Is told how many are done.
+        Called with the number of keys or patients done.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class Rotation:
         self._progress = progress
 
     async def pending(self) -> int:
-        """Data keys that are still wrapped by an earlier encryption key."""
+        """Return the number of data keys that an earlier encryption key still wraps."""
         current = await self._encryption.current()
         query = sa.select(sa.func.count()).select_from(PatientKey).where(PatientKey.wrapping_key != current)
         async with self._database.snapshot(MAINTENANCE_SECONDS) as session:
             return await session.scalar(query) or 0
 
     async def rewrap(self) -> int:
-        """Wrap every data key with the current encryption key; how many were not.
+        """Wrap every data key with the current encryption key, and return how many were wrapped again.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class Rotation:
             self._progress(done)
 
     async def retire(self) -> set[str]:
-        """Retire the encryption keys that wrap nothing any more; the names of all that were ever retired.
+        """Retire the encryption keys that wrap nothing any more; return the names of all that were ever retired.
 
         What they wrapped in old backups can be read no more once they are destroyed.
         """
@@ -118,7 +118,7 @@ class Rotation:
             return set(await session.scalars(sa.select(WrappingKey.name).where(WrappingKey.retired_at.is_not(None))))
 
     async def renew_data_keys(self, made_before: datetime) -> int:
-        """Give each patient whose data key is older than this a new one and seal everything with it; how many.
+        """Renew data keys older than this, seal the records with them, and return the number of patients.
 
         Raises
         ------
@@ -151,7 +151,7 @@ class Rotation:
         raise ValidationError("a patient's records are written faster than they can be sealed again; try again later")
 
     async def _reseal(self, patient_id: UUID) -> None:
-        """Seal again, under the newest key, what is under an earlier one."""
+        """Seal again, under the newest key, what an earlier one sealed."""
         while True:
             key_id = (await self._vault.cipher(patient_id)).key_id
             query = sa.select(Record).where(Record.patient_id == patient_id, Record.key_id != key_id).limit(_BATCH)
@@ -177,7 +177,7 @@ class Rotation:
                     )
 
     async def _drop_earlier(self, patient_id: UUID) -> bool:
-        """Destroy the keys before the newest; not while anything is under them, which the database sees to."""
+        """Destroy the keys before the newest, unless the database says that something is still sealed with them."""
         newest = (await self._vault.cipher(patient_id)).key_id
         try:
             async with self._database.transaction(MAINTENANCE_SECONDS) as session:

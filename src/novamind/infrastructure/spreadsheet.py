@@ -7,10 +7,10 @@ _FORMULA = r"^('*[=+\-@\t\r])"
 
 
 def without_formulas(table: pl.DataFrame) -> pl.DataFrame:
-    """Put an apostrophe before each text that begins like a formula; numbers stay numbers."""
+    """Return a table with an apostrophe before each text that begins like a formula; numbers stay numbers."""
     return table.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'$1"))
 
 
 def as_it_was(table: pl.DataFrame) -> pl.DataFrame:
-    """The table that :func:`without_formulas` was given."""
+    """Return the table that :func:`without_formulas` took."""
     return table.with_columns(pl.col(pl.String).str.replace(_FORMULA.replace("(", "'(", 1), "$1"))

@@ -1,7 +1,7 @@
-"""The tables of the patients' database. What says something about a person is ciphertext or a keyed digest.
+"""The tables of the patients' database. All that concerns a person is ciphertext or a keyed digest.
 
-In the open stand: random identifiers, kinds, counts, the time of storage, and who may see whom. A report's own date,
-a score, a drug, a name are inside ``payload``, which :mod:`novamind.infrastructure.vault` seals.
+Random identifiers, kinds, counts, the time of storage, and who may see whom are in the open. A report's own date, a
+score, a drug, a name are inside ``payload``, which :mod:`novamind.infrastructure.vault` seals.
 """
 
 from datetime import datetime
@@ -41,7 +41,7 @@ class Patient(Base):
 
 
 class PatientIdentifier(Base):
-    """Blind index: a keyed digest of an identifier, by which a patient is found without storing it."""
+    """Blind index: a keyed digest finds a patient by an identifier that is not stored."""
 
     __tablename__ = "patient_identifiers"
     organisation_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisations.organisation_id"), primary_key=True)
@@ -112,7 +112,7 @@ class Consent(Base):
 
 
 class IdempotencyKey(Base):
-    """A request that was carried out, by keyed digests of who asked with which key for what, and its answer."""
+    """A request that was carried out, with its answer; keyed digests stand for caller, key and content."""
 
     __tablename__ = "idempotency_keys"
     digest: Mapped[bytes] = mapped_column(sa.LargeBinary(32), primary_key=True)
@@ -122,7 +122,7 @@ class IdempotencyKey(Base):
 
 
 class OutboxEvent(Base):
-    """An event that was committed together with what it tells of, waiting to be published."""
+    """An event that was committed together with the change that it reports, and waits to be published."""
 
     __tablename__ = "outbox_events"
     position: Mapped[int] = mapped_column(_counter, primary_key=True, autoincrement=True)

@@ -1,4 +1,4 @@
-"""Ending tasks that work for ever."""
+"""Ending tasks that run for ever."""
 
 import asyncio
 from collections.abc import Collection
@@ -8,7 +8,7 @@ _AGAIN_SECONDS: Final = 1.0
 
 
 async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until they have ended; what they raise stays with them.
+    """Cancel tasks and wait until they have ended; their exceptions stay with them.
 
     Once is not enough: a cancellation that arrives together with an answer or an error is lost
     (https://github.com/python/cpython/issues/86296), and a task that takes errors in its stride goes on.

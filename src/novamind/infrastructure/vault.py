@@ -1,4 +1,4 @@
-"""Sealing what is known about a person: AES-256-GCM under a data key of their own, bound to its place.
+"""Sealing a person's data: AES-256-GCM under a data key of their own, bound to its place.
 
 Each patient has data keys that only :class:`~novamind.infrastructure.keys.KeyEncryption` can unwrap. What is sealed
 for one place (table, column, row, version, patient) opens in no other. Nonces are 96 random bits; NIST SP 800-38D
@@ -38,12 +38,12 @@ _REMEMBERED_PATIENTS: Final = 10_000
 
 
 class TamperedError(DataProcessingError):
-    """Something sealed does not open: it was altered, or stands where it was not put."""
+    """Sealed data does not open: it was altered or moved to another place."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where something sealed belongs."""
+    """Place to which sealed data is bound."""
 
     table: str
     column: str
@@ -61,11 +61,11 @@ class PatientCipher:
         self._keys = {key_id: AESGCM(key) for key_id, key in keys}
 
     def knows(self, key_id: UUID) -> bool:
-        """Whether this key was there when the patient's keys were read."""
+        """Return whether this key existed when the patient's keys were read."""
         return key_id in self._keys
 
     def seal(self, plain: bytes, place: Place) -> bytes:
-        """Seal under the newest data key; ask :meth:`Vault.cipher` for as many messages before."""
+        """Return data sealed with the newest key; ask :meth:`Vault.cipher` for as many messages before."""
         if self.messages_left < 1:
             raise RuntimeError("more messages are sealed than were reserved")
         self.messages_left -= 1
@@ -73,7 +73,7 @@ class PatientCipher:
         return _FORMAT + nonce + self._keys[self.key_id].encrypt(nonce, plain, self._bound(self.key_id, place))
 
     def open(self, sealed: bytes, key_id: UUID, place: Place) -> bytes:
-        """Open what :meth:`seal` sealed for this place.
+        """Return the data that :meth:`seal` sealed for this place.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class PatientCipher:
             ) from error
 
     def _bound(self, key_id: UUID, place: Place) -> bytes:
-        """The associated data: unambiguous, because JSON quotes what it lists."""
+        """Return the associated data. It is unambiguous, because JSON quotes what it lists."""
         parts = (place.table, place.column, place.row, place.version, self.patient_id.hex, key_id.hex)
         return json.dumps(("novamind", *parts)).encode()
 
@@ -106,7 +106,7 @@ class Vault:
     encryption
         What wraps them.
     messages_per_key
-        After so many sealed messages a patient gets a new data key.
+        Number of sealed messages after which a patient gets a new data key.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Vault:
         self._ciphers: TTLCache[UUID, PatientCipher] = TTLCache(_REMEMBERED_PATIENTS, _REMEMBERED_SECONDS)
 
     async def cipher(self, patient_id: UUID, *, messages: int = 0, key_id: UUID | None = None) -> PatientCipher:
-        """Unwrap a patient's data keys; call it before the transaction that stores what is sealed.
+        """Return a patient's unwrapped data keys; call it before the transaction that stores what is sealed.
 
         Seal before the next ``await``: the messages are reserved for the process, not for the caller.
 
@@ -148,7 +148,7 @@ class Vault:
         return cipher
 
     async def remember(self, patient_ids: Iterable[UUID]) -> None:
-        """Unwrap the data keys of those patients whose keys are not at hand, with one query for all of them."""
+        """Unwrap the data keys of patients whose keys are not in memory, with one query for all of them."""
         if unknown := [patient_id for patient_id in patient_ids if patient_id not in self._ciphers]:
             await self._read(*unknown)
 
@@ -157,7 +157,7 @@ class Vault:
         self._ciphers.pop(patient_id, None)
 
     async def add_key(self, session: AsyncSession, patient_id: UUID, *, messages: int = 0) -> PatientCipher:
-        """Make a patient's first data key, or the next one, within the caller's transaction.
+        """Make a patient's first data key, or the next one, within the caller's transaction; return the cipher.
 
         The cipher seals so many messages under the new key; use it in that transaction only.
         """
@@ -183,7 +183,7 @@ class Vault:
         return cipher
 
     async def renew(self, patient_id: UUID) -> None:
-        """Give the patient a new data key; what the earlier ones sealed still opens."""
+        """Give the patient a new data key; the earlier ones still open what they sealed."""
         try:
             async with self._database.transaction() as session:
                 await self.add_key(session, patient_id)
@@ -232,7 +232,7 @@ class Vault:
 
 
 def wrapping_context(patient_id: UUID, key_id: UUID) -> bytes:
-    """What a wrapped data key is bound to."""
+    """Return what a wrapped data key is bound to."""
     return json.dumps(("novamind", "patient_keys", patient_id.hex, key_id.hex)).encode()
 
 
@@ -251,7 +251,7 @@ async def use_wrapping_key(session: AsyncSession, name: str) -> None:
 
 
 class BlindIndex:
-    """Looking up a person by an identifier that is stored nowhere: a keyed digest for each column and organisation.
+    """Looks up a person by an identifier that is stored nowhere: a keyed digest for each column and organisation.
 
     HMAC-SHA-256 (RFC 2104); without the key, which is not in the database, a guess cannot be tested. The same
     identifier has unrelated digests in two columns or two organisations.
@@ -261,10 +261,10 @@ class BlindIndex:
         self._key = key
 
     def digest(self, column: str, organisation_id: UUID, value: str) -> bytes:
-        """32 bytes; case, spaces and the way Unicode writes a letter make no difference."""
+        """Return 32 bytes; case, spaces and Unicode variants of a letter are ignored."""
         normal = " ".join(unicodedata.normalize("NFKC", value).casefold().split())
         return self.keyed("identifier", column, organisation_id.hex, unicodedata.normalize("NFKC", normal))
 
     def keyed(self, *parts: str) -> bytes:
-        """Keyed digest of a list of texts."""
+        """Return the keyed digest of a list of texts."""
         return hmac.new(self._key, json.dumps(parts).encode(), hashlib.sha256).digest()

@@ -1,1 +1,1 @@
-"""Who calls, how that is proved, and what they may do."""
+"""Identity: who calls, how they prove it, and what they may do."""

@@ -1,4 +1,4 @@
-"""The one place where it is decided who may do what, and where every refusal is told to the audit."""
+"""The one place that decides who may do what. It writes every refusal into the audit."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 class AccessControl:
-    """Decides, and tells the audit of each refusal.
+    """Decides who may do what, and audits each refusal.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class AccessControl:
         self._emergency_lifetime = emergency_lifetime
 
     async def permit(self, principal: Principal, permission: Permission) -> Access:
-        """Let pass what is about no single patient.
+        """Permit what concerns no single patient.
 
         Raises
         ------
@@ -71,21 +71,21 @@ class AccessControl:
         return access_of(principal, permission.replace(":", "."))
 
     async def permit_patient(self, principal: Principal, permission: Permission, patient_id: UUID) -> Access:
-        """Let pass what is about one patient.
+        """Permit what concerns one patient.
 
         Raises
         ------
         AuthorizationError
-            If the principal may do this to nobody's record.
+            If the principal may do this to no record at all.
         NotFoundError
-            If they may not do it to this one, or there is none: which of the two is not told.
+            If they may not do it to this one, or there is none. The error does not say which.
         """
         return (await self.permit_revision(principal, permission, patient_id))[0]
 
     async def permit_revision(
         self, principal: Principal, permission: Permission, patient_id: UUID
     ) -> tuple[Access, int]:
-        """The same, and the revision of the record at the moment for which that was decided."""
+        """Permit what concerns one patient; return the access, and the record's revision at that moment."""
         ties = await self._ties(principal, [patient_id])
         (answer,) = (await self._decided(principal, permission, ties)).values()
         if isinstance(answer, NovamindError):
@@ -95,7 +95,7 @@ class AccessControl:
     async def permit_patients(
         self, principal: Principal, permission: Permission, patient_ids: Collection[UUID]
     ) -> dict[UUID, Access | NovamindError]:
-        """Decide about several patients at once: for each what :meth:`permit_patient` would give or raise."""
+        """Return, for each of several patients, what :meth:`permit_patient` would return or raise."""
         return await self._decided(principal, permission, await self._ties(principal, patient_ids))
 
     async def _decided(
@@ -111,7 +111,7 @@ class AccessControl:
         return {patient_id: error if why is None else access_of(principal, why) for patient_id, why in grounds.items()}
 
     async def admit(self, principal: Principal, permission: Permission, action: str) -> None:
-        """Let pass what is about no patient, and tell the audit of it before it is done: who uses population twins.
+        """Permit what concerns no patient and audit it before it is done: the use of population twins.
 
         Raises
         ------
@@ -122,18 +122,18 @@ class AccessControl:
         await self._audit.append(Event(access=access, action=action, what="population", outcome="admitted"))
 
     async def refuse(self, principal: Principal, permission: Permission, patient_id: UUID) -> NoReturn:
-        """Refuse what the permission alone would allow, such as a type of resource that a token is not for.
+        """Refuse what the permission alone would allow, such as a type of resource outside the token's scopes.
 
         Raises
         ------
         AuthorizationError
-            Always; the audit is told before.
+            Always, after the refusal is in the audit.
         """
         await self._refused(principal, permission, patient_id)
         raise AuthorizationError(_reason(principal))
 
     async def patients(self, principal: Principal, after: UUID | None, limit: int) -> Sequence[UUID]:
-        """Patients whose records the principal may read, in the order of their ids."""
+        """Return the patients whose records the principal may read, in the order of their ids."""
         await self.permit(principal, Permission.PATIENTS_READ)
         query = sa.select(Patient.patient_id).order_by(Patient.patient_id).limit(limit)
         if principal.role is Role.PATIENT:
@@ -151,7 +151,7 @@ class AccessControl:
             return (await session.scalars(query)).all()
 
     async def patient_within(self, principal: Principal, patient_id: UUID) -> None:
-        """Let an administrator name a patient of their organisation.
+        """Permit an administrator to name a patient of their organisation.
 
         Raises
         ------
@@ -164,9 +164,9 @@ class AccessControl:
             raise NotFoundError(_NO_PATIENT)
 
     async def open_emergency(self, principal: Principal, patient_id: UUID, reason: str) -> datetime:
-        """Open the record of a patient of one's organisation whom one does not treat; until when.
+        """Open the record of a patient whom the caller does not treat, and return until when it is open.
 
-        The reason is sealed, the audit and the outbox are told in the same transaction, and the log says so at once.
+        The reason is sealed. Audit and outbox get their entries in the same transaction, and the log gets a warning.
 
         Raises
         ------
@@ -216,7 +216,7 @@ class AccessControl:
         return until
 
     async def _ties(self, principal: Principal, patient_ids: Collection[UUID]) -> Mapping[UUID, Ties]:
-        """What ties the principal to each patient: as it was read with the session a moment ago, or read now."""
+        """Return what ties the principal to each patient, as read with the session a moment ago, or read now."""
         oldest = time.monotonic() - _FRESH_SECONDS
         at_hand = {patient_id: principal.ties[patient_id] for patient_id in patient_ids if patient_id in principal.ties}
         if len(at_hand) == len(set(patient_ids)) and all(ties.read_at > oldest for ties in at_hand.values()):

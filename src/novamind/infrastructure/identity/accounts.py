@@ -1,4 +1,4 @@
-"""Accounts of people, clients and API keys: made, changed and shut by administrators."""
+"""Accounts of people, clients and API keys, which administrators make, change and disable."""
 
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
@@ -50,7 +50,7 @@ class NewClient:
 
 
 class Accounts:
-    """Makes, changes and shuts accounts.
+    """Makes, changes and disables accounts.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Accounts:
         organisation_id: UUID | None = None,
         patient_id: UUID | None = None,
     ) -> UUID:
-        """Make an account; its id.
+        """Make an account and return its id.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class Accounts:
     async def users(
         self, organisation_id: UUID | None, after: UUID | None, limit: int, access: Access
     ) -> list[Account]:
-        """Accounts of one organisation, or of all, in the order of their ids."""
+        """Return the accounts of one organisation, or of all, in the order of their ids."""
         has_passkey = sa.exists().where(Passkey.user_id == User.user_id)
         query = sa.select(User, has_passkey).order_by(User.user_id).limit(limit)
         if organisation_id is not None:
@@ -133,21 +133,21 @@ class Accounts:
         return [self._account(user, passkey) for user, passkey in rows]
 
     async def change_role(self, user_id: UUID, role: Role, access: Access, within: UUID | None) -> None:
-        """Give another role; whoever is logged in is logged out."""
+        """Change the role and end all sessions of the account."""
         if role in (Role.PATIENT, Role.SERVICE):
             raise ValidationError("an account cannot be turned into a patient's or a service's; make a new one")
         await self._change(user_id, {"role": role}, access, "role_changed", within)
 
     async def change_password(self, user_id: UUID, password: str, access: Access) -> None:
-        """Set another password; whoever is logged in is logged out."""
+        """Change the password and end all sessions of the account."""
         await self._change(user_id, {"password_hash": await self._passwords.hash(password)}, access, "password_changed")
 
     async def disable(self, user_id: UUID, access: Access, within: UUID | None) -> None:
-        """Shut an account; whoever is logged in is logged out."""
+        """Disable an account and end all its sessions."""
         await self._change(user_id, {"disabled_at": datetime.now(UTC)}, access, "disabled", within)
 
     async def begin_second_factor(self, user_id: UUID, access: Access) -> str:
-        """Draw a TOTP secret (RFC 6238) for an authenticator app; counts once a code of it was confirmed.
+        """Return a TOTP secret (RFC 6238) for an authenticator app; it counts once a code of it is confirmed.
 
         Raises
         ------
@@ -169,7 +169,7 @@ class Accounts:
         return secret
 
     async def confirm_second_factor(self, principal: Principal, code: str, access: Access) -> None:
-        """Begin to use the second factor, after one right code; this session has it from now on.
+        """Begin to use the second factor after one right code; this session has it from now on.
 
         Raises
         ------
@@ -188,13 +188,13 @@ class Accounts:
             raise ValidationError("the one-time code is wrong; begin anew if your app lost the secret")
 
     async def remove_second_factor(self, user_id: UUID, access: Access, within: UUID | None) -> None:
-        """Take codes and passkeys away, so that the person can set up others."""
+        """Remove one-time codes and passkeys, so that the person can set up others."""
         nothing = {"totp_secret": None, "totp_confirmed_at": None, "totp_step": None}
         passkeys = sa.delete(Passkey).where(Passkey.user_id == user_id)
         await self._change(user_id, nothing, access, "second_factor_removed", within, passkeys)
 
     async def use_code(self, session: AsyncSession, user: User, code: str) -> bool:
-        """Whether a one-time code is right and was not used; from now on it was, in every worker."""
+        """Use a one-time code up in every worker, and return whether it was right and unused."""
         if user.totp_secret is None or not (code.isascii() and code.isdigit()):
             return False
         totp = pyotp.TOTP(self._seal.open(user.totp_secret, "users.totp_secret", user.user_id))
@@ -269,7 +269,7 @@ class Accounts:
     async def add_api_key(
         self, client_id: UUID, lifetime: timedelta, access: Access, within: UUID | None
     ) -> tuple[UUID, str]:
-        """Make an API key of a machine's client: its id, and the key, which is shown this once.
+        """Make an API key of a machine's client; return its id and the key, which is shown this once.
 
         Raises
         ------
@@ -294,7 +294,7 @@ class Accounts:
                 session, access, "write", "api_key", key_id, "success" if is_machine else "not_found"
             )
         if not is_machine:
-            raise NotFoundError("there is no machine's client of this id")
+            raise NotFoundError("machine client not found")
         return key_id, secret
 
     async def revoke_api_key(self, key_id: UUID, access: Access, within: UUID | None) -> None:
@@ -315,7 +315,7 @@ class Accounts:
             raise NotFoundError("there is no API key of this id")
 
     async def require_clinician(self, user_id: UUID, within: UUID | None) -> None:
-        """Refuse what is no clinician's account of this organisation.
+        """Refuse an id that belongs to no clinician's account of this organisation.
 
         Raises
         ------
@@ -329,7 +329,10 @@ class Accounts:
             raise NotFoundError("there is no clinician of this id")
 
     def name_digest(self, name: str) -> bytes:
-        """Under what an account is found; case, spaces and the way Unicode writes a letter make no difference."""
+        """Return the digest by which an account is looked up.
+
+        Case, spaces and Unicode variants of a letter are ignored.
+        """
         return self._index.keyed("users.name", unicodedata.normalize("NFKC", name.strip().casefold()))
 
     async def _change(
@@ -378,7 +381,7 @@ class Accounts:
 
 
 async def second_factor_proved(session: AsyncSession, principal: Principal) -> None:
-    """Let this session have its second factor from now on; others of the account, which have none, end."""
+    """Give this session its second factor; the account's sessions without one end."""
     await session.execute(
         sa.update(Session).where(Session.session_id == principal.session_id).values(second_factor=True)
     )

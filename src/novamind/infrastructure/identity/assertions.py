@@ -1,8 +1,8 @@
 """Tokens that machines sign for themselves, with keys that were registered here beforehand.
 
 Two profiles: a client proves who it is at the token endpoint (SMART App Launch 2.2 ``private_key_jwt``, RFC 7523), and
-an EHR signs its calls of CDS Hooks (CDS Hooks 2.0.1). Algorithms are a literal pair, keys come from the registration
-alone, whatever a header names, and nothing is ever fetched (RFC 8725).
+an EHR signs its calls of CDS Hooks (CDS Hooks 2.0.1). Algorithms are a literal pair. Keys come from the
+registration alone, whatever a header names; nothing is ever fetched (RFC 8725).
 """
 
 import json
@@ -38,7 +38,7 @@ Keys = Mapping[str, RSAKey | ECKey]
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """What a machine has signed, checked but for being the first of its id."""
+    """Claims of a machine's signed token. They are checked, except that the token id may have been used."""
 
     issuer: str
     subject: str | None
@@ -47,12 +47,12 @@ class Assertion:
 
     @property
     def until(self) -> datetime:
-        """When it cannot come again."""
+        """Return when the token is too old to be accepted again."""
         return datetime.fromtimestamp(self.ends + _LEEWAY, UTC)
 
 
 def key_ring(key_set: Mapping[str, Any]) -> dict[str, RSAKey | ECKey]:
-    """The keys of a registered key set (RFC 7517), by their ids.
+    """Return the keys of a registered key set (RFC 7517), by their ids.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def key_ring(key_set: Mapping[str, Any]) -> dict[str, RSAKey | ECKey]:
 
 
 def claimed_issuer(token: str) -> str | None:
-    """Who a token says it is from, before anything is checked."""
+    """Return the issuer that a token names, before anything is checked; ``None`` where it names none."""
     try:
         claims = json.loads(jws.extract_compact(token[:LONGEST_SIGNED].encode()).payload)
         issuer = claims["iss"]
@@ -91,12 +91,12 @@ def claimed_issuer(token: str) -> str | None:
 
 
 def read(token: str, keys: Keys, audience: str, key_address: str | None = None) -> Assertion:
-    """Check a token against registered keys.
+    """Check a token against registered keys and return its claims.
 
     Parameters
     ----------
     audience
-        Whom it must be for: the address that was called.
+        Audience that the token must name: the address that was called.
     key_address
         The only ``jku`` that its header may name.
 
@@ -165,11 +165,11 @@ class HookClients:
         self._attempts = attempts
 
     def knows(self, token: str) -> bool:
-        """Whether a token says that it is from one of them."""
+        """Return whether a token names one of these issuers."""
         return bool(self._issuers) and claimed_issuer(token) in self._issuers
 
     async def authenticate(self, token: str, audience: str) -> Principal:
-        """Who presents it: a service that may have things computed and sees no record.
+        """Return who presents the token: a service that may have things computed and sees no record.
 
         Raises
         ------
@@ -189,7 +189,7 @@ class HookClients:
 
 
 def client_of(token: str) -> UUID:
-    """The client that a token says it is from, before anything is checked.
+    """Return the client that a token names as its issuer, before anything is checked.
 
     Raises
     ------

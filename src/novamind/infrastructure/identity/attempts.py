@@ -1,4 +1,4 @@
-"""How often somebody may try: counted in the database, so that all workers agree, and never unlimited."""
+"""Limits on attempts, such as logins: the database counts them, so that all workers agree."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -33,7 +33,7 @@ class AttemptCounter:
     database
         Where the counts are.
     index
-        Makes the keyed digest under which somebody is counted.
+        Makes the keyed digest of what is counted and for whom.
     """
 
     def __init__(self, database: Database, index: BlindIndex) -> None:
@@ -55,7 +55,7 @@ class AttemptCounter:
             raise TooManyAttemptsError(1 + int((row.ends_at - now).total_seconds()))
 
     async def count(self, what: str, who: str, window: timedelta) -> int:
-        """Add one attempt; how many there were in this window. A window begins with its first attempt."""
+        """Add one attempt and return their number in this window. A window begins with its first attempt."""
         now, key = datetime.now(UTC), self._digest(what, who)
         async with self._database.transaction() as session:
             await session.execute(sa.delete(Attempts).where(Attempts.digest == key, Attempts.ends_at <= now))
@@ -69,7 +69,7 @@ class AttemptCounter:
         return counted or 1
 
     async def take(self, what: str, who: str, limit: int, window: timedelta) -> None:
-        """Count an attempt and refuse it if it is one too many.
+        """Count an attempt, and refuse it beyond the limit.
 
         Raises
         ------
@@ -80,12 +80,12 @@ class AttemptCounter:
             await self.check(what, who, limit)
 
     async def once(self, session: AsyncSession, what: str, who: str, until: datetime) -> bool:
-        """Whether it comes for the first time until then, within the caller's transaction; what is over is swept."""
+        """Return whether a key is new until then, within the caller's transaction; delete expired keys."""
         await session.execute(sa.delete(Attempts).where(Attempts.ends_at <= datetime.now(UTC)))
         return await insert_missing(session, Attempts, digest=self._digest(what, who), count=1, ends_at=until)
 
     async def forget(self, what: str, who: str) -> None:
-        """Begin anew, after a success."""
+        """Reset the count, after a success."""
         async with self._database.transaction() as session:
             await session.execute(sa.delete(Attempts).where(Attempts.digest == self._digest(what, who)))
 

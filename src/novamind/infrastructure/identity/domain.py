@@ -1,7 +1,7 @@
-"""Roles, permissions and the one rule that decides whether somebody may do something to a patient's record.
+"""Roles, permissions and the one rule that decides on access to a patient's record.
 
-Everything is denied that is not listed. Two realms exclude each other: whoever works with population twins has no
-way to a patient's record, and the other way round.
+What is not listed is denied. Two realms exclude each other: those who work with population twins cannot reach a
+patient's record, and the other way round.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from uuid import UUID
 
 
 class Role(StrEnum):
-    """What somebody is here; an account has one role."""
+    """Role of an account or a machine; each has one."""
 
     CLINICIAN = "clinician"
     PATIENT = "patient"
@@ -108,7 +108,7 @@ POPULATION_AUDIENCE: Final = "novamind-populations"
 
 
 def audience(role: Role) -> str:
-    """For which realm a token of this role is valid."""
+    """Return the realm for which a token of this role is valid."""
     return POPULATION_AUDIENCE if role is Role.ANALYST else CLINICAL_AUDIENCE
 
 
@@ -139,7 +139,7 @@ class Ties:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody whose identity was proved.
+    """A person or machine whose identity was proved.
 
     Attributes
     ----------
@@ -172,7 +172,7 @@ class Principal:
     fhir_types: Mapping[Permission, frozenset[str]] = field(default_factory=dict, compare=False)
 
     def may(self, permission: Permission) -> bool:
-        """Whether the role and this token allow it at all."""
+        """Return whether role and token allow it at all."""
         return self.second_factor and permission in PERMISSIONS[self.role] and permission in self.scopes
 
 
@@ -187,7 +187,7 @@ class Ground(StrEnum):
 
 
 def ground(principal: Principal, permission: Permission, patient_id: UUID, ties: Ties, now: datetime) -> Ground | None:
-    """Why the principal may do this to this patient's record; ``None`` if they may not."""
+    """Return why the principal may do this to this patient's record; ``None`` if they may not."""
     if not principal.may(permission) or permission not in _ABOUT_A_PATIENT or ties.organisation_id is None:
         return None
     if principal.role is Role.PATIENT:

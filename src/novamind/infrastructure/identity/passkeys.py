@@ -1,9 +1,9 @@
 """Passkeys and security keys as a second factor: W3C WebAuthn Level 2, checked by py_webauthn.
 
-Address and relying party come from the configuration alone, never from what a request says of itself. A challenge
-carries its occasion, its end and a keyed digest of both, so nothing is stored for whoever only looks at a login page;
-once it was answered it is spent. The login page knows nobody yet, so it asks for any passkey of this server
-(discoverable credentials): what comes back must be a key of the account whose password was right.
+Address and relying party come from the configuration alone, never from the request. A challenge carries its occasion,
+its end and a keyed digest of both, so a visit to a login page stores nothing. A challenge is spent once it is answered.
+The login page does not know the account yet, so it asks for any passkey of this server (discoverable credentials). The
+answer must come from a key of the account whose password was right.
 """
 
 import hashlib
@@ -78,7 +78,7 @@ class Passkeys:
     Parameters
     ----------
     key
-        Under which challenges are made; the same in every process.
+        Key of the challenges; the same in every process.
     public_url
         Where browsers reach the server: its origin, and by its host name the relying party.
     """
@@ -102,7 +102,7 @@ class Passkeys:
         self.offered = not _is_address(self._relying_party)
 
     async def options_to_add(self, principal: Principal) -> dict[str, Any]:
-        """What a browser's ``navigator.credentials.create`` is asked, as JSON.
+        """Return the options of a browser's ``navigator.credentials.create``, as JSON.
 
         Raises
         ------
@@ -131,7 +131,7 @@ class Passkeys:
         return options_to_json_dict(options)
 
     def options_to_prove(self, occasion: str) -> dict[str, Any]:
-        """What a browser's ``navigator.credentials.get`` is asked, as JSON; the answer is good for this occasion."""
+        """Return the options of ``navigator.credentials.get``, as JSON; the answer is good for this occasion."""
         options = generate_authentication_options(
             rp_id=self._relying_party,
             challenge=self._challenge(f"prove {occasion}"),
@@ -141,7 +141,7 @@ class Passkeys:
         return options_to_json_dict(options)
 
     async def add(self, principal: Principal, answer: dict[str, Any], access: Access) -> UUID:
-        """Keep a new passkey; its id. This session has its second factor from now on.
+        """Store a new passkey and return its id. This session has its second factor from now on.
 
         Raises
         ------
@@ -165,7 +165,7 @@ class Passkeys:
         return passkey_id
 
     async def proves(self, session: AsyncSession, user_id: UUID, answer: str, occasion: str) -> bool:
-        """Whether a key of this account answered our challenge for this occasion; the challenge is spent then."""
+        """Use a challenge up, and return whether a key of this account answered it for this occasion."""
         try:
             credential = parse_authentication_credential_json(answer)
             challenge = self._expected(credential.response.client_data_json, f"prove {occasion}")
@@ -197,18 +197,18 @@ class Passkeys:
         return moved is not None and await self._spent(session, challenge)
 
     async def list(self, user_id: UUID) -> Sequence[KnownPasskey]:
-        """Passkeys of an account, the oldest first."""
+        """Return the passkeys of an account, the oldest first."""
         async with self._database.snapshot() as session:
             return [
                 KnownPasskey(row.passkey_id, row.created_at, row.used_at) for row in await self._of(session, user_id)
             ]
 
     async def any(self, session: AsyncSession, user_id: UUID) -> bool:
-        """Whether an account has one."""
+        """Return whether an account has a passkey."""
         return await session.scalar(sa.select(sa.exists().where(Passkey.user_id == user_id))) or False
 
     async def remove(self, principal: Principal, passkey_id: UUID, access: Access) -> None:
-        """Forget a passkey of one's own, unless it is the only second factor.
+        """Remove a passkey of one's own, unless it is the only second factor.
 
         Raises
         ------
@@ -255,7 +255,7 @@ class Passkeys:
         return True
 
     def _made(self, answer: dict[str, Any], occasion: str) -> VerifiedRegistration | None:
-        """What a browser made, if it is in order, with a public key that can be read."""
+        """Return the registration that a browser made, if it is in order and its public key can be read."""
         try:
             made = verify_registration_response(
                 credential=answer,
@@ -275,7 +275,7 @@ class Passkeys:
         return content + self._sign(content, occasion)
 
     def _expected(self, client_data: bytes, occasion: str) -> bytes:
-        """The challenge that was answered, if it is one of ours for this occasion.
+        """Return the challenge that was answered, if it is one of ours for this occasion.
 
         Raises
         ------
@@ -304,7 +304,7 @@ class Passkeys:
         return (await session.scalars(query)).all()
 
     def _opened(self, row: Passkey) -> tuple[bytes, bytes]:
-        """Credential id and public key."""
+        """Return credential id and public key."""
         credential = json.loads(self._seal.open(row.credential, _column(row.user_id), row.passkey_id))
         return base64url_to_bytes(credential["id"]), bytes.fromhex(credential["key"])
 
@@ -320,7 +320,7 @@ def _adding(principal: Principal) -> str:
 
 
 def _column(user_id: UUID) -> str:
-    """So that a key that was moved to another account does not open."""
+    """Return the place of a sealed key, by account, so that a key moved to another account does not open."""
     return f"passkeys.credential.{user_id.hex}"
 
 

@@ -29,7 +29,7 @@ class Passwords:
         self._nobody = self._hasher.hash("nobody has this password")
 
     async def hash(self, password: str) -> str:
-        """Hash a new password.
+        """Return the hash of a new password.
 
         Raises
         ------
@@ -42,7 +42,7 @@ class Passwords:
             return await asyncio.to_thread(self._hasher.hash, password)
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
-        """Whether it is the right one; takes as long for an account that does not exist."""
+        """Return whether a password is right. It takes as long for an account that does not exist."""
         async with self._places:
             right = await asyncio.to_thread(self._verify, password[:LONGEST], password_hash or self._nobody)
         return right and password_hash is not None

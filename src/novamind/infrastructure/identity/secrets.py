@@ -17,17 +17,17 @@ _NONCE_BYTES: Final = 12
 
 
 def new_secret() -> str:
-    """256 random bits that can stand in a URL."""
+    """Return 256 random bits that can stand in a URL."""
     return secrets.token_urlsafe(32)
 
 
 def digest(secret: str) -> bytes:
-    """What is stored of a random secret: it has 256 bits, so nobody can find it from its SHA-256."""
+    """Return what is stored of a random secret; the 256 bits cannot be guessed from their SHA-256."""
     return hashlib.sha256(secret.encode()).digest()
 
 
 def derived_key(key: bytes, purpose: str) -> bytes:
-    """A key of its own for each purpose (HKDF, RFC 5869)."""
+    """Return a separate key for each purpose (HKDF, RFC 5869)."""
     return HKDF(SHA256(), 32, salt=None, info=f"novamind {purpose}".encode()).derive(key)
 
 
@@ -38,12 +38,12 @@ class AccountSeal:
         self._cipher = AESGCM(key)
 
     def seal(self, text: str, column: str, row: UUID) -> bytes:
-        """Seal for one place."""
+        """Return a text sealed for one place."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, text.encode(), f"{column}:{row.hex}".encode())
 
     def open(self, sealed: bytes, column: str, row: UUID) -> str:
-        """Open what was sealed for this place.
+        """Return the text that was sealed for this place.
 
         Raises
         ------

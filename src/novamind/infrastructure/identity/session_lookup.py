@@ -1,4 +1,4 @@
-"""Whose session it is and what ties them to a patient: read for everybody who asks at one moment, with two queries.
+"""Sessions, and what ties their owners to patients: read for all callers of one moment with two queries.
 
 Nothing is kept: the end of a session or of a treatment counts from the next request on.
 """
@@ -24,7 +24,7 @@ Answer = tuple[sa.Row[Any] | None, dict[UUID, Ties]]
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """Of a session, by its id or its cookie's digest, or of somebody who is known already; about these patients."""
+    """A question about a session (by id or cookie digest) or a known account, and its ties to these patients."""
 
     session: UUID | bytes | None
     subject: UUID | None
@@ -32,7 +32,7 @@ class _Question:
 
 
 class SessionLookup:
-    """Answers where somebody stands at this moment.
+    """Reads sessions, and ties to patients, as they are at this moment.
 
     Parameters
     ----------
@@ -46,15 +46,15 @@ class SessionLookup:
         self._together = Together(self._read)
 
     async def of_session(self, session: UUID | bytes, patient_ids: Collection[UUID]) -> Answer:
-        """The session with this id or this digest of its cookie, and its ties to these patients."""
+        """Return the session of this id or cookie digest, and its ties to these patients."""
         return await self._together.do(_Question(session, None, patient_ids))
 
     async def of_subject(self, subject: UUID, patient_ids: Collection[UUID]) -> dict[UUID, Ties]:
-        """The ties of an account or client to these patients."""
+        """Return the ties of an account or client to these patients."""
         return (await self._together.do(_Question(None, subject, patient_ids)))[1]
 
     async def living(self, session: AsyncSession, session_id: UUID) -> tuple[Session, User | None, OAuthClient] | None:
-        """A session that has not ended, with account and client, within the caller's transaction."""
+        """Return a session that has not ended, with account and client, within the caller's transaction."""
         query = _living(Session, User, OAuthClient).where(Session.session_id == session_id)
         row = (await session.execute(query, self._now())).one_or_none()
         return None if row is None else (row[0], row[1], row[2])
@@ -97,17 +97,17 @@ class SessionLookup:
 
 
 def goes_on(now: datetime | sa.BindParameter[datetime]) -> tuple[sa.ColumnElement[bool], ...]:
-    """Which treatments there are now."""
+    """Return the conditions under which a treatment goes on now."""
     return Relationship.begins_at <= now, sa.or_(Relationship.ends_at.is_(None), Relationship.ends_at > now)
 
 
 def _subject(session: sa.Row[Any] | None) -> UUID | None:
-    """Whose session it is: a person's account, or the client itself."""
+    """Return the owner of a session: a person's account, or the client itself."""
     return None if session is None else session.user_id or session.client_id
 
 
 def _living(*columns: Any) -> "sa.Select[*tuple[Any, ...]]":
-    """Sessions that have not ended, with their clients and the accounts of those that are people's."""
+    """Return the query of sessions that have not ended, with their clients and, for people, their accounts."""
     return (
         sa.select(*columns)
         .select_from(Session)

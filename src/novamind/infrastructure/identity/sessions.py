@@ -1,8 +1,8 @@
 """Logging in and staying logged in: OAuth 2.1 authorisation code with PKCE, client credentials, refresh rotation.
 
 All state is in the database, so that every worker says the same, and an end counts from the next request on. A login
-takes name, password and second factor at once: what comes back says neither which of them was wrong nor whether the
-account exists, and there is no half-way token.
+takes name, password and second factor at once. The answer says neither which of them was wrong nor whether the account
+exists, and there is no half-way token.
 """
 
 import base64
@@ -63,7 +63,7 @@ class GrantError(NovamindError):
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """When a session ends by itself."""
+    """Times after which a session ends by itself."""
 
     idle: timedelta
     absolute: timedelta
@@ -89,7 +89,7 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a person types, and from where; of a passkey what the browser says (WebAuthn, as JSON)."""
+    """What a person types, the address it comes from, and the browser's answer for a passkey (WebAuthn, as JSON)."""
 
     name: str
     password: str
@@ -100,7 +100,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class ClientProof:
-    """By what a machine proves who it is, and from where: its secret, or a token that it signed."""
+    """Proof of a machine's identity, its secret or a token that it signed, and the address it comes from."""
 
     client_id: UUID | None
     secret: str
@@ -110,7 +110,7 @@ class ClientProof:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a client gets."""
+    """Tokens of a client."""
 
     access_token: str
     refresh_token: str | None
@@ -119,12 +119,12 @@ class Tokens:
 
 
 def access_of(principal: Principal, purpose: str) -> Access:
-    """Who asks, for the audit."""
+    """Return who asks, for the audit."""
     return Access(actor=str(principal.subject), role=principal.role, purpose=purpose, correlation_id=correlation_id())
 
 
 def correlation_id() -> str:
-    """The id that joins the log lines and audit entries of one request: ours, which no caller can choose."""
+    """Return our id of this request, which joins its log lines and audit entries. No caller can choose it."""
     context = structlog.contextvars.get_contextvars()
     return str(context.get("request_id") or context.get("correlation_id", "none"))
 
@@ -135,7 +135,7 @@ class Sessions:
     Parameters
     ----------
     token_endpoint
-        For whom machines sign when they prove who they are.
+        Audience of the tokens with which machines prove their identity.
     second_factor_needed
         Without one a session may do nothing but set it up.
     """
@@ -185,7 +185,7 @@ class Sessions:
             raise GrantError("invalid_request", "code_challenge must be the S256 challenge, 43 characters")
 
     async def log_in(self, request: AuthorizationRequest, credentials: Credentials) -> str:
-        """Check who it is; an authorisation code for the client.
+        """Check a person's credentials and return an authorisation code for the client.
 
         Raises
         ------
@@ -232,7 +232,7 @@ class Sessions:
     async def _second_factor(
         self, session: AsyncSession, user: User, request: AuthorizationRequest, credentials: Credentials
     ) -> tuple[bool, bool]:
-        """Whether the second factor is right, or there is none to ask for; and whether there was one."""
+        """Return whether the second factor is right or not needed, and whether there was one."""
         if credentials.passkey:
             return await self._passkeys.proves(session, user.user_id, credentials.passkey, request.challenge), True
         if user.totp_confirmed_at is not None:
@@ -240,7 +240,7 @@ class Sessions:
         return not await self._passkeys.any(session, user.user_id), False
 
     async def exchange_code(self, client_id: UUID, code: str, verifier: str, redirect_uri: str) -> Tokens:
-        """Give tokens for an authorisation code, once; a second use ends what the first began.
+        """Return tokens for an authorisation code, once; a second use ends the session that the first began.
 
         Raises
         ------
@@ -255,7 +255,7 @@ class Sessions:
         return tokens
 
     async def exchange_code_for_cookie(self, client_id: UUID, code: str, verifier: str, redirect_uri: str) -> str:
-        """Give a browser its cookie for an authorisation code, once: a secret that no script needs to see.
+        """Return a browser's cookie for an authorisation code, once. No script needs to see the secret.
 
         Raises
         ------
@@ -278,7 +278,7 @@ class Sessions:
         redirect_uri: str,
         cookie_digest: bytes | None = None,
     ) -> tuple[UUID, User, OAuthClient] | None:
-        """Open the session for which a code stands; ``None`` if the code is not valid."""
+        """Open and return the session of a code, with account and client; ``None`` if the code is not valid."""
         now = datetime.now(UTC)
         row = await session.get(AuthorizationCode, digest(code[:_LONGEST_SECRET]), with_for_update=True)
         if row is not None and row.used_at is not None:
@@ -304,7 +304,7 @@ class Sessions:
         return row.session_id, user, client
 
     async def refresh(self, client_id: UUID, refresh_token: str) -> Tokens:
-        """Give new tokens for a refresh token, once; a second use ends the session and everything it gave out.
+        """Return new tokens for a refresh token, once; a second use ends the session and all its tokens.
 
         Raises
         ------
@@ -318,7 +318,7 @@ class Sessions:
         return tokens
 
     async def _refreshed(self, session: AsyncSession, client_id: UUID, key: bytes) -> Tokens | None:
-        """Use a refresh token up; ``None`` if it is not valid."""
+        """Use a refresh token up and return new tokens; ``None`` if it is not valid."""
         now = datetime.now(UTC)
         session_id = await session.scalar(
             sa.update(RefreshToken)
@@ -338,7 +338,7 @@ class Sessions:
         return await self._pair(session, session_id, living[1], living[2])
 
     async def client_credentials(self, proof: ClientProof, scopes: Collection[str] | None) -> Tokens:
-        """Give a machine its access token, for what it may have of the scopes that it asks for.
+        """Return a machine's access token, for those of the requested scopes that it may have.
 
         Raises
         ------
@@ -375,7 +375,7 @@ class Sessions:
         raise GrantError("invalid_client", "the client, its secret or its signed token is wrong")
 
     async def _is_proved(self, session: AsyncSession, client: OAuthClient | None, proof: ClientProof) -> bool:
-        """Whether a machine is who it says: by the secret that it was given, or else by the keys that it registered."""
+        """Return whether a machine proved its identity: by its secret, or else by its registered keys."""
         if client is not None and client.key_set is not None:
             return await self._has_signed(session, client, proof.assertion)
         registered = client is not None and client.secret_digest is not None and client.disabled_at is None
@@ -394,7 +394,7 @@ class Sessions:
         return await self._attempts.once(session, "assertion", f"{claims.issuer} {claims.token_id}", claims.until)
 
     async def authenticate(self, bearer: str, *about: UUID) -> Principal:
-        """Who presents an access token or an API key.
+        """Return who presents an access token or an API key.
 
         Parameters
         ----------
@@ -417,7 +417,7 @@ class Sessions:
         return principal
 
     async def authenticate_cookie(self, cookie: str, *about: UUID) -> Principal:
-        """Who presents a browser's cookie.
+        """Return who presents a browser's cookie.
 
         Raises
         ------
@@ -430,7 +430,7 @@ class Sessions:
         return principal
 
     async def authenticate_session(self, session_id: UUID, *about: UUID) -> Principal:
-        """Who is behind a session that goes on, such as a WebSocket's.
+        """Return who owns a session that goes on, such as a WebSocket's.
 
         Raises
         ------
@@ -445,7 +445,7 @@ class Sessions:
             await self._end(session, principal.session_id, "logout")
 
     async def new_ticket(self, principal: Principal, patient_id: UUID) -> str:
-        """A ticket for one WebSocket about one patient, valid once and for seconds; expired ones are swept out.
+        """Return a ticket for one WebSocket about one patient, valid once and for seconds; delete expired ones.
 
         Raises
         ------
@@ -469,7 +469,7 @@ class Sessions:
         return ticket
 
     async def use_ticket(self, ticket: str) -> tuple[Principal, UUID]:
-        """Who comes with a ticket, and about which patient.
+        """Return who comes with a ticket, and about which patient.
 
         Raises
         ------
@@ -535,7 +535,7 @@ class Sessions:
         )
 
     async def _note_use(self, answer: Answer) -> None:
-        """Note now and then that the session is in use; not at each request, which would make every reader a writer."""
+        """Note now and then that a session is in use. At each request, every reader would be a writer."""
         row, now = answer[0], datetime.now(UTC)
         if row is not None and now - row.last_seen_at > self._lifetimes.idle / 10:
             async with self._database.transaction() as session:
@@ -587,6 +587,6 @@ class Sessions:
 
 
 def _challenge(verifier: str) -> str:
-    """S256 of RFC 7636, section 4.2."""
+    """Return the S256 challenge of a verifier (RFC 7636, section 4.2)."""
     hashed = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""SMART system scopes (SMART App Launch 2.2): to which types of FHIR resources a machine's token is limited.
+"""SMART system scopes (SMART App Launch 2.2) limit a machine's token to types of FHIR resources.
 
 ``system/Observation.rs`` reads and searches observations; ``system/*.c`` creates whatever can be imported. This server
 creates (``c``), reads (``r``) and searches (``s``), the last two together; it updates and deletes nothing.
@@ -19,12 +19,12 @@ Types = dict[str, frozenset[str]]
 
 
 def is_smart(scope: str) -> bool:
-    """Whether it is a system scope."""
+    """Return whether a scope is a SMART system scope."""
     return re.fullmatch(FORM, scope) is not None
 
 
 def granted(scopes: Iterable[str]) -> tuple[frozenset[Permission], dict[Permission, frozenset[str]]]:
-    """What scopes permit, and the types to which a permission is limited by them."""
+    """Return the permissions that scopes give, and the types to which they limit a permission."""
     plain, smart = _sorted(scopes)
     limited = {}
     for permission, letters in _NEEDS.items():
@@ -37,7 +37,7 @@ def granted(scopes: Iterable[str]) -> tuple[frozenset[Permission], dict[Permissi
 
 
 def narrowed(asked: Iterable[str], registered: Iterable[str]) -> frozenset[str]:
-    """What of the scopes that a client asks for it may have."""
+    """Return those of the requested scopes that a client may have."""
     wanted, smart_wanted = _sorted(asked)
     allowed, smart_allowed = _sorted(registered)
     for permission in allowed & _NEEDS.keys():
@@ -54,7 +54,7 @@ def narrowed(asked: Iterable[str], registered: Iterable[str]) -> frozenset[str]:
 
 
 def _sorted(scopes: Iterable[str]) -> tuple[set[Permission], Types]:
-    """Permissions, and system scopes by type; whatever is neither is passed over."""
+    """Return permissions, and system scopes by type; other scopes are ignored."""
     plain, smart = set(), Types()
     for scope in scopes:
         if match := re.fullmatch(FORM, scope):

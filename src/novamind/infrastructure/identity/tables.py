@@ -112,7 +112,7 @@ class AuthorizationCode(Base):
 
 
 class Attempts(Base):
-    """How often somebody tried, under a keyed digest of who and what."""
+    """Number of attempts, under a keyed digest of who tried and what."""
 
     __tablename__ = "attempts"
     digest: Mapped[bytes] = mapped_column(sa.LargeBinary(32), primary_key=True)
@@ -121,7 +121,7 @@ class Attempts(Base):
 
 
 class EmergencyAccess(Base):
-    """A clinician opened a record of somebody they do not treat, for a sealed reason and a short time."""
+    """A clinician opened the record of a patient whom they do not treat, for a sealed reason and a short time."""
 
     __tablename__ = "emergency_accesses"
     emergency_id: Mapped[UUID] = mapped_column(primary_key=True)

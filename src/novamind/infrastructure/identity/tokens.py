@@ -62,7 +62,7 @@ class AccessTokens:
         self.lifetime = lifetime
 
     def issue(self, claims: TokenClaims) -> str:
-        """Sign a token."""
+        """Return a signed token."""
         now = int(time.time())
         payload = {
             "iss": self._issuer,
@@ -78,7 +78,7 @@ class AccessTokens:
         return jwt.encode(header, payload, self._signing, algorithms=[ALGORITHM])
 
     def read(self, token: str) -> TokenClaims:
-        """Check a token and read it: its signature when it comes for the first time, its times each time.
+        """Check a token and return its claims: the signature is checked once, the times each time.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class AccessTokens:
             raise AuthenticationError(_REFUSED) from error
 
     def public_keys(self) -> dict[str, Any]:
-        """The key set with which others can check our tokens (RFC 7517)."""
+        """Return the key set with which others can check our tokens (RFC 7517)."""
         return dict(KeySet(list(self._keys.values())).as_dict(private=False))
 
     def _key(self, header: Mapping[str, Any]) -> OKPKey:

@@ -32,7 +32,7 @@ class Identity:
 
 
 def open_identity(settings: Settings, foundation: Foundation, passwords: Passwords | None = None) -> Identity:
-    """Make them.
+    """Return the parts of identity, joined.
 
     Raises
     ------

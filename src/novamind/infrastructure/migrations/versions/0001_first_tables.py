@@ -13,7 +13,7 @@ AUDIT = ("audit_entries", "audit_checkpoints")
 
 
 def upgrade() -> None:
-    """Create them."""
+    """Create the tables."""
     op.create_table(
         "wrapping_keys",
         sa.Column("name", sa.String(length=64), nullable=False),

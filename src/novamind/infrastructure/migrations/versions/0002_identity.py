@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create them."""
+    """Create the tables."""
     op.create_table(
         "attempts",
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
