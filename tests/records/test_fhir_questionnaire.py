@@ -9,7 +9,7 @@ from novamind.records.fhir.questionnaire import Questionnaires, Scored, Unscored
 from novamind.records.fhir.terminology import LOINC, QUESTIONNAIRES
 
 PHQ, GAD = QUESTIONNAIRES
-BY_NUMBER = "items of PHQ-9 were told apart by their number: the Questionnaire did not come along"
+BY_NUMBER = "items of PHQ-9 were recognised by their number, since the file lacks the Questionnaire"
 
 
 def form(**more: Any) -> Located:
@@ -126,7 +126,7 @@ def ordinal(code: str | None, score: float, url: str = "http://x/ordinalValue") 
         (ordinal(None, 2, "http://x/itemWeight"), 2.0, ""),
         (ordinal(None, 2, "http://x/iso21090-CO-value"), 2.0, ""),
         (ordinal("LA6570-1", 2), 2.0, ""),
-        (ordinal("LA6571-9", 2), 2.0, "an answer's code and its stated score differ: the score was used"),
+        (ordinal("LA6571-9", 2), 2.0, "an answer's code and its explicit score differ: the score was used"),
         ({"valueCoding": {"code": "LA6569-3"}, "valueInteger": 3}, 1.0, ""),
         ({"valueInteger": 2, "valueDecimal": 3}, 2.0, ""),
     ],
@@ -137,7 +137,7 @@ def test_what_an_answer_scores(answer: dict[str, Any], score: float, remark: str
 
 def test_a_difference_is_told_before_the_number() -> None:
     (one,) = found(response(item("3", ordinal("LA6571-9", 2)), questionnaire="urn:phq9"))
-    assert one[-1] == "an answer's code and its stated score differ: the score was used"
+    assert one[-1] == "an answer's code and its explicit score differ: the score was used"
 
 
 ITEM = "an item of GAD-7"

@@ -433,7 +433,7 @@ def test_a_missing_item_makes_no_sum_and_a_stated_total_stands() -> None:
 def test_a_wrong_total_is_named_with_its_place() -> None:
     items = [observation(code, 2, id=code) for code in PHQ]
     found = read(patient(), *items, observation("44261-6", 17, id="total"))
-    text = "the stated total of PHQ-9 differs from the sum of its items: the sum is used"
+    text = "the reported total of PHQ-9 differs from the sum of its items: the sum is used"
     assert said(found) == [("warning", "conflict", text, ("Bundle.entry[10].resource",))]
     assert values(found.record, "PHQ-9") == [18]
     assert [(n.source, n.reason) for n in found.record.not_understood] == [("Observation/total", text)]

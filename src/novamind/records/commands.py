@@ -29,14 +29,16 @@ def wearables(
         Path,
         typer.Argument(help="Apple Health .xml/.zip, Fitbit or Oura .json/.zip/folder, Garmin .fit, a long table."),
     ],
-    out: Annotated[Path, typer.Option(help="Where to write the long table (Parquet).")] = Path("signals.parquet"),
-    patient: Annotated[str, typer.Option(help="Whose export it is.")] = "1",
-    timezone: Annotated[str | None, typer.Option(help="The clock the person lives by, e.g. Europe/Berlin.")] = None,
+    out: Annotated[Path, typer.Option(help="Path of the long table (Parquet).")] = Path("signals.parquet"),
+    patient: Annotated[str, typer.Option(help="Id of the person.")] = "1",
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone in which the person lives, e.g. Europe/Berlin.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Turn a wearable's export into one long table of signals, and say what it covers and what was left out.
+    """Turn a wearable's export into one long table of signals; print its coverage and what was left out.
 
-    Units are made one, devices that overlap are counted once, times keep the wall clock and its offset.
+    Each signal gets one unit. Devices that overlap are counted once. Times keep the wall clock and its offset.
     """
     from novamind.records.wearables import convert_wearables
 

@@ -51,7 +51,7 @@ _COLUMNS = ("medication", "start", "end", "dose_mg", "stopped", "code")
 def read_patient_directory(
     path: str | Path, *, today: date | None = None, settings: Settings | None = None
 ) -> PatientRecord:
-    """Read the directory described in this module.
+    """Return the record in the directory described in this module.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def _coding(text: str) -> Coding:
 
 
 def _objects(items: Any, name: str) -> tuple[Any, ...]:
-    """The lists of patient.json as objects of our own."""
+    """Return a list of patient.json as objects of our classes."""
     problem = ValidationError(f"'{name}' must be a list of objects with the fields of {_LISTS[name].__name__}")
     if not isinstance(items, list):
         raise problem

@@ -1,7 +1,7 @@
-"""What is known of one person: one frozen record, whatever file it came from.
+"""One person's record, frozen, whatever file it came from.
 
-Everything that was read names where it stood (``source``, for FHIR the resource's type and id), and what was
-not understood stands beside it with the reason, so that nobody mistakes the record for the whole file.
+Each part names where it was read (``source``, for FHIR the resource's type and id). What was not understood stands
+beside it with the reason, so that nobody mistakes the record for the whole file.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class MedicationCourse:
     start, end
         First and last day; ``None`` where not known. Without ``end`` it is still taken, unless ``stopped``.
     dose_mg
-        Daily dose in milligrams; ``None`` where not stated.
+        Daily dose in mg; ``None`` where not recorded.
     stopped
         No longer taken, though the last day is not known.
     code
@@ -66,7 +66,7 @@ class MedicationCourse:
             raise ValidationError("column 'dose_mg': must be a number above 0, or empty")
 
     def taken_on(self, day: date) -> bool:
-        """Whether it is taken on a day, as far as the record says; an unknown start counts as before."""
+        """Return whether the record says that it is taken on a day; an unknown start counts as before."""
         begun = self.start is None or self.start <= day
         return begun and not self.stopped and (self.end is None or day <= self.end)
 
@@ -89,7 +89,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Allergy:
-    """An allergy or intolerance. ``medication`` is our name of the drug, ``None`` where it is none that we know."""
+    """An allergy or intolerance. ``medication`` is our name of the drug, or ``None``."""
 
     name: str
     code: Coding | None = None
@@ -130,7 +130,7 @@ class NotUnderstood:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PatientRecord(Summarised):
-    """What is known of one person.
+    """One person's record.
 
     Attributes
     ----------
@@ -193,7 +193,7 @@ class PatientRecord(Summarised):
         return Summary(f"one person's record: {', '.join([*texts, allergies])}", ("what", "how many"), rows)
 
     def medications_on(self, day: date) -> tuple[MedicationCourse, ...]:
-        """What is taken on a day, each medication once, the course that began last."""
+        """Return what is taken on a day: of each medication the course that began last."""
         latest: dict[str, MedicationCourse] = {}
         for course in sorted(self.medications, key=lambda c: c.start or date.min):
             if course.taken_on(day):
@@ -202,7 +202,7 @@ class PatientRecord(Summarised):
 
     @property
     def last_day(self) -> date | None:
-        """The last local day on which anything was observed; ``None`` in a record without observations."""
+        """Return the last local day of an observation; ``None`` in a record without observations."""
         days = [frame.timestamps.max() for frame in (self.symptoms, self.signals) if frame is not None and len(frame)]
         return max(days).astype("datetime64[D]").item() if days else None
 

@@ -1,1 +1,1 @@
-"""FHIR R4 in and out: documents, models, what codes mean, questionnaires, genomics, and what an import has to say."""
+"""FHIR R4 in and out: documents, models, what codes mean, questionnaires, genomics, and the outcome of an import."""

@@ -37,12 +37,12 @@ class Located:
 
     @property
     def kind(self) -> str:
-        """Its ``resourceType``."""
+        """Return the ``resourceType``."""
         return str(self.resource["resourceType"])
 
     @property
     def name(self) -> str:
-        """Where it was first read if it came out of our own export, else type and id, else its place."""
+        """Return where our own export says that it was first read, else type and id, else the place."""
         meta = self.resource.get("meta")
         first = meta.get("source") if isinstance(meta, Mapping) else None
         if isinstance(first, str) and first.startswith(SOURCE_PREFIX):
@@ -52,7 +52,7 @@ class Located:
 
 
 def load(source: str | Path | bytes | Resource, settings: Settings | None = None) -> tuple[list[Located], list[Issue]]:
-    """All resources of a file, a folder of files, bytes, or JSON that is already parsed.
+    """Return all resources of a file, a folder of files, bytes, or JSON that is already parsed, and the issues.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def _check_depth(document: Any) -> None:
 
 
 def _walk(document: Any, start: str, issues: list[Issue]) -> Iterator[Located]:
-    """The document itself or, of a Bundle or Parameters, what it carries; then what each resource contains."""
+    """Return the document, or the resources that a Bundle or Parameters carries, each with its contained resources."""
     if not isinstance(document, Mapping) or not isinstance(document.get("resourceType"), str):
         issues.append(
             Issue("error", "structure", "JSON, but no FHIR resource: it has no 'resourceType'", _places(start))

@@ -28,11 +28,11 @@ Resource = dict[str, Any]
 
 
 def record_bundle(record: PatientRecord) -> Resource:
-    """Write a record as a ``collection`` Bundle.
+    """Return a record as a ``collection`` Bundle.
 
     Codes go out as they came in. What has no code of a common terminology goes out under a code system of our
-    own (``urn:novamind:...``), which other readers pass over and our reader knows. The birth year is all that
-    is told of the person beside the gender: names and addresses are never in a record.
+    own (``urn:novamind:...``), which other readers pass over and our reader knows. Of the person it
+    holds the birth year and the gender; names and addresses are never in a record.
 
     Raises
     ------
@@ -49,12 +49,12 @@ def record_bundle(record: PatientRecord) -> Resource:
 
 
 def subject_of(record: PatientRecord) -> dict[str, str]:
-    """The reference by which resources name the patient."""
+    """Return the reference by which resources name the patient."""
     return {"reference": f"urn:uuid:{_uuid(record.patient_id, 0)}"}
 
 
 def coded(coding: Coding | None, text: str) -> dict[str, Any]:
-    """A ``CodeableConcept``."""
+    """Return a ``CodeableConcept``."""
     if coding is None:
         return {"text": text}
     return {
@@ -64,7 +64,7 @@ def coded(coding: Coding | None, text: str) -> dict[str, Any]:
 
 
 def loinc(code: str) -> dict[str, Any]:
-    """A ``CodeableConcept`` of one LOINC code."""
+    """Return a ``CodeableConcept`` of one LOINC code."""
     return {"coding": [{"system": LOINC, "code": code}]}
 
 
@@ -147,7 +147,7 @@ def _resources(record: PatientRecord) -> Iterator[Resource]:
 
 
 def _ingredient(medication: str | None) -> Coding | None:
-    """The code by which a reader knows a drug that the text beside it may not name."""
+    """Return the code by which a reader recognises a drug that the text beside it may not name."""
     code = rxnorm_codes().get(medication or "")
     return None if code is None else Coding(RXNORM, code)
 

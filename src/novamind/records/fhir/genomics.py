@@ -17,13 +17,13 @@ GENE = "48018-6"
 GENOTYPE = "84413-4"
 METABOLISM = "53040-2"
 _SYMBOL = r"[A-Z][A-Z0-9-]{1,14}"
-# One reported HLA allele was found; whether the other copy carries it too is not said.
+# One reported HLA allele; the other copy may carry it too.
 _SINGLE_HLA_ALLELE = re.compile(r"HLA-[A-Z0-9]+\*\d{2,3}:\d{2,3}")
 _FINISHED = {"final", "amended", "corrected", "preliminary", "registered"}
 
 
 def read_fhir_genomics(source: str | Path | bytes) -> dict[str, str]:
-    """Read gene results from a FHIR R4 Bundle or Observation in JSON.
+    """Return gene results of a FHIR R4 Bundle or Observation in JSON.
 
     Returns
     -------
@@ -66,7 +66,7 @@ class GeneObservation(NamedTuple):
 
 
 def gene_result(resource: Mapping[str, Any]) -> GeneObservation | None:
-    """Genotype and metaboliser status of one gene; ``None`` for any other resource or a withdrawn result."""
+    """Return genotype and metaboliser status of one gene; ``None`` for other resources and withdrawn results."""
     if resource.get("resourceType") != "Observation" or resource.get("status", "final") not in _FINISHED:
         return None
     components = resource.get("component")

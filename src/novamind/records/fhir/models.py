@@ -51,7 +51,7 @@ class Concept(Element):
 
     @property
     def shown(self) -> str:
-        """Its text, else the first display."""
+        """Return the text, else the first display."""
         return next((t.strip() for t in (self.text, *(c.display for c in self.coding)) if t and t.strip()), "")
 
 

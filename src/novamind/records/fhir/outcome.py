@@ -1,4 +1,4 @@
-"""What an import has to say: FHIR ``OperationOutcome`` issues, with the place of each and never a value."""
+"""The outcome of an import: FHIR ``OperationOutcome`` issues, with the place of each and never a value."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class OperationOutcome(Summarised):
 
     @classmethod
     def of(cls, issues: Iterable[Issue]) -> "OperationOutcome":
-        """Join issues that say the same."""
+        """Return an outcome in which issues of one text are joined."""
         joined: dict[tuple[Severity, str, str], list[str]] = {}
         for issue in issues:
             joined.setdefault((issue.severity, issue.code, issue.diagnostics), []).extend(issue.expression or ("",))
@@ -47,7 +47,7 @@ class OperationOutcome(Summarised):
         return Summary(counted(len(self.issues), "issue"), ("severity", "what", "times"), rows)
 
     def to_fhir(self) -> dict[str, Any]:
-        """The resource, R4; an import without issues says so, because FHIR asks for at least one."""
+        """Return the R4 resource. An import without issues says so, because FHIR asks for at least one."""
         issues = self.issues or (Issue("information", "informational", "Everything was read."),)
         return {
             "resourceType": "OperationOutcome",
@@ -72,5 +72,5 @@ class FhirImportError(ValidationError):
 
 
 def refused(code: str, diagnostics: str, expression: tuple[str, ...] = ()) -> FhirImportError:
-    """The error of an import that is refused whole."""
+    """Return the error of an import that is refused as a whole."""
     return FhirImportError(OperationOutcome((Issue("fatal", code, diagnostics, expression),)))

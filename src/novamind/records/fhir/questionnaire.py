@@ -28,7 +28,7 @@ Questionnaires = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One answer: its form, the item's position (``None`` for the stated total), its score, what is odd about it."""
+    """One answer: its form, the item's position (``None`` for the total), its score, and a remark."""
 
     form: ScoredQuestionnaire
     position: int | None
@@ -46,7 +46,7 @@ class Unscored:
 
 
 def questionnaires(located: list[Located]) -> dict[str, dict[str, str]]:
-    """Item codes of every Questionnaire in the file, contained ones included."""
+    """Return the item codes of every Questionnaire in the file, contained ones included, by each of its names."""
     codes_by_name: dict[str, dict[str, str]] = {}
     for entry in located:
         if entry.kind == "Questionnaire":
@@ -64,7 +64,7 @@ def questionnaires(located: list[Located]) -> dict[str, dict[str, str]]:
 
 
 def scores(entry: Located, codes_by_name: Questionnaires) -> Iterator[Scored | Unscored]:
-    """Every answer of a response that belongs to a form we know; nothing for any other questionnaire."""
+    """Return the scores of a response to a known form; nothing for any other questionnaire."""
     named = _questionnaire_name(entry.resource)
     codes = codes_by_name.get(named.partition("|")[0], {})
     plain = re.sub(r"[^a-z0-9]", "", named.casefold())
@@ -84,7 +84,7 @@ def scores(entry: Located, codes_by_name: Questionnaires) -> Iterator[Scored | U
 
 
 def _questionnaire_name(resource: Resource) -> str:
-    """The canonical address (R4); what a reference of STU3 says, as a name only."""
+    """Return the canonical address (R4), or the text of a reference of STU3, which serves as a name only."""
     questionnaire = resource.get("questionnaire")
     if isinstance(questionnaire, Mapping):
         questionnaire = questionnaire.get("display") or questionnaire.get("reference")
@@ -148,7 +148,7 @@ def _score(form: ScoredQuestionnaire, position: int | None, raw: Any, place: str
         return Unscored(place, f"{what} is off its scale, 0 to {highest}")
     remark = ""
     if explicit is not None and by_code is not None and explicit != by_code:
-        remark = "an answer's code and its stated score differ: the score was used"
+        remark = "an answer's code and its explicit score differ: the score was used"
     elif by_number:
-        remark = f"items of {form.name} were told apart by their number: the Questionnaire did not come along"
+        remark = f"items of {form.name} were recognised by their number, since the file lacks the Questionnaire"
     return Scored(form, position, float(score), place, remark)

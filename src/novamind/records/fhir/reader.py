@@ -1,6 +1,6 @@
 """FHIR R4 in: a Bundle, one resource, NDJSON or a folder of them becomes patient records.
 
-Read are Patient, Observation (PHQ-9 and GAD-7, vital signs and wearables, genomics), QuestionnaireResponse (PHQ-9,
+It reads Patient, Observation (PHQ-9 and GAD-7, vital signs and wearables, genomics), QuestionnaireResponse (PHQ-9,
 GAD-7), MedicationRequest, MedicationStatement, Condition, AllergyIntolerance, Procedure and Consent. The rules:
 
 - **Version.** A resource that shows marks of another version (:func:`_dialect`) is refused with the reason, but for
@@ -8,10 +8,10 @@ GAD-7), MedicationRequest, MedicationStatement, Condition, AllergyIntolerance, P
 - **Times.** An observation needs a full date. Where some times of a record have a clock and a timezone and others
   are dates, a date counts as the midnight of the record's timezone or, without one, of the offset nearest in time.
 - **Contradictions.** Two different values of one series at one time are both left out. Where all items of a form
-  were answered, their sum is its total; a stated total that differs is left out and listed.
+  were answered, their sum is its total; a reported total that differs is left out and listed.
 - **Nothing is dropped in silence.** What is not read is in the outcome with its place and reason.
 
-Times are wall-clock times as stated, with their offset to UTC.
+Times are wall-clock times as written, with their offset to UTC.
 """
 
 import re
@@ -85,7 +85,7 @@ _Model = TypeVar("_Model", bound=fhir.Element)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FhirImport(Summarised):
-    """What came in: one record a patient, the outcome for the sender, and the types of all resources."""
+    """Result of an import: one record a patient, the outcome for the sender, and the types of all resources."""
 
     records: tuple[PatientRecord, ...]
     outcome: OperationOutcome
@@ -93,7 +93,7 @@ class FhirImport(Summarised):
 
     @property
     def record(self) -> PatientRecord:
-        """The one record.
+        """Return the one record.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class FhirImport(Summarised):
         return Summary(f"{counted(len(self.records), 'patient')} from {kinds} of resource; {text}", header, rows)
 
     def of(self, patient_id: str) -> PatientRecord:
-        """One patient's record."""
+        """Return one patient's record."""
         for record in self.records:
             if record.patient_id == patient_id:
                 return record
@@ -120,7 +120,7 @@ class FhirImport(Summarised):
 def read_fhir(
     source: str | Path | bytes | Resource, *, today: date | None = None, settings: Settings | None = None
 ) -> FhirImport:
-    """Read FHIR R4.
+    """Read FHIR R4 and return a record for each patient, with an OperationOutcome.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ class _Reader:
             raise FhirImportError(OperationOutcome((nothing, *outcome.issues)))
         return FhirImport(records, outcome, frozenset(entry.kind for entry in self.located))
 
-    # -- where a resource belongs, and what is said about it
+    # -- the patient of a resource, and issues
 
     def _note(
         self, patient: str | None, entry: Located, severity: Severity, code: str, text: str, place: str = ""
@@ -608,7 +608,7 @@ class _Reader:
             self._of(patient).notes[text].append(row.source)
 
     def _agreed(self, patient: str, rows: list[_Row]) -> list[_Row]:
-        """Each series and time once; where values contradict each other, none."""
+        """Return one row for each series and time; none where values contradict each other."""
         by_time: dict[tuple[str, datetime | date], list[_Row]] = defaultdict(list)
         for row in rows:
             by_time[row.name, _instant(row.when)].append(row)
@@ -621,7 +621,7 @@ class _Reader:
         return kept
 
     def _with_totals(self, patient: str, gathered: _Gathered) -> list[_Row]:
-        """The symptom rows; totals are the sum of the items wherever all items are there."""
+        """Return the symptom rows. Where all items of a form are there, its total is their sum."""
         totals = {form.name for form in QUESTIONNAIRES}
         items = self._agreed(patient, [row for row in gathered.symptoms if row.name not in totals])
         reported = [row for row in gathered.symptoms if row.name in totals]
@@ -644,7 +644,7 @@ class _Reader:
                 and own.value != row.value
             ]
             if wrong:
-                text = f"the stated total of {form.name} differs from the sum of its items: the sum is used"
+                text = f"the reported total of {form.name} differs from the sum of its items: the sum is used"
                 self._warn(patient, "conflict", text, wrong)
             reported = [row for row in reported if row.name != form.name or _instant(row.when) not in sums]
             reported.extend(sums.values())
@@ -709,7 +709,7 @@ def _patient_id(resource: Resource) -> str:
 
 
 def _dialect(resource: Resource) -> str | None:
-    """Marks of another version of FHIR: elements whose name or kind changed from or to R4."""
+    """Return the other version of FHIR whose elements a resource shows; ``None`` for R4."""
     kind = resource["resourceType"]
     if kind == "QuestionnaireResponse":
         return "STU3" if isinstance(resource.get("questionnaire"), dict) else None
@@ -736,7 +736,7 @@ def _dialect(resource: Resource) -> str | None:
 
 
 def _moment(text: str | None) -> datetime | date | None:
-    """A full date, or a time with its timezone; ``None`` for anything else."""
+    """Return a full date, or a time with its timezone; ``None`` for anything else."""
     if text is None or not _DATE.fullmatch(text) or len(text) < 10 or not _possible(text):
         return None
     if "T" not in text:
@@ -746,7 +746,7 @@ def _moment(text: str | None) -> datetime | date | None:
 
 
 def _possible(text: str) -> bool:
-    """Whether a date in FHIR's form names a day of the calendar and a time of the clock."""
+    """Return whether a date in FHIR's form names a day of the calendar and a time of the clock."""
     try:
         date.fromisoformat(f"{text[:10]}{'-01-01'[len(text[:10]) - 4 :] if len(text) < 10 else ''}")
         if "T" in text:
@@ -761,14 +761,14 @@ def _instant(when: datetime | date) -> datetime | date:
 
 
 def _utc(when: datetime | date) -> datetime:
-    """As the frame counts: UTC without timezone, or the midnight of a date."""
+    """Return the time as the frame counts it: UTC without timezone, or the midnight of a date."""
     if isinstance(when, datetime):
         return when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
     return datetime(when.year, when.month, when.day)  # noqa: DTZ001
 
 
 def _on_one_clock(rows: list[_Row], zone: str | None) -> list[_Row]:
-    """Dates beside times become midnights, so that all rows have a timezone or none has."""
+    """Return rows that all have a timezone or none; dates beside times become midnights."""
     timed = sorted((row for row in rows if isinstance(row.when, datetime)), key=lambda row: row.when)
     if not timed or len(timed) == len(rows):
         return rows
@@ -823,7 +823,7 @@ def _meaning(code: fhir.Concept) -> _Meaning | None:
 
 
 def _value(part: fhir.Component, is_item: bool) -> tuple[float | None, str | None]:
-    """The number and its unit; an answer code counts for an item only."""
+    """Return the number and its unit; an answer code counts for an item only."""
     quantity = part.valueQuantity
     if quantity is not None:
         return (None if quantity.comparator else quantity.value), quantity.code or quantity.unit
@@ -840,7 +840,7 @@ def _codes(concept: fhir.Concept | None) -> set[str]:
 
 
 def _named(concept: fhir.Concept | None) -> tuple[str, list[Coding]] | None:
-    """Text and codes of a concept; ``None`` where it has neither."""
+    """Return text and codes of a concept; ``None`` where it has neither."""
     if concept is None:
         return None
     codings = [Coding(c.system or "", c.code) for c in concept.coding if c.code]
@@ -849,7 +849,7 @@ def _named(concept: fhir.Concept | None) -> tuple[str, list[Coding]] | None:
 
 
 def _medications(concept: fhir.Concept) -> tuple[tuple[str, ...], Coding | None, str]:
-    """Our names, the code as given, and what to tell about it."""
+    """Return our names, the reported code, and a remark for the sender."""
     own = next((c for c in concept.coding if c.system == f"{OWN}:medication"), None)
     codings = [Coding(c.system or "", c.code) for c in concept.coding if c.code and c is not own]
     code = codings[0] if codings else None
@@ -871,7 +871,7 @@ def _medications(concept: fhir.Concept) -> tuple[tuple[str, ...], Coding | None,
 
 
 def _daily_dose(doses: tuple[fhir.Dosage, ...], text: str) -> float | None:
-    """Milligrams a day of one regular dosage: a quantity in mg, or a number of units of a stated strength."""
+    """Return mg a day of one regular dosage: an amount in mg, or a number of units whose strength is in the text."""
     if len(doses) != 1 or doses[0].asNeededBoolean or len(doses[0].doseAndRate) != 1:
         return None
     repeat = doses[0].timing.repeat if doses[0].timing else None

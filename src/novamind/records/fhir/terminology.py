@@ -30,11 +30,11 @@ class ScoredQuestionnaire:
 
     @property
     def highest(self) -> int:
-        """The largest total."""
+        """Return the largest total."""
         return 3 * len(self.items)
 
     def item_name(self, position: int) -> str:
-        """What the series of one item is called; ``position`` counts from 0."""
+        """Return the series name of one item; ``position`` counts from 0."""
         return f"{self.name} item {position + 1}"
 
 
@@ -106,12 +106,12 @@ def _medication_codes() -> dict[str, dict[str, str]]:
 
 @cache
 def medication_names() -> frozenset[str]:
-    """The names in our table."""
+    """Return the medication names of our table."""
     return frozenset(row["medication"] for row in _rows("medications"))
 
 
 def medication_of(system: str, code: str) -> str | None:
-    """The medication behind an RxNorm ingredient or ATC code; ``None`` for any other code."""
+    """Return the medication behind an RxNorm ingredient or ATC code; ``None`` for any other code."""
     return _medication_codes().get(_ATC_SYSTEMS.get(system, system), {}).get(code)
 
 
@@ -139,12 +139,12 @@ def _condition_codes() -> tuple[dict[str, str], dict[str, str]]:
 
 
 def condition_words() -> frozenset[str]:
-    """The words that codes are mapped to."""
+    """Return the condition words of our table."""
     return frozenset(row["word"] for row in _rows("conditions"))
 
 
 def condition_of(system: str, code: str) -> str | None:
-    """Our word for an ICD-10 or SNOMED CT code; the longest ICD-10 category that begins it counts."""
+    """Return our word for an ICD-10 or SNOMED CT code; the longest ICD-10 category that begins it counts."""
     icd, snomed = _condition_codes()
     if system == SNOMED:
         return snomed.get(code)
@@ -165,7 +165,7 @@ _MAKE_UP = frozenset({
 
 
 def ingredients(text: str) -> tuple[str, ...]:
-    """Names of the substances in a product's text: ``Fluoxetine 25 MG`` -> ``fluoxetine``.
+    """Return the substances in a product's text: ``Fluoxetine 25 MG`` -> ``fluoxetine``.
 
     Of ``A 1 MG / B 2 MG Oral Tablet`` both; a brand in brackets, a leading ``24 HR``, everything from the
     first number on, and trailing words for salt and form are dropped. A text that leaves nothing is kept whole.
@@ -183,6 +183,6 @@ def ingredients(text: str) -> tuple[str, ...]:
 
 
 def strength_mg(text: str) -> float | None:
-    """Milligrams of one substance in one unit of the product, where the text names exactly one."""
+    """Return mg of one substance in one unit of the product, where the text names exactly one."""
     amounts = re.findall(r"(?<![\d.])(\d{1,6}(?:\.\d{1,4})?)\s*MG\b(?!\s*/\s*\w)", text, re.IGNORECASE)
     return float(amounts[0]) if len(amounts) == 1 and float(amounts[0]) > 0 and " / " not in text else None

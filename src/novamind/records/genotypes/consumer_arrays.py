@@ -15,7 +15,7 @@ _CALLS = frozenset("ACGTID")
 
 
 def read_consumer_array(source: str | Path | bytes) -> dict[str, tuple[str, str]]:
-    """Read a raw data file.
+    """Return the genotypes of a raw data file.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def read_consumer_array(source: str | Path | bytes) -> dict[str, tuple[str, str]
 
 
 def read_text(source: str | Path | bytes, what: str) -> str:
-    """Content of a small text file as UTF-8, with the size limit and our errors.
+    """Return a small text file as UTF-8, with the size limit and our errors.
 
     Raises
     ------

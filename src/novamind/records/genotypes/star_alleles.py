@@ -1,4 +1,4 @@
-"""Star-allele tables: what a laboratory or a caller reports, one line a gene.
+"""Star-allele tables: results of a laboratory or a caller, one line a gene.
 
 Two layouts are read. With a header that names ``gene`` and ``diplotype`` (or ``result``, ``phenotype``), and
 optionally ``sample``; comma or tab. Without a header the outside-call layout of PharmCAT: gene, diplotype,
@@ -15,7 +15,7 @@ _RESULT_COLUMNS = ("diplotype", "result", "genotype", "phenotype", "activity_sco
 
 
 def read_star_alleles(source: str | Path | bytes) -> dict[str, dict[str, str]]:
-    """Read a table of reported results.
+    """Return the results of a table of reported star alleles.
 
     Returns
     -------

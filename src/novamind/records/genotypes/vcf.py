@@ -1,4 +1,4 @@
-"""Variant Call Format: stream the genotypes at the positions somebody asks for.
+"""Variant Call Format: stream the genotypes at the wanted positions.
 
 Plain text, gzip and bgzip (which is gzip in many members), one sample or thousands. Only lines at wanted
 positions are decoded, so memory does not grow with the file. Coordinates are GRCh38; a file that says it is
@@ -57,7 +57,7 @@ class VariantRecord:
     passed: bool
 
     def base(self, index: int) -> str | None:
-        """Sequence behind an allele index; None where the call is missing or points outside ALT."""
+        """Return the sequence behind an allele index; ``None`` where the call is missing or points outside ALT."""
         if index == 0:
             return self.ref
         return self.alts[index - 1] if 0 < index <= len(self.alts) else None
@@ -72,7 +72,7 @@ class VariantFile:
 
 
 def read_vcf(source: str | Path | bytes, positions: Mapping[str, frozenset[int]]) -> VariantFile:
-    """Read the records at the wanted positions.
+    """Return the records at the wanted positions.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ _LONGEST_HEADER = 65_536  # characters; below the limit of the csv module's fiel
 
 
 def read_table(path: str | Path, settings: Settings | None = None) -> pl.DataFrame:
-    """Read one table.
+    """Return one table.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def read_table(path: str | Path, settings: Settings | None = None) -> pl.DataFra
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
-    """Read a whole file of at most ``limit`` bytes; errors as :func:`read_table`."""
+    """Return a whole file of at most ``limit`` bytes; errors as :func:`read_table`."""
     try:
         if path.is_dir():
             raise ValidationError(f"{path.name} is a folder: give a file")
@@ -71,7 +71,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 def require_columns(columns: Sequence[str], needed: Sequence[str]) -> None:
-    """Refuse a table that lacks a column, naming what is needed, what is there and the nearest name to it."""
+    """Refuse a table that lacks a column; name the needed columns, the present ones and the nearest name."""
     folded = {name.casefold().strip(): name for name in columns}
     for name in needed:
         if name in columns:
@@ -146,7 +146,7 @@ def _header(text: str, name: str) -> tuple[list[str], str]:
 
 
 def _looks_like_data(cell: str) -> bool:
-    """Whether a header cell starts like a number or a date; such a cell must not be shown either."""
+    """Return whether a header cell starts like a number or a date; such a cell must not be shown either."""
     return cell.strip().lstrip("+-.")[:1].isdigit()
 
 

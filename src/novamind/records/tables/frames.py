@@ -76,7 +76,7 @@ class LongFrame(Summarised):
     values
         ``(rows,)``; ``NaN`` where no report was given.
     units
-        One per series; ``None`` where not stated.
+        One per series; ``None`` where the frame names none.
     backend
         The kind of frame that came in, for :func:`native_frame`.
     """
@@ -99,7 +99,7 @@ class LongFrame(Summarised):
         return Summary(text, ("series", "unit", "rows"), rows)
 
     def part(self, series: int) -> slice:
-        """Where the rows of one series stand."""
+        """Return the rows of one series as a slice."""
         low, high = np.searchsorted(self.series_index, [series, series + 1])
         return slice(int(low), int(high))
 
@@ -111,7 +111,7 @@ def symptom_frame(
     today: date | None = None,
     timezone: str | None = None,
 ) -> LongFrame:
-    """Check a frame of symptom reports.
+    """Check and return a frame of symptom reports.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def symptom_frame(
 
 
 def signal_frame(frame: IntoDataFrame, *, today: date | None = None, timezone: str | None = None) -> LongFrame:
-    """Check a frame of biometric signals: ``timestamp, value, signal [, patient_id, unit]``.
+    """Check and return a frame of biometric signals: ``timestamp, value, signal [, patient_id, unit]``.
 
     As :func:`symptom_frame`; one signal of one patient must keep one unit. Local times may come with
     ``utc_offset_minutes``, how far the clock was ahead of UTC, as :mod:`novamind.records.wearables` writes it.
@@ -145,7 +145,7 @@ def signal_frame(frame: IntoDataFrame, *, today: date | None = None, timezone: s
 
 
 def native_frame(columns: Mapping[str, Sequence[Any] | NDArray[Any]], backend: nw.Implementation) -> Any:
-    """Build a frame of the kind that came in out of columns of equal length."""
+    """Return columns of equal length as a frame of the kind that came in."""
     return nw.from_dict(columns, backend=cast("EagerAllowed", backend)).to_native()
 
 
@@ -204,7 +204,7 @@ def _opened(native: IntoDataFrame) -> nw.DataFrame[Any]:
 
 
 def _rows(wrong: Mask | Integers) -> str:
-    """Name rows as the user counts them."""
+    """Return row names as the user counts them."""
     numbers = np.flatnonzero(wrong) + 1 if wrong.dtype == bool else np.sort(wrong) + 1
     named = ", ".join(str(number) for number in numbers[:_NAMED_ROWS])
     more = f" and {len(numbers) - _NAMED_ROWS} more" if len(numbers) > _NAMED_ROWS else ""
@@ -221,7 +221,7 @@ def _nulls(column: nw.Series[Any]) -> Mask:
 
 
 def _texts(column: nw.Series[Any], name: str) -> pl.Series:
-    """Ids and names as text; whole numbers without decimal point, also where pandas made floats of them."""
+    """Return ids and names as text; whole numbers have no decimal point, even where pandas made floats of them."""
     _refuse(_nulls(column), name, "is empty")
     if column.dtype.is_integer() or column.dtype == nw.String:
         texts = column.to_polars().cast(pl.String).str.strip_chars()
@@ -235,7 +235,7 @@ def _texts(column: nw.Series[Any], name: str) -> pl.Series:
 
 
 def parse_numbers(series: IntoSeries, name: str) -> Floats:
-    """Numbers of a column, or text that reads as one; ``NaN`` where nothing was given."""
+    """Return the numbers of a column; text that reads as a number counts, an empty cell is ``NaN``."""
     column = nw.from_native(series, series_only=True)
     if column.dtype.is_numeric():
         values = np.array(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
@@ -266,7 +266,7 @@ def _check_scale(values: Floats, scale: tuple[float, float]) -> None:
 
 
 def parse_times(series: IntoSeries, name: str, zone: ZoneInfo | None = None) -> tuple[Times, Offsets | None]:
-    """Local times of a column and, where it has timezones, their offsets; ``name`` is what messages call it."""
+    """Return local times of a column and, where it has timezones, their offsets; messages call it ``name``."""
     column = nw.from_native(series, series_only=True)
     _refuse(_nulls(column), name, "is empty: every row needs a time")
     dtype = column.dtype
@@ -350,7 +350,7 @@ def _check_days(local: Times, utc_offset: Offsets | None, name: str, today: date
 def _series(
     patients: pl.Series | None, names: pl.Series | None, default_name: str, n_rows: int
 ) -> tuple[tuple[SeriesKey, ...], Integers]:
-    """Sorted keys, and which of them each row has."""
+    """Return the sorted keys, and the key of each row as an index."""
     patient_of_row, patient_ids = _coded(patients, n_rows)
     name_of_row, series_names = _coded(names, n_rows)
     pairs, index = np.unique(patient_of_row * len(series_names) + name_of_row, return_inverse=True)
@@ -374,7 +374,7 @@ def _units(column: nw.Series[Any], index: Integers, n_series: int) -> tuple[str 
 
 
 def _sorted_distinct(index: Integers, instant: Times, local: Times, values: Floats, key_names: str) -> Integers:
-    """Row positions in order of series and time, without repeats; refuses contradictions."""
+    """Return row positions in order of series and time, without repeats; refuse contradictions."""
     absent = np.isnan(values)
     order = np.lexsort((local, absent, instant, index))
     starts = np.ones(len(order), dtype=bool)

@@ -112,7 +112,7 @@ def batches(path: Path, tally: Tally, progress: Progress) -> Iterator[Batch]:
 
 
 def export_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
-    """The export inside an archive, if there is one."""
+    """Return the export inside an archive, or ``None``."""
     members = [
         member
         for member in archive.infolist()
@@ -150,7 +150,7 @@ def _streamed(stream: IO[bytes], file: str, size: int, tally: Tally, progress: P
 
 
 def _head(stream: IO[bytes], file: str) -> bytes:
-    """Everything up to the root element, and the start of what follows."""
+    """Return everything up to the root element, and the start of what follows."""
     head = stream.read(_CHUNK_BYTES)
     if _ROOT not in head:
         raise ValidationError(f"{file}: is not Apple Health's export.xml: it holds no HealthData")
@@ -215,7 +215,7 @@ class _Records:
             self._depth_of_correlation -= 1
 
     def samples(self) -> pl.DataFrame:
-        """What was collected since the last call."""
+        """Return what was collected since the last call."""
         frame = pl.DataFrame(
             {
                 "row": pl.Series(self._rows, dtype=pl.Int64),
@@ -286,13 +286,13 @@ class _Records:
 
 
 def _instant(name: str) -> pl.Expr:
-    """``2016-04-15 07:27:26 +0100`` as an instant in UTC."""
+    """Return ``2016-04-15 07:27:26 +0100`` as an instant in UTC."""
     local = pl.col(name).str.slice(0, 19).str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us")
     return local - pl.duration(seconds=_offset(name))
 
 
 def _offset(name: str) -> pl.Expr:
-    """Seconds by which the wall clock is ahead of UTC; null where the text has another form."""
+    """Return seconds by which the wall clock is ahead of UTC; null where the text has another form."""
     digits = pl.col(name).str.slice(20)
     seconds = (
         digits.str.slice(1, 2).cast(pl.Int32, strict=False) * 3600
@@ -307,7 +307,7 @@ def _parsed_date(text: str) -> datetime | None:
 
 
 def _travelled(frame: pl.DataFrame, zones: dict[int, str]) -> pl.DataFrame:
-    """Wall clocks of records that name their own timezone."""
+    """Return the wall clocks of records that name their own timezone."""
     if not zones:
         return frame
     zone_of = pl.Series([zones.get(row) for row in range(len(frame))], dtype=pl.String)
@@ -326,7 +326,7 @@ def _travelled(frame: pl.DataFrame, zones: dict[int, str]) -> pl.DataFrame:
 
 
 def _without_owner(name: pl.Expr) -> pl.Expr:
-    """``Anna's Apple Watch`` is ``Apple Watch``: no person's name is kept where it can be told."""
+    """Return a device without its owner: ``Anna's Apple Watch`` is ``Apple Watch``, where a name can be recognised."""
     return name.str.replace(r"^.*['’]s\s+", "").str.replace(r"\s+(?:von|de|di|van)\s+.*$", "")
 
 

@@ -1,10 +1,10 @@
 """Live data from a maker's API: one interface, and Oura's API v2 behind it.
 
-The caller brings an OAuth 2.0 access token and renews it; nothing of it is kept or shown. What can pass is tried again:
-answers 429 and 5xx, time-outs, broken connections, and answers that are cut off. Between tries the wait doubles, with
-random jitter (stamina); where the server says how long to wait (``Retry-After``, in seconds or as a date), that is
-waited, up to ``longest_wait_seconds``. What cannot pass is told at once: a refused token, a missing permission, a
-request the server does not understand.
+The caller brings an OAuth 2.0 access token and renews it; nothing of it is kept or shown. Passing faults are tried
+again: answers 429 and 5xx, time-outs, broken connections, and answers that are cut off. Between tries the wait doubles,
+with random jitter (stamina). If the server says how long to wait (``Retry-After``, in seconds or as a date), that
+counts, up to ``longest_wait_seconds``. Lasting faults raise at once: a refused token, a missing permission, a request
+the server does not understand.
 """
 
 import json
@@ -43,10 +43,10 @@ _MOST_PAGES = 10_000
 
 
 class WearableConnector(Protocol):
-    """What a maker's API must offer."""
+    """Interface of a maker's API."""
 
     def documents(self, start: date, end: date) -> dict[str, list[dict[str, Any]]]:
-        """Everything measured from ``start`` to ``end`` (local days, both included), by collection.
+        """Return all documents from ``start`` to ``end`` (local days, both included), by collection.
 
         The answer, as JSON, is a file that :func:`novamind.records.wearables.read_wearables` reads.
         """
@@ -114,7 +114,7 @@ class OuraConnector:
     def documents(
         self, start: date, end: date, *, progress: Callable[[str, int], None] = lambda _collection, _count: None
     ) -> dict[str, list[dict[str, Any]]]:
-        """Fetch every collection, page after page.
+        """Return the documents of every collection, fetched page after page.
 
         Parameters
         ----------
@@ -175,7 +175,7 @@ class OuraConnector:
 
     def _get(self, path: str, parameters: dict[str, str]) -> Any:
         def pause(error: Exception) -> bool | float:
-            """Whether to try again, and how long to wait where the server says so."""
+            """Return whether to try again, or the seconds to wait where the server says so."""
             if not isinstance(error, _TryAgainError):
                 return False
             if error.wait_seconds is None:
@@ -232,7 +232,7 @@ def _check_status(response: httpx.Response) -> None:
 
 
 def _retry_after(header: str | None) -> float | None:
-    """Seconds that the server asks to wait; ``None`` where it does not say or cannot be understood."""
+    """Return the seconds that the server asks to wait; ``None`` where it names none that can be understood."""
     if header is None:
         return None
     try:

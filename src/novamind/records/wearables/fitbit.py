@@ -1,6 +1,6 @@
 """Fitbit: the folders of a Google Takeout or a Fitbit data export, and the Web API's answers.
 
-One file is one kind of measurement, told by its name or its keys. How times are read:
+One file is one kind of measurement, recognised by its name or its keys. How times are read:
 
 - The archive's minute series (``heart_rate-*.json``, ``steps-*.json`` ...) write ``MM/DD/YY HH:MM:SS`` in UTC and need
   the person's timezone. The same series with ISO 8601 times (research exports, the Web API) are on the wall clock.
@@ -70,7 +70,7 @@ _STAGES = {
 
 
 def recognised(file: str, document: Any) -> bool:
-    """Whether a JSON document is one of Fitbit's."""
+    """Return whether a JSON document is one of Fitbit's."""
     name = file.rsplit("/", 1)[-1].lower().removeprefix("fitbit_")
     if isinstance(document, dict):
         return bool(document.keys() & (_DAILY.keys() | _INTRADAY.keys())) or _is_sleep(document.get("sleep"))
@@ -84,7 +84,7 @@ def recognised(file: str, document: Any) -> bool:
 
 
 def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
-    """Samples of one JSON file of the archive, or of one answer of the Web API."""
+    """Return samples of one JSON file of the archive, or of one answer of the Web API."""
     rows = Rows(_SOURCE)
     if isinstance(document, dict):
         _answer(document, rows, tally, file)
@@ -97,7 +97,7 @@ def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
 
 
 def table_batches(file: str, data: bytes, tally: Tally) -> Iterator[Batch]:
-    """Samples of one of Takeout's CSV files; others are counted as not read."""
+    """Return samples of one of Takeout's CSV files; others are counted as not read."""
     name = file.rsplit("/", 1)[-1].lower()
     for part, column, signal, unit in _TABLES:
         if part not in name:
@@ -180,7 +180,7 @@ def _sleeps(document: list[Any], rows: Rows) -> None:
 
 
 def _with_awakenings(stages: list[Any], short: list[Any]) -> list[tuple[str, float, str]]:
-    """Stages as ``(start, seconds, level)``, cut where a short awakening lies on top."""
+    """Return stages as ``(start, seconds, level)``, cut where a short awakening lies on top."""
     import polars as pl
 
     from novamind.records.wearables.json_files import moments, number

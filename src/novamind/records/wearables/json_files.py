@@ -9,7 +9,7 @@ from novamind.errors import ValidationError
 
 
 def parsed(data: bytes, file: str) -> Any:
-    """One JSON document, or one document a line as a list (NDJSON)."""
+    """Return one JSON document, or a list of those in NDJSON, one a line."""
     try:
         return json.loads(data.decode("utf-8-sig"), parse_constant=lambda _: None)
     except UnicodeDecodeError as error:
@@ -31,7 +31,7 @@ def _line(line: bytes, number: int, file: str) -> Any:
 
 
 def number(value: Any) -> float | None:
-    """A number, or text that reads as one; ``None`` for anything else, so that the row is left out and counted."""
+    """Return a number, or text as one. Anything else is ``None``, so that the row is left out and counted."""
     if isinstance(value, bool) or value is None:
         return None
     try:
@@ -41,7 +41,7 @@ def number(value: Any) -> float | None:
 
 
 def moments(texts: list[str | None]) -> pl.DataFrame:
-    """ISO 8601 texts as ``instant`` and ``offset``; without an offset the instant is the wall clock's reading.
+    """Return ISO 8601 texts as ``instant`` and ``offset``; without an offset the instant is the wall clock's reading.
 
     Unreadable text gives null in both.
     """

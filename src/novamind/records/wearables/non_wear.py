@@ -4,7 +4,7 @@ A wearable that measures heart rate without pause is worn while it has one: 90 m
 between two heart rates, count as not worn. 90 minutes is the window of Choi et al. (2011, Med Sci Sports Exerc 43:357,
 "Validation of accelerometer wear and nonwear time classification algorithm"), which was found for accelerometers; that
 a missing heart rate means the same is our assumption. Where a record has no heart rate of a wearable, nothing is
-called non-wear: a night without steps looks the same. Before the first and after the last heart rate nothing is said.
+called non-wear: a night without steps looks the same. Time before the first and after the last heart rate is left open.
 """
 
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ class NonWear:
         self._last: datetime | None = None
 
     def take(self, heart_rate: pl.DataFrame) -> None:
-        """Go on with the next month's heart rates, sorted by start."""
+        """Add the next month's heart rates, sorted by start."""
         worn = heart_rate.filter(pl.col("device") == "wearable")
         if not len(worn):
             return
@@ -35,7 +35,7 @@ class NonWear:
         self._last = worn["end"].max()  # type: ignore[assignment]
 
     def idle(self, samples: pl.DataFrame) -> pl.Series:
-        """Which rows say zero because the device lay on a table."""
+        """Return which rows are zero because the device was not worn."""
         if not self.pauses:
             return pl.Series([False] * len(samples), dtype=pl.Boolean)
         starts, ends = (np.array([pause[i] for pause in self.pauses], "datetime64[us]") for i in (0, 1))
@@ -45,7 +45,7 @@ class NonWear:
         return pl.Series(inside) & (samples["value"] == 0) & (samples["device"] == "wearable")
 
     def frame(self) -> pl.DataFrame:
-        """Pauses as ``start, end`` on the wall clock, with ``utc_offset_minutes``."""
+        """Return pauses as ``start, end`` on the wall clock, with ``utc_offset_minutes``."""
         schema: dict[str, type[pl.DataType] | pl.DataType] = {
             "start": pl.Datetime("us"),
             "end": pl.Datetime("us"),

@@ -1,6 +1,6 @@
 """Open mHealth and IEEE 1752.1 data points: one, a list, or one a line; with or without their header.
 
-The measure is told by its key in the body; ``effective_time_frame`` is a moment or an interval given by two of start,
+The key in the body names the measure; ``effective_time_frame`` is a moment or an interval given by two of start,
 end and duration. Blood pressure and sleep carry several measures in one point. A header says who is meant
 (``user_id`` is not kept) and what measured (``modality`` self-reported: typed in by hand).
 """
@@ -38,13 +38,13 @@ _WHOLE_SLEEP = ("latency_to_sleep_onset", "wake_after_sleep_onset")
 
 
 def recognised(document: Any) -> bool:
-    """Whether a JSON file holds data points."""
+    """Return whether a JSON file holds data points."""
     points = document if isinstance(document, list) else [document]
     return bool(points) and isinstance(_body(points[0]), dict) and "effective_time_frame" in _body(points[0])
 
 
 def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
-    """Samples of one file."""
+    """Return samples of one file."""
     sources: dict[tuple[str, str], Rows] = {}
     for row, point in enumerate(document if isinstance(document, list) else [document], start=1):
         body = _body(point)

@@ -40,19 +40,19 @@ _MARKS = {
 
 
 def collection_of(document: Any) -> str | None:
-    """Which collection one document belongs to."""
+    """Return the collection to which a document belongs, or ``None``."""
     if not isinstance(document, dict):
         return None
     return next((name for name, mark in _MARKS.items() if mark in document), None)
 
 
 def recognised(document: Any) -> bool:
-    """Whether a JSON file holds documents of the API v2."""
+    """Return whether a JSON file holds documents of the API v2."""
     return any(collection_of(entry) for entries in _collections(document) for entry in entries[:1])
 
 
 def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
-    """Samples of one file."""
+    """Return samples of one file."""
     rows = Rows(_SOURCE)
     number = 0
     for entries in _collections(document):
@@ -143,7 +143,7 @@ _READ = {
 
 
 def _runs(phases: str) -> Iterator[tuple[str, float, float]]:
-    """``(stage, seconds after the start, length in seconds)`` of each run of equal stages."""
+    """Return ``(stage, seconds after the start, length in seconds)`` of each run of equal stages."""
     begin = 0
     for index in range(1, len(phases) + 1):
         if index == len(phases) or phases[index] != phases[begin]:

@@ -129,7 +129,7 @@ def _amounts(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
 
 
 def _latest_end_before(end: Integers) -> Integers:
-    """For rows in order of start: the latest end among the rows before."""
+    """Return, for rows in order of start, the latest end among the rows before."""
     latest = np.full(len(end), np.iinfo(np.int64).min)
     latest[1:] = np.maximum.accumulate(end)[:-1]
     return latest
@@ -152,11 +152,11 @@ class _Covered:
         return _Covered(np.concatenate([self.start, start]), np.concatenate([self.end, end]))
 
     def length(self, low: Integers, high: Integers) -> Integers:
-        """How much of each interval is covered."""
+        """Return how much of each interval is covered."""
         return self._up_to(high) - self._up_to(low)
 
     def first_free(self, moment: Integers) -> Integers:
-        """The first moment from each given one on that is not covered."""
+        """Return, for each moment, the first moment from it on that is not covered."""
         if not len(self.start):
             return moment.copy()
         last = np.searchsorted(self.start, moment, side="right") - 1

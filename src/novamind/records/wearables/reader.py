@@ -70,7 +70,7 @@ class SignalCoverage:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WearableSummary(Summarised):
-    """What an export held and what became of it.
+    """Counts of an export: what was read, kept and left out.
 
     ``rows_read`` counts samples as they stand in the export (a stage of sleep is two: asleep, and the stage), and is
     ``rows_kept`` plus the rows of ``left_out``. ``shortened`` rows lost the part of their time that another row already
@@ -87,7 +87,7 @@ class WearableSummary(Summarised):
     non_wear_hours: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return the summary in plain values, for JSON."""
         return asdict(self)
 
     def _summary(self) -> Summary:
@@ -117,7 +117,7 @@ def read_wearables(
     now: datetime | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> WearableRecord:
-    """Read a wearable's export into memory.
+    """Return a wearable's export in memory.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def convert_wearables(
     now: datetime | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> WearableSummary:
-    """Read as :func:`read_wearables`, but write the long frame to a Parquet file instead of holding it."""
+    """Write the long frame of :func:`read_wearables` to a Parquet file and return the summary."""
     out = Path(out)
     if out.suffix.lower() not in (".parquet", ".pq"):
         raise ValidationError(f"{out.name}: give a path that ends in .parquet")
@@ -217,7 +217,7 @@ class _resolved:  # noqa: N801 - a context manager, used like a function
             non_wear = NonWear()
             signals = sorted(signal for owner, signal in spill.rows if owner == patient)
             written: dict[str, list[Path]] = {}
-            # Heart rate first: it tells when the device was worn.
+            # Heart rate first: it shows when the device was worn.
             for signal in sorted(signals, key=lambda name: (name != "heart_rate", name)):
                 cover = _Cover(patient, signal)
                 written[signal] = []

@@ -27,7 +27,7 @@ class Rows:
     def add(
         self, row: int, signal: str, start: Any, value: Any, unit: str, *, end: Any = None, seconds: float = 0
     ) -> None:
-        """Take one sample.
+        """Add one sample.
 
         Parameters
         ----------
@@ -41,7 +41,7 @@ class Rows:
         self._rows.append((row, signal, begin, stop, number(value), unit, seconds))
 
     def batches(self, file: str, *, written_in_utc: bool = False) -> Iterator[Batch]:
-        """What was collected: rows with an offset, and rows without one on the wall clock or in UTC."""
+        """Return the samples so far: rows with an offset, and rows without one, on the wall clock or in UTC."""
         if not self._rows:
             return
         row, signal, start, end, value, unit, seconds = zip(*self._rows, strict=True)

@@ -81,7 +81,7 @@ class LeftOut:
 
 @dataclass(slots=True)
 class Tally:
-    """What was read, left out and not understood."""
+    """Counts of rows that were read, left out and not understood."""
 
     rows_read: int = 0
     left_out: dict[tuple[str, str], LeftOut] = field(default_factory=dict)
@@ -98,12 +98,12 @@ class Tally:
         self.unread[kind] = self.unread.get(kind, 0) + rows
 
     def left_out_rows(self) -> list[dict[str, Any]]:
-        """All that was left out, largest first."""
+        """Return all that was left out, largest first."""
         return [asdict(entry) for entry in sorted(self.left_out.values(), key=lambda e: (-e.rows, e.signal, e.reason))]
 
 
 def frame_of(columns: Mapping[str, Sequence[Any] | pl.Series | None]) -> pl.DataFrame:
-    """Columns as a batch's samples; what is not given is null, ``end`` is ``start``."""
+    """Return columns as a batch's samples; absent columns are null, and ``end`` is ``start`` where null."""
     present = {name: values for name, values in columns.items() if values is not None}
     length = len(next(iter(present.values())))
     frame = pl.DataFrame(
@@ -116,7 +116,7 @@ def frame_of(columns: Mapping[str, Sequence[Any] | pl.Series | None]) -> pl.Data
 
 
 def taken(batch: Batch, zone: ZoneInfo | None, latest: datetime, tally: Tally) -> pl.DataFrame:
-    """The rows that keep the rules, in canonical units, with ``offset`` where the wall clock is known.
+    """Return the rows that keep the rules, in canonical units, with ``offset`` where the wall clock is known.
 
     Parameters
     ----------

@@ -117,14 +117,14 @@ _WRITTEN: dict[str, dict[str, tuple[float, float]]] = {
 
 
 def signal_named(name: str) -> Signal:
-    """Look up one signal."""
+    """Return one signal by its name."""
     if name not in SIGNALS:
         raise NotFoundError("no wearable signal has that name: see novamind.records.wearables.SIGNALS")
     return SIGNALS[name]
 
 
 def conversions() -> list[tuple[str, str, float, float]]:
-    """Every ``(signal, unit as written in lower case, factor, shift)`` that is known."""
+    """Return every known ``(signal, unit as written in lower case, factor, shift)``."""
     rows = []
     for signal in SIGNALS.values():
         written = {signal.unit.lower(): (1.0, 0.0), **_WRITTEN.get(signal.unit, {})}
@@ -137,5 +137,5 @@ DAILY_HOURS = 20
 
 
 def daily_names() -> dict[str, str]:
-    """Which signal the total of a whole day belongs to."""
+    """Return signal to the name of its total over a whole day."""
     return {name: f"daily_{name}" for name in SIGNALS if f"daily_{name}" in SIGNALS}
