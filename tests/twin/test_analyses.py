@@ -289,7 +289,7 @@ def test_a_review_rests_on_all_that_the_record_says() -> None:
         assert set(review.genotype) == {"CYP2C19"}
         assert review.notes == (
             "Allergies to drugs outside the medication tables were not checked: penicillin.",
-            "The result of CYP2C9 is in no notation that we read; it was not used.",
+            "The result of CYP2C9 is in an unknown notation and was not used.",
         )
         assert review["escitalopram"].against == (
             "It is one half of citalopram: the label rules it out after an allergy to citalopram."

@@ -163,7 +163,7 @@ def test_youth_follows_from_the_birth_year(born: Any, young: bool) -> None:
 def test_genes_are_read_one_by_one_and_what_cannot_be_read_is_named() -> None:
     patient = case(genotype={"CYP2D6": "*4/*4", "CYP2C9": "nonsense", "CYP2C19": "*1/*2"})
     assert {gene: found.name for gene, found in patient.genotype.items()} == {"CYP2D6": "*4/*4", "CYP2C19": "*1/*2"}
-    assert patient.notes == ("The result of CYP2C9 is in no notation that we read; it was not used.",)
+    assert patient.notes == ("The result of CYP2C9 is in an unknown notation and was not used.",)
 
 
 def test_a_called_gene_goes_before_a_reported_one() -> None:

@@ -63,12 +63,13 @@ def test_states_are_written_as_people_read_them() -> None:
         (
             {},
             "PHQ-9, made on 2025-06-01 for 14 days: 75 % of 8 reports inside the 80 % interval, 88 % inside the 95 %"
-            " interval; mean error 1.26 points. Reaching 15 was given up to 42 %: it was reached.",
+            " interval; mean error 1.26 points. The probability given for reaching 15 was up to 42 %: it was reached.",
         ),
         (
             {"reached": False, "replayed": True, "threshold": 12.5},
             "PHQ-9, replayed from 2025-06-01 for 14 days: 75 % of 8 reports inside the 80 % interval, 88 % inside the"
-            " 95 % interval; mean error 1.26 points. Reaching 12.5 was given up to 42 %: it was not reached.",
+            " 95 % interval; mean error 1.26 points. The probability given for reaching 12.5 was up to 42 %: it was"
+            " not reached.",
         ),
         (
             {"warned": None},

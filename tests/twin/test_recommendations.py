@@ -124,8 +124,8 @@ def test_alternatives_are_of_after_the_switch_and_the_overlap_is_told_apart() ->
     found = alternatives_of("venlafaxine", medications=("venlafaxine",), allergies=("desvenlafaxine",))
     assert found.proposes == ("duloxetine", "amitriptyline", "escitalopram")
     assert found.text == (
-        "If venlafaxine is changed, the least concern for this person once it is stopped have duloxetine,"
-        " amitriptyline, escitalopram. While both act there are cautions of their own. Cross-tapering is not covered"
+        "If venlafaxine is changed, these raise the least concern for this person once it is stopped: duloxetine,"
+        " amitriptyline, escitalopram. Cautions of their own apply while both act. Cross-tapering is not covered"
         " here."
     )
     told = [one.statement for one in found.evidence if "still acts" in one.statement]
@@ -154,7 +154,7 @@ def test_without_an_overlap_nothing_is_said_of_one() -> None:
     found = alternatives_of("agomelatine", medications=("agomelatine",), allergies=("agomelatine",))
     assert found.proposes == ("duloxetine", "amitriptyline", "escitalopram")
     assert found.text == (
-        "If agomelatine is changed, the least concern for this person once it is stopped have duloxetine,"
+        "If agomelatine is changed, these raise the least concern for this person once it is stopped: duloxetine,"
         " amitriptyline, escitalopram. Cross-tapering is not covered here."
     )
     assert not [one for one in found.evidence if "still acts" in one.statement]

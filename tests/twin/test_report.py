@@ -62,7 +62,7 @@ def test_parts_without_a_result_are_left_out_and_their_reason_is_said() -> None:
     shown = lines(render(replace(full_insights(), results=late, recommendations=(), tracking=()), full_case()))
     assert not [line for line in shown if "forecast" in line and "Model" in line]
     assert [line for line in shown if line.startswith("Symptom forecast")] == ["Symptom forecast timed out: late v1"]
-    assert "What is taken, for this genotype and co-medication" not in shown
+    assert "Current medication, for this genotype and co-medication" not in shown
     check_golden(__file__, "report_without_results", shown)
 
 
@@ -128,7 +128,7 @@ def test_a_simulated_course_says_how_often_and_gives_its_figures() -> None:
     name, value, band, source = what_if_section(daily)["rows"][0]
     assert (name, band, source) == ("mean plasma level, week 1 (ng/mL)", "none", "neurochemistry-1")
     assert value == f"{daily.level.value:.3g}"
-    held = next(row for row in what_if_section(twice)["rows"] if row[0] == "SERT held, last day")
+    held = next(row for row in what_if_section(twice)["rows"] if row[0] == "SERT occupancy, last day")
     span = twice.occupancy["SERT"]
     assert span.low is not None
     assert span.high is not None

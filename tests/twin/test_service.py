@@ -610,4 +610,4 @@ def test_recommendations_and_notes_come_along() -> None:
     given = record(("citalopram",), {"CYP2D6": "*4/*4", "CYP2C9": "nonsense"}, conditions=("long qt",))
     found = ask(DigitalTwinIntegrationService([MedicationReviews()], today=lambda: TODAY), given)
     assert found.recommendations[0].topic == "citalopram now taken"
-    assert found.notes == ("The result of CYP2C9 is in no notation that we read; it was not used.",)
+    assert found.notes == ("The result of CYP2C9 is in an unknown notation and was not used.",)

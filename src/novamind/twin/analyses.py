@@ -1,4 +1,4 @@
-"""The four services as the twin runs them: what each needs, what its result depends on, how it is asked."""
+"""The four services as the twin runs them: what each needs, what its result depends on, and its call."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ _ENSEMBLE = 50
 
 
 def default_analyses() -> tuple[Analysis, ...]:
-    """The four rooms of this package."""
+    """Return the four analyses of this package: forecasts, links, medication reviews and simulated courses."""
     return SymptomForecasts(), BiometricLinks(), MedicationReviews(), TreatmentCourses()
 
 
@@ -48,17 +48,17 @@ class SymptomForecasts:
 
     @property
     def version(self) -> str:
-        """Of the symptom model."""
+        """Return the version of the symptom model."""
         return self._service().model.version
 
     def lacking(self, case: Case, options: Options) -> str | None:  # noqa: ARG002
-        """Reports on a scale that is known."""
+        """Return what the record lacks: reports on a scale that is known."""
         if case.record.symptoms is None:
             return "the record holds no symptom reports"
         return None if case.symptoms is not None else "no symptom of the record has a known range, as PHQ-9 has"
 
     def inputs(self, case: Case, options: Options) -> tuple[object, ...]:
-        """Reports, scales, what else is known, and the horizon."""
+        """Return reports, scales, covariates and the horizon."""
         return (
             _content(case.symptoms),
             tuple(case.scales.items()),
@@ -68,7 +68,7 @@ class SymptomForecasts:
         )
 
     async def run(self, case: Case, options: Options) -> Any:
-        """Forecasts, with those that could not be made in ``.skipped``."""
+        """Return the forecasts, with the series that could not be forecast in ``.skipped``."""
         made = self._service().forecast(
             case.symptoms,
             options.forecast_days,
@@ -96,17 +96,17 @@ class BiometricLinks:
 
     @property
     def version(self) -> str:
-        """Of the detector."""
+        """Return the version of the detector."""
         return self._service().version
 
     def lacking(self, case: Case, options: Options) -> str | None:  # noqa: ARG002
-        """Signals and symptoms."""
+        """Return what the record lacks: signals, or symptom reports to link them with."""
         if case.signals is None:
             return "the record holds no signals of wearables or vital signs"
         return None if case.observed is not None else "the record holds no symptom reports to link signals with"
 
     def inputs(self, case: Case, options: Options) -> tuple[object, ...]:
-        """Symptoms with their scales, signals, the lookback, and when medications began and ended."""
+        """Return symptoms with their scales, signals, the lookback, and when medications began and ended."""
         return (
             _rows(case.record.symptoms),
             tuple(case.scales.items()),
@@ -116,7 +116,7 @@ class BiometricLinks:
         )
 
     async def run(self, case: Case, options: Options) -> Any:
-        """The room's own result, with the record's medications as known common causes."""
+        """Return the biometrics room's own result, with the record's medications as known common causes."""
         record, signals, symptoms = case.record, case.signals, case.observed
         assert signals is not None  # noqa: S101 - lacking() was asked before
         assert symptoms is not None  # noqa: S101
@@ -144,15 +144,15 @@ class MedicationReviews:
 
     @property
     def version(self) -> str:
-        """Of the packaged tables."""
+        """Return the version of the packaged tables."""
         return f"tables of novamind {package_version('novamind')}"
 
     def lacking(self, case: Case, options: Options) -> str | None:  # noqa: ARG002
-        """Nothing: without genotype, cautions of co-medication and conditions still hold."""
+        """Return ``None``: without a genotype, cautions of co-medication and conditions still hold."""
         return None
 
     def inputs(self, case: Case, options: Options) -> tuple[object, ...]:  # noqa: ARG002
-        """Genotype, co-medication, conditions, allergies."""
+        """Return genotype, co-medication, conditions and allergies."""
         return (
             tuple(sorted(map(repr, case.genotype.items()))),
             case.unread_genes,
@@ -162,12 +162,12 @@ class MedicationReviews:
         )
 
     async def run(self, case: Case, options: Options) -> Review:  # noqa: ARG002
-        """One review of all of them."""
+        """Return one review of every psychiatric drug and everything that is taken."""
         return review_of(case)
 
 
 def review_of(case: Case, medication: str | None = None) -> Review:
-    """Review one drug, or every psychiatric one and everything that is taken: all that the record says goes in here."""
+    """Return the review of one drug, or of every psychiatric drug and everything that is taken."""
     asked = (*psychiatric(), *case.medications) if medication is None else (medication,)
     review = recommend(
         case.genotype, tuple(dict.fromkeys(asked)), tuple(case.medications), case.conditions, case.allergens
@@ -183,28 +183,28 @@ class TreatmentCourses:
 
     @property
     def version(self) -> str:
-        """Of the simulation."""
+        """Return the version of the simulation."""
         from novamind.neurochemistry import Simulation
 
         return str(Simulation.__dataclass_fields__["model_version"].default)
 
     def lacking(self, case: Case, options: Options) -> str | None:  # noqa: ARG002
-        """A current medication that can be simulated."""
+        """Return what the record lacks: a current medication that can be simulated."""
         if not case.medications:
             return "no current medication is recorded"
         return None if _simulated(case) else "no current medication has both a daily dose and tabled kinetics"
 
     def inputs(self, case: Case, options: Options) -> tuple[object, ...]:
-        """What the simulations take."""
+        """Return what the simulations take."""
         return (*MedicationReviews().inputs(case, options), tuple(_simulated(case).items()))
 
     async def run(self, case: Case, options: Options) -> Mapping[str, WhatIf]:  # noqa: ARG002
-        """Drug to its course at the present dose."""
+        """Return drug to its course at the present dose."""
         return {drug: what_if(case, drug, dose, ensemble=_ENSEMBLE) for drug, dose in _simulated(case).items()}
 
 
 def _dated(course: MedicationCourse) -> bool:
-    """Whether it is known from when to when the medication was taken."""
+    """Return whether the first and the last day of a course are known."""
     return course.start is not None and not (course.stopped and course.end is None)
 
 
@@ -219,7 +219,7 @@ def _simulated(case: Case) -> dict[str, float]:
 
 
 def _rows(frame: LongFrame | None) -> tuple[object, ...]:
-    """The content of a frame as something that can be compared and digested."""
+    """Return the content of a frame in a form that can be compared and digested."""
     if frame is None:
         return ()
     return (
@@ -232,7 +232,7 @@ def _rows(frame: LongFrame | None) -> tuple[object, ...]:
 
 
 def _content(frame: pl.DataFrame | None) -> tuple[object, ...]:
-    """The same of a table of reports or signals."""
+    """Return the content of a table of reports or signals in a form that can be compared and digested."""
     if frame is None:
         return ()
     return tuple(

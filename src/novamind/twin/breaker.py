@@ -41,7 +41,7 @@ class CircuitBreaker:
 
     @property
     def state(self) -> State:
-        """Its state now."""
+        """Return the present state."""
         with self._lock:
             return self._state()
 
@@ -51,7 +51,7 @@ class CircuitBreaker:
         return State.HALF_OPEN if self._clock() - self._opened >= self.rest_seconds else State.OPEN
 
     def allow(self) -> bool:
-        """Whether a call may go through; in the half-open state only the first one."""
+        """Return whether a call may go through; in the half-open state only the first one may."""
         with self._lock:
             state = self._state()
             if state is State.HALF_OPEN and not self._probing:
@@ -60,12 +60,12 @@ class CircuitBreaker:
             return state is State.CLOSED
 
     def succeeded(self) -> None:
-        """A call came back; also one that was refused for its input, which proves that the service answers."""
+        """Note that a call came back. A call that was refused for its input counts: the service answered."""
         with self._lock:
             self._in_a_row, self._opened, self._probing = 0, None, False
 
     def failed(self) -> None:
-        """A call failed or took too long."""
+        """Note that a call failed or took too long."""
         with self._lock:
             self._in_a_row += 1
             if self._probing or self._in_a_row >= self.failures:

@@ -71,27 +71,27 @@ class Case:
             try:
                 diplotypes.update(read_genes({gene: result}))
             except ValidationError:
-                notes.append(f"The result of {gene} is in no notation that we read; it was not used.")
+                notes.append(f"The result of {gene} is in an unknown notation and was not used.")
         return diplotypes | dict(self.called), tuple(notes)
 
     @property
     def genotype(self) -> dict[str, Diplotype]:
-        """Gene to diplotype; genes whose result cannot be read are in :attr:`notes`."""
+        """Return gene to diplotype. Genes whose result cannot be read are in :attr:`notes`."""
         return self._genes[0]
 
     @property
     def unread_genes(self) -> tuple[str, ...]:
-        """A sentence for each gene whose result is in no notation that we read."""
+        """Return a sentence for each gene whose result is in a notation that cannot be read."""
         return self._genes[1]
 
     @cached_property
     def medications(self) -> dict[str, MedicationCourse]:
-        """What is taken today, under the generic name where we know it."""
+        """Return what is taken today, under the generic name where it is known."""
         return {normalise(c.medication) or c.medication: c for c in self.record.medications_on(self.today)}
 
     @cached_property
     def allergens(self) -> tuple[str, ...]:
-        """What an active allergy is to: generic names of drugs, and the names of what is in no medication table."""
+        """Return what the active allergies are to: generic names of drugs, and other names as recorded."""
         allergens = []
         for allergy in self.record.allergies:
             if allergy.active:
@@ -102,17 +102,17 @@ class Case:
 
     @property
     def allergies(self) -> frozenset[str]:
-        """Generic names of drugs with an active allergy."""
+        """Return the generic names of drugs with an active allergy."""
         return frozenset(name for name in self.allergens if normalise(name) == name)
 
     def taking(self, drugs: Iterable[str]) -> "Case":
-        """The case with more drugs, from today on."""
+        """Return the case with more drugs, taken from today on."""
         more = (MedicationCourse(drug, self.today) for drug in drugs if drug not in self.medications)
         return replace(self, record=replace(self.record, medications=(*self.record.medications, *more)))
 
     @cached_property
     def conditions(self) -> tuple[str, ...]:
-        """Active conditions in the words of the interaction rules; youth follows from the birth year."""
+        """Return the active conditions in the words of the interaction rules; youth follows from the birth year."""
         words = [c.word for c in self.record.conditions if c.active and c.word in known_conditions()]
         born = self.record.demographics.get("birth_year")
         if isinstance(born, int) and self.today.year - born <= _YOUNG:
@@ -121,7 +121,7 @@ class Case:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What of the record the services cannot use."""
+        """Return a sentence for each part of the record that the services cannot use."""
         lines = list(self._genes[1])
         strangers = [c.name for c in self.record.conditions if c.active and c.word not in known_conditions()]
         if strangers:
@@ -134,7 +134,7 @@ class Case:
 
     @cached_property
     def scales(self) -> dict[str, Scale]:
-        """Series to scale: the published one of known instruments, the record's own of others; these are forecast."""
+        """Return series to scale, published or the record's own, for the series that can be forecast."""
         frame = self.record.symptoms
         names = () if frame is None else dict.fromkeys(series_name(key.name) for key in frame.series)
         scales = {
@@ -144,14 +144,14 @@ class Case:
 
     @cached_property
     def unscaled(self) -> tuple[str, ...]:
-        """Series whose range is not known, so that they cannot be forecast."""
+        """Return the series that cannot be forecast because their range is not known."""
         frame = self.record.symptoms
         names = () if frame is None else dict.fromkeys(series_name(key.name) for key in frame.series)
         return tuple(name for name in names if name not in self.scales)
 
     @cached_property
     def _reports(self) -> tuple[pl.DataFrame | None, int]:
-        """Reports, each series under its one name, without those off a known scale, and how many these are."""
+        """Return the reports that count, each series under one name, and the number of reports off a known scale."""
         frame = self.record.symptoms
         if frame is None:
             return None, 0
@@ -168,12 +168,12 @@ class Case:
 
     @property
     def observed(self) -> pl.DataFrame | None:
-        """Reports that count (``patient_id, timestamp, symptom, value``), on whatever scale; ``None`` without any."""
+        """Return the reports that count (``patient_id, timestamp, symptom, value``) on any scale, or ``None``."""
         return self._reports[0]
 
     @cached_property
     def symptoms(self) -> pl.DataFrame | None:
-        """Those of them that can be forecast, since their scale is known; ``None`` without any."""
+        """Return the reports that can be forecast because their scale is known; ``None`` without any."""
         if self.observed is None:
             return None
         forecast = self.observed.filter(pl.col("symptom").is_in(list(self.scales)))
@@ -181,7 +181,7 @@ class Case:
 
     @cached_property
     def signals(self) -> pl.DataFrame | None:
-        """Samples (``patient_id, timestamp, signal, value, unit``), of two at one local time the last; or ``None``."""
+        """Return samples (``patient_id, timestamp, signal, value, unit``), the last of two at one time, or ``None``."""
         frame = self.record.signals
         if frame is None:
             return None
@@ -189,12 +189,12 @@ class Case:
 
     @property
     def last_day(self) -> date:
-        """The last local day on which something can be observed: the present one, or a later one of the record."""
+        """Return the last local day on which something can be observed: today, or a later day of the record."""
         return max(self.today, self.record.last_day or self.today)
 
     @cached_property
     def covariates(self) -> pl.DataFrame | None:
-        """What else a forecast may know: signals, and when the psychiatric medication that is taken now was begun."""
+        """Return signals and starts of the current psychiatric medication, for the forecast; ``None`` without any."""
         parts = []
         if self.signals is not None:
             parts.append(self.signals.select("patient_id", "timestamp", "signal", "value"))
@@ -213,7 +213,7 @@ class Case:
         return pl.concat(parts).unique(("signal", "timestamp"), maintain_order=True) if parts else None
 
     def until(self, end: date) -> "Case":
-        """The case as it stood at the end of a day: what was observed later is left out."""
+        """Return the case as it stood at the end of a day, without what was observed later."""
         record = self.record
         symptoms, signals = _until(record.symptoms, end), _until(record.signals, end)
         return replace(
@@ -223,7 +223,7 @@ class Case:
         )
 
     def reports(self, name: str) -> tuple[Any, Any, tuple[str, ...]]:
-        """Local times, values and sources of one series, in order of time; empty where there is none.
+        """Return local times, values and sources of one series in order of time; empty without reports.
 
         Of several spellings with a value at one time the last in the record counts, as in :attr:`symptoms`.
         """
@@ -238,7 +238,7 @@ class Case:
 
 
 def _treats(drug: str) -> bool:
-    """Whether a psychiatric symptom is what a drug is given for; MAO inhibitors are no first choice, but treat."""
+    """Return whether a drug is given for a psychiatric symptom. MAO inhibitors count, though no first choice."""
     return drug in psychiatric() or (drug in catalogue() and "antidepressant" in catalogue()[drug].tags)
 
 
@@ -261,7 +261,7 @@ def _until(frame: LongFrame | None, end: date) -> LongFrame | None:
 
 
 def as_polars(frame: LongFrame, column: str, names: Sequence[str] | None = None) -> pl.DataFrame:
-    """Rows of some series as a long frame in local time."""
+    """Return the rows of some series as a long frame in local time."""
     rows = [i for i in range(len(frame)) if names is None or frame.series[frame.series_index[i]].name in names]
     keys = [frame.series[i] for i in frame.series_index[rows]]
     columns: dict[str, Any] = {
@@ -281,7 +281,7 @@ def today_in(timezone: str | None) -> date:
 
 
 def read_case(patient_id: str, patient_data: PatientRecord | Mapping[str, Any], today: date) -> Case:
-    """A case from a record, or from a mapping as the services take it.
+    """Return a case from a record, or from a mapping with the fields below.
 
     Parameters
     ----------
@@ -342,7 +342,7 @@ def _scales(patient_data: Mapping[str, Any]) -> dict[str, Scale]:
 
 
 def condition_word(name: str) -> str | None:
-    """Return the word by which interaction rules know a condition, ``None`` where they do not."""
+    """Return the word by which interaction rules know a condition, or ``None``."""
     plain = " ".join(re.sub(r"_", " ", name.casefold()).split())
     return plain if plain in known_conditions() else None
 

@@ -1,8 +1,8 @@
-"""CDS Hooks 2.0: a request in, cards out. Pure functions; whoever serves them checks the caller and keeps the time.
+"""CDS Hooks 2.0: a request in, cards out. Pure functions; their server checks the caller and keeps the time.
 
-Specification: HL7 CDS Hooks 2.0.1 (cds-hooks.hl7.org/2.0). A request must be self-contained: what was not prefetched is
-not fetched, and a card never says more than the prefetch allows. What is no request for the hook is refused with a
-:class:`ValidationError`, which a server answers with 400.
+Specification: HL7 CDS Hooks 2.0.1 (cds-hooks.hl7.org/2.0). A request must be self-contained: nothing is
+fetched beyond the prefetch, and a card never says more than the prefetch allows. Anything else than a request for the
+hook raises a :class:`ValidationError`, which a server answers with 400.
 """
 
 import json
@@ -38,7 +38,7 @@ _DRAFT = "MedicationRequest"
 
 
 def discovery() -> dict[str, Any]:
-    """The answer to ``GET /cds-services``."""
+    """Return the answer to ``GET /cds-services``."""
     titles = {
         "patient-view": "Medication cautions of the patient",
         "order-select": "Pharmacogenomic check while choosing",
@@ -59,7 +59,7 @@ def discovery() -> dict[str, Any]:
 
 
 def answer(hook: str, request: Mapping[str, Any], today: date, settings: Settings | None = None) -> dict[str, Any]:
-    """Cards for one request.
+    """Return the cards for one request.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def _text(value: Any) -> bool:
 
 
 def _record(request: Mapping[str, Any], patient_id: str, settings: Settings | None) -> PatientRecord:
-    """What was prefetched of this patient; resources of other patients are not looked at."""
+    """Return the record in the prefetch of this patient; resources of other patients are ignored."""
     own = patient_id.rpartition("/")[2]
     items = [item for item in request.get("prefetch", {}).values() if isinstance(item, Mapping)]
     # The same drafts wrapped each resource with the response that brought it.
@@ -161,7 +161,7 @@ def _record(request: Mapping[str, Any], patient_id: str, settings: Settings | No
 
 
 def _orders(context: Mapping[str, Any], settings: Settings | None) -> dict[str, list[str]]:
-    """Drug to the references of its draft orders; a draft without an id counts under an empty one."""
+    """Return drug to the references of its draft orders; a draft without an id counts under an empty one."""
     entries = context["draftOrders"].get("entry")
     drafts = [
         entry["resource"]
@@ -228,7 +228,7 @@ def _card(
 def _suggestions(
     drug: str, orders: list[str], drug_review: DrugReview, case: Case, review: Review
 ) -> list[dict[str, Any]]:
-    """Take the order back, alone or for a drug that no caution speaks against; only where another drug is advised."""
+    """Return offers to remove the order or to replace it, where the review advises another drug."""
     named = [order for order in orders if order]
     if not named or drug_review.concern < SPEAKS_AGAINST:
         return []
@@ -257,12 +257,12 @@ def _cited(source: Source) -> str:
 
 
 def _short(text: str) -> str:
-    """At most 139 characters, cut at a word."""
+    """Return at most 139 characters of a text, cut at a word."""
     if len(text) < _SUMMARY_LIMIT:
         return text
     return f"{text[: _SUMMARY_LIMIT - 2].rsplit(' ', 1)[0]}…"
 
 
 def _stable(*content: Any) -> str:
-    """A UUID that only the content decides, so that the same advice is recognised when it comes again."""
+    """Return a UUID that depends on the content alone, so that the same advice is recognised when it comes again."""
     return str(uuid5(NAMESPACE_URL, f"{OWN}:card:{json.dumps(content, sort_keys=True, ensure_ascii=False)}"))

@@ -1,4 +1,4 @@
-"""The one JSON of insights and what-ifs, through every door; what a service gave has its own room's form in it."""
+"""The one JSON of insights and what-ifs, for every door. Each service's result has the form of its own room."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -75,7 +75,7 @@ class WhatIfBody(_Body):
 
     @classmethod
     def of(cls, treatment: SimulatedTreatment) -> Self:
-        """From the twin's what-if."""
+        """Return the body of a simulated treatment."""
         level, review, course = treatment.level, treatment.review, treatment.course
         return cls.model_validate(
             {
@@ -143,7 +143,7 @@ class RecommendationBody(_Body):
 
     @classmethod
     def of(cls, recommendation: Recommendation) -> Self:
-        """From the twin's recommendation."""
+        """Return the body of a recommendation."""
         return cls(
             priority=int(recommendation.priority),
             when=recommendation.priority.words,
@@ -220,7 +220,7 @@ class ResultsBody(_Body):
 
     @classmethod
     def of(cls, results: Mapping[str, ServiceResult]) -> Self:
-        """From the services' results by name."""
+        """Return the body of the services' results by name."""
         return cls.model_validate({name: _result(name, results.get(name)) for name in _VALUES})
 
 
@@ -241,7 +241,7 @@ class InsightsBody(_Body):
 
     @classmethod
     def of(cls, insights: Findings) -> Self:
-        """From the twin's insights."""
+        """Return the body of the twin's insights."""
         return cls(
             patient_id=insights.patient_id,
             made_on=insights.made_on,

@@ -27,13 +27,13 @@ def register(app: typer.Typer) -> None:
 
 def insights(
     file: Annotated[Path, typer.Argument(help="FHIR R4 (.json, .ndjson, folder of them) or a patient's directory.")],
-    patient: Annotated[str | None, typer.Option(help="Whose record, where the file holds several.")] = None,
-    days: Annotated[int, typer.Option(help="Horizon of the forecast, 1 to 30.")] = 14,
-    lookback: Annotated[int, typer.Option(help="Days of signals that are looked at.")] = 30,
+    patient: Annotated[str | None, typer.Option(help="Id of the patient, if the file holds several.")] = None,
+    days: Annotated[int, typer.Option(help="Horizon of the forecast in days, 1 to 30.")] = 14,
+    lookback: Annotated[int, typer.Option(help="Days of signals to use.")] = 30,
     what_if: Annotated[
         list[str] | None, typer.Option("--what-if", help="A drug and its daily dose in mg; repeat for more.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the HTML report goes.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Path of the HTML report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Join forecast, biometric links, medication review and simulated treatment of one patient."""

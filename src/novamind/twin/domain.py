@@ -1,4 +1,4 @@
-"""What the twin says of one patient: results of each service, recommendations, and how earlier ones turned out."""
+"""The twin's findings on one patient: results of each service, recommendations, and how earlier ones turned out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ Level = Literal["low", "medium", "high"]
 
 
 class Status(StrEnum):
-    """How a service fared."""
+    """Outcome of a service."""
 
     AVAILABLE = "available"
     NOT_ASKED = "not asked"
@@ -32,7 +32,7 @@ class Status(StrEnum):
 
 
 class Priority(IntEnum):
-    """What comes first."""
+    """Urgency of a recommendation."""
 
     TODAY = 1
     SOON = 2
@@ -41,7 +41,7 @@ class Priority(IntEnum):
 
     @property
     def words(self) -> str:
-        """As a person says it."""
+        """Return the priority in words."""
         return self.name.replace("_", " ").lower()
 
 
@@ -74,7 +74,7 @@ class Options:
 
     @classmethod
     def of(cls, options: "Options | Mapping[str, Any] | None") -> "Options":
-        """Options as they are, from a mapping, or the defaults."""
+        """Return options as they are, from a mapping, or the defaults."""
         if isinstance(options, Options):
             return options
         unknown = set(options or ()) - set(cls.__slots__)
@@ -85,7 +85,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class ServiceResult:
-    """What one service gave, or why it gave nothing.
+    """Result of one service, or why there is none.
 
     Attributes
     ----------
@@ -174,7 +174,7 @@ class ForecastCheck:
 
     @property
     def sentence(self) -> str:
-        """The check in words."""
+        """Return the check in words."""
         when = "replayed from" if self.replayed else "made on"
         start = f"{self.symptom}, {when} {self.made_on.isoformat()} for {self.days} days: "
         if not self.reports:
@@ -185,7 +185,9 @@ class ForecastCheck:
         )
         if self.warned is not None and self.threshold is not None:
             came = "it was reached" if self.reached else "it was not reached"
-            text += f" Reaching {self.threshold:g} was given up to {100 * self.warned:.0f} %: {came}."
+            text += (
+                f" The probability given for reaching {self.threshold:g} was up to {100 * self.warned:.0f} %: {came}."
+            )
         return text
 
 
@@ -195,7 +197,7 @@ CHECKED_LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
 
 @dataclass(frozen=True, slots=True)
 class ForecastMade:
-    """One forecast as it was given, as far as it can turn out right or wrong.
+    """The part of a forecast that can turn out right or wrong.
 
     Attributes
     ----------
@@ -219,7 +221,7 @@ class ForecastMade:
 
 @dataclass(frozen=True, slots=True)
 class RecommendationMade:
-    """What was recommended, without what it rested on."""
+    """A recommendation as it was given, without its evidence."""
 
     priority: Priority
     topic: str
@@ -228,7 +230,7 @@ class RecommendationMade:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Some insights as they were given, as far as they are looked back at; equal insights have equal snapshots.
+    """The part of some insights that is looked back at; equal insights have equal snapshots.
 
     Attributes
     ----------
@@ -246,7 +248,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is recommended now and was not on an earlier day, or less urgently; and what no longer is."""
+    """Recommendations that are new or more urgent than on an earlier day, and those that ended."""
 
     since: date
     begun: tuple[Recommendation, ...]
@@ -268,7 +270,7 @@ class Findings:
 
     @property
     def missing(self) -> dict[str, str]:
-        """Services without a result, with the reason."""
+        """Return each service without a result, with the reason."""
         return {
             name: f"{result.status}: {result.reason}"
             for name, result in self.results.items()
@@ -277,10 +279,10 @@ class Findings:
 
     @property
     def complete(self) -> bool:
-        """Whether every service that was asked gave a result."""
+        """Return whether every service that was asked gave a result."""
         return all(r.status in (Status.AVAILABLE, Status.NOT_ASKED) for r in self.results.values())
 
     @property
     def model_versions(self) -> dict[str, str]:
-        """Which model each result comes from."""
+        """Return service to the version of the model that its result comes from."""
         return {name: r.model_version for name, r in self.results.items() if r.status is Status.AVAILABLE}

@@ -1,4 +1,4 @@
-"""Running one analysis so that it can do no harm: its own threads, a time limit, retries, a circuit breaker."""
+"""Guarded execution of one analysis: its own threads, a time limit, retries, a circuit breaker."""
 
 import asyncio
 import queue
@@ -41,7 +41,7 @@ class Bulkhead:
         self._lock = Lock()
 
     def submit(self, work: Work) -> Future[Any]:
-        """Run a coroutine to its end in one of the threads."""
+        """Run a coroutine to its end in one of the threads, and return its future."""
         future: Future[Any] = Future()
         self._waiting.put((work, future))
         with self._lock:
@@ -63,7 +63,7 @@ class Bulkhead:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """How a call ended."""
+    """Outcome of a call."""
 
     status: Status
     value: Any = None
@@ -73,7 +73,7 @@ class Attempted:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What stands around one service.
+    """Protection of one service.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class Guard:
     first_wait: float = 0.1
 
     async def call(self, work: Work) -> Attempted:
-        """Run the work; whatever goes wrong comes back as a status with a reason, never as an exception."""
+        """Run the work and return how it ended; a failure becomes a status with a reason, never an exception."""
         if not self.breaker.allow():
             rest = f"left alone for {self.breaker.rest_seconds:g} s after repeated failures"
             return Attempted(Status.UNAVAILABLE, reason=rest)

@@ -27,7 +27,7 @@ def to_fhir(record: PatientRecord, insights: Findings | None = None) -> dict[str
 
 
 def result_resources(insights: Findings, record: PatientRecord) -> list[dict[str, Any]]:
-    """Bundle entries of the results; each names its model, and none is marked final before a person has seen it.
+    """Return Bundle entries of the results; each names its model and is preliminary until a person has seen it.
 
     ``RiskAssessment`` and ``Observation`` are ``preliminary``. Predicted scores carry our own code beside LOINC's text,
     so that no reader takes a forecast for a measurement, ours included.

@@ -33,7 +33,7 @@ _GENOTYPE_FILES = ("genotype.vcf", "genotype.vcf.gz", "genotype.txt", "genotype.
 
 
 class PatientTwin(Summarised):
-    """A patient's record with everything the services say of it.
+    """A patient's record, with the services as methods.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class PatientTwin(Summarised):
 
     @classmethod
     def from_fhir(cls, source: str | Path | bytes | Mapping[str, object], patient_id: str | None = None) -> Self:
-        """From FHIR R4, as :func:`novamind.records.read_fhir`; ``patient_id`` chooses one of several patients."""
+        """Return the twin of a patient in FHIR R4, as :func:`novamind.records.read_fhir` reads it."""
         patients = read_fhir(source)
         return cls(patients.record if patient_id is None else patients.of(patient_id))
 
@@ -84,7 +84,7 @@ class PatientTwin(Summarised):
         demographics: "Demographics | None" = None,
         timezone: str | None = None,
     ) -> Self:
-        """From frames and lists, as :func:`novamind.twin.case.read_case` takes them."""
+        """Return a twin from frames and lists, as :func:`novamind.twin.case.read_case` takes them."""
         patient_data = {
             "symptoms": symptoms,
             "scales": scales,
@@ -103,7 +103,7 @@ class PatientTwin(Summarised):
 
     @classmethod
     def from_directory(cls, path: str | Path) -> Self:
-        """From a patient's directory; a ``genotype.*`` file in it (VCF, array, table, FHIR) is read too."""
+        """Return a twin from a patient's directory, with its ``genotype.*`` file (VCF, array, table, FHIR)."""
         record = read_patient_directory(path)
         files = [Path(path) / name for name in _GENOTYPE_FILES if (Path(path) / name).exists()]
         if len(files) > 1:
@@ -112,7 +112,7 @@ class PatientTwin(Summarised):
 
     @classmethod
     def simulated(cls, seed: int = 0) -> Self:
-        """A simulated person with symptoms, signals, genotype and medication."""
+        """Return a simulated person with symptoms, signals, genotype and medication."""
         from novamind.twin.simulated import simulated_record
 
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -121,13 +121,13 @@ class PatientTwin(Summarised):
 
     @property
     def service(self) -> DigitalTwinIntegrationService:
-        """The joined services, made at first use."""
+        """Return the joined services, made at first use."""
         if self._service is None:
             self._service = DigitalTwinIntegrationService()
         return self._service
 
     def insights(self, options: Options | Mapping[str, bool | int] | None = None) -> Insights:
-        """Run every service and join what they say; what is missing is in ``.missing`` with the reason."""
+        """Run every service and join the results; ``.missing`` names each absent result with the reason."""
         service = self.service
         return _now(lambda: service.generate_comprehensive_patient_insights(self.record.patient_id, self.case, options))
 
@@ -148,7 +148,7 @@ class PatientTwin(Summarised):
         return _now(lambda: service.correlate(self.case, lookback_days))
 
     def advice(self, medication: str | None = None) -> Review:
-        """Review one drug, or every psychiatric one and what is taken, for this person."""
+        """Review one drug, or every psychiatric drug and everything that is taken, for this person."""
         service = self.service
         return _now(lambda: service.advice(self.case, medication))
 
@@ -167,7 +167,7 @@ class PatientTwin(Summarised):
         ensemble: int = DEFAULT_ENSEMBLE,
         seed: int = 0,
     ) -> WhatIf:
-        """What a drug at a dose would do in this patient, as :func:`novamind.twin.what_if.what_if`."""
+        """Simulate a drug at a dose in this patient, as :func:`novamind.twin.what_if.what_if`."""
         service = self.service
         return _now(
             lambda: service.what_if(
@@ -176,12 +176,12 @@ class PatientTwin(Summarised):
         )
 
     def replayed(self, days: int = 14) -> tuple[ForecastCheck, ...]:
-        """Say whether a forecast made ``days`` before the record's end would have held (made now, not at the time)."""
+        """Return whether forecasts from ``days`` before the record's end would have held; they are made now."""
         service = self.service
         return _now(lambda: service.replayed(self.case, days))
 
     def report(self, path: str | Path, what_ifs: tuple[WhatIf, ...] = ()) -> Path:
-        """Write insights as one HTML file that opens anywhere; returns its path.
+        """Write insights as one HTML file that opens anywhere, and return its path.
 
         Raises
         ------
@@ -200,7 +200,7 @@ class PatientTwin(Summarised):
         return file
 
     def to_fhir(self, insights: Insights | None = None) -> "dict[str, JsonValue]":
-        """The record as a FHIR R4 Bundle, with the insights as RiskAssessment, Observation, DiagnosticReport."""
+        """Return the record as a FHIR R4 Bundle, with the insights as RiskAssessment, Observation, DiagnosticReport."""
         from novamind.twin.fhir_export import to_fhir
 
         return to_fhir(self.record, insights)

@@ -9,7 +9,7 @@ _PERSON, _REFERENCE = "#003f66", "#b34700"
 
 
 def level_chart(asked: SimulatedTreatment) -> alt.LayerChart | alt.FacetChart:
-    """Daily mean plasma level of this patient and of the reference, with 90 % bands and the usual range."""
+    """Draw the daily mean plasma level of patient and reference, with 90 % bands and the usual range."""
     rows = []
     for who, course in (("this patient", asked.course), ("normal metaboliser", asked.reference)):
         parent = course.concentration.filter(pl.col("compound") == course.concentration["compound"][0])

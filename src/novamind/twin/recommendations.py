@@ -1,4 +1,4 @@
-"""From results to what to consider: prioritised, each with what it rests on, none against a pharmacogenomic caution.
+"""Recommendations from results: prioritised, each with its evidence, none against a pharmacogenomic caution.
 
 A recommendation may put a drug forward only where nothing speaks against it in the review (``DrugReview.against``), as
 it would be once the drug that it replaces is stopped. Without a review nothing is put forward. Everything that leaves
@@ -46,7 +46,7 @@ _PRIORITY = {4: Priority.TODAY, 3: Priority.SOON, 2: Priority.NEXT_VISIT}
 
 
 def recommendations(case: Case, results: Mapping[str, ServiceResult]) -> tuple[Recommendation, ...]:
-    """Everything to consider, the most pressing first."""
+    """Return everything to consider, the most pressing first."""
     values = {name: r.value for name, r in results.items() if r.status is Status.AVAILABLE}
     review: Review | None = values.get(MEDICATIONS)
     # Within one priority the order here stays: safety, symptoms, what is taken, then what could be done about it.
@@ -69,7 +69,7 @@ def recommendations(case: Case, results: Mapping[str, ServiceResult]) -> tuple[R
 def contradictions(
     candidates: Iterable[Recommendation], review: Review | None
 ) -> list[tuple[Recommendation, str, str]]:
-    """Recommendations that put forward a drug against a caution: the recommendation, the drug, why."""
+    """Return recommendations that put forward a drug against a caution: each with the drug and the reason."""
     conflicts = []
     for candidate in candidates:
         after = review.without(candidate.instead_of) if review is not None and candidate.proposes else None
@@ -241,14 +241,14 @@ def _alternatives(case: Case, review: Review) -> Iterator[Recommendation]:
             yield Recommendation(
                 _PRIORITY[review[drug].concern],
                 f"{drug} alternatives",
-                f"If {drug} is changed, the least concern for this person once it is stopped have"
+                f"If {drug} is changed, these raise the least concern for this person once it is stopped:"
                 f" {', '.join(names)}."
-                + (" While both act there are cautions of their own." if overlaps else "")
+                + (" Cautions of their own apply while both act." if overlaps else "")
                 + " Cross-tapering is not covered here.",
                 (*(e for option in options for e in _review_evidence(option.review)), *overlaps),
                 "medium",
-                "ranked by guideline concern, then published response; which one suits the person is not known, and a"
-                " drug without a guideline on this genotype comes last",
+                "ranked by guideline concern, then published response; drugs without a guideline on this genotype come"
+                " last; the ranking does not say which one suits the person",
                 names,
                 instead_of=drug,
             )
@@ -264,7 +264,7 @@ def _untyped(case: Case) -> Iterator[Recommendation]:
                 f"Guidelines for {drug} look at {', '.join(genes)}; no result is recorded.",
                 (Evidence(MEDICATIONS, f"{drug}: guideline genes {', '.join(genes)}", "packaged guideline tables"),),
                 "medium",
-                "whether a test pays depends on what is planned",
+                "the use of a test depends on what is planned",
             )
 
 
@@ -299,7 +299,7 @@ def _exposure(drug: str, course: SimulatedTreatment) -> Iterator[Recommendation]
 
 
 def _links(person_links: "PersonLinks", today: date) -> Iterator[Recommendation]:
-    """Confirmed leads that are reliable enough to be watched, and warnings whose time has not passed."""
+    """Return reliable confirmed leads, and warnings whose time has not passed."""
     series = person_links.series
     for warning in person_links.early_warning:
         until = series.at(warning.hour + int(np.ceil(warning.horizon_high)))

@@ -27,7 +27,7 @@ _ENVIRONMENT = environment(Path(__file__).parent)
 
 
 def render(insights: Findings, case: Case, what_ifs: tuple[SimulatedTreatment, ...] = ()) -> str:
-    """Write the page.
+    """Return the page.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def render(insights: Findings, case: Case, what_ifs: tuple[SimulatedTreatment, .
 
 
 def forecast_section(forecast: SymptomForecast) -> dict[str, Any]:
-    """A forecast as a page shows it: words, picture, and a few days in figures."""
+    """Return a forecast as a page shows it: words, picture, and a few days in figures."""
     from novamind.symptoms.presentation.plots import fan_chart, to_svg  # Altair takes long to import
 
     threshold = threshold_of(forecast)
@@ -99,7 +99,7 @@ def forecast_section(forecast: SymptomForecast) -> dict[str, Any]:
 
 
 def review_section(review: Review | None, case: Case) -> list[dict[str, Any]]:
-    """What is taken, as a page shows it: advice, cautions and exposure of each drug."""
+    """Return the current medication as a page shows it: advice, cautions and exposure of each drug."""
     if review is None:
         return []
     return [
@@ -129,14 +129,14 @@ def review_section(review: Review | None, case: Case) -> list[dict[str, Any]]:
 
 
 def exposure_words(ratio: float | None, low: float | None, high: float | None) -> str:
-    """An exposure ratio with its interval, or that it is not known."""
+    """Return an exposure ratio with its interval, or that it is not known."""
     if low is None or high is None:
         return "not known"
     return f"{low:.2f} to {high:.2f}" if ratio is None else f"{ratio:.2f} (95 % {low:.2f} to {high:.2f})"
 
 
 def what_if_section(asked: SimulatedTreatment) -> dict[str, Any]:
-    """A simulated treatment as a page shows it: figures with bands and sources, and what is not known."""
+    """Return a simulated treatment as a page shows it: figures with bands and sources, and what is not known."""
     from novamind.symptoms.presentation.plots import to_svg
     from novamind.twin.plots import level_chart
 
@@ -162,7 +162,7 @@ def what_if_section(asked: SimulatedTreatment) -> dict[str, Any]:
                 asked.course.model_version,
             ),
             *(
-                (f"{target} held, last day", *_figures(span, percent=True), asked.course.model_version)
+                (f"{target} occupancy, last day", *_figures(span, percent=True), asked.course.model_version)
                 for target, span in asked.occupancy.items()
             ),
             *((name, *_figures(span), asked.course.model_version) for name, span in effects.items()),

@@ -1,4 +1,4 @@
-"""What people hold: insights and what-ifs, with their pictures and their JSON."""
+"""Insights and what-ifs as people use them, with their pictures and their JSON."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ class Insights(Summarised, Findings):
     """Everything at one time: results, what is missing, recommendations, and how earlier forecasts did."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Return the insights in plain JSON types."""
         from novamind.twin.codec import InsightsBody
 
         return InsightsBody.of(self).model_dump(mode="json")
@@ -42,14 +42,14 @@ class WhatIf(Summarised, SimulatedTreatment):
         return level_chart(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Return the what-if in plain JSON types."""
         from novamind.twin.codec import WhatIfBody
 
         return WhatIfBody.of(self).model_dump(mode="json")
 
     def _summary(self) -> Summary:
         rows: list[tuple[object, ...]] = [("plasma level", self.level.value, self.level.low, self.level.high)]
-        rows += [(f"{target} held", span.value, span.low, span.high) for target, span in self.occupancy.items()]
+        rows += [(f"{target} occupancy", span.value, span.low, span.high) for target, span in self.occupancy.items()]
         rows += [(outcome, span.value, span.low, span.high) for outcome, span in self.symptom_effects.items()]
         text = f"{self.drug}, {self.dose_mg:g} mg every {self.interval_hours:g} h for {counted(self.weeks, 'week')}: "
         return Summary(text + self.review.verdict, ("figure", "value", "low", "high"), rows)

@@ -53,7 +53,7 @@ class MemoryStore:
         self._lock = Lock()
 
     def get(self, key: str) -> Any | None:
-        """The result, or ``None``."""
+        """Return the result, or ``None``."""
         with self._lock:
             return self._results.get(key)
 
@@ -100,7 +100,7 @@ class DigitalTwinIntegrationService:
         patient_data: PatientRecord | Mapping[str, Any] | Case,
         options: Options | Mapping[str, Any] | None = None,
     ) -> Insights:
-        """Run every service that is asked for and join what they say.
+        """Run every service that the options include and join the results.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ class DigitalTwinIntegrationService:
         return await self.insights(case, chosen)
 
     async def forecast(self, case: Case, horizon: int = 14) -> "Forecasts":
-        """Forecast every series whose range is known; those that are not forecast are in ``.skipped``.
+        """Forecast every series whose range is known; ``.skipped`` names the others.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class DigitalTwinIntegrationService:
         return links
 
     async def advice(self, case: Case, medication: str | None = None) -> Review:
-        """Review one drug, or every psychiatric one and what is taken, for this person."""
+        """Review one drug, or every psychiatric drug and everything that is taken, for this person."""
         if medication is not None:
             return await asyncio.to_thread(review_of, case, medication)
         review: Review = (await self._asked(MEDICATIONS, case, Options())).value
@@ -160,13 +160,13 @@ class DigitalTwinIntegrationService:
         options: Options | Mapping[str, Any] | None = None,
         earlier: Sequence[Snapshot] | None = None,
     ) -> Insights:
-        """Run every service and join what they say; see :meth:`generate_comprehensive_patient_insights`.
+        """Run every service and join the results; see :meth:`generate_comprehensive_patient_insights`.
 
         Parameters
         ----------
         earlier
-            What was said before, oldest first, by whoever keeps it and will keep this too
-            (:func:`novamind.twin.tracking.snapshot`). Where not given, :attr:`history` counts, and keeps this.
+            Earlier snapshots, oldest first. Their owner keeps the snapshot of these insights too
+            (:func:`novamind.twin.tracking.snapshot`). Where not given, :attr:`history` counts, and keeps this one.
         """
         chosen, patient_id = Options.of(options), case.record.patient_id
         remembered = self.history.earlier(patient_id) if earlier is None else earlier
@@ -186,10 +186,10 @@ class DigitalTwinIntegrationService:
         return insights
 
     async def replayed(self, case: Case, days: int = 14) -> tuple[ForecastCheck, ...]:
-        """Say whether a forecast made ``days`` before the record's end would have held.
+        """Return whether forecasts from ``days`` before the record's end would have held.
 
-        The forecast is made now from the record up to that day, so this tells of the method on this record; whether
-        forecasts held that were given at the time is in the insights' ``tracking``. Symptoms with too few reports
+        The forecasts are made now from the record up to that day, so they test the method on this record. The
+        insights' ``tracking`` says whether the forecasts given at the time held. Symptoms with too few reports
         before or after that day are left out.
         """
         if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 30:
@@ -209,7 +209,7 @@ class DigitalTwinIntegrationService:
         return tuple(outcome for outcome in checks if outcome.reports)
 
     def model_version(self, name: str) -> str:
-        """Identify the model or the tables that a service answers from.
+        """Return the version of the model or the tables that a service answers from.
 
         Raises
         ------
@@ -225,7 +225,7 @@ class DigitalTwinIntegrationService:
         return analysis
 
     async def _asked(self, name: str, case: Case, options: Options) -> ServiceResult:
-        """The result of one service.
+        """Return the result of one service.
 
         Raises
         ------
@@ -275,5 +275,5 @@ class _Lacking:
 
 
 def _key(name: str, version: str, inputs: tuple[object, ...]) -> str:
-    """A digest: the store never sees the inputs themselves."""
+    """Return a digest; the store never sees the inputs themselves."""
     return hashlib.sha256(repr((name, version, inputs)).encode()).hexdigest()

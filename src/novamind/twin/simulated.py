@@ -14,7 +14,7 @@ _MEDICATIONS = (("sertraline", 100.0), ("escitalopram", 10.0), ("venlafaxine", 1
 
 
 def simulated_record(seed: int) -> PatientRecord:
-    """A PHQ-9 diary from the cohort simulator, signals that follow it, a genotype and a medication by lot.
+    """Return a PHQ-9 diary of the cohort simulator, signals that follow it, and a genotype and a medication by lot.
 
     Sleep falls a day after severity rises and heart-rate variability falls a day before, each with noise; both are
     in the record so that an analysis has something true to find.

@@ -37,12 +37,12 @@ class MemoryHistory:
         self._lock = Lock()
 
     def earlier(self, patient_id: str) -> tuple[Snapshot, ...]:
-        """Snapshots of a patient, oldest first."""
+        """Return the snapshots of a patient, oldest first."""
         with self._lock:
             return tuple(self._snapshots.get(patient_id, ()))
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Remember one."""
+        """Remember a snapshot."""
         with self._lock:
             kept = self._snapshots[snapshot.patient_id]
             kept.append(snapshot)
@@ -50,7 +50,7 @@ class MemoryHistory:
 
 
 def threshold_of(forecast: SymptomForecast) -> float | None:
-    """The published cut-off that the person is next to cross: the first one beyond the recent median report.
+    """Return the published cut-off that the person is next to cross: the first beyond the recent median report.
 
     Beyond the worst cut-off it is that one; ``None`` for an instrument without any.
     """
@@ -68,7 +68,7 @@ def threshold_of(forecast: SymptomForecast) -> float | None:
 
 
 def made(forecast: SymptomForecast) -> ForecastMade:
-    """Keep of a forecast what can be checked."""
+    """Return what can be checked of a forecast later."""
     threshold = threshold_of(forecast)
     warned = None if threshold is None else round(float(forecast.risk(threshold).probability.max()), _DECIMALS)
     quantiles = forecast.scale.snap(at_levels(forecast.continuous_quantiles, np.array(CHECKED_LEVELS)))
@@ -85,7 +85,7 @@ def made(forecast: SymptomForecast) -> ForecastMade:
 
 
 def snapshot(insights: Findings) -> Snapshot | None:
-    """What of these insights is looked back at later; ``None`` where no service answered."""
+    """Return what is looked back at later of these insights; ``None`` where no service answered."""
     if not insights.model_versions:
         return None
     symptoms = insights.results.get(SYMPTOMS)
@@ -104,7 +104,7 @@ def snapshot(insights: Findings) -> Snapshot | None:
 
 
 def daily_reports(case: Case) -> dict[str, dict[date, float]]:
-    """Series to local day to the mean of that day's reports, as they count now."""
+    """Return series to local day to the mean of that day's reports, as they count now."""
     if case.observed is None:
         return {}
     days = (
@@ -119,7 +119,7 @@ def daily_reports(case: Case) -> dict[str, dict[date, float]]:
 
 
 def track(earlier: Sequence[Snapshot], case: Case) -> tuple[ForecastCheck, ...]:
-    """How earlier forecasts turned out, of series that have a report since, as the reports count now.
+    """Return how earlier forecasts turned out, of the series that have a report since.
 
     A forecast that was given again without a change is one forecast, made on the first of these days.
     """
@@ -138,7 +138,7 @@ def track(earlier: Sequence[Snapshot], case: Case) -> tuple[ForecastCheck, ...]:
 def check(
     made_on: date, forecast: ForecastMade, reports: Mapping[date, float], replayed: bool = False
 ) -> ForecastCheck:
-    """Hold a forecast against the reports of its series (:func:`daily_reports`)."""
+    """Return how a forecast compares with the reports of its series (:func:`daily_reports`)."""
     reported = [i for i, day in enumerate(forecast.days) if day in reports]
     values = np.array([reports[forecast.days[i]] for i in reported])
     low_95, low_80, median, high_80, high_95 = np.array([forecast.quantiles[i] for i in reported]).reshape(-1, 5).T
@@ -166,7 +166,7 @@ def check(
 
 
 def changes(insights: Findings, earlier: Sequence[Snapshot]) -> Changes | None:
-    """What has changed since the last earlier day on which the same services answered the same question."""
+    """Return what has changed since the last earlier day on which the same services answered the same question."""
     answered = insights.model_versions.keys()
     before = next(
         (

@@ -46,28 +46,28 @@ class SimulatedTreatment:
 
     @property
     def exposure_ratio(self) -> float:
-        """Above 1 when this patient reaches higher levels than a normal metaboliser at the same dose."""
+        """Return this patient's level over a normal metaboliser's at the same dose; above 1 it is higher."""
         return self.level.value / _last_week(self.reference).value
 
     @property
     def level(self) -> Span:
-        """Mean plasma level of the last week, in :attr:`unit`."""
+        """Return the mean plasma level of the last week, in :attr:`unit`."""
         return _last_week(self.course)
 
     @property
     def unit(self) -> str:
-        """Unit of the level."""
+        """Return the unit of the level."""
         return str(self.course.concentration["unit"][0])
 
     @property
     def symptom_effects(self) -> dict[str, Span]:
-        """Outcome to its value on the last day; empty where none can be given."""
+        """Return outcome to its value on the last day; empty where none can be given."""
         last = self.course.symptom_effect.filter(pl.col("day") == pl.col("day").max())
         return {row["outcome"]: Span(row["value"], row["low"], row["high"]) for row in last.iter_rows(named=True)}
 
     @property
     def occupancy(self) -> dict[str, Span]:
-        """Target to the mean share held over the last day; targets held by less than 1 % are left out."""
+        """Return target to its mean occupancy over the last day, 0 to 1, where it is at least 1 %."""
         final = self.course.occupancy.filter(pl.col("time_hours") >= (self.weeks * 7 - 1) * 24)
         shares = final.group_by("target", maintain_order=True).agg(pl.col("value", "low", "high").mean())
         return {

@@ -35,7 +35,7 @@ def what_if(
     ensemble: int = DEFAULT_ENSEMBLE,
     seed: int = 0,
 ) -> WhatIf:
-    """Ask what a drug would do in this patient.
+    """Simulate what a drug would do in this patient.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def what_if(
 
 
 def _activity(case: Case, others: tuple[str, ...]) -> tuple[dict[str, str | float], list[str]]:
-    """State of each typed enzyme after co-medication, and what is left open."""
+    """Return the state of each typed enzyme after co-medication, and what is left open."""
     activity: dict[str, str | float] = {}
     notes = []
     review = recommend({g: d for g, d in case.genotype.items() if g in ENZYMES}, (), others)
@@ -103,7 +103,7 @@ def _state(reading: GeneResult) -> str | float | None:
 
 
 def _inhibitors(typed: Mapping[str, object], drug: str, others: tuple[str, ...]) -> dict[str, str | float]:
-    """The strongest confirmed inhibitor of each enzyme that is not typed; typed ones are converted already."""
+    """Return the strongest confirmed inhibitor of each enzyme that is not typed; typed ones are converted already."""
     inhibitors: dict[str, str | float] = {}
     for enzyme in ENZYMES:
         acting = [m for m in acting_on(enzyme, others, drug) if m.checked and m.effect == "inhibitor"]
@@ -121,12 +121,12 @@ def _unknown(case: Case, drug: str, others: tuple[str, ...], course: Simulation)
     inducing = sorted({m.sentence for e in ENZYMES for m in acting_on(e, others, drug) if m.effect == "inducer"})
     lines += [f"{sentence}: the fall in exposure is not simulated." for sentence in inducing]
     if others:
-        lines.append("The simulation holds this drug alone; effects of the others on transmitters are not added.")
+        lines.append("The simulation covers this drug alone; effects of the others on transmitters are not added.")
     current = case.medications.get(drug)
     if current is not None:
         lines.append("The drug is taken already; the simulation begins without any of it in the body.")
     lines.append(
-        f"The bands ({100 * BAND[0]:.0f} to {100 * BAND[1]:.0f} %) hold uncertain parameters and clearance, not how"
-        " this person's symptoms answer."
+        f"The bands ({100 * BAND[0]:.0f} to {100 * BAND[1]:.0f} %) cover uncertain parameters and clearance, not how"
+        " this person's symptoms respond."
     )
     return lines
