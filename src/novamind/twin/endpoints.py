@@ -49,7 +49,7 @@ class ConditionBody(_Body):
     abatement: Annotated[str | None, Field(pattern=_PARTIAL_DATE)] = None
 
     def condition(self) -> Condition:
-        """As the record has it."""
+        """Return the condition as the record has it."""
         return Condition(self.name, word=condition_word(self.name), **self.model_dump(exclude={"name"}))
 
 
@@ -62,7 +62,7 @@ class AllergyBody(_Body):
     active: bool = True
 
     def allergy(self) -> Allergy:
-        """As the record has it."""
+        """Return the allergy as the record has it."""
         return Allergy(**self.model_dump())
 
 
@@ -90,7 +90,7 @@ class RecordBody(_Body):
     timezone: Annotated[str | None, Field(max_length=60, description="IANA name.")] = None
 
     def case(self) -> Case:
-        """What every service takes, on the present day by the person's clock."""
+        """Return the case on the present day by the person's clock."""
         data: dict[str, Any] = {
             "genotype": self.genotype,
             "medications": [MedicationCourse(**course.model_dump()) for course in self.medications],
@@ -121,10 +121,10 @@ class WhatIfQuestion(RecordBody):
 
 
 class _KeepsNothing:
-    """A store of results for requests of which nothing is kept."""
+    """A store of results that keeps nothing of a request."""
 
     def get(self, key: str) -> None:
-        """Nothing."""
+        """Return ``None``."""
 
     def put(self, key: str, value: Any) -> None:
         """Keep nothing."""
@@ -136,7 +136,7 @@ def _service() -> DigitalTwinIntegrationService:
 
 
 def router(service: Callable[[], DigitalTwinIntegrationService] = _service) -> APIRouter:
-    """The routes of this room alone; ``service`` is asked for when it is first needed."""
+    """Return the routes of this room alone; ``service`` is called when a route first needs it."""
     routes = APIRouter(prefix="/twin", tags=["twin"])
 
     @routes.post("/insights", operation_id="insightsOfRecord", response_model=InsightsBody)
