@@ -448,7 +448,7 @@ def try_all(faults: Sequence[Fault], seconds: float, jobs: int) -> Iterator[tupl
             own = Path(folder) / str(number)
             own.mkdir()
             tasks.put(None)
-            workers.append(fork.Process(target=_worker, args=(tasks, answers, str(own))))
+            workers.append(fork.Process(target=_worker, args=(tasks, answers, str(own)), daemon=True))
             workers[-1].start()
         Path(folder).chmod(0o755)  # a database server in the tests may run as another user
         for _ in faults:
