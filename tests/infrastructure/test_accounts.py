@@ -391,7 +391,8 @@ def test_an_api_key_is_made_for_a_machine_of_the_clinic_and_revoked_there(
     machine = clinic.run(accounts.add_client("m", SHELL, role=Role.SERVICE, organisation_id=here)).client_id
     app, day = clinic.app(), timedelta(days=1)
     for client, within in ((uuid4(), None), (app, None), (machine, there)):
-        assert "NotFoundError: machine client not found" in refusal(clinic, accounts.add_api_key(client, day, SHELL, within))
+        refused = refusal(clinic, accounts.add_api_key(client, day, SHELL, within))
+        assert "NotFoundError: machine client not found" in refused
         assert clinic.last() == [("write", "api_key", "not_found", 1)]
     assert clinic.rows(ApiKey) == []
     key_id, secret = clinic.run(accounts.add_api_key(machine, day, SHELL, here))
