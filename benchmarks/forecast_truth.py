@@ -34,7 +34,7 @@ from novamind.symptoms.forecaster.explanation import (
     combinations,
     explain,
     members,
-    shapley_weights,
+    shapley_values,
 )
 from novamind.symptoms.forecaster.model import SymptomModel
 from novamind.symptoms.forecaster.origins import Origins
@@ -293,7 +293,7 @@ def explanation() -> dict[str, Any]:
         shares = {
             "whole": np.array([shift[6, MEDIAN] for shift in explained.shifts.values()]),
             "members": (first + rest) @ weight,
-            "trees": shapley_weights(count) @ by_member[:, trees],
+            "trees": shapley_values(by_member[:, trees]),
         }
         change = real[-1] - real[::-1]  # the same parts left out as are in the combination
         for name, share in shares.items():

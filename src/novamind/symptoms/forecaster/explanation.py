@@ -65,8 +65,7 @@ def explain(model: SymptomModel, summary: Summary, forecast: Array, signal_shift
     quantiles = np.concatenate([informed(forecasts[0], known, shift) for shift in shifts for known in forecasts])
     # Single precision depends a little on the batch: all combinations move by what the whole record differs.
     exact = quantiles.astype(np.float64) + (forecast.astype(np.float64) - quantiles[-1])
-    shares = np.tensordot(shapley_weights(len(names)), exact, 1)
-    return Explanation(exact[0], dict(zip(names, shares, strict=True)))
+    return Explanation(exact[0], dict(zip(names, shapley_values(exact), strict=True)))
 
 
 def combinations(summary: Summary) -> Array:
@@ -80,7 +79,6 @@ def combinations(summary: Summary) -> Array:
     part = np.searchsorted(_BEGIN, np.flatnonzero(seen)[-1] - day, "right") - 1
     parts = np.where(seen, [*(np.where(part == i, rest, 0) for i in range(len(_BEGIN))), weekday], 0)
     out: Array = np.where(seen, np.clip(mean + members(len(parts)) @ parts, 0, 1), np.nan).astype(np.float32)
-    out[-1] = values
     return out
 
 
@@ -89,9 +87,14 @@ def members(parts: int) -> NDArray[np.int64]:
     return np.arange(2**parts)[:, None] >> np.arange(parts) & 1
 
 
-def shapley_weights(parts: int) -> Floats:
-    """Return how much each combination counts for each part, ``(parts, 2 ** parts)``."""
-    member = members(parts)
-    others = member.sum(1, keepdims=True) - member
-    weights: Floats = (2 * member - 1) / (parts * comb(parts - 1, others))
-    return weights.T
+def shapley_values(values: Floats) -> Floats:
+    """Return each part's mean effect over all orders, ``(parts, ...)``, of values ``(2 ** parts, ...)``."""
+    parts = len(values).bit_length() - 1
+    present = members(parts) > 0
+    shares = []
+    for part in range(parts):
+        there = present[:, part]
+        weights = 1 / (parts * comb(parts - 1, present[there].sum(1) - 1))
+        # Each combination beside the same one without the part: where they are equal, the share is exactly 0.
+        shares.append(np.tensordot(weights, values[there] - values[~there], 1))
+    return np.array(shares)

@@ -91,7 +91,7 @@ def render(forecast: SymptomForecast, threshold: float | None = None, instrument
                 "name": name,
                 "median": wording.signed(scale, median),
                 "width": wording.signed(scale, shifts[name][day, HIGH_80] - shifts[name][day, LOW_80]),
-                "share": abs(median) / largest,
+                "share": abs(median) / largest if float(wording.signed(scale, median)) else 0,
                 "worse": (median > 0) == (scale.worse == "high"),
             }
             for name, median in forecast.importance.items()
