@@ -8,7 +8,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# uv is several times faster; plain pip does the same where uv cannot be had.
+# uv is several times faster; plain pip does the same where uv cannot be had. A lock is whole, so nothing is resolved anew.
 install = if test -x $(BIN)/uv; \
 	then $(BIN)/uv pip install --python $(BIN)/python --quiet $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS)) $(1); \
 	else $(PIP) $(1); fi
@@ -23,17 +23,17 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n au
 .venv/base.stamp: requirements/base.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	-$(PIP) uv
-	$(call install,--require-hashes -r requirements/base.lock)
+	$(call install,--no-deps --require-hashes -r requirements/base.lock)
 	$(call install,--no-deps --editable .)
 	touch $@
 
 .venv/dev.stamp: .venv/base.stamp requirements/dev.lock
-	$(call install,--require-hashes -r requirements/dev.lock)
+	$(call install,--no-deps --require-hashes -r requirements/dev.lock)
 	$(call install,$(TORCH))
 	touch $@
 
 .venv/bench.stamp: .venv/dev.stamp requirements/bench.lock
-	$(call install,--require-hashes -r requirements/bench.lock)
+	$(call install,--no-deps --require-hashes -r requirements/bench.lock)
 	touch $@
 
 demo: .venv/base.stamp

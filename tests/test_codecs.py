@@ -1,11 +1,12 @@
 """Each result has one typed form: frozen, every field described, nothing in it of which a caller knows no type."""
 
-from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, TypeAdapter
+
+from tests.json_schema import free
 
 ROOMS = ("symptoms", "biometrics", "pharmacogenomics", "neurochemistry", "twin", "populations")
 FORMS = [
@@ -31,26 +32,6 @@ def test_a_form_has_a_name_of_its_own() -> None:
     assert len({form.__name__ for form in FORMS}) == len(FORMS) > 50
 
 
-def free(schema: Any, place: str = "") -> Iterator[str]:
-    """Places at which anything may stand."""
-    if isinstance(schema, list):
-        for number, one in enumerate(schema):
-            yield from free(one, f"{place}[{number}]")
-    if not isinstance(schema, dict):
-        return
-    if schema.get("type") == "object" and "properties" not in schema:
-        entries = schema.get("additionalProperties")
-        if "patternProperties" not in schema and (not isinstance(entries, dict) or not entries):
-            yield place
-    if schema.get("type") == "array" and not schema.get("items"):
-        yield place
-    for name, one in schema.get("properties", {}).items():
-        if not {"type", "anyOf", "$ref", "const", "enum"} & set(one):
-            yield f"{place}.{name}"
-    for name, one in schema.items():
-        yield from free(one, f"{place}.{name}")
-
-
 @pytest.mark.parametrize(
     "kind",
     [dict[str, Any], list[Any], dict, list, dict[str, dict[str, Any]]],
@@ -63,8 +44,20 @@ def test_a_free_object_is_noticed(kind: Any) -> None:
     assert list(free(Loose.model_json_schema()))
 
 
-def test_anything_is_noticed() -> None:
+@pytest.mark.parametrize("kind", [Any, Any | None, list[Any], dict[str, Any]], ids=["one", "null", "list", "map"])
+def test_anything_is_noticed(kind: Any) -> None:
     class Loose(BaseModel):
-        value: Any
+        value: kind
 
-    assert list(free(Loose.model_json_schema())) == [".value"]
+    assert len(list(free(Loose.model_json_schema()))) == 1
+
+
+def test_what_has_a_type_is_not_free() -> None:
+    class Typed(BaseModel):
+        text: str
+        maps: dict[str, dict[str, int | None]]
+        pair: tuple[int, str]
+        nothing: None
+        others: list[Literal["a", "b"]] | bool
+
+    assert list(free(Typed.model_json_schema())) == []

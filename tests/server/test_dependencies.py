@@ -11,6 +11,7 @@ from starlette.requests import Request
 from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Permission
 from novamind.server import cds, dependencies, jobs
+from tests.populations import by_hand
 from tests.server.parts import ADMIN, Part, Q, did
 from tests.server.world import World
 
@@ -24,7 +25,7 @@ def test_cards_are_for_who_may_calculate_and_a_wrong_request_is_400(monkeypatch:
 
     monkeypatch.setattr(cds, "answer", answer)
     found, calls = did(cds.cards, ADMIN, "order-sign", {"hook": "x"})
-    assert (found.cards, calls) == ([{"a": 1}], [("permit", ADMIN, Permission.CALCULATE)])
+    assert (found, calls) == ({"cards": [{"a": 1}]}, [("permit", ADMIN, Permission.CALCULATE)])
     assert seen == [("order-sign", {"hook": "x"}, datetime.now(UTC).date(), "settings")]
 
     def refuse(*_: Any) -> Any:
@@ -35,14 +36,18 @@ def test_cards_are_for_who_may_calculate_and_a_wrong_request_is_400(monkeypatch:
     assert refused.status_code == 400
     assert b'"type":"urn:novamind:problem:cds-request"' in refused.body
     assert b"'hook' must be another" in refused.body
-    assert len(asyncio.run(cds.services()).services) == 3
+    assert len(asyncio.run(cds.services())["services"]) == 3
 
 
 def test_a_job_is_read_by_who_may_use_populations() -> None:
-    status = SimpleNamespace(state="done", result={"a": 1}, problem=None)
+    result = {"model_id": str(Q), "metrics": by_hand.metrics().to_dict()}
+    status = SimpleNamespace(job_id=Q, state="done", result=result, problem=None)
     found, calls = did(jobs.read_job, ADMIN, Q, status=status)
     assert calls == [("permit", ADMIN, Permission.POPULATIONS_USE), ("status", Q, ADMIN.subject)]
-    assert (found.job_id, str(found.state), found.result, found.problem) == (Q, "done", {"a": 1}, None)
+    assert (found.job_id, str(found.state), found.problem) == (Q, "done", None)
+    assert found.model_dump(mode="json")["result"] == result
+    waiting = SimpleNamespace(job_id=Q, state="waiting", result=None, problem=None)
+    assert did(jobs.read_job, ADMIN, Q, status=waiting)[0].result is None
 
 
 @pytest.mark.parametrize("state", [{}, {"principal": None}, {"principal": "somebody"}])
@@ -75,8 +80,8 @@ def test_routes_get_the_house_of_their_application() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "offered"),
     [
-        ("GET", "/api/v1/patients/{patient}/forecast?horizn=3", "it takes horizon, threshold"),
-        ("GET", "/api/v1/patients/{patient}/forecast?horizon=3&Threshold=10", "it takes horizon, threshold"),
+        ("GET", "/api/v1/patients/{patient}/forecast?horizn=3", "it takes explain, horizon, threshold"),
+        ("GET", "/api/v1/patients/{patient}/forecast?horizon=3&Threshold=10", "it takes explain, horizon, threshold"),
         ("GET", "/api/v1/patients?mrn=2", "it takes after, limit"),
         ("GET", "/api/v1/me", None),
         ("GET", "/api/v1/me?x", "it takes none"),

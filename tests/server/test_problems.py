@@ -26,7 +26,7 @@ from novamind.infrastructure.identity.attempts import TooManyAttemptsError
 from novamind.infrastructure.vault import TamperedError
 from novamind.records import FhirImportError, read_fhir
 from novamind.server import problems
-from novamind.server.problems import RESPONSES, Wrong, kind_of, of_error, problem, unexpected
+from novamind.server.problems import PROBLEM_RESPONSES, RESPONSES, Wrong, kind_of, of_error, problem, unexpected
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,12 @@ def test_some_statuses_say_what_to_do_in_a_header() -> None:
 def test_openapi_knows_every_status_that_any_route_may_give() -> None:
     assert list(RESPONSES) == [400, 401, 403, 404, 408, 412, 413, 415, 422, 429, 503]
     assert RESPONSES[413] == {
-        "description": "Request Entity Too Large",
+        "$ref": "#/components/responses/Problem413",
+        "description": "The request is too large.",
+    }
+    assert {f"Problem{status}" for status in RESPONSES} == PROBLEM_RESPONSES.keys()
+    assert PROBLEM_RESPONSES["Problem413"] == {
+        "description": "The request is too large.",
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 

@@ -27,16 +27,19 @@ class _Body(BaseModel):
 class SymptomValue(_Body):
     """One report of one symptom; its scale does not matter here."""
 
-    symptom: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9 _.:/-]{0,59}$", examples=["PHQ-9"])]
+    symptom: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z][A-Za-z0-9 _.:/-]{0,59}$", examples=["PHQ-9"], description="Name of the symptom."),
+    ]
     timestamp: Annotated[Moment, Field(description="With offset.", examples=["2026-03-01T08:30:00+01:00"])]
-    value: Annotated[float, Field(allow_inf_nan=False, examples=[14])]
+    value: Annotated[float, Field(allow_inf_nan=False, examples=[14], description="On any scale.")]
 
 
 class DaySpan(_Body):
     """Days on which a known cause held; it goes on where ``end`` is missing."""
 
-    start: date
-    end: date | None = None
+    start: date = Field(description="First day.")
+    end: date | None = Field(default=None, description="Last day; null if it goes on.")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -48,14 +51,18 @@ class DaySpan(_Body):
 class SignalsAndReports(_Body):
     """Signals, reports and what is known of their common causes; nothing of it is kept."""
 
-    reports: Annotated[list[SymptomValue], Field(min_length=1, max_length=MOST_REPORTS)]
-    stretches: Annotated[list[Stretch], Field(min_length=1, max_length=MOST_STRETCHES)]
+    reports: Annotated[
+        list[SymptomValue], Field(min_length=1, max_length=MOST_REPORTS, description="Reports of symptoms.")
+    ]
+    stretches: Annotated[
+        list[Stretch], Field(min_length=1, max_length=MOST_STRETCHES, description="Stretches of signals.")
+    ]
     calendar: Annotated[list[DaySpan], Field(max_length=MOST_SPANS, description="Days that differ.")] = []
     medication: Annotated[list[DaySpan], Field(max_length=MOST_SPANS, description="Courses of medication.")] = []
     illness: Annotated[list[DaySpan], Field(max_length=MOST_SPANS, description="Days of illness.")] = []
     max_lag_hours: Annotated[int, Field(ge=1, le=MAX_LAG_HOURS, description="Longest lag, both ways.")] = MAX_LAG_HOURS
     fdr: Annotated[float, Field(gt=0, lt=0.5, description="Share of false ones allowed among the links.")] = 0.1
-    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**31, description="Seed of the draws.")] = 0
 
 
 def router(service: Callable[[], BiometricCorrelationService] = default_service) -> APIRouter:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from novamind.neurochemistry.codec import CourseBody
 from novamind.neurochemistry.simulation import simulate
 
-Drug = Annotated[str, Field(min_length=1, max_length=100, examples=["escitalopram"])]
+Drug = Annotated[str, Field(min_length=1, max_length=100, examples=["escitalopram"], description="Generic name.")]
 
 
 class Regimen(BaseModel):
@@ -17,14 +17,21 @@ class Regimen(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     drug: Drug
-    dose_mg: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False, examples=[10])]
-    interval_hours: Annotated[float, Field(ge=1, le=168, allow_inf_nan=False)] = 24
-    weeks: Annotated[int, Field(ge=1, le=26)] = 8
+    dose_mg: Annotated[
+        float, Field(gt=0, le=10_000, allow_inf_nan=False, examples=[10], description="Single dose, in mg.")
+    ]
+    interval_hours: Annotated[
+        float, Field(ge=1, le=168, allow_inf_nan=False, description="From dose to dose, in hours.")
+    ] = 24
+    weeks: Annotated[int, Field(ge=1, le=26, description="Length, in weeks.")] = 8
     phenotypes: Annotated[
-        dict[Annotated[str, Field(max_length=20)], Annotated[str, Field(max_length=60)]], Field(max_length=10)
+        dict[Annotated[str, Field(max_length=20)], Annotated[str, Field(max_length=60)]],
+        Field(max_length=10, description="Enzyme to phenotype."),
     ] = {}
-    ensemble: Annotated[int, Field(ge=0, le=200)] = 50
-    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+    ensemble: Annotated[int, Field(ge=0, le=200, description="Number of simulated persons beside the typical one.")] = (
+        50
+    )
+    seed: Annotated[int, Field(ge=0, le=2**31, description="Seed of the draws.")] = 0
 
 
 def run(regimen: Regimen) -> str:

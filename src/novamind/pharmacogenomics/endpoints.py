@@ -20,11 +20,11 @@ class Question(BaseModel):
         extra="forbid",
         json_schema_extra={"examples": [{"genotype": {"CYP2D6": "*1/*4"}, "comedications": ["paroxetine"]}]},
     )
-    genotype: Annotated[dict[Gene, Word], Field(max_length=200)] = {}
-    comedications: Annotated[list[Word], Field(max_length=50)] = []
-    conditions: Annotated[list[Word], Field(max_length=50)] = []
-    allergies: Annotated[list[Word], Field(max_length=50)] = []
-    medication: Word | None = None
+    genotype: Annotated[dict[Gene, Word], Field(max_length=200, description="Gene to result.")] = {}
+    comedications: Annotated[list[Word], Field(max_length=50, description="Drugs that are taken.")] = []
+    conditions: Annotated[list[Word], Field(max_length=50, description="Diagnoses, in words.")] = []
+    allergies: Annotated[list[Word], Field(max_length=50, description="Drugs to which there is an allergy.")] = []
+    medication: Word | None = Field(default=None, description="Drug in question; all psychiatric ones if missing.")
 
 
 def router(service: PharmacogenomicsService | None = None) -> APIRouter:

@@ -19,7 +19,12 @@ class Stretch(BaseModel):
     """A stretch of one signal."""
 
     model_config = ConfigDict(extra="forbid")
-    signal: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$", examples=["sleep_duration"])]
-    unit: Annotated[str, Field(min_length=1, max_length=20, examples=["h"])]
-    timestamps: Annotated[list[Moment], Field(min_length=1, max_length=20_000)]
-    values: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=20_000)]
+    signal: Annotated[
+        str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$", examples=["sleep_duration"], description="Name of the signal.")
+    ]
+    unit: Annotated[str, Field(min_length=1, max_length=20, examples=["h"], description="Unit of the values.")]
+    timestamps: Annotated[list[Moment], Field(min_length=1, max_length=20_000, description="With offset.")]
+    values: Annotated[
+        list[Annotated[float, Field(allow_inf_nan=False)]],
+        Field(min_length=1, max_length=20_000, description="One a timestamp."),
+    ]

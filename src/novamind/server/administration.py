@@ -1,11 +1,11 @@
 """REST of administrators: accounts, clients, keys, who treats whom; and of everybody: oneself."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
-from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, SkipValidation
 
 from novamind.errors import NotFoundError, ValidationError
 from novamind.infrastructure.audit import Access
@@ -14,11 +14,17 @@ from novamind.infrastructure.identity.sessions import access_of
 from novamind.infrastructure.identity.smart_scopes import FORM as SMART_SCOPE
 from novamind.server.container import Container
 from novamind.server.dependencies import Caller, ContainerDep
+from novamind.server.oauth import JsonWebKeySet
+from novamind.server.passkey_forms import CreationOptions, RegistrationResponse
 from novamind.server.patients import After, Limit, PatientId
 
 routes = APIRouter(prefix="/api/v1", tags=["administration"])
 
-Secret = Annotated[SecretStr, Field(min_length=1, max_length=256)]
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=256, description="Password.")]
+UserId = Annotated[UUID, Path(description="Identifier of the account.")]
+ClientId = Annotated[UUID, Path(description="Identifier of the client.")]
+KeyId = Annotated[UUID, Path(description="Identifier of the API key.")]
+PasskeyId = Annotated[UUID, Path(description="Identifier of the passkey.")]
 
 
 class _Body(BaseModel):
@@ -28,76 +34,86 @@ class _Body(BaseModel):
 class NewUser(_Body):
     """An account to make."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200, examples=["dr.simulated"])]
+    name: Annotated[str, Field(min_length=1, max_length=200, examples=["dr.simulated"], description="To log in with.")]
     password: Secret
-    role: Literal["clinician", "patient", "researcher", "analyst", "admin", "auditor"]
-    organisation_id: UUID | None = None
-    patient_id: UUID | None = None
+    role: Literal["clinician", "patient", "researcher", "analyst", "admin", "auditor"] = Field(
+        description="What the person is here."
+    )
+    organisation_id: UUID | None = Field(default=None, description="Clinic; your own if it is missing.")
+    patient_id: UUID | None = Field(default=None, description="The patient who will use the account.")
 
 
 class NewRole(_Body):
     """Another role."""
 
-    role: Literal["clinician", "researcher", "analyst", "admin", "auditor"]
+    role: Literal["clinician", "researcher", "analyst", "admin", "auditor"] = Field(
+        description="What the person is here from now on."
+    )
 
 
 class AccountBody(BaseModel):
     """An account."""
 
-    user_id: UUID
-    name: str
-    role: Role
-    organisation_id: UUID | None
-    patient_id: UUID | None
-    second_factor: bool
-    disabled: bool
+    user_id: UUID = Field(description="Identifier of the account.")
+    name: str = Field(description="To log in with.")
+    role: Role = Field(description="What the person is here.")
+    organisation_id: UUID | None = Field(description="Clinic; null for none.")
+    patient_id: UUID | None = Field(description="The patient who uses the account; null for others.")
+    second_factor: bool = Field(description="Whether there is a second factor.")
+    disabled: bool = Field(description="Whether the account is shut.")
 
 
 class AccountPage(BaseModel):
     """A page of accounts."""
 
-    items: list[AccountBody]
-    next: UUID | None
+    items: list[AccountBody] = Field(description="Accounts, in the order of their identifiers.")
+    next: UUID | None = Field(description="Give it as `after` for the next page; null on the last.")
 
 
 class Made(BaseModel):
     """The id of what was made."""
 
-    id: UUID
+    id: UUID = Field(description="Identifier.")
 
 
 class NewClientBody(_Body):
     """A client of a machine, or with redirect addresses of people."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,79}$", examples=["ward-gateway"])]
-    role: Literal["service", "analyst"] | None = None
+    name: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,79}$", examples=["ward-gateway"], description="Name.")
+    ]
+    role: Literal["service", "analyst"] | None = Field(
+        default=None, description="What a machine is here; null for a client of people."
+    )
     scopes: Annotated[
-        list[Permission | Annotated[str, Field(pattern=rf"^{SMART_SCOPE}$")]] | None, Field(max_length=50)
+        list[Permission | Annotated[str, Field(pattern=rf"^{SMART_SCOPE}$")]] | None,
+        Field(max_length=50, description="What it may ask for; all that its role may if it is missing."),
     ] = None
     redirect_uris: Annotated[
-        list[Annotated[str, Field(pattern=r"^https?://[^\s#]{1,480}$")]], Field(max_length=10)
+        list[Annotated[str, Field(pattern=r"^https?://[^\s#]{1,480}$")]],
+        Field(max_length=10, description="Where a login of people may lead."),
     ] = []
-    jwks: Annotated[
-        dict[str, Any] | None, Field(description="Public keys (RFC 7517) of a machine that signs (private_key_jwt).")
-    ] = None
+    jwks: JsonWebKeySet | None = Field(
+        default=None, description="Public keys of a machine that signs for itself (private_key_jwt)."
+    )
 
 
 class ClientMade(Made):
     """A client; the secret is shown this once, and there is none where it signs."""
 
-    secret: str | None
+    secret: str | None = Field(description="Secret of the client; null where it has none.")
 
 
 class NewKey(_Body):
     """How long an API key lives."""
 
-    days: Annotated[int, Field(ge=1, le=365)] = 90
+    days: Annotated[int, Field(ge=1, le=365, description="How long it lives, in days.")] = 90
 
 
 class KeyMade(Made):
     """An API key; it is shown this once."""
 
-    key: str
+    key: str = Field(description="API key.")
 
 
 class NewPassword(_Body):
@@ -109,39 +125,39 @@ class NewPassword(_Body):
 class SecondFactor(BaseModel):
     """The secret for an authenticator app (TOTP, RFC 6238)."""
 
-    secret: str
-    uri: str
+    secret: str = Field(description="Secret, as base32.")
+    uri: str = Field(description="The same as an address that apps read.")
 
 
 class Code(_Body):
     """A one-time code."""
 
-    code: Annotated[str, Field(pattern=r"^\d{6}$", examples=["123456"])]
+    code: Annotated[str, Field(pattern=r"^\d{6}$", examples=["123456"], description="Of an authenticator app.")]
 
 
 class PasskeyBody(BaseModel):
     """A passkey of one's own."""
 
-    passkey_id: UUID
-    created_at: datetime
-    used_at: datetime | None
+    passkey_id: UUID = Field(description="Identifier of the passkey.")
+    created_at: datetime = Field(description="When it was added.")
+    used_at: datetime | None = Field(description="When somebody last logged in with it; null if never.")
 
 
 class NewPasskey(_Body):
-    """What the browser made (``RegistrationResponseJSON`` of WebAuthn)."""
+    """A passkey to add."""
 
-    credential: dict[str, Any]
+    credential: Annotated[RegistrationResponse, SkipValidation, Field(description="What the browser made.")]
 
 
 class Me(BaseModel):
     """Who one is here."""
 
-    subject: UUID
-    role: Role
-    organisation_id: UUID | None
-    patient_id: UUID | None
-    second_factor: bool
-    permissions: list[Permission]
+    subject: UUID = Field(description="Identifier of the account or client.")
+    role: Role = Field(description="What you are here.")
+    organisation_id: UUID | None = Field(description="Your clinic; null for none.")
+    patient_id: UUID | None = Field(description="The patient you are; null for others.")
+    second_factor: bool = Field(description="Whether this session has shown a second factor.")
+    permissions: list[Permission] = Field(description="What you may do.")
 
 
 async def _manage(container: Container, caller: Principal) -> Access:
@@ -177,28 +193,28 @@ async def add_user(container: ContainerDep, caller: Caller, new: NewUser) -> Mad
 
 
 @routes.put("/users/{user_id}/role", status_code=204, operation_id="changeRole")
-async def change_role(container: ContainerDep, caller: Caller, user_id: UUID, new: NewRole) -> None:
+async def change_role(container: ContainerDep, caller: Caller, user_id: UserId, new: NewRole) -> None:
     """Give another role; whoever is logged in is logged out."""
     access = await _manage(container, caller)
     await container.identity.accounts.change_role(user_id, Role(new.role), access, caller.organisation_id)
 
 
 @routes.delete("/users/{user_id}", status_code=204, operation_id="disableUser")
-async def disable_user(container: ContainerDep, caller: Caller, user_id: UUID) -> None:
+async def disable_user(container: ContainerDep, caller: Caller, user_id: UserId) -> None:
     """Shut an account at once."""
     access = await _manage(container, caller)
     await container.identity.accounts.disable(user_id, access, caller.organisation_id)
 
 
 @routes.delete("/users/{user_id}/second-factor", status_code=204, operation_id="removeSecondFactor")
-async def remove_second_factor(container: ContainerDep, caller: Caller, user_id: UUID) -> None:
+async def remove_second_factor(container: ContainerDep, caller: Caller, user_id: UserId) -> None:
     """Take a second factor away, so that its owner can set up another."""
     access = await _manage(container, caller)
     await container.identity.accounts.remove_second_factor(user_id, access, caller.organisation_id)
 
 
 @routes.put("/users/{user_id}/patients/{patient_id}", status_code=204, operation_id="beginTreatment")
-async def begin_treatment(container: ContainerDep, caller: Caller, user_id: UUID, patient_id: PatientId) -> None:
+async def begin_treatment(container: ContainerDep, caller: Caller, user_id: UserId, patient_id: PatientId) -> None:
     """Let a clinician treat a patient."""
     access = await _manage(container, caller)
     await container.identity.access.patient_within(caller, patient_id)
@@ -207,7 +223,7 @@ async def begin_treatment(container: ContainerDep, caller: Caller, user_id: UUID
 
 
 @routes.delete("/users/{user_id}/patients/{patient_id}", status_code=204, operation_id="endTreatment")
-async def end_treatment(container: ContainerDep, caller: Caller, user_id: UUID, patient_id: PatientId) -> None:
+async def end_treatment(container: ContainerDep, caller: Caller, user_id: UserId, patient_id: PatientId) -> None:
     """End a clinician's treatment of a patient; it counts from the next request on."""
     access = await _manage(container, caller)
     await container.identity.access.patient_within(caller, patient_id)
@@ -231,7 +247,7 @@ async def add_client(container: ContainerDep, caller: Caller, new: NewClientBody
 
 
 @routes.post("/clients/{client_id}/keys", status_code=201, operation_id="addKey")
-async def add_key(container: ContainerDep, caller: Caller, client_id: UUID, new: NewKey) -> KeyMade:
+async def add_key(container: ContainerDep, caller: Caller, client_id: ClientId, new: NewKey) -> KeyMade:
     """Make an API key of a machine's client."""
     access = await _manage(container, caller)
     key_id, key = await container.identity.accounts.add_api_key(
@@ -241,7 +257,7 @@ async def add_key(container: ContainerDep, caller: Caller, client_id: UUID, new:
 
 
 @routes.delete("/keys/{key_id}", status_code=204, operation_id="revokeKey")
-async def revoke_key(container: ContainerDep, caller: Caller, key_id: UUID) -> None:
+async def revoke_key(container: ContainerDep, caller: Caller, key_id: KeyId) -> None:
     """End an API key at once."""
     access = await _manage(container, caller)
     await container.identity.accounts.revoke_api_key(key_id, access, caller.organisation_id)
@@ -293,7 +309,7 @@ async def list_passkeys(container: ContainerDep, caller: Caller) -> list[Passkey
     return [PasskeyBody.model_validate(one, from_attributes=True) for one in found]
 
 
-@routes.get("/me/passkeys/options", operation_id="passkeyOptions")
+@routes.get("/me/passkeys/options", operation_id="passkeyOptions", response_model=CreationOptions)
 async def passkey_options(container: ContainerDep, caller: Caller) -> dict[str, Any]:
     """Say what to ask a browser for (``PublicKeyCredentialCreationOptionsJSON`` of WebAuthn); good for ten minutes."""
     _person(caller)
@@ -305,11 +321,15 @@ async def add_passkey(container: ContainerDep, caller: Caller, new: NewPasskey) 
     """Add a passkey or security key as a second factor."""
     _person(caller)
     await container.identity.attempts.take("second-factor", str(caller.subject), 10, timedelta(minutes=15))
-    return Made(id=await container.identity.passkeys.add(caller, new.credential, access_of(caller, "identity")))
+    return Made(
+        id=await container.identity.passkeys.add(
+            caller, cast("dict[str, Any]", new.credential), access_of(caller, "identity")
+        )
+    )
 
 
 @routes.delete("/me/passkeys/{passkey_id}", status_code=204, operation_id="removePasskey")
-async def remove_passkey(container: ContainerDep, caller: Caller, passkey_id: UUID) -> None:
+async def remove_passkey(container: ContainerDep, caller: Caller, passkey_id: PasskeyId) -> None:
     """Remove a passkey; the last second factor only an administrator takes away."""
     _person(caller)
     await container.identity.passkeys.remove(caller, passkey_id, access_of(caller, "identity"))

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from novamind.errors import ValidationError
@@ -19,7 +20,7 @@ from novamind.server.container import open_container
 from novamind.server.dashboard import error_pages, static_files
 from novamind.server.dependencies import Caller, ContainerDep, may_use_populations
 from novamind.server.middleware import API, DOCUMENTATION, PUBLIC, GuardMiddleware
-from novamind.server.problems import RESPONSES, Problem, register
+from novamind.server.problems import PROBLEM_RESPONSES, RESPONSES, Problem, register
 from novamind.settings import Settings
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _operations() -> APIRouter:
             await session.execute(sa.text("SELECT 1"))
         return {"status": "ready"}
 
-    @routes.get("/metrics", operation_id="metrics", response_class=Response)
+    @routes.get("/metrics", operation_id="metrics", response_class=PlainTextResponse)
     async def metrics(container: ContainerDep, caller: Caller) -> Response:
         """Figures for Prometheus, of this process."""
         await container.identity.access.permit(caller, Permission.METRICS_READ)
@@ -194,10 +195,9 @@ def _document(app: FastAPI) -> None:
         known = app.openapi_schema is not None
         described = describe()
         if not known:
-            described["components"]["schemas"]["Problem"] = Problem.model_json_schema(
-                ref_template="#/components/schemas/{model}"
-            )
-            described["components"]["schemas"] |= described["components"]["schemas"]["Problem"].pop("$defs")
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            described["components"]["schemas"] |= problem.pop("$defs") | {"Problem": problem}
+            described["components"]["responses"] = PROBLEM_RESPONSES
         return described
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -1,11 +1,16 @@
-"""CDS Hooks 2.0 on the wire: which services there are, and cards for a request that brings everything with it."""
+"""CDS Hooks 2.0 on the wire: which services there are, and cards for a request that brings everything with it.
+
+The forms below describe the JSON of the specification; :mod:`novamind.twin.cds_hooks` checks a request itself, because
+the specification asks for 400 where it is wrong.
+"""
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
-from fastapi import APIRouter, Body
-from pydantic import BaseModel
+from fastapi import APIRouter, Body, Path
+from pydantic import Field, SkipValidation
+from typing_extensions import TypedDict
 
 from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Permission
@@ -19,30 +24,156 @@ routes = APIRouter(prefix=HOOKS, tags=["CDS Hooks"])
 Hook = Literal["patient-view", "order-select", "order-sign"]
 
 
-class Services(BaseModel):
+class Service(TypedDict):
+    """A service that is offered."""
+
+    hook: Annotated[Hook, Field(description="When it is called.")]
+    id: Annotated[str, Field(description="Last part of its address.")]
+    title: Annotated[str, Field(description="Name to show.")]
+    description: Annotated[str, Field(description="What it does.")]
+    prefetch: Annotated[dict[str, str], Field(description="Key to the FHIR query whose answer a request should bring.")]
+
+
+class Services(TypedDict):
     """The services that are offered."""
 
-    services: list[dict[str, Any]]
+    services: Annotated[list[Service], Field(description="One for each hook.")]
 
 
-class Cards(BaseModel):
+class Coding(TypedDict):
+    """A code of a terminology."""
+
+    system: Annotated[str, Field(description="URI of the terminology.")]
+    code: Annotated[str, Field(description="Code.")]
+    display: Annotated[str, Field(description="The code in words.")]
+
+
+class CardSource(TypedDict):
+    """Where a card comes from."""
+
+    label: Annotated[str, Field(description="Name to show.")]
+    topic: Annotated[Coding, Field(description="What the card is about.")]
+
+
+class FhirResource(TypedDict):
+    """A FHIR R4 resource or Bundle; its other elements are those of FHIR."""
+
+    resourceType: Annotated[str, Field(description="Kind of resource.", examples=["Bundle"])]
+
+
+class DrugText(TypedDict):
+    """A drug by its name."""
+
+    text: Annotated[str, Field(description="Generic name.")]
+
+
+class Subject(TypedDict):
+    """Whom an order is for."""
+
+    reference: Annotated[str, Field(description="Reference to the Patient.")]
+
+
+class DraftOrder(TypedDict):
+    """A MedicationRequest of FHIR R4 as a proposal, without a dose."""
+
+    resourceType: Annotated[Literal["MedicationRequest"], Field(description="Kind of resource.")]
+    status: Annotated[Literal["draft"], Field(description="It is no order yet.")]
+    intent: Annotated[Literal["proposal"], Field(description="It is not authorised.")]
+    medicationCodeableConcept: Annotated[DrugText, Field(description="Drug.")]
+    subject: Annotated[Subject, Field(description="Patient.")]
+
+
+class CardAction(TypedDict):
+    """A change that a suggestion makes."""
+
+    type: Annotated[Literal["create", "delete"], Field(description="Kind of change.")]
+    description: Annotated[str, Field(description="The change in words.")]
+    resource: NotRequired[Annotated[DraftOrder, Field(description="What to create.")]]
+    resourceId: NotRequired[Annotated[str, Field(description="Reference to the draft order to delete.")]]
+
+
+class Suggestion(TypedDict):
+    """A way to follow a card; its actions belong together."""
+
+    uuid: Annotated[str, Field(description="Identifier, the same for the same suggestion.")]
+    label: Annotated[str, Field(description="Name to show.")]
+    actions: Annotated[list[CardAction], Field(description="What it changes.")]
+
+
+class CardLink(TypedDict):
+    """A page to read."""
+
+    label: Annotated[str, Field(description="Name to show.")]
+    url: Annotated[str, Field(description="Address.")]
+    type: Annotated[Literal["absolute"], Field(description="It is opened as it stands.")]
+
+
+class Card(TypedDict):
+    """One piece of advice."""
+
+    uuid: Annotated[str, Field(description="Identifier, the same for the same advice.")]
+    summary: Annotated[str, Field(max_length=139, description="Advice in one line.")]
+    detail: Annotated[str, Field(description="Advice with its sources, in Markdown.")]
+    indicator: Annotated[Literal["info", "warning", "critical"], Field(description="How urgent it is.")]
+    source: Annotated[CardSource, Field(description="Where it comes from.")]
+    suggestions: NotRequired[Annotated[list[Suggestion], Field(description="Ways to follow it.")]]
+    selectionBehavior: NotRequired[Annotated[Literal["at-most-one"], Field(description="How many may be accepted.")]]
+    overrideReasons: NotRequired[Annotated[list[Coding], Field(description="Reasons not to follow it.")]]
+    links: NotRequired[Annotated[list[CardLink], Field(description="Pages to read.")]]
+
+
+class Cards(TypedDict):
     """Cards to show."""
 
-    cards: list[dict[str, Any]]
+    cards: Annotated[list[Card], Field(description="The most urgent first.")]
 
 
-@routes.get("", operation_id="cdsServices")
-async def services() -> Services:
+class HookContext(TypedDict):
+    """Where the user stands in the EHR."""
+
+    userId: Annotated[str, Field(description="Reference to the user.")]
+    patientId: Annotated[str, Field(description="FHIR id of the patient.")]
+    encounterId: NotRequired[Annotated[str, Field(description="FHIR id of the encounter; not used.")]]
+    selections: NotRequired[
+        Annotated[list[str], Field(description="References to the draft orders just chosen; order-select needs them.")]
+    ]
+    draftOrders: NotRequired[
+        Annotated[FhirResource, Field(description="Bundle of draft orders; the hooks of orders need it.")]
+    ]
+
+
+class HookRequest(TypedDict):
+    """A call of a service (CDS Hooks 2.0)."""
+
+    hook: Annotated[Hook, Field(description="Hook of the service that is called.")]
+    hookInstance: Annotated[str, Field(description="UUID of this call.")]
+    context: Annotated[HookContext, Field(description="Where the user stands in the EHR.")]
+    prefetch: NotRequired[
+        Annotated[
+            dict[str, FhirResource | None],
+            Field(description="Key of the service's queries to the answer. Nothing else is fetched."),
+        ]
+    ]
+    fhirServer: NotRequired[Annotated[str, Field(description="Address of the FHIR server; not used.")]]
+
+
+@routes.get("", operation_id="cdsServices", response_model=Services)
+async def services() -> dict[str, Any]:
     """List the services (CDS Hooks discovery)."""
-    return Services.model_validate(discovery())
+    return discovery()
 
 
-@routes.post("/novamind-{hook}", operation_id="cdsCards")
-async def cards(container: ContainerDep, caller: Caller, hook: Hook, request: dict[str, Any] = Body()) -> Cards:  # noqa: B008
+@routes.post("/novamind-{hook}", operation_id="cdsCards", response_model=Cards)
+async def cards(
+    container: ContainerDep,
+    caller: Caller,
+    hook: Annotated[Hook, Path(description="Hook of the service.")],
+    request: Annotated[HookRequest, SkipValidation, Body(title="HookRequest")],
+) -> Any:
     """Give cards for a request; nothing of it is kept and nothing is fetched."""
     await container.identity.access.permit(caller, Permission.CALCULATE)
     today = datetime.now(UTC).date()
     try:
-        return Cards.model_validate(await asyncio.to_thread(answer, hook, request, today, container.settings))
+        return await asyncio.to_thread(answer, hook, request, today, container.settings)
     except ValidationError as error:  # the specification asks for 400
-        return problem(400, "cds-request", str(error))  # type: ignore[return-value]
+        return problem(400, "cds-request", str(error))

@@ -61,14 +61,14 @@ class Watched(BaseModel):
     """Whom one wants to watch."""
 
     model_config = ConfigDict(extra="forbid")
-    patient_id: UUID
+    patient_id: UUID = Field(description="Identifier of the patient.")
 
 
 class NewTicket(BaseModel):
     """A ticket: the first message on the socket, as ``{"ticket": …}``, within seconds and once."""
 
-    ticket: str
-    expires_in: int
+    ticket: str = Field(description="Ticket.")
+    expires_in: int = Field(description="How long it is good, in seconds.")
 
 
 class _FirstMessage(BaseModel):

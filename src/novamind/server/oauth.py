@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NotRequired
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
 from novamind.errors import AuthenticationError
 from novamind.infrastructure.identity.assertions import ALGORITHMS, LONGEST_SIGNED
@@ -31,8 +32,10 @@ from novamind.server.middleware import CONTENT_SECURITY_POLICY
 _LONGEST: Final = 1000
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 
-Text = Annotated[str, Form(max_length=_LONGEST)]
-Asked = Annotated[str, Query(max_length=_LONGEST)]
+_CLIENT: Final = "Identifier of the client."
+_REDIRECT: Final = "Where the client is told; one of its registered addresses."
+_CHALLENGE: Final = "SHA-256 of the client's verifier, as base64url (RFC 7636)."
+_STATE: Final = "Comes back to the client as it is."
 
 routes = APIRouter(tags=["identity"])
 
@@ -40,18 +43,58 @@ routes = APIRouter(tags=["identity"])
 class TokenBody(BaseModel):
     """Tokens (RFC 6749, section 5.1)."""
 
-    access_token: str
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the name of the scheme
-    expires_in: int
-    refresh_token: str | None = None
-    scope: str
+    access_token: str = Field(description="Say who you are with it: `Authorization: Bearer …`.")
+    token_type: Literal["Bearer"] = Field(default="Bearer", description="How it is sent.")
+    expires_in: int = Field(description="How long it lives, in seconds.")
+    refresh_token: str | None = Field(default=None, description="Gets the next tokens, once; null for machines.")
+    scope: str = Field(description="What it may, as words with spaces between.")
 
 
 class OAuthProblem(BaseModel):
     """An error of the token endpoint (RFC 6749, section 5.2)."""
 
-    error: str
-    error_description: str
+    error: str = Field(description="Kind of error, as the RFC names it.")
+    error_description: str = Field(description="What is wrong, and what to do.")
+
+
+@with_config(ConfigDict(extra="allow"))  # RFC 7517 lets a key have further members; a private one is refused, not cut
+class JsonWebKey(TypedDict):
+    """A public key (RFC 7517); a key that signs for a machine is RSA of 2048 bits or more, or P-384."""
+
+    kty: Annotated[str, Field(description="Kind of key.", examples=["EC"])]
+    kid: Annotated[str, Field(description="Identifier within the set.")]
+    alg: NotRequired[Annotated[str, Field(description="Algorithm it is for.", examples=["ES384"])]]
+    use: NotRequired[Annotated[str, Field(description="What it is for.", examples=["sig"])]]
+    crv: NotRequired[Annotated[str, Field(description="Curve, where the kind has one.", examples=["P-384"])]]
+    x: NotRequired[Annotated[str, Field(description="First coordinate of the point, as base64url.")]]
+    y: NotRequired[Annotated[str, Field(description="Second coordinate of the point, as base64url.")]]
+    n: NotRequired[Annotated[str, Field(description="Modulus of an RSA key, as base64url.")]]
+    e: NotRequired[Annotated[str, Field(description="Exponent of an RSA key, as base64url.")]]
+
+
+@with_config(ConfigDict(extra="ignore"))
+class JsonWebKeySet(TypedDict):
+    """Public keys (RFC 7517)."""
+
+    keys: Annotated[list[JsonWebKey], Field(description="Each with an identifier of its own.")]
+
+
+class SmartConfiguration(TypedDict):
+    """Where everything is and what is supported (RFC 8414, SMART App Launch)."""
+
+    issuer: Annotated[str, Field(description="Address of this server.")]
+    jwks_uri: Annotated[str, Field(description="Where the keys are that sign access tokens.")]
+    authorization_endpoint: Annotated[str, Field(description="Where people log in.")]
+    token_endpoint: Annotated[str, Field(description="Where tokens are got.")]
+    grant_types_supported: Annotated[list[str], Field(description="For what tokens are given.")]
+    response_types_supported: Annotated[list[str], Field(description="What a login gives.")]
+    code_challenge_methods_supported: Annotated[list[str], Field(description="How a code is bound (RFC 7636).")]
+    token_endpoint_auth_methods_supported: Annotated[list[str], Field(description="How clients prove themselves.")]
+    token_endpoint_auth_signing_alg_values_supported: Annotated[
+        list[str], Field(description="Algorithms with which machines may sign.")
+    ]
+    scopes_supported: Annotated[list[str], Field(description="What can be asked for.")]
+    capabilities: Annotated[list[str], Field(description="Of SMART App Launch.")]
 
 
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {status: {"model": OAuthProblem} for status in (400, 401)}
@@ -61,12 +104,12 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {status: {"model": OAuthProb
 async def login_page(
     request: Request,
     container: ContainerDep,
-    client_id: UUID,
-    redirect_uri: Asked,
-    code_challenge: Asked,
-    response_type: Literal["code"] = "code",
-    code_challenge_method: Literal["S256"] = "S256",
-    state: Asked = "",
+    client_id: Annotated[UUID, Query(description=_CLIENT)],
+    redirect_uri: Annotated[str, Query(max_length=_LONGEST, description=_REDIRECT)],
+    code_challenge: Annotated[str, Query(max_length=_LONGEST, description=_CHALLENGE)],
+    response_type: Annotated[Literal["code"], Query(description="What the login gives.")] = "code",
+    code_challenge_method: Annotated[Literal["S256"], Query(description="How the challenge was made.")] = "S256",
+    state: Annotated[str, Query(max_length=_LONGEST, description=_STATE)] = "",
 ) -> Response:
     """The page on which people log in; a client sends them here (RFC 6749 4.1.1 with RFC 7636)."""
     del response_type, code_challenge_method
@@ -82,14 +125,16 @@ async def login_page(
 async def log_in(
     request: Request,
     container: ContainerDep,
-    client_id: Annotated[UUID, Form()],
-    redirect_uri: Text,
-    code_challenge: Text,
-    username: Text,
-    password: Text,
-    one_time_code: Text = "",
-    passkey: Annotated[str, Form(max_length=LONGEST_SIGNED)] = "",
-    state: Text = "",
+    client_id: Annotated[UUID, Form(description=_CLIENT)],
+    redirect_uri: Annotated[str, Form(max_length=_LONGEST, description=_REDIRECT)],
+    code_challenge: Annotated[str, Form(max_length=_LONGEST, description=_CHALLENGE)],
+    username: Annotated[str, Form(max_length=_LONGEST, description="Name of the account.")],
+    password: Annotated[str, Form(max_length=_LONGEST, description="Password of the account.")],
+    one_time_code: Annotated[str, Form(max_length=_LONGEST, description="Code of an authenticator app.")] = "",
+    passkey: Annotated[
+        str, Form(max_length=LONGEST_SIGNED, description="What a passkey says, as JSON of WebAuthn.")
+    ] = "",
+    state: Annotated[str, Form(max_length=_LONGEST, description=_STATE)] = "",
 ) -> Response:
     """Log in: name, password and second factor at once; the answer leads back to the client with a code.
 
@@ -115,16 +160,24 @@ async def log_in(
 async def get_tokens(
     request: Request,
     container: ContainerDep,
-    grant_type: Literal["authorization_code", "refresh_token", "client_credentials"] = Form(),
-    client_id: Annotated[UUID | None, Form()] = None,
-    client_secret: Text = "",
-    client_assertion_type: Literal["", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"] = Form(""),
-    client_assertion: Annotated[str, Form(max_length=LONGEST_SIGNED)] = "",
-    code: Text = "",
-    code_verifier: Text = "",
-    redirect_uri: Text = "",
-    refresh_token: Text = "",
-    scope: Text = "",
+    grant_type: Annotated[
+        Literal["authorization_code", "refresh_token", "client_credentials"],
+        Form(description="For what tokens are asked."),
+    ],
+    client_id: Annotated[UUID | None, Form(description=_CLIENT)] = None,
+    client_secret: Annotated[str, Form(max_length=_LONGEST, description="A machine's proof.")] = "",
+    client_assertion_type: Annotated[
+        Literal["", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"],
+        Form(description="Kind of the token that a machine signed."),
+    ] = "",
+    client_assertion: Annotated[
+        str, Form(max_length=LONGEST_SIGNED, description="The token that a machine signed, instead of a secret.")
+    ] = "",
+    code: Annotated[str, Form(max_length=_LONGEST, description="What a login gave.")] = "",
+    code_verifier: Annotated[str, Form(max_length=_LONGEST, description="What the challenge was made of.")] = "",
+    redirect_uri: Annotated[str, Form(max_length=_LONGEST, description="The same as at the login.")] = "",
+    refresh_token: Annotated[str, Form(max_length=_LONGEST, description="From the tokens before.")] = "",
+    scope: Annotated[str, Form(max_length=_LONGEST, description="What a machine wants; all it may if empty.")] = "",
 ) -> TokenBody:
     """Get tokens: for a code with its verifier, for a refresh token (each works once), or for a machine's proof.
 
@@ -153,14 +206,14 @@ async def log_out(container: ContainerDep, caller: Caller) -> None:
     await container.identity.sessions.end(caller)
 
 
-@routes.get("/.well-known/jwks.json", operation_id="keySet")
+@routes.get("/.well-known/jwks.json", operation_id="keySet", response_model=JsonWebKeySet)
 async def key_set(container: ContainerDep) -> dict[str, Any]:
     """The public keys that sign access tokens."""
     return container.identity.tokens.public_keys()
 
 
 @routes.get("/.well-known/smart-configuration", operation_id="configuration")
-async def configuration(container: ContainerDep) -> dict[str, Any]:
+async def configuration(container: ContainerDep) -> SmartConfiguration:
     """Where everything is and what is supported (RFC 8414, SMART App Launch)."""
     at = container.settings.public_url
     return {

@@ -51,14 +51,17 @@ IfMatch = Annotated[
         description='The version as it was read, such as "1"; 412 if there is another by now.',
     ),
 ]
+Lookback = Annotated[int, Query(ge=7, le=3650, description="How many days of signals count.")]
+WithInsights = Annotated[bool, Query(description="Add the services' results.")]
 Horizon = Annotated[int, Query(ge=1, le=30, description="Days ahead.")]
-Limit = Annotated[int, Query(ge=1, le=100)]
+Limit = Annotated[int, Query(ge=1, le=100, description="Most entries of a page.")]
+Newest = Annotated[int, Query(ge=1, le=5000, description="Most reports.")]
+NewestEntries = Annotated[int, Query(ge=1, le=1000, description="Most entries.")]
 After = Annotated[UUID | None, Query(description="The last id of the page before.")]
-_RESOURCE: dict[str, JsonValue] = {
-    "type": "object",
-    "description": "A FHIR R4 Bundle, or one resource.",
-    "properties": {"resourceType": {"type": "string"}},
-    "required": ["resourceType"],
+#: Its form stands in :mod:`novamind.server.cds`.
+_RESOURCE: dict[str, JsonValue] = {"$ref": "#/components/schemas/FhirResource"}
+_BUNDLE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The record.", "content": {FHIR_JSON: {"schema": _RESOURCE}}}
 }
 _EXAMPLE: dict[str, JsonValue] = {
     "name": "Simulated Person",
@@ -77,9 +80,11 @@ class NewPatient(_Body):
     """A person to register; everything here is sealed."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
-    name: Line
+    name: Line = Field(description="Name of the person.")
     birth_date: Annotated[date | None, Field(description="ISO date.")] = None
-    gender: Literal["male", "female", "other", "unknown"] | None = None
+    gender: Literal["male", "female", "other", "unknown"] | None = Field(
+        default=None, description="Administrative gender, as in FHIR."
+    )
     timezone: Annotated[str | None, Field(max_length=60, description="IANA name.")] = None
     identifiers: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,19}$")], Line],
@@ -97,18 +102,18 @@ class NewPatient(_Body):
 class PatientDetails(BaseModel):
     """What is known of a person beside the record; null where it is not."""
 
-    name: str | None = None
-    birth_date: date | None = None
-    gender: str | None = None
+    name: Annotated[str | None, Field(description="Name of the person.")] = None
+    birth_date: Annotated[date | None, Field(description="ISO date.")] = None
+    gender: Annotated[str | None, Field(description="Administrative gender, as in FHIR.")] = None
     timezone: Annotated[str | None, Field(description="IANA name.")] = None
 
 
 class PatientBody(BaseModel):
     """Who a patient is."""
 
-    patient_id: UUID
+    patient_id: Annotated[UUID, Field(description="The patient's random identifier.")]
     identifiers: Annotated[dict[str, str], Field(description="System to number, by which the patient can be found.")]
-    details: PatientDetails
+    details: Annotated[PatientDetails, Field(description="What is known of the person.")]
 
     @classmethod
     def of(cls, summary: PatientSummary) -> "PatientBody":
@@ -123,31 +128,31 @@ class PatientBody(BaseModel):
 class PatientPage(BaseModel):
     """A page of patients; ``next`` is ``after`` of the next page."""
 
-    items: list[PatientBody]
-    next: UUID | None
+    items: list[PatientBody] = Field(description="Patients, in the order of their identifiers.")
+    next: UUID | None = Field(description="Give it as `after` for the next page; null on the last.")
 
 
 class Created(BaseModel):
     """Ids of what was stored."""
 
-    ids: list[UUID]
+    ids: list[UUID] = Field(description="One for each piece, in the order of the request.")
 
 
 class NewReports(_Body):
     """Symptom reports to store, all or none."""
 
-    reports: Annotated[list[Report], Field(min_length=1, max_length=1000)]
+    reports: Annotated[list[Report], Field(min_length=1, max_length=1000, description="Reports.")]
 
 
 class StoredReport(BaseModel):
     """A symptom report as it was stored."""
 
-    id: UUID
-    version: int
-    recorded_at: datetime
-    symptom: str
-    timestamp: datetime
-    value: float
+    id: UUID = Field(description="Identifier of the record.")
+    version: int = Field(description="Give it as `If-Match` with a correction.")
+    recorded_at: datetime = Field(description="When it was stored.")
+    symptom: str = Field(description="Name of the series.")
+    timestamp: datetime = Field(description="When it was reported, with offset.")
+    value: float = Field(description="On the instrument's scale.")
 
     @classmethod
     def of(cls, stored: StoredRecord) -> Self:
@@ -164,7 +169,7 @@ def stored_reports(stored: Sequence[StoredRecord]) -> list[StoredReport]:
 class NewSamples(_Body):
     """Signals to store, all or none."""
 
-    stretches: Annotated[list[Stretch], Field(min_length=1, max_length=50)]
+    stretches: Annotated[list[Stretch], Field(min_length=1, max_length=50, description="Stretches of signals.")]
 
 
 class GenotypeBody(_Body):
@@ -173,13 +178,13 @@ class GenotypeBody(_Body):
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"genes": {"CYP2D6": "*1/*4", "CYP2C19": "*1/*2"}}]}
     )
-    genes: Annotated[dict[Gene, Word], Field(max_length=200)]
+    genes: Annotated[dict[Gene, Word], Field(max_length=200, description="Gene to result.")]
 
 
 class Genotype(BaseModel):
     """Gene to result, as it is stored."""
 
-    genes: dict[str, str]
+    genes: dict[str, str] = Field(description="Gene to result; the last of each counts.")
 
 
 class _Listed(BaseModel):
@@ -194,13 +199,13 @@ class _Listed(BaseModel):
 class StoredCourse(BaseModel):
     """A course as it was stored."""
 
-    id: UUID
-    version: int
-    medication: str
-    start: date | None
-    end: date | None
-    dose_mg: float | None
-    stopped: bool
+    id: UUID = Field(description="Identifier of the record.")
+    version: int = Field(description="Give it as `If-Match` with a correction.")
+    medication: str = Field(description="Name of the drug.")
+    start: date | None = Field(description="First day; null if it is not known.")
+    end: date | None = Field(description="Last day; null if it goes on or is not known.")
+    dose_mg: float | None = Field(description="Daily dose, in mg; null if it is not known.")
+    stopped: bool = Field(description="Whether it is over, also where the last day is not known.")
 
     @classmethod
     def of(cls, stored: StoredRecord) -> Self:
@@ -220,26 +225,26 @@ class StoredCourse(BaseModel):
 class Courses(_Listed):
     """All courses of a patient, the first stored first."""
 
-    items: list[StoredCourse]
+    items: list[StoredCourse] = Field(description="Courses.")
 
 
 class Reports(_Listed):
     """Reports of a patient, the first stored first."""
 
-    items: list[StoredReport]
+    items: list[StoredReport] = Field(description="Reports.")
 
 
 class StoredStretch(BaseModel):
     """A stored stretch of one signal, without its values."""
 
-    id: UUID
-    version: int
-    recorded_at: datetime
-    signal: str
-    unit: str
-    count: int
-    first: datetime
-    last: datetime
+    id: UUID = Field(description="Identifier of the record.")
+    version: int = Field(description="Give it as `If-Match` with a correction.")
+    recorded_at: datetime = Field(description="When it was stored.")
+    signal: str = Field(description="Name of the signal.")
+    unit: str = Field(description="Unit of the values.")
+    count: int = Field(description="Number of values.")
+    first: datetime = Field(description="When it begins.")
+    last: datetime = Field(description="When it ends.")
 
     @classmethod
     def of(cls, stored: StoredRecord) -> Self:
@@ -262,37 +267,37 @@ class StoredStretch(BaseModel):
 class Stretches(_Listed):
     """Stored stretches of signals, the first stored first."""
 
-    items: list[StoredStretch]
+    items: list[StoredStretch] = Field(description="Stretches.")
 
 
 class SeriesScale(_Body):
     """The scale of one series that is no known instrument."""
 
     symptom: SymptomName
-    scale: NewScale
+    scale: NewScale = Field(description="Scale of all its reports.")
 
 
 class StoredScale(BaseModel):
     """The scale of one series, and where it is stored: with a report of the series where that brought it."""
 
-    id: UUID
-    version: int
-    symptom: str
-    scale: ScaleBody
+    id: UUID = Field(description="Identifier of the record.")
+    version: int = Field(description="Give it as `If-Match` with a correction.")
+    symptom: str = Field(description="Name of the series.")
+    scale: ScaleBody = Field(description="Scale of all its reports.")
 
 
 class Scales(BaseModel):
     """Scales of a patient's own series."""
 
-    items: list[StoredScale]
+    items: list[StoredScale] = Field(description="One a series.")
 
 
 class StoredGenotype(BaseModel):
     """Results of genes as they were stored together."""
 
-    id: UUID
-    version: int
-    genes: dict[str, str]
+    id: UUID = Field(description="Identifier of the record.")
+    version: int = Field(description="Give it as `If-Match` with a correction.")
+    genes: dict[str, str] = Field(description="Gene to result.")
 
     @classmethod
     def of(cls, stored: StoredRecord) -> Self:
@@ -303,36 +308,36 @@ class StoredGenotype(BaseModel):
 class GenotypeResults(_Listed):
     """Stored results of genes, the first stored first; of one gene the last counts."""
 
-    items: list[StoredGenotype]
+    items: list[StoredGenotype] = Field(description="Results.")
 
 
 class StoredCondition(BaseModel):
     """A condition as it was stored."""
 
-    id: UUID
-    version: int
-    name: str
-    active: bool = True
-    onset: str | None = None
-    abatement: str | None = None
+    id: UUID = Field(description="Identifier of the record.")
+    version: int = Field(description="Give it as `If-Match` with a correction.")
+    name: str = Field(description="In words.")
+    active: bool = Field(default=True, description="Whether the person has it now.")
+    onset: str | None = Field(default=None, description="Year, month or day it began.")
+    abatement: str | None = Field(default=None, description="Year, month or day it ended.")
 
 
 class StoredAllergy(BaseModel):
     """An allergy as it was stored."""
 
-    id: UUID
-    version: int
-    name: str
-    medication: str | None = None
-    criticality: str | None = None
-    active: bool = True
+    id: UUID = Field(description="Identifier of the record.")
+    version: int = Field(description="Give it as `If-Match` with a correction.")
+    name: str = Field(description="In words.")
+    medication: str | None = Field(default=None, description="The drug, if it is one.")
+    criticality: str | None = Field(default=None, description="How dangerous another reaction would be.")
+    active: bool = Field(default=True, description="Whether it holds now.")
 
 
 class ProblemList(_Listed):
     """Conditions and allergies, the first stored first."""
 
-    conditions: list[StoredCondition]
-    allergies: list[StoredAllergy]
+    conditions: list[StoredCondition] = Field(description="Conditions.")
+    allergies: list[StoredAllergy] = Field(description="Allergies.")
 
     @classmethod
     def of(cls, stored: Sequence[StoredRecord]) -> Self:
@@ -357,64 +362,67 @@ def _problem(stored: StoredRecord) -> StoredCondition | StoredAllergy | None:
 class Version(BaseModel):
     """The version of a record after a correction; give it as ``If-Match`` with the next."""
 
-    version: int
+    version: int = Field(description="Version of the record.")
 
 
 class StoredImport(BaseModel):
     """A file or bundle that was stored as a whole."""
 
-    id: UUID
-    name: str
-    recorded_at: datetime
-    counts: dict[str, int]
+    id: UUID = Field(description="Identifier of the import.")
+    name: str = Field(description="Name of the file, or kind of bundle.")
+    recorded_at: datetime = Field(description="When it was stored.")
+    counts: dict[str, int] = Field(description="Kind to how many records it brought.")
 
 
 class Imports(BaseModel):
     """Imports that can be taken back, the first stored first."""
 
-    items: list[StoredImport]
+    items: list[StoredImport] = Field(description="Imports.")
 
 
 class TakenBack(BaseModel):
     """How many records no longer count."""
 
-    records: int
+    records: int = Field(description="Number of records.")
 
 
 class Reason(_Body):
     """Why a record must be opened now."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=1000, examples=["unconscious in the emergency room"])]
+    reason: Annotated[
+        str,
+        Field(min_length=1, max_length=1000, examples=["unconscious in the emergency room"], description="In words."),
+    ]
 
 
 class Opened(BaseModel):
     """Until when a record is open."""
 
-    until: datetime
+    until: datetime = Field(description="When it closes again.")
 
 
 class Decision(_Body):
     """A patient's decision about one category of data."""
 
-    granted: bool
+    granted: bool = Field(description="Whether the data may be used.")
 
 
 class Consents(BaseModel):
     """The patient's decisions; what was never decided is not in it."""
 
-    decisions: dict[str, bool]
+    decisions: dict[str, bool] = Field(description="Category of data to whether it may be used.")
 
 
 class AskedDrug(_Body):
     """Which drug is asked about; all psychiatric ones where none is named."""
 
-    medication: Annotated[Word | None, Field(examples=["venlafaxine"])] = None
+    medication: Annotated[Word | None, Field(examples=["venlafaxine"], description="Drug in question.")] = None
 
 
 class OutcomeIssue(BaseModel):
     """Something that was not understood, as FHIR R4 has it."""
 
-    severity: Literal["fatal", "error", "warning", "information"]
+    severity: Literal["fatal", "error", "warning", "information"] = Field(description="How bad it is.")
     code: Annotated[str, Field(description="Of FHIR's value set issue-type.")]
     diagnostics: Annotated[str, Field(description="What was not understood, and what became of it.")]
     expression: Annotated[list[str] | None, Field(description="Places in the bundle, as FHIRPath.")] = None
@@ -423,15 +431,15 @@ class OutcomeIssue(BaseModel):
 class OutcomeBody(BaseModel):
     """FHIR's OperationOutcome."""
 
-    resourceType: Literal["OperationOutcome"]  # noqa: N815 - FHIR's spelling
-    issue: list[OutcomeIssue]
+    resourceType: Literal["OperationOutcome"] = Field(description="Kind of resource.")  # noqa: N815 - FHIR's spelling
+    issue: list[OutcomeIssue] = Field(description="One for each thing that was not understood.")
 
 
 class Imported(BaseModel):
     """How much of each kind was stored, and FHIR's OperationOutcome."""
 
     stored: Annotated[dict[str, int], Field(description="Kind to how many records.")]
-    outcome: OutcomeBody
+    outcome: Annotated[OutcomeBody, Field(description="What was not understood.")]
 
 
 class FhirResponse(JSONResponse):
@@ -444,16 +452,16 @@ class AuditEntryBody(BaseModel):
     """Somebody looked at or changed a record."""
 
     sequence: Annotated[int, Field(description="Place in the audit.")]
-    at: datetime
+    at: Annotated[datetime, Field(description="When.")]
     actor: Annotated[str, Field(description="Account or client.")]
-    role: str
+    role: Annotated[str, Field(description="Role of the account.")]
     purpose: Annotated[str, Field(description="Why, as far as it is known.")]
     correlation_id: Annotated[str, Field(description="Of the request.")]
     origin: Annotated[str | None, Field(description="Where it came from, as a pseudonym.")] = None
-    action: str
+    action: Annotated[str, Field(description="What was done.")]
     what: Annotated[str, Field(description="Kind of data.")]
     patient: Annotated[str | None, Field(description="Pseudonym of the patient.")]
-    outcome: str
+    outcome: Annotated[str, Field(description="How it went.")]
     count: Annotated[int, Field(description="Number of records.")]
     references: Annotated[list[str], Field(description="Identifiers of records.")]
 
@@ -461,7 +469,7 @@ class AuditEntryBody(BaseModel):
 class AuditTrail(BaseModel):
     """Who looked at or changed the record, the newest first; the patient appears under a pseudonym."""
 
-    entries: list[AuditEntryBody]
+    entries: list[AuditEntryBody] = Field(description="The newest first.")
 
 
 @routes.get("", operation_id="listPatients")
@@ -494,9 +502,7 @@ async def add_reports(
 
 
 @routes.get("/{patient_id}/reports", operation_id="readReports")
-async def read_reports(
-    container: ContainerDep, caller: Caller, patient_id: PatientId, newest: Annotated[int, Query(ge=1, le=5000)] = 500
-) -> Reports:
+async def read_reports(container: ContainerDep, caller: Caller, patient_id: PatientId, newest: Newest = 500) -> Reports:
     """Read the newest symptom reports."""
     stored = await container.clinic.reports(caller, patient_id, newest)
     return Reports(**_listed(stored, StoredReport.of))
@@ -739,7 +745,7 @@ async def read_insights(
     caller: Caller,
     patient_id: PatientId,
     horizon: Horizon = 14,
-    lookback_days: Annotated[int, Query(ge=7, le=3650)] = 30,
+    lookback_days: Lookback = 30,
 ) -> Response:
     """Read what all services say together; a service that has nothing to say gives its reason."""
     options = Options(forecast_days=horizon, biometric_lookback_days=lookback_days)
@@ -752,7 +758,7 @@ async def read_correlations(
     container: ContainerDep,
     caller: Caller,
     patient_id: PatientId,
-    lookback_days: Annotated[int, Query(ge=7, le=3650)] = 30,
+    lookback_days: Lookback = 30,
 ) -> Response:
     """Read which signals lead or follow which symptoms, after correction for how many were looked at."""
     correlations = await container.clinic.correlations(caller, patient_id, lookback_days)
@@ -788,9 +794,9 @@ async def import_fhir(
     return Imported(stored=stored, outcome=OutcomeBody.model_validate(found.outcome.to_fhir()))
 
 
-@routes.get("/{patient_id}/fhir", operation_id="exportFhir", response_class=FhirResponse)
+@routes.get("/{patient_id}/fhir", operation_id="exportFhir", response_class=FhirResponse, responses=_BUNDLE)
 async def export_fhir(
-    container: ContainerDep, caller: Caller, patient_id: PatientId, with_insights: bool = False
+    container: ContainerDep, caller: Caller, patient_id: PatientId, with_insights: WithInsights = False
 ) -> FhirResponse:
     """Export the record as a FHIR R4 Bundle, with the services' results if that is wanted."""
     return FhirResponse(await container.clinic.fhir_bundle(caller, patient_id, with_insights=with_insights))
@@ -798,7 +804,7 @@ async def export_fhir(
 
 @routes.get("/{patient_id}/audit", operation_id="readAudit")
 async def read_audit(
-    container: ContainerDep, caller: Caller, patient_id: PatientId, newest: Annotated[int, Query(ge=1, le=1000)] = 100
+    container: ContainerDep, caller: Caller, patient_id: PatientId, newest: NewestEntries = 100
 ) -> AuditTrail:
     """Read who looked at or changed the record."""
     return AuditTrail.model_validate({"entries": await container.clinic.audit_trail(caller, patient_id, newest)})
@@ -815,7 +821,7 @@ async def decide_consent(
     container: ContainerDep,
     caller: Caller,
     patient_id: PatientId,
-    category: Literal["genomics", "research", "sharing"],
+    category: Annotated[Literal["genomics", "research", "sharing"], Path(description="Category of data.")],
     decision: Decision,
 ) -> None:
     """Store a decision of the patient; it counts from the next request on."""

@@ -57,27 +57,44 @@ log = structlog.get_logger()
 class Wrong(pydantic.BaseModel):
     """One thing that is wrong, and where."""
 
-    location: str
-    problem: str
+    location: str = pydantic.Field(description="Part of the request, from the outside to the inside.")
+    problem: str = pydantic.Field(description="Rule that it breaks.")
 
 
 class Problem(pydantic.BaseModel):
     """An error (RFC 9457)."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list[Wrong] = []
+    type: str = pydantic.Field(description="Kind of problem, as a URN that does not change.")
+    title: str = pydantic.Field(description="Status in words.")
+    status: int = pydantic.Field(description="Status of the answer.")
+    detail: str = pydantic.Field(description="What is wrong, and what to do.")
+    errors: list[Wrong] = pydantic.Field(default=[], description="What is wrong, part by part, where that is known.")
 
 
-#: For OpenAPI: the answers that any route may give.
-RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    status: {
-        "description": http.HTTPStatus(status).phrase,
+_MEANINGS: Final = {
+    400: "The request cannot be read.",
+    401: "The request does not say who is calling, or its token is not valid.",
+    403: "The caller may not do this.",
+    404: "It does not exist, or the caller may not know of it.",
+    408: "The request did not arrive in time.",
+    412: "It was changed in between: read it again.",
+    413: "The request is too large.",
+    415: "The kind of content is not accepted.",
+    422: "The request does not have the form described here, or cannot be carried out.",
+    429: "There were too many attempts: wait as long as `Retry-After` says.",
+    503: "Something that is needed does not answer: try again.",
+}
+#: For OpenAPI: the answers that any route may give, and what each operation says of them.
+PROBLEM_RESPONSES: Final = {
+    f"Problem{status}": {
+        "description": meaning,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for status in (400, 401, 403, 404, 408, 412, 413, 415, 422, 429, 503)
+    for status, meaning in _MEANINGS.items()
+}
+RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"$ref": f"#/components/responses/Problem{status}", "description": meaning}
+    for status, meaning in _MEANINGS.items()
 }
 
 

@@ -19,7 +19,14 @@ from novamind.symptoms.service import SymptomForecastingService, default_service
 MOST_REPORTS = 10_000
 
 
-SymptomName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9 _.:/-]{0,59}$", examples=["PHQ-9"])]
+SymptomName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9 _.:/-]{0,59}$",
+        examples=["PHQ-9"],
+        description="Name or code of the instrument, or of the symptom.",
+    ),
+]
 
 
 class NewScale(ScaleBody):
@@ -45,8 +52,8 @@ class Report(BaseModel):
     timestamp: Annotated[
         Moment, Field(description="With offset; the local day counts.", examples=["2026-03-01T08:30:00+01:00"])
     ]
-    value: Annotated[float, Field(allow_inf_nan=False, examples=[14])]
-    scale: NewScale | None = None
+    value: Annotated[float, Field(allow_inf_nan=False, examples=[14], description="On the instrument's scale.")]
+    scale: NewScale | None = Field(default=None, description="Needed once for a series that is no known instrument.")
 
     def own_scale(self) -> Scale | None:
         """The scale that came with it."""
@@ -57,9 +64,13 @@ class Diary(BaseModel):
     """A diary to forecast; nothing of it is kept."""
 
     model_config = ConfigDict(extra="forbid")
-    reports: Annotated[list[Report], Field(min_length=1, max_length=MOST_REPORTS)]
-    horizon: Annotated[int, Field(ge=1, le=30)] = 14
-    threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    reports: Annotated[
+        list[Report], Field(min_length=1, max_length=MOST_REPORTS, description="Reports of one or more symptoms.")
+    ]
+    horizon: Annotated[int, Field(ge=1, le=30, description="Days ahead.")] = 14
+    threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
+        default=None, description="A score whose risk is wanted."
+    )
     explain: Annotated[bool, Field(description="Also which parts of the record moved the forecast.")] = False
 
 

@@ -33,20 +33,22 @@ class _Body(BaseModel):
 class Course(_Body):
     """A medication taken from one day to another."""
 
-    medication: Annotated[Line, Field(examples=["sertraline"])]
-    start: date | None = None
-    end: date | None = None
-    dose_mg: Annotated[float | None, Field(gt=0, le=100_000, allow_inf_nan=False)] = None
-    stopped: bool = False
+    medication: Annotated[Line, Field(examples=["sertraline"], description="Name of the drug.")]
+    start: date | None = Field(default=None, description="First day; null if it is not known.")
+    end: date | None = Field(default=None, description="Last day; null if it goes on or is not known.")
+    dose_mg: Annotated[
+        float | None, Field(gt=0, le=100_000, allow_inf_nan=False, description="Daily dose, in mg; null if not known.")
+    ] = None
+    stopped: bool = Field(default=False, description="Whether it is over, also where the last day is not known.")
 
 
 class ConditionBody(_Body):
     """A diagnosis or problem."""
 
-    name: Annotated[Line, Field(examples=["Depression"])]
-    active: bool = True
-    onset: Annotated[str | None, Field(pattern=_PARTIAL_DATE)] = None
-    abatement: Annotated[str | None, Field(pattern=_PARTIAL_DATE)] = None
+    name: Annotated[Line, Field(examples=["Depression"], description="In words.")]
+    active: bool = Field(default=True, description="Whether the person has it now.")
+    onset: Annotated[str | None, Field(pattern=_PARTIAL_DATE, description="Year, month or day it began.")] = None
+    abatement: Annotated[str | None, Field(pattern=_PARTIAL_DATE, description="Year, month or day it ended.")] = None
 
     def condition(self) -> Condition:
         """Return the condition as the record has it."""
@@ -56,10 +58,12 @@ class ConditionBody(_Body):
 class AllergyBody(_Body):
     """An allergy or intolerance."""
 
-    name: Annotated[Line, Field(examples=["Allergy to citalopram"])]
+    name: Annotated[Line, Field(examples=["Allergy to citalopram"], description="In words.")]
     medication: Annotated[Line | None, Field(examples=["citalopram"], description="The drug, if it is one.")] = None
-    criticality: Literal["low", "high", "unable-to-assess"] | None = None
-    active: bool = True
+    criticality: Literal["low", "high", "unable-to-assess"] | None = Field(
+        default=None, description="How dangerous another reaction would be; null if it is not known."
+    )
+    active: bool = Field(default=True, description="Whether it holds now.")
 
     def allergy(self) -> Allergy:
         """Return the allergy as the record has it."""
@@ -69,24 +73,28 @@ class AllergyBody(_Body):
 class RegimenBody(_Body):
     """One drug at one dose."""
 
-    drug: Annotated[str, Field(min_length=1, max_length=100, examples=["sertraline"])]
-    dose_mg: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False, examples=[50])]
-    interval_hours: Annotated[float, Field(ge=1, le=168, allow_inf_nan=False)] = 24
-    weeks: Annotated[int, Field(ge=1, le=26)] = 8
-    ensemble: Annotated[int, Field(ge=2, le=200)] = 50
-    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+    drug: Annotated[str, Field(min_length=1, max_length=100, examples=["sertraline"], description="Generic name.")]
+    dose_mg: Annotated[
+        float, Field(gt=0, le=10_000, allow_inf_nan=False, examples=[50], description="Single dose, in mg.")
+    ]
+    interval_hours: Annotated[
+        float, Field(ge=1, le=168, allow_inf_nan=False, description="From dose to dose, in hours.")
+    ] = 24
+    weeks: Annotated[int, Field(ge=1, le=26, description="Length, in weeks.")] = 8
+    ensemble: Annotated[int, Field(ge=2, le=200, description="Number of simulated persons.")] = 50
+    seed: Annotated[int, Field(ge=0, le=2**31, description="Seed of the draws.")] = 0
 
 
 class RecordBody(_Body):
     """A person's record that comes with the request; nothing of it is kept."""
 
-    reports: Annotated[list[Report], Field(max_length=MOST_REPORTS)] = []
-    stretches: Annotated[list[Stretch], Field(max_length=MOST_STRETCHES)] = []
-    genotype: Annotated[dict[Gene, Word], Field(max_length=MOST_PIECES)] = {}
-    medications: Annotated[list[Course], Field(max_length=MOST_PIECES)] = []
-    conditions: Annotated[list[ConditionBody], Field(max_length=MOST_PIECES)] = []
-    allergies: Annotated[list[AllergyBody], Field(max_length=MOST_PIECES)] = []
-    birth_year: Annotated[int | None, Field(ge=1900, le=2200)] = None
+    reports: Annotated[list[Report], Field(max_length=MOST_REPORTS, description="Reports of symptoms.")] = []
+    stretches: Annotated[list[Stretch], Field(max_length=MOST_STRETCHES, description="Stretches of signals.")] = []
+    genotype: Annotated[dict[Gene, Word], Field(max_length=MOST_PIECES, description="Gene to result.")] = {}
+    medications: Annotated[list[Course], Field(max_length=MOST_PIECES, description="Courses of medication.")] = []
+    conditions: Annotated[list[ConditionBody], Field(max_length=MOST_PIECES, description="Diagnoses.")] = []
+    allergies: Annotated[list[AllergyBody], Field(max_length=MOST_PIECES, description="Allergies.")] = []
+    birth_year: Annotated[int | None, Field(ge=1900, le=2200, description="Year of birth.")] = None
     timezone: Annotated[str | None, Field(max_length=60, description="IANA name.")] = None
 
     def case(self) -> Case:
@@ -117,7 +125,7 @@ class InsightsQuestion(RecordBody):
 class WhatIfQuestion(RecordBody):
     """What is known of a person, and the drug at the dose in question."""
 
-    regimen: RegimenBody
+    regimen: RegimenBody = Field(description="Drug and dose.")
 
 
 class _KeepsNothing:

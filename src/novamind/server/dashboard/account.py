@@ -46,7 +46,7 @@ async def confirm(request: Request, container: ContainerDep, caller: Caller, cod
 @routes.post("/passkeys")
 async def add(container: ContainerDep, caller: Caller, passkey: Annotated[Json[dict[str, Any]], Form()]) -> Response:
     """Keep a passkey that the browser has made."""
-    await add_passkey(container, caller, NewPasskey(credential=passkey))
+    await add_passkey(container, caller, NewPasskey.model_validate({"credential": passkey}))
     return RedirectResponse("/account", 303)
 
 

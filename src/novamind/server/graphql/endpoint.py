@@ -34,25 +34,27 @@ class GraphQuestion(BaseModel):
     """A query with its variables."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"query": "{ patients(limit: 5) { id name } }"}]})
-    query: Annotated[str, Field(min_length=1, max_length=_LONGEST)]
-    variables: dict[str, Any] | None = None
-    operation_name: Annotated[str | None, Field(alias="operationName", max_length=100)] = None
+    query: Annotated[str, Field(min_length=1, max_length=_LONGEST, description="Query, in GraphQL.")]
+    variables: Annotated[dict[str, Any] | None, Field(description="Values of the query's variables.")] = None
+    operation_name: Annotated[
+        str | None, Field(alias="operationName", max_length=100, description="Which of the query's operations to run.")
+    ] = None
 
 
-class Wrong(BaseModel):
+class GraphError(BaseModel):
     """What could not be answered, and where in the query."""
 
-    message: str
-    locations: list[dict[str, int]] = []
-    path: list[str | int] = []
-    extensions: dict[str, str | int] = {}
+    message: str = Field(description="What is wrong, and what to do.")
+    locations: list[dict[str, int]] = Field(default=[], description="Where in the query, by `line` and `column`.")
+    path: list[str | int] = Field(default=[], description="Field of the answer that is missing, from the root.")
+    extensions: dict[str, str | int] = Field(default={}, description="`code` and `status` of the problem as in REST.")
 
 
 class Answer(BaseModel):
     """What was asked for; parts that could not be had are null, and an error says why."""
 
-    data: dict[str, Any] | None = None
-    errors: list[Wrong] = []
+    data: dict[str, Any] | None = Field(default=None, description="As the query asks; absent if it was not begun.")
+    errors: list[GraphError] = Field(default=[], description="Why parts are missing.")
 
 
 class _Route(APIRoute):
@@ -65,7 +67,7 @@ class _Route(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError:
-                return _answer(400, Answer(errors=[Wrong(message=_NO_QUESTION)]))
+                return _answer(400, Answer(errors=[GraphError(message=_NO_QUESTION)]))
 
         return handle_or_refuse
 
@@ -101,7 +103,7 @@ def routes(*, introspection: bool) -> APIRouter:
                 allowed_operation_types=[OperationType.QUERY],
             )
         except (CannotGetOperationTypeError, InvalidOperationTypeError):
-            return _answer(400, Answer(errors=[Wrong(message=_NO_OPERATION)]))
+            return _answer(400, Answer(errors=[GraphError(message=_NO_OPERATION)]))
         errors = [_wrong(error) for error in result.errors or ()]
         begun = result.data is not None or any(error.path for error in errors)
         return _answer(200 if begun else 400, Answer(data=result.data, errors=errors))
@@ -116,11 +118,13 @@ def _answer(status: int, answer: Answer) -> Response:
     return Response(to_json(stated, inf_nan_mode="null"), status, media_type="application/json")
 
 
-def _wrong(error: GraphQLError) -> Wrong:
+def _wrong(error: GraphQLError) -> GraphError:
     locations = [{"line": at.line, "column": at.column} for at in error.locations or ()]
     if isinstance(error, RefusedError):
-        return Wrong(message=error.message)
+        return GraphError(message=error.message)
     if not error.path:
-        return Wrong(message=_NOT_UNDERSTOOD, locations=locations)
+        return GraphError(message=_NOT_UNDERSTOOD, locations=locations)
     status, kind, text = kind_of(error.original_error or error)
-    return Wrong(message=text, locations=locations, path=list(error.path), extensions={"code": kind, "status": status})
+    return GraphError(
+        message=text, locations=locations, path=list(error.path), extensions={"code": kind, "status": status}
+    )
