@@ -24,7 +24,7 @@ from novamind.infrastructure.audit import (
     Checkpoint,
     Event,
     Verification,
-    chained,
+    chain_digest,
 )
 from novamind.infrastructure.bootstrap import Foundation
 from novamind.infrastructure.database import Database
@@ -205,7 +205,7 @@ def test_what_was_done_is_seen_to_stay_hidden_without_digests_and_checkpoints(
     run: Run[None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(module, "chained", lambda _before, _content: NOTHING)
+        patched.setattr(module, "chain_digest", lambda _before, _content: NOTHING)
         must_fail(test_what_was_done_to_the_chain_is_found_and_named, run, "digest changed")
     monkeypatch.setattr(AuditLog, "_read_witness", lambda _: [])
     must_fail(test_a_database_set_back_is_noticed, run)
@@ -217,7 +217,7 @@ async def rewritten(here: Foundation, key: Ed25519PrivateKey) -> None:
     forger = AuditLog(here.database, key, b"0123456789abcdef")
     for sequence in range(1, ENTRIES + 1):
         content = forger._content(sequence, forger._now(), event(0))
-        digest = chained(digest, content)
+        digest = chain_digest(digest, content)
         entries.append(
             {"sequence": sequence, "content": content, "subject": forger.pseudonym(PATIENT), "digest": digest}
         )

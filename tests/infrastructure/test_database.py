@@ -19,8 +19,8 @@ from novamind.errors import ServiceUnavailableError, ValidationError
 from novamind.infrastructure import database as module
 from novamind.infrastructure.database import (
     Base,
+    Batcher,
     Database,
-    Together,
     insert_all_missing,
     insert_missing,
     with_driver,
@@ -229,7 +229,7 @@ def test_work_that_waits_for_a_silent_database_is_given_up_with_it() -> None:
             await away.wait()
             raise ServiceUnavailableError("the database does not answer")
 
-        together = Together(work)
+        together = Batcher(work)
         first = [asyncio.ensure_future(together.do(i)) for i in (1, 2)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -390,7 +390,7 @@ def test_that_it_cannot_now_is_told_apart_from_a_wrong_statement(
     clinic: Clinic, state: str | None, kind: type[DBAPIError], away: bool, not_now: bool | str
 ) -> None:
     error = kind("SELECT", None, SorryError(state), connection_invalidated=away)
-    assert module._cannot_now(error) is (not_now is True)
+    assert module._is_unavailable(error) is (not_now is True)
 
     async def raised(unit: Any) -> str:
         try:
@@ -444,7 +444,7 @@ def test_64_are_done_at_once_each_with_their_own_answer() -> None:
             await asyncio.sleep(0)
             return [KeyError(item) if item % 50 == 7 else item * 2 for item in items]
 
-        together = Together(work)
+        together = Batcher(work)
         answers = await asyncio.gather(*(together.do(i) for i in range(130)), return_exceptions=True)
         assert batches == [64, 64, 2]
         assert [i for i, answer in enumerate(answers) if isinstance(answer, KeyError)] == [7, 57, 107]
@@ -456,7 +456,7 @@ def test_64_are_done_at_once_each_with_their_own_answer() -> None:
             batches.append(len(items))
             raise ValueError("statement")
 
-        failing = Together(fails, most=2)
+        failing = Batcher(fails, most=2)
         batches.clear()
         answers = await asyncio.gather(*(failing.do(i) for i in range(3)), return_exceptions=True)
         assert [type(answer) for answer in answers] == [ValueError] * 3

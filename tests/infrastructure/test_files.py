@@ -12,7 +12,7 @@ import pytest
 from novamind.errors import ModelInferenceError
 from novamind.infrastructure.manifest import check_files, digest
 from novamind.infrastructure.onnx_file import open_network, write_network
-from novamind.infrastructure.spreadsheet import as_it_was, without_formulas
+from novamind.infrastructure.spreadsheet import without_apostrophes, without_formulas
 
 
 def test_a_file_is_the_one_that_the_manifest_lists_or_it_is_named(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_text_that_begins_like_a_formula_is_written_with_an_apostrophe(text: s
     table = pl.DataFrame({"text": [text], "number": [-1.5]}, schema={"text": pl.String, "number": pl.Float64})
     safe = without_formulas(table)
     assert safe.row(0) == (written, -1.5)
-    assert as_it_was(safe).row(0) == (text, -1.5)
+    assert without_apostrophes(safe).row(0) == (text, -1.5)
 
 
 def test_a_network_runs_on_one_thread_and_warns_of_nothing(tmp_path: Path) -> None:

@@ -84,13 +84,13 @@ def test_those_who_ask_at_one_moment_are_answered_each_for_themselves(clinic: Cl
     code = clinic.code(app, "bob")
     cookie = digest(clinic.run(clinic.identity.sessions.exchange_code_for_cookie(app, code, VERIFIER, CALLBACK)))
     standing, asked = clinic.identity.sessions._session_lookup, []
-    read = standing._together._work
+    read = standing._batcher._work
 
     async def counted(questions):  # type: ignore[no-untyped-def]
         asked.append(len(questions))
         return await read(questions)
 
-    standing._together._work = counted
+    standing._batcher._work = counted
     clock.monotonic = 1234.5
     everybody = [mine, his, emergency]
 

@@ -313,7 +313,7 @@ def test_e06_two_auditors_who_are_shown_two_logs_find_out(tmp_path: Path) -> Non
 
 @pytest.mark.weak("an entry's digest does not depend on what it says", "E06")
 def test_e06_fails_where_a_digest_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "chained", lambda before, _content: before)
+    monkeypatch.setattr(module, "chain_digest", lambda before, _content: before)
     must_fail(test_e06_two_auditors_who_are_shown_two_logs_find_out, tmp_path)
 
 

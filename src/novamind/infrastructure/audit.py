@@ -28,7 +28,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import DataProcessingError, ServiceUnavailableError, ValidationError
-from novamind.infrastructure.database import MAINTENANCE_SECONDS, Database, Together
+from novamind.infrastructure.database import MAINTENANCE_SECONDS, Batcher, Database
 from novamind.infrastructure.logs import message, patient_hash
 from novamind.infrastructure.tables import AuditCheckpoint, AuditEntry, Organisation
 
@@ -200,7 +200,7 @@ class AuditLog:
         self._signing_key = signing_key
         self._pseudonym_key = pseudonym_key
         self._witness = witness
-        self._together = Together(self._append_all)
+        self._batcher = Batcher(self._append_all)
         self._latest = datetime.min.replace(tzinfo=UTC)
 
     async def append(self, *events: Event) -> None:
@@ -211,7 +211,7 @@ class AuditLog:
         ServiceUnavailableError
             If they could not be stored: the caller must then do nothing.
         """
-        await self._together.do(events)
+        await self._batcher.do(events)
 
     async def _append_all(self, batch: Sequence[Sequence[Event]]) -> list[None]:
         async with self._database.transaction() as session:
@@ -239,7 +239,7 @@ class AuditLog:
         for event in events:
             sequence += 1
             content = self._content(sequence, now, event)
-            digest = chained(digest, content)
+            digest = chain_digest(digest, content)
             subject = self.pseudonym(event.patient_id)
             rows.append({"sequence": sequence, "content": content, "subject": subject, "digest": digest})
             if sequence % CHECKPOINT_EVERY == 0:
@@ -348,7 +348,7 @@ class AuditLog:
             raise DataProcessingError("the audit's witness cannot be read; restore the file") from error
 
 
-def chained(before: bytes, content: str) -> bytes:
+def chain_digest(before: bytes, content: str) -> bytes:
     """Return an entry's digest: SHA-256 over the digest before it and its content."""
     return hashlib.sha256(before + content.encode()).digest()
 
@@ -377,7 +377,7 @@ class _Check:
             if sequence < expected:
                 return self._broken(sequence, "it was added afterwards")
             return self._broken(expected, "it is missing")
-        self._digest = chained(self._digest, content)
+        self._digest = chain_digest(self._digest, content)
         if self._digest != digest:
             return self._broken(sequence, "it was changed, or put in another's place")
         fields = json.loads(content)

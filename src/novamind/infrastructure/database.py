@@ -232,7 +232,7 @@ class Database:
             except (TimeoutError, ConnectionError) as error:
                 raise ServiceUnavailableError(_NO_ANSWER) from error
             except DBAPIError as error:
-                if _cannot_now(error) or (_state(error) == _READ_ONLY and not read_only):
+                if _is_unavailable(error) or (_state(error) == _READ_ONLY and not read_only):
                     raise ServiceUnavailableError(_NO_ANSWER) from error
                 raise
 
@@ -257,7 +257,7 @@ class Database:
         await self.engine.dispose()
 
 
-class Together(Generic[Item, Answer]):
+class Batcher(Generic[Item, Answer]):
     """Work of callers that come at the same time, done in one transaction with one commit and one sync to disk.
 
     Parameters
@@ -317,7 +317,7 @@ async def insert_all_missing(
     return set(await session.scalars(insert(table).values(rows).on_conflict_do_nothing().returning(key)))
 
 
-def _cannot_now(error: DBAPIError) -> bool:
+def _is_unavailable(error: DBAPIError) -> bool:
     """Return whether the database is at fault, and not the statement."""
     away = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
     return away or _state(error).startswith(_NOT_NOW)

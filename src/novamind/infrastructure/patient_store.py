@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import NotFoundError, NovamindError, OutdatedError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
-from novamind.infrastructure.database import Database, Together, insert_all_missing
+from novamind.infrastructure.database import Batcher, Database, insert_all_missing
 from novamind.infrastructure.events import outbox_row, record_event
 from novamind.infrastructure.tables import (
     Consent,
@@ -148,7 +148,7 @@ class PatientStore:
         self._vault = vault
         self._index = index
         self._audit = audit
-        self._together = Together(self._add)
+        self._batcher = Batcher(self._add)
 
     async def add_organisation(self, name: str, access: Access) -> UUID:
         """Store a clinic and return its id."""
@@ -250,7 +250,7 @@ class PatientStore:
             return []
         once = self._once(idempotency_key, patient_id, kind, packed, access) if idempotency_key else None
         try:
-            return await self._together.do(await self._addition(patient_id, kind, packed, access, once))
+            return await self._batcher.do(await self._addition(patient_id, kind, packed, access, once))
         except IntegrityError:  # somebody's data key, perhaps this one's, was replaced since it was read
             self._vault.forget(patient_id)
         try:

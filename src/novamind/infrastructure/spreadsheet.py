@@ -11,6 +11,6 @@ def without_formulas(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'$1"))
 
 
-def as_it_was(table: pl.DataFrame) -> pl.DataFrame:
+def without_apostrophes(table: pl.DataFrame) -> pl.DataFrame:
     """Return the table that :func:`without_formulas` took."""
     return table.with_columns(pl.col(pl.String).str.replace(_FORMULA.replace("(", "'(", 1), "$1"))

@@ -36,7 +36,7 @@ import numpy as np
 import polars as pl
 
 from novamind.errors import DataProcessingError, NotFoundError, ValidationError
-from novamind.infrastructure.spreadsheet import as_it_was, without_formulas
+from novamind.infrastructure.spreadsheet import without_apostrophes, without_formulas
 from novamind.records.patient import Allergy, Coding, Condition, Consent, MedicationCourse, PatientRecord, Procedure
 from novamind.records.tables.files import read_bytes, read_table, require_columns
 from novamind.records.tables.frames import LongFrame, signal_frame, symptom_frame
@@ -123,7 +123,7 @@ def write_patient_directory(record: PatientRecord, path: str | Path) -> None:
 
 def _read(file: Path, settings: Settings) -> pl.DataFrame:
     table = read_table(file, settings)
-    return as_it_was(table) if file.suffix == ".csv" else table
+    return without_apostrophes(table) if file.suffix == ".csv" else table
 
 
 @contextmanager

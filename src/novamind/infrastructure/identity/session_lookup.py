@@ -13,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from novamind.infrastructure.database import Database, Together, UtcDateTime
+from novamind.infrastructure.database import Batcher, Database, UtcDateTime
 from novamind.infrastructure.identity.domain import Ties
 from novamind.infrastructure.identity.tables import EmergencyAccess, OAuthClient, Session, User
 from novamind.infrastructure.tables import Patient, Relationship
@@ -43,15 +43,15 @@ class SessionLookup:
     def __init__(self, database: Database, idle: timedelta) -> None:
         self._database = database
         self._idle = idle
-        self._together = Together(self._read)
+        self._batcher = Batcher(self._read)
 
     async def of_session(self, session: UUID | bytes, patient_ids: Collection[UUID]) -> Answer:
         """Return the session of this id or cookie digest, and its ties to these patients."""
-        return await self._together.do(_Question(session, None, patient_ids))
+        return await self._batcher.do(_Question(session, None, patient_ids))
 
     async def of_subject(self, subject: UUID, patient_ids: Collection[UUID]) -> dict[UUID, Ties]:
         """Return the ties of an account or client to these patients."""
-        return (await self._together.do(_Question(None, subject, patient_ids)))[1]
+        return (await self._batcher.do(_Question(None, subject, patient_ids)))[1]
 
     async def living(self, session: AsyncSession, session_id: UUID) -> tuple[Session, User | None, OAuthClient] | None:
         """Return a session that has not ended, with account and client, within the caller's transaction."""

@@ -312,12 +312,12 @@ class Sessions:
             If the token is unknown, used or its session has ended.
         """
         async with self._database.transaction() as session:
-            tokens = await self._refreshed(session, client_id, digest(refresh_token[:_LONGEST_SECRET]))
+            tokens = await self._new_tokens(session, client_id, digest(refresh_token[:_LONGEST_SECRET]))
         if tokens is None:
             raise GrantError("invalid_grant", "the refresh token is not valid; log in again")
         return tokens
 
-    async def _refreshed(self, session: AsyncSession, client_id: UUID, key: bytes) -> Tokens | None:
+    async def _new_tokens(self, session: AsyncSession, client_id: UUID, key: bytes) -> Tokens | None:
         """Use a refresh token up and return new tokens; ``None`` if it is not valid."""
         now = datetime.now(UTC)
         session_id = await session.scalar(
