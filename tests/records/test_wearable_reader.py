@@ -20,7 +20,7 @@ from novamind.cli import app
 from novamind.errors import DataProcessingError, InsufficientDataError, NotFoundError, ValidationError
 from novamind.records import signal_frame
 from novamind.records.wearables import COLUMNS, SIGNALS, WearableRecord, convert_wearables, read_wearables, reader
-from novamind.records.wearables.samples import BATCH, Batch, Tally, frame_of, taken
+from novamind.records.wearables.samples import BATCH, Batch, Tally, frame_of, valid_rows
 from novamind.settings import Settings
 from tests.golden import check_golden
 from tests.records.fit_file import fit_file
@@ -199,7 +199,7 @@ def test_whatever_comes_every_row_is_kept_or_counted_and_no_value_is_nan(rows: l
         "value": list(value), "unit": list(unit), "offset": [0] * len(rows),
     })  # fmt: skip
     tally = Tally()
-    kept = taken(Batch(frame, "offset", "x"), None, datetime(2025, 1, 1), tally)
+    kept = valid_rows(Batch(frame, "offset", "x"), None, datetime(2025, 1, 1), tally)
     assert len(kept) + sum(entry["rows"] for entry in tally.left_out_rows()) == len(rows) == tally.rows_read
     assert kept["value"].is_finite().all()
     assert set(kept.columns) == set(BATCH) - {"unit"}
@@ -226,7 +226,7 @@ def test_daily_totals_are_another_signal() -> None:
             "offset": [0, 0],
         }
     )
-    kept = taken(Batch(frame, "offset", "x"), None, datetime(2025, 1, 1), Tally())
+    kept = valid_rows(Batch(frame, "offset", "x"), None, datetime(2025, 1, 1), Tally())
     assert kept["signal"].to_list() == ["daily_steps", "steps"]
 
 

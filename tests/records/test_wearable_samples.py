@@ -8,7 +8,17 @@ import polars as pl
 import pytest
 
 from novamind.errors import ValidationError
-from novamind.records.wearables.samples import BATCH, DEVICES, EARLIEST, LONGEST, Batch, Clock, Tally, frame_of, taken
+from novamind.records.wearables.samples import (
+    BATCH,
+    DEVICES,
+    EARLIEST,
+    LONGEST,
+    Batch,
+    Clock,
+    Tally,
+    frame_of,
+    valid_rows,
+)
 
 LATEST = datetime(2024, 6, 1, 12)
 DAY = datetime(2024, 5, 1)
@@ -24,7 +34,7 @@ def batch(clock: Clock = "offset", **columns: object) -> Batch:
 
 def read(one: Batch, zone: str | None = None) -> tuple[pl.DataFrame, list[tuple[object, ...]]]:
     tally = Tally()
-    found = taken(one, None if zone is None else ZoneInfo(zone), LATEST, tally)
+    found = valid_rows(one, None if zone is None else ZoneInfo(zone), LATEST, tally)
     assert tally.rows_read == len(one.samples)
     return found, [tuple(entry.values()) for entry in tally.left_out_rows()]
 

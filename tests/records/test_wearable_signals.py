@@ -8,7 +8,7 @@ import pytest
 from scipy import constants as c
 
 from novamind.errors import NotFoundError
-from novamind.records.wearables.samples import Batch, Tally, frame_of, taken
+from novamind.records.wearables.samples import Batch, Tally, frame_of, valid_rows
 from novamind.records.wearables.signals import DAILY_HOURS, SIGNALS, conversions, daily_names, signal_named
 from tests.golden import check_golden
 
@@ -59,7 +59,7 @@ def sample(
 def kept(*rows: dict[str, object]) -> tuple[pl.DataFrame, list[dict[str, object]]]:
     frame = frame_of({name: [row[name] for row in rows] for name in rows[0]})
     tally = Tally()
-    found = taken(Batch(frame, "offset", "x.csv"), None, datetime(2025, 1, 1), tally)  # noqa: DTZ001
+    found = valid_rows(Batch(frame, "offset", "x.csv"), None, datetime(2025, 1, 1), tally)  # noqa: DTZ001
     return found, tally.left_out_rows()
 
 

@@ -22,7 +22,7 @@ from novamind.records.wearables import apple_health, fitbit, long_table, open_mh
 from novamind.records.wearables.json_files import parsed
 from novamind.records.wearables.non_wear import NonWear
 from novamind.records.wearables.overlaps import resolve
-from novamind.records.wearables.samples import LONGEST, Batch, Tally, taken
+from novamind.records.wearables.samples import LONGEST, Batch, Tally, valid_rows
 from novamind.records.wearables.signals import SIGNALS
 from novamind.settings import Settings
 from novamind.summary import Summarised, Summary, clipped, counted
@@ -196,7 +196,7 @@ class _resolved:  # noqa: N801 - a context manager, used like a function
             source = _Source(Path(self.path), self.settings or Settings(), tally, self.progress)
             spill = _Spill(Path(self._folder), self.patient_id)
             for batch in source.batches():
-                spill.take(taken(batch, zone, latest, tally))
+                spill.take(valid_rows(batch, zone, latest, tally))
             spill.flush()
             if not spill.rows:
                 reasons = sorted({entry["reason"] for entry in tally.left_out_rows()})

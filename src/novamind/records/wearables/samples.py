@@ -115,7 +115,7 @@ def frame_of(columns: Mapping[str, Sequence[Any] | pl.Series | None]) -> pl.Data
     return frame.with_columns(pl.col("end").fill_null(pl.col("start")))
 
 
-def taken(batch: Batch, zone: ZoneInfo | None, latest: datetime, tally: Tally) -> pl.DataFrame:
+def valid_rows(batch: Batch, zone: ZoneInfo | None, latest: datetime, tally: Tally) -> pl.DataFrame:
     """Return the rows that keep the rules, in canonical units, with ``offset`` where the wall clock is known.
 
     Parameters
