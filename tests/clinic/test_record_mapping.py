@@ -137,9 +137,9 @@ def test_a_unit_that_cannot_be_brought_to_that_of_its_series_is_named_and_left_o
     found, _ = signals(strange, *kept, other)
     assert found == {"heart_rate": ("bpm", [61.0]), "mood_swing": ("points", [2.0])}
     with pytest.raises(ValidationError, match="the unit of a signal cannot be brought to that of its series; it is"):
-        mapping.measured(strange.content)  # type: ignore[arg-type]
+        mapping.in_series_unit(strange.content)  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match=r"cannot be brought to that of its series$"):
-        mapping.measured(other.content, "points")  # type: ignore[arg-type]
+        mapping.in_series_unit(other.content, "points")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_what_no_device_on_a_living_person_shows_is_dropped_and_counted(
 ) -> None:
     one = stretch(signal, unit, values)
     assert isinstance(one.content, Samples)
-    samples, dropped = mapping.measured(one.content)
+    samples, dropped = mapping.in_series_unit(one.content)
     assert (samples.signal, samples.unit, samples.values.tolist()) == (signal, unit, kept)
     assert samples.timestamps.tolist() == [HOUR * i for i, value in enumerate(values) if value in kept]
     assert dropped == len(values) - len(kept)
@@ -170,7 +170,7 @@ def test_what_no_device_on_a_living_person_shows_is_dropped_and_counted(
 
 
 def test_what_is_dropped_is_looked_at_before_it_is_brought_to_another_unit() -> None:
-    samples, dropped = mapping.measured(stretch("heart_rate", "bpm", [0, 60]).content, "Hz")  # type: ignore[arg-type]
+    samples, dropped = mapping.in_series_unit(stretch("heart_rate", "bpm", [0, 60]).content, "Hz")  # type: ignore[arg-type]
     assert (samples.unit, samples.values.tolist(), samples.timestamps.tolist(), dropped) == ("Hz", [1.0], [HOUR], 1)
 
 

@@ -155,9 +155,9 @@ def test_the_newest_identity_is_who_it_is() -> None:
 def test_an_error_in_the_place_of_an_answer_stays_one_until_it_is_needed() -> None:
     error = NotFoundError("x")
     assert service._summary(P, error) is error
-    assert service._right(7) == 7
+    assert service._unwrap(7) == 7
     with pytest.raises(NotFoundError):
-        service._right(error)
+        service._unwrap(error)
 
 
 @pytest.mark.parametrize(

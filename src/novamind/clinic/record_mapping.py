@@ -128,7 +128,7 @@ def piece_content(piece: Piece) -> tuple[Kind, Any]:
         case SymptomReport():
             return Kind.SYMPTOM_REPORT, report_content(piece)
         case SignalSamples():
-            return Kind.BIOMETRIC_SAMPLES, measured(samples_of(piece))[0]
+            return Kind.BIOMETRIC_SAMPLES, in_series_unit(samples_of(piece))[0]
         case MedicationCourse():
             return Kind.MEDICATION, json_fields(piece)
         case Condition():
@@ -359,7 +359,7 @@ def _last_day() -> date:
     return (datetime.now(UTC) + timedelta(days=2)).date()
 
 
-def measured(samples: Samples, unit: str | None = None) -> tuple[Samples, int]:
+def in_series_unit(samples: Samples, unit: str | None = None) -> tuple[Samples, int]:
     """Return a stretch in one unit without impossible values, and the number of values dropped.
 
     Parameters
@@ -412,7 +412,7 @@ def _signals(
     def stretch(record: StoredRecord) -> pl.DataFrame:
         if not isinstance(record.content, Samples):
             raise ValidationError("a stored stretch of a signal holds no samples")
-        part, dropped = measured(record.content, units.get(record.content.signal))
+        part, dropped = in_series_unit(record.content, units.get(record.content.signal))
         early = part.timestamps < (FIRST - _EPOCH) // timedelta(milliseconds=1)
         late = part.timestamps > (datetime.now(UTC) - _EPOCH) // timedelta(milliseconds=1) + _DAY
         kept = ~(early | late)

@@ -30,8 +30,8 @@ from novamind.clinic.record_mapping import (
     FIRST,
     contents_of,
     genes_of,
+    in_series_unit,
     mapping_of,
-    measured,
     piece_content,
     readable,
     record_of,
@@ -109,11 +109,11 @@ class Clinic:
         """Return the patients whom the caller may see, in the order of their ids."""
         ids = await self._access.patients(principal, after, limit)
         summaries = await self._summaries(dict.fromkeys(ids, access_of(principal, "list")))
-        return [_right(summaries[patient_id]) for patient_id in ids]
+        return [_unwrap(summaries[patient_id]) for patient_id in ids]
 
     async def patient(self, principal: Principal, patient_id: UUID) -> PatientSummary:
         """Return a patient's identifiers and details."""
-        return _right((await self.summaries(principal, [patient_id]))[patient_id])
+        return _unwrap((await self.summaries(principal, [patient_id]))[patient_id])
 
     async def summaries(self, principal: Principal, patient_ids: Collection[UUID]) -> Answers[PatientSummary]:
         """Return several patients' identifiers and details."""
@@ -125,8 +125,8 @@ class Clinic:
     ) -> list[UUID]:
         """Store symptom reports, all or none. The first report of a clinic's own series brings its scale."""
         access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
-        begun = await self._begun(patient_id, reports, access)
-        await self._begin(patient_id, begun, access)
+        begun = await self._new_scales(patient_id, reports, access)
+        await self._store_scales(patient_id, begun, access)
         return await self._store.append(
             patient_id,
             Kind.SYMPTOM_REPORT,
@@ -149,7 +149,7 @@ class Clinic:
         reports = await self._store.read(patient_id, Kind.SYMPTOM_REPORT, access)
         if name not in readable(reports, lambda record: series_name(mapping_of(record)["symptom"]))[0]:
             raise NotFoundError("there is no report of such a series; its first report gives its scale")
-        await self._begin(patient_id, {name: scale}, access)
+        await self._store_scales(patient_id, {name: scale}, access)
 
     async def _own_scales(self, patient_id: UUID, access: Access) -> dict[str, tuple[StoredRecord, Scale]]:
         stored, reports = await asyncio.gather(
@@ -157,7 +157,7 @@ class Clinic:
         )
         return stored_scales_of(stored, reports)
 
-    async def _begun(
+    async def _new_scales(
         self,
         patient_id: UUID,
         reports: Sequence[SymptomReport],
@@ -191,7 +191,7 @@ class Clinic:
                 begun[report.series] = scale
         return begun
 
-    async def _begin(self, patient_id: UUID, scales: Mapping[str, Scale], access: Access) -> None:
+    async def _store_scales(self, patient_id: UUID, scales: Mapping[str, Scale], access: Access) -> None:
         """Store the scale of each series, in the place of an earlier one if there is one."""
         if not scales:
             return
@@ -205,7 +205,7 @@ class Clinic:
 
     async def reports(self, principal: Principal, patient_id: UUID, newest: int) -> list[StoredRecord]:
         """Return the newest symptom reports, the first stored first."""
-        return _right((await self.histories(principal, [patient_id], newest))[patient_id])
+        return _unwrap((await self.histories(principal, [patient_id], newest))[patient_id])
 
     async def histories(
         self, principal: Principal, patient_ids: Collection[UUID], newest: int | None = None
@@ -232,7 +232,7 @@ class Clinic:
     async def genotype(self, principal: Principal, patient_id: UUID) -> dict[str, str]:
         """Return gene to result; empty where the patient withdrew consent to genomics."""
         access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
-        stored, _ = _right((await self._genotypes({patient_id: access}))[patient_id])
+        stored, _ = _unwrap((await self._genotypes({patient_id: access}))[patient_id])
         return genes_of(stored, [])
 
     async def add(
@@ -268,7 +268,7 @@ class Clinic:
         if version is not None and version != stored.version:
             raise OutdatedError("the record was changed by somebody else; read it again")
         if isinstance(piece, SymptomReport):
-            await self._begin(patient_id, await self._begun(patient_id, [piece], access, stored), access)
+            await self._store_scales(patient_id, await self._new_scales(patient_id, [piece], access, stored), access)
         await self._store.amend(patient_id, stored, with_origin(content, stored.content), access)
         return stored.version + 1
 
@@ -368,7 +368,7 @@ class Clinic:
 
     async def case(self, principal: Principal, patient_id: UUID, needed: Permission = Permission.RESULTS_READ) -> Case:
         """Return the patient's record of today as the twin takes it."""
-        return _right((await self.cases(principal, [patient_id], needed))[patient_id])
+        return _unwrap((await self.cases(principal, [patient_id], needed))[patient_id])
 
     async def cases(
         self, principal: Principal, patient_ids: Collection[UUID], needed: Permission = Permission.RESULTS_READ
@@ -387,7 +387,7 @@ class Clinic:
         cases: Answers[Case] = dict(answers)
         for patient_id in accesses:
             try:
-                cases[patient_id] = await asyncio.to_thread(_case, *(_right(part[patient_id]) for part in parts))
+                cases[patient_id] = await asyncio.to_thread(_case, *(_unwrap(part[patient_id]) for part in parts))
             except NovamindError as error:
                 cases[patient_id] = error
         return cases
@@ -563,7 +563,7 @@ class Clinic:
             raise ValidationError("the patient withdrew consent to genomics; no genotype can be stored")
 
 
-def _right(answer: T | NovamindError) -> T:
+def _unwrap(answer: T | NovamindError) -> T:
     """Return the answer, or raise it where it is an error."""
     if isinstance(answer, NovamindError):
         raise answer
@@ -605,7 +605,7 @@ def _samples_at_the_door(stretch: SignalSamples, units: dict[str, str]) -> Sampl
     early = [number for number, when in enumerate(stretch.timestamps, 1) if when < FIRST]
     if early:
         raise ValidationError(f"sample {early[0]} of {stretch.signal} lies before {FIRST.year} ({len(early)} in all)")
-    samples, dropped = measured(samples_of(stretch), units.get(stretch.signal))
+    samples, dropped = in_series_unit(samples_of(stretch), units.get(stretch.signal))
     if not len(samples.values):
         raise ValidationError(f"{stretch.signal} has no value that a living person's device can show ({dropped} given)")
     if stretch.signal not in SIGNALS:
