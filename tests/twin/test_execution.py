@@ -19,7 +19,7 @@ from novamind.errors import (
 from novamind.twin import execution
 from novamind.twin.breaker import CircuitBreaker, State
 from novamind.twin.domain import Status
-from novamind.twin.execution import Attempted, Bulkhead, Guard
+from novamind.twin.execution import Bulkhead, CallOutcome, Guard
 from tests.patience import patient
 
 
@@ -41,7 +41,7 @@ def work(*script: Any) -> tuple[Callable[[], Any], list[int]]:
     return run, calls
 
 
-def called(around: Guard, *script: Any) -> tuple[Attempted, int]:
+def called(around: Guard, *script: Any) -> tuple[CallOutcome, int]:
     run, calls = work(*script)
     return asyncio.run(around.call(run)), len(calls)
 
@@ -63,7 +63,7 @@ def test_how_each_error_ends_and_whether_the_breaker_counts_it(
 ) -> None:
     around = guard()
     ended, calls = called(around, error)
-    assert ended == Attempted(status, None, reason, 1)
+    assert ended == CallOutcome(status, None, reason, 1)
     assert calls == 1
     assert around.breaker.state is state
 
@@ -71,7 +71,7 @@ def test_how_each_error_ends_and_whether_the_breaker_counts_it(
 def test_an_answer_is_given_with_how_often_it_was_tried_and_closes_the_breaker() -> None:
     around = guard(failures=2)
     around.breaker.failed()
-    assert called(around, 17) == (Attempted(Status.AVAILABLE, 17, "", 1), 1)
+    assert called(around, 17) == (CallOutcome(Status.AVAILABLE, 17, "", 1), 1)
     around.breaker.failed()
     assert around.breaker.state is State.CLOSED, "the success between them counts"
 
@@ -80,7 +80,7 @@ def test_an_answer_is_given_with_how_often_it_was_tried_and_closes_the_breaker()
     "error", [ServiceUnavailableError("x"), ModelInferenceError("x"), ConnectionResetError(), BlockingIOError()]
 )
 def test_what_may_pass_is_tried_again_until_the_tries_are_used_up(error: Exception) -> None:
-    assert called(guard(attempts=3), error, error, "well") == (Attempted(Status.AVAILABLE, "well", "", 3), 3)
+    assert called(guard(attempts=3), error, error, "well") == (CallOutcome(Status.AVAILABLE, "well", "", 3), 3)
     ended, calls = called(guard(attempts=2), error, error, "well")
     assert (ended.status, ended.attempts, calls) == (Status.FAILED, 2, 2)
 
@@ -103,7 +103,7 @@ def test_an_open_breaker_says_for_how_long_and_nothing_is_run() -> None:
     around = guard()
     around.breaker.failed()
     ended, calls = called(around, "well")
-    assert ended == Attempted(Status.UNAVAILABLE, None, "left alone for 60 s after repeated failures", 0)
+    assert ended == CallOutcome(Status.UNAVAILABLE, None, "left alone for 60 s after repeated failures", 0)
     assert calls == 0
 
 
@@ -116,7 +116,7 @@ def test_what_hangs_is_given_up_and_counted_as_a_failure() -> None:
 
     ended = asyncio.run(around.call(hang))
     free.set()
-    assert ended == Attempted(Status.TIMED_OUT, None, "no answer within 0.05 s", 1)
+    assert ended == CallOutcome(Status.TIMED_OUT, None, "no answer within 0.05 s", 1)
     assert around.breaker.state is State.OPEN
 
 

@@ -23,7 +23,7 @@ from novamind.twin.case import Case
 from novamind.twin.domain import Priority, Recommendation, Status
 from novamind.twin.execution import Bulkhead, Guard
 from novamind.twin.service import MemoryStore
-from novamind.twin.tracking import Snapshot, made
+from novamind.twin.tracking import Snapshot, forecast_made
 from tests.biometrics.conftest import frames, person
 from tests.patience import patient
 from tests.twin.people import TODAY, Scripted, case, diary, fails, forecast, record
@@ -576,7 +576,7 @@ def test_stores_that_are_given_are_used_even_while_they_are_empty() -> None:
 @pytest.mark.parametrize(("last", "checks"), [(TODAY, 0), (TODAY + timedelta(days=1), 1)])
 def test_a_forecast_is_checked_from_the_first_later_observation_on(last: date, checks: int) -> None:
     service = DigitalTwinIntegrationService([], today=lambda: TODAY)
-    service.history.keep(Snapshot("p", TODAY, (made(forecast([9.0] * 20, middle=9)),)))
+    service.history.keep(Snapshot("p", TODAY, (forecast_made(forecast([9.0] * 20, middle=9)),)))
     assert len(ask(service, record(symptoms=diary([9.0] * 5, end=last))).tracking) == checks
     assert ask(service, record()).tracking == ()
 

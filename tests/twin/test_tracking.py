@@ -30,7 +30,7 @@ from novamind.twin.tracking import (
     MemoryHistory,
     changes,
     daily_reports,
-    made,
+    forecast_made,
     snapshot,
     threshold_of,
     track,
@@ -148,13 +148,13 @@ def test_on_a_scale_where_low_is_worse_the_next_cut_off_is_below(level: float, c
 
 def test_without_published_cut_offs_nothing_is_warned_of() -> None:
     assert threshold_of(made_up([5.0] * 20, "mood")) is None
-    kept = made(made_up([5.0] * 20, "mood"))
+    kept = forecast_made(made_up([5.0] * 20, "mood"))
     assert (kept.threshold, kept.warned) == (None, None)
 
 
 def test_of_a_forecast_is_kept_what_can_turn_out_right_or_wrong() -> None:
     given = made_up([12.0] * 20, middle=12, drift=0.5, spread=4)
-    kept = made(given)
+    kept = forecast_made(given)
     assert (kept.symptom, kept.scale, kept.threshold, kept.model_version) == ("PHQ-9", PHQ9, 15, "symptoms-test")
     assert kept.history_until == TODAY
     assert [str(day) for day in kept.days] == [f"2025-06-{day:02d}" for day in range(2, 7)]
@@ -169,8 +169,9 @@ def test_of_a_forecast_is_kept_what_can_turn_out_right_or_wrong() -> None:
 def test_what_is_kept_of_a_scale_without_steps_is_rounded_so_that_machines_agree() -> None:
     plain = made_up([5.0] * 20, "mood", Scale(0, 10), middle=1 / 3)
     other = replace(plain, continuous_quantiles=plain.continuous_quantiles + 1e-9)
-    assert made(other) == made(plain) != made(replace(plain, continuous_quantiles=plain.continuous_quantiles + 1e-3))
-    assert made(plain).quantiles[0][2] == 0.333333
+    moved = replace(plain, continuous_quantiles=plain.continuous_quantiles + 1e-3)
+    assert forecast_made(other) == forecast_made(plain) != forecast_made(moved)
+    assert forecast_made(plain).quantiles[0][2] == 0.333333
 
 
 ADVICE = Recommendation(Priority.SOON, "topic", "text", (Evidence("s", "says", "source"),), "high", "why")

@@ -62,7 +62,7 @@ class Bulkhead:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempted:
+class CallOutcome:
     """Outcome of a call."""
 
     status: Status
@@ -89,11 +89,11 @@ class Guard:
     attempts: int = 3
     first_wait: float = 0.1
 
-    async def call(self, work: Work) -> Attempted:
+    async def call(self, work: Work) -> CallOutcome:
         """Run the work and return how it ended; a failure becomes a status with a reason, never an exception."""
         if not self.breaker.allow():
             rest = f"left alone for {self.breaker.rest_seconds:g} s after repeated failures"
-            return Attempted(Status.UNAVAILABLE, reason=rest)
+            return CallOutcome(Status.UNAVAILABLE, reason=rest)
         tries = [0]
         settled = False
         try:
@@ -101,25 +101,25 @@ class Guard:
         except TimeoutError:
             self.breaker.failed()
             settled = True
-            return Attempted(Status.TIMED_OUT, reason=f"no answer within {self.limit_seconds:g} s", attempts=tries[0])
+            return CallOutcome(Status.TIMED_OUT, reason=f"no answer within {self.limit_seconds:g} s", attempts=tries[0])
         except _BAD_INPUT as error:
             self.breaker.succeeded()
             settled = True
-            return Attempted(Status.NO_DATA, reason=str(error), attempts=tries[0])
+            return CallOutcome(Status.NO_DATA, reason=str(error), attempts=tries[0])
         except NovamindError as error:
             self.breaker.failed()
             settled = True
-            return Attempted(Status.FAILED, reason=str(error), attempts=tries[0])
+            return CallOutcome(Status.FAILED, reason=str(error), attempts=tries[0])
         except Exception as error:  # noqa: BLE001 - an accident in one service must not take the others down
             self.breaker.failed()
             settled = True
             # The message may hold a person's values; the kind of error does not.
             reason = f"an error inside the service ({type(error).__name__})"
-            return Attempted(Status.FAILED, reason=reason, attempts=tries[0])
+            return CallOutcome(Status.FAILED, reason=reason, attempts=tries[0])
         else:
             self.breaker.succeeded()
             settled = True
-            return Attempted(Status.AVAILABLE, value, attempts=tries[0])
+            return CallOutcome(Status.AVAILABLE, value, attempts=tries[0])
         finally:
             if not settled:  # cancelled from outside: a probe must not block the next one
                 self.breaker.failed()

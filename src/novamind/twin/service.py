@@ -26,11 +26,11 @@ from novamind.twin.domain import (
     Snapshot,
     Status,
 )
-from novamind.twin.execution import Attempted, Bulkhead, Guard
+from novamind.twin.execution import Bulkhead, CallOutcome, Guard
 from novamind.twin.ports import Analysis, InsightHistory, ResultStore
 from novamind.twin.recommendations import recommendations
 from novamind.twin.results import Insights, WhatIf
-from novamind.twin.tracking import MemoryHistory, check, daily_reports, made, snapshot, track
+from novamind.twin.tracking import MemoryHistory, check, daily_reports, forecast_made, snapshot, track
 from novamind.twin.what_if import what_if
 
 if TYPE_CHECKING:
@@ -129,25 +129,25 @@ class DigitalTwinIntegrationService:
         ServiceUnavailableError
             If the model fails, or takes too long; after some such ends it is left alone for a while.
         """
-        forecasts: Forecasts = (await self._asked(SYMPTOMS, case, Options(forecast_days=horizon))).value
+        forecasts: Forecasts = (await self._require_result(SYMPTOMS, case, Options(forecast_days=horizon))).value
         return forecasts
 
     async def correlate(self, case: Case, lookback_days: int = 30) -> "Correlations":
         """Find links between signals and symptoms; errors as of :meth:`forecast`."""
         options = Options(biometric_lookback_days=lookback_days)
-        links: Correlations = (await self._asked(BIOMETRICS, case, options)).value
+        links: Correlations = (await self._require_result(BIOMETRICS, case, options)).value
         return links
 
     async def advice(self, case: Case, medication: str | None = None) -> Review:
         """Review one drug, or every psychiatric drug and everything that is taken, for this person."""
         if medication is not None:
             return await asyncio.to_thread(review_of, case, medication)
-        review: Review = (await self._asked(MEDICATIONS, case, Options())).value
+        review: Review = (await self._require_result(MEDICATIONS, case, Options())).value
         return review
 
     async def simulate(self, case: Case) -> Mapping[str, WhatIf]:
         """Simulate each current medication that has a dose and tabled kinetics; errors as of :meth:`forecast`."""
-        courses: Mapping[str, WhatIf] = (await self._asked(COURSES, case, Options())).value
+        courses: Mapping[str, WhatIf] = (await self._require_result(COURSES, case, Options())).value
         return courses
 
     async def what_if(self, case: Case, drug: str, dose_mg: float, **options: Any) -> WhatIf:
@@ -204,7 +204,7 @@ class DigitalTwinIntegrationService:
         reports = daily_reports(case)
         checks = (
             check(forecast.history_until, forecast, reports.get(forecast.symptom, {}), replayed=True)
-            for forecast in map(made, forecasts)
+            for forecast in map(forecast_made, forecasts)
         )
         return tuple(outcome for outcome in checks if outcome.reports)
 
@@ -224,7 +224,7 @@ class DigitalTwinIntegrationService:
             raise ServiceUnavailableError(f"the service '{name}' is not installed")
         return analysis
 
-    async def _asked(self, name: str, case: Case, options: Options) -> ServiceResult:
+    async def _require_result(self, name: str, case: Case, options: Options) -> ServiceResult:
         """Return the result of one service.
 
         Raises
@@ -260,7 +260,7 @@ class DigitalTwinIntegrationService:
             self.store.put(key, value)
             return value, version, False
 
-        ended: Attempted = await self.guards[name].call(work)
+        ended: CallOutcome = await self.guards[name].call(work)
         if ended.status is not Status.AVAILABLE:
             return ServiceResult(name, ended.status, reason=ended.reason, attempts=ended.attempts)
         value, version, reused = ended.value

@@ -67,7 +67,7 @@ def threshold_of(forecast: SymptomForecast) -> float | None:
     return worse[0] if worse else cuts[-1]
 
 
-def made(forecast: SymptomForecast) -> ForecastMade:
+def forecast_made(forecast: SymptomForecast) -> ForecastMade:
     """Return what can be checked of a forecast later."""
     threshold = threshold_of(forecast)
     warned = None if threshold is None else round(float(forecast.risk(threshold).probability.max()), _DECIMALS)
@@ -93,7 +93,7 @@ def snapshot(insights: Findings) -> Snapshot | None:
     return Snapshot(
         insights.patient_id,
         insights.made_on,
-        tuple(map(made, forecasts)),
+        tuple(map(forecast_made, forecasts)),
         tuple(
             RecommendationMade(recommendation.priority, recommendation.topic, recommendation.text)
             for recommendation in insights.recommendations
