@@ -600,7 +600,7 @@ def test_pages_of_populations_show_what_the_store_holds(
             )
 
     monkeypatch.setattr(populations, "twin_repository", lambda *_: Kept())
-    monkeypatch.setattr(populations, "describe", lambda one: ("described", one.told))
+    monkeypatch.setattr(populations, "PopulationBody", SimpleNamespace(of=lambda one: ("described", one.told)))
     monkeypatch.setattr(
         populations, "draw", lambda *given: SimpleNamespace(population_id=(Q, *given[1:])[0], given=given)
     )
