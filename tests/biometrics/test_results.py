@@ -53,11 +53,11 @@ def test_a_cell_is_told_as_its_local_time(one: Correlations) -> None:
     person, written = one.person(), one.person().to_dict()
     begin = datetime(2024, 1, 3, 5)  # noqa: DTZ001 - local time
     for point in written["anomalies"]:
-        for hour, when in (("start_hour", "start"), ("alarm_hour", "told")):
+        for hour, when in (("start_hour", "start"), ("alarm_hour", "alarm")):
             assert point[when] == (begin + timedelta(hours=point[hour])).isoformat()
     first = one.anomalies.row(0, named=True)
-    assert (first["start"].isoformat(), first["told"].isoformat()) == tuple(
-        written["anomalies"][0][when] for when in ("start", "told")
+    assert (first["start"].isoformat(), first["alarm"].isoformat()) == tuple(
+        written["anomalies"][0][when] for when in ("start", "alarm")
     )
     for point in written["change_points"]:
         assert point["date"] == (begin + timedelta(days=point["day"])).date().isoformat()

@@ -37,9 +37,9 @@ def found(moved: PersonSeries) -> nm.biometrics.Correlations:
 def test_an_anomaly_has_its_signal_and_its_times(found: nm.biometrics.Correlations) -> None:
     table = found.anomalies
     assert isinstance(table, pl.DataFrame)
-    assert table.columns == ["signal", "start", "told", "direction", "mean_deviation", "evidence"]
+    assert table.columns == ["signal", "start", "alarm", "direction", "mean_deviation", "evidence"]
     hit = table.filter(
-        (pl.col("signal") == "hrv") & pl.col("told").is_between(pl.date(2024, 3, 11), pl.date(2024, 3, 17))
+        (pl.col("signal") == "hrv") & pl.col("alarm").is_between(pl.date(2024, 3, 11), pl.date(2024, 3, 17))
     )
     assert len(hit) == 1
     assert hit["direction"].item() == 1

@@ -155,9 +155,9 @@ class AnomalyBody(_Body):
 
     signal: str = Field(description="Name of the signal.")
     start: str = Field(description="When it most likely began: local time, ISO 8601.")
-    told: str = Field(description="When the test was sure: local time, ISO 8601.")
+    alarm: str = Field(description="When the test was sure: local time, ISO 8601.")
     start_hour: int = Field(description="The same as `start`, in hours since the first hour of the record.")
-    alarm_hour: int = Field(description="The same as `told`, in hours since the first hour of the record.")
+    alarm_hour: int = Field(description="The same as `alarm`, in hours since the first hour of the record.")
     direction: int = Field(description="1 above the baseline, -1 below.")
     mean_deviation: float = Field(description="Mean deviation in between, in SD of the baseline.")
     evidence: float = Field(description="The statistic over its threshold, at least 1.")
@@ -242,7 +242,7 @@ class PersonLinksBody(_Body):
             insights=[LinkInsightBody.model_validate(insight) for insight in person.insights],
             anomalies=[
                 AnomalyBody(
-                    signal=name, start=time(anomaly.start_hour), told=time(anomaly.alarm_hour), **asdict(anomaly)
+                    signal=name, start=time(anomaly.start_hour), alarm=time(anomaly.alarm_hour), **asdict(anomaly)
                 )
                 for name, anomalies in person.anomalies.items()
                 for anomaly in anomalies

@@ -160,14 +160,14 @@ class Correlations(Summarised):
 
     @property
     def anomalies(self) -> Any:
-        """Departures from the own baselines as a frame: signal, start, told (when the test was sure), how far."""
+        """Departures from the own baselines as a frame: signal, start, alarm (when the test was sure), how far."""
         rows = [(p, name, anomaly) for p in self.persons for name, of in p.anomalies.items() for anomaly in of]
         return self._frame(
             [person for person, _, _ in rows],
             {
                 "signal": ([name for _, name, _ in rows], str),
                 "start": ([p.series.at(anomaly.start_hour) for p, _, anomaly in rows], _TIME),
-                "told": ([p.series.at(anomaly.alarm_hour) for p, _, anomaly in rows], _TIME),
+                "alarm": ([p.series.at(anomaly.alarm_hour) for p, _, anomaly in rows], _TIME),
                 "direction": ([anomaly.direction for _, _, anomaly in rows], int),
                 "mean_deviation": ([anomaly.mean_deviation for _, _, anomaly in rows], float),
                 "evidence": ([anomaly.evidence for _, _, anomaly in rows], float),
