@@ -259,7 +259,7 @@ def members(arguments: argparse.Namespace) -> Result | None:
         say(f"  {name}")
         losses.append(protocol.scored(name, SymptomForecastingService(model).forecast))
     only_told = "steps not read from the record"
-    with patch("novamind.symptoms.service.known_steps", lambda _values, told: told):
+    with patch("novamind.symptoms.service.unit_steps", lambda _values, scale_steps: scale_steps):
         losses.append(protocol.scored(only_told, SymptomForecastingService(shipped).forecast))
     every = pd.concat(losses, ignore_index=True)
     return {

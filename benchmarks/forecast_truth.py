@@ -38,7 +38,7 @@ from novamind.symptoms.forecaster.explanation import (
 )
 from novamind.symptoms.forecaster.model import SymptomModel
 from novamind.symptoms.forecaster.origins import Origins
-from novamind.symptoms.forecaster.preprocessing import Histories, known_steps
+from novamind.symptoms.forecaster.preprocessing import Histories, unit_steps
 from novamind.symptoms.interpolation import on_steps
 from novamind.symptoms.service import default_service
 
@@ -90,7 +90,7 @@ def oracle() -> dict[str, Any]:
     ours, version = _forecast(cohort, kept)
     known = oracle_quantiles(cohort)[kept]
     # The oracle, too, knows steps only where they are told or shown.
-    step = known_steps(cohort.reports[kept, :HISTORY], cohort.step[kept])
+    step = unit_steps(cohort.reports[kept, :HISTORY], cohort.step[kept])
     theirs = np.clip(on_steps(known.astype(np.float32), step[:, None, None]), 0, 1)
     loss = {name: crps(q.astype(np.float32), outcome) for name, q in (("ours", ours), ("oracle", theirs))}
     reported = seen[kept].sum(1)
@@ -270,7 +270,7 @@ def explanation() -> dict[str, Any]:
         values = reports[None, : (14, 28, 56, HISTORY)[i % 4]]
         if np.isfinite(values).sum() < 10:
             continue
-        record = Histories.untreated(values, known_steps(values, cohort.step[i : i + 1]), cohort.weekday[i : i + 1])
+        record = Histories.untreated(values, unit_steps(values, cohort.step[i : i + 1]), cohort.weekday[i : i + 1])
         forecast = model.predict(record, 7)
         started = process_time()
         explained = explain(model, forecast.summary, forecast.quantiles[0], np.zeros(7))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from novamind.symptoms.forecaster.preprocessing import LOOKBACK_DAYS, Histories, known_steps, stack_right, windows
+from novamind.symptoms.forecaster.preprocessing import LOOKBACK_DAYS, Histories, stack_right, unit_steps, windows
 
 
 def test_series_are_aligned_on_their_last_day() -> None:
@@ -91,13 +91,13 @@ def test_a_record_shows_its_steps(count: int, decimals: int) -> None:
     rng = np.random.default_rng(count)
     values = (10 * rng.integers(0, count + 1, (30, 80)) / count).round(decimals).astype(np.float32) / 10
     values[rng.random(values.shape) < 0.3] = np.nan
-    np.testing.assert_allclose(known_steps(values, np.zeros(30, np.float32)), 1 / count, rtol=1e-6)
+    np.testing.assert_allclose(unit_steps(values, np.zeros(30, np.float32)), 1 / count, rtol=1e-6)
 
 
-def test_a_step_that_is_told_stays() -> None:
+def test_a_step_that_is_given_stays() -> None:
     values = np.tile(np.array([0, 0.25, 0.5, 0.75, 1], np.float32), (2, 8))
-    told = np.array([0.05, 0], np.float32)
-    np.testing.assert_allclose(known_steps(values, told), [0.05, 0.25])
+    scale_steps = np.array([0.05, 0], np.float32)
+    np.testing.assert_allclose(unit_steps(values, scale_steps), [0.05, 0.25])
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_step_that_is_told_stays() -> None:
 )
 def test_a_record_that_shows_no_steps_has_none(answers: list[float]) -> None:
     values = np.tile(np.array([*answers, np.nan], np.float32), (1, 5))
-    assert known_steps(values, np.zeros(1, np.float32)) == 0
+    assert unit_steps(values, np.zeros(1, np.float32)) == 0
 
 
 def test_steps_are_read_from_the_days_before_the_origin() -> None:

@@ -85,8 +85,10 @@ class RiskBody(_Body):
             probability=risk.probability.tolist(),
             alert_probability=risk.alert_probability,
             periods=[
-                RiskPeriodBody(start=_date(one.start), end=_date(one.end), peak_probability=one.peak_probability)
-                for one in risk.periods
+                RiskPeriodBody(
+                    start=_date(period.start), end=_date(period.end), peak_probability=period.peak_probability
+                )
+                for period in risk.periods
             ],
         )
 

@@ -84,18 +84,18 @@ def forecast(
 
     frame = _read(file)
     key = _choose(frame, patient, symptom)
-    named, its_scale, known = _measured_with(key.name, instrument, scale, step, worse)
+    series_name, series_scale, series_instrument = _measured_with(key.name, instrument, scale, step, worse)
     result = forecast_many(
-        _rows_of(frame, key, named),
+        _rows_of(frame, key, series_name),
         horizon,
         quantile_levels=LEVELS if levels is None else _numbers(levels, "--levels", "0.1,0.5,0.9"),
-        scale=its_scale,
+        scale=series_scale,
         covariates=None if covariates is None else read_table(covariates),
         seed=seed,
         dated=not undated,
     )[0]
     _log(result, started)
-    _present(result, threshold, known, out if out or as_json else Path("forecast"), as_json, explain)
+    _present(result, threshold, series_instrument, out if out or as_json else Path("forecast"), as_json, explain)
 
 
 def demo(
@@ -112,10 +112,10 @@ def demo(
     from novamind.symptoms.notebook import forecast_many
     from novamind.symptoms.presentation.demonstration import simulated_diary
 
-    known = find("PHQ-9")
-    result = forecast_many(simulated_diary(known, seed), horizon, scale=known.scale, seed=seed)[0]
+    instrument = find("PHQ-9")
+    result = forecast_many(simulated_diary(instrument, seed), horizon, scale=instrument.scale, seed=seed)[0]
     _log(result, started)
-    _present(result, 15, known, out if out or as_json else Path("demo"), as_json)
+    _present(result, 15, instrument, out if out or as_json else Path("demo"), as_json)
 
 
 def train_symptoms(
@@ -216,7 +216,7 @@ def _choose(frame: "LongFrame", patient: str | None, symptom: str | None) -> "Se
 def _measured_with(
     name: str, instrument: str | None, scale: str | None, step: float | None, worse: str
 ) -> tuple[str, "Scale", "Instrument | None"]:
-    """What the series is called, its scale, and the instrument if it is a known one."""
+    """Return the name of the series, its scale, and its instrument where that is a known one."""
     from novamind.records.tables.frames import UNNAMED_SYMPTOM
     from novamind.symptoms.domain import Scale
     from novamind.symptoms.instruments import find, recognise
@@ -224,12 +224,12 @@ def _measured_with(
     if scale is None:
         if step is not None or worse != "high":
             raise ValidationError("--step and --worse describe a --scale: give it too, e.g. --scale 0,10")
-        known = recognise(name) if instrument is None else find(instrument)
-        if known is None:
+        series_instrument = recognise(name) if instrument is None else find(instrument)
+        if series_instrument is None:
             raise ValidationError(
                 f"'{name}' is not a known instrument: give --instrument, or its range, e.g. --scale 0,10 --step 1"
             )
-        return (known.name if name == UNNAMED_SYMPTOM else name), known.scale, known
+        return (series_instrument.name if name == UNNAMED_SYMPTOM else name), series_instrument.scale, series_instrument
     if instrument is not None:
         raise ValidationError("give --instrument or --scale, not both")
     ends = _numbers(scale, "--scale", "0,10")

@@ -114,14 +114,14 @@ def scales_of(reports: Sequence[Report]) -> dict[str, Scale]:
     scales: dict[str, Scale] = {}
     for number, report in enumerate(reports, 1):
         name, own = series_name(report.symptom), report.own_scale()
-        known = recognise(report.symptom)
-        scale = known.scale if known else scales.get(name, own)
+        instrument = recognise(report.symptom)
+        scale = instrument.scale if instrument else scales.get(name, own)
         if scale is None:
             raise ValidationError(f"report {number}: the symptom is no known instrument: give its scale")
         if own is not None and own != scale:
             raise ValidationError(
                 f"report {number}: "
-                + ("a known instrument's scale is published" if known else "the series has another scale")
+                + ("a known instrument's scale is published" if instrument else "the series has another scale")
                 + ": leave it out"
             )
         if not scale.low <= report.value <= scale.high:

@@ -216,7 +216,7 @@ def plain(name: str) -> str:
 
 
 _ITEM = re.compile(r"(?P<instrument>.{1,60}?)[\W_]{0,3}item[\W_]{0,3}(?P<number>\d{1,2})\s{0,3}", re.IGNORECASE)
-_BY_NAME = {plain(name): known for known in INSTRUMENTS for name in (known.name, *known.aliases)}
+_BY_NAME = {plain(name): instrument for instrument in INSTRUMENTS for name in (instrument.name, *instrument.aliases)}
 
 
 def recognise(name: str) -> Instrument | None:
@@ -230,26 +230,26 @@ def series_name(name: str) -> str:
     Any other name stays as it stands: ``phq_9`` is ``PHQ-9``, ``phq9 Item 9`` is ``PHQ-9 item 9``.
     """
     item = _ITEM.fullmatch(name)
-    known = recognise(item["instrument"] if item else name)
-    if known is None:
+    instrument = recognise(item["instrument"] if item else name)
+    if instrument is None:
         return " ".join(name.split())
-    return f"{known.name} item {int(item['number'])}" if item else known.name
+    return f"{instrument.name} item {int(item['number'])}" if item else instrument.name
 
 
 def find(name: str) -> Instrument:
-    """Like :func:`recognise`, for a name that the user gave as an instrument's.
+    """Return the instrument of a name, as :func:`recognise`, or fail with a hint.
 
     Raises
     ------
     NotFoundError
         If there is none; the message names the nearest, and all that are known.
     """
-    known = recognise(name)
-    if known is not None:
-        return known
+    instrument = recognise(name)
+    if instrument is not None:
+        return instrument
     near = difflib.get_close_matches(plain(name), list(_BY_NAME), n=1, cutoff=0.5)
     hint = f"did you mean {_BY_NAME[near[0]].name}? " if near else ""
     raise NotFoundError(
-        f"no such instrument; {hint}known are {', '.join(known.name for known in INSTRUMENTS)}; "
+        f"no such instrument; {hint}known are {', '.join(entry.name for entry in INSTRUMENTS)}; "
         "for any other, give --scale low,high"
     )

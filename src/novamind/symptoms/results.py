@@ -145,7 +145,7 @@ class Forecasts(Summarised):
         last = self.continuous_quantiles.shape[1]
         text = f"{counted(len(self), 'series', 'series')}, {counted(last, 'day')} ahead; {len(self.skipped)} skipped; "
         final = zip(self.series, at_levels(self.continuous_quantiles[:, -1], np.array([0.1, 0.5, 0.9])), strict=True)
-        rows = ((one.key.name, one.days[-1], *one.scale.snap(values).tolist()) for one, values in final)
+        rows = ((series.key.name, series.days[-1], *series.scale.snap(values).tolist()) for series, values in final)
         return Summary(text + self.model_version, ("series", "last report", "80 % from", "median", "to"), rows)
 
     def _assemble(self, i: int) -> Forecast:

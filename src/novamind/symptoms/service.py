@@ -27,7 +27,7 @@ from novamind.symptoms.forecaster.covariates import (
     signal_shifts,
 )
 from novamind.symptoms.forecaster.model import Prediction, SymptomModel
-from novamind.symptoms.forecaster.preprocessing import LOOKBACK_DAYS, Histories, known_steps, stack_right
+from novamind.symptoms.forecaster.preprocessing import LOOKBACK_DAYS, Histories, stack_right, unit_steps
 from novamind.symptoms.instruments import Instrument, recognise
 from novamind.symptoms.results import Forecast, Forecasts, Series
 from novamind.timeline import daily_grid
@@ -96,13 +96,13 @@ class SymptomForecastingService:
             reasons = sorted(set(skipped.values()))
             raise InsufficientDataError(f"nothing to forecast: {'; '.join(reasons)}")
         values = stack_right([s.scale.to_unit(s.values).astype(np.float32) for s in series])
-        told = np.array([s.scale.unit_step for s in series], np.float32)
-        known = known_steps(values, told)
-        for i in np.flatnonzero(known != told):
-            series[i] = replace(series[i], scale=series[i].scale.in_steps(round(1 / known[i])))
+        scale_steps = np.array([s.scale.unit_step for s in series], np.float32)
+        steps = unit_steps(values, scale_steps)
+        for i in np.flatnonzero(steps != scale_steps):
+            series[i] = replace(series[i], scale=series[i].scale.in_steps(round(1 / steps[i])))
         records = Histories.untreated(
             values=values,
-            step=known,
+            step=steps,
             weekday=weekday_of(np.array([s.days[-1] for s in series]) + 1) if dated else np.full(len(series), -1),
         )
         if covariates is None:
@@ -122,41 +122,41 @@ class SymptomForecastingService:
     def _informed(
         self, series: list[Series], records: Histories, covariates: LongFrame, horizon: int
     ) -> tuple[list[Series], Prediction]:
-        """The forecast that knows of treatments and signals, and how far each of them moved its middle a week ahead."""
-        known = [covariates_of(covariates, s.key.patient_id, s.days) for s in series]
-        treated = np.array([c.treated for c in known], np.float32)
+        """Return the series with each covariate's shift of the median a week ahead, and the forecast that uses them."""
+        series_covariates = [covariates_of(covariates, s.key.patient_id, s.days) for s in series]
+        treated = np.array([c.treated for c in series_covariates], np.float32)
         plain = self._predict(records, horizon)
         aware = self._predict(replace(records, treated=treated), horizon) if np.isfinite(treated).any() else plain
         a_week = week_ahead(horizon)
         by_treatment = BELIEF_IN_TREATMENT * (aware.quantiles - plain.quantiles)[:, a_week, MEDIAN]
-        told = []
-        for i, (one, its) in enumerate(zip(series, known, strict=True)):
-            shifts = signal_shifts(one.scale.to_unit(one.values), its.signals, horizon)
-            moved = dict(zip(its.names, shifts[:, a_week].tolist(), strict=True))
-            if np.isfinite(its.treated):
+        informed_series = []
+        for i, (s, c) in enumerate(zip(series, series_covariates, strict=True)):
+            shifts = signal_shifts(s.scale.to_unit(s.values), c.signals, horizon)
+            moved = dict(zip(c.names, shifts[:, a_week].tolist(), strict=True))
+            if np.isfinite(c.treated):
                 moved[TREATMENT_START] = float(by_treatment[i])
-            sign = one.scale.range if one.scale.worse == "high" else -one.scale.range
+            sign = s.scale.range if s.scale.worse == "high" else -s.scale.range
             shares = {name: sign * shift for name, shift in moved.items()}
-            told.append(replace(one, covariates=shares, signal_shift=shifts.sum(0)))
-        shift = np.array([one.signal_shift for one in told])
-        return told, replace(aware, quantiles=informed(plain.quantiles, aware.quantiles, shift))
+            informed_series.append(replace(s, covariates=shares, signal_shift=shifts.sum(0)))
+        shift = np.array([s.signal_shift for s in informed_series])
+        return informed_series, replace(aware, quantiles=informed(plain.quantiles, aware.quantiles, shift))
 
     def _predict(self, records: Histories, horizon: int) -> Prediction:
-        """Run the model, or give back what it said of the very same records a short while ago."""
+        """Return the model's prediction, from the cache where the same records were predicted a short while ago."""
         digest = hashlib.sha256(f"{self.model.version} {horizon} {records.values.shape}".encode())
         for part in (records.values, records.step, records.weekday, records.treated):
             digest.update(part.tobytes())
         key = digest.digest()
         with self._lock:
-            known = self._predictions.get(key)
-        if known is None:
-            known = self.model.predict(records, horizon)
-            if not np.isfinite(known.quantiles).all():
+            prediction = self._predictions.get(key)
+        if prediction is None:
+            prediction = self.model.predict(records, horizon)
+            if not np.isfinite(prediction.quantiles).all():
                 raise ModelInferenceError("the model gave no number; nothing is made up in its place")
             if len(records) <= self._predictions.maxsize:
                 with self._lock:
-                    self._predictions[key] = known
-        return known
+                    self._predictions[key] = prediction
+        return prediction
 
     async def forecast_symptoms(
         self,
@@ -191,9 +191,9 @@ class SymptomForecastingService:
         return await asyncio.to_thread(symptom_frame, patient_data["symptoms"])
 
     async def extract_insights(self, forecast: Forecast | Forecasts) -> list[str]:
-        """What the forecast says, in sentences."""
-        each = [forecast] if isinstance(forecast, Forecast) else list(forecast)
-        return [sentence for one in each for sentence in one.insights]
+        """Return the sentences of a forecast."""
+        forecasts = [forecast] if isinstance(forecast, Forecast) else list(forecast)
+        return [sentence for series_forecast in forecasts for sentence in series_forecast.insights]
 
 
 _OPTIONS = frozenset(inspect.signature(SymptomForecastingService.forecast).parameters) - {"self", "data"}
@@ -214,7 +214,7 @@ def default_service() -> SymptomForecastingService:
 def prepare(
     frame: LongFrame, scales: Mapping[str, tuple[Scale, Instrument | None]]
 ) -> tuple[list[Series], dict[SeriesKey, str]]:
-    """Daily series per patient and symptom, and those that cannot be forecast with the reason."""
+    """Return daily series per patient and symptom, and the reason for each that cannot be forecast."""
     days = frame.timestamps.astype("datetime64[D]")
     grid = daily_grid(frame.series_index, days, frame.values, len(frame.series))
     reported, reports = (
@@ -234,12 +234,12 @@ def prepare(
         if quiet >= LOOKBACK_DAYS:
             skipped[key] = f"no report in the last {LOOKBACK_DAYS} days of the record"
             continue
-        scale, known = scales[key.name]
+        scale, instrument = scales[key.name]
         if per_day[i] > _SINGLE_REPORT:
             scale = replace(scale, step=None)
         values = np.concatenate([grid.values[grid.part(i)], np.full(quiet, np.nan)])
         calendar = grid.first_day[i] + np.arange(len(values))
-        series.append(Series(key, scale, known, calendar, values, float(per_day[i])))
+        series.append(Series(key, scale, instrument, calendar, values, float(per_day[i])))
     return series, skipped
 
 
@@ -267,28 +267,29 @@ def _checked_levels(levels: tuple[float, ...] | Floats | None) -> Floats:
 def scales_of(
     frame: LongFrame, scale: Scales, step: float | None, worse: str
 ) -> dict[str, tuple[Scale, Instrument | None]]:
-    """The scale of every symptom in the frame, given or that of a known instrument, checked against the values."""
-    found: dict[str, tuple[Scale, Instrument | None]] = {}
+    """Return the scale of every symptom in the frame, given or of a known instrument, checked against the values."""
+    scales: dict[str, tuple[Scale, Instrument | None]] = {}
     for name in dict.fromkeys(key.name for key in frame.series):
-        given = scale.get(name) if isinstance(scale, Mapping) else scale
-        known = recognise(name)
-        if given is None:
-            if known is None:
+        series_scale = scale.get(name) if isinstance(scale, Mapping) else scale
+        instrument = recognise(name)
+        if series_scale is None:
+            if instrument is None:
                 raise ValidationError(
                     f"'{name}' is not a known instrument: give its range, e.g. scale=(0, 10), and step=1 if only whole "
                     "steps can occur"
                 )
-            found[name] = (known.scale, known)
+            scales[name] = (instrument.scale, instrument)
             continue
-        if not isinstance(given, Scale):
+        if not isinstance(series_scale, Scale):
             try:
-                low, high = (float(x) for x in given)
+                low, high = (float(x) for x in series_scale)
             except (TypeError, ValueError) as error:
                 raise ValidationError("scale must be (low, high) with two numbers, e.g. (0, 27)") from error
-            given = Scale(low, high, step, worse)  # type: ignore[arg-type]
-        same = known is not None and (known.scale.low, known.scale.high) == (given.low, given.high)
-        found[name] = (given, known if same else None)
-    ends = np.array([(found[key.name][0].low, found[key.name][0].high) for key in frame.series])
+            series_scale = Scale(low, high, step, worse)  # type: ignore[arg-type]
+        span = series_scale.low, series_scale.high
+        same = instrument is not None and (instrument.scale.low, instrument.scale.high) == span
+        scales[name] = (series_scale, instrument if same else None)
+    ends = np.array([(scales[key.name][0].low, scales[key.name][0].high) for key in frame.series])
     low, high = ends[frame.series_index].T
     off = frame.series_index[(frame.values < low) | (frame.values > high)]
     if len(off):
@@ -297,4 +298,4 @@ def scales_of(
             f"{(off == off[0]).sum()} values of '{name}' are off its scale, which runs from {least:g} to {most:g}; "
             "correct them or give the right scale"
         )
-    return found
+    return scales

@@ -1,10 +1,10 @@
 """How the shipped weights were made, and how users fit their own: one seeded command.
 
-``novamind train symptoms`` raises the transformer on a stream of simulated persons, none seen twice, tunes and fits
-the boosted trees on a cohort, fits the experts, then finds the stack's weights, the calibration and the measured errors
-on three further cohorts of *another* population (:data:`novamind.cohorts.OTHER_POPULATION`), so that nothing is judged
-by what it was made from. With ``--data`` the user's own series join: their earlier part trains the trees, their later
-part weighs, calibrates and measures.
+``novamind train symptoms`` trains the transformer on a stream of simulated persons, none seen twice, tunes and fits
+the boosted trees on a cohort, and fits the experts. Three further cohorts of *another* population
+(:data:`novamind.cohorts.OTHER_POPULATION`) then fit the stack's weights, calibrate and measure the errors, so that
+nothing is judged by what it was made from. With ``--data`` the user's own series join: their earlier part trains the
+trees, their later part weighs, calibrates and measures.
 """
 
 import subprocess
@@ -29,7 +29,7 @@ from novamind.symptoms.forecaster.features import summarise
 from novamind.symptoms.forecaster.model import NETWORK_FILE, TRANSFORMER_FILE, Prediction, SymptomModel
 from novamind.symptoms.forecaster.origins import Origins
 from novamind.symptoms.forecaster.ports import Forecaster
-from novamind.symptoms.forecaster.preprocessing import Array, Diary, Histories, told_treatment, windows
+from novamind.symptoms.forecaster.preprocessing import Array, Diary, Histories, days_since_treatment, windows
 from novamind.symptoms.forecaster.transformer import TransformerQuantiles
 from novamind.symptoms.interpolation import on_steps
 from novamind.symptoms.service import SHIPPED, Scales, prepare, scales_of, weekday_of
@@ -58,7 +58,7 @@ class Preset:
     width, layers, heads, feed_forward, dropout
         Sizes of the transformer.
     trajectories
-        Simulated persons that raise the transformer.
+        Simulated persons that train the transformer.
     """
 
     persons: int
@@ -154,7 +154,7 @@ def simulated_windows(persons: int, seed: int, settings: CohortSettings | None =
     for day in _ORIGINS:
         rows = np.flatnonzero(origin == day)
         histories, future = windows(cohort.reports[rows], cohort.weekday[rows], cohort.step[rows], day, MAX_HORIZON)
-        treated = told_treatment(cohort.treatment_day[rows], day, rng)
+        treated = days_since_treatment(cohort.treatment_day[rows], day, rng)
         parts.append(Windows(replace(histories, treated=treated), future, rows, np.zeros(len(rows), bool)))
     joined = _usable(_join(parts))
     # Some data sets carry day counts instead of dates.
@@ -272,9 +272,9 @@ def assembled(
     )
     progress("weighing the members")
     prediction = model.predict(weigh.histories, MAX_HORIZON)
-    said = _members(model, weigh, MAX_HORIZON)
-    weights = share_evenly(fit_weights(said, weigh.future, prediction.summary.reports))
-    model = replace(model, stack=Stack(weights, _learning_rate(weights, said, prediction, weigh)))
+    member_quantiles = _members(model, weigh, MAX_HORIZON)
+    weights = share_evenly(fit_weights(member_quantiles, weigh.future, prediction.summary.reports))
+    model = replace(model, stack=Stack(weights, _learning_rate(weights, member_quantiles, prediction, weigh)))
     progress("calibrating the intervals")
     prediction = model.predict(calibrate.histories, MAX_HORIZON)
     days = _own_days(prediction, calibrate.future)
@@ -286,15 +286,15 @@ def assembled(
 
 def _members(model: SymptomModel, w: Windows, horizon: int) -> Array:
     """Each member's own quantiles, ``(members, series, horizon, 21)``."""
-    return np.stack([said for (said,) in model.member_quantiles(Origins.present(w.histories), [horizon])])
+    return np.stack([quantiles for (quantiles,) in model.member_quantiles(Origins.present(w.histories), [horizon])])
 
 
 def _transformer(
     preset: Preset, seed: int, out: Path, diaries: Sequence[Diary], progress: Progress
 ) -> TransformerQuantiles:
-    """Raise the network, or go on where an interrupted run stopped, and write it as ONNX.
+    """Train the network, or go on where an interrupted run stopped, and write it as ONNX.
 
-    With diaries the shipped network, where it has the preset's size, is the start, and goes to school with them.
+    With diaries the training starts from the shipped network where that has the preset's size.
     """
     try:
         from novamind.symptoms.forecaster import network
@@ -303,18 +303,18 @@ def _transformer(
     size = network.Architecture(preset.width, preset.layers, preset.heads, preset.feed_forward, preset.dropout)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "transformer.checkpoint"
-    raised = network.load(SHIPPED / NETWORK_FILE) if diaries else None
-    if raised is None or raised.size != size:
+    trained = network.load(SHIPPED / NETWORK_FILE) if diaries else None
+    if trained is None or trained.size != size:
         schedule = network.Schedule(preset.trajectories)
-        raised = network.train_network(size, schedule, seed=seed, checkpoint=checkpoint, progress=progress)
+        trained = network.train_network(size, schedule, seed=seed, checkpoint=checkpoint, progress=progress)
     if diaries:
         checkpoint.unlink(missing_ok=True)
         schedule = network.Schedule(min(preset.trajectories, _SCHOOLING), rate=_SCHOOLING_RATE, validate_every=6_000)
-        raised = network.train_network(
-            size, schedule, seed=seed, checkpoint=checkpoint, begin=raised, diaries=diaries, progress=progress
+        trained = network.train_network(
+            size, schedule, seed=seed, checkpoint=checkpoint, begin=trained, diaries=diaries, progress=progress
         )
-    network.export(raised, out / TRANSFORMER_FILE)
-    network.save(raised, out / NETWORK_FILE)
+    network.export(trained, out / TRANSFORMER_FILE)
+    network.save(trained, out / NETWORK_FILE)
     checkpoint.unlink(missing_ok=True)
     return TransformerQuantiles.load(out / TRANSFORMER_FILE)
 
@@ -338,9 +338,9 @@ def _join(parts: Sequence[Windows]) -> Windows:
     )
 
 
-def _both(one: Windows, other: Windows) -> Windows:
+def _both(first: Windows, second: Windows) -> Windows:
     """Windows of different records: those of the second are numbered after those of the first."""
-    return _join([one, replace(other, series=other.series + one.series.max() + 1)])
+    return _join([first, replace(second, series=second.series + first.series.max() + 1)])
 
 
 def _usable(w: Windows) -> Windows:
@@ -359,8 +359,8 @@ def _table(w: Windows, seed: int, days_each: int = 3) -> tuple[Array, Array, Arr
     rows = np.repeat(np.arange(len(w.histories)), days_each)
     horizon = rng.choice(KNOTS, len(rows))
     outcome = w.future[rows, horizon - 1]
-    known = np.isfinite(outcome)
-    rows, horizon, outcome = rows[known], horizon[known], outcome[known]
+    reported = np.isfinite(outcome)
+    rows, horizon, outcome = rows[reported], horizon[reported], outcome[reported]
     features = np.empty((len(rows), summary.table.shape[1] + 3), np.float32)
     for day in KNOTS:
         at = horizon == day
@@ -414,12 +414,12 @@ def _learning_rate(weights: Array, members: Array, prediction: Prediction, outco
     summary, backtest = prediction.summary, prediction.backtest
     relative = backtest.loss / summary.spread[:, None]
     judges = outcomes.own | ~outcomes.own.any()
-    said, future, series = members[:, judges], outcomes.future[judges], outcomes.series[judges]
+    quantiles, future, series = members[:, judges], outcomes.future[judges], outcomes.series[judges]
     record = summary.reports[judges], MAX_HORIZON, relative[judges], backtest.days[judges]
 
     def loss(rate: float) -> Array:
         own = Stack(weights, rate).member_weights(*record)
-        return np.asarray(np.nanmean(crps(combine(said, own), future), axis=1))
+        return np.asarray(np.nanmean(crps(combine(quantiles, own), future), axis=1))
 
     rates = (0.0, 0.1, 0.3, 1.0, 2.0, 4.0)
     losses = [loss(rate) for rate in rates]
@@ -433,7 +433,7 @@ def _learning_rate(weights: Array, members: Array, prediction: Prediction, outco
 
 
 def _scaled(prediction: Prediction, days: float) -> Array:
-    """What was said before any calibration, its width scaled by each person's own errors."""
+    """Return the uncalibrated quantiles, their width scaled by each person's own errors."""
     backtest = prediction.backtest
     own = Calibration.of_own_errors(days)
     return own.apply(prediction.quantiles, prediction.summary, backtest.ratio, backtest.days)
@@ -454,12 +454,12 @@ def _measured(model: SymptomModel, w: Windows) -> SymptomModel:
     answers = [*(on_steps(q, step) for q in _members(model, w, horizon)), snapped]
     names = [*(m.name for m in model.members), "ensemble"]
     error = {n: round(100 * float(np.nanmean(crps(q, outcome))), 3) for n, q in zip(names, answers, strict=True)}
-    known = np.isfinite(outcome)
+    reported = np.isfinite(outcome)
     coverage = {}
     for level in (0.5, 0.8, 0.95):
         low, high = (int(np.argmin(np.abs(LEVELS - q))) for q in ((1 - level) / 2, (1 + level) / 2))
         inside = (outcome >= snapped[..., low] - 1e-6) & (outcome <= snapped[..., high] + 1e-6)
-        coverage[level] = round(float(inside[known].mean()), 3)
+        coverage[level] = round(float(inside[reported].mean()), 3)
     return replace(model, validation_error=error, coverage=coverage)
 
 

@@ -50,10 +50,10 @@ class BoostedQuantiles:
         knots = [KNOTS[: np.searchsorted(KNOTS, horizon) + 1] for horizon in horizons]
         rows = [s.per_day(k).reshape(-1, len(FEATURES)) for s, k in zip(origins.summaries, knots, strict=True)]
         # One call for all origins: for a single series a call costs more than its trees.
-        said = np.sort(self.booster.inplace_predict(np.concatenate(rows)), axis=-1)
+        predicted = np.sort(self.booster.inplace_predict(np.concatenate(rows)), axis=-1)
         out = []
         for s, k, horizon in zip(origins.summaries, knots, horizons, strict=True):
-            z, said = np.split(said, [len(s.level) * len(k)])
+            z, predicted = np.split(predicted, [len(s.level) * len(k)])
             z = interpolate(z.reshape(len(s.level), len(k), len(LEVELS)), k, np.arange(1, horizon + 1), 1)
             unit = s.level[:, None, None] + s.spread[:, None, None] * z
             out.append(np.clip(unit, 0, 1).astype(np.float32))

@@ -39,7 +39,7 @@ _ENOUGH = 200
 
 
 def own_scale(quantiles: Array, outcome: Array) -> tuple[Array, Array]:
-    """How large a person's own errors were beside what was forecast: mean ratio and number of days.
+    """Return the mean ratio of a person's own errors to the forecast ones, and the number of days.
 
     Parameters
     ----------
@@ -48,10 +48,10 @@ def own_scale(quantiles: Array, outcome: Array) -> tuple[Array, Array]:
     """
     median = quantiles[..., _MEDIAN]
     expected = np.abs(quantiles - median[..., None]).mean(-1)
-    known = np.isfinite(outcome)
-    days = known.sum(1)
-    error = np.where(known, np.abs(outcome - median), 0).sum(1)
-    total = np.where(known, expected, 0).sum(1)
+    reported = np.isfinite(outcome)
+    days = reported.sum(1)
+    error = np.where(reported, np.abs(outcome - median), 0).sum(1)
+    total = np.where(reported, expected, 0).sum(1)
     ratio = np.divide(error, total, out=np.ones_like(error), where=total > 1e-6)
     return ratio.astype(np.float32), days.astype(np.float32)
 
@@ -129,14 +129,14 @@ def fit(quantiles: Array, outcome: Array, summary: Summary, own_days: float) -> 
     steps = np.broadcast_to(summary.histories.step[:, None], outcome.shape)
     out = Calibration.of_own_errors(own_days)
     for kind in range(KINDS):
-        known = np.isfinite(outcome) & (kinds == kind)
-        if known.sum() < _ENOUGH:
+        reported = np.isfinite(outcome) & (kinds == kind)
+        if reported.sum() < _ENOUGH:
             continue
-        said, y = quantiles[known], outcome[known]
-        width = min(_WIDTHS, key=lambda tried: float(crps(_wider(said, tried), y).mean()))
+        forecast, y = quantiles[reported], outcome[reported]
+        width = min(_WIDTHS, key=lambda tried: float(crps(_wider(forecast, tried), y).mean()))
         out.width[kind] = width
-        q = _wider(said, width)
-        low95, low80, high80, high95 = (_innermost(q, y, steps[known], int(i)) for i in ENDS)
+        q = _wider(forecast, width)
+        low95, low80, high80, high95 = (_innermost(q, y, steps[reported], int(i)) for i in ENDS)
         # The wider interval holds the narrower one.
         out.levels[kind] = min(low95, low80), low80, high80, max(high80, high95)
     return out
@@ -157,12 +157,12 @@ def _innermost(quantiles: Array, outcome: Array, step: Array, i: int) -> float:
     def loss(end: Array) -> float:
         return float(np.maximum(level * (outcome - end), (level - 1) * (outcome - end)).mean())
 
-    found = outermost = float(LEVELS[0] if level < 0.5 else LEVELS[-1])
+    innermost = outermost = float(LEVELS[0] if level < 0.5 else LEVELS[-1])
     limit = (1 + _DEAREST) * loss(end(level))
     for at in np.arange(outermost, 0.5, -0.005 * outwards):
         there = end(at)
         inside = ((outcome - there) * outwards <= 1e-6).mean() >= max(level, 1 - level)
         if not inside or ((at - level) * outwards < 0 and loss(there) > limit):
             break
-        found = float(at)
-    return found
+        innermost = float(at)
+    return innermost

@@ -1,7 +1,7 @@
 """What else is known of a person: starts of treatment, and signals such as sleep or steps.
 
-A known start of treatment is something the network reads: it was raised on simulated persons of whom half have theirs
-told, and of whom many are not helped. What a signal is worth differs from person to person, so it is learned from the
+The network reads a recorded start of treatment. It was trained on simulated persons: the start is recorded for half of
+them, and many are not helped. What a signal is worth differs from person to person, so it is learned from the
 person's own record alone, and only as far as that record is evidence for it: beside the record's own level and recent
 course, each signal's latest value and three-day mean may or may not carry news of the report ``h`` days later. These
 hypotheses are averaged by their posterior probabilities under Zellner's g-prior with unit information (Liang et al.
@@ -123,15 +123,15 @@ def informed(plain: Array, treated: Array, signal_shift: Floats) -> Array:
 
 
 def _course(reports: Floats) -> Floats:
-    """What the record itself says on each day: 1, a quick and a slow exponential average, ``(3, days)``."""
-    known = np.isfinite(reports)
-    filled = np.where(known, reports, 0.0)
+    """Return the record's own level on each day: 1, a quick and a slow exponential average, ``(3, days)``."""
+    reported = np.isfinite(reports)
+    filled = np.where(reported, reports, 0.0)
     averages = []
     for keep in (0.6, 0.95):
         total = weight = 0.0
         row = np.empty(len(reports))
         for day in range(len(reports)):
-            total, weight = keep * total + filled[day], keep * weight + known[day]
+            total, weight = keep * total + filled[day], keep * weight + reported[day]
             row[day] = total / weight if weight > 0 else np.nan
         averages.append(row)
     return np.array([np.ones(len(reports)), *averages])
@@ -150,16 +150,16 @@ def _averaged(course: Floats, candidates: Floats, reports: Floats, ahead: int) -
     log_odds = np.full(len(candidates), -np.inf)
     contribution = np.zeros(len(candidates))
     for i, signal in enumerate(candidates):
-        known = np.isfinite(then) & np.isfinite(signal) & np.isfinite(course).all(0)
-        if known.sum() < _MIN_DAYS or not np.isfinite(signal[-1]) or np.ptp(signal[known]) == 0:
+        complete = np.isfinite(then) & np.isfinite(signal) & np.isfinite(course).all(0)
+        if complete.sum() < _MIN_DAYS or not np.isfinite(signal[-1]) or np.ptp(signal[complete]) == 0:
             continue
-        basis = course[:, known]
+        basis = course[:, complete]
         ridge = basis @ basis.T + 1e-6 * np.eye(len(basis))
-        news = np.linalg.solve(ridge, basis @ signal[known])
-        x = signal[known] - news @ basis
-        y = then[known] - np.linalg.solve(ridge, basis @ then[known]) @ basis
+        news = np.linalg.solve(ridge, basis @ signal[complete])
+        x = signal[complete] - news @ basis
+        y = then[complete] - np.linalg.solve(ridge, basis @ then[complete]) @ basis
         xx, yy = float(x @ x), float(y @ y)
-        if xx <= 1e-9 * float(signal[known] @ signal[known]) or yy <= 1e-12:
+        if xx <= 1e-9 * float(signal[complete] @ signal[complete]) or yy <= 1e-12:
             continue
         slope = float(x @ y) / xx
         explained = min(slope**2 * xx / yy, 0.999)

@@ -16,7 +16,7 @@ from novamind.symptoms.forecaster.experts import GROUPS, by_group, horizon_group
 from novamind.symptoms.forecaster.preprocessing import Array
 from novamind.symptoms.interpolation import on_ends
 
-#: Outcomes per group that the weights are found on, and the step of the exponentiated gradient.
+#: Outcomes per group that the weights are fitted on, and the step of the exponentiated gradient.
 _ROWS = 6000
 _RATE = 200
 _EVEN_SHARE = 0.05
@@ -101,13 +101,13 @@ def fit_weights(quantiles: Array, outcome: Array, reports: Array, steps: int = 6
     for d in range(weights.shape[0]):
         for p in range(weights.shape[1]):
             block = np.ix_(persons == p, days == d)
-            known = np.flatnonzero(np.isfinite(outcome[block]))
-            if not len(known):
+            rows = np.flatnonzero(np.isfinite(outcome[block]))
+            if not len(rows):
                 continue
-            known = known[:: max(1, len(known) // _ROWS)]
-            y = outcome[block].ravel()[known]
+            rows = rows[:: max(1, len(rows) // _ROWS)]
+            y = outcome[block].ravel()[rows]
             # (rows, levels, members)
-            q = np.stack([m[block].reshape(-1, len(LEVELS))[known, 1:-1] for m in quantiles], axis=-1)
+            q = np.stack([m[block].reshape(-1, len(LEVELS))[rows, 1:-1] for m in quantiles], axis=-1)
             w = weights[d, p].astype(np.float64)
             average = np.zeros_like(w)
             for step in range(steps):
@@ -124,7 +124,7 @@ def fit_weights(quantiles: Array, outcome: Array, reports: Array, steps: int = 6
 def share_evenly(weights: Array) -> Array:
     """Give every member a part of a twentieth of the weight.
 
-    The weights were found on simulated people; on people unlike them the simple experts lose less, and an even average
+    The weights were fitted on simulated people. On people unlike them the simple experts lose less, and an even average
     is hard to beat (Smith & Wallis 2009, Oxf Bull Econ Stat 71:331).
     """
     out: Array = (1 - _EVEN_SHARE) * weights + _EVEN_SHARE / weights.shape[-1]

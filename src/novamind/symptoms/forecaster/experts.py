@@ -138,8 +138,8 @@ def fit_expert(
             block = np.ix_(persons == p, days == d)
             y = target[block].ravel()
             x = signal[block].reshape(len(y), len(signals))
-            known = np.isfinite(y)
-            y, x = y[known], x[known]
+            reported = np.isfinite(y)
+            y, x = y[reported], x[reported]
             if signals:
                 ridge = x.T @ x + 10 * np.eye(len(signals))
                 damping[d, p] = np.linalg.solve(ridge, x.T @ y)

@@ -62,7 +62,7 @@ def explain(model: SymptomModel, summary: Summary, forecast: Array, signal_shift
         names.append(SIGNALS)
         shifts.append(signal_shift)
     # In the order of `members`: a further part doubles the combinations, first without it and then with it.
-    quantiles = np.concatenate([informed(forecasts[0], known, shift) for shift in shifts for known in forecasts])
+    quantiles = np.concatenate([informed(forecasts[0], variant, shift) for shift in shifts for variant in forecasts])
     # Single precision depends a little on the batch: all combinations move by what the whole record differs.
     exact = quantiles.astype(np.float64) + (forecast.astype(np.float64) - quantiles[-1])
     return Explanation(exact[0], dict(zip(names, shapley_values(exact), strict=True)))

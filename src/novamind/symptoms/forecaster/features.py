@@ -94,10 +94,10 @@ class Summary:
     def weekday_effect(self, horizons: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:
         """The person's usual deviation on the weekday of each day ahead, and that weekday (-1 unknown)."""
         first = self.histories.weekday[:, None]
-        known = first >= 0
-        target = np.where(known, (first + horizons[None, :] - 1) % 7, 0)
+        dated = first >= 0
+        target = np.where(dated, (first + horizons[None, :] - 1) % 7, 0)
         effect = np.take_along_axis(self.weekday_means, target, axis=1)
-        return np.where(known, effect, 0).astype(np.float32), np.where(known, target, -1)
+        return np.where(dated, effect, 0).astype(np.float32), np.where(dated, target, -1)
 
     def per_day(self, horizons: NDArray[np.int64]) -> Array:
         """Feature rows ``(series, len(horizons), features)`` for the given days ahead, 1 the first."""

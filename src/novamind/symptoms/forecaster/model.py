@@ -79,7 +79,7 @@ class Prediction:
 
     @classmethod
     def join(cls, parts: Sequence["Prediction"]) -> "Prediction":
-        """What was said of several batches, as one."""
+        """Return the predictions of several batches as one."""
         loss, days, ratio = (
             np.concatenate([getattr(p.backtest, name) for p in parts]) for name in ("loss", "days", "ratio")
         )

@@ -24,7 +24,7 @@ from novamind.cohorts import OTHER_POPULATION, CohortSettings, simulate
 from novamind.infrastructure.onnx_file import write_network
 from novamind.symptoms.domain import LEVELS
 from novamind.symptoms.forecaster.daily_tokens import CHANNELS, CONTEXT_DAYS, HORIZONS, tokenise
-from novamind.symptoms.forecaster.preprocessing import Diary, Histories, told_treatment
+from novamind.symptoms.forecaster.preprocessing import Diary, Histories, days_since_treatment
 
 _MEDIAN = len(LEVELS) // 2
 #: Decay per step of the moving average of the weights, which is what is validated and kept.
@@ -201,7 +201,7 @@ def simulated_batch(persons: int, seed: int, settings: CohortSettings | None = N
     cohort = simulate(persons, days, seed=seed, settings=settings)
     start = int(rng.integers(0, days - CONTEXT_DAYS - longest + 1))
     weekday = np.where(rng.random(persons) < 0.15, -1, (cohort.weekday + days) % 7)
-    treated = told_treatment(cohort.treatment_day, days, rng)
+    treated = days_since_treatment(cohort.treatment_day, days, rng)
     return _batch(Histories(cohort.reports, cohort.step, weekday, treated), start)
 
 

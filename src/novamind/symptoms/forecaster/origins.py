@@ -41,15 +41,15 @@ class Origins:
 
         A series counts there if it had at least ``reports`` reports by then, and any in the ``outcome_days`` after.
         """
-        found = [(0, self.rows[0], self.summaries[0])]
+        origins = [(0, self.rows[0], self.summaries[0])]
         values = self.histories.values
         seen = np.isfinite(values)
         for days in back:
             if days >= values.shape[1]:
                 break
-            known = (seen[:, :-days].sum(1) >= reports) & seen[:, -days:][:, :outcome_days].any(1)
-            rows = np.flatnonzero(known)
+            eligible = (seen[:, :-days].sum(1) >= reports) & seen[:, -days:][:, :outcome_days].any(1)
+            rows = np.flatnonzero(eligible)
             if len(rows):
-                found.append((days, rows, summarise(self.histories.before(days).rows(rows))))
-        days_back, rows_of, summaries = zip(*found, strict=True)
+                origins.append((days, rows, summarise(self.histories.before(days).rows(rows))))
+        days_back, rows_of, summaries = zip(*origins, strict=True)
         return Origins(self.histories, days_back, rows_of, summaries)

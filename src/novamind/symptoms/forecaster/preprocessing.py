@@ -96,8 +96,8 @@ def stack_right(series: list[Array]) -> Array:
     return out
 
 
-def known_steps(values: Array, told: Array) -> Array:
-    """Steps of the scales: those told, or else those that the answers given so far lie on.
+def unit_steps(values: Array, scale_steps: Array) -> Array:
+    """Return the step of each series: the scale's own, or else the one that the answers so far lie on.
 
     The mean of three items from 1 to 5 moves by thirds, though nobody says so. A record shows its steps if it holds
     enough different answers and all of them are multiples of one step; the largest such step is taken.
@@ -106,18 +106,18 @@ def known_steps(values: Array, told: Array) -> Array:
     ----------
     values
         ``(series, days)`` on the unit scale.
-    told
-        ``(series,)``, 0 where no step is.
+    scale_steps
+        ``(series,)`` on the unit scale, 0 where the scale has none.
 
     Returns
     -------
     ndarray (series,)
-        On the unit scale; 0 where none is told or shown.
+        On the unit scale; 0 where neither scale nor answers show one.
     """
-    steps = told.copy()
+    steps = scale_steps.copy()
     ordered = np.sort(values, axis=1)
     answers = 1 + (np.diff(ordered, axis=1) > 1 / (4 * _MOST_STEPS)).sum(1)
-    open_rows = np.flatnonzero((told == 0) & (answers >= _FEWEST_ANSWERS))
+    open_rows = np.flatnonzero((scale_steps == 0) & (answers >= _FEWEST_ANSWERS))
     for count in range(_FEWEST_ANSWERS - 1, _MOST_STEPS + 1):
         at = values[open_rows] * count
         off = np.nanmax(np.abs(at - np.round(at)), axis=1, initial=0)
@@ -144,13 +144,13 @@ def windows(
         Days beyond the end of ``reports`` are ``NaN``.
     """
     future = np.full((len(reports), horizon), np.nan, dtype=np.float32)
-    known = reports[:, origin : origin + horizon]
-    future[:, : known.shape[1]] = known
+    outcome = reports[:, origin : origin + horizon]
+    future[:, : outcome.shape[1]] = outcome
     values = reports[:, max(0, origin - LOOKBACK_DAYS) : origin]
-    return Histories.untreated(values, known_steps(values, step), (weekday + origin) % 7), future
+    return Histories.untreated(values, unit_steps(values, step), (weekday + origin) % 7), future
 
 
-def told_treatment(treatment_day: NDArray[np.int64], origin: int, rng: np.random.Generator) -> Array:
-    """Days from the start of treatment to the last of ``origin`` days; ``NaN`` for the half of whom it is not told."""
-    told = (treatment_day >= 0) & (treatment_day < origin) & (rng.random(len(treatment_day)) < 0.5)
-    return np.where(told, origin - 1 - treatment_day, np.nan).astype(np.float32)
+def days_since_treatment(treatment_day: NDArray[np.int64], origin: int, rng: np.random.Generator) -> Array:
+    """Return the days from the start of treatment to the last of ``origin`` days; ``NaN`` for a random half."""
+    recorded = (treatment_day >= 0) & (treatment_day < origin) & (rng.random(len(treatment_day)) < 0.5)
+    return np.where(recorded, origin - 1 - treatment_day, np.nan).astype(np.float32)

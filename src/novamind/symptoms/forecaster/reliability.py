@@ -24,10 +24,10 @@ def reliability(history: Floats, ratio: float, scored_days: int, reports_per_day
     ``low`` with any grave reason, ``medium`` with any other, ``high`` with none. The limits are where the error on
     simulated patients leaves the range that the record's own length and density explain (docs/forecasting.md).
     """
-    known = np.isfinite(history)
-    reports = int(known.sum())
-    gap = int(len(history) - 1 - np.flatnonzero(known)[-1])
-    recent = float(known[-28:].mean())
+    reported = np.isfinite(history)
+    reports = int(reported.sum())
+    gap = int(len(history) - 1 - np.flatnonzero(reported)[-1])
+    recent = float(reported[-28:].mean())
     grave: list[str] = []
     minor: list[str] = []
     if reports < 8:
@@ -42,7 +42,7 @@ def reliability(history: Floats, ratio: float, scored_days: int, reports_per_day
         grave.append(f"reports on {100 * recent:.0f} % of the last {min(28, len(history))} days")
     elif recent < 0.6:
         minor.append(f"reports on {100 * recent:.0f} % of the last {min(28, len(history))} days")
-    if reports >= 8 and np.ptp(history[known]) == 0:
+    if reports >= 8 and np.ptp(history[reported]) == 0:
         minor.append("every report is the same, so the person's variation is not known")
     if scored_days >= 7 and ratio > 1.8:
         grave.append(f"earlier forecasts of this record erred {ratio:.1f} times as far as stated")

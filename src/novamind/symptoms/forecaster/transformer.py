@@ -55,8 +55,10 @@ class TransformerQuantiles:
         for rows in np.split(order, range(_BATCH, len(order), _BATCH)):
             day = np.minimum(lead[rows, None] + np.arange(length - lead[rows].min()), length - 1)
             wanted = np.flatnonzero(np.bincount(place[rows].ravel()))
-            said = self.session.run(None, {"channels": tokens.channels[rows[:, None], day], "positions": wanted})[0]
-            z[rows] = said[np.arange(len(rows))[:, None], np.searchsorted(wanted, place[rows])]
+            predicted = self.session.run(None, {"channels": tokens.channels[rows[:, None], day], "positions": wanted})[
+                0
+            ]
+            z[rows] = predicted[np.arange(len(rows))[:, None], np.searchsorted(wanted, place[rows])]
         out = []
         for k, (rows, horizon) in enumerate(zip(origins.rows, horizons, strict=True)):
             position = length - 1 - back[k]

@@ -16,22 +16,24 @@ def insights(forecast: SymptomForecast, instrument: Instrument | None = None) ->
         The questionnaire, if it is a known one: its published cut-offs are then named.
     """
     scale = forecast.scale
-    said = [wording.headline(forecast)]
+    sentences = [wording.headline(forecast)]
     firm = forecast.reliability.level != "low"
     if not firm:
-        said.append(f"Low reliability: {'; '.join(forecast.reliability.reasons)}. Read the range, not the middle.")
+        sentences.append(f"Low reliability: {'; '.join(forecast.reliability.reasons)}. Read the range, not the middle.")
     trend = forecast.trend
     if firm and trend.direction in ("worsening", "improving"):
-        said.append(wording.trend(scale, trend))
+        sentences.append(wording.trend(scale, trend))
     if instrument is not None and instrument.cut_offs:
-        said.extend(_cut_off_sentence(forecast, instrument))
+        sentences.extend(_cut_off_sentence(forecast, instrument))
     if firm and any(abs(shift) > 0.01 * scale.range for shift in forecast.covariates.values()):
-        said.append(wording.covariates(scale, forecast.covariates))
+        sentences.append(wording.covariates(scale, forecast.covariates))
     low, high = forecast.interval(0.8)
     width = float(np.mean(high - low)) / scale.range
     if width > 0.5:
-        said.append("The forecast leaves more than half of the scale open: it says little beyond the person's range.")
-    return tuple(said)
+        sentences.append(
+            "The forecast leaves more than half of the scale open: it says little beyond the person's range."
+        )
+    return tuple(sentences)
 
 
 def _cut_off_sentence(forecast: SymptomForecast, instrument: Instrument) -> list[str]:
