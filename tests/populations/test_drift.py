@@ -144,7 +144,7 @@ def test_an_error_is_ranked_among_all_before_it(new: list[float], ranks: list[fl
     test = started()
     test._rng = Fixed(0.5)
     np.testing.assert_allclose(test._rank(np.array(new)), ranks)
-    np.testing.assert_array_equal(test._known, np.sort(np.r_[np.arange(1.0, 51.0), new]))
+    np.testing.assert_array_equal(test._past_errors, np.sort(np.r_[np.arange(1.0, 51.0), new]))
 
 
 @pytest.mark.parametrize(("value", "chance", "rank"), [(0.0, 0.0, 1e-12), (99.0, 1.0, 1 - 1e-12)])

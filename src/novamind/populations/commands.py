@@ -151,14 +151,14 @@ def register(app: typer.Typer) -> None:
             raise ValidationError(f"the outcomes lack the column {target!r} that the model predicts")
         actual = np.array([np.nan if v is None else float(v) for v in frame[target].to_list()])
         mean, low, high = generator.predict(frame)
-        found = grade(mean, actual, low, high)
+        report = grade(mean, actual, low, high)
         text = [
-            f"{found.grade}: MAE {found.mae:.4g}, correlation {found.correlation:.3f}, "
-            f"coverage {found.coverage_95:.3f} "
-            f"({found.sample_size:,} outcomes, {found.missing:,} missing)",
-            *found.warnings,
+            f"{report.grade}: MAE {report.mae:.4g}, correlation {report.correlation:.3f}, "
+            f"coverage {report.coverage_95:.3f} "
+            f"({report.sample_size:,} outcomes, {report.missing:,} missing)",
+            *report.warnings,
         ]
-        _show(found.to_dict(), text, as_json)
+        _show(report.to_dict(), text, as_json)
 
 
 def _read(path: Path) -> Any:
@@ -172,27 +172,27 @@ def _read(path: Path) -> Any:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        columns = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataProcessingError(f"{path.name} cannot be read; give a JSON object") from error
-    if not isinstance(found, dict) or not all(isinstance(v, list) for v in found.values()):
+    if not isinstance(columns, dict) or not all(isinstance(v, list) for v in columns.values()):
         raise ValidationError(f"{path.name} must be a JSON object that gives every column a list")
-    return found
+    return columns
 
 
 def _filters(texts: list[str] | None) -> dict[str, Any] | None:
-    found: dict[str, Any] = {}
+    conditions: dict[str, Any] = {}
     for text in texts or ():
         name, mark, wanted = text.partition("=")
         if not mark or not wanted:
             raise ValidationError(f"the filter {text!r} cannot be read; write column=a,b or column=low..high")
         if ".." in wanted:
             low, _, high = wanted.partition("..")
-            found[name] = (_number(low), _number(high))
+            conditions[name] = (_number(low), _number(high))
         else:
             items = [_number(w) for w in wanted.split(",")]
-            found[name] = items if all(isinstance(i, float) for i in items) else wanted.split(",")
-    return found or None
+            conditions[name] = items if all(isinstance(i, float) for i in items) else wanted.split(",")
+    return conditions or None
 
 
 def _number(text: str) -> float | str | None:

@@ -140,12 +140,12 @@ class PopulationFilter:
     where: Mapping[str, Any] = field(default_factory=dict)
 
     def conditions(self) -> dict[str, Any]:
-        """Column -> condition, as ``TwinGenerator.generate`` takes them."""
+        """Return column -> condition, as ``TwinGenerator.generate`` takes them."""
         named = {"specialty": self.specialty, "priority_tier": self.tier, "region": self.region}
-        found: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+        conditions: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
         if self.min_decile is not None:
-            found["decile"] = (self.min_decile, None)
-        return {**found, **self.where}
+            conditions["decile"] = (self.min_decile, None)
+        return {**conditions, **self.where}
 
 
 @dataclass(frozen=True, repr=False)

@@ -216,9 +216,9 @@ def try_campaign(
     """Try a campaign on a population and keep the result under an id."""
     from novamind.populations.interventions.simulation_engine import SimulationEngine
 
-    begun, stated = datetime.now(UTC), campaign.model_dump()
-    how = {name: stated.pop(name) for name in ("minimum_effect", "accept_assumptions")}
-    result = SimulationEngine(repository.load_population(population_id), **how).simulate(InterventionConfig(**stated))
+    begun, fields = datetime.now(UTC), campaign.model_dump()
+    how = {name: fields.pop(name) for name in ("minimum_effect", "accept_assumptions")}
+    result = SimulationEngine(repository.load_population(population_id), **how).simulate(InterventionConfig(**fields))
     return repository.save_simulation(result, begun), result
 
 
@@ -228,5 +228,5 @@ def grade(repository: "TwinRepository", population_id: UUID, outcomes: Outcomes)
 
     tracker = FidelityTracker(repository)
     tracker.register(repository.load_population(population_id))
-    known = [np.nan if value is None else value for value in outcomes.actual]
-    return tracker.calculate_fidelity(population_id, known)
+    actual = [np.nan if value is None else value for value in outcomes.actual]
+    return tracker.calculate_fidelity(population_id, actual)

@@ -28,15 +28,15 @@ def resolve(filters: PopulationFilter | Mapping[str, Any] | None, columns: Seque
         return {}
     if not isinstance(filters, PopulationFilter | Mapping):
         raise ValidationError("give filters as a PopulationFilter or as column -> condition")
-    stated = filters.conditions() if isinstance(filters, PopulationFilter) else filters
-    known = {c.name: c for c in columns}
-    found = {}
-    for name, wanted in stated.items():
-        real = next((n for n in (name, *_ALIASES.get(name, ())) if n in known), None)
+    conditions = filters.conditions() if isinstance(filters, PopulationFilter) else filters
+    by_name = {c.name: c for c in columns}
+    resolved = {}
+    for name, wanted in conditions.items():
+        real = next((n for n in (name, *_ALIASES.get(name, ())) if n in by_name), None)
         if real is None:
-            raise ValidationError(f"there is no column {name!r} to filter on.{_nearest(name, list(known))}")
-        found[real] = _condition(known[real], wanted)
-    return found
+            raise ValidationError(f"there is no column {name!r} to filter on.{_nearest(name, list(by_name))}")
+        resolved[real] = _condition(by_name[real], wanted)
+    return resolved
 
 
 def _range(name: str, low: float, high: float) -> tuple[float, float]:

@@ -93,8 +93,8 @@ class TwinPopulation(Summarised):
         """One twin by row; a missing value is ``None``."""
         if not 0 <= index < len(self):
             raise NotFoundError(f"the population has {len(self):,} twins, numbered from 0")
-        one = {c.name: c.decode(self.features.values[c.name][index : index + 1])[0] for c in self.features.columns}
-        row = {name: None if v != v else v.item() if isinstance(v, np.generic) else v for name, v in one.items()}
+        decoded = {c.name: c.decode(self.features.values[c.name][index : index + 1])[0] for c in self.features.columns}
+        row = {name: None if v != v else v.item() if isinstance(v, np.generic) else v for name, v in decoded.items()}
         return DigitalTwin(
             self.twin_id(index),
             row,

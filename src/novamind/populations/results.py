@@ -115,7 +115,7 @@ class SimulationResult(Summarised):
             f"effect {self.average_treatment_effect:.3g} ({low:.3g} to {high:.3g}), {self.source}"
         )
         groups = (group for of in self.heterogeneity.values() for group in of)
-        rows = ((one.group, one.level, one.twins, one.effect, one.low, one.high) for one in groups)
+        rows = ((group.group, group.level, group.twins, group.effect, group.low, group.high) for group in groups)
         return Summary(text, ("group", "level", "twins", "effect", "95 % from", "to"), rows)
 
     def to_dict(self) -> dict[str, Any]:

@@ -142,8 +142,8 @@ def simulate(
     each = math.ceil(SAMPLE / len(population.files))
     jobs = [(population, engine_of, intervention, filters, number, each) for number in range(len(population.files))]
     tally, sample = Tally(), []
-    for found, some in _each(_simulate_shard, jobs, workers, engine):
-        tally = tally + found
+    for shard_tally, some in _each(_simulate_shard, jobs, workers, engine):
+        tally = tally + shard_tally
         sample.append(some)
     if not tally.twins:
         raise InsufficientDataError("no twin of the population matches the filters; relax one of them")

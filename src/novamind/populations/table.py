@@ -103,8 +103,8 @@ class Table:
         for column in self.columns:
             values = self.values[column.name]
             if column.kind == "number":
-                one = pl.Series(column.name, values, nan_to_null=True)
-                series.append(one.cast(pl.Int64) if column.decimals == 0 else one)
+                numbers = pl.Series(column.name, values, nan_to_null=True)
+                series.append(numbers.cast(pl.Int64) if column.decimals == 0 else numbers)
                 continue
             series.append(pl.Series(column.name, list(column.levels)).gather(values))
         return pl.DataFrame(series)
@@ -119,26 +119,26 @@ def read(frame: Any, *, schema: tuple[Column, ...] | None = None) -> Table:
         If it is no frame, a column cannot be used, or the frame does not fit the schema.
     """
     try:
-        known = nw.from_native(frame, eager_only=True)
-        names = known.columns
+        data = nw.from_native(frame, eager_only=True)
+        names = data.columns
     except TypeError as error:
         raise ValidationError("give the table as a pandas or Polars frame") from error
     except nw.exceptions.DuplicateError as error:
         raise ValidationError("two columns of the table have the same name; rename one") from error
-    backend = "pandas" if known.implementation.is_pandas_like() else "polars"
+    backend = "pandas" if data.implementation.is_pandas_like() else "polars"
     if schema is not None:
         absent = [column.name for column in schema if column.name not in names]
         if absent:
             raise ValidationError(f"the table lacks the column(s) {', '.join(absent)} that the model was trained on")
-        values = {column.name: _encode(known[column.name], column) for column in schema}
+        values = {column.name: _encode(data[column.name], column) for column in schema}
         return Table(schema, values, backend)
     if not names:
         raise ValidationError("the table has no columns")
     odd = next((name for name in names if not (isinstance(name, str) and name.strip() and name.isprintable())), None)
     if odd is not None:
         raise ValidationError(f"column names must be printable text; rename {odd!r}")
-    columns = tuple(_describe(known[name]) for name in names)
-    return Table(columns, {column.name: _encode(known[column.name], column) for column in columns}, backend)
+    columns = tuple(_describe(data[name]) for name in names)
+    return Table(columns, {column.name: _encode(data[column.name], column) for column in columns}, backend)
 
 
 def _describe(series: Any) -> Column:

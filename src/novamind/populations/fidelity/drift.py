@@ -114,7 +114,7 @@ class SequentialDriftTest:
         self.evidence = 0.0
         self.alarm_week: int | None = None
         self._rng = np.random.default_rng(seed)
-        self._known = np.sort(errors)
+        self._past_errors = np.sort(errors)
         self._ratios: Floats = np.zeros(len(_SCALES))
         self._counts: tuple[int, ...] = ()
 
@@ -139,13 +139,13 @@ class SequentialDriftTest:
         return self.alarm_week is not None
 
     def _rank(self, new: Floats) -> Floats:
-        """Randomised rank of each new error among all before it, in (0, 1); then it counts as known."""
-        known, m = self._known, len(new)
+        """Randomised rank of each new error among all before it, in (0, 1), and keep the new errors."""
+        past, m = self._past_errors, len(new)
         # Within the week: how many of the earlier new values lie below, or tie with, each.
         below = np.tril(new[None, :] < new[:, None], -1).sum(axis=1)
         tied = np.tril(new[None, :] == new[:, None], -1).sum(axis=1)
-        low = np.searchsorted(known, new, "left")
-        ties = np.searchsorted(known, new, "right") - low
-        rank = (low + below + self._rng.random(m) * (ties + tied + 1)) / (len(known) + np.arange(m) + 1)
-        self._known = np.sort(np.concatenate([known, new]))
+        low = np.searchsorted(past, new, "left")
+        ties = np.searchsorted(past, new, "right") - low
+        rank = (low + below + self._rng.random(m) * (ties + tied + 1)) / (len(past) + np.arange(m) + 1)
+        self._past_errors = np.sort(np.concatenate([past, new]))
         return np.asarray(np.clip(rank, 1e-12, 1 - 1e-12))

@@ -35,7 +35,7 @@ class FidelityLedger(Protocol):
     """Where records and grades are kept; `novamind.populations.TwinRepository` is one."""
 
     def load_population(self, population_id: UUID) -> TwinPopulation:
-        """Load a population or raise `NotFoundError`."""
+        """Return a stored population; `NotFoundError` if there is none."""
 
     def save_fidelity(self, records: Sequence[FidelityRecord]) -> None:
         """Keep outcomes compared with predictions."""
@@ -294,11 +294,11 @@ def grade(
     high: NDArray[np.float64],
 ) -> FidelityReport:
     """Metrics over the known outcomes; outliers are errors beyond three robust standard deviations."""
-    known = np.isfinite(actual)
-    n = int(known.sum())
+    graded = np.isfinite(actual)
+    n = int(graded.sum())
     if n < MIN_PAIRS:
         raise InsufficientDataError(f"grading needs at least {MIN_PAIRS} known outcomes; there are {n}")
-    p, a = predicted[known], actual[known]
+    p, a = predicted[graded], actual[graded]
     error = a - p
     perfect = bool(np.allclose(error, 0.0, atol=1e-12 * max(1.0, float(np.abs(a).max()))))
     varied = np.ptp(p) > 0 and np.ptp(a) > 0
@@ -309,9 +309,9 @@ def grade(
         mae=float(np.abs(error).mean()),
         rmse=float(np.sqrt(np.mean(error**2))),
         correlation=correlation,
-        coverage_95=float(np.mean((a >= low[known]) & (a <= high[known]))),
+        coverage_95=float(np.mean((a >= low[graded]) & (a <= high[graded]))),
         sample_size=n,
-        missing=int((~known).sum()),
+        missing=int((~graded).sum()),
         outliers=0 if perfect or spread == 0 else int(np.sum(np.abs(error - np.median(error)) > 3 * spread)),
         calibration_slope=slope,
         bias=float(error.mean()),

@@ -134,8 +134,8 @@ class TwinGenerator:
                 for c in table.columns
             ),
         )
-        stated = rules.declared(self.declared_rules, table)
-        learned = rules.learn(table, stated, self.seed) if self.privacy is None else rules.Rules(stated)
+        declared = rules.declared(self.declared_rules, table)
+        learned = rules.learn(table, declared, self.seed) if self.privacy is None else rules.Rules(declared)
         if target in learned.derived:
             raise ValidationError(
                 f"{target!r} can be computed from other columns of the table; drop "
@@ -239,7 +239,7 @@ class TwinGenerator:
         """Make a population of drawn blocks."""
         trees, _ = self._need()
         columns = tuple(c for c in trees.columns if c.name != self.target)
-        stated = filters.conditions() if isinstance(filters, PopulationFilter) else dict(filters or {})
+        conditions = filters.conditions() if isinstance(filters, PopulationFilter) else dict(filters or {})
         return TwinPopulation(
             population_id=uuid4(),
             model_id=self.model_id,
@@ -251,7 +251,7 @@ class TwinGenerator:
             expected_outcome=values[_MEAN],
             outcome_low=values[_LOW],
             outcome_high=values[_HIGH],
-            filters=stated,
+            filters=conditions,
             seed=seed,
             created_at=datetime.now(UTC),
         )
@@ -374,10 +374,10 @@ def _outcome_values(table: Table, target: str) -> NDArray[np.float64]:
     return np.asarray(y, dtype=float)
 
 
-def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
+def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
-    return float(np.corrcoef(one, other)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _metrics(

@@ -111,16 +111,16 @@ def unpack(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> S
                 None if described["line"] is None else tuple(described["line"]),
             )
         )
-    stated = manifest["rules"]
+    entries = manifest["rules"]
     rules = Rules(
-        tuple(SumRule(tuple(r["parts"]), r["total"], r["equal"]) for r in stated["sums"]),
+        tuple(SumRule(tuple(r["parts"]), r["total"], r["equal"]) for r in entries["sums"]),
         tuple(
             RangeRule(r["column"], r["given"], tuple(r["levels"]), tuple(r["low"]), tuple(r["high"]))
-            for r in stated["ranges"]
+            for r in entries["ranges"]
         ),
-        tuple(DeterminedRule(r["column"], r["by"], tuple(r["mapping"])) for r in stated["determined"]),
-        tuple(RatioRule(**r) for r in stated["ratios"]),
-        stated["minimum"],
+        tuple(DeterminedRule(r["column"], r["by"], tuple(r["mapping"])) for r in entries["determined"]),
+        tuple(RatioRule(**r) for r in entries["ratios"]),
+        entries["minimum"],
     )
     columns = tuple(Column(c["name"], c["kind"], tuple(c["levels"]), c["decimals"]) for c in manifest["columns"])
     return SequentialTrees(steps, rules, columns)

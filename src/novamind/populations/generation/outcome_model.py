@@ -60,13 +60,13 @@ Encoders = Mapping[str, NDArray[np.float64]]
 
 def _encode(table: Table, y: NDArray[np.float64]) -> Encoders:
     """Order each category's levels by their mean outcome, shrunk to the overall mean by ten rows."""
-    found = {}
+    encoders = {}
     for column in table.columns:
         if column.kind == "category":
             codes, size = table.values[column.name], len(column.levels)
             total = np.bincount(codes, weights=y, minlength=size) + 10 * y.mean()
-            found[column.name] = total / (np.bincount(codes, minlength=size) + 10)
-    return found
+            encoders[column.name] = total / (np.bincount(codes, minlength=size) + 10)
+    return encoders
 
 
 def _matrix(
@@ -204,15 +204,15 @@ def _cross_predict(
 ) -> NDArray[np.float64]:
     """Predict each fold by a model of the others, folds side by side."""
 
-    def one(k: int) -> Any:
-        inner, held = table.take(fold != k), table.take(fold == k)
+    def predict_fold(k: int) -> Any:
+        inner, holdout = table.take(fold != k), table.take(fold == k)
         encoders = _encode(inner, y[fold != k])
         model = _train(parameters, _matrix(table.columns, inner.values, encoders, y[fold != k]), rounds, seed)
-        return model.predict(_matrix(table.columns, held.values, encoders))
+        return model.predict(_matrix(table.columns, holdout.values, encoders))
 
     out = np.empty(len(y))
     with ThreadPoolExecutor(THREADS) as pool:
-        for k, predicted in enumerate(pool.map(one, range(FOLDS))):
+        for k, predicted in enumerate(pool.map(predict_fold, range(FOLDS))):
             out[fold == k] = predicted
     return out
 

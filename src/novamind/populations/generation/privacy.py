@@ -54,20 +54,20 @@ def hashes(values: Arrays, columns: tuple[Column, ...]) -> NDArray[np.uint64]:
 
 def row_hashes(table: Table) -> NDArray[np.uint64]:
     """Hashes, ascending, of the rows that occur once in the table."""
-    found, count = np.unique(hashes(table.values, table.columns), return_counts=True)
-    return np.asarray(found[count == 1])
+    unique, count = np.unique(hashes(table.values, table.columns), return_counts=True)
+    return np.asarray(unique[count == 1])
 
 
-def _members(rows: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    if not known.size:
+def _members(rows: NDArray[np.uint64], training_hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    if not training_hashes.size:
         return np.zeros(len(rows), dtype=bool)
-    return np.asarray(known[np.searchsorted(known, rows).clip(0, len(known) - 1)] == rows)
+    return np.asarray(training_hashes[np.searchsorted(training_hashes, rows).clip(0, len(training_hashes) - 1)] == rows)
 
 
 def nudge_copies(
     values: Arrays,
     columns: tuple[Column, ...],
-    known: NDArray[np.uint64],
+    training_hashes: NDArray[np.uint64],
     trees: SequentialTrees,
     conditions: Any,
     rng: np.random.Generator,
@@ -78,7 +78,7 @@ def nudge_copies(
     returns the rows that changed.
     """
     steps = [s for s in trees.steps if s.name in {c.name for c in columns} and s.kind == "number"]
-    copies = np.flatnonzero(_members(hashes(values, columns), known))
+    copies = np.flatnonzero(_members(hashes(values, columns), training_hashes))
     if not steps or not copies.size:
         return copies
     finest = max(steps, key=lambda s: len(np.unique(s.support)))
@@ -89,14 +89,14 @@ def nudge_copies(
             part = {name: v[copies] for name, v in values.items()}
             at = np.searchsorted(grid, part[finest.name]) + rng.choice((-reach, reach), len(copies))
             part[finest.name] = np.where(np.isnan(part[finest.name]), np.nan, grid[at.clip(0, len(grid) - 1)])
-            good = ~trees.rules.broken(part) & ~_members(hashes(part, columns), known)
+            good = ~trees.rules.broken(part) & ~_members(hashes(part, columns), training_hashes)
             for name, condition in (conditions or {}).items():
                 good &= inside(part[name], condition)
             values[finest.name][copies[good]] = part[finest.name][good]
             copies = copies[~good]
             if not copies.size:
                 return changed
-    spare = np.flatnonzero(~_members(hashes(values, columns), known))
+    spare = np.flatnonzero(~_members(hashes(values, columns), training_hashes))
     if spare.size:
         stand_in = rng.choice(spare, len(copies))
         for v in values.values():
@@ -120,7 +120,7 @@ def report(twins: Table, training: Table, holdout: Table, seed: int = 0) -> Priv
     twins, training, holdout = _aligned((twins, training, holdout))
     rng = np.random.default_rng(seed)
     copies = _members(hashes(twins.values, twins.columns), row_hashes(training)).mean()
-    train, held = (
+    train, unseen = (
         training.take(rng.permutation(len(training))[:n]),
         holdout.take(rng.permutation(len(holdout))[:n]),
     )
@@ -129,7 +129,7 @@ def report(twins: Table, training: Table, holdout: Table, seed: int = 0) -> Priv
         for c in training.columns
         if c.kind == "number"
     }
-    points = [_points(t, scales) for t in (twins.take(rng.permutation(len(twins))[: max(n, _SAMPLE)]), train, held)]
+    points = [_points(t, scales) for t in (twins.take(rng.permutation(len(twins))[: max(n, _SAMPLE)]), train, unseen)]
     sample = points[0][:_SAMPLE]
     near = [NearestNeighbors(n_neighbors=1).fit(p).kneighbors(sample)[0][:, 0] for p in points[1:]]
     closer = np.mean(near[0] < near[1]) + 0.5 * np.mean(near[0] == near[1])

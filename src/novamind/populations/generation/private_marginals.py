@@ -138,17 +138,17 @@ class DifferentialPrivacy:
     def _tree(
         self, codes: Arrays, alone: Mapping[str, Floats], sigma: float, rng: np.random.Generator
     ) -> list[tuple[str, str]]:
-        """Choose the pairs that tell most beyond what each column tells alone, such that they make a tree."""
+        """Return the pairs of columns that depend on each other most and form a tree."""
         score = {(a, b): _beyond_independence(codes, alone, a, b, sigma) for a, b in combinations(alone, 2)}
         part = {name: i for i, name in enumerate(alone)}
         epsilon = self.choice(len(alone) - 1)
-        found: list[tuple[str, str]] = []
-        while len(found) < len(alone) - 1:
+        edges: list[tuple[str, str]] = []
+        while len(edges) < len(alone) - 1:
             open_ = [pair for pair in score if part[pair[0]] != part[pair[1]]]
             a, b = open_[int(np.argmax([epsilon / 2 * score[pair] + rng.gumbel() for pair in open_]))]
-            found.append((a, b))
+            edges.append((a, b))
             part = {name: part[a] if p == part[b] else p for name, p in part.items()}
-        return found
+        return edges
 
 
 def _cells(name: str, declared: Sequence[Any]) -> tuple[Floats | None, bool]:
@@ -235,7 +235,7 @@ def _drawn(
     rng: np.random.Generator,
 ) -> Table:
     """Draw from the root of the tree outwards until so many rows keep the rules."""
-    stated = [SumRule.read(text, empty.columns) for text in rules]
+    sum_rules = [SumRule.read(text, empty.columns) for text in rules]
     kept: list[Arrays] = []
     for _ in range(_ATTEMPTS):
         values = {name: np.zeros(0) for name in (c.name for c in empty.columns)}
@@ -248,7 +248,7 @@ def _drawn(
                 low, width = np.vstack([cells[column.name], [np.nan, 0.0]])[code].T
                 value = low + width * rng.random(rows)
                 values[column.name] = np.floor(value) if column.decimals == 0 else value
-        good = ~np.any([np.zeros(rows, dtype=bool), *(rule.broken(values) for rule in stated)], axis=0)
+        good = ~np.any([np.zeros(rows, dtype=bool), *(rule.broken(values) for rule in sum_rules)], axis=0)
         kept.append({name: v[good] for name, v in values.items()})
         if sum(len(part[empty.columns[0].name]) for part in kept) >= rows:
             return Table(empty.columns, concatenate(kept), empty.backend).take(np.arange(rows))
@@ -262,23 +262,23 @@ def _codes(
     rows: int, alone: Mapping[str, Floats], pairs: Mapping[tuple[str, str], Floats], rng: np.random.Generator
 ) -> dict[str, NDArray[np.int64]]:
     root = next(iter(alone))
-    found = {root: _stratified(alone[root][None], np.zeros(rows, dtype=np.int64), rng)}
+    codes = {root: _stratified(alone[root][None], np.zeros(rows, dtype=np.int64), rng)}
     left = dict(pairs)
     while left:
-        a, b = next(pair for pair in left if (pair[0] in found) != (pair[1] in found))
+        a, b = next(pair for pair in left if (pair[0] in codes) != (pair[1] in codes))
         pair = left.pop((a, b))
-        if a in found:
-            found[b] = _stratified(pair, found[a], rng)
+        if a in codes:
+            codes[b] = _stratified(pair, codes[a], rng)
         else:
-            found[a] = _stratified(pair.T, found[b], rng)
-    return found
+            codes[a] = _stratified(pair.T, codes[b], rng)
+    return codes
 
 
-def _stratified(weights: Floats, given: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw a cell for each row from the weights of its given cell, evenly spread over the rows that share one."""
-    out = np.zeros(len(given), dtype=np.int64)
-    for cell in np.unique(given):
-        here = np.flatnonzero(given == cell)
+def _stratified(weights: Floats, parent: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw a cell for each row from the weights of its parent's cell, evenly spread over the rows that share one."""
+    out = np.zeros(len(parent), dtype=np.int64)
+    for cell in np.unique(parent):
+        here = np.flatnonzero(parent == cell)
         even = (rng.permutation(len(here)) + rng.random(len(here))) / len(here)
         chance = np.cumsum(weights[cell])
         out[here] = np.searchsorted(chance / chance[-1], even, "right").clip(0, weights.shape[1] - 1)

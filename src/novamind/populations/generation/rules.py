@@ -1,6 +1,6 @@
 """Hard rules of a table: learned from it or declared, and turned into bounds while a twin is drawn.
 
-A twin that says more target patients than patients is not a twin. Four kinds of rule cover what tables
+A twin with more target patients than patients is not a twin. Four kinds of rule cover what tables
 of accounts and territories obey; each is learned only where every training row keeps it and where it
 could have been broken by chance (so that it is a rule and not a coincidence of scale).
 """
@@ -82,11 +82,11 @@ class RangeRule:
     def __str__(self) -> str:
         return f"range of {self.column} given {self.given}"
 
-    def bounds(self, given: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Row-wise limits for the levels in ``given``; unlisted levels have none."""
+    def bounds(self, by: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the limits of each row for its level in ``by``; unlisted levels have none."""
         levels = np.asarray(self.levels)
-        at = np.minimum(np.searchsorted(levels, given), len(levels) - 1)
-        hit = levels[at] == given
+        at = np.minimum(np.searchsorted(levels, by), len(levels) - 1)
+        hit = levels[at] == by
         return np.where(hit, np.asarray(self.low)[at], -np.inf), np.where(hit, np.asarray(self.high)[at], np.inf)
 
     def broken(self, values: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
@@ -150,12 +150,12 @@ class Rules:
     def broken(self, values: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
         """Rows (mask) that break any rule."""
         rows = np.zeros(len(next(iter(values.values()))), dtype=bool)
-        stated: tuple[SumRule | RangeRule | DeterminedRule, ...] = (
+        rules: tuple[SumRule | RangeRule | DeterminedRule, ...] = (
             *self.sums,
             *self.ranges,
             *self.determined,
         )
-        for rule in stated:
+        for rule in rules:
             rows |= rule.broken(values)
         return rows
 
@@ -167,12 +167,12 @@ class Rules:
         low, high = np.full(n, -np.inf), np.full(n, np.inf)
         for rule in self.sums:
             if name == rule.total:
-                known = [p for p in rule.parts if p in values]
-                if known:
+                drawn = [p for p in rule.parts if p in values]
+                if drawn:
                     least = sum(self.minimum[p] for p in rule.parts if p not in values)
-                    floor = np.sum([values[p] for p in known], axis=0) + least
+                    floor = np.sum([values[p] for p in drawn], axis=0) + least
                     low = np.fmax(low, floor)
-                    if rule.equal and len(known) == len(rule.parts):
+                    if rule.equal and len(drawn) == len(rule.parts):
                         high = np.fmin(high, floor)
             elif name in rule.parts and rule.total in values:
                 others = [p for p in rule.parts if p != name]
@@ -196,7 +196,7 @@ def declared(texts: Sequence[str], table: Table) -> tuple[SumRule, ...]:
     ValidationError
         If a rule cannot be read, names an unknown column or is broken by training rows.
     """
-    found = []
+    rules = []
     for text in texts:
         rule = SumRule.read(text, table.columns)
         count = int(rule.broken(table.values).sum())
@@ -204,11 +204,11 @@ def declared(texts: Sequence[str], table: Table) -> tuple[SumRule, ...]:
             raise ValidationError(
                 f"the rule {text!r} is broken by {count} training rows; correct them or drop the rule"
             )
-        found.append(rule)
-    return tuple(found)
+        rules.append(rule)
+    return tuple(rules)
 
 
-def learn(table: Table, stated: Sequence[SumRule] = (), seed: int = 0) -> Rules:
+def learn(table: Table, declared_rules: Sequence[SumRule] = (), seed: int = 0) -> Rules:
     """Find the rules that every row keeps."""
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(table))[:_SCREEN_ROWS]
@@ -217,7 +217,7 @@ def learn(table: Table, stated: Sequence[SumRule] = (), seed: int = 0) -> Rules:
     ratios = _ratios(table, numbers, rows)
     drawn = [name for name in numbers if name not in {r.column for r in ratios}]
     sums = {(rule.parts, rule.total): rule for rule in _sums(table, drawn, rows, rng)}
-    sums |= {(tuple(sorted(rule.parts)), rule.total): rule for rule in stated}
+    sums |= {(tuple(sorted(rule.parts)), rule.total): rule for rule in declared_rules}
     return Rules(tuple(sums.values()), _ranges(table, drawn), _determined(table), ratios, minimum)
 
 
@@ -232,7 +232,7 @@ def _informative(parts: Sequence[NDArray[Any]], total: NDArray[Any], rng: np.ran
 
 def _sums(table: Table, names: list[str], rows: NDArray[Any], rng: np.random.Generator) -> list[SumRule]:
     screen = {name: table.values[name][rows] for name in names}
-    found: list[SumRule] = []
+    rules: list[SumRule] = []
     for total in names:
         below = [n for n in names if n != total and not SumRule((n,), total).broken(screen).any()]
         kept = []
@@ -241,19 +241,19 @@ def _sums(table: Table, names: list[str], rows: NDArray[Any], rng: np.random.Gen
             if not rule.broken(table.values).any():
                 kept.append(name)
                 if _informative([screen[name]], screen[total], rng):
-                    found.append(rule)
+                    rules.append(rule)
         for pair in combinations(kept, 2):
             rule = SumRule(tuple(sorted(pair)), total)
             if rule.broken(screen).any() or rule.broken(table.values).any():
                 continue
             if _informative([screen[p] for p in pair], screen[total], rng):
                 exact = SumRule(rule.parts, total, equal=True)
-                found.append(exact if not exact.broken(table.values).any() else rule)
-    return found
+                rules.append(exact if not exact.broken(table.values).any() else rule)
+    return rules
 
 
 def _ratios(table: Table, names: list[str], rows: NDArray[Any]) -> tuple[RatioRule, ...]:
-    found: dict[str, RatioRule] = {}
+    rules: dict[str, RatioRule] = {}
     screen = {name: table.values[name][rows] for name in names}
     for column in names:
         decimals = table[column].decimals
@@ -262,29 +262,29 @@ def _ratios(table: Table, names: list[str], rows: NDArray[Any]) -> tuple[RatioRu
         half_step = 0.5 * 10.0**-decimals if decimals is not None else 0.0
         for above in names:
             for below in names:
-                if len({column, above, below} - set(found)) < 3:
+                if len({column, above, below} - set(rules)) < 3:
                     continue
                 rule = RatioRule(column, above, below)
                 if _same(rule.value({k: v[:50] for k, v in screen.items()}), screen[column][:50], half_step) and _same(
                     rule.value(table.values), table.values[column], half_step
                 ):
-                    found[column] = rule
-    return tuple(found.values())
+                    rules[column] = rule
+    return tuple(rules.values())
 
 
-def _same(one: NDArray[Any], other: NDArray[Any], step: float) -> bool:
-    return bool(np.allclose(one, other, rtol=1e-9, atol=step * 1.0001 + 1e-12, equal_nan=True))
+def _same(first: NDArray[Any], second: NDArray[Any], step: float) -> bool:
+    return bool(np.allclose(first, second, rtol=1e-9, atol=step * 1.0001 + 1e-12, equal_nan=True))
 
 
 def _ranges(table: Table, names: list[str]) -> tuple[RangeRule, ...]:
-    found = []
-    for given in table.columns:
-        codes = table.values[given.name]
+    rules = []
+    for by in table.columns:
+        codes = table.values[by.name]
         levels, counts = np.unique(codes[~np.isnan(codes)], return_counts=True)
         if not 2 <= len(levels) <= DISCRETE_LEVELS:
             continue
         for name in names:
-            if name == given.name:
+            if name == by.name:
                 continue
             values = table.values[name]
             ordered = np.sort(values[~np.isnan(values)])
@@ -300,18 +300,18 @@ def _ranges(table: Table, names: list[str]) -> tuple[RangeRule, ...]:
                     kept.append((float(level), float(low), float(high)))
             if kept:
                 level_values, lows, highs = zip(*kept, strict=True)
-                found.append(RangeRule(name, given.name, level_values, lows, highs))
-    return tuple(found)
+                rules.append(RangeRule(name, by.name, level_values, lows, highs))
+    return tuple(rules)
 
 
 def _determined(table: Table) -> tuple[DeterminedRule, ...]:
     categories = sorted((c for c in table.columns if c.kind == "category"), key=lambda c: len(c.levels))
-    found: dict[str, DeterminedRule] = {}
+    rules: dict[str, DeterminedRule] = {}
     for column in categories:
         for by in reversed(categories):
             if (
                 by.name == column.name
-                or by.name in found
+                or by.name in rules
                 or len(by.levels) < len(column.levels)
                 or len(column.levels) < 2
             ):
@@ -319,6 +319,6 @@ def _determined(table: Table) -> tuple[DeterminedRule, ...]:
             pairs = np.zeros((len(by.levels), len(column.levels)), dtype=np.int64)
             np.add.at(pairs, (table.values[by.name], table.values[column.name]), 1)
             if ((pairs > 0).sum(axis=1) <= 1).all() and pairs.sum() >= 10 * len(by.levels):
-                found[column.name] = DeterminedRule(column.name, by.name, tuple(map(int, pairs.argmax(axis=1))))
+                rules[column.name] = DeterminedRule(column.name, by.name, tuple(map(int, pairs.argmax(axis=1))))
                 break
-    return tuple(found.values())
+    return tuple(rules.values())

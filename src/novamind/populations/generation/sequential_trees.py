@@ -471,14 +471,14 @@ def _order(table: Table, rules: Rules, last: str | None) -> list[str]:
 
 def _missing_patterns(table: Table, order: Sequence[str]) -> dict[str, str]:
     """Columns that are always missing together share one pattern."""
-    known: dict[bytes, str] = {}
-    found = {}
+    pattern_of_mask: dict[bytes, str] = {}
+    patterns = {}
     for name in order:
         if table[name].kind == "number":
             mask = np.isnan(table.values[name])
             if mask.any():
-                found[name] = known.setdefault(np.packbits(mask).tobytes(), _MISSING + name)
-    return found
+                patterns[name] = pattern_of_mask.setdefault(np.packbits(mask).tobytes(), _MISSING + name)
+    return patterns
 
 
 def _fit_step(
@@ -547,10 +547,10 @@ def _closing(name: str, drawn: Sequence[str], rules: Rules) -> list[int]:
 def _scale(name: str, drawn: Sequence[str], values: Arrays, rules: Rules) -> int | None:
     """Find the sum rule whose remaining room the column fills most closely."""
     best, fill = None, 0.0
-    known = ~np.isnan(values[name])
+    present = ~np.isnan(values[name])
     for i in _closing(name, drawn, rules):
         rule = rules.sums[i]
-        if name == rule.total or np.isnan(values[rule.total][known]).any():
+        if name == rule.total or np.isnan(values[rule.total][present]).any():
             continue
         share = float(np.nanmedian(_share(values[name], rule.rest(name, values))))
         if share > fill:

@@ -99,12 +99,12 @@ def _reached(graph: Graph, start: set[str]) -> set[str]:
     return seen
 
 
-def _separated(parents: Graph, one: str, other: str, given: set[str]) -> bool:
-    """Whether the two are d-separated: unconnected in the moral graph of their ancestors without ``given``."""
-    kept = _reached(parents, {one, other, *given})
+def _separated(parents: Graph, first: str, second: str, conditioning: set[str]) -> bool:
+    """Whether the two are d-separated: unconnected in the moral graph of their ancestors without ``conditioning``."""
+    kept = _reached(parents, {first, second, *conditioning})
     near: dict[str, set[str]] = {node: set() for node in kept}
     for node in kept:
         for a, b in [*((node, parent) for parent in parents[node]), *combinations(sorted(parents[node]), 2)]:
             near[a].add(b)
             near[b].add(a)
-    return other not in _reached({node: beside - given for node, beside in near.items()}, {one})
+    return second not in _reached({node: beside - conditioning for node, beside in near.items()}, {first})

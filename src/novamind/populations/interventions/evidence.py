@@ -139,11 +139,11 @@ class EstimatedEffect:
     ) -> None:
         seed = checked_seed(seed)
         table = read(data)
-        known = [c.name for c in table.columns]
+        available = [c.name for c in table.columns]
         roles = [treatment, outcome, *([placebo_outcome] if placebo_outcome else [])]
-        names = tuple(covariates) if covariates is not None else tuple(n for n in known if n not in roles)
+        names = tuple(covariates) if covariates is not None else tuple(n for n in available if n not in roles)
         for name in (*roles, *names):
-            if name not in known:
+            if name not in available:
                 raise ValidationError(f"the evidence has no column {name!r}")
         if len({*roles, *names}) < len(roles) + len(names):
             raise ValidationError("treatment, outcome, placebo outcome and covariates must be different columns")

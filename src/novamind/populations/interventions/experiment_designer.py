@@ -238,7 +238,7 @@ class ExperimentDesigner:
         rng = np.random.default_rng(checked_seed(seed))
         if cluster is None:
             return self._assign(key, expected, rng)
-        self._known(cluster, "cluster by")
+        self._check_column(cluster, "cluster by")
         label = self._codes(cluster, twins)
         _, first, size = np.unique(label, return_index=True, return_counts=True)
         if len(first) < _MIN_CLUSTERS:
@@ -268,12 +268,12 @@ class ExperimentDesigner:
 
     def _strata(self, names: Sequence[str]) -> tuple[str, ...]:
         for name in names:
-            self._known(name, "stratify by")
+            self._check_column(name, "stratify by")
             if len(np.unique(self.population.features.values[name])) > _MAX_STRATA:
                 raise ValidationError(f"column {name!r} has too many values to stratify by")
         return tuple(names)
 
-    def _known(self, name: str, purpose: str) -> None:
+    def _check_column(self, name: str, purpose: str) -> None:
         if name not in {c.name for c in self.population.features.columns}:
             raise ValidationError(f"there is no column {name!r} to {purpose}")
 

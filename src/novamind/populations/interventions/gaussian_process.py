@@ -61,13 +61,13 @@ class ArmSurface:
         bounds = [(-12.0, 3.0)] * d + [(-8.0, 8.0), (-8.0, 8.0), (-10.0, 2.0)]
         from scipy.optimize import minimize  # slow to import
 
-        found = minimize(negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _ROUNDS})
+        optimum = minimize(negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _ROUNDS})
         self.weight, self.amplitude, self.slope = (
-            np.exp(found.x[:d]),
-            np.exp(found.x[d]),
-            np.exp(found.x[d + 1]),
+            np.exp(optimum.x[:d]),
+            np.exp(optimum.x[d]),
+            np.exp(optimum.x[d + 1]),
         )
-        noise = np.exp(found.x[d + 2]) + _JITTER
+        noise = np.exp(optimum.x[d + 2]) + _JITTER
         radial = self.amplitude * np.exp(-0.5 * (squares @ self.weight))
         self.factor = cho_factor(radial + self.slope * linear + noise * np.eye(n), lower=True)
         self.alpha = cho_solve(self.factor, scaled)

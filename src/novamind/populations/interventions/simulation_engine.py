@@ -168,9 +168,9 @@ class SimulationEngine:
         twins = self.population.features
         if results.population_id != self.population.population_id or results.twins != len(twins):
             raise ValidationError("the result must come from this population, unfiltered")
-        known = {c.name for c in twins.columns}
+        columns = {c.name for c in twins.columns}
         for name in groups:
-            if name not in known:
+            if name not in columns:
                 raise ValidationError(f"there is no column {name!r} to group by")
             if len(np.unique(twins.values[name])) > DISCRETE_LEVELS * 3:
                 raise ValidationError(f"column {name!r} has too many values to group by")
@@ -218,24 +218,24 @@ class SimulationEngine:
 
 
 def _sums(twins: Table, individual: NDArray[np.float64], names: Sequence[str]) -> GroupSums:
-    found: dict[tuple[str, float], tuple[int, float]] = {}
+    sums: dict[tuple[str, float], tuple[int, float]] = {}
     for column in twins.columns:
         if column.name in names:
             values = twins.values[column.name]
             levels, place = np.unique(values[~np.isnan(values)], return_inverse=True)
             own = individual[~np.isnan(values)]
             count, total = np.bincount(place), np.bincount(place, own)
-            found |= {
+            sums |= {
                 (column.name, float(level)): (int(n), float(s))
                 for level, n, s in zip(levels, count, total, strict=True)
             }
-    return found
+    return sums
 
 
 def _by_group(
     evidence: Evidence, twins: Table, sums: GroupSums, intensity: float
 ) -> dict[str, tuple[GroupEffect, ...]]:
-    found: dict[str, tuple[GroupEffect, ...]] = {}
+    effects: dict[str, tuple[GroupEffect, ...]] = {}
     for (name, value), (count, total) in sorted(sums.items()):
         column = twins[name]
         rows = np.flatnonzero(twins.values[name] == value)
@@ -246,8 +246,8 @@ def _by_group(
         reach = _Z95 * evidence.standard_error(twins.take(some), effect / intensity) * intensity
         level = str(column.levels[int(value)]) if column.kind == "category" else f"{value:g}"
         row = GroupEffect(name, level, count, effect, effect - reach, effect + reach)
-        found[name] = (*found.get(name, ()), row)
-    return found
+        effects[name] = (*effects.get(name, ()), row)
+    return effects
 
 
 def _robust(effects: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[str, ...]]:

@@ -42,9 +42,9 @@ def log_training(generator: TwinGenerator, tracking_uri: str = EMBEDDED, artifac
     name = f"digital_twin_{generator.twin_type}_{generator.brand}"
     try:
         client = mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-        known = client.get_experiment_by_name(name)
+        existing = client.get_experiment_by_name(name)
         place = None if artifacts is None else Path(artifacts).resolve().as_uri()
-        experiment = known.experiment_id if known else client.create_experiment(name, artifact_location=place)
+        experiment = existing.experiment_id if existing else client.create_experiment(name, artifact_location=place)
         run = client.create_run(experiment)
         run_id = str(run.info.run_id)
         for key in _METRICS:

@@ -246,7 +246,9 @@ class TwinRepository:
         DataProcessingError
             If the stored content was altered.
         """
-        row = self._one(sa.select(models.c.content, models.c.sha256).where(models.c.model_id == model_id), "twin model")
+        row = self._single_row(
+            sa.select(models.c.content, models.c.sha256).where(models.c.model_id == model_id), "twin model"
+        )
         if hashlib.sha256(row.content).hexdigest() != row.sha256:
             raise DataProcessingError("the stored twin model was altered; restore it or train again")
         return TwinGenerator.from_bytes(row.content, model_id)
@@ -265,7 +267,7 @@ class TwinRepository:
             .order_by(models.c.trained_at.desc())
             .limit(1)
         )
-        return UUID(str(self._one(query, "current twin model").model_id))
+        return UUID(str(self._single_row(query, "current twin model").model_id))
 
     def save_twin(self, twin: DigitalTwin, twin_type: TwinType | str = TwinType.HCP) -> UUID:
         """Store one twin."""
@@ -287,7 +289,7 @@ class TwinRepository:
 
     def load_twin(self, twin_id: UUID) -> DigitalTwin:
         """Load one twin that was stored by itself."""
-        return _twin(self._one(sa.select(twins).where(twins.c.twin_id == twin_id), "twin"))
+        return _twin(self._single_row(sa.select(twins).where(twins.c.twin_id == twin_id), "twin"))
 
     def query_twins(
         self, *, model_id: UUID | None = None, twin_type: TwinType | str | None = None, limit: int = 100
@@ -362,7 +364,7 @@ class TwinRepository:
         DataProcessingError
             If a shard is absent or was altered.
         """
-        row = self._one(sa.select(populations).where(populations.c.population_id == population_id), "population")
+        row = self._single_row(sa.select(populations).where(populations.c.population_id == population_id), "population")
         with self._transaction() as connection:
             shards = connection.execute(
                 sa.select(members).where(members.c.population_id == population_id).order_by(members.c.shard)
@@ -414,15 +416,17 @@ class TwinRepository:
 
     def load_simulation(self, simulation_id: UUID) -> dict[str, Any]:
         """Load the results of a simulation."""
-        row = self._one(
+        row = self._single_row(
             sa.select(simulations.c.results).where(simulations.c.simulation_id == simulation_id), "simulation"
         )
         return dict(row.results)
 
     def list_models(self, newest: int = 50) -> tuple[Any, ...]:
         """The newest models: ``model_id, twin_type, brand, target_variable, metrics, trained_at, deprecated_at``."""
-        told = models.c["model_id", "twin_type", "brand", "target_variable", "metrics", "trained_at", "deprecated_at"]
-        query = sa.select(*told).order_by(models.c.trained_at.desc()).limit(newest)
+        columns = models.c[
+            "model_id", "twin_type", "brand", "target_variable", "metrics", "trained_at", "deprecated_at"
+        ]
+        query = sa.select(*columns).order_by(models.c.trained_at.desc()).limit(newest)
         with self._transaction() as connection:
             return tuple(connection.execute(query).all())
 
@@ -520,7 +524,7 @@ class TwinRepository:
             for r in rows
         )
 
-    def _one(self, query: Any, what: str) -> Any:
+    def _single_row(self, query: Any, what: str) -> Any:
         with self._transaction() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
@@ -535,14 +539,14 @@ def _enforce_references(connection: Any, record: Any) -> None:
 
 
 def _breaks_reference(error: SQLAlchemyError) -> bool:
-    """Whether a constraint refused the row; pg8000 says so by SQLSTATE class 23 alone."""
-    said = getattr(error.orig, "args", ()) if isinstance(error, DBAPIError) else ()
-    state = said[0].get("C", "") if said and isinstance(said[0], dict) else ""
+    """Return whether a constraint refused the row; pg8000 reports it by SQLSTATE class 23 alone."""
+    arguments = getattr(error.orig, "args", ()) if isinstance(error, DBAPIError) else ()
+    state = arguments[0].get("C", "") if arguments and isinstance(arguments[0], dict) else ""
     return isinstance(error, IntegrityError) or state.startswith("23")
 
 
-def _column(stated: dict[str, Any]) -> Column:
-    return Column(stated["name"], stated["kind"], tuple(stated["levels"]), stated["decimals"])
+def _column(description: dict[str, Any]) -> Column:
+    return Column(description["name"], description["kind"], tuple(description["levels"]), description["decimals"])
 
 
 def _twin(row: Any) -> DigitalTwin:
