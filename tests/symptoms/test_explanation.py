@@ -182,7 +182,7 @@ def test_a_constant_record_moves_nothing(value: float) -> None:
     (forecast,) = ahead(np.full((1, 40), value))
     assert not np.any(list(forecast.explanation.shifts.values()))
     np.testing.assert_array_equal(forecast.explanation.neutral, forecast.continuous_quantiles)
-    assert wording.importance(forecast).endswith("; nothing in the record moves it from there.")
+    assert wording.importance(forecast).endswith(". Nothing in the record moves it from there.")
 
 
 def test_weekdays_move_the_days_that_they_are_of() -> None:
@@ -294,13 +294,13 @@ def test_in_words(make_forecast: MakeForecast) -> None:
     forecast = make_forecast(days=20)
     assert wording.importance(forecast) == (
         f"With every report at the person's own mean, the middle of 21 Mar 2025 would be "
-        f"{forecast.continuous_quantiles[6, 10] - 4.9:.2f}; what moves it from there: "
+        f"{forecast.continuous_quantiles[6, 10] - 4.9:.2f}. It moves from there by: "
         "the week before +3.10, last report +1.40, weekday +0.60, earlier reports -0.20."
     )
     rows = np.full((3, 21), 8.0)
     short = make_forecast(horizon=3)
     object.__setattr__(short, "explain", moved_by(rows, {"weekday": 0.004, "last report": -0.006}))
     assert wording.importance(short) == (
-        "With every report at the person's own mean, the middle of 17 Mar 2025 would be 8.00; "
-        "what moves it from there: last report -0.01."
+        "With every report at the person's own mean, the middle of 17 Mar 2025 would be 8.00. "
+        "It moves from there by: last report -0.01."
     )

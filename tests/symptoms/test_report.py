@@ -74,7 +74,7 @@ def test_the_report_says_who_what_when_and_how(page: Page) -> None:
         "Reports rose by 3 points over the last six weeks.",
         "Kroenke, Spitzer & Williams 2001",
         "moderately severe",
-        "what moves it from there: the week before +3.10, last report +1.40, weekday +0.60, earlier reports -0.20.",
+        "It moves from there by: the week before +3.10, last report +1.40, weekday +0.60, earlier reports -0.20.",
         "Shapley values of the whole forecast",
         "test-1",
         "80 % intervals held 80.6 % of the outcomes",

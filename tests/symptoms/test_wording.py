@@ -166,10 +166,9 @@ def test_the_average_is_that_of_28_days(make_forecast: Any) -> None:
     assert wording.headline(forecast).endswith("averaged 10.5.")
 
 
-def test_what_was_told_stands_the_largest_first() -> None:
+def test_covariates_stand_the_largest_first() -> None:
     assert wording.covariates(PHQ9, {"sleep_hours": 0.2, "treatment_start": -1.5, "steps": 0.9}) == (
-        "What was told beside the reports moves the middle a week ahead: treatment start -1.50, steps +0.90, "
-        "sleep hours +0.20."
+        "Treatment and signals move the middle a week ahead: treatment start -1.50, steps +0.90, sleep hours +0.20."
     )
 
 

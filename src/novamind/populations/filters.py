@@ -90,14 +90,14 @@ def _nearest(word: str, choices: Sequence[str]) -> str:
 
 
 def inside(values: NDArray[Any], condition: Condition) -> NDArray[np.bool_]:
-    """Rows (mask) whose value the condition keeps; missing values never are."""
+    """Return the rows (mask) whose value the condition keeps; missing values never are."""
     if isinstance(condition, tuple):
         return np.asarray((values >= condition[0]) & (values <= condition[1]))
     return np.isin(values, condition)
 
 
 def matching(table: Table, conditions: Mapping[str, Condition]) -> NDArray[np.bool_]:
-    """Rows (mask) that all conditions keep.
+    """Return the rows (mask) that all conditions keep.
 
     Raises
     ------

@@ -77,7 +77,7 @@ class TwinPopulation(Summarised):
         return UUID(int=(self.population_id.int & ~_INDEX_MASK) | (self.first_index + index))
 
     def index(self, twin_id: UUID) -> int:
-        """Row of a twin.
+        """Return the row of a twin.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class TwinPopulation(Summarised):
         return row
 
     def twin(self, index: int) -> DigitalTwin:
-        """One twin by row; a missing value is ``None``."""
+        """Return one twin by row; a missing value is ``None``."""
         if not 0 <= index < len(self):
             raise NotFoundError(f"the population has {len(self):,} twins, numbered from 0")
         decoded = {c.name: c.decode(self.features.values[c.name][index : index + 1])[0] for c in self.features.columns}
@@ -104,7 +104,7 @@ class TwinPopulation(Summarised):
         )
 
     def select(self, filters: PopulationFilter | Mapping[str, Any] | None) -> NDArray[np.bool_]:
-        """Twins (mask) that a filter keeps.
+        """Return the twins (mask) that a filter keeps.
 
         Raises
         ------

@@ -193,7 +193,7 @@ def _model(path: str, stamp: int) -> TwinGenerator:
 
 
 def _each(task: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], workers: int, engine: Workers) -> Iterator[Any]:
-    """Results of the task over the jobs, in the order of the jobs."""
+    """Return the results of the task over the jobs, in the order of the jobs."""
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise ValidationError("workers must be a whole number of at least 1")
     if engine == "ray":

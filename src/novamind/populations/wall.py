@@ -127,7 +127,7 @@ def _reason(name: str, levels: Sequence[str]) -> str | None:
 
 
 def _npi_share(values: NDArray[Any]) -> float:
-    """Share of numbers with the form and the check digit of a National Provider Identifier (Luhn, prefix 80840)."""
+    """Return the share of numbers in the form of a National Provider Identifier (Luhn check digit, prefix 80840)."""
     present = values[~np.isnan(values)].astype(np.int64)
     digits = present[:, None] // 10 ** np.arange(10) % 10
     digits[:, 1::2] = 2 * digits[:, 1::2] // 10 + 2 * digits[:, 1::2] % 10

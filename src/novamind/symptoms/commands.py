@@ -187,7 +187,7 @@ def _read(path: Path) -> "LongFrame":
 
 
 def _choose(frame: "LongFrame", patient: str | None, symptom: str | None) -> "SeriesKey":
-    """The one series that is meant. Symptoms are named in errors; patients only counted."""
+    """Return the one series that is meant; errors name symptoms, and only count patients."""
     from novamind.symptoms.instruments import plain
 
     patients = {key.patient_id for key in frame.series}

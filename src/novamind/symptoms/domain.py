@@ -60,7 +60,7 @@ class Scale:
         return 0.0 if self.step is None else self.step / self.range
 
     def in_steps(self, count: int) -> "Scale":
-        """The same range in ``count`` steps."""
+        """Return the same range in ``count`` steps."""
         return replace(self, step=self.range / count)
 
     def to_unit(self, values: Floats) -> Floats:
@@ -78,7 +78,7 @@ class Scale:
 
 
 def snapped(values: Floats, low: Floats | float, high: Floats | float, step: Floats | float) -> Floats:
-    """Each value at the nearest one that can occur on its scale; the three broadcast, a step of 0 leaves values."""
+    """Return each value at the nearest one that its scale allows; the three broadcast, a step of 0 leaves values."""
     return np.clip(low + on_steps(values - low, step), low, high)
 
 
@@ -246,14 +246,14 @@ class SymptomForecast(Summarised):
         return Summary(text, ("day", "median", "80 % from", "to"), rows)
 
     def interval(self, level: float = 0.8) -> Interval:
-        """Central interval that is stated to hold ``level`` of the outcomes; ``0 < level <= 0.95``."""
+        """Return the central interval for ``level`` of the outcomes; ``0 < level <= 0.95``."""
         if not 0 < level <= 0.95:
             raise ValidationError("interval level must be above 0 and at most 0.95, e.g. 0.8")
         ends = self.scale.snap(at_levels(self.continuous_quantiles, np.array([(1 - level) / 2, (1 + level) / 2])))
         return Interval(ends[:, 0], ends[:, 1])
 
     def risk(self, threshold: float, alert_probability: float = 0.5) -> Risk:
-        """Probability of reaching ``threshold`` or worse on each day.
+        """Return the probability of reaching ``threshold`` or worse on each day.
 
         Parameters
         ----------
@@ -295,10 +295,10 @@ class SymptomForecast(Summarised):
 
 
 def week_ahead(horizon: int) -> int:
-    """Index of the day a week ahead, or of the last one of a shorter forecast."""
+    """Return the index of the day a week ahead, or of the last one of a shorter forecast."""
     return min(7, horizon) - 1
 
 
 def at_levels(quantiles: Floats, levels: Floats) -> Floats:
-    """Quantiles ``(..., 21)`` at :data:`LEVELS`, read at other levels: linear between the calibrated ones."""
+    """Return quantiles ``(..., 21)`` at :data:`LEVELS` read at other levels, linearly between the calibrated ones."""
     return interpolate(quantiles, LEVELS, levels, -1)

@@ -13,7 +13,7 @@ _NEAR = 0.005
 
 
 def interpolate(values: Numbers, knots: NDArray[Any], at: NDArray[Any], axis: int) -> Numbers:
-    """Values known at rising ``knots`` along ``axis``, read at other places; constant beyond the ends.
+    """Return values at ``knots`` (rising) along ``axis``, read at other places; constant beyond the ends.
 
     Parameters
     ----------
@@ -36,21 +36,21 @@ def interpolate(values: Numbers, knots: NDArray[Any], at: NDArray[Any], axis: in
 
 
 def places(knots: NDArray[Any], at: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Index of the knot at or below each place, and the share of the way to the next one."""
+    """Return the index of the knot at or below each place, and the share of the way to the next one."""
     place = np.interp(at, knots, np.arange(len(knots)))
     below = place.astype(np.int64)
     return below, place - below
 
 
 def on_steps(values: Numbers, step: ArrayLike) -> Numbers:
-    """Values rounded to multiples of ``step``, which broadcasts; a step of 0 leaves them."""
+    """Return values rounded to multiples of ``step``, which broadcasts; a step of 0 leaves them."""
     width = np.asarray(step, values.dtype)
     out: Numbers = np.where(width > 0, np.round(values / np.where(width > 0, width, 1)) * width, values)
     return out
 
 
 def on_ends(values: Numbers) -> Numbers:
-    """Values on the unit scale, those next to an end of it moved there.
+    """Return values on the unit scale, those next to an end of it moved there.
 
     Many answers lie exactly on an end. An average of quantiles of which one is not quite there would miss them all.
     """

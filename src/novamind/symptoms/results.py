@@ -43,7 +43,7 @@ class Forecast(SymptomForecast):
         return native_frame(columns, self.backend)
 
     def plot(self, threshold: float | None = None) -> "altair.LayerChart":
-        """The fan chart; ``threshold`` in the instrument's units adds its line."""
+        """Return the fan chart; ``threshold`` in the instrument's units adds its line."""
         from novamind.symptoms.presentation.plots import fan_chart
 
         return fan_chart(self, threshold=threshold)
@@ -193,7 +193,7 @@ class Forecasts(Summarised):
 
 
 def _ahead(last: Days | np.datetime64, horizon: int) -> Days:
-    """The days that follow each of ``last``: ``(...)`` to ``(..., horizon)``."""
+    """Return the days that follow each of ``last``: ``(...)`` to ``(..., horizon)``."""
     return np.asarray(last)[..., None] + np.arange(1, horizon + 1)
 
 

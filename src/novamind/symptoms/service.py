@@ -201,7 +201,7 @@ _OPTIONS = frozenset(inspect.signature(SymptomForecastingService.forecast).param
 
 @lru_cache(maxsize=1)
 def default_service() -> SymptomForecastingService:
-    """The service with the configured model, loaded once per process."""
+    """Return the service with the configured model, loaded once per process."""
     settings = Settings()
     return SymptomForecastingService(
         SymptomModel.load(settings.symptom_model_path or SHIPPED),
@@ -244,7 +244,7 @@ def prepare(
 
 
 def weekday_of(days: Days) -> NDArray[np.int64]:
-    """Monday 0."""
+    """Return the weekday of each day, Monday 0."""
     return (days.astype("datetime64[D]").astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
 
 

@@ -112,12 +112,12 @@ class Windows:
     own: NDArray[np.bool_]
 
     def rows(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "Windows":
-        """A subset."""
+        """Return a subset."""
         return Windows(self.histories.rows(index), self.future[index], self.series[index], self.own[index])
 
 
 def diaries(frame: LongFrame, scale: Scales, *, undated: Collection[str] = ()) -> list[Diary]:
-    """The series of a long frame that are long enough to learn from.
+    """Return the series of a long frame that are long enough to learn from.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def simulated_windows(persons: int, seed: int, settings: CohortSettings | None =
 
 
 def own_windows(diaries: Sequence[Diary], seed: int, per_series: int = 30) -> tuple[Windows, Windows]:
-    """Windows of the user's own series, split by time: the origins of the earlier and of the later part.
+    """Return windows of the user's own series, split by time: the origins of the earlier and of the later part.
 
     The outcomes of the earlier part end before the first origin of the later part begins.
     """
@@ -285,7 +285,7 @@ def assembled(
 
 
 def _members(model: SymptomModel, w: Windows, horizon: int) -> Array:
-    """Each member's own quantiles, ``(members, series, horizon, 21)``."""
+    """Return each member's own quantiles, ``(members, series, horizon, 21)``."""
     return np.stack([quantiles for (quantiles,) in model.member_quantiles(Origins.present(w.histories), [horizon])])
 
 
@@ -320,7 +320,7 @@ def _transformer(
 
 
 def _earlier(diaries: Sequence[Diary]) -> list[Diary]:
-    """The part of each diary that lies before everything that weighs, calibrates and measures."""
+    """Return the part of each diary before everything that weighs, calibrates and measures."""
     return [replace(diary, values=diary.values[: _cut(diary)]) for diary in diaries]
 
 
@@ -329,7 +329,7 @@ def _cut(diary: Diary) -> int:
 
 
 def _join(parts: Sequence[Windows]) -> Windows:
-    """Windows of the same records: the numbers of the series stay."""
+    """Return windows of the same records as one; the numbers of the series stay."""
     return Windows(
         Histories.join([p.histories for p in parts]),
         np.concatenate([p.future for p in parts]),
@@ -339,7 +339,7 @@ def _join(parts: Sequence[Windows]) -> Windows:
 
 
 def _both(first: Windows, second: Windows) -> Windows:
-    """Windows of different records: those of the second are numbered after those of the first."""
+    """Return windows of different records as one; the second are numbered after the first."""
     return _join([first, replace(second, series=second.series + first.series.max() + 1)])
 
 
@@ -349,7 +349,7 @@ def _usable(w: Windows) -> Windows:
 
 
 def _table(w: Windows, seed: int, days_each: int = 3) -> tuple[Array, Array, Array]:
-    """Rows for the trees: each window at some horizons.
+    """Return rows for the trees: each window at some horizons.
 
     The user's own windows weigh no more than simulated ones: they are of few persons, whom the trees would learn by
     heart.
@@ -372,7 +372,7 @@ def _table(w: Windows, seed: int, days_each: int = 3) -> tuple[Array, Array, Arr
 def _tuned(
     table: tuple[Array, Array, Array], validation: Windows, preset: Preset, seed: int, progress: Progress
 ) -> dict[str, float | int]:
-    """Bayesian search of the trees' parameters (tree-structured Parzen estimator) by CRPS on another population."""
+    """Return the trees' parameters with the least CRPS on another population (tree-structured Parzen estimator)."""
     try:
         import optuna
     except ImportError as error:
@@ -405,7 +405,7 @@ def _tuned(
 
 
 def _learning_rate(weights: Array, members: Array, prediction: Prediction, outcomes: Windows) -> float:
-    """How fast a person's own record should move the weights.
+    """Return the rate at which a person's own record moves the weights.
 
     The fastest rate whose loss is within one standard error of the least (Breiman et al. 1984, Classification and
     Regression Trees, 3.4.3): real persons differ more from each other than simulated ones. For the same reason the
@@ -440,12 +440,12 @@ def _scaled(prediction: Prediction, days: float) -> Array:
 
 
 def _own_days(prediction: Prediction, future: Array) -> float:
-    """How many of a person's own days weigh as much as the cohort: the number with the least loss."""
+    """Return the number of own days that weigh as much as the cohort, by the least loss."""
     return min((50.0, 100.0, 200.0, 400.0), key=lambda days: float(np.nanmean(crps(_scaled(prediction, days), future))))
 
 
 def _measured(model: SymptomModel, w: Windows) -> SymptomModel:
-    """The model with its errors and its coverage on ``w``, days 1 to 14."""
+    """Return the model with its errors and its coverage on ``w``, days 1 to 14."""
     horizon = 14
     prediction = model.predict(w.histories, horizon)
     outcome = w.future[:, :horizon]

@@ -44,7 +44,7 @@ class _Quiet(NamedTuple):
 
 
 def _spent(week: int) -> float:
-    """Share of alpha that false alarms may have used up by a week; one alpha for every further year."""
+    """Return the share of alpha that false alarms may have used up by a week; one alpha for every further year."""
     return float(np.log1p(week) / np.log1p(WEEKS)) if week <= WEEKS else week / WEEKS
 
 
@@ -139,7 +139,7 @@ class SequentialDriftTest:
         return self.alarm_week is not None
 
     def _rank(self, new: Floats) -> Floats:
-        """Randomised rank of each new error among all before it, in (0, 1), and keep the new errors."""
+        """Return each new error's randomised rank among all before it, in (0, 1), and keep the new errors."""
         past, m = self._past_errors, len(new)
         # Within the week: how many of the earlier new values lie below, or tie with, each.
         below = np.tril(new[None, :] < new[:, None], -1).sum(axis=1)

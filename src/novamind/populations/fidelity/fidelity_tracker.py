@@ -153,7 +153,7 @@ class FidelityTracker:
         return record
 
     def history(self, twin_id: UUID) -> tuple[FidelityRecord, ...]:
-        """Everything noted about one twin, oldest first."""
+        """Return everything noted about one twin, oldest first."""
         return self._ledger.fidelity_history(twin_id)
 
     def calculate_fidelity(
@@ -197,11 +197,11 @@ class FidelityTracker:
         return report
 
     def snapshots(self, population_id: UUID) -> tuple[FidelityReport, ...]:
-        """All grades of a population, oldest first."""
+        """Return all grades of a population, oldest first."""
         return self._ledger.fidelity_snapshots(population_id=population_id)
 
     def model_report(self, model_id: UUID) -> FidelityReport:
-        """Latest grade of each of a model's populations, pooled by the number of outcomes.
+        """Return the latest grade of each of a model's populations, pooled by the number of outcomes.
 
         Raises
         ------
@@ -293,7 +293,7 @@ def grade(
     low: NDArray[np.float64],
     high: NDArray[np.float64],
 ) -> FidelityReport:
-    """Metrics over the known outcomes; outliers are errors beyond three robust standard deviations."""
+    """Return metrics over the known outcomes; outliers are errors beyond three robust standard deviations."""
     graded = np.isfinite(actual)
     n = int(graded.sum())
     if n < MIN_PAIRS:

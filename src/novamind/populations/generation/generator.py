@@ -257,7 +257,7 @@ class TwinGenerator:
         )
 
     def predict(self, frame: Any) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Mean outcome and its 95 % interval for real rows: (mean, low, high), each of shape (rows,)."""
+        """Return the mean outcome and its 95 % interval for real rows: (mean, low, high), each of shape (rows,)."""
         _, outcome = self._need()
         values = read(frame, schema=outcome.columns).values
         mean, reach = outcome.predict(values), outcome.reach(values)

@@ -135,11 +135,11 @@ class OutcomeModel:
         self.group, self.quantiles, self.encoders = group, quantiles, encoders
 
     def predict(self, values: Arrays) -> NDArray[np.float64]:
-        """Mean outcome per row."""
+        """Return the mean outcome per row."""
         return np.asarray(self.mean_model.predict(_matrix(self.columns, values, self.encoders)), dtype=float)
 
     def reach(self, values: Arrays) -> NDArray[np.float64]:
-        """Half the width of the 95 % interval of the outcome per row."""
+        """Return half the width of the 95 % interval of the outcome per row."""
         data = _matrix(self.columns, values, self.encoders)
         spread = np.maximum(np.asarray(self.spread_model.predict(data), dtype=float), self.floor)
         return np.asarray(spread * (self.quantiles[0] if self.group is None else self.quantiles[values[self.group]]))

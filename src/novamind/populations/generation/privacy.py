@@ -43,7 +43,7 @@ class PrivacyReport:
 
 
 def hashes(values: Arrays, columns: tuple[Column, ...]) -> NDArray[np.uint64]:
-    """One 64-bit hash per row."""
+    """Return one 64-bit hash per row."""
     out = np.zeros(len(next(iter(values.values()))), dtype=np.uint64)
     for column in columns:
         bits = np.ascontiguousarray(values[column.name] + 0.0, dtype=np.float64).view(np.uint64)
@@ -53,7 +53,7 @@ def hashes(values: Arrays, columns: tuple[Column, ...]) -> NDArray[np.uint64]:
 
 
 def row_hashes(table: Table) -> NDArray[np.uint64]:
-    """Hashes, ascending, of the rows that occur once in the table."""
+    """Return the hashes, ascending, of the rows that occur once in the table."""
     unique, count = np.unique(hashes(table.values, table.columns), return_counts=True)
     return np.asarray(unique[count == 1])
 
@@ -156,7 +156,7 @@ def _aligned(tables: tuple[Table, Table, Table]) -> list[Table]:
 
 
 def _points(table: Table, scales: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Rows as points: numbers by their rank in training, categories by a unit step per different level."""
+    """Return rows as points: numbers by their rank in training, categories by a unit step per different level."""
     parts = []
     for column in table.columns:
         values = table.values[column.name]

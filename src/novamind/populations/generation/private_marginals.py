@@ -77,7 +77,7 @@ class DifferentialPrivacy:
         return float((np.sqrt(self.epsilon + room) - np.sqrt(room)) ** 2)
 
     def noise(self, measured: int) -> float:
-        """Standard deviation of each count, where a third of the budget measures so many marginals."""
+        """Return the standard deviation of each count, where a third of the budget measures so many marginals."""
         return float(np.sqrt(measured * 3 / (2 * self.rho)))
 
     def choice(self, rounds: int) -> float:
@@ -152,7 +152,7 @@ class DifferentialPrivacy:
 
 
 def _cells(name: str, declared: Sequence[Any]) -> tuple[Floats | None, bool]:
-    """Edges of a number's cells, the last one excluded, and whether it is whole; no edges for levels."""
+    """Return a number's cell edges, the last one excluded, and whether it is whole; no edges for levels."""
     levels = [v for v in declared if v is not None] if isinstance(declared, list | tuple) else []
     if 2 <= len(levels) <= MAX_LEVELS and len(set(map(str, levels))) == len(levels):
         if all(isinstance(v, str | bool) for v in levels):
@@ -200,7 +200,7 @@ def _joint(codes: Arrays, alone: Mapping[str, Floats], a: str, b: str) -> Floats
 
 
 def _beyond_independence(codes: Arrays, alone: Mapping[str, Floats], a: str, b: str, sigma: float) -> float:
-    """How far a pair's counts lie from independence, less what noise would put there.
+    """Return the distance of a pair's counts from independence, less what noise would add.
 
     The latter is that of AIM (McKenna, Mullins, Sheldon and Miklau 2022). One row more changes it by one at most.
     """
@@ -210,7 +210,7 @@ def _beyond_independence(codes: Arrays, alone: Mapping[str, Floats], a: str, b: 
 
 
 def _on_simplex(noisy: Floats, total: float) -> Floats:
-    """Nearest counts that are not negative and have this sum (Duchi et al. 2008)."""
+    """Return the nearest counts that are not negative and have this sum (Duchi et al. 2008)."""
     down = np.sort(noisy)[::-1]
     excess = (np.cumsum(down) - total) / np.arange(1, len(noisy) + 1)
     return np.asarray(np.maximum(noisy - excess[np.flatnonzero(down > excess)[-1]], 0.0))

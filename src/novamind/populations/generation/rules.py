@@ -62,7 +62,7 @@ class SumRule:
         return np.asarray(parts if name == self.total else values[self.total] - parts)
 
     def broken(self, values: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
-        """Rows (mask) that break the rule."""
+        """Return the rows (mask) that break the rule."""
         excess = sum(values[p] for p in self.parts) - values[self.total]
         with np.errstate(invalid="ignore"):
             slack = _TOLERANCE * np.maximum(1.0, np.abs(values[self.total]))
@@ -90,7 +90,7 @@ class RangeRule:
         return np.where(hit, np.asarray(self.low)[at], -np.inf), np.where(hit, np.asarray(self.high)[at], np.inf)
 
     def broken(self, values: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
-        """Rows (mask) that break the rule."""
+        """Return the rows (mask) that break the rule."""
         low, high = self.bounds(values[self.given])
         with np.errstate(invalid="ignore"):
             return np.asarray((values[self.column] < low) | (values[self.column] > high))
@@ -108,7 +108,7 @@ class DeterminedRule:
         return f"{self.column} follows from {self.by}"
 
     def broken(self, values: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
-        """Rows (mask) that break the rule."""
+        """Return the rows (mask) that break the rule."""
         return np.asarray(np.asarray(self.mapping)[values[self.by]] != values[self.column])
 
 
@@ -160,7 +160,7 @@ class Rules:
         return rows
 
     def bounds(self, name: str, values: Arrays, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Row-wise limits of column ``name`` given the columns already drawn.
+        """Return the limits of each row for column ``name``, given the columns already drawn.
 
         A part leaves room for the least that the parts still to come can be.
         """
@@ -222,7 +222,7 @@ def learn(table: Table, declared_rules: Sequence[SumRule] = (), seed: int = 0) -
 
 
 def _informative(parts: Sequence[NDArray[Any]], total: NDArray[Any], rng: np.random.Generator) -> bool:
-    """Whether chance would break the rule: values shuffled, or for a sum their shares of the total."""
+    """Return whether chance would break the rule: values shuffled, or for a sum their shares of the total."""
     with np.errstate(invalid="ignore", divide="ignore"):
         if len(parts) == 1:
             return bool(np.mean(rng.permutation(parts[0]) > total) > _BROKEN_BY_CHANCE)

@@ -419,7 +419,7 @@ def _within(
 
 
 def _stratified(leaf: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Uniform numbers, spread evenly over (0, 1) within each leaf."""
+    """Return uniform numbers, spread evenly over (0, 1) within each leaf."""
     order = np.argsort(leaf + rng.random(len(leaf)))
     grouped = leaf[order]
     start = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]])
@@ -470,7 +470,7 @@ def _order(table: Table, rules: Rules, last: str | None) -> list[str]:
 
 
 def _missing_patterns(table: Table, order: Sequence[str]) -> dict[str, str]:
-    """Columns that are always missing together share one pattern."""
+    """Return the pattern of each column with gaps; columns that are always missing together share one."""
     pattern_of_mask: dict[bytes, str] = {}
     patterns = {}
     for name in order:
@@ -633,7 +633,7 @@ def _scores(y: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
 
 
 def _matrix(columns: Sequence[NDArray[Any]], encoders: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
-    """What a tree looks at, shape (features, rows): a row for each number and for each axis of each category."""
+    """Return the features of a tree, shape (features, rows): one per number, and one per axis of each category."""
     parts = [
         x.astype(np.float32)[None] if encoder is None else encoder[:, x]
         for x, encoder in zip(columns, encoders, strict=True)

@@ -24,7 +24,7 @@ def adjustment_set(
     *,
     confirm: bool = False,
 ) -> tuple[str, ...]:
-    """Columns to give to `EstimatedEffect` as covariates.
+    """Return the columns to give to `EstimatedEffect` as covariates.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _confirm(arrows: set[tuple[str, str]], treatment: str, outcome: str, chosen:
 
 
 def _reached(graph: Graph, start: set[str]) -> set[str]:
-    """Nodes that can be reached, the start among them."""
+    """Return the nodes that can be reached, the start among them."""
     seen, ahead = set(start), list(start)
     while ahead:
         fresh = graph[ahead.pop()] - seen
@@ -100,7 +100,7 @@ def _reached(graph: Graph, start: set[str]) -> set[str]:
 
 
 def _separated(parents: Graph, first: str, second: str, conditioning: set[str]) -> bool:
-    """Whether the two are d-separated: unconnected in the moral graph of their ancestors without ``conditioning``."""
+    """Return whether two nodes are d-separated: apart in their ancestors' moral graph without ``conditioning``."""
     kept = _reached(parents, {first, second, *conditioning})
     near: dict[str, set[str]] = {node: set() for node in kept}
     for node in kept:

@@ -70,14 +70,14 @@ class Basis:
         self.whiten = vector[:, strong] / np.sqrt(value[strong])
 
     def standard(self, X: Floats) -> Floats:
-        """Covariates that vary, at mean 0 and standard deviation 1."""
+        """Return the covariates that vary, at mean 0 and standard deviation 1."""
         return np.asarray((X - self.mean)[:, self.kept] / self.spread)
 
     def _kernel(self, Z: Floats) -> Floats:
         return np.asarray(np.exp(-0.5 * _squared_distances(Z, self.landmarks) / self.scale))
 
     def parts(self, X: Floats) -> list[Floats]:
-        """Feature blocks, each of shape (rows, features of the block)."""
+        """Return feature blocks, each of shape (rows, features of the block)."""
         Z = self.standard(X)
         pieces = [
             f for z, knots in zip(Z.T, self.knots, strict=True) for k in knots for f in (np.maximum(z - k, 0), z > k)
@@ -89,14 +89,14 @@ class Basis:
         ]
 
     def groups(self, *, by_covariate: bool) -> NDArray[np.int64]:
-        """Which features share a prior variance: 0 for the intercept, then one number a group, ascending."""
+        """Return the prior group of each feature: 0 for the intercept, then one number a group, ascending."""
         d, step = len(self.knots), int(by_covariate)
         pieces = [np.full(2 * len(k), 1 + d + step * j) for j, k in enumerate(self.knots)]
         label = np.concatenate([[0], 1 + step * np.arange(d), *pieces, np.full(self.whiten.shape[1], 1 + 2 * d)])
         return np.asarray(np.unique(label, return_inverse=True)[1], dtype=np.int64)
 
     def rows(self, X: Floats) -> Floats:
-        """Intercept and all parts, shape (rows, features)."""
+        """Return intercept and all parts, shape (rows, features)."""
         return np.hstack([np.ones((len(X), 1)), *self.parts(X)])
 
     def combine(self, X: Floats, weights: Floats) -> Floats:
@@ -162,7 +162,7 @@ def _evidence_procedure(
 
 
 def _posterior(gram: Floats, moment: Floats, precision: Floats, beta: float) -> tuple[Floats, Floats, float]:
-    """Mean, covariance and log determinant of the weights' posterior."""
+    """Return mean, covariance and log determinant of the weights' posterior."""
     factor, info = lapack.dpotrf(beta * gram + np.diag(precision), lower=1)
     if info:
         raise ModelInferenceError("the effect model is numerically singular; drop covariates that repeat one another")
@@ -173,7 +173,7 @@ def _posterior(gram: Floats, moment: Floats, precision: Floats, beta: float) -> 
 
 
 def averaged_posterior(gram: Floats, moment: Floats, priors: Sequence[Prior]) -> tuple[Floats, Floats]:
-    """Mean and covariance of the weights over the posteriors of several priors."""
+    """Return mean and covariance of the weights over the posteriors of several priors."""
     posteriors = [_posterior(gram, moment, precision, beta)[:2] for _, precision, beta in priors]
     mean = np.sum([p * own for (p, *_), (own, _) in zip(priors, posteriors, strict=True)], axis=0)
     spread = [
@@ -234,7 +234,7 @@ class EffectModel:
     def _arms(
         self, X: Floats, treated: NDArray[np.int64], y: Floats, evidence: float
     ) -> tuple[ArmSurface, ArmSurface] | None:
-        """Gaussian processes per arm where the arms are small and the evidence prefers them."""
+        """Return Gaussian processes per arm where the arms are small and the evidence prefers them."""
         if max(int(treated.sum()), int((1 - treated).sum())) > MAX_ROWS:
             return None
         Z = self.basis.standard(X)
@@ -278,7 +278,7 @@ class EffectModel:
         self.anchor = rows.mean(axis=0)
 
     def effect(self, X: Floats) -> Floats:
-        """Individual effect, shape (rows,)."""
+        """Return the individual effect, shape (rows,)."""
         if self.arms is not None:
             Z = self.basis.standard(X)
             return self.arms[1].mean(Z) - self.arms[0].mean(Z)
@@ -287,7 +287,7 @@ class EffectModel:
         return np.asarray(self.unit * self.basis.combine(X, self.weights[half:]) + shift)
 
     def spread(self, X: Floats) -> Floats:
-        """Posterior standard deviation of the individual effect, shape (rows,)."""
+        """Return the posterior standard deviation of the individual effect, shape (rows,)."""
         if self.arms is not None:
             Z = self.basis.standard(X)
             return np.asarray(np.sqrt(self.arms[0].variance(Z) + self.arms[1].variance(Z)))
@@ -309,7 +309,7 @@ class EffectModel:
 
 
 def propensity(X: Floats, treated: NDArray[np.int64], seed: int = 0) -> Floats:
-    """Cross-fitted chance of treatment by logistic regression on covariates and their hinges."""
+    """Return the cross-fitted chance of treatment by logistic regression on covariates and their hinges."""
     from sklearn.linear_model import LogisticRegression
 
     basis = Basis(X, seed)

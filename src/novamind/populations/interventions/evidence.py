@@ -50,7 +50,7 @@ class AssumedEffect:
 
     @classmethod
     def of(cls, intervention_type: str) -> "AssumedEffect":
-        """Prior of a known campaign.
+        """Return the prior of a known campaign.
 
         Raises
         ------
@@ -236,7 +236,7 @@ class EstimatedEffect:
         return float(0.5 * (np.sqrt(f**4 + 4 * f**2) - f**2))
 
     def outside_support(self, twins: Table) -> float:
-        """Share of twins with a covariate beyond the range of the evidence."""
+        """Return the share of twins with a covariate beyond the range of the evidence."""
         X = self._matrix(twins)
         return float(np.mean(((self._support[0] - 1e-9 > X) | (self._support[1] + 1e-9 < X)).any(axis=1)))
 
@@ -301,7 +301,7 @@ class TransportedEffect:
 
 
 def _sample(twins: Table) -> Table:
-    """At most 5,000 twins, evenly spaced: enough for the mean covariates that an error needs."""
+    """Return at most 5,000 twins, evenly spaced: enough for the mean covariates that an error needs."""
     return twins if len(twins) <= SAMPLE else twins.take(np.linspace(0, len(twins) - 1, SAMPLE).astype(np.int64))
 
 

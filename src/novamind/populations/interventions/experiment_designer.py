@@ -190,11 +190,11 @@ class ExperimentDesigner:
         )
 
     def power(self, effect: float, sample_size: float) -> float:
-        """Chance of finding an effect with so many units altogether."""
+        """Return the chance of finding an effect with so many units altogether."""
         return self._power(abs(effect) / self._error(sample_size), sample_size)
 
     def _power(self, errors: float, sample_size: float) -> float:
-        """Chance of finding an effect of so many standard errors."""
+        """Return the chance of finding an effect of so many standard errors."""
         tail = 1 - self.plan.alpha / 2
         if self.plan.cluster_size == 1:
             limit = ndtri(tail)
@@ -204,7 +204,7 @@ class ExperimentDesigner:
         return float(1 - nctdtr(freedom, errors, limit) + nctdtr(freedom, errors, -limit))
 
     def minimum_detectable_effect(self, sample_size: float) -> float:
-        """Smallest effect found with the plan's power."""
+        """Return the smallest effect that the plan's power detects."""
         from scipy.optimize import brentq  # slow to import
 
         error, power = self._error(sample_size), self.plan.power

@@ -86,7 +86,7 @@ class ArmSurface:
         return np.asarray(self._cross(Z) @ self.alpha * self.unit + self.centre)
 
     def variance(self, Z: Floats) -> Floats:
-        """Posterior variance of the expected outcome per row."""
+        """Return the posterior variance of the expected outcome per row."""
         cross = self._cross(Z)
         prior = self.amplitude + self.slope * ((Z**2).sum(axis=1) + 1.0)
         left = prior - np.einsum("ij,ji->i", cross, cho_solve(self.factor, cross.T))

@@ -96,7 +96,7 @@ class SimulationEngine:
     def simulate(
         self, intervention: InterventionConfig, filters: PopulationFilter | Mapping[str, Any] | None = None
     ) -> SimulationResult:
-        """Effect of a campaign, what it rests on, and what to do.
+        """Return the effect of a campaign, what it rests on, and what to do.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class SimulationEngine:
     def estimate_treatment_effect(
         self, twin: DigitalTwin, intervention: InterventionConfig
     ) -> tuple[float, float, float]:
-        """Effect for one twin with its 95 % interval: (effect, low, high)."""
+        """Return the effect for one twin with its 95 % interval: (effect, low, high)."""
         row = self.population.features.take(np.array([self.population.index(twin.twin_id)]))
         evidence = self._evidence(intervention)
         e = float(evidence.individual(row)[0]) * intervention.intensity
@@ -158,7 +158,7 @@ class SimulationEngine:
     def calculate_heterogeneity(
         self, results: SimulationResult, groups: Sequence[str]
     ) -> dict[str, tuple[GroupEffect, ...]]:
-        """Group effects of an unfiltered simulation for any columns of few levels.
+        """Return the group effects of an unfiltered simulation for any columns of few levels.
 
         Raises
         ------

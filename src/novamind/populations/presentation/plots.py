@@ -15,7 +15,7 @@ _COLOURS = alt.Scale(domain=["real", "twins"], range=["#4c78a8", "#f58518"])
 
 
 def marginals(real: Table, twins: Table, columns: Sequence[str] | None = None) -> Any:
-    """Distribution of each column, real rows against twins."""
+    """Return a chart of the distribution of each column, real rows against twins."""
     names = list(columns or [c.name for c in real.columns])
     charts = []
     for name in names:
@@ -53,7 +53,7 @@ def marginals(real: Table, twins: Table, columns: Sequence[str] | None = None) -
 
 
 def associations(real: Table, twins: Table) -> Any:
-    """Rank correlations of the number columns, real and twins side by side."""
+    """Return a chart of the rank correlations of the number columns, real and twins side by side."""
     names = [c.name for c in real.columns if c.kind == "number"]
     rows = []
     for label, table in (("real", real), ("twins", twins)):
@@ -74,7 +74,7 @@ def associations(real: Table, twins: Table) -> Any:
 
 
 def effects(result: SimulationResult) -> Any:
-    """Average and group effects with 95 % intervals, one row each."""
+    """Return a chart of average and group effects with 95 % intervals, one row each."""
     low, high = result.interval
     rows = [{"group": "all twins", "effect": result.average_treatment_effect, "low": low, "high": high}]
     rows += [
@@ -92,7 +92,7 @@ def effects(result: SimulationResult) -> Any:
 
 
 def fidelity(reports: Sequence[FidelityReport]) -> Any:
-    """Error and coverage of a population's grades over time."""
+    """Return a chart of the error and coverage of a population's grades over time."""
     if not reports:
         raise ValidationError("there is no grade to draw yet; call calculate_fidelity() first")
     rows = [
@@ -110,7 +110,7 @@ def fidelity(reports: Sequence[FidelityReport]) -> Any:
 
 
 def feature_importance(metrics: TwinModelMetrics) -> Any:
-    """Share of the explained variation of the outcome per feature, largest first."""
+    """Return a chart of each feature's share of the explained variation, largest first."""
     rows = [{"feature": name, "share": share} for name, share in metrics.feature_importance.items()]
     chart = alt.Chart(alt.InlineData(values=rows)).mark_bar()
     return chart.encode(

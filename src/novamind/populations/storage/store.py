@@ -254,7 +254,7 @@ class TwinRepository:
         return TwinGenerator.from_bytes(row.content, model_id)
 
     def current_model(self, twin_type: TwinType | str, brand: str) -> UUID:
-        """Id of the newest model of a type and brand that nothing has replaced.
+        """Return the id of the newest model of a type and brand that nothing has replaced.
 
         Raises
         ------
@@ -294,7 +294,7 @@ class TwinRepository:
     def query_twins(
         self, *, model_id: UUID | None = None, twin_type: TwinType | str | None = None, limit: int = 100
     ) -> tuple[DigitalTwin, ...]:
-        """Twins stored by themselves, oldest first."""
+        """Return twins stored by themselves, oldest first."""
         query = sa.select(twins).order_by(twins.c.created_at, twins.c.twin_id).limit(limit)
         if model_id is not None:
             query = query.where(twins.c.model_id == model_id)
@@ -431,7 +431,7 @@ class TwinRepository:
             return tuple(connection.execute(query).all())
 
     def list_populations(self, model_id: UUID, newest: int = 50) -> tuple[Any, ...]:
-        """The newest populations of a model: ``population_id, twin_count, created_at``."""
+        """Return the newest populations of a model: ``population_id, twin_count, created_at``."""
         query = sa.select(*populations.c["population_id", "twin_count", "created_at"])
         query = query.where(populations.c.model_id == model_id).order_by(populations.c.created_at.desc()).limit(newest)
         with self._transaction() as connection:
@@ -476,7 +476,7 @@ class TwinRepository:
             connection.execute(fidelity.insert(), rows)
 
     def fidelity_history(self, twin_id: UUID) -> tuple[FidelityRecord, ...]:
-        """Everything noted about one twin, oldest first."""
+        """Return everything noted about one twin, oldest first."""
         query = sa.select(fidelity).where(fidelity.c.twin_id == twin_id).order_by(fidelity.c.tracked_at)
         with self._transaction() as connection:
             return tuple(
@@ -508,7 +508,7 @@ class TwinRepository:
     def fidelity_snapshots(
         self, *, population_id: UUID | None = None, model_id: UUID | None = None
     ) -> tuple[FidelityReport, ...]:
-        """Grades of a population or of a model, oldest first."""
+        """Return the grades of a population or of a model, oldest first."""
         query = sa.select(snapshots).order_by(snapshots.c.snapshot_date)
         for column, wanted in ((snapshots.c.population_id, population_id), (snapshots.c.model_id, model_id)):
             query = query if wanted is None else query.where(column == wanted)

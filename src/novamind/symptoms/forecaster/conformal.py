@@ -76,11 +76,11 @@ class Calibration:
 
     @classmethod
     def of_own_errors(cls, own_days: float = np.inf) -> "Calibration":
-        """No cohort's: only the person's own errors count, and by default nothing."""
+        """Return a calibration without a cohort: only the person's own errors count, and by default nothing."""
         return cls(np.ones(KINDS, np.float32), np.tile(LEVELS[ENDS].astype(np.float32), (KINDS, 1)), own_days)
 
     def apply(self, quantiles: Array, summary: Summary, ratio: Array, days: Array) -> Array:
-        """Calibrated quantiles ``(series, horizon, 21)``; ``ratio`` and ``days`` from :func:`own_scale`."""
+        """Return calibrated quantiles ``(series, horizon, 21)``; ``ratio`` and ``days`` come from :func:`own_scale`."""
         trust = days / (days + self.own_days)
         personal = np.clip(trust * ratio + (1 - trust), 0.5, 2.0)
         coarse = coarseness(summary)
@@ -90,7 +90,7 @@ class Calibration:
 
 
 def _wider(quantiles: Array, factor: Array | float) -> Array:
-    """Quantiles moved from the median; one at an end of the scale stays there, as many answers lie exactly on it."""
+    """Return quantiles moved from the median; those at an end of the scale, where many answers lie, stay there."""
     median = quantiles[..., _MEDIAN, None]
     moved = on_ends(np.clip(median + factor * (quantiles - median), 0, 1))
     out: Array = np.where((quantiles == 0) | (quantiles == 1), quantiles, moved)
@@ -98,7 +98,7 @@ def _wider(quantiles: Array, factor: Array | float) -> Array:
 
 
 def _with_ends(quantiles: Array, levels: Array) -> Array:
-    """The ends of the stated intervals read at ``levels`` ``(series, 1, 4)``, all else between them."""
+    """Return the quantiles with the interval ends read at ``levels`` ``(series, 1, 4)``, all else between them."""
     below, share = places(LEVELS, levels)
     low = np.take_along_axis(quantiles, below, -1)
     high = np.take_along_axis(quantiles, np.minimum(below + 1, len(LEVELS) - 1), -1)
@@ -112,7 +112,7 @@ def _with_ends(quantiles: Array, levels: Array) -> Array:
 
 
 def coarseness(summary: Summary) -> Array:
-    """How coarse a scale is for a person: its step in units of the person's spread, ``(series,)``; 0 without steps."""
+    """Return the step of each scale in units of the person's spread, ``(series,)``; 0 without steps."""
     out: Array = summary.histories.step / summary.spread
     return out
 

@@ -56,7 +56,7 @@ class Covariates:
 
 
 def covariates_of(frame: LongFrame, patient_id: str | None, days: NDArray[np.datetime64]) -> Covariates:
-    """What a frame of signals says of one patient up to the last of ``days``; later rows are not looked at.
+    """Return one patient's covariates up to the last of ``days``; later rows are not looked at.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def covariates_of(frame: LongFrame, patient_id: str | None, days: NDArray[np.dat
 
 
 def signal_shifts(reports: Floats, signals: Floats, horizon: int) -> Floats:
-    """How far each signal moves the forecast of each day, ``(signals, horizon)``, in units of ``reports``.
+    """Return the shift of each day's forecast by each signal, ``(signals, horizon)``, in units of ``reports``.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def _three_day_means(signals: Floats) -> Floats:
 
 
 def _averaged(course: Floats, candidates: Floats, reports: Floats, ahead: int) -> Floats:
-    """Posterior mean of each candidate's contribution to the report ``ahead`` days after the last one."""
+    """Return the posterior mean of each candidate's contribution to the report ``ahead`` days after the last one."""
     then = np.concatenate([reports[ahead:], np.full(min(ahead, len(reports)), np.nan)])
     log_odds = np.full(len(candidates), -np.inf)
     contribution = np.zeros(len(candidates))
@@ -175,7 +175,7 @@ def _averaged(course: Floats, candidates: Floats, reports: Floats, ahead: int) -
 
 
 def _effective(x: Floats, y: Floats) -> float:
-    """Number of days, reduced where both are autocorrelated."""
+    """Return the number of days, reduced where both are autocorrelated."""
     n = len(x)
     lags = min(_LAGS, n // 4)
     own, other = (np.correlate(z, z, "full")[n - 1 : n + lags] for z in (x, y))

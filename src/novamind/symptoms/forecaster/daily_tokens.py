@@ -39,7 +39,7 @@ class Tokens:
 
 
 def tokenise(histories: Histories, context: int = CONTEXT_DAYS) -> Tokens:
-    """Tokens of the last ``context`` days of each history.
+    """Return the tokens of the last ``context`` days of each history.
 
     The running level and spread are the mean and standard deviation of the last 28 days, shrunk towards the whole
     record and, with few reports, towards what is usual at that place of the scale.
@@ -106,7 +106,7 @@ def tokenise(histories: Histories, context: int = CONTEXT_DAYS) -> Tokens:
 
 
 def _running(x: NDArray[Any]) -> NDArray[np.float64]:
-    """Cumulative sum over days with a leading zero, ``(series, days + 1)``."""
+    """Return the cumulative sum over days with a leading zero, ``(series, days + 1)``."""
     out = np.zeros((x.shape[0], x.shape[1] + 1))
     np.cumsum(x, axis=1, out=out[:, 1:])
     return out

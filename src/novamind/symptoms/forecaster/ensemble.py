@@ -24,7 +24,7 @@ _PINBALL_LEVELS = LEVELS[1:-1].astype(np.float32)
 
 
 def crps(quantiles: Array, outcome: Array) -> Array:
-    """Continuous ranked probability score by twice the mean pinball loss over 0.05 .. 0.95.
+    """Return the continuous ranked probability score: twice the mean pinball loss over 0.05 .. 0.95.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Stack:
     learning_rate: float
 
     def member_weights(self, reports: Array, horizon: int, own_loss: Array, own_days: Array) -> Array:
-        """Weights of each member per series and day, ``(series, horizon, members)``.
+        """Return the weights of each member per series and day, ``(series, horizon, members)``.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ def combine(quantiles: Array, weights: Array) -> Array:
 
 
 def fit_weights(quantiles: Array, outcome: Array, reports: Array, steps: int = 600) -> Array:
-    """Weights per horizon group and report group that minimise the pinball loss.
+    """Return the weights per horizon group and report group that minimise the pinball loss.
 
     Parameters
     ----------

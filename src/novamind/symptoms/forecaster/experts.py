@@ -30,17 +30,17 @@ _COLUMN = {name: i for i, name in enumerate(FEATURES)}
 
 
 def horizon_group(horizon: int) -> NDArray[np.int64]:
-    """Group index of each day 1..horizon, ``(horizon,)``."""
+    """Return the group index of each day 1..horizon, ``(horizon,)``."""
     return np.searchsorted(HORIZON_GROUPS, np.arange(1, horizon + 1))
 
 
 def report_group(reports: Array) -> NDArray[np.int64]:
-    """Group index by number of reports, ``(series,)``, 0 to ``len(REPORT_GROUPS)``."""
+    """Return the group index by number of reports, ``(series,)``, 0 to ``len(REPORT_GROUPS)``."""
     return np.searchsorted(REPORT_GROUPS, reports)
 
 
 def by_group(table: Array, horizon: int, reports: Array) -> Array:
-    """What a table of ``(horizon groups, report groups, k)`` says of each series and day: ``(series, horizon, k)``.
+    """Return a table ``(horizon groups, report groups, k)`` looked up per series and day, ``(series, horizon, k)``.
 
     Parameters
     ----------

@@ -72,14 +72,14 @@ class Summary:
 
     @classmethod
     def join(cls, parts: Sequence["Summary"]) -> "Summary":
-        """The summary of all series of several batches."""
+        """Return the summary of all series of several batches."""
         arrays = {
             f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls) if f.name != "histories"
         }
         return cls(Histories.join([p.histories for p in parts]), **arrays)
 
     def row(self, i: int) -> "Summary":
-        """The summary of one series."""
+        """Return the summary of one series."""
         at = slice(i, i + 1)
         return Summary(
             self.histories.rows(at),
@@ -92,7 +92,7 @@ class Summary:
         )
 
     def weekday_effect(self, horizons: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:
-        """The person's usual deviation on the weekday of each day ahead, and that weekday (-1 unknown)."""
+        """Return the person's usual deviation on the weekday of each day ahead, and that weekday (-1 unknown)."""
         first = self.histories.weekday[:, None]
         dated = first >= 0
         target = np.where(dated, (first + horizons[None, :] - 1) % 7, 0)
@@ -100,7 +100,7 @@ class Summary:
         return np.where(dated, effect, 0).astype(np.float32), np.where(dated, target, -1)
 
     def per_day(self, horizons: NDArray[np.int64]) -> Array:
-        """Feature rows ``(series, len(horizons), features)`` for the given days ahead, 1 the first."""
+        """Return feature rows ``(series, len(horizons), features)`` for the given days ahead, 1 the first."""
         day = np.empty((len(self.level), len(horizons), len(FEATURES)), dtype=np.float32)
         day[..., :-_PER_DAY] = self.table[:, None, :]
         day[..., -3], day[..., -2] = self.weekday_effect(horizons)
@@ -109,7 +109,7 @@ class Summary:
 
 
 def _mean(filled: Array, seen: Array, weight: Array | None = None) -> tuple[Array, Array]:
-    """Weighted mean over days and its weight; 0 where nothing was seen."""
+    """Return the weighted mean over days and its weight; 0 where nothing was seen."""
     if weight is None:
         total, count = filled.sum(1, dtype=np.float64), seen.sum(1, dtype=np.float64)
     else:
@@ -118,7 +118,7 @@ def _mean(filled: Array, seen: Array, weight: Array | None = None) -> tuple[Arra
 
 
 def _sorted_quantiles(values: Array) -> Array:
-    """Row-wise quantiles at :data:`LEVELS` that ignore ``NaN`` (linear interpolation); rows need one finite value."""
+    """Return each row's quantiles at :data:`LEVELS` (linear), ``NaN`` ignored; rows need one finite value."""
     ordered = np.sort(values, axis=1)  # NaN last
     count = np.isfinite(ordered).sum(1)
     position = np.maximum(count - 1, 0)[:, None] * LEVELS[None, :]

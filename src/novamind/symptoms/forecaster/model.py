@@ -62,7 +62,7 @@ class Backtest:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of a batch.
+    """The model's forecast of a batch.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ class SymptomModel:
         return Prediction(summary, calibrated, weights, backtest)
 
     def member_quantiles(self, origins: Origins, horizons: Sequence[int]) -> list[tuple[Array, ...]]:
-        """Every member's quantiles from every origin."""
+        """Return every member's quantiles from every origin."""
         return [member.quantiles(origins, horizons) for member in self.members]
 
     def _backtest(self, origins: Origins, quantiles: Sequence[Array]) -> Backtest:
@@ -249,7 +249,7 @@ class SymptomModel:
         )
 
     def without(self, members: Sequence[str]) -> "SymptomModel":
-        """The same model with some members' weights set to zero, for ablations."""
+        """Return the same model with some members' weights set to zero, for ablations."""
         keep = np.array([m.name not in members for m in self.members], np.float32)
         weights = np.maximum(self.stack.weights, 1e-4) * keep
         return replace(self, stack=replace(self.stack, weights=weights / weights.sum(-1, keepdims=True)))

@@ -179,11 +179,11 @@ class Batch:
     outcome: Tensor
 
     def followed_by(self, other: "Batch") -> "Batch":
-        """The rows of both."""
+        """Return the rows of both."""
         return Batch(*(torch.cat([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
 
     def at(self, rows: slice, origins: Tensor, device: torch.device) -> "Batch":
-        """Some rows; level, spread and outcome at the chosen origins only."""
+        """Return some rows, with level, spread and outcome at the chosen origins only."""
         near = {name: getattr(self, name)[rows].to(device) for name in ("level", "spread", "outcome")}
         return Batch(
             self.channels[rows].to(device),
@@ -194,7 +194,7 @@ class Batch:
 
 
 def simulated_batch(persons: int, seed: int, settings: CohortSettings | None = None) -> Batch:
-    """Tokens and outcomes of a fresh cohort: whole records from their first day, or a stretch of longer ones."""
+    """Return tokens and outcomes of a fresh cohort: whole records, or a stretch of longer ones."""
     rng = np.random.default_rng([seed, 6])
     longest = int(HORIZONS[-1])
     days = int(rng.choice([CONTEXT_DAYS + longest, 240, 364], p=[0.6, 0.25, 0.15]))
@@ -206,7 +206,7 @@ def simulated_batch(persons: int, seed: int, settings: CohortSettings | None = N
 
 
 def diary_batch(diaries: Sequence[Diary], persons: int, seed: int) -> Batch:
-    """Tokens and outcomes of real diaries, drawn with replacement; of long ones a stretch."""
+    """Return tokens and outcomes of real diaries, drawn with replacement; of long ones a stretch."""
     rng = np.random.default_rng([seed, 7])
     days = CONTEXT_DAYS + int(HORIZONS[-1])
     drawn = [diaries[i] for i in rng.integers(0, len(diaries), persons)]
@@ -224,7 +224,7 @@ def diary_batch(diaries: Sequence[Diary], persons: int, seed: int) -> Batch:
 
 
 def _batch(histories: Histories, start: int) -> Batch:
-    """Records as the network is taught, from the column ``start`` on."""
+    """Return records as the network is trained on them, from the column ``start`` on."""
     tokens = tokenise(histories, context=histories.values.shape[1])
     seen = np.isfinite(histories.values)
     outcome = histories.values[:, (start + np.arange(CONTEXT_DAYS))[:, None] + HORIZONS]
@@ -236,7 +236,7 @@ def _batch(histories: Histories, start: int) -> Batch:
 
 
 def loss(model: QuantileTransformer, batch: Batch, origins: Tensor) -> Tensor:
-    """Mean pinball loss on the unit scale at the chosen origins, ``(batch, origins)``."""
+    """Return the mean pinball loss on the unit scale at the chosen origins, ``(batch, origins)``."""
     encoded = model.encode(batch.channels).float()
     encoded = torch.gather(encoded, 1, origins[..., None].expand(-1, -1, encoded.shape[-1]))
     spread = batch.spread[..., None]
@@ -272,7 +272,7 @@ def train_network(
     diaries: Sequence[Diary] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> QuantileTransformer:
-    """Raise a network on simulated cohorts; stops early when another population's loss no longer falls.
+    """Train a network on simulated cohorts; stop early when another population's loss no longer falls.
 
     Runs on a GPU in mixed precision where there is one. Interrupted, it goes on from ``checkpoint``; the data of every
     step follow from the seed, so that the result is the same.

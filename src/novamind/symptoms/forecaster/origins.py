@@ -33,7 +33,7 @@ class Origins:
 
     @classmethod
     def present(cls, histories: Histories) -> "Origins":
-        """The last day only, of every series; each needs at least one report."""
+        """Return the last day only, of every series; each needs at least one report."""
         return cls(histories, (0,), (np.arange(len(histories)),), (summarise(histories),))
 
     def and_earlier(self, back: Sequence[int], reports: int, outcome_days: int) -> "Origins":

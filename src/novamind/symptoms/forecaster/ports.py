@@ -16,7 +16,7 @@ class Forecaster(Protocol):
         ...
 
     def quantiles(self, origins: Origins, horizons: Sequence[int]) -> tuple[Array, ...]:
-        """Quantiles at ``LEVELS`` on the unit scale, non-decreasing, within 0..1.
+        """Return quantiles at ``LEVELS`` on the unit scale, non-decreasing, within 0..1.
 
         One array an origin, ``(rows of that origin, its horizon, 21)``.
         """

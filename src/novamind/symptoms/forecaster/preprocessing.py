@@ -43,12 +43,12 @@ class Histories:
 
     @classmethod
     def untreated(cls, values: Array, step: Array, weekday: NDArray[np.int64]) -> "Histories":
-        """Histories of which no treatment is known."""
+        """Return histories without a recorded treatment."""
         return cls(values, step, weekday, np.full(len(values), np.nan, np.float32))
 
     @classmethod
     def join(cls, parts: Sequence["Histories"]) -> "Histories":
-        """All series of several batches, right-aligned; at most the lookback."""
+        """Return all series of several batches, right-aligned; at most the lookback."""
         width = min(max(p.values.shape[1] for p in parts), LOOKBACK_DAYS)
         values = np.full((sum(map(len, parts)), width), np.nan, np.float32)
         start = 0
@@ -65,7 +65,7 @@ class Histories:
         return len(self.values)
 
     def before(self, days: int) -> "Histories":
-        """The same histories as they stood ``days`` earlier."""
+        """Return the same histories as they stood ``days`` earlier."""
         if days == 0:
             return self
         weekday = np.where(self.weekday >= 0, (self.weekday - days) % 7, -1)
@@ -73,7 +73,7 @@ class Histories:
         return replace(self, values=self.values[:, :-days], weekday=weekday, treated=treated)
 
     def rows(self, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "Histories":
-        """A subset of the series."""
+        """Return a subset of the series."""
         return Histories(self.values[index], self.step[index], self.weekday[index], self.treated[index])
 
 

@@ -15,7 +15,7 @@ _INERTIA = np.linspace(0.0, 0.9, 10)
 
 
 def trend(history: Floats, scale: Scale) -> Trend:
-    """Slope over the last six weeks by generalised least squares with autocorrelated errors.
+    """Return the slope over the last six weeks by generalised least squares with autocorrelated errors.
 
     Parameters
     ----------

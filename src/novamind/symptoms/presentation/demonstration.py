@@ -8,7 +8,7 @@ from novamind.symptoms.instruments import Instrument
 
 
 def simulated_diary(instrument: Instrument, seed: int) -> pl.DataFrame:
-    """120 days of a simulated person, neither well nor at the end of the scale, through an instrument."""
+    """Return 120 days of a simulated person on an instrument's scale, away from its ends."""
     cohort = simulate(40, 120, seed=seed)
     daily = np.isfinite(cohort.reports).mean(1) > 0.6
     recently = np.clip(cohort.severity[:, -28:], 0, 1).mean(1)

@@ -8,7 +8,7 @@ from novamind.symptoms.presentation import wording
 
 
 def insights(forecast: SymptomForecast, instrument: Instrument | None = None) -> tuple[str, ...]:
-    """Sentences in order of weight.
+    """Return the sentences in order of weight.
 
     Parameters
     ----------

@@ -178,7 +178,7 @@ def _ms(day: np.datetime64) -> int:
 
 
 def _plateaus(days: Days, *columns: Floats) -> Iterator[tuple[float, ...]]:
-    """Corners of a step line on which each day's values last from noon before to noon after."""
+    """Return the corners of a step line on which each day's values last from noon before to noon after."""
     edges = [*(days - _HALF_DAY), days[-1] + _HALF_DAY]
     rows = zip(*(np.append(column, column[-1]).tolist() for column in columns), strict=True)
     for edge, row in zip(edges, rows, strict=True):
@@ -225,7 +225,7 @@ def _day_axis(first: np.datetime64, last: np.datetime64, origin: np.datetime64) 
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Both ends of the range, and round values between them that keep clear of the ends."""
+    """Return both ends of the range, and round values between them that keep clear of the ends."""
     span = high - low
     decade = 10 ** np.floor(np.log10(span / 4))
     step = decade * max(m for m in (1, 2, 5) if span / (decade * m) >= 4)

@@ -56,12 +56,12 @@ def period(first: np.datetime64, last: np.datetime64) -> str:
 
 
 def days_in_words(count: int) -> str:
-    """``day`` or ``14 days``, to follow ``the next``."""
+    """Return ``day`` or ``14 days``, to follow ``the next``."""
     return "day" if count == 1 else f"{count} days"
 
 
 def beyond(scale: Scale, threshold: float) -> str:
-    """``15 or higher`` where high values are worse, ``50 or lower`` where low values are."""
+    """Return ``15 or higher`` where high values are worse, ``50 or lower`` where low values are."""
     return f"{number(scale, threshold)} or {'higher' if scale.worse == 'high' else 'lower'}"
 
 
@@ -85,10 +85,10 @@ def headline(forecast: SymptomForecast) -> str:
 
 
 def covariates(scale: Scale, moved: Mapping[str, float]) -> str:
-    """Say how far each signal and known start of treatment moved the middle a week ahead, the largest first."""
+    """Return by how much each signal and start of treatment moved the middle a week ahead, the largest first."""
     named = sorted(moved.items(), key=lambda item: -abs(item[1]))
     each = ", ".join(f"{name.replace('_', ' ')} {signed(scale, shift)}" for name, shift in named)
-    return f"What was told beside the reports moves the middle a week ahead: {each}."
+    return f"Treatment and signals move the middle a week ahead: {each}."
 
 
 def importance(forecast: SymptomForecast) -> str:
@@ -97,11 +97,10 @@ def importance(forecast: SymptomForecast) -> str:
     moved = {name: signed(scale, shift) for name, shift in forecast.importance.items()}
     each = ", ".join(f"{name} {shift}" for name, shift in moved.items() if float(shift))
     neutral = number(scale, forecast.explanation.neutral[day, MEDIAN], 2)
-    alone = " and nothing known beside them" if forecast.covariates else ""
+    alone = " and without treatment or signals" if forecast.covariates else ""
     return (
         f"With every report at the person's own mean{alone}, the middle of {date(forecast.days[day])} would be "
-        f"{neutral}; "
-        + (f"what moves it from there: {each}." if each else "nothing in the record moves it from there.")
+        f"{neutral}. " + (f"It moves from there by: {each}." if each else "Nothing in the record moves it from there.")
     )
 
 
