@@ -65,9 +65,9 @@ def test_where_a_table_cannot_be_kept_no_training_waits(tmp_path: Path) -> None:
 def test_a_training_reads_its_table_and_then_takes_it_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
-    def train(*given: Any) -> dict[str, str]:
+    def train(*given: Any) -> SimpleNamespace:
         seen.append(given)
-        return {"model_id": "m"}
+        return SimpleNamespace(model_dump=lambda mode: {"model_id": "m", "mode": mode})
 
     monkeypatch.setattr(endpoints, "train", train)
     monkeypatch.setattr(background, "twin_repository", lambda *where: where)
@@ -78,10 +78,12 @@ def test_a_training_reads_its_table_and_then_takes_it_away(tmp_path: Path, monke
     asked = {"file": "a.csv", "training": {"twin_type": "hcp", "brand": "kisqali"}}
     made = background.jobs(settings, SimpleNamespace(database=None))  # type: ignore[arg-type]
     assert (
-        asyncio.run(made._handlers["train-twins"](asked)) == {"model_id": "m"} if hasattr(made, "_handlers") else True
+        asyncio.run(made._handlers["train-twins"](asked)) == {"model_id": "m", "mode": "json"}
+        if hasattr(made, "_handlers")
+        else True
     )
     if not seen:
-        assert background._train(settings, asked) == {"model_id": "m"}
+        assert background._train(settings, asked) == {"model_id": "m", "mode": "json"}
     ((where, training, table),) = seen
     assert (where, table, training.brand) == (("sqlite:///x.db", tmp_path), b"table", "kisqali")
     assert not file.exists()

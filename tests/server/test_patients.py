@@ -305,7 +305,11 @@ def test_what_does_not_have_its_form_is_not_stored(path: str, body: Any) -> None
 
 def test_questions_reach_the_clinic_with_what_was_asked() -> None:
     answer, calls = did(patients.forecast_patient, ADMIN, P, 7, 10.0, json=b"{}")
-    assert (answer.body, answer.media_type, calls) == (b"{}", "application/json", [("json", ADMIN, P, 7, 10.0)])
+    assert (answer.body, answer.media_type, calls) == (
+        b"{}",
+        "application/json",
+        [("json", ADMIN, P, 7, 10.0, {"explain": False})],
+    )
     person = Links()
     answer, calls = did(patients.read_correlations, ADMIN, P, 60, correlations=person)
     assert calls == [("correlations", ADMIN, P, 60)]
