@@ -180,7 +180,7 @@ def test_an_administrator_registers_somebody_who_opens_a_record_in_an_emergency(
     seen.go("button", "Log out")
     live.passwords[name] = password
     seen.log_in(name)
-    page.get_by_text("You treat nobody yet").wait_for()
+    page.get_by_text("You have no patients yet").wait_for()
     patient_id = live.run(_somebody(live))
     page.get_by_text("Emergency: open the record").click()
     page.get_by_label("Patient id").fill(str(patient_id))
@@ -367,7 +367,7 @@ def test_a_file_is_dropped_and_one_is_chosen(walk: Any, tmp_path: Path) -> None:
     )
     page.dispatch_event(".drop", "drop", {"dataTransfer": dropped})
     page.get_by_text("19 symptom report").wait_for()
-    assert page.inner_text("#told") == "Done: the answer is below the form"
+    assert page.inner_text("#announcement") == "Done: the answer is below the form"
     (tmp_path / "notes.csv").write_text("nothing of use\n")
     page.get_by_label("File up to").set_input_files(tmp_path / "notes.csv")
     page.get_by_role("button", name="Send").click()
@@ -473,7 +473,7 @@ def test_everything_is_reached_by_keyboard(walk: Any) -> None:
     with page.expect_navigation():
         page.keyboard.press("Enter")
     page.wait_for_selector(LOADED)
-    assert page.inner_text("#told").endswith("loaded")
+    assert page.inner_text("#announcement").endswith("loaded")
 
 
 def test_it_works_without_javascript(walk: Any) -> None:

@@ -163,7 +163,7 @@ def test_search_finds_by_name_and_identifier_and_no_name_stands_in_an_address(pe
         assert world.patients["P2"] in found.text
         assert world.patients["P1"] not in found.text
         assert words not in str(found.url)
-    assert "Nobody whom you treat" in somebody.post("/patients/search", data={"words": "zzz"}).text
+    assert "None of your patients matches" in somebody.post("/patients/search", data={"words": "zzz"}).text
 
 
 def test_every_look_and_every_refusal_is_in_the_audit(person: Any, world: World) -> None:

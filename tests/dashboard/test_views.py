@@ -170,7 +170,7 @@ def test_a_search_goes_through_all_pages_and_shows_fifty(
     run(patients.search(request(), container(patients=page), CLINICIAN, words))
     assert [call[2] for call in calls] == [None, UUID(int=50), UUID(int=100)]
     context = shown[0][1]
-    right = [one for one in everybody if all(word in patients._said(one) for word in words.casefold().split())]
+    right = [one for one in everybody if all(word in patients._searched_text(one) for word in words.casefold().split())]
     assert len(right) == found
     assert (context["patients"], context["asked"], context["after"]) == (right[:50], words, None)
 
@@ -187,7 +187,7 @@ def test_a_search_without_words_shows_everybody(container: Any, shown: Any) -> N
 
 
 def test_somebody_without_a_name_is_found_by_number() -> None:
-    assert patients._said(PatientSummary(P, {"mrn": "ÄB-1", "email": "X@y"}, {})) == " äb-1 x@y"
+    assert patients._searched_text(PatientSummary(P, {"mrn": "ÄB-1", "email": "X@y"}, {})) == " äb-1 x@y"
 
 
 def test_registering_and_emergencies_lead_to_the_patient(container: Any, calls: Any) -> None:
@@ -270,8 +270,8 @@ def test_the_parts_of_a_patients_page_ask_what_they_show(
     run(patients.consents(request(), asked, CLINICIAN, P))
     meanings = {
         "genomics": "genetic results are shown, exported and used for advice",
-        "research": "noted for whoever takes data out for research",
-        "sharing": "noted for whoever hands data to others",
+        "research": "recorded for people who take data out for research",
+        "sharing": "recorded for people who hand data to others",
     }
     known = {"patient_id": P, "categories": meanings, "decisions": {"genomics": False}, "may_decide": False}
     assert shown[-1][:2] == ("consents.html", known)

@@ -232,7 +232,7 @@ def test_c14_nobody_opens_too_many(world: World, monkeypatch: pytest.MonkeyPatch
             await socket.served
         return [told.get("type", told.get("closed")) for _, told in sockets]
 
-    most = live.MOST_SOCKETS_OF_ONE
+    most = live.MOST_SOCKETS_EACH
     assert world.run(work(most + 2)) == ["forecast"] * most + [1013] * 2
     assert world.run(work(1)) == ["forecast"]
     monkeypatch.setattr(live, "MOST_SOCKETS", 2)

@@ -57,7 +57,7 @@ def test_whom_the_door_did_not_let_in_is_nobody(state: Any) -> None:
     def request(known: Any) -> Request:
         return Request({"type": "http", "state": known, "headers": [], "query_string": b""})
 
-    with pytest.raises(AuthenticationError, match="say who you are"):
+    with pytest.raises(AuthenticationError, match="send an access token or an API key"):
         asyncio.run(dependencies._principal(request(state), None))
     assert asyncio.run(dependencies._principal(request({"principal": ADMIN}), None)) is ADMIN
 

@@ -146,7 +146,7 @@ def test_the_form_of_the_schema_is_told_only_where_it_may_be(name: str) -> None:
     assert accepted("{ a { __typename } }", introspection=False)
     with pytest.raises(RefusedError) as caught:
         parsed(f"{{ a {{ {name} {{ a }} }} }}", {}, introspection=False)
-    assert caught.value.message == "the schema is not told here; docs/server.md says where it is"
+    assert caught.value.message == "the schema is not shown here; docs/server.md says where it is"
 
 
 def test_what_is_no_query_is_a_syntax_error_and_what_is_one_comes_back_parsed() -> None:

@@ -32,7 +32,7 @@ TICK = live.TICK_SECONDS  # as it is before a test makes it shorter
 def test_the_limits_of_a_socket() -> None:
     assert (live.FRAME_BYTES, TICK, live.FIRST_MESSAGE_SECONDS) == (65536, 2.0, 5.0)
     assert (live.IDLE_SECONDS, live.SEND_SECONDS, live._WINDOW_SECONDS) == (600.0, 10.0, 10.0)
-    assert (live.MOST_SOCKETS, live.MOST_SOCKETS_OF_ONE, live.MESSAGE_BYTES, live.MESSAGES) == (200, 5, 1024, 20)
+    assert (live.MOST_SOCKETS, live.MOST_SOCKETS_EACH, live.MESSAGE_BYTES, live.MESSAGES) == (200, 5, 1024, 20)
     assert (live._LARGEST_PUSH, live._HORIZON) == (1_000_000, 14)
     codes = (live.LEFT, live.IDLE, live.TOO_FAST, live.TOO_LARGE, live.TRY_LATER, live.WHO_ARE_YOU, live.NOT_YOURS)
     assert codes == (1000, 1001, 1008, 1009, 1013, 4401, 4403)
@@ -260,7 +260,7 @@ def test_so_many_sockets_are_open_at_once(open_now: int, code: int, monkeypatch:
 
 @pytest.mark.parametrize(("most", "code"), [(1, 1000), (0, 1013)])
 def test_one_caller_has_so_many_of_them(most: int, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MOST_SOCKETS_OF_ONE", most)
+    monkeypatch.setattr(live, "MOST_SOCKETS_EACH", most)
     assert served(Container(), Client(TICKET, LEAVE)).closed == code
 
 
@@ -303,7 +303,7 @@ def test_a_ticket_is_for_who_may_see_the_record_now() -> None:
 def test_a_second_socket_of_one_caller_is_one_too_many_until_the_first_has_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live, "MOST_SOCKETS_OF_ONE", 1)
+    monkeypatch.setattr(live, "MOST_SOCKETS_EACH", 1)
     router = live.routes(CollectorRegistry())
     (route,) = [one for one in router.routes if getattr(one, "path", "") == "/api/v1/live"]
     endpoint: Any = route.endpoint  # type: ignore[attr-defined]

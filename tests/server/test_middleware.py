@@ -228,7 +228,7 @@ def test_bodies_come_as_they_are(container: Container, encoding: str | None, rig
 
 def test_a_length_said_in_two_ways_ends_the_connection(container: Container) -> None:
     answer = container("POST", transfer_encoding="chunked", content_length="3")
-    assert (answer.status, *answer.problem) == (400, "length", "say the length of the body in one way")
+    assert (answer.status, *answer.problem) == (400, "length", "send either Content-Length or Transfer-Encoding")
     assert answer.headers["connection"] == "close"
     assert container("POST", transfer_encoding="chunked").let_in
     assert container("POST", "/thing", b"abc", content_length="3").let_in
@@ -268,7 +268,7 @@ def test_the_proof_that_is_looked_at(container: Container, headers: dict[str, An
     assert container.sessions.asked == ([] if asked is None else [asked])
     assert answer.let_in is (asked is not None and asked[1] == "good")
     if asked is None:
-        says = "say who you are: an access token or an API key as 'Authorization: Bearer …'"
+        says = "send an access token or an API key as 'Authorization: Bearer …'"
         assert (answer.status, *answer.problem) == (401, "not-authenticated", says)
         assert answer.headers["www-authenticate"] == "Bearer"
     if answer.let_in:

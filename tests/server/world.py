@@ -135,7 +135,7 @@ class World:
             self.add_user(name, role, None if place is None else self.organisations[place])
             self.log_in(name)
         for name, clinician in PATIENTS.items():
-            self.add_patient(name, clinician)
+            self.patients[name] = self.add_patient(name, clinician)
         p1 = UUID(self.patients["P1"])
         self.add_user("P1-self", Role.PATIENT, self.organisations[0], p1)
         self.log_in("P1-self")
@@ -163,7 +163,7 @@ class World:
         }
         made = self.call("POST", "/api/v1/patients", clinician, json=body)
         assert made.status_code == 201, made.text
-        self.patients[name] = patient_id = made.json()["ids"][0]
+        patient_id: str = made.json()["ids"][0]
         at = f"/api/v1/patients/{patient_id}"
         reports = [
             {"symptom": "PHQ-9", "timestamp": f"2026-03-{day:02d}T08:00:00+01:00", "value": 8 + day % 7}

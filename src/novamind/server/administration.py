@@ -168,9 +168,9 @@ async def _manage(container: Container, caller: Principal) -> Access:
 async def list_users(container: ContainerDep, caller: Caller, after: After = None, limit: Limit = 50) -> AccountPage:
     """List the accounts of your organisation; of all, if you belong to none."""
     access = await _manage(container, caller)
-    found = await container.identity.accounts.users(caller.organisation_id, after, limit, access)
-    items = [AccountBody.model_validate(one, from_attributes=True) for one in found]
-    return AccountPage(items=items, next=found[-1].user_id if len(found) == limit else None)
+    accounts = await container.identity.accounts.users(caller.organisation_id, after, limit, access)
+    items = [AccountBody.model_validate(account, from_attributes=True) for account in accounts]
+    return AccountPage(items=items, next=accounts[-1].user_id if len(accounts) == limit else None)
 
 
 @routes.post("/users", status_code=201, operation_id="addUser")
@@ -305,8 +305,8 @@ async def confirm_second_factor(container: ContainerDep, caller: Caller, code: C
 async def list_passkeys(container: ContainerDep, caller: Caller) -> list[PasskeyBody]:
     """List your passkeys."""
     _person(caller)
-    found = await container.identity.passkeys.list(caller.subject)
-    return [PasskeyBody.model_validate(one, from_attributes=True) for one in found]
+    passkeys = await container.identity.passkeys.list(caller.subject)
+    return [PasskeyBody.model_validate(passkey, from_attributes=True) for passkey in passkeys]
 
 
 @routes.get("/me/passkeys/options", operation_id="passkeyOptions", response_model=CreationOptions)

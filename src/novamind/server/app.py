@@ -192,9 +192,9 @@ def _document(app: FastAPI) -> None:
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
-        known = app.openapi_schema is not None
+        is_complete = app.openapi_schema is not None
         described = describe()
-        if not known:
+        if not is_complete:
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             described["components"]["schemas"] |= problem.pop("$defs") | {"Problem": problem}
             described["components"]["responses"] = PROBLEM_RESPONSES

@@ -46,7 +46,7 @@ async def submit_training(request: Request, asked: "Training", table: bytes) -> 
 
 
 def jobs(settings: Settings, foundation: "Foundation") -> Jobs:
-    """The jobs of this server and what does them."""
+    """Return the jobs of this server and what does them."""
 
     async def train(asked: Mapping[str, Any]) -> dict[str, Any]:
         return await asyncio.to_thread(_train, settings, asked)
@@ -55,7 +55,7 @@ def jobs(settings: Settings, foundation: "Foundation") -> Jobs:
 
 
 async def publish(foundation: "Foundation") -> None:
-    """Send out what transactions have told of, for ever; a task of its own."""
+    """Send out the events of transactions, for ever; a task of its own."""
 
     async def emergency(event: Event) -> None:
         log.warning(
@@ -78,7 +78,7 @@ async def publish(foundation: "Foundation") -> None:
 
 
 def twin_repository(database_url: str, folder: Path) -> "TwinRepository":
-    """The store of population twins, which is another database than the patients'."""
+    """Return the store of population twins, which is another database than the patients'."""
     with _opening:  # opening brings the schema up to date, which two threads must not do at once
         return _opened(database_url, folder)
 

@@ -42,7 +42,7 @@ class PunctualHttp(H11Protocol):
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request; a little later if it is there already."""
+        """Go on with the next request, or a little later if that is there already."""
         if self.conn.trailing_data[0] and not self.transport.is_closing():
             self.loop.call_later(HEAP_SECONDS, self._go_on)
         else:
@@ -79,7 +79,7 @@ class PunctualHttp(H11Protocol):
 
 
 class PoliteWebSocket(WebSocketsSansIOProtocol):
-    """A WebSocket that is told that the server goes away; uvicorn would promise that it comes back (1012)."""
+    """A WebSocket that closes with "going away"; uvicorn would promise that the server comes back (1012)."""
 
     def shutdown(self) -> None:
         """Say goodbye."""
@@ -94,7 +94,7 @@ class PoliteWebSocket(WebSocketsSansIOProtocol):
 
 
 def options(certificate: Path | None = None, private_key: Path | None = None) -> dict[str, Any]:
-    """What uvicorn is told, wherever the server runs."""
+    """Return the settings of uvicorn, the same wherever the server runs."""
     return {
         "log_config": None,
         "access_log": False,

@@ -81,7 +81,7 @@ async def open_container(
 
 
 def _shelf(settings: Settings) -> "Shelf":
-    """Where cached results lie: in Redis for all processes, or in this one."""
+    """Return where cached results lie: in Redis for all processes, or in this one."""
     from novamind.infrastructure.cache import MemoryShelf, RedisShelf
 
     own = MemoryShelf(settings.cache_entries, settings.cache_ttl)

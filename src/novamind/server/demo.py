@@ -31,7 +31,7 @@ class Login:
 
 
 async def seed(container: Container) -> tuple[Login, ...]:
-    """Make the demo clinic unless somebody has an account here; the logins, which are stored nowhere in the clear."""
+    """Make the demo clinic unless there are accounts; return the logins, which are stored nowhere in clear."""
     async with container.foundation.database.snapshot() as session:
         if await session.scalar(sa.select(sa.func.count()).select_from(User)):
             return ()
@@ -56,7 +56,7 @@ async def seed(container: Container) -> tuple[Login, ...]:
 
 
 def _ending(record: PatientRecord, day: date) -> PatientRecord:
-    """The same record some days later, so that it ends on a day: a demo of today is no look at last year."""
+    """Return the record moved in time so that it ends on a day: a demo of today is no look at last year."""
     assert record.last_day is not None  # noqa: S101 - simulated persons report
     later = day - record.last_day
     moved = {

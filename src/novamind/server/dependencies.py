@@ -23,7 +23,7 @@ async def _principal(request: Request, _documented: Annotated[object, Depends(_s
     """Return who calls, as the guard found out."""
     principal = getattr(request.state, "principal", None)
     if not isinstance(principal, Principal):
-        raise AuthenticationError("say who you are")
+        raise AuthenticationError("send an access token or an API key")
     if request.query_params:
         _refuse_unknown(request)
     return principal
@@ -33,9 +33,9 @@ def _refuse_unknown(request: Request) -> None:
     """A parameter that nobody reads would be a filter, or a threshold, that is ignored in silence."""
     fields = get_flat_params(request.scope["route"].dependant)
     elsewhere = (params.Path, params.Header, params.Cookie)
-    known = sorted(field.alias for field in fields if not isinstance(field.field_info, elsewhere))
-    if set(request.query_params) - set(known):
-        offered = f"it takes {', '.join(known)}" if known else "it takes none"
+    names = sorted(field.alias for field in fields if not isinstance(field.field_info, elsewhere))
+    if set(request.query_params) - set(names):
+        offered = f"it takes {', '.join(names)}" if names else "it takes none"
         raise ValidationError(f"a query parameter of this request is unknown; {offered}")
 
 
@@ -44,7 +44,7 @@ Caller = Annotated[Principal, Depends(_principal)]
 
 
 async def may_use_populations(request: Request, container: ContainerDep, caller: Caller) -> None:
-    """For routes of population twins: who may, and the audit is told which route it was."""
+    """Admit who may use population twins; the audit notes the route."""
     route = request.scope["route"]
     operation = getattr(route, "operation_id", None) or route.name
     await container.identity.access.admit(caller, Permission.POPULATIONS_USE, operation)

@@ -42,7 +42,7 @@ FIRST_MESSAGE_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 600.0
 SEND_SECONDS: Final = 10.0
 MOST_SOCKETS: Final = 200
-MOST_SOCKETS_OF_ONE: Final = 5
+MOST_SOCKETS_EACH: Final = 5
 MESSAGE_BYTES: Final = 1024
 MESSAGES: Final = 20
 _WINDOW_SECONDS: Final = 10.0
@@ -82,7 +82,7 @@ class _Ended(Exception):  # noqa: N818 - it is no error
 
 
 def routes(metrics: CollectorRegistry) -> APIRouter:
-    """The ticket and the socket.
+    """Return the routes of the ticket and the socket.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def routes(metrics: CollectorRegistry) -> APIRouter:
             if open_of[None] > MOST_SOCKETS:
                 raise _Ended(TRY_LATER)
             principal, patient_id = await _ticket(container, socket)
-            if open_of[principal.subject] >= MOST_SOCKETS_OF_ONE:
+            if open_of[principal.subject] >= MOST_SOCKETS_EACH:
                 raise _Ended(TRY_LATER)
             subject = principal.subject
             open_of[subject] += 1
@@ -131,8 +131,8 @@ def routes(metrics: CollectorRegistry) -> APIRouter:
 
 async def _ticket(container: Container, socket: WebSocket) -> tuple[Principal, UUID]:
     try:
-        said = _FirstMessage.model_validate_json(await _heard(socket, FIRST_MESSAGE_SECONDS))
-        return await container.identity.sessions.use_ticket(said.ticket)
+        first = _FirstMessage.model_validate_json(await _next_message(socket, FIRST_MESSAGE_SECONDS))
+        return await container.identity.sessions.use_ticket(first.ticket)
     except (pydantic.ValidationError, AuthenticationError) as error:
         raise _Ended(WHO_ARE_YOU) from error
     except ServiceUnavailableError as error:
@@ -152,10 +152,10 @@ async def _watch(container: Container, socket: WebSocket, principal: Principal, 
 
 
 async def _listen(socket: WebSocket) -> None:
-    """Whatever a client says is a sign of life and is not read."""
+    """Take every message of a client as a sign of life; its content is not read."""
     began, heard = time.monotonic(), 0
     while True:
-        await _heard(socket, IDLE_SECONDS)
+        await _next_message(socket, IDLE_SECONDS)
         if time.monotonic() - began > _WINDOW_SECONDS:
             began, heard = time.monotonic(), 0
         heard += 1
@@ -163,7 +163,7 @@ async def _listen(socket: WebSocket) -> None:
             raise _Ended(TOO_FAST)
 
 
-async def _heard(socket: WebSocket, seconds: float) -> str | bytes:
+async def _next_message(socket: WebSocket, seconds: float) -> str | bytes:
     try:
         async with asyncio.timeout(seconds):
             received = await socket.receive()
@@ -171,10 +171,10 @@ async def _heard(socket: WebSocket, seconds: float) -> str | bytes:
         raise _Ended(IDLE) from error
     if received["type"] == "websocket.disconnect":
         raise _Ended(LEFT)
-    said: str | bytes = received.get("text") or received.get("bytes") or ""
-    if len(said) > MESSAGE_BYTES:
+    content: str | bytes = received.get("text") or received.get("bytes") or ""
+    if len(content) > MESSAGE_BYTES:
         raise _Ended(TOO_LARGE)
-    return said
+    return content
 
 
 async def _push(
@@ -187,10 +187,10 @@ async def _push(
             principal = await container.identity.sessions.authenticate_session(principal.session_id, patient_id)
             _, revision = await container.clinic.revision(principal, patient_id)
             if revision != seen:
-                said = await _forecast(container, principal, patient_id)
-                if said != sent:
-                    await _send(socket, said)
-                seen, sent = revision, said
+                text = await _forecast(container, principal, patient_id)
+                if text != sent:
+                    await _send(socket, text)
+                seen, sent = revision, text
         except AuthenticationError as error:
             raise _Ended(WHO_ARE_YOU) from error
         except (AuthorizationError, NotFoundError) as error:
@@ -208,10 +208,10 @@ async def _forecast(container: Container, principal: Principal, patient_id: UUID
         raise
     except NovamindError as error:
         return _problem(str(error))
-    said = '{"type":"forecast",' + forecast.decode()[1:]
-    if len(said) > _LARGEST_PUSH:
+    text = '{"type":"forecast",' + forecast.decode()[1:]
+    if len(text) > _LARGEST_PUSH:
         return _problem("the forecast is too large to be sent here; read it over REST")
-    return said
+    return text
 
 
 def _problem(detail: str) -> str:

@@ -1,6 +1,6 @@
 """The guard: what every request passes before any route sees it, and what every answer carries.
 
-Whoever is not known stays outside, but for a literal list of public routes: a route that somebody adds tomorrow is
+Requests without a token reach public routes only, which stand in a literal list. A route that somebody adds tomorrow is
 shut until its caller is known. Bodies are read here, bounded in size and time, and JSON is checked for its traps.
 """
 
@@ -131,10 +131,11 @@ class GuardMiddleware:
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, headers = time.perf_counter(), Headers(scope=scope)
         request_id = str(uuid4())
-        given = headers.get("x-correlation-id", "")
+        correlation_id = headers.get("x-correlation-id", "")
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(
-            request_id=request_id, correlation_id=given if _CORRELATION.fullmatch(given) else request_id
+            request_id=request_id,
+            correlation_id=correlation_id if _CORRELATION.fullmatch(correlation_id) else request_id,
         )
         _note_origin(scope)
         status = 0
@@ -165,7 +166,7 @@ class GuardMiddleware:
             log.info(_ANSWERED, duration_ms=round(took * 1000, 1), status=status, method=method, route=route)
 
     async def _admit(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[Response | None, Receive]:
-        if not self._known_host(headers):
+        if not self._is_own_host(headers):
             return problem(400, "host", "this host name is not served here"), receive
         if headers.get("origin") not in (None, *self._origins) and scope["method"] not in _SAFE:
             return problem(403, "origin", "requests from this origin are not accepted"), receive
@@ -173,7 +174,7 @@ class GuardMiddleware:
             return problem(415, "encoding", "send the body as it is: compressed ones are not accepted"), receive
         if "transfer-encoding" in headers and "content-length" in headers:  # RFC 9112, 6.1: two readers would disagree
             close = {"Connection": "close"}
-            return problem(400, "length", "say the length of the body in one way", close), receive
+            return problem(400, "length", "send either Content-Length or Transfer-Encoding", close), receive
         names = [name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)]
         if len(set(names)) < len(names):
             return problem(400, "query", "a parameter is given twice"), receive
@@ -196,7 +197,7 @@ class GuardMiddleware:
         cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie)
         if cookie and (scope["method"] in _SAFE or headers.get("origin") in self._origins):
             return await container.identity.sessions.authenticate_cookie(cookie, *about)
-        raise AuthenticationError("say who you are: an access token or an API key as 'Authorization: Bearer …'")
+        raise AuthenticationError("send an access token or an API key as 'Authorization: Bearer …'")
 
     async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[Response | None, Receive]:
         """Read the body, bounded, and hand it on in one piece."""
@@ -204,10 +205,10 @@ class GuardMiddleware:
             (size for form, size in self._file_routes.items() if form.fullmatch(scope["path"])), self._largest
         )
         too_large = problem(413, "too-large", f"the body must not be larger than {largest} bytes")
-        stated = headers.get("content-length", "0")
-        if not stated.isdigit():
+        length = headers.get("content-length", "0")
+        if not length.isdigit():
             return problem(400, "length", "Content-Length must be a number"), receive
-        if int(stated[:20]) > largest:
+        if int(length[:20]) > largest:
             return too_large, receive
         body = bytearray()
         try:
@@ -233,7 +234,7 @@ class GuardMiddleware:
         return None, _replay(bytes(body), receive)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """WebSockets come from our own pages, exactly; who it is the route asks, by a ticket.
+        """Let in WebSockets of our own pages only; the route identifies the caller by a ticket.
 
         An address with a query is refused: somebody has put a secret into it.
         """
@@ -241,20 +242,20 @@ class GuardMiddleware:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id, correlation_id=request_id)
         _note_origin(scope)
-        at_home = self._known_host(headers) and headers.get("origin") in self._origins
+        at_home = self._is_own_host(headers) and headers.get("origin") in self._origins
         if not at_home or scope["query_string"]:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
         await self._app(scope, receive, send)
 
-    def _known_host(self, headers: Headers) -> bool:
+    def _is_own_host(self, headers: Headers) -> bool:
         host = headers.get("host", "")
         return re.sub(r":\d{1,5}$", "", host) in self._hosts
 
 
 def cookie_name(settings: Settings) -> str:
-    """Name of the browser's cookie; over TLS no other host and no other path can set it."""
+    """Return the name of the browser's cookie; over TLS no other host and no other path can set it."""
     return "__Host-novamind" if settings.public_url.startswith("https://") else "novamind"
 
 
@@ -276,26 +277,26 @@ class _Budget:
 
 
 def _note_origin(scope: Scope) -> None:
-    """Let the audit know whence the request comes."""
+    """Give the audit the origin of the request."""
     audit = cast("Container", scope["app"].state.container).foundation.audit
     ORIGIN.set(audit.origin(scope["client"][0]) if scope.get("client") else "unknown")
 
 
 def _template(scope: Scope) -> str:
-    """The route's pattern, which has no identifiers in it; a room's own routes do not know where they are served."""
+    """Return the route's pattern, without identifiers; a room's own routes do not know where they are served."""
     path = str(getattr(scope.get("route"), "path", "none"))
     bare = scope["path"].startswith(API) and path.startswith("/") and not path.startswith(API)
     return API + path if bare else path
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    given = False
+    is_replayed = False
 
     async def once() -> Message:
-        nonlocal given
-        if given:
+        nonlocal is_replayed
+        if is_replayed:
             return await receive()
-        given = True
+        is_replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return once

@@ -33,7 +33,7 @@ _LONGEST: Final = 1000
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 
 _CLIENT: Final = "Identifier of the client."
-_REDIRECT: Final = "Where the client is told; one of its registered addresses."
+_REDIRECT: Final = "Where the answer goes; one of the client's registered addresses."
 _CHALLENGE: Final = "SHA-256 of the client's verifier, as base64url (RFC 7636)."
 _STATE: Final = "Comes back to the client as it is."
 

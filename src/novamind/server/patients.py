@@ -157,12 +157,12 @@ class StoredReport(BaseModel):
     @classmethod
     def of(cls, stored: StoredRecord) -> Self:
         """From the stored content."""
-        known = {"id": stored.record_id, "version": stored.version, "recorded_at": stored.recorded_at}
-        return cls.model_validate({**mapping_of(stored), **known})
+        place = {"id": stored.record_id, "version": stored.version, "recorded_at": stored.recorded_at}
+        return cls.model_validate({**mapping_of(stored), **place})
 
 
 def stored_reports(stored: Sequence[StoredRecord]) -> list[StoredReport]:
-    """From the store's records, those that can be read."""
+    """Return those of the store's records that can be read."""
     return readable(stored, StoredReport.of)[0]
 
 
@@ -344,19 +344,19 @@ class ProblemList(_Listed):
         """From the stored pieces."""
         pieces, unread = readable(stored, _problem)
         return cls(
-            conditions=[one for one in pieces if isinstance(one, StoredCondition)],
-            allergies=[one for one in pieces if isinstance(one, StoredAllergy)],
-            not_read=[one.record_id for one in unread],
+            conditions=[piece for piece in pieces if isinstance(piece, StoredCondition)],
+            allergies=[piece for piece in pieces if isinstance(piece, StoredAllergy)],
+            not_read=[record.record_id for record in unread],
         )
 
 
 def _problem(stored: StoredRecord) -> StoredCondition | StoredAllergy | None:
-    """A stored condition or allergy; nothing of what else a record lists."""
+    """Return a stored condition or allergy; nothing for other pieces."""
     name, piece = piece_of(stored)
-    known = {"id": stored.record_id, "version": stored.version, **asdict(piece)}
+    values = {"id": stored.record_id, "version": stored.version, **asdict(piece)}
     if name == "conditions":
-        return StoredCondition.model_validate(known)
-    return StoredAllergy.model_validate(known) if name == "allergies" else None
+        return StoredCondition.model_validate(values)
+    return StoredAllergy.model_validate(values) if name == "allergies" else None
 
 
 class Version(BaseModel):
@@ -475,9 +475,9 @@ class AuditTrail(BaseModel):
 @routes.get("", operation_id="listPatients")
 async def list_patients(container: ContainerDep, caller: Caller, after: After = None, limit: Limit = 50) -> PatientPage:
     """List the patients whom you may see."""
-    found = await container.clinic.patients(caller, after, limit)
-    items = [PatientBody.of(summary) for summary in found]
-    return PatientPage(items=items, next=found[-1].patient_id if len(found) == limit else None)
+    summaries = await container.clinic.patients(caller, after, limit)
+    items = [PatientBody.of(summary) for summary in summaries]
+    return PatientPage(items=items, next=summaries[-1].patient_id if len(summaries) == limit else None)
 
 
 @routes.post("", status_code=201, operation_id="registerPatient")
@@ -497,7 +497,7 @@ async def add_reports(
     container: ContainerDep, caller: Caller, patient_id: PatientId, new: NewReports, idempotency_key: Once = None
 ) -> Created:
     """Store symptom reports, all or none."""
-    reports = [_report(one) for one in new.reports]
+    reports = [_report(report) for report in new.reports]
     return Created(ids=await container.clinic.add_reports(caller, patient_id, reports, idempotency_key))
 
 
@@ -554,18 +554,18 @@ async def correct_biometrics(
 @routes.get("/{patient_id}/scales", operation_id="readScales")
 async def read_scales(container: ContainerDep, caller: Caller, patient_id: PatientId) -> Scales:
     """Read the scales of series that are no known instrument."""
-    found = await container.clinic.scales(caller, patient_id)
+    scales = await container.clinic.scales(caller, patient_id)
     return Scales(
         items=[
             StoredScale(id=place.record_id, version=place.version, symptom=name, scale=ScaleBody.of(scale))
-            for name, (place, scale) in found.items()
+            for name, (place, scale) in scales.items()
         ]
     )
 
 
 @routes.put("/{patient_id}/scales", status_code=204, operation_id="changeScale")
 async def change_scale(container: ContainerDep, caller: Caller, patient_id: PatientId, new: SeriesScale) -> None:
-    """Give a whole series another scale; the audit is told, and reports off the new scale are no longer used."""
+    """Give a whole series another scale; the audit records it, and reports off the new scale are no longer used."""
     await container.clinic.change_scale(caller, patient_id, new.symptom, new.scale.scale())
 
 
@@ -696,11 +696,16 @@ async def withdraw_record(
 @routes.get("/{patient_id}/imports", operation_id="readImports")
 async def read_imports(container: ContainerDep, caller: Caller, patient_id: PatientId) -> Imports:
     """Read which files and bundles were stored as a whole."""
-    found = await container.clinic.imports(caller, patient_id)
+    imports = await container.clinic.imports(caller, patient_id)
     return Imports(
         items=[
-            StoredImport(id=one.import_id, name=one.name, recorded_at=one.recorded_at, counts=dict(one.counts))
-            for one in found
+            StoredImport(
+                id=imported.import_id,
+                name=imported.name,
+                recorded_at=imported.recorded_at,
+                counts=dict(imported.counts),
+            )
+            for imported in imports
         ]
     )
 
@@ -789,9 +794,9 @@ async def import_fhir(
 ) -> Imported:
     """Import a FHIR R4 Bundle or resource of this one patient; what was not understood is in the outcome."""
     body = await request.body()
-    found = await asyncio.to_thread(read_fhir, body, settings=container.settings)
-    stored = await container.clinic.import_fhir(caller, patient_id, found, idempotency_key)
-    return Imported(stored=stored, outcome=OutcomeBody.model_validate(found.outcome.to_fhir()))
+    bundle = await asyncio.to_thread(read_fhir, body, settings=container.settings)
+    stored = await container.clinic.import_fhir(caller, patient_id, bundle, idempotency_key)
+    return Imported(stored=stored, outcome=OutcomeBody.model_validate(bundle.outcome.to_fhir()))
 
 
 @routes.get("/{patient_id}/fhir", operation_id="exportFhir", response_class=FhirResponse, responses=_BUNDLE)
@@ -830,7 +835,7 @@ async def decide_consent(
 
 @routes.post("/{patient_id}/emergency", status_code=201, operation_id="openEmergency")
 async def open_emergency(container: ContainerDep, caller: Caller, patient_id: PatientId, why: Reason) -> Opened:
-    """Open the record of a patient whom you do not treat, in an emergency; the privacy officer is told."""
+    """Open the record of a patient whom you do not treat, in an emergency; the privacy officer is informed."""
     return Opened(until=await container.clinic.open_emergency(caller, patient_id, why.reason))
 
 
@@ -846,9 +851,9 @@ async def _corrected(
 
 
 def _listed(stored: Sequence[StoredRecord], read: Callable[[StoredRecord], Any]) -> dict[str, Any]:
-    """What a list shows of what is stored, and what of it cannot be read."""
+    """Return the stored pieces that a list shows, and those that cannot be read."""
     items, unread = readable(stored, read)
-    return {"items": items, "not_read": [one.record_id for one in unread]}
+    return {"items": items, "not_read": [record.record_id for record in unread]}
 
 
 def _version(if_match: str | None) -> int | None:

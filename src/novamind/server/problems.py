@@ -101,7 +101,7 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 def problem(
     status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None, errors: Sequence[Wrong] = ()
 ) -> JSONResponse:
-    """A problem as an answer."""
+    """Return a problem as an answer."""
     body = Problem(
         type=f"urn:novamind:problem:{kind}",
         title=http.HTTPStatus(status).phrase,
@@ -118,7 +118,7 @@ def problem(
 
 
 def kind_of(error: Exception) -> tuple[int, str, str]:
-    """Status, kind and text of an error; what the operators should see the log is told."""
+    """Return status, kind and text of an error; what the operators should see goes to the log."""
     if _exhausted(error):
         log.error(_FAILED, exc_info=error)
         return 503, "unavailable", "this process has no memory left for this request; try again, or send less at once"
@@ -132,20 +132,20 @@ def kind_of(error: Exception) -> tuple[int, str, str]:
 
 
 def _exhausted(error: Exception) -> bool:
-    """Whether the process has come to the end of its memory; CPython says of a thread's stack nothing but this."""
+    """Return whether the process has no memory left; for a thread's stack CPython gives this text alone."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and str(error) == "can't start new thread"
     )
 
 
 def of_error(error: NovamindError) -> JSONResponse:
-    """The problem that one of our errors is."""
+    """Return the problem that one of our errors is."""
     headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooManyAttemptsError) else None
     return problem(*kind_of(error), headers)
 
 
 def unexpected(error: Exception) -> JSONResponse:
-    """The problem that is ours: the log has the place, the answer has nothing."""
+    """Return the problem of an unexpected error: the log has the place, the answer has nothing."""
     return problem(*kind_of(error))
 
 
@@ -174,14 +174,14 @@ def register(app: FastAPI) -> None:
 
 
 def _place(parts: Sequence[Any]) -> str:
-    """Where it is wrong; only numbers and names that a programmer gave, since a key may be anything."""
+    """Return where it is wrong; only numbers and names that a programmer gave, since a key may be anything."""
     ours = parts[:1] == ("header",)  # no header is looked at that we have not named
     named = (str(part) if ours or isinstance(part, int) or _NAME.fullmatch(str(part)) else "…" for part in parts)
     return ".".join(named)
 
 
 def _text(error: Mapping[str, Any]) -> str:
-    """What is wrong; the text of our own checks, or pydantic's, which names the rule and not the value."""
+    """Return what is wrong; the text of our own checks, or pydantic's, which names the rule and not the value."""
     if error["type"] in ("uuid_parsing", "json_invalid") or error["type"].endswith(("_parsing", "_from_date_parsing")):
         return f"is not a valid {error['type'].split('_')[0]}"
     return str(error["msg"])

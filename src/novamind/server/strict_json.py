@@ -36,10 +36,10 @@ def check(body: bytes) -> None:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         raise ValidationError("JSON must not name a key twice")
-    return found
+    return mapping
 
 
 def _constant(_text: str) -> float:

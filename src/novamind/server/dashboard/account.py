@@ -1,4 +1,4 @@
-"""The page of oneself: who one is here, and setting up a second factor, without which production opens nothing."""
+"""The page of the caller's account: role, permissions, and the second factor that production requires."""
 
 import json
 from typing import Annotated, Any
@@ -26,7 +26,7 @@ routes = APIRouter(prefix="/account", include_in_schema=False)
 
 @routes.get("")
 async def account(request: Request, container: ContainerDep, caller: Caller) -> Response:
-    """Who one is and what one may do."""
+    """Show who the caller is and what the caller may do."""
     return await _page(request, container, caller)
 
 
@@ -38,7 +38,7 @@ async def begin(request: Request, container: ContainerDep, caller: Caller) -> Re
 
 @routes.post("/second-factor/confirm")
 async def confirm(request: Request, container: ContainerDep, caller: Caller, code: Annotated[Code, Form()]) -> Response:
-    """Begin to use it."""
+    """Begin to use the second factor."""
     await confirm_second_factor(container, caller, code)
     return await _page(request, container, caller, confirmed=True)
 
@@ -52,7 +52,7 @@ async def add(container: ContainerDep, caller: Caller, passkey: Annotated[Json[d
 
 @routes.post("/passkeys/{passkey_id}/remove")
 async def remove(container: ContainerDep, caller: Caller, passkey_id: UUID) -> Response:
-    """Forget one."""
+    """Remove a passkey."""
     await remove_passkey(container, caller, passkey_id)
     return RedirectResponse("/account", 303)
 
@@ -65,5 +65,5 @@ async def _page(
     if container.identity.passkeys.offered and caller.role is not Role.SERVICE:
         passkeys = await container.identity.passkeys.list(caller.subject)
         options = json.dumps(await container.identity.passkeys.options_to_add(caller))
-    known = {"caller": caller, "may": may, "begun": begun, "confirmed": confirmed}
-    return page(request, "account.html", known | {"passkeys": passkeys, "options": options})
+    shown = {"caller": caller, "may": may, "begun": begun, "confirmed": confirmed}
+    return page(request, "account.html", shown | {"passkeys": passkeys, "options": options})

@@ -27,7 +27,7 @@ _TITLES: Final = {
 
 
 class ErrorPages:
-    """ASGI middleware around the guard: turns problems into pages for whoever accepts HTML."""
+    """ASGI middleware around the guard: turns problems into pages for browsers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -61,14 +61,14 @@ def _in_words(scope: Scope, start: Message, body: bytes) -> ASGIApp:
     if status == 401 and request.method == "GET" and FRAGMENT not in request.headers:
         response: Any = RedirectResponse(f"/login?{urlencode({'to': request.url.path})}", 303)
     else:
-        told = json.loads(body)
+        problem = json.loads(body)
         response = page(
             request,
             "error.html",
             {
-                "title": _TITLES.get(status, told["title"]),
-                "detail": told["detail"],
-                "errors": [(one["location"], one["problem"]) for one in told.get("errors", ())],
+                "title": _TITLES.get(status, problem["title"]),
+                "detail": problem["detail"],
+                "errors": [(error["location"], error["problem"]) for error in problem.get("errors", ())],
                 "login": status == 401,
             },
             status,

@@ -27,13 +27,13 @@ routes = APIRouter(include_in_schema=False)
 
 @routes.get("/")
 async def home(caller: Caller) -> RedirectResponse:
-    """To the page of whoever calls."""
+    """Redirect to the first page of the caller."""
     return RedirectResponse(home_of(caller), 303)
 
 
 @routes.get("/login")
 async def begin(container: ContainerDep, to: Annotated[str, Query(max_length=200)] = "/") -> RedirectResponse:
-    """To the login page; the verifier waits in a cookie of this browser, so that nobody else's login fits here."""
+    """Redirect to the login page; the verifier waits in a cookie of this browser, so that no other login fits here."""
     verifier = new_secret()
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     asked = {
@@ -52,15 +52,15 @@ async def begin(container: ContainerDep, to: Annotated[str, Query(max_length=200
 async def finish(
     request: Request, container: ContainerDep, code: Annotated[str, Query(max_length=200)] = ""
 ) -> Response:
-    """From the login page, with a code: exchange it for the browser's cookie."""
+    """Exchange the code of the login page for the browser's cookie."""
     verifier, _, to = request.cookies.get(_waiting(container), "").partition(":")
     try:
         cookie = await container.identity.sessions.exchange_code_for_cookie(
             BUILTIN_CLIENT, code, verifier, container.settings.public_url + CALLBACK
         )
     except GrantError:
-        said = {"title": "This login is no longer valid", "detail": "Log in again.", "errors": (), "login": True}
-        return page(request, "error.html", said, 400)
+        shown = {"title": "This login is no longer valid", "detail": "Log in again.", "errors": (), "login": True}
+        return page(request, "error.html", shown, 400)
     answer = RedirectResponse(to if _OWN_PAGE.fullmatch(to) else "/", 303)
     _set(answer, container, cookie_name(container.settings), cookie, container.settings.session_seconds)
     _set(answer, container, _waiting(container), "", 0)

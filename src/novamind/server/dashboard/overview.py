@@ -1,4 +1,4 @@
-"""What the services said of a patient, arranged for the eye: words, figures with intervals, pictures."""
+"""Answers of the services about a patient, arranged for the eye: words, figures with intervals, pictures."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -40,7 +40,7 @@ _GROUP: Final = "antidepressant"
 
 
 def changes_of(overview: Overview, reports: Sequence[StoredRecord], now: datetime) -> dict[str, Any]:
-    """What is new of a patient, in the few lines of a list."""
+    """Return what is new of a patient, for the few lines of a list."""
     new = sum(when >= now - timedelta(days=NEW_DAYS) for when in readable(reports, _reported_at)[0])
     forecasts = _values(overview).get(SYMPTOMS, ())
     return {
@@ -50,7 +50,7 @@ def changes_of(overview: Overview, reports: Sequence[StoredRecord], now: datetim
         "trends": [(f.symptom, wording.trend(f.scale, f.trend)) for f in forecasts],
         "risks": [wording.risk(f, f.risk(at)) for f in forecasts if (at := threshold_of(f)) is not None],
         "versions": sorted({f.model_version for f in forecasts}),
-        "pressing": [one for one in overview.insights.recommendations if one.priority <= Priority.SOON],
+        "pressing": [advice for advice in overview.insights.recommendations if advice.priority <= Priority.SOON],
         "since": _since(overview),
         "missing": overview.insights.results[SYMPTOMS].reason,
         "old": _age(overview),
@@ -58,35 +58,35 @@ def changes_of(overview: Overview, reports: Sequence[StoredRecord], now: datetim
 
 
 def _since(overview: Overview) -> dict[str, Any] | None:
-    """What is recommended anew and no longer: of the latter the topic alone, since the rest may be closed by now."""
-    found = changes(overview.insights, overview.earlier)
-    if found is None:
+    """Return what is recommended anew, and the topics that no longer are; the rest of those may be closed by now."""
+    changed = changes(overview.insights, overview.earlier)
+    if changed is None:
         return None
-    begun = [(one.topic, one.priority.words) for one in found.begun]
-    return {"day": _words(found.since), "begun": begun, "ended": [one.topic for one in found.ended]}
+    begun = [(advice.topic, advice.priority.words) for advice in changed.begun]
+    return {"day": _words(changed.since), "begun": begun, "ended": [advice.topic for advice in changed.ended]}
 
 
 def _reported_at(stored: StoredRecord) -> datetime:
-    """When a report was given by its own date, not when it was stored: an import of old reports is no news."""
+    """Return the date of a report, not that of its storing: an import of old reports is no news."""
     when = datetime.fromisoformat(str(mapping_of(stored).get("timestamp")))
     return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
 
 
 def overview_of(overview: Overview) -> dict[str, Any]:
-    """Everything that the patient page shows of one overview."""
+    """Return everything that the patient page shows of an overview."""
     values = _values(overview)
     insights, case = overview.insights, overview.case
     review: Review | None = values.get(MEDICATIONS)
     return {
         "insights": insights,
-        "pressing": [one for one in insights.recommendations if one.priority <= Priority.SOON],
+        "pressing": [advice for advice in insights.recommendations if advice.priority <= Priority.SOON],
         "forecasts": [_forecast(forecast) for forecast in values.get(SYMPTOMS, ())],
         "skipped": {key.name: reason for key, reason in getattr(values.get(SYMPTOMS), "skipped", {}).items()},
         "reasons": {name: result.reason for name, result in insights.results.items()},
         "signals": _signals(values.get(BIOMETRICS)),
         "lookback_days": insights.options.biometric_lookback_days,
         "medications": case.medications,
-        "genotype": {gene: str(found.name) for gene, found in case.genotype.items()},
+        "genotype": {gene: str(diplotype.name) for gene, diplotype in case.genotype.items()},
         "conditions": [c.name for c in case.record.conditions if c.active],
         "allergies": sorted(case.allergies),
         "taken": review_section(review, case),
@@ -111,7 +111,7 @@ def _latest(forecast: SymptomForecast) -> str:
 
 
 def _age(overview: Overview) -> str:
-    """That the record is old, where it is: every forecast begins at its end."""
+    """Return a remark on an old record, or nothing: every forecast begins at the record's end."""
     last = overview.case.record.last_day
     days = 0 if last is None else (overview.insights.made_on - last).days
     if days <= _OLD_DAYS:
@@ -130,64 +130,65 @@ def _forecast(forecast: SymptomForecast) -> dict[str, Any]:
     return section | {
         "threshold": wording.beyond(forecast.scale, at),
         "periods": [
-            (wording.period(one.start, one.end), wording.percent(one.peak_probability)) for one in risk.periods
+            (wording.period(period.start, period.end), wording.percent(period.peak_probability))
+            for period in risk.periods
         ],
         "risk_picture": Markup(to_svg(risk_chart(forecast, at))),  # noqa: S704 - drawn here
     }
 
 
-def _signals(found: "Correlations | None") -> dict[str, Any] | None:
-    if found is None:
+def _signals(correlations: "Correlations | None") -> dict[str, Any] | None:
+    if correlations is None:
         return None
     from novamind.biometrics.plots import link_map
     from novamind.symptoms.presentation.plots import to_svg
 
-    person = found.persons[0]
+    person = correlations.persons[0]
     return {
         "confirmed": [_link(link) for link in sorted(person.links, key=lambda k: -k.score) if link.detected],
         "others": [_link(link) for link in sorted(person.links, key=lambda k: k.q_value) if not link.detected],
-        "told": person.insights,
-        "warnings": [_warning(one, person) for one in person.early_warning[-_SHOWN_ALARMS:]],
+        "insights": person.insights,
+        "warnings": [_warning(warning, person) for warning in person.early_warning[-_SHOWN_ALARMS:]],
         "anomalies": _anomalies(person),
         "plan": person.monitoring_plan,
         "skipped": dict(person.skipped),
         "reliability": person.reliability,
-        "fdr": found.fdr,
-        "within_hours": found.max_lag_hours,
-        "version": found.model_version,
-        "picture": Markup(to_svg(link_map(person, found.max_lag_hours))),  # noqa: S704 - drawn here
+        "fdr": correlations.fdr,
+        "within_hours": correlations.max_lag_hours,
+        "version": correlations.model_version,
+        "picture": Markup(to_svg(link_map(person, correlations.max_lag_hours))),  # noqa: S704 - drawn here
     }
 
 
-def _warning(one: "EarlyWarning", person: "PersonLinks") -> dict[str, Any]:
-    """A leading signal has moved: what it may foretell, and when."""
+def _warning(warning: "EarlyWarning", person: "PersonLinks") -> dict[str, Any]:
+    """Return what the move of a leading signal may foretell, and when."""
     return {
-        "signal": one.signal.replace("_", " "),
-        "symptom": one.symptom.replace("_", " "),
-        "since": wording.date(_day(person, one.hour)),
-        "moved": f"{one.deviation:+.1f}",
-        "expected": f"{one.expected_change:+.2f}",
-        "expected_interval": f"{one.expected_low:+.2f} to {one.expected_high:+.2f}",
-        "horizon": f"{one.horizon_hours:.0f} h",
-        "horizon_interval": f"{one.horizon_low:.0f} to {one.horizon_high:.0f} h",
-        "reliability": one.reliability,
+        "signal": warning.signal.replace("_", " "),
+        "symptom": warning.symptom.replace("_", " "),
+        "since": wording.date(_day(person, warning.hour)),
+        "moved": f"{warning.deviation:+.1f}",
+        "expected": f"{warning.expected_change:+.2f}",
+        "expected_interval": f"{warning.expected_low:+.2f} to {warning.expected_high:+.2f}",
+        "horizon": f"{warning.horizon_hours:.0f} h",
+        "horizon_interval": f"{warning.horizon_low:.0f} to {warning.horizon_high:.0f} h",
+        "reliability": warning.reliability,
     }
 
 
 def _anomalies(person: "PersonLinks") -> list[dict[str, Any]]:
-    """The newest departures of signals from the person's own baseline."""
-    found = sorted(
-        ((one, name) for name, of_signal in person.anomalies.items() for one in of_signal),
+    """Return the newest departures of signals from the person's own baseline."""
+    anomalies = sorted(
+        ((anomaly, name) for name, of_signal in person.anomalies.items() for anomaly in of_signal),
         key=lambda pair: pair[0].alarm_hour,
     )
     return [
         {
             "signal": name.replace("_", " "),
-            "period": wording.period(_day(person, one.start_hour), _day(person, one.alarm_hour)),
-            "size": f"{one.mean_deviation:+.1f}",
-            "evidence": f"{one.evidence:.1f}",
+            "period": wording.period(_day(person, anomaly.start_hour), _day(person, anomaly.alarm_hour)),
+            "size": f"{anomaly.mean_deviation:+.1f}",
+            "evidence": f"{anomaly.evidence:.1f}",
         }
-        for one, name in found[-_SHOWN_ALARMS:]
+        for anomaly, name in anomalies[-_SHOWN_ALARMS:]
     ]
 
 
@@ -223,45 +224,45 @@ class _Sources:
 
 
 def _options(review: Review, taken: tuple[str, ...]) -> dict[str, Any]:
-    """Drugs of the groups that are taken, or antidepressants, the least concern first; the others apart."""
-    known, cite = catalogue(), _Sources()
-    groups = {tag for drug in taken if drug in known for tag in known[drug].tags & _GROUPS} or {_GROUP}
-    ranked = [found for found in review.ranking if found.drug in known and found.drug_class]
-    alike = [found for found in ranked if known[found.drug].tags & groups]
-    rows = [_option(found, found.drug in taken, cite) for found in alike]
+    """Return drugs of the groups that are taken, or antidepressants, the least concern first; the others apart."""
+    drugs, cite = catalogue(), _Sources()
+    groups = {tag for drug in taken if drug in drugs for tag in drugs[drug].tags & _GROUPS} or {_GROUP}
+    ranked = [reviewed for reviewed in review.ranking if reviewed.drug in drugs and reviewed.drug_class]
+    alike = [reviewed for reviewed in ranked if drugs[reviewed.drug].tags & groups]
+    rows = [_option(reviewed, reviewed.drug in taken, cite) for reviewed in alike]
     return {
         "groups": " and ".join(sorted(f"{group}s" for group in groups)),
         "first": rows[:_FIRST_OPTIONS],
         "rest": rows[_FIRST_OPTIONS:],
-        "others": [_option(found, found.drug in taken, cite) for found in ranked if found not in alike],
-        "leads": review.comparison([found.drug for found in alike]),
+        "others": [_option(other, other.drug in taken, cite) for other in ranked if other not in alike],
+        "leads": review.comparison([reviewed.drug for reviewed in alike]),
         "notes": review.notes,
         "sources": cite.cited,
     }
 
 
-def _option(found: DrugReview, taken: bool, cite: _Sources) -> dict[str, Any]:
-    advice = next(iter(found.guidelines), None)
-    standing = found.concern == 0 and bool(found.standing)
+def _option(reviewed: DrugReview, taken: bool, cite: _Sources) -> dict[str, Any]:
+    advice = next(iter(reviewed.guidelines), None)
+    standing = reviewed.concern == 0 and bool(reviewed.standing)
     return {
-        "drug": found.drug,
-        "class": found.drug_class,
+        "drug": reviewed.drug,
+        "class": reviewed.drug_class,
         "taken": taken,
-        "verdict": found.verdict,
-        "concern": None if standing else found.concern,
+        "verdict": reviewed.verdict,
+        "concern": None if standing else reviewed.concern,
         "advice": None if advice is None else ", ".join(filter(None, (advice.source, advice.strength))),
         "advice_source": None if advice is None else cite(advice.reference),
-        "exposure": exposure_words(found.exposure.ratio, found.exposure.low, found.exposure.high),
-        "exposure_source": cite(found.exposure.source),
-        "efficacy": found.efficacy,
-        "efficacy_source": None if found.efficacy is None else cite(found.efficacy.source),
-        "cautions": [(c, cite(c.source)) for c in found.caution],
+        "exposure": exposure_words(reviewed.exposure.ratio, reviewed.exposure.low, reviewed.exposure.high),
+        "exposure_source": cite(reviewed.exposure.source),
+        "efficacy": reviewed.efficacy,
+        "efficacy_source": None if reviewed.efficacy is None else cite(reviewed.efficacy.source),
+        "cautions": [(c, cite(c.source)) for c in reviewed.caution],
     }
 
 
 def _series(frame: LongFrame | None, kind: str) -> list[dict[str, Any]]:
-    """How much there is of each series, and how much of its time it covers."""
-    found = []
+    """Return how much there is of each series, and how much of its time it covers."""
+    series = []
     for i, key in enumerate(() if frame is None else frame.series):
         assert frame is not None  # noqa: S101 - else there are no series
         rows = frame.part(i)
@@ -270,7 +271,7 @@ def _series(frame: LongFrame | None, kind: str) -> list[dict[str, Any]]:
         if not len(days):
             continue
         span = int((days[-1] - days[0]).astype(int)) + 1
-        found.append(
+        series.append(
             {
                 "name": key.name.replace("_", " "),
                 "kind": kind,
@@ -282,7 +283,7 @@ def _series(frame: LongFrame | None, kind: str) -> list[dict[str, Any]]:
                 "longest_gap": int(np.diff(days).astype(int).max() - 1) if len(days) > 1 else 0,
             }
         )
-    return found
+    return series
 
 
 def _words(day: date | None) -> str:
@@ -290,27 +291,27 @@ def _words(day: date | None) -> str:
 
 
 def moment(text: str) -> str:
-    """A moment of the audit as people read it."""
+    """Return a moment of the audit as people read it."""
     return datetime.fromisoformat(text).astimezone(UTC).strftime("%-d %b %Y, %H:%M UTC")
 
 
 def visits(entries: Sequence[dict[str, Any]], own: str) -> list[dict[str, Any]]:
-    """Entries of the audit, those of one request as one visit."""
-    found: dict[tuple[str, ...], dict[str, Any]] = {}
-    for one in entries:
-        key = (one["correlation_id"], one["actor"], one["action"], one["outcome"])
-        visit = found.setdefault(
+    """Return entries of the audit, those of the same request as one visit."""
+    shown: dict[tuple[str, ...], dict[str, Any]] = {}
+    for entry in entries:
+        key = (entry["correlation_id"], entry["actor"], entry["action"], entry["outcome"])
+        visit = shown.setdefault(
             key,
             {
-                "at": moment(one["at"]),
-                "who": "you" if one["actor"] == own else one["actor"][:8],
-                "role": one["role"],
-                "purpose": one["purpose"],
-                "action": one["action"].replace(".", " ").replace("_", " "),
-                "outcome": one["outcome"],
+                "at": moment(entry["at"]),
+                "who": "you" if entry["actor"] == own else entry["actor"][:8],
+                "role": entry["role"],
+                "purpose": entry["purpose"],
+                "action": entry["action"].replace(".", " ").replace("_", " "),
+                "outcome": entry["outcome"],
                 "what": {},
             },
         )
-        what = one["what"].replace("_", " ")
-        visit["what"][what] = visit["what"].get(what, 0) + one["count"]
-    return list(found.values())
+        what = entry["what"].replace("_", " ")
+        visit["what"][what] = visit["what"].get(what, 0) + entry["count"]
+    return list(shown.values())

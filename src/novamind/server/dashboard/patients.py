@@ -32,8 +32,8 @@ _LIST: Final = Options(biometric_lookback_days=_LOOKBACK_DAYS, include_biometric
 #: The categories of the clinic, in words.
 _MEANINGS: Final = {
     "genomics": "genetic results are shown, exported and used for advice",
-    "research": "noted for whoever takes data out for research",
-    "sharing": "noted for whoever hands data to others",
+    "research": "recorded for people who take data out for research",
+    "sharing": "recorded for people who hand data to others",
 }
 
 
@@ -43,9 +43,10 @@ class _Registering(NewPatient):
     record_number: Line | None = None
 
     def identity(self) -> Identity:
-        """As the store takes it."""
-        given = {"identifiers": {"mrn": self.record_number} if self.record_number else {}}
-        return NewPatient(**self.model_dump(exclude={"record_number", "identifiers"}) | given).identity()
+        """Return the identity as the store takes it."""
+        identifiers = {"mrn": self.record_number} if self.record_number else {}
+        details = self.model_dump(exclude={"record_number", "identifiers"})
+        return NewPatient(**details, identifiers=identifiers).identity()
 
 
 class _Emergency(Reason):
@@ -59,15 +60,15 @@ routes = APIRouter(prefix="/patients", include_in_schema=False)
 
 @routes.get("")
 async def patient_list(request: Request, container: ContainerDep, caller: Caller, after: After = None) -> Response:
-    """Whom the caller may see, some at a time."""
-    found = await container.clinic.patients(caller, after, _PAGE)
-    following = found[-1].patient_id if len(found) == _PAGE else None
-    return _listed(request, container, caller, {"patients": found, "asked": None, "after": following})
+    """Show the patients whom the caller may see, a page at a time."""
+    patients = await container.clinic.patients(caller, after, _PAGE)
+    following = patients[-1].patient_id if len(patients) == _PAGE else None
+    return _listed(request, container, caller, {"patients": patients, "asked": None, "after": following})
 
 
 @routes.post("")
 async def register(container: ContainerDep, caller: Caller, new: Annotated[_Registering, Form()]) -> Response:
-    """Register somebody, whom the caller treats from now on."""
+    """Register a patient, whom the caller treats from now on."""
     patient_id = await container.clinic.register(caller, new.identity())
     return RedirectResponse(f"/patients/{patient_id}", 303)
 
@@ -76,22 +77,23 @@ async def register(container: ContainerDep, caller: Caller, new: Annotated[_Regi
 async def search(
     request: Request, container: ContainerDep, caller: Caller, words: Annotated[str, Form(max_length=100)] = ""
 ) -> Response:
-    """Patients with all these words in name or identifiers; a POST, so that no name stands in an address."""
+    """Show patients with all these words in name or identifiers; a POST, so that no name stands in an address."""
     wanted = words.casefold().split()
-    found = [one for one in await _all(container, caller) if all(word in _said(one) for word in wanted)]
-    return _listed(request, container, caller, {"patients": found[:_PAGE], "asked": words, "after": None})
+    everybody = await _all(container, caller)
+    matches = [patient for patient in everybody if all(word in _searched_text(patient) for word in wanted)]
+    return _listed(request, container, caller, {"patients": matches[:_PAGE], "asked": words, "after": None})
 
 
 @routes.post("/emergency")
 async def emergency(container: ContainerDep, caller: Caller, asked: Annotated[_Emergency, Form()]) -> Response:
-    """Open a record of somebody whom one does not treat; the privacy officer is told."""
+    """Open the record of a patient whom the caller does not treat; the privacy officer is informed."""
     await container.clinic.open_emergency(caller, asked.patient_id, asked.reason)
     return RedirectResponse(f"/patients/{asked.patient_id}", 303)
 
 
 @routes.get("/{patient_id}")
 async def one_patient(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
-    """Who it is, and where everything else will stand."""
+    """Show who a patient is, and where everything else will stand."""
     patient = await container.clinic.patient(caller, patient_id)
     ties = caller.ties.get(patient_id, Ties())
     shown = {
@@ -106,7 +108,7 @@ async def one_patient(request: Request, container: ContainerDep, caller: Caller,
 
 @routes.get("/{patient_id}/changes")
 async def changes(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
-    """What is new."""
+    """Show what is new."""
     overview = await container.clinic.overview(caller, patient_id, _LIST)
     reports = await container.clinic.reports(caller, patient_id, 1000)
     shown = await asyncio.to_thread(changes_of, overview, reports, datetime.now(UTC))
@@ -115,16 +117,16 @@ async def changes(request: Request, container: ContainerDep, caller: Caller, pat
 
 @routes.get("/{patient_id}/insights")
 async def insights(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
-    """What all services say."""
+    """Show what all services answer."""
     overview = await container.clinic.overview(caller, patient_id, _ALL)
     shown = await asyncio.to_thread(overview_of, overview)
-    known = {"patient_id": patient_id, "add": may(caller, Permission.RECORDS_WRITE, patient_id)}
-    return page(request, "insights.html", known | shown)
+    context = {"patient_id": patient_id, "add": may(caller, Permission.RECORDS_WRITE, patient_id)}
+    return page(request, "insights.html", context | shown)
 
 
 @routes.get("/{patient_id}/tracking")
 async def tracking(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
-    """Whether forecasts held."""
+    """Show whether forecasts held."""
     overview = await container.clinic.overview(caller, patient_id, _LIST)
     replayed = await container.clinic.twin.replayed(overview.case)
     checks = (*overview.insights.tracking, *replayed)
@@ -133,7 +135,7 @@ async def tracking(request: Request, container: ContainerDep, caller: Caller, pa
 
 @routes.get("/{patient_id}/consents")
 async def consents(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
-    """What the patient agreed to, and changing it."""
+    """Show what the patient agreed to, with forms that change it."""
     decisions = await container.clinic.consents(caller, patient_id)
     shown = {
         "categories": _MEANINGS,
@@ -152,14 +154,14 @@ async def decide(
     category: Annotated[str, Form(max_length=40)],
     granted: Annotated[bool, Form()],
 ) -> Response:
-    """Note what the patient decided."""
+    """Store a decision of the patient."""
     await container.clinic.decide(caller, patient_id, category, granted)
     return await consents(request, container, caller, patient_id)
 
 
 @routes.get("/{patient_id}/audit")
 async def audit(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
-    """Who looked at or changed the record."""
+    """Show who looked at or changed the record."""
     entries = await container.clinic.audit_trail(caller, patient_id, _AUDIT_ENTRIES)
     shown = {"patient_id": patient_id, "visits": visits(entries, str(caller.subject)), "entries": len(entries)}
     return page(request, "audit.html", shown)
@@ -173,35 +175,35 @@ async def what_if(
     patient_id: PatientId,
     asked: Annotated[RegimenBody, Form()],
 ) -> Response:
-    """A drug at a dose in this patient."""
-    found = await container.clinic.what_if(caller, patient_id, Regimen(**asked.model_dump()))
-    shown = await asyncio.to_thread(what_if_section, found)
+    """Show a drug at a dose in this patient."""
+    treatment = await container.clinic.what_if(caller, patient_id, Regimen(**asked.model_dump()))
+    shown = await asyncio.to_thread(what_if_section, treatment)
     return page(request, "what_if.html", {"patient_id": patient_id, "asked": shown})
 
 
 def may(caller: Principal, permission: Permission, patient_id: UUID) -> bool:
-    """Whether to offer it; whoever does it is asked again."""
+    """Return whether a page offers it; the use case checks again."""
     return ground(caller, permission, patient_id, caller.ties.get(patient_id, Ties()), datetime.now(UTC)) is not None
 
 
 def _listed(request: Request, container: Container, caller: Principal, shown: dict[str, Any]) -> Response:
     minutes = container.settings.emergency_seconds // 60 if caller.may(Permission.EMERGENCY_OPEN) else None
-    known = {"emergency": minutes, "may_register": caller.may(Permission.PATIENTS_CREATE)}
-    return page(request, "patients.html", shown | known)
+    offered = {"emergency": minutes, "may_register": caller.may(Permission.PATIENTS_CREATE)}
+    return page(request, "patients.html", shown | offered)
 
 
 async def _all(container: Container, caller: Principal) -> list[PatientSummary]:
-    found: list[PatientSummary] = []
+    patients: list[PatientSummary] = []
     after: UUID | None = None
-    while len(found) < _MOST_SEARCHED:
+    while len(patients) < _MOST_SEARCHED:
         some = await container.clinic.patients(caller, after, _PAGE)
-        found += some
+        patients += some
         if len(some) < _PAGE:
             break
         after = some[-1].patient_id
-    return found
+    return patients
 
 
-def _said(patient: PatientSummary) -> str:
-    """Name and identifiers, as a search compares them."""
+def _searched_text(patient: PatientSummary) -> str:
+    """Return name and identifiers as a search compares them."""
     return " ".join([str(patient.details.get("name", "")), *patient.identifiers.values()]).casefold()

@@ -41,7 +41,7 @@ routes = APIRouter(prefix="/populations", include_in_schema=False, dependencies=
 
 @routes.get("")
 async def overview(request: Request, container: ContainerDep) -> Response:
-    """The models, and a form to train one."""
+    """Show the models, and a form to train one."""
     models = await _with(container, lambda kept: kept.list_models())
     return page(request, "populations.html", {"models": models, "twin_types": list(TwinType)})
 
@@ -62,13 +62,13 @@ async def train(
 
 @routes.get("/jobs/{job_id}")
 async def job(request: Request, container: ContainerDep, caller: Caller, job_id: UUID) -> Response:
-    """How a training stands."""
+    """Show how a training stands."""
     return page(request, "job.html", {"job": await container.jobs.status(job_id, caller.subject)})
 
 
 @routes.get("/models/{model_id}")
 async def model(request: Request, container: ContainerDep, model_id: UUID) -> Response:
-    """How well a model fits, and what was drawn from it."""
+    """Show how well a model fits, and what was drawn from it."""
 
     def work(kept: TwinRepository) -> dict[str, Any]:
         return {"model": kept.load_model(model_id), "populations": kept.list_populations(model_id)}
@@ -89,7 +89,7 @@ async def draw_population(
 
 @routes.get("/{population_id}")
 async def one_population(request: Request, container: ContainerDep, population_id: UUID) -> Response:
-    """A population with the campaigns that were tried on it and its grades."""
+    """Show a population with its grades and the campaigns that were tried on it."""
 
     def work(kept: TwinRepository) -> dict[str, Any]:
         population = kept.load_population(population_id)
@@ -101,15 +101,15 @@ async def one_population(request: Request, container: ContainerDep, population_i
         }
 
     shown = await _with(container, work)
-    known = {"campaigns": list(InterventionType), "shown_twins": _SHOWN_TWINS}
-    return page(request, "population.html", known | shown)
+    context = {"campaigns": list(InterventionType), "shown_twins": _SHOWN_TWINS}
+    return page(request, "population.html", context | shown)
 
 
 @routes.post("/{population_id}/simulations")
 async def simulate(
     request: Request, container: ContainerDep, population_id: UUID, campaign: Annotated[Campaign, Form()]
 ) -> Response:
-    """Try a campaign, and show it beside those that were tried before."""
+    """Try a campaign, and show it beside the earlier ones."""
     from novamind.populations.presentation.plots import effects
 
     def work(kept: TwinRepository) -> dict[str, Any]:
@@ -127,13 +127,13 @@ async def simulate(
 async def grade_population(
     request: Request, container: ContainerDep, population_id: UUID, outcomes: Annotated[UploadFile, File()]
 ) -> Response:
-    """Grade against a table of what really came."""
-    stated = _checked(Outcomes, actual=_outcomes(await outcomes.read()))
+    """Grade a population against a table of actual outcomes."""
+    actual = _checked(Outcomes, actual=_outcomes(await outcomes.read()))
 
     from novamind.populations.presentation.plots import fidelity
 
     def work(kept: TwinRepository) -> dict[str, Any]:
-        report = grade(kept, population_id, stated)
+        report = grade(kept, population_id, actual)
         grades = kept.fidelity_snapshots(population_id=population_id)
         return {"report": report, "grades": grades, "picture": _drawn(fidelity(grades)) if len(grades) > 1 else None}
 
@@ -148,8 +148,8 @@ async def _with(container: Container, work: Callable[[TwinRepository], _T]) -> _
     )
 
 
-def _checked(form: type[_Body], **stated: Any) -> _Body:
-    """What came beside a file, held against the rules of the API.
+def _checked(form: type[_Body], **values: Any) -> _Body:
+    """Return the form of values that came beside a file, if they keep the rules of the API.
 
     Raises
     ------
@@ -157,9 +157,9 @@ def _checked(form: type[_Body], **stated: Any) -> _Body:
         If it breaks one; the message names the fields.
     """
     try:
-        return form(**stated)
+        return form(**values)
     except pydantic.ValidationError as error:
-        fields = sorted({str(one["loc"][0]) for one in error.errors()})
+        fields = sorted({str(fault["loc"][0]) for fault in error.errors()})
         raise ValidationError(f"not as it should be: {', '.join(fields)}") from error
 
 

@@ -97,7 +97,7 @@ async def record_summary(request: Request, container: ContainerDep, caller: Call
     stored = {kind: await container.clinic.pieces(caller, patient_id, kind) for kind in kinds}
     zone = _zone(patient)
     parts = [(section, section.entries(stored[section.kind], zone)) for section in SECTIONS.values()]
-    newest = {section.path: next((one for one in entries if one.is_read), None) for section, entries in parts}
+    newest = {section.path: next((entry for entry in entries if entry.is_read), None) for section, entries in parts}
     may_write = may(caller, Permission.RECORDS_WRITE, patient_id)
     return page(request, "record.html", {"patient": patient, "parts": parts, "newest": newest, "may_write": may_write})
 
@@ -262,7 +262,7 @@ async def _stored(
 ) -> StoredRecord | None:
     """A record of a section as it counts now."""
     stored = await container.clinic.pieces(caller, patient_id, section.kind)
-    return next((one for one in stored if one.record_id == record_id and section.owns(one)), None)
+    return next((record for record in stored if record.record_id == record_id and section.owns(record)), None)
 
 
 async def _required(

@@ -114,7 +114,7 @@ def _checked(body: type[_Body], texts: Mapping[str, Any]) -> _Body:
     try:
         return body.model_validate({name: text for name, text in texts.items() if text not in ("", None)})
     except pydantic.ValidationError as error:
-        raise FormError({str(one["loc"][-1]): _reason(one) for one in error.errors()}) from None
+        raise FormError({str(fault["loc"][-1]): _reason(fault) for fault in error.errors()}) from None
 
 
 def _reason(error: Mapping[str, Any]) -> str:

@@ -93,12 +93,16 @@ class Section:
         self, stored: Sequence[StoredRecord], clock: tzinfo | None, imports: Sequence[Import] = ()
     ) -> list[Entry]:
         """Return the section's pieces: what cannot be read, then the newest first."""
-        origins = {record: f"from {one.name or 'an unnamed bundle'}" for one in imports for record in one.records}
-        entries = [self._entry(one, clock, origins) for one in stored if self.owns(one)]
-        return sorted(entries, key=lambda one: (one.is_read, -one.latest.timestamp()))
+        origins = {
+            record_id: f"from {imported.name or 'an unnamed bundle'}"
+            for imported in imports
+            for record_id in imported.records
+        }
+        entries = [self._entry(record, clock, origins) for record in stored if self.owns(record)]
+        return sorted(entries, key=lambda entry: (entry.is_read, -entry.latest.timestamp()))
 
     def _entry(self, stored: StoredRecord, clock: tzinfo | None, origins: Mapping[UUID, str]) -> Entry:
-        words, unread = readable([stored], lambda one: self.describe(one, clock))
+        words, unread = readable([stored], lambda record: self.describe(record, clock))
         described = _UNREAD if unread else words[0]
         return Entry(
             stored.record_id,
@@ -112,7 +116,7 @@ class Section:
 
 
 def _moment(moment: datetime, clock: tzinfo | None) -> str:
-    """A moment by a clock; by its own, which is named then, where there is none."""
+    """Return a moment by a clock; without a clock by its own, with the name of its zone."""
     local = moment.astimezone(clock) if clock is not None and moment.tzinfo is not None else moment
     zone = f" {local.tzname()}" if clock is None and local.tzinfo is not None else ""
     return f"{_day(local)}, {local:%H:%M}{zone}"
@@ -201,8 +205,8 @@ def _import_words(stored: StoredRecord, _clock: tzinfo | None) -> Described:
 
 
 def _list(stored: StoredRecord) -> str:
-    """The list of a record in which it is, that of conditions where it cannot be read."""
-    names, _ = readable([stored], lambda one: piece_of(one)[0])
+    """Return the list of the record in which a piece is; that of conditions where it cannot be read."""
+    names, _ = readable([stored], lambda record: piece_of(record)[0])
     return names[0] if names else "conditions"
 
 

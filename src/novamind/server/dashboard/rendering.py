@@ -32,22 +32,22 @@ def page(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
-    """Write a page; to the script only what is inside of it."""
+    """Return a page; to the script only what is inside of it."""
     fragment = FRAGMENT in request.headers
     principal = getattr(request.state, "principal", None)
-    known = {
+    shared = {
         "layout": "fragment.html" if fragment else "page.html",
         "fragment": fragment,
         "role": str(principal.role) if principal else None,
         "places": [(path, name) for path, name, needed in _PLACES if principal and principal.may(needed)],
         "path": request.url.path,
     }
-    text = _ENVIRONMENT.get_template(template).render(known | dict(context))
+    text = _ENVIRONMENT.get_template(template).render(shared | dict(context))
     return HTMLResponse(text, status, HEADERS | dict(headers or {}))
 
 
 def home_of(principal: Principal) -> str:
-    """The first page of somebody."""
+    """Return the address of somebody's first page."""
     if principal.role is Role.PATIENT and principal.patient_id is not None:
         return f"/patients/{principal.patient_id}"
     return next((path for path, _, needed in _PLACES if principal.may(needed)), "/account")

@@ -1,4 +1,4 @@
-"""Files in: a symptom table, a wearable's export or a FHIR bundle, told apart by what they hold."""
+"""Files in: a symptom table, a wearable's export or a FHIR bundle, recognised by their content."""
 
 import asyncio
 import hashlib
@@ -31,7 +31,7 @@ from novamind.settings import Settings
 from novamind.symptoms.instruments import recognise
 
 _TABLES: Final = (".csv", ".tsv", ".txt", ".parquet", ".pq")
-_KNOWN: Final = (*_TABLES, ".json", ".xml", ".zip", ".fit")
+_SUFFIXES: Final = (*_TABLES, ".json", ".xml", ".zip", ".fit")
 _MOST_NOTES: Final = 20
 _LONGEST_NAME: Final = 200
 _IN_MEMORY: Final = "/dev/shm"  # noqa: S108 - a folder of its own is made in it
@@ -41,7 +41,7 @@ routes = APIRouter(prefix="/patients/{patient_id}/upload", include_in_schema=Fal
 
 @routes.get("")
 async def form(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
-    """Where files are dropped."""
+    """Show where files are dropped."""
     patient = await container.clinic.patient(caller, patient_id)
     return page(request, "upload.html", {"patient": patient, "largest": container.settings.max_fhir_bytes // 2**20})
 
@@ -56,7 +56,7 @@ async def upload(
 ) -> Response:
     """Read a file and store it, each kind of data whole; the same file sent twice is stored once.
 
-    One that was taken back is stored again when it comes again.
+    A file that was taken back is stored again when it comes again.
     """
     patient = await container.clinic.patient(caller, patient_id)
     content = await file.read()
@@ -66,8 +66,8 @@ async def upload(
     try:
         record, notes = await asyncio.to_thread(read, content, suffix, patient_id, zone, container.settings)
     except FhirImportError as error:
-        told = [issue.diagnostics for issue in error.outcome.issues]
-        return page(request, "uploaded.html", {"patient": patient, "stored": None, "notes": told[:_MOST_NOTES]}, 422)
+        reasons = [issue.diagnostics for issue in error.outcome.issues]
+        return page(request, "uploaded.html", {"patient": patient, "stored": None, "notes": reasons[:_MOST_NOTES]}, 422)
     once = hashlib.sha256(patient_id.bytes + content).hexdigest()
     stored = await container.clinic.import_record(
         caller, patient_id, record, once, name=name[-_LONGEST_NAME:], anew=True
@@ -79,7 +79,7 @@ async def upload(
 def read(
     content: bytes, suffix: str, patient_id: UUID, zone: str | None, settings: Settings
 ) -> tuple[PatientRecord, list[str]]:
-    """A record of what a file holds, with what of it was not understood.
+    """Return the record that a file holds, and notes on what of it was not understood.
 
     Raises
     ------
@@ -88,11 +88,11 @@ def read(
     ValidationError
         If it is anything else that cannot be read; the message says what is wrong.
     """
-    if suffix not in _KNOWN:
-        raise ValidationError(f"this kind of file is not read; send one of {', '.join(_KNOWN)}")
+    if suffix not in _SUFFIXES:
+        raise ValidationError(f"this kind of file is not read; send one of {', '.join(_SUFFIXES)}")
     if suffix == ".json" and b'"resourceType"' in content:
-        found = read_fhir(content, settings=settings)
-        return found.record, [issue.diagnostics for issue in found.outcome.issues]
+        bundle = read_fhir(content, settings=settings)
+        return bundle.record, [issue.diagnostics for issue in bundle.outcome.issues]
     # The readers take paths; where the system has a folder in memory, nothing of the file gets onto a disk.
     with tempfile.TemporaryDirectory(dir=_IN_MEMORY if Path(_IN_MEMORY).is_dir() else None) as folder:
         path = Path(folder) / f"file{suffix}"
@@ -108,27 +108,27 @@ def read(
 
 
 def _own(table: pl.DataFrame, patient_id: UUID) -> pl.DataFrame:
-    """The rows as this patient's: exports name people in their own ways."""
+    """Return the rows as this patient's: exports name people in their own ways."""
     if "patient_id" in table.columns and table["patient_id"].n_unique() > 1:
         raise ValidationError("the file holds rows of several persons; send one person's")
     return table.with_columns(patient_id=pl.lit(str(patient_id)))
 
 
 def _on_scale(frame: LongFrame) -> tuple[LongFrame, list[str]]:
-    """The reports that their instrument can give, and how many others there were; those are as if not given."""
+    """Return the frame without values off the scale of their instrument, and a note on how many there were."""
     notes, values = [], frame.values.copy()
     for i, key in enumerate(frame.series):
-        known, rows = recognise(key.name), frame.part(i)
-        if known is None:
+        instrument, rows = recognise(key.name), frame.part(i)
+        if instrument is None:
             continue
-        low, high = known.scale.low, known.scale.high
+        low, high = instrument.scale.low, instrument.scale.high
         off = (values[rows] < low) | (values[rows] > high)
         if off.any():
-            notes.append(f"{off.sum()} rows left out: off the scale of {known.name}, {low:g} to {high:g}")
+            notes.append(f"{off.sum()} rows left out: off the scale of {instrument.name}, {low:g} to {high:g}")
         values[rows] = np.where(off, np.nan, values[rows])
     return replace(frame, values=values), notes
 
 
 def _left_out(summary: Any) -> list[str]:
-    lines = [f"{one.get('rows', '')} rows left out: {one.get('reason', '')}" for one in summary.left_out]
+    lines = [f"{part.get('rows', '')} rows left out: {part.get('reason', '')}" for part in summary.left_out]
     return [*lines, *(f"{count} of kind {name} are not read" for name, count in summary.unread.items())]

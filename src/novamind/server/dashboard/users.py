@@ -43,9 +43,9 @@ async def accounts(
     after: After = None,
     treatment: Literal["begun", "ended"] | None = None,
 ) -> Response:
-    """All accounts of the organisation, some at a time; what was done last."""
-    found = await list_users(container, caller, after, _PAGE)
-    shown = {"accounts": found.items, "following": found.next, "caller": caller, "treatment": treatment}
+    """Show the accounts of the organisation, a page at a time, and what was done last."""
+    listed = await list_users(container, caller, after, _PAGE)
+    shown = {"accounts": listed.items, "following": listed.next, "caller": caller, "treatment": treatment}
     return page(request, "users.html", shown)
 
 
@@ -73,6 +73,6 @@ async def disable(container: ContainerDep, caller: Caller, user_id: UUID) -> Res
 
 @routes.post("/{user_id}/second-factor/remove")
 async def forget_second_factor(container: ContainerDep, caller: Caller, user_id: UUID) -> Response:
-    """Take codes and passkeys of somebody away."""
+    """Take codes and passkeys of an account away."""
     await remove_second_factor(container, caller, user_id)
     return RedirectResponse("/users", 303)

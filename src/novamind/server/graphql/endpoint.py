@@ -73,7 +73,7 @@ class _Route(APIRoute):
 
 
 def routes(*, introspection: bool) -> APIRouter:
-    """The one route.
+    """Return the one route.
 
     Parameters
     ----------
@@ -112,10 +112,10 @@ def routes(*, introspection: bool) -> APIRouter:
 
 
 def _answer(status: int, answer: Answer) -> Response:
-    stated = answer.model_dump(exclude_defaults=True)
+    body = answer.model_dump(exclude_defaults=True)
     if status == 200:
-        stated["data"] = answer.data
-    return Response(to_json(stated, inf_nan_mode="null"), status, media_type="application/json")
+        body["data"] = answer.data
+    return Response(to_json(body, inf_nan_mode="null"), status, media_type="application/json")
 
 
 def _wrong(error: GraphQLError) -> GraphError:

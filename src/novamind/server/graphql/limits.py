@@ -31,7 +31,7 @@ DEPTH: Final = 11
 COST: Final = 1000
 ALIASES: Final = 15
 TOKENS: Final = 2000
-#: Of a list whose length the query does not tell.
+#: Of a list whose length the query does not give.
 LONGEST_LIST: Final = 100
 
 #: What a field costs beside what is asked of it; all others cost 1.
@@ -43,9 +43,9 @@ _PRICES: Final = {
     "leadingSignals": 100,
     "insights": 100,
 }
-#: Lists whose every element costs what is asked of it: by which argument their length is known.
+#: Lists whose every element costs what is asked of it: the argument that gives their length.
 _LENGTHS: Final = {"patients": "limit", "_entities": "representations"}
-#: What tells the form of the schema.
+#: What describes the schema.
 _INTROSPECTION: Final = frozenset({"__schema", "__type", "_service"})
 _NESTED: Final = 40  # brackets that the parser's recursion bears
 _OPENING: Final = frozenset({TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L})
@@ -86,10 +86,10 @@ def parsed(
     _count(query)
     document = parse(query)
     measuring = _Measuring(document, variables, introspection=introspection)
-    operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
     if operation is None and len(operations) > 1:
         raise RefusedError("there are several operations: name one of them")
-    for size in (measuring.of(one.selection_set) for one in operations):
+    for size in (measuring.of(node.selection_set) for node in operations):
         for what, is_, most in (
             ("nested deeper than", size.depth, DEPTH),
             ("costlier than", size.cost, COST),
@@ -115,63 +115,63 @@ class _Measuring:
     def __init__(self, document: DocumentNode, variables: Mapping[str, Any], *, introspection: bool) -> None:
         self._introspection = introspection
         self._fragments = {
-            one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
+            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
         self._measured: dict[str, _Size] = {}
         self._open: set[str] = set()
         defaults = {
-            one.variable.name.value: int(one.default_value.value)
+            definition.variable.name.value: int(definition.default_value.value)
             for operation in document.definitions
             if isinstance(operation, OperationDefinitionNode)
-            for one in operation.variable_definitions or ()
-            if isinstance(one.default_value, IntValueNode)
+            for definition in operation.variable_definitions or ()
+            if isinstance(definition.default_value, IntValueNode)
         }
         self._variables = defaults | dict(variables)
 
     def of(self, selected: SelectionSetNode | None) -> _Size:
-        """Of what stands between two braces."""
+        """Return the size of what stands between two braces."""
         depth = cost = aliases = 0
         names: set[str] = set()
-        for one in selected.selections if selected else ():
-            if isinstance(one, FieldNode):
-                size = self._field(one)
-                name = one.alias.value if one.alias else one.name.value
-                aliases += one.alias is not None or name in names
+        for node in selected.selections if selected else ():
+            if isinstance(node, FieldNode):
+                size = self._field(node)
+                name = node.alias.value if node.alias else node.name.value
+                aliases += node.alias is not None or name in names
                 names.add(name)
-            elif isinstance(one, FragmentSpreadNode):
-                size = self._fragment(one.name.value)
+            elif isinstance(node, FragmentSpreadNode):
+                size = self._fragment(node.name.value)
             else:
-                assert isinstance(one, InlineFragmentNode)  # noqa: S101 - there is no other selection
-                size = self.of(one.selection_set)
+                assert isinstance(node, InlineFragmentNode)  # noqa: S101 - there is no other selection
+                size = self.of(node.selection_set)
             depth, cost, aliases = max(depth, size.depth), cost + size.cost, aliases + size.aliases
         return _Size(depth, cost, aliases)
 
     def _field(self, field: FieldNode) -> _Size:
         name = field.name.value
         if name in _INTROSPECTION and not self._introspection:
-            raise RefusedError("the schema is not told here; docs/server.md says where it is")
+            raise RefusedError("the schema is not shown here; docs/server.md says where it is")
         within = self.of(field.selection_set)
         # The form of the schema is as deep as it is: the tools' own question for it is deeper than any about patients.
         depth = 1 if name in _INTROSPECTION else 1 + within.depth
         return _Size(depth, _PRICES.get(name, 1) + self._length(field) * within.cost, within.aliases)
 
     def _length(self, field: FieldNode) -> int:
-        """How often what is within a field is answered, at most."""
+        """Return how often the selection within a field is answered, at most."""
         by = _LENGTHS.get(field.name.value)
         if by is None:
             return 1
-        given = next((one.value for one in field.arguments or () if one.name.value == by), None)
-        return max(1, LONGEST_LIST if given is None else self._number(given))
+        length = next((argument.value for argument in field.arguments or () if argument.name.value == by), None)
+        return max(1, LONGEST_LIST if length is None else self._number(length))
 
-    def _number(self, given: ValueNode) -> int:
-        stated = self._variables.get(given.name.value) if isinstance(given, VariableNode) else None
-        if isinstance(given, IntValueNode):
-            return min(int(given.value[:9]), LONGEST_LIST)
-        if isinstance(given, ListValueNode):
-            return len(given.values)
-        if isinstance(stated, list):
-            return len(stated)
-        return min(stated, LONGEST_LIST) if isinstance(stated, int) else LONGEST_LIST
+    def _number(self, node: ValueNode) -> int:
+        value = self._variables.get(node.name.value) if isinstance(node, VariableNode) else None
+        if isinstance(node, IntValueNode):
+            return min(int(node.value[:9]), LONGEST_LIST)
+        if isinstance(node, ListValueNode):
+            return len(node.values)
+        if isinstance(value, list):
+            return len(value)
+        return min(value, LONGEST_LIST) if isinstance(value, int) else LONGEST_LIST
 
     def _fragment(self, name: str) -> _Size:
         if name in self._open:

@@ -57,11 +57,13 @@ class Asking:
 
     async def _histories(self, keys: list[tuple[UUID, int | None]]) -> list[Any]:
         wanted = sorted({newest for _, newest in keys}, key=lambda newest: (newest is None, newest))
-        found = {
-            newest: await self.clinic.histories(self.caller, [one for one, n in keys if n == newest], newest)
+        histories = {
+            newest: await self.clinic.histories(
+                self.caller, [patient_id for patient_id, n in keys if n == newest], newest
+            )
             for newest in wanted
         }
-        return [found[newest][patient_id] for patient_id, newest in keys]
+        return [histories[newest][patient_id] for patient_id, newest in keys]
 
 
 Asked = Info[Asking, None]
@@ -69,12 +71,12 @@ Asked = Info[Asking, None]
 
 @dataclass_transform()
 def _type(described: type[T]) -> type[T]:
-    """A type whose docstring is its description."""
+    """Return a type whose description is its docstring."""
     return strawberry.type(described, description=inspect.getdoc(described))
 
 
 def _field(of: object = None) -> Callable[[Callable[..., Any]], Any]:
-    """A field whose docstring is its description; ``of`` is its type where the resolver gives REST's own body."""
+    """Return a field described by its docstring; ``of`` is its type where the resolver gives REST's own body."""
 
     def made(resolver: Callable[..., Any]) -> Any:
         return strawberry.field(resolver, graphql_type=of, description=inspect.getdoc(resolver))
@@ -118,15 +120,15 @@ class Patient:
     @classmethod
     def of(cls, summary: PatientSummary) -> "Patient":
         """From the clinic's summary."""
-        stated = summary.details
-        born = stated.get("birth_date")
+        details = summary.details
+        born = details.get("birth_date")
         return cls(
             id=summary.patient_id,
             identifiers=JSON(dict(summary.identifiers)),
-            name=stated.get("name"),
+            name=details.get("name"),
             birth_date=date.fromisoformat(born) if born else None,
-            gender=stated.get("gender"),
-            timezone=stated.get("timezone"),
+            gender=details.get("gender"),
+            timezone=details.get("timezone"),
         )
 
     @_field(list[SymptomReport] | None)
@@ -191,10 +193,10 @@ class Query:
     async def patients(self, info: Asked, limit: int = _PAGE, after: UUID | None = None) -> list[Patient] | None:
         """Patients whom the caller may see, in the order of their ids; `after` the last one."""
         _check("limit", limit, LONGEST_LIST)
-        found = await info.context.clinic.patients(info.context.caller, after, limit)
-        for summary in found:
+        summaries = await info.context.clinic.patients(info.context.caller, after, limit)
+        for summary in summaries:
             info.context.summaries.prime(summary.patient_id, summary)
-        return [Patient.of(summary) for summary in found]
+        return [Patient.of(summary) for summary in summaries]
 
     @_field()
     async def patient(self, info: Asked, id: UUID) -> Patient | None:  # noqa: A002 - the name of the key
@@ -210,18 +212,18 @@ class Query:
 
 
 class Schema(strawberry.federation.Schema):
-    """The schema; what goes wrong is told to the log by whoever answers."""
+    """The schema; the endpoint logs what goes wrong."""
 
     def entities_resolver(self, info: Asked, representations: list[FederationAny]) -> list[FederationAny]:
         """Resolve what a gateway refers to."""
-        return [_entity(info, one) for one in representations]  # type: ignore[misc]
+        return [_entity(info, representation) for representation in representations]  # type: ignore[misc]
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Leave it to the endpoint."""
 
 
 def schema(*, introspection: bool) -> Schema:
-    """Make the schema.
+    """Return the schema.
 
     Parameters
     ----------
@@ -241,11 +243,11 @@ def schema(*, introspection: bool) -> Schema:
 
 
 async def _entity(info: Asked, representation: Any) -> Patient:
-    stated = representation if isinstance(representation, Mapping) else {}
-    if stated.get("__typename") != "Patient":
+    fields = representation if isinstance(representation, Mapping) else {}
+    if fields.get("__typename") != "Patient":
         raise NotFoundError("there is no entity of this type here")
     try:
-        patient_id = UUID(str(stated.get("id")))
+        patient_id = UUID(str(fields.get("id")))
     except ValueError as error:
         raise ValidationError("the id of an entity is no UUID") from error
     return Patient.of(await info.context.summaries.load(patient_id))

@@ -34,7 +34,7 @@ def part(source: Any, name: str) -> Any:
 def _annotation(annotation: Any) -> Any:
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
-        some = [_annotation(one) for one in inner if one is not NoneType]
+        some = [_annotation(option) for option in inner if option is not NoneType]
         joined = some[0] if len(some) == 1 else str
         return joined | None if NoneType in inner else joined
     if origin is list:

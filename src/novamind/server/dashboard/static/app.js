@@ -2,10 +2,10 @@
 // Everything it does can be done without it: each part is a link first, each form sends itself.
 
 const MOST_AT_ONCE = 3;
-const told = document.getElementById("told");
+const announcement = document.getElementById("announcement");
 
 function tell(text) {
-  told.textContent = text;
+  announcement.textContent = text;
 }
 
 async function answerOf(address, options = {}) {
@@ -21,11 +21,11 @@ function place(target, html) {
 }
 
 function failed(target) {
-  const said = document.createElement("p");
-  said.className = "caveat";
-  said.setAttribute("role", "alert");
-  said.textContent = "The server does not answer; reload the page to try again.";
-  target.replaceChildren(said);
+  const notice = document.createElement("p");
+  notice.className = "caveat";
+  notice.setAttribute("role", "alert");
+  notice.textContent = "The server does not answer; reload the page to try again.";
+  target.replaceChildren(notice);
   target.removeAttribute("aria-busy");
 }
 
@@ -33,7 +33,7 @@ async function load(target) {
   target.setAttribute("aria-busy", "true");
   try {
     place(target, await answerOf(target.dataset.part));
-    if (target.dataset.said) tell(`${target.dataset.said}: loaded`);
+    if (target.dataset.title) tell(`${target.dataset.title}: loaded`);
   } catch {
     failed(target);
   }
