@@ -322,7 +322,7 @@ def _summary(forecast: "SymptomForecast", threshold: float | None) -> str:
     if risk:
         facts["Risk"] = wording.risk(forecast, risk)
     if forecast.covariates:
-        facts["Also known"] = wording.covariates(scale, forecast.covariates)
+        facts["Covariates"] = wording.covariates(scale, forecast.covariates)
     facts["Moved by"] = wording.importance(forecast)
     facts["Reliability"] = f"{forecast.reliability.level}: {'; '.join(forecast.reliability.reasons)}."
     facts["Models"] = ", ".join(wording.member(scale, member) for member in forecast.members)
