@@ -39,7 +39,7 @@ def clinic(url: str, folder: Path, before: World | None = None) -> Iterator[Worl
             world.organisations.append(world.run(add))
             world.add_user("C11", Role.CLINICIAN, world.organisations[0])
             world.log_in("C11")
-            world.add_patient("P", "C11")
+            world.patients["P"] = world.add_patient("P", "C11")
         else:
             world.tokens, world.patients = before.tokens, before.patients
         yield world
