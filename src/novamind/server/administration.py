@@ -194,7 +194,7 @@ async def add_user(container: ContainerDep, caller: Caller, new: NewUser) -> Mad
 
 @routes.put("/users/{user_id}/role", status_code=204, operation_id="changeRole")
 async def change_role(container: ContainerDep, caller: Caller, user_id: UserId, new: NewRole) -> None:
-    """Give another role; whoever is logged in is logged out."""
+    """Give an account another role; its sessions end."""
     access = await _manage(container, caller)
     await container.identity.accounts.change_role(user_id, Role(new.role), access, caller.organisation_id)
 

@@ -125,7 +125,7 @@ def from_environment() -> FastAPI:
 
 
 def checked_rooms(only: Sequence[str]) -> tuple[str, ...]:
-    """Rooms that can be served alone, each once.
+    """Return the rooms to serve, each once.
 
     Raises
     ------

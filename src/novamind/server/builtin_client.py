@@ -16,7 +16,7 @@ CALLBACK: Final = "/callback"
 
 
 async def register_builtin_client(database: Database, public_url: str) -> None:
-    """Make the client, or tell it where the server is now."""
+    """Make the client, or give it the present address of the server."""
     addresses = [public_url + CALLBACK]
     async with database.transaction() as session:
         await insert_missing(

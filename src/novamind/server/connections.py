@@ -20,7 +20,7 @@ from novamind.server.live import FRAME_BYTES
 HEAD_SECONDS: Final = 10.0
 #: Connections of one process; to further ones it answers 503 until there are fewer.
 MOST_CONNECTIONS: Final = 1000
-#: Between the answers to requests that came in one heap: so whoever sends heaps has a share and not the process.
+#: Between the answers to requests that came in one heap: so a client that sends heaps has a share and not the process.
 HEAP_SECONDS: Final = 0.002
 _GOING_AWAY: Final = 1001  # RFC 6455, section 7.4.1
 _LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -115,7 +115,7 @@ def options(certificate: Path | None = None, private_key: Path | None = None) ->
 
 
 def _tls(_config: Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-    """TLS 1.3, or 1.2 with forward secrecy and authenticated encryption (RFC 9325)."""
+    """Return TLS 1.3, or 1.2 with forward secrecy and authenticated encryption (RFC 9325)."""
     context = default()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")

@@ -34,7 +34,7 @@ class Container:
     metrics: CollectorRegistry
 
     def operator(self, purpose: str) -> Access:
-        """Who acts from the shell: whoever may read the keys."""
+        """Return the access of the shell, open to everybody who may read the keys."""
         return Access(actor="shell", role="operator", purpose=purpose, correlation_id=uuid4().hex)
 
 

@@ -30,7 +30,7 @@ async def _principal(request: Request, _documented: Annotated[object, Depends(_s
 
 
 def _refuse_unknown(request: Request) -> None:
-    """A parameter that nobody reads would be a filter, or a threshold, that is ignored in silence."""
+    """Refuse parameters that no route reads: a filter or threshold would be ignored in silence."""
     fields = get_flat_params(request.scope["route"].dependant)
     elsewhere = (params.Path, params.Header, params.Cookie)
     names = sorted(field.alias for field in fields if not isinstance(field.field_info, elsewhere))

@@ -1,11 +1,11 @@
-"""Live forecasts over a WebSocket: whoever looks at a patient sees what a new report changes.
+"""Live forecasts over a WebSocket: a viewer of a patient sees what a new report changes.
 
 A socket is opened with a ticket that its owner got over REST a moment before; the ticket is the first message, since
 addresses end up in logs. From then on the server looks every two seconds whether the session still lives, whether the
 caller may still see the patient, and whether the record has a new revision. It asks the database and does not wait for
 the outbox's events, because each of those reaches one worker and a socket may hang on any of them.
 
-At most one forecast is on its way to a socket: whoever reads slowly gets fewer of them, whoever does not is closed.
+At most one forecast is on its way to a socket: a slow reader gets fewer of them, a socket that is not read is closed.
 """
 
 import asyncio

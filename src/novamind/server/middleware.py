@@ -236,7 +236,7 @@ class GuardMiddleware:
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let in WebSockets of our own pages only; the route identifies the caller by a ticket.
 
-        An address with a query is refused: somebody has put a secret into it.
+        An address with a query is refused: it may hold a secret.
         """
         headers, request_id = Headers(scope=scope), str(uuid4())
         structlog.contextvars.clear_contextvars()

@@ -92,7 +92,7 @@ class NewPatient(_Body):
     ] = {}
 
     def identity(self) -> Identity:
-        """As the store takes it."""
+        """Return the identity as the store takes it."""
         if self.timezone is not None:
             parse_timezone(self.timezone)
         details = self.model_dump(mode="json", exclude={"identifiers"}, exclude_none=True)
@@ -117,7 +117,7 @@ class PatientBody(BaseModel):
 
     @classmethod
     def of(cls, summary: PatientSummary) -> "PatientBody":
-        """From the clinic's summary."""
+        """Return the wire form of the clinic's summary."""
         return cls(
             patient_id=summary.patient_id,
             identifiers=dict(summary.identifiers),
@@ -156,7 +156,7 @@ class StoredReport(BaseModel):
 
     @classmethod
     def of(cls, stored: StoredRecord) -> Self:
-        """From the stored content."""
+        """Return the wire form of a stored report."""
         place = {"id": stored.record_id, "version": stored.version, "recorded_at": stored.recorded_at}
         return cls.model_validate({**mapping_of(stored), **place})
 
@@ -209,7 +209,7 @@ class StoredCourse(BaseModel):
 
     @classmethod
     def of(cls, stored: StoredRecord) -> Self:
-        """From the stored course."""
+        """Return the wire form of a stored course."""
         course = course_of(stored)
         return cls(
             id=stored.record_id,
@@ -248,7 +248,7 @@ class StoredStretch(BaseModel):
 
     @classmethod
     def of(cls, stored: StoredRecord) -> Self:
-        """From the stored samples."""
+        """Return the wire form of stored samples."""
         samples = stored.content
         if not isinstance(samples, Samples):
             raise ValidationError("a stored stretch of a signal holds no samples")
@@ -301,7 +301,7 @@ class StoredGenotype(BaseModel):
 
     @classmethod
     def of(cls, stored: StoredRecord) -> Self:
-        """From the stored results."""
+        """Return the wire form of stored results."""
         return cls(id=stored.record_id, version=stored.version, genes=results_of(stored))
 
 
@@ -341,7 +341,7 @@ class ProblemList(_Listed):
 
     @classmethod
     def of(cls, stored: Sequence[StoredRecord]) -> Self:
-        """From the stored pieces."""
+        """Return the wire form of stored conditions and allergies."""
         pieces, unread = readable(stored, _problem)
         return cls(
             conditions=[piece for piece in pieces if isinstance(piece, StoredCondition)],
@@ -482,7 +482,7 @@ async def list_patients(container: ContainerDep, caller: Caller, after: After = 
 
 @routes.post("", status_code=201, operation_id="registerPatient")
 async def register_patient(container: ContainerDep, caller: Caller, patient: NewPatient) -> Created:
-    """Register a patient; whoever registers treats."""
+    """Register a patient, whom you treat from now on."""
     return Created(ids=[await container.clinic.register(caller, patient.identity())])
 
 
@@ -840,7 +840,7 @@ async def open_emergency(container: ContainerDep, caller: Caller, patient_id: Pa
 
 
 async def _json(form: Callable[[], BaseModel]) -> Response:
-    """Answer with a form that is made beside the event loop and written once."""
+    """Return an answer whose form is made beside the event loop and written once."""
     return Response(await asyncio.to_thread(lambda: form().model_dump_json()), media_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problems: what is wrong and what to do, never a value that somebody sent, never where it broke."""
+"""Errors as RFC 9457 problems: what is wrong and what to do, never a value that was sent, never where it broke."""
 
 import http
 import re

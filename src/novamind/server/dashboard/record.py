@@ -49,7 +49,7 @@ async def _form(section: Annotated[Section, Depends(_section)]) -> Form:
 
 
 async def _may_write(container: ContainerDep, caller: Caller, patient_id: PatientId) -> None:
-    """Refuse whoever may not write before a form is shown or looked at; the clinic asks again."""
+    """Refuse callers who may not write before a form is shown or read; the use case checks again."""
     await container.identity.access.permit_patient(caller, Permission.RECORDS_WRITE, patient_id)
 
 
@@ -65,7 +65,7 @@ _WRITING: Final = [Depends(_may_write)]
 
 @dataclass(frozen=True)
 class _Draft:
-    """A form as somebody sees it.
+    """A form as the caller sees it.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class _Draft:
 
 @routes.get("")
 async def record_summary(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
-    """How much of each kind is stored."""
+    """Show how much of each kind is stored."""
     patient = await container.clinic.patient(caller, patient_id)
     kinds = dict.fromkeys(section.kind for section in SECTIONS.values())
     stored = {kind: await container.clinic.pieces(caller, patient_id, kind) for kind in kinds}
@@ -112,7 +112,7 @@ async def record_entries(
     number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
     done: Literal["added", "corrected", "withdrawn", "taken-back"] | None = None,
 ) -> Response:
-    """What is stored of one kind, some at a time; what was done last."""
+    """Show what is stored of a kind, a page at a time, and what was done last."""
     patient = await container.clinic.patient(caller, patient_id)
     stored = await container.clinic.pieces(caller, patient_id, section.kind)
     imports = () if section.kind is Kind.IMPORT else await container.clinic.imports(caller, patient_id)
@@ -140,7 +140,7 @@ async def new_entry(
     section: SectionDep,
     _form: FormDep,
 ) -> Response:
-    """An empty form."""
+    """Show an empty form."""
     patient = await container.clinic.patient(caller, patient_id)
     return _form_page(request, _Draft(patient, section, EMPTY, clock_of(_zone(patient))))
 
@@ -180,7 +180,7 @@ async def correction(
     form: FormDep,
     record_id: RecordId,
 ) -> Response:
-    """A form with what is stored; an empty one where that cannot be read."""
+    """Show a form with what is stored, or an empty form where that cannot be read."""
     patient = await container.clinic.patient(caller, patient_id)
     stored = await _required(container, caller, patient_id, section, record_id)
     piece = _piece(section, stored)
@@ -200,7 +200,7 @@ async def correct(
     record_id: RecordId,
     texts: TextsDep,
 ) -> Response:
-    """Put what a form says in the place of what is stored, unless somebody else was there before."""
+    """Replace what is stored by what a form holds, unless somebody else has changed it since."""
     patient = await container.clinic.patient(caller, patient_id)
     version = _version(texts)
     stored = await _stored(container, caller, patient_id, section, record_id)
@@ -232,7 +232,7 @@ async def withdrawal(
     section: SectionDep,
     record_id: RecordId,
 ) -> Response:
-    """Ask once."""
+    """Ask for a confirmation."""
     return await _question(request, container, caller, patient_id, section, record_id)
 
 
@@ -260,7 +260,7 @@ async def withdraw(
 async def _stored(
     container: Container, caller: Principal, patient_id: UUID, section: Section, record_id: UUID
 ) -> StoredRecord | None:
-    """A record of a section as it counts now."""
+    """Return a record of a section as it counts now."""
     stored = await container.clinic.pieces(caller, patient_id, section.kind)
     return next((record for record in stored if record.record_id == record_id and section.owns(record)), None)
 
@@ -275,13 +275,13 @@ async def _required(
 
 
 def _piece(section: Section, stored: StoredRecord | None) -> Any:
-    """What a record holds, ``None`` where it cannot be read."""
+    """Return what a record holds, ``None`` where it cannot be read."""
     pieces, _ = readable([] if stored is None else [stored], section.read)
     return pieces[0] if pieces else None
 
 
 def _version(texts: Texts) -> int:
-    """The version that somebody saw, which their form has sent back."""
+    """Return the version that the caller saw, which the form has sent back."""
     version = texts.get("version", "")
     if not version.isdecimal() or len(version) > 9:
         raise ValidationError("the form does not say which version was seen; open it again")
@@ -289,7 +289,7 @@ def _version(texts: Texts) -> int:
 
 
 def _zone(patient: PatientSummary) -> tzinfo | None:
-    """The patient's clock, where it is known."""
+    """Return the patient's clock, where it is known."""
     try:
         return parse_timezone(patient.details["timezone"])
     except (KeyError, ValidationError):
@@ -310,7 +310,7 @@ async def _question(
     *,
     is_outdated: bool = False,
 ) -> Response:
-    """Whether a piece is to be withdrawn, which is shown as it counts now."""
+    """Show a piece as it counts now, and ask whether to withdraw it."""
     patient = await container.clinic.patient(caller, patient_id)
     stored = await _required(container, caller, patient_id, section, record_id)
     (entry,) = section.entries([stored], _zone(patient))

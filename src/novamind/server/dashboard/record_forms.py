@@ -156,7 +156,7 @@ def _report(texts: Texts, clock: tzinfo, stored: SymptomReport | None) -> Sympto
 
 
 def _moment(text: str, clock: tzinfo, stored: SymptomReport | None) -> datetime | str:
-    """The moment that a text names by a clock, or the text where it names none."""
+    """Return the moment that a text names by a clock, or the text where it names none."""
     if stored and stored.timestamp.tzinfo and text == local_text(stored.timestamp, clock):
         return stored.timestamp
     try:

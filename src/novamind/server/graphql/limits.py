@@ -65,7 +65,7 @@ class _Size(NamedTuple):
 def parsed(
     query: str, variables: Mapping[str, Any], operation: str | None = None, *, introspection: bool
 ) -> DocumentNode:
-    """Parse a query that keeps within the limits.
+    """Return the document of a query that keeps within the limits.
 
     Parameters
     ----------

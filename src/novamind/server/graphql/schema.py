@@ -119,7 +119,7 @@ class Patient:
 
     @classmethod
     def of(cls, summary: PatientSummary) -> "Patient":
-        """From the clinic's summary."""
+        """Return the GraphQL form of the clinic's summary."""
         details = summary.details
         born = details.get("birth_date")
         return cls(
