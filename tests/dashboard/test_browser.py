@@ -402,7 +402,8 @@ def test_a_record_is_corrected_withdrawn_and_taken_back(walk: Any, tmp_path: Pat
     days = [datetime.now(UTC) - timedelta(days=day) for day in range(1, 25)]
     rows = [f"{when:%Y-%m-%dT%H:%M:%S+00:00},{5 + i % 3},PHQ-9" for i, when in enumerate(days)]
     (tmp_path / "diary.csv").write_text("timestamp,value,symptom\n" + "\n".join(rows))
-    seen.go("link", "Add data")
+    with page.expect_navigation(wait_until="load"):  # insights without data offer the same link a moment later
+        page.get_by_role("navigation", name="On this page").get_by_role("link", name="Add data").click()
     page.get_by_label("File up to").set_input_files(tmp_path / "diary.csv")
     page.get_by_role("button", name="Send").click()
     page.get_by_text("24 symptom report").wait_for()
