@@ -240,9 +240,8 @@ def test_no_page_needs_anything_that_the_policy_forbids(person: Any, world: Worl
         assert "unsafe" not in policy
         assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["cache-control"] == "no-store"
-        assert not re.search(r"<script(?![^>]*\ssrc=\"/static/)|<style|\sstyle=|\son\w+=|javascript:", answer.text), (
-            path
-        )
+        tags = " ".join(re.findall(r"<[^>]*>", answer.text))  # names hold anything, as text
+        assert not re.search(r"<script(?![^>]*\ssrc=\"/static/)|<style|\sstyle=|\son\w+=|javascript:", tags), path
         assert not re.search(r"(src|action)=\"https?:", answer.text), path
         assert answer.text.count("<h1") == 1, path
 

@@ -350,6 +350,11 @@ def started(small_world: World) -> Iterator[Started]:
     yield from running(Started, small_world)
 
 
+@pytest.fixture
+def started_to_end(small_world: World) -> Iterator[Started]:
+    yield from running(Started, small_world)
+
+
 def report(number: int) -> dict[str, Any]:
     """Each of its own time, and none in the future."""
     when = f"{date(2025, 1, 1) + timedelta(days=number % 300)}T08:{number // 300:02d}:00+01:00"
@@ -469,19 +474,19 @@ async def ingest(started: Started, world: World, enough: asyncio.Event) -> tuple
 
 
 def test_f06_on_sigterm_it_answers_what_it_took_and_takes_leave_of_sockets(
-    started: Started, small_world: World
+    started_to_end: Started, small_world: World
 ) -> None:
     async def terminate() -> tuple[set[str], int, int | None]:
         body = {"patient_id": small_world.patients["P2"]}
         ticket = (await small_world.acall("POST", "/api/v1/live/tickets", "C11", json=body)).json()["ticket"]
-        at = f"ws://127.0.0.1:{started.port}/api/v1/live"
+        at = f"ws://127.0.0.1:{started_to_end.port}/api/v1/live"
         async with websockets.connect(at, origin=websockets.Origin(BASE)) as live:
             await live.send(json.dumps({"ticket": ticket}))
             assert json.loads(await live.recv())["type"] in ("forecast", "problem")
             enough = asyncio.Event()
-            sending = asyncio.ensure_future(ingest(started, small_world, enough))
+            sending = asyncio.ensure_future(ingest(started_to_end, small_world, enough))
             await enough.wait()
-            started.process.send_signal(signal.SIGTERM)
+            started_to_end.process.send_signal(signal.SIGTERM)
             acknowledged, refused = await sending
             with pytest.raises(websockets.ConnectionClosed):
                 while True:
@@ -489,7 +494,7 @@ def test_f06_on_sigterm_it_answers_what_it_took_and_takes_leave_of_sockets(
             return acknowledged, refused, live.close_code
 
     acknowledged, refused, code = small_world.run(terminate())
-    assert started.process.wait(60) in (0, -signal.SIGTERM)  # uvicorn hands the signal on when all is closed
+    assert started_to_end.process.wait(60) in (0, -signal.SIGTERM)  # uvicorn hands the signal on when all is closed
     kept, told = small_world.run(stored(small_world))
     assert acknowledged <= kept
     assert acknowledged <= told

@@ -493,22 +493,22 @@ def test_f01_without_redis_everybody_is_answered_and_nobody_may_guess_secrets(se
                 writer.write(b"$4\r\nlies\r\n")
 
     async def run() -> None:
-        guessed = []
+        somebody, guessed = uuid4(), []
         async with under_load(server) as load:
             load.forget()
             server.redis.process.send_signal(signal.SIGSTOP)
             await load.each(200, 201)
-            guessed += await guesses(server, server.client_id, 4)
+            guessed += await guesses(server, somebody, 4)
             server.redis.process.send_signal(signal.SIGCONT)
             server.redis.stop()
             await load.each(200, 201)
-            guessed += await guesses(server, server.client_id, 4)
+            guessed += await guesses(server, somebody, 4)
             path = Path(server.redis.folder) / "redis.sock"
             path.unlink(missing_ok=True)
             liar = await asyncio.start_unix_server(nonsense, path)
             load.forget()
             await load.each(200, 201)
-            guessed += await guesses(server, server.client_id, 4)
+            guessed += await guesses(server, somebody, 4)
             liar.close()
             path.unlink(missing_ok=True)
             server.redis.start()

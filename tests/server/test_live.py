@@ -1,6 +1,7 @@
 """A socket shows what a new report changes, whichever worker stored it."""
 
 import asyncio
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -32,8 +33,9 @@ def test_a_new_report_brings_the_forecast_that_rest_gives(world: World) -> None:
         socket = Socket(world, worker=1)
         socket.say({"ticket": await ticket(world)})
         told = [await socket.hear()]
-        for day, value in (("2026-04-01", 12), ("2026-04-02", 13)):
-            await report(world, day, value)
+        last = date.fromisoformat(told[0]["forecasts"][0]["history_until"])
+        for days, value in ((1, 12), (2, 13)):
+            await report(world, (last + timedelta(days)).isoformat(), value)
             told.append(await socket.hear())
             at = f"/api/v1/patients/{world.patients['P3']}/forecast"
             told.append({"type": "forecast", **(await world.acall("GET", at, "C12")).json()})
@@ -45,11 +47,8 @@ def test_a_new_report_brings_the_forecast_that_rest_gives(world: World) -> None:
     assert first["type"] == "forecast"
     assert second == rest_second
     assert third == rest_third
-    assert [one["forecasts"][0]["history_until"] for one in (first, second, third)] == [
-        "2026-03-28",
-        "2026-04-01",
-        "2026-04-02",
-    ]
+    until = [date.fromisoformat(one["forecasts"][0]["history_until"]) for one in (first, second, third)]
+    assert until == [until[0] + timedelta(days) for days in (0, 1, 2)]
 
 
 def test_what_changes_no_forecast_is_not_told(world: World) -> None:
