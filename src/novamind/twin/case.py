@@ -306,16 +306,14 @@ def read_case(patient_id: str, patient_data: PatientRecord | Mapping[str, Any], 
     if unknown:
         raise ValidationError(f"patient_data has unknown entries; known are {', '.join(_FIELDS)}")
     zone = patient_data.get("timezone")
-    genes = patient_data.get("genotype") or {}
-    if not isinstance(genes, Mapping):
-        raise ValidationError("'genotype' must map genes to results, e.g. {'CYP2D6': '*1/*4'}")
+    genes = _mapping(patient_data, "genotype", "genes to results, e.g. {'CYP2D6': '*1/*4'}")
     vcf = patient_data.get("vcf")
     called = {} if vcf is None else call_vcf(vcf, patient_data.get("outside_calls"))
     called |= {gene: result for gene, result in genes.items() if isinstance(result, Diplotype)}
     record = PatientRecord(
         patient_id,
         timezone=zone,
-        demographics=patient_data.get("demographics") or {},
+        demographics=_mapping(patient_data, "demographics", "names to values, e.g. {'birth_year': 1984}"),
         symptoms=_frame(patient_data.get("symptoms"), patient_id, symptom_frame, zone),
         signals=_frame(patient_data.get("biometrics"), patient_id, signal_frame, zone),
         medications=tuple(_each(patient_data, "medications", MedicationCourse, _course)),
@@ -326,10 +324,18 @@ def read_case(patient_id: str, patient_data: PatientRecord | Mapping[str, Any], 
     return Case(record, today, called, _scales(patient_data))
 
 
+def _mapping(patient_data: Mapping[str, Any], name: str, form: str) -> Mapping[str, Any]:
+    """Return an entry that maps something; an empty mapping only where it is absent or ``None``."""
+    entry = patient_data.get(name)
+    if entry is None:
+        return {}
+    if not isinstance(entry, Mapping):
+        raise ValidationError(f"'{name}' must map {form}")
+    return entry
+
+
 def _scales(patient_data: Mapping[str, Any]) -> dict[str, Scale]:
-    ranges = patient_data.get("scales") or {}
-    if not isinstance(ranges, Mapping):
-        raise ValidationError("'scales' must map symptoms to ranges, e.g. {'mood': (0, 10)}")
+    ranges = _mapping(patient_data, "scales", "symptoms to ranges, e.g. {'mood': (0, 10)}")
     scales = {}
     for name, scale in ranges.items():
         if recognise(name) is not None:
@@ -362,7 +368,9 @@ def _allergy(entry: Any) -> Allergy:
 
 
 def _each(patient_data: Mapping[str, Any], name: str, kind: type, make: Callable[[Any], Any]) -> list[Any]:
-    entries = patient_data.get(name) or ()
+    entries = patient_data.get(name)
+    if entries is None:
+        return []
     if isinstance(entries, str) or not isinstance(entries, Sequence):
         raise ValidationError(f"'{name}' must be a list")
     try:
