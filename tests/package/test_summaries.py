@@ -105,14 +105,14 @@ def fhir() -> Any:
 
 
 def wearables() -> Any:
-    from novamind.records.wearables.reader import SignalCoverage, WearableSummary
+    from novamind.records.wearables import SignalCoverage, WearableSummary
 
     coverage = SignalCoverage(PERSON, SCRIPT, "ms", 3, "2026-01-01", "2026-01-02", 2, 2, 3, 0.1, (PERSON,))
     return WearableSummary(SCRIPT, 5, 3, (coverage,), (), 0, {}, 0.0)
 
 
 def wearable_record() -> Any:
-    from novamind.records.wearables.reader import WearableRecord
+    from novamind.records.wearables import WearableRecord
 
     return WearableRecord(pl.DataFrame(), pl.DataFrame(), wearables())
 

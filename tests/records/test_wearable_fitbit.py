@@ -46,7 +46,7 @@ def test_a_series_is_told_by_its_name(name: str, signal: str, seconds: int, unit
     assert rows(name, [entry]) == ([(1, signal, AT, float(seconds), 61.0, unit)], [clock], {})
     wall = {"dateTime": "2023-07-01T06:00:00", "value": 61}
     assert rows(name, [wall]) == ([(1, signal, AT, float(seconds), 61.0, unit)], ["local"], {})
-    assert fitbit.recognised(name, [entry])
+    assert fitbit.document_recognised(name, [entry])
 
 
 def test_values_inside_a_series() -> None:
@@ -93,7 +93,7 @@ def test_each_day_of_the_web_api(key: str, entry: dict[str, Any], signal: str, s
     document = {key: [{"dateTime": "2023-07-01"} | entry]}
     midnight = datetime(2023, 7, 1)  # noqa: DTZ001
     assert rows("x.json", document) == ([(1, signal, midnight, float(seconds), 61.0, unit)], ["local"], {})
-    assert fitbit.recognised("x.json", document)
+    assert fitbit.document_recognised("x.json", document)
     broken, _, unread = rows("x.json", {key: [{"dateTime": "2023-07-01", "value": 7}, 7]})
     if key == "activities-heart":
         assert (broken, unread) == ([], {"Fitbit day without resting heart rate": 2})
@@ -121,7 +121,7 @@ def test_each_minute_of_the_web_api_stands_on_the_day_of_its_answer(
     ]
     with pytest.raises(ValidationError, match=f"x.json: '{key}-intraday' has times without a day"):
         rows("x.json", {f"{key}-intraday": minutes})
-    assert fitbit.recognised("x.json", {f"{key}-intraday": minutes})
+    assert fitbit.document_recognised("x.json", {f"{key}-intraday": minutes})
     assert rows("x.json", {f"{key}-intraday": None}) == ([], [], {})
 
 
@@ -259,4 +259,4 @@ def test_another_table_is_counted() -> None:
     ],
 )
 def test_which_documents_are_fitbits(name: str, document: Any, known: bool) -> None:
-    assert fitbit.recognised(name, document) is known
+    assert fitbit.document_recognised(name, document) is known

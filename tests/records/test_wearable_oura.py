@@ -150,7 +150,7 @@ def test_each_collection(document: dict[str, Any], expected: list[tuple[Any, ...
     ],
 )
 def test_which_documents_are_ouras(document: Any, known: bool) -> None:
-    assert oura.recognised(document) is known
+    assert oura.document_recognised(document) is known
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from novamind.cli import app
 from novamind.errors import DataProcessingError, InsufficientDataError, NotFoundError, ValidationError
 from novamind.records import signal_frame
-from novamind.records.wearables import COLUMNS, SIGNALS, WearableRecord, convert_wearables, read_wearables, reader
+from novamind.records.wearables import COLUMNS, SIGNALS, WearableRecord, convert_wearables, read_wearables, spill
 from novamind.records.wearables.samples import BATCH, Batch, Tally, frame_of, valid_rows
 from novamind.settings import Settings
 from tests.golden import check_golden
@@ -284,12 +284,12 @@ def test_a_long_table_is_known_by_its_name(tmp_path: Path, suffix: str) -> None:
 def test_what_is_no_export_says_what_to_give(tmp_path: Path) -> None:
     (tmp_path / "x.pdf").touch()
     with pytest.raises(
-        ValidationError, match=r"x\.pdf: give export\.xml or its \.zip \(Apple Health\), \.json \(Fitbit, Oura"
+        ValidationError, match=r"x\.pdf: is of no kind that is read here: give an export of Apple Health, Fitbit"
     ):
         read_wearables(tmp_path / "x.pdf")
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(
-        ValidationError, match=r"x\.json: is not a JSON export of Fitbit, Oura or Open mHealth that is known"
+        ValidationError, match=r"x\.json: is of no kind .* or a long table \(timestamp, signal, value\)"
     ):
         read_wearables(tmp_path / "x.json")
     with pytest.raises(NotFoundError, match=r"none\.json does not exist: check the path"):
@@ -328,18 +328,18 @@ def test_a_folder_and_an_archive_of_several_makers(tmp_path: Path) -> None:
     record = read_wearables(folder, progress=lambda done, whole: seen.append((done, whole)))
     assert record.summary.format == "Oura, Open mHealth, Fitbit, Garmin FIT"
     assert record.frame["value"].to_list() == [61.0, 60.0, 62.0, 96.0]
-    unread = {"Fitbit table of another kind": 1, "JSON file of another kind": 1, "file of another kind": 1}
-    assert record.summary.unread == unread
+    assert record.summary.files_read == 4
+    (unknown,) = record.summary.files_left_out.values()
+    assert unknown == ("b/other.csv", "b/other.json", "c.txt")
     assert [at for at in seen if at[1] == total] == [(done, total) for done in lines]
     seen.clear()
     packed = read_wearables(file, progress=lambda done, whole: seen.append((done, whole)))
-    assert packed.summary.format == "Oura, Open mHealth, Fitbit"
-    assert packed.frame["value"].to_list() == [61.0, 60.0, 96.0]
-    assert packed.summary.unread == unread | {"file of another kind": 2}
+    assert packed.frame.equals(record.frame)
+    assert packed.summary == record.summary
     assert seen == [(done, total) for done in lines]
 
 
-def test_an_apple_export_in_a_folder_is_the_one_that_is_read(tmp_path: Path) -> None:
+def test_an_apple_export_does_not_hide_the_other_files_of_its_folder(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "export.xml").write_text(
         '<HealthData><Record type="HKQuantityTypeIdentifierStepCount" sourceName="x" unit="count" value="5"'
@@ -347,7 +347,10 @@ def test_an_apple_export_in_a_folder_is_the_one_that_is_read(tmp_path: Path) -> 
     )
     (tmp_path / "oura.json").write_text(json.dumps(HEART))
     record = read_wearables(tmp_path)
-    assert (record.summary.format, record.frame["signal"].to_list()) == ("Apple Health", ["steps"])
+    assert (record.summary.format, record.frame["signal"].to_list()) == (
+        "Apple Health, Oura",
+        ["heart_rate", "steps"],
+    )
 
 
 def test_limits_on_files_that_are_read_whole(tmp_path: Path) -> None:
@@ -359,7 +362,7 @@ def test_limits_on_files_that_are_read_whole(tmp_path: Path) -> None:
         archive.writestr("in/x.json", content)
     for path in (file, file.parent, packed):
         assert read_wearables(path, settings=Settings(max_file_bytes=len(content))).summary.rows_kept == 1
-        with pytest.raises(ValidationError, match="larger than the limit"):
+        with pytest.raises(ValidationError, match="larger than the limit: raise NOVAMIND_MAX_FILE_BYTES"):
             read_wearables(path, settings=Settings(max_file_bytes=len(content) - 1))
 
 
@@ -400,7 +403,7 @@ def test_rows_go_through_the_disk_in_pieces_without_a_difference(
         for n, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
     whole = rows_of(tmp_path, rows)
-    monkeypatch.setattr(reader, "_SPILL_ROWS", 1)
+    monkeypatch.setattr(spill, "SPILL_ROWS", 1)
     folder = tmp_path / "parts"
     folder.mkdir()
     for n in range(3):

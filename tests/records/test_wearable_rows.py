@@ -8,10 +8,11 @@ import pytest
 
 from novamind.errors import ValidationError
 from novamind.records.wearables import long_table, open_mhealth
+from novamind.records.wearables.files import Context
 from novamind.records.wearables.json_files import moments, number, parsed
 from novamind.records.wearables.rows import Rows
 from novamind.records.wearables.samples import Batch, Tally
-from novamind.settings import Settings
+from tests.records.wearable_input import export_file
 
 
 @pytest.mark.parametrize(
@@ -99,16 +100,13 @@ def test_rows_with_and_without_an_offset_go_apart() -> None:
 
 
 # -- long tables
-def long(tmp_path: Any, text: str) -> Batch:
-    file = tmp_path / "t.csv"
-    file.write_text(text)
-    (batch,) = long_table.batches(file, Settings())
+def long(text: str) -> Batch:
+    (batch,) = long_table.batches(export_file("t.csv", text), Context(Tally()))
     return batch
 
 
-def test_a_long_table_with_everything_and_with_the_least(tmp_path: Any) -> None:
+def test_a_long_table_with_everything_and_with_the_least() -> None:
     full = long(
-        tmp_path,
         "timestamp,end,signal,value,unit,patient_id,source\n"
         "2024-05-01T00:00+05:30,2024-05-01T01:00+05:30, steps ,12,Count,a,watch\n"
         "2024-05-01T00:00+05:30,2024-05-01T00:30Z,weight,,,b,\n",
@@ -119,7 +117,7 @@ def test_a_long_table_with_everything_and_with_the_least(tmp_path: Any) -> None:
         (1, "a", "steps", at, at + timedelta(hours=1), 19_800, 12.0, "Count", "watch", "wearable"),
         (2, "b", "weight", at, datetime(2024, 5, 1, 0, 30), 19_800, None, None, "table", "wearable"),
     ]
-    least = long(tmp_path, "timestamp,signal,value\n2024-05-01T08:00,steps,12\n2024-05-01,hrv_sdnn,3\n2024-05-01,x,3\n")
+    least = long("timestamp,signal,value\n2024-05-01T08:00,steps,12\n2024-05-01,hrv_sdnn,3\n2024-05-01,x,3\n")
     assert least.clock == "local"
     assert least.samples.select("row", "patient_id", "start", "end", "offset", "unit", "source").rows() == [
         (1, None, datetime(2024, 5, 1, 8), datetime(2024, 5, 1, 8), None, "count", "table"),
@@ -128,13 +126,13 @@ def test_a_long_table_with_everything_and_with_the_least(tmp_path: Any) -> None:
     ]
     for header in ("timestamp,signal", "signal,value", "timestamp,value"):
         with pytest.raises(ValidationError, match="is missing"):
-            long(tmp_path, f"{header}\n1,2\n")
+            long(f"{header}\n1,2\n")
     with pytest.raises(ValidationError, match="row 1, column 'end': is not an ISO 8601"):
-        long(tmp_path, "timestamp,end,signal,value\n2024-05-01,x,steps,1\n")
+        long("timestamp,end,signal,value\n2024-05-01,x,steps,1\n")
     with pytest.raises(ValidationError, match="row 1, column 'timestamp': is not an ISO 8601"):
-        long(tmp_path, "timestamp,signal,value\nx,steps,1\n")
+        long("timestamp,signal,value\nx,steps,1\n")
     with pytest.raises(ValidationError, match="row 1, column 'value': is not a number"):
-        long(tmp_path, "timestamp,signal,value\n2024-05-01,steps,x\n")
+        long("timestamp,signal,value\n2024-05-01,steps,x\n")
 
 
 # -- Open mHealth
@@ -260,4 +258,4 @@ def test_points_that_are_none() -> None:
     ],
 )
 def test_which_documents_are_open_mhealth(document: Any, known: bool) -> None:
-    assert open_mhealth.recognised(document) is known
+    assert open_mhealth.document_recognised(document) is known

@@ -49,10 +49,14 @@ def read_table(path: str | Path, settings: Settings | None = None) -> pl.DataFra
     suffix = path.suffix.lower()
     if suffix not in _CSV_SUFFIXES + _PARQUET_SUFFIXES:
         raise ValidationError(f"{path.name}: give a CSV (.csv, .tsv, .txt) or Parquet (.parquet) file")
-    data = read_bytes(path, limit)
-    if suffix in _PARQUET_SUFFIXES:
-        return _parse_parquet(data, path.name, limit)
-    return _parse_csv(data, path.name)
+    return parse_table(path.name, read_bytes(path, limit), limit)
+
+
+def parse_table(name: str, data: bytes, limit: int) -> pl.DataFrame:
+    """Return the table in a file's content, by the ending of its name; errors as :func:`read_table`."""
+    if name.lower().endswith(_PARQUET_SUFFIXES):
+        return _parse_parquet(data, name, limit)
+    return _parse_csv(data, name)
 
 
 def read_bytes(path: Path, limit: int) -> bytes:

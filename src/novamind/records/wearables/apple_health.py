@@ -17,24 +17,23 @@ Streamed: memory does not grow with the file. What real exports hold, and how it
 """
 
 import xml.parsers.expat as expat
-import zipfile
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import IO
 
 import polars as pl
 
-from novamind.errors import DataProcessingError, ValidationError
+from novamind.errors import ValidationError
+from novamind.records.wearables.files import Context, ExportFile
 from novamind.records.wearables.samples import Batch, Tally, frame_of
 from novamind.timeline import local_from_utc, parse_timezone
 
 _CHUNK_BYTES = 1 << 20
 _BATCH_ROWS = 100_000
-#: XML compresses 10 to 40 times; more than this is an archive made to fill a disk.
-_GREATEST_RATIO = 300
 _CONTROL = bytes(32 if code < 32 and code not in (9, 10, 13) else code for code in range(256))
 _ROOT = b"<HealthData"
+
+MAKER = "Apple Health"
 
 _QUANTITIES = {
     "HeartRate": "heart_rate",
@@ -75,55 +74,27 @@ _STAGES = {
 }
 _STAGE_OF = {f"HKCategoryValueSleepAnalysis{name}": signals for name, signals in _STAGES.items()}
 
-Progress = Callable[[int, int], None]
+
+def recognised(file: ExportFile) -> bool:
+    """Return whether a file is the export, whatever its name in the phone's language is."""
+    return file.suffix == ".xml" and _ROOT in file.head
 
 
-def batches(path: Path, tally: Tally, progress: Progress) -> Iterator[Batch]:
+def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     """Read an export in pieces of 100,000 records.
-
-    Parameters
-    ----------
-    path
-        ``export.xml``, or the ``.zip`` that Apple Health shares.
-    progress
-        Called with the bytes read and the bytes there are.
 
     Raises
     ------
     ValidationError
-        It is not such an export, is cut off or not well-formed (the message names the line), or declares
-        entities.
+        It is cut off or not well-formed (the message names the line), or declares entities.
     """
-    if path.suffix.lower() != ".zip":
-        with path.open("rb") as stream:
-            yield from _streamed(stream, path.name, path.stat().st_size, tally, progress)
-        return
-    with zipfile.ZipFile(path) as archive:
-        member = export_member(archive)
-        if member is None:
-            raise ValidationError(f"{path.name}: holds no export.xml of Apple Health")
-        if member.file_size > _GREATEST_RATIO * max(member.compress_size, 1):
-            raise ValidationError(f"{path.name}: unpacks to far more than an export would: it is not read")
-        try:
-            with archive.open(member) as stream:
-                yield from _streamed(stream, path.name, member.file_size, tally, progress)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-            raise DataProcessingError(f"{path.name}: the archive is damaged or locked: export it again") from error
+    with file.open() as stream:
+        yield from _streamed(stream, file.path, file.size, context.tally, context.advance)
 
 
-def export_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
-    """Return the export inside an archive, or ``None``."""
-    members = [
-        member
-        for member in archive.infolist()
-        if member.filename.lower().endswith(".xml")
-        and not member.filename.lower().endswith("_cda.xml")
-        and "apple_health_export" in member.filename.lower()
-    ]
-    return max(members, key=lambda member: member.file_size, default=None)
-
-
-def _streamed(stream: IO[bytes], file: str, size: int, tally: Tally, progress: Progress) -> Iterator[Batch]:
+def _streamed(
+    stream: IO[bytes], file: str, size: int, tally: Tally, progress: Callable[[int, int], None]
+) -> Iterator[Batch]:
     head = _head(stream, file)
     records = _Records(tally)
     parser = expat.ParserCreate()

@@ -18,10 +18,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from novamind.errors import ValidationError
+from novamind.records.wearables.files import JSON_SUFFIXES, Context, ExportFile
 from novamind.records.wearables.rows import Rows
 from novamind.records.wearables.samples import Batch, Tally
 
-_SOURCE = "Fitbit"
+MAKER = "Fitbit"
 _DAY = 86_400
 _ARCHIVE_TIME = re.compile(r"^(\d{2})/(\d{2})/(\d{2}) (\d{2}:\d{2}:\d{2})$")
 #: ``{start of the file's name: (signal, unit, seconds that a row lasts)}``
@@ -69,7 +70,22 @@ _STAGES = {
 }
 
 
-def recognised(file: str, document: Any) -> bool:
+def recognised(file: ExportFile) -> bool:
+    """Return whether a file is one of Fitbit's."""
+    if file.suffix == ".csv":
+        return any(part in file.name.lower() for part, _, _, _ in _TABLES)
+    return file.suffix in JSON_SUFFIXES and document_recognised(file.path, file.document)
+
+
+def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
+    """Return samples of one file."""
+    if file.suffix == ".csv":
+        yield from table_batches(file.path, file.read(), context.tally)
+    else:
+        yield from json_batches(file.path, file.document, context.tally)
+
+
+def document_recognised(file: str, document: Any) -> bool:
     """Return whether a JSON document is one of Fitbit's."""
     name = file.rsplit("/", 1)[-1].lower().removeprefix("fitbit_")
     if isinstance(document, dict):
@@ -85,7 +101,7 @@ def recognised(file: str, document: Any) -> bool:
 
 def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
     """Return samples of one JSON file of the archive, or of one answer of the Web API."""
-    rows = Rows(_SOURCE)
+    rows = Rows(MAKER)
     if isinstance(document, dict):
         _answer(document, rows, tally, file)
         yield from rows.batches(file)
@@ -108,7 +124,7 @@ def table_batches(file: str, data: bytes, tally: Tally) -> Iterator[Batch]:
             raise ValidationError(f"{file}: is not a readable CSV file: export it again") from error
         if table and not {"timestamp", column} <= table[0].keys():
             raise ValidationError(f"{file}: the columns 'timestamp' and '{column}' are needed")
-        rows = Rows(_SOURCE)
+        rows = Rows(MAKER)
         for number, entry in enumerate(table, start=1):
             rows.add(number, signal, entry["timestamp"], entry[column], unit)
         yield from rows.batches(file)

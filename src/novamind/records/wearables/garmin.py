@@ -16,15 +16,16 @@ Read with fitdecode (MIT). What the files hold, and how it is read:
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import fitdecode
 import numpy as np
 import polars as pl
 
 from novamind.errors import ValidationError
+from novamind.records.wearables.files import Context, ExportFile
 from novamind.records.wearables.samples import Batch, Clock, Tally, frame_of
+
+MAKER = "Garmin FIT"
 
 _EPOCH = datetime(1989, 12, 31)  # noqa: DTZ001 - UTC without saying so, as everything in this module
 _ROLLOVER = 1 << 16
@@ -50,7 +51,12 @@ _ON_FOOT = ("walking", "running")
 _BACKWARD = timedelta(hours=1)
 
 
-def batches(path: Path, tally: Tally) -> Iterator[Batch]:
+def recognised(file: ExportFile) -> bool:
+    """Return whether a file is a FIT file."""
+    return file.suffix == ".fit"
+
+
+def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     """Read one FIT file.
 
     Raises
@@ -58,19 +64,21 @@ def batches(path: Path, tally: Tally) -> Iterator[Batch]:
     ValidationError
         The file is not a FIT file, is cut off, or fails its checksum.
     """
-    reading = _Reading(tally)
+    import fitdecode
+
+    reading = _Reading(context.tally)
     try:
         with fitdecode.FitReader(
-            str(path), error_handling=fitdecode.ErrorHandling.RAISE, check_crc=fitdecode.CrcCheck.RAISE
+            file.read(), error_handling=fitdecode.ErrorHandling.RAISE, check_crc=fitdecode.CrcCheck.RAISE
         ) as fit:
             for message in fit:
                 if isinstance(message, fitdecode.FitDataMessage):
                     reading.take(message.name, {f.name: f.value for f in message.fields if f.value is not None})
     except (fitdecode.FitError, ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
-        raise ValidationError(f"{path.name}: is not a whole FIT file: copy it from the device again") from error
+        raise ValidationError(f"{file.path}: is not a whole FIT file: copy it from the device again") from error
     if reading.messages == 0:
-        raise ValidationError(f"{path.name}: is not a whole FIT file: it is empty")
-    yield Batch(*reading.samples(path.name), path.name)
+        raise ValidationError(f"{file.path}: is not a whole FIT file: it is empty")
+    yield Batch(*reading.samples(file.path), file.path)
 
 
 class _Reading:

@@ -4,19 +4,29 @@ Names and units are those of the table of signals; without ``unit`` the value is
 rules of :mod:`novamind.records.tables.frames`: all with a timezone or none.
 """
 
+import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import polars as pl
 
-from novamind.records.tables.files import read_table, require_columns
+from novamind.records.tables.files import parse_table, require_columns
 from novamind.records.tables.frames import parse_numbers, parse_times
+from novamind.records.wearables.files import Context, ExportFile
 from novamind.records.wearables.samples import Batch, frame_of
 from novamind.records.wearables.signals import SIGNALS
-from novamind.settings import Settings
+
+MAKER = "long table"
 
 
-def batches(path: Path, settings: Settings) -> Iterator[Batch]:
+def recognised(file: ExportFile) -> bool:
+    """Return whether a file is a table with the columns of a long table."""
+    if file.suffix in (".parquet", ".pq"):
+        return True
+    header = {column.strip(' "').casefold() for column in re.split("[,;\t]", file.head_text.partition("\n")[0])}
+    return file.suffix in (".csv", ".tsv", ".txt") and {"signal", "value"} <= header
+
+
+def batches(file: ExportFile, _: Context) -> Iterator[Batch]:
     """Read one table, whole.
 
     Raises
@@ -24,7 +34,7 @@ def batches(path: Path, settings: Settings) -> Iterator[Batch]:
     ValidationError
         As :func:`novamind.records.read_table` and :func:`novamind.records.signal_frame`.
     """
-    table = read_table(path, settings)
+    table = parse_table(file.name, file.read(), file.limit)
     require_columns(table.columns, ["timestamp", "signal", "value"])
     local, offset = parse_times(table["timestamp"], "timestamp")
     ends = parse_times(table["end"], "end") if "end" in table.columns else (local, offset)
@@ -45,4 +55,4 @@ def batches(path: Path, settings: Settings) -> Iterator[Batch]:
             "device": pl.Series(["wearable"] * len(table)),
         }
     )
-    yield Batch(frame, "local" if offset is None else "offset", path.name)
+    yield Batch(frame, "local" if offset is None else "offset", file.path)

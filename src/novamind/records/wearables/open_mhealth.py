@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from novamind.records.wearables.files import JSON_SUFFIXES, Context, ExportFile
 from novamind.records.wearables.json_files import number
 from novamind.records.wearables.rows import Rows
 from novamind.records.wearables.samples import Batch, Tally
+
+MAKER = "Open mHealth"
 
 _SIGNAL_OF = {
     "heart_rate": "heart_rate",
@@ -37,8 +40,18 @@ _SECONDS = {"s": 1, "sec": 1, "min": 60, "h": 3_600, "d": 86_400, "ms": 0.001}
 _WHOLE_SLEEP = ("latency_to_sleep_onset", "wake_after_sleep_onset")
 
 
-def recognised(document: Any) -> bool:
-    """Return whether a JSON file holds data points."""
+def recognised(file: ExportFile) -> bool:
+    """Return whether a file holds data points."""
+    return file.suffix in JSON_SUFFIXES and document_recognised(file.document)
+
+
+def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
+    """Return samples of one file."""
+    yield from json_batches(file.path, file.document, context.tally)
+
+
+def document_recognised(document: Any) -> bool:
+    """Return whether a JSON document holds data points."""
     points = document if isinstance(document, list) else [document]
     return bool(points) and isinstance(_body(points[0]), dict) and "effective_time_frame" in _body(points[0])
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from novamind.records.wearables.files import JSON_SUFFIXES, Context, ExportFile
 from novamind.records.wearables.rows import Rows
 from novamind.records.wearables.samples import Batch, Tally
 
-_SOURCE = "Oura"
+MAKER = "Oura"
 _DAY = 86_400
 _STAGE_SECONDS = 300
 _STAGES = {
@@ -46,14 +47,24 @@ def collection_of(document: Any) -> str | None:
     return next((name for name, mark in _MARKS.items() if mark in document), None)
 
 
-def recognised(document: Any) -> bool:
-    """Return whether a JSON file holds documents of the API v2."""
+def recognised(file: ExportFile) -> bool:
+    """Return whether a file holds documents of the API v2."""
+    return file.suffix in JSON_SUFFIXES and document_recognised(file.document)
+
+
+def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
+    """Return samples of one file."""
+    yield from json_batches(file.path, file.document, context.tally)
+
+
+def document_recognised(document: Any) -> bool:
+    """Return whether a JSON document holds documents of the API v2."""
     return any(collection_of(entry) for entries in _collections(document) for entry in entries[:1])
 
 
 def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
     """Return samples of one file."""
-    rows = Rows(_SOURCE)
+    rows = Rows(MAKER)
     number = 0
     for entries in _collections(document):
         for entry in entries:

@@ -81,9 +81,11 @@ class LeftOut:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of rows that were read, left out and not understood."""
+    """Counts of rows that were read, left out and not understood, and files that were not read."""
 
     rows_read: int = 0
+    files_read: int = 0
+    skipped: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[tuple[str, str], LeftOut] = field(default_factory=dict)
     unread: dict[str, int] = field(default_factory=dict)
 
@@ -96,6 +98,10 @@ class Tally:
     def not_read(self, kind: str, rows: int = 1) -> None:
         """Count records that have no place among the signals."""
         self.unread[kind] = self.unread.get(kind, 0) + rows
+
+    def skip_file(self, path: str, reason: str) -> None:
+        """Name a file that is not read."""
+        self.skipped.setdefault(reason, []).append(path)
 
     def left_out_rows(self) -> list[dict[str, Any]]:
         """Return all that was left out, largest first."""

@@ -1,0 +1,101 @@
+"""The makers whose exports are read, and which of them reads a file.
+
+A maker is a module with the door of :class:`Maker`. Adding one is a file and a line in :data:`MAKERS`. A maker knows
+its files by their names and folders, and by what only it writes into them, never by a field that anybody may use:
+whose a file is decides on which clock its times are.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from novamind.errors import DataProcessingError, NovamindError, ValidationError
+from novamind.records.wearables import apple_health, fitbit, garmin, long_table, open_mhealth, oura
+from novamind.records.wearables.files import DAMAGED, Context, Export, ExportFile
+from novamind.records.wearables.samples import Batch, Tally
+
+Progress = Callable[[int, int], None]
+
+
+class Maker(Protocol):
+    """Interface of a module that reads one maker's files."""
+
+    #: The maker as people call it.
+    MAKER: str
+
+    def recognised(self, file: ExportFile, /) -> bool:
+        """Return whether a file is one of this maker's."""
+        ...
+
+    def batches(self, file: ExportFile, context: Context, /) -> Iterator[Batch]:
+        """Return the samples of a file that was recognised; count in ``context.tally`` what is not read.
+
+        Raises
+        ------
+        ValidationError, DataProcessingError
+            The file cannot be read; the message starts with its path and says what to do.
+        """
+        ...
+
+
+#: In the order in which they are asked: the first that recognises a file reads it. Open mHealth and long tables belong
+#: to no maker and are asked last.
+MAKERS: tuple[Maker, ...] = (apple_health, fitbit, garmin, oura, open_mhealth, long_table)
+
+_UNKNOWN = (
+    "is of no kind that is read here: give an export of "
+    + ", ".join(maker.MAKER for maker in MAKERS[:-1])
+    + ", or a long table (timestamp, signal, value) in .csv or .parquet"
+)
+#: What a document of another layout raises where a maker's reader does not look twice.
+_MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError)
+
+
+def maker_of(file: ExportFile) -> Maker | None:
+    """Return who reads a file, or ``None``."""
+    return next((maker for maker in MAKERS if maker.recognised(file)), None)
+
+
+def batches(export: Export, tally: Tally, zone: ZoneInfo | None, progress: Progress) -> Iterator[tuple[str, Batch]]:
+    """Return the samples of all files, each batch with its maker.
+
+    A file that cannot be read is named in the tally and does not stop the others, unless it is all there is.
+
+    Raises
+    ------
+    ValidationError, DataProcessingError
+        The only file is of no maker that is known here, or cannot be read.
+    """
+    total, done = sum(file.size for file in export.files), 0
+    for file in export.files:
+        context = Context(tally, export.files, zone, _advance(progress, done, total))
+        maker = None
+        try:
+            maker = maker_of(file)
+            if maker is None:
+                raise ValidationError(f"{file.path}: {_UNKNOWN}")
+            for batch in maker.batches(file, context):
+                yield maker.MAKER, batch
+            tally.files_read += 1
+        except (ValidationError, DataProcessingError, *DAMAGED, *_MALFORMED) as error:
+            failure = _failure(file, maker, error)
+            if export.alone:
+                raise failure from error
+            tally.skip_file(file.path, str(failure).removeprefix(f"{file.path}: "))
+        file.close()
+        done += file.size
+        progress(done, total)
+
+
+def _failure(file: ExportFile, maker: Maker | None, error: Exception) -> NovamindError:
+    """Return what went wrong with a file, as people read it."""
+    if isinstance(error, NovamindError):
+        return error
+    if isinstance(error, DAMAGED):
+        reason = getattr(error, "strerror", None) or "it is damaged or locked"
+        return DataProcessingError(f"{file.path}: cannot be read: {reason}")
+    return ValidationError(f"{file.path}: has another layout than {maker.MAKER if maker else 'an export'} gives it")
+
+
+def _advance(progress: Progress, done: int, total: int) -> Progress:
+    return lambda read, _whole: progress(done + read, total)
