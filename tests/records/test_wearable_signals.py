@@ -38,6 +38,8 @@ SECOND: dict[str, dict[str, tuple[float, float]]] = {
     "dB": dict.fromkeys(("db", "dbaspl", "dba"), (1, 0)),
     "µS": dict.fromkeys(("µs", "us", "microsiemens"), (1, 0)),
     "score": {"score": (1, 0)},
+    "lx": {"lx": (1, 0), "lux": (1, 0)},
+    "0/1": {"0/1": (1, 0)},
     "mmHg": {"mmhg": (1, 0)},
 }  # fmt: skip
 
@@ -142,18 +144,19 @@ def test_what_is_counted_is_summed_and_what_is_measured_is_averaged() -> None:
     }
     assert by_kind["interval"] == {f"sleep_{stage}" for stage in ("asleep", "in_bed", "awake", "light", "deep", "rem")}
     counted = ("steps", "distance", "active_energy", "basal_energy", "total_energy", "floors")
-    assert by_kind["sum"] == {*counted, *(f"daily_{name}" for name in counted), "exercise", "daylight"}
+    minutes = ("exercise", "daily_exercise", "workout", "daylight")
+    actigraph = ("activity_counts", "activity_counts_axis2", "activity_counts_axis3", "event_mark")
+    assert by_kind["sum"] == {*counted, *(f"daily_{name}" for name in counted), *minutes, *actigraph}
     assert sum(map(len, by_kind.values())) == len(SIGNALS)
 
 
 def test_the_total_of_a_day_is_a_signal_of_its_own() -> None:
-    assert daily_names() == {
-        name: f"daily_{name}"
-        for name in ("steps", "distance", "active_energy", "basal_energy", "total_energy", "floors")
-    }
+    sums = ("steps", "distance", "active_energy", "basal_energy", "total_energy", "floors")
+    means = ("heart_rate", "hrv_rmssd", "respiratory_rate", "oxygen_saturation", "skin_temperature", "stress_score")
+    assert daily_names() == {name: f"daily_{name}" for name in (*sums, *means, "exercise")}
     for name, daily in daily_names().items():
         assert SIGNALS[daily].unit == SIGNALS[name].unit
-        assert SIGNALS[daily].high > SIGNALS[name].high
+        assert (SIGNALS[daily].high > SIGNALS[name].high) == (name in sums)
 
 
 def test_twenty_hours_make_a_day() -> None:
@@ -162,7 +165,7 @@ def test_twenty_hours_make_a_day() -> None:
         *(sample("steps", 9, "count", length, row) for row, length in enumerate((almost, timedelta(hours=20)))),
         sample("heart_rate", 60, "bpm", timedelta(hours=24), 2),
     )
-    assert found["signal"].to_list() == ["steps", "daily_steps", "heart_rate"]
+    assert found["signal"].to_list() == ["steps", "daily_steps", "daily_heart_rate"]
     assert DAILY_HOURS == 20
 
 
