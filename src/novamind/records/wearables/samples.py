@@ -59,6 +59,9 @@ _RANGES = pl.DataFrame(
 )
 
 
+NO_VALUE = "no value: nothing was measured"
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Samples of one file on one clock."""
@@ -94,6 +97,11 @@ class Tally:
         for name, count, first in rows.group_by("signal").agg(pl.len(), pl.col("row").min().alias("first")).iter_rows():
             entry = self.left_out.setdefault((name, reason), LeftOut(name, reason, 0, file, int(first)))
             entry.rows += count
+
+    def no_value(self, signal: str, row: int, file: str, rows: int = 1) -> None:
+        """Count rows of which the maker says that nothing was measured."""
+        self.rows_read += rows
+        self.left_out.setdefault((signal, NO_VALUE), LeftOut(signal, NO_VALUE, 0, file, row)).rows += rows
 
     def not_read(self, kind: str, rows: int = 1) -> None:
         """Count records that have no place among the signals."""
