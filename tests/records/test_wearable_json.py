@@ -170,7 +170,11 @@ class TestOura:
     def test_deleted_sleeps_and_rests_are_no_sleep(self, tmp_path: Path) -> None:
         kinds = ("deleted", "rest", "long_sleep")
         nights = [
-            {"type": kind, "bedtime_start": f"2024-05-0{day}T00:00:00Z", "bedtime_end": f"2024-05-0{day}T01:00:00Z"}
+            {
+                "type": kind,
+                "bedtime_start": f"2024-05-0{day}T00:00:00+00:00",
+                "bedtime_end": f"2024-05-0{day}T01:00:00+00:00",
+            }
             for day, kind in enumerate(kinds, start=1)
         ]
         assert read(tmp_path, "sleep.json", {"data": nights}).frame["timestamp"].to_list() == [datetime(2024, 5, 3)]
@@ -185,7 +189,7 @@ class TestOpenMHealth:
                     "step_count": 600,
                     "effective_time_frame": {
                         "time_interval": {
-                            "end_date_time": "2024-05-01T08:10:00Z",
+                            "end_date_time": "2024-05-01T08:10:00+00:00",
                             "duration": {"value": 10, "unit": "min"},
                         }
                     },
@@ -196,7 +200,7 @@ class TestOpenMHealth:
                 "body": {
                     "systolic_blood_pressure": {"value": 120, "unit": "mmHg"},
                     "diastolic_blood_pressure": {"value": 80, "unit": "mmHg"},
-                    "effective_time_frame": {"date_time": "2024-05-01T08:00:00Z"},
+                    "effective_time_frame": {"date_time": "2024-05-01T08:00:00+00:00"},
                 },
             },
         ]
@@ -210,7 +214,7 @@ class TestOpenMHealth:
     def test_one_point_a_line(self, tmp_path: Path) -> None:
         point = {
             "heart_rate": {"value": 60, "unit": "beats/min"},
-            "effective_time_frame": {"date_time": "2024-05-01T08:00:00Z"},
+            "effective_time_frame": {"date_time": "2024-05-01T08:00:00+00:00"},
         }
         file = tmp_path / "points.ndjson"
         file.write_text("\n".join(json.dumps(point) for _ in range(3)))
@@ -229,7 +233,7 @@ class TestOpenMHealth:
         ],
     )
     def test_real_points(self, name: str, signal: str, value: float) -> None:
-        frame = read_wearables(REAL / f"omh/{name}.json").frame
+        frame = read_wearables(REAL / f"omh/{name}.json", timezone="UTC").frame
         assert frame.select("signal", "value").rows() == [(signal, value)]
 
 

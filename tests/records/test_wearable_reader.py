@@ -250,7 +250,7 @@ class TestCommand:
 # -- what a path holds
 HEART = {"data": [{"bpm": 61, "source": "awake", "timestamp": "2024-05-01T08:00:00+05:30"}]}
 STEPS = [{"dateTime": "2024-05-01T08:00:00", "value": "12"}]
-POINT = {"heart_rate": {"value": 60, "unit": "bpm"}, "effective_time_frame": {"date_time": "2024-05-01T08:00:00Z"}}
+POINT = {"heart_rate": {"value": 60, "unit": "bpm"}, "effective_time_frame": {"date_time": "2024-05-01T08:00:00+00:00"}}
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,9 @@ def test_what_is_no_export_says_what_to_give(tmp_path: Path) -> None:
 def contents() -> dict[str, bytes]:
     return {
         "a/oura.json": json.dumps(HEART).encode(),
-        "a/point.json": json.dumps({**POINT, "effective_time_frame": {"date_time": "2024-05-02T08:00:00Z"}}).encode(),
+        "a/point.json": json.dumps(
+            {**POINT, "effective_time_frame": {"date_time": "2024-05-02T08:00:00+05:30"}}
+        ).encode(),
         "b/Daily SpO2 - 1.csv": b"timestamp,average_value\n2024-05-01T08:00:00Z,96\n",
         "b/other.csv": b"x\n1\n",
         "b/other.json": b"{}",
@@ -325,7 +327,7 @@ def test_a_folder_and_an_archive_of_several_makers(tmp_path: Path) -> None:
     total = sum(map(len, contents().values()))
     lines = list(itertools.accumulate(map(len, contents().values())))
     seen: list[tuple[int, int]] = []
-    record = read_wearables(folder, progress=lambda done, whole: seen.append((done, whole)))
+    record = read_wearables(folder, timezone="Asia/Kolkata", progress=lambda done, whole: seen.append((done, whole)))
     assert record.summary.format == "Oura, Open mHealth, Fitbit, Garmin FIT"
     assert record.frame["value"].to_list() == [61.0, 60.0, 62.0, 96.0]
     assert record.summary.files_read == 4
@@ -333,7 +335,7 @@ def test_a_folder_and_an_archive_of_several_makers(tmp_path: Path) -> None:
     assert unknown == ("b/other.csv", "b/other.json", "c.txt")
     assert [at for at in seen if at[1] == total] == [(done, total) for done in lines]
     seen.clear()
-    packed = read_wearables(file, progress=lambda done, whole: seen.append((done, whole)))
+    packed = read_wearables(file, timezone="Asia/Kolkata", progress=lambda done, whole: seen.append((done, whole)))
     assert packed.frame.equals(record.frame)
     assert packed.summary == record.summary
     assert seen == [(done, total) for done in lines]

@@ -80,14 +80,16 @@ def test_rows_with_and_without_an_offset_go_apart() -> None:
     rows.add(3, "steps", 7, 3, "count")
     rows.add(4, "steps", "2024-05-01T08:00:00Z", True, "count", end=7)
     assert len(rows) == 4
-    offset, local = rows.batches("f")
-    assert (offset.clock, local.clock, offset.file) == ("offset", "local", "f")
-    assert [b.clock for b in rows.batches("f", written_in_utc=True)] == ["offset", "utc"]
+    offset, utc, local = rows.batches("f")
+    assert (offset.clock, utc.clock, local.clock, offset.file) == ("offset", "utc", "local", "f")
+    assert [b.clock for b in rows.batches("f", written_in_utc=True)] == ["offset", "utc", "utc"]
     columns = ("row", "signal", "start", "end", "offset", "value", "unit", "source", "device")
     at = datetime(2024, 5, 1, 2, 30)
     assert offset.samples.select(columns).rows() == [
         (1, "steps", at, at + timedelta(seconds=90.5), 19_800, 12.0, "count", "Ring", "wearable"),
-        (4, "steps", datetime(2024, 5, 1, 8), datetime(2024, 5, 1, 8), 0, None, "count", "Ring", "wearable"),
+    ]
+    assert utc.samples.select(columns).rows() == [
+        (4, "steps", datetime(2024, 5, 1, 8), datetime(2024, 5, 1, 8), None, None, "count", "Ring", "wearable"),
     ]
     assert local.samples.select(columns).rows() == [
         (2, "steps", datetime(2024, 5, 1, 8), datetime(2024, 5, 1, 9), None, 3.0, "count", "Ring", "wearable"),
@@ -95,7 +97,7 @@ def test_rows_with_and_without_an_offset_go_apart() -> None:
     ]
     one = Rows("Ring", "manual")
     one.add(1, "steps", "2024-05-01T08:00:00Z", 1, "count")
-    assert [b.clock for b in one.batches("f")] == ["offset"]
+    assert [b.clock for b in one.batches("f")] == ["utc"]
     assert next(iter(one.batches("f"))).samples["device"].to_list() == ["manual"]
 
 

@@ -87,7 +87,8 @@ def test_a_rule_and_its_limit(columns: dict[str, object], reason: str | None) ->
     if reason is None:
         assert (len(found), left) == (1, [])
     else:
-        signal = columns.get("signal", ["heart_rate"])[0]  # type: ignore[index]
+        whole_day = columns.get("end", [DAY])[0] >= DAY + timedelta(hours=20)  # type: ignore[index]
+        signal = columns.get("signal", ["daily_heart_rate" if whole_day else "heart_rate"])[0]  # type: ignore[index]
         assert (len(found), left) == (0, [(signal, reason, 1, "file.x", 7)])
 
 

@@ -1,6 +1,7 @@
 """JSON documents of wearable makers: read whole, within the limit on file size, with errors that name the place."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -40,7 +41,7 @@ def number(value: Any) -> float | None:
         return None
 
 
-def moments(texts: list[str | None]) -> pl.DataFrame:
+def moments(texts: Sequence[str | None] | pl.Series) -> pl.DataFrame:
     """Return ISO 8601 texts as ``instant`` and ``offset``; without an offset the instant is the wall clock's reading.
 
     Unreadable text gives null in both.

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from novamind.records.wearables.json_files import moments, number
-from novamind.records.wearables.samples import Batch, frame_of
+from novamind.records.wearables.samples import Batch, Clock, frame_of
 
 
 @dataclass(slots=True)
@@ -41,7 +41,11 @@ class Rows:
         self._rows.append((row, signal, begin, stop, number(value), unit, seconds))
 
     def batches(self, file: str, *, written_in_utc: bool = False) -> Iterator[Batch]:
-        """Return the samples so far: rows with an offset, and rows without one, on the wall clock or in UTC."""
+        """Return the samples so far: rows with an offset, rows in UTC, and rows on the wall clock.
+
+        ``Z`` says that a time is UTC, not where the person was. Times without any offset are on the wall clock,
+        or in UTC where ``written_in_utc`` says so.
+        """
         if not self._rows:
             return
         row, signal, start, end, value, unit, seconds = zip(*self._rows, strict=True)
@@ -60,8 +64,15 @@ class Rows:
                 "device": [self.device] * len(row),
             }
         )
-        has_offset = frame["offset"].is_not_null()
-        if has_offset.any():
-            yield Batch(frame.filter(has_offset), "offset", file)
-        if not has_offset.all():
-            yield Batch(frame.filter(~has_offset), "utc" if written_in_utc else "local", file)
+        zulu = pl.Series(start, dtype=pl.String).str.contains(r"[Zz]\s*$").fill_null(value=False)
+        place = frame["offset"].is_not_null() & ~zulu
+        clocks: tuple[tuple[pl.Series, Clock], ...] = (
+            (place, "offset"),
+            (zulu, "utc"),
+            (~place & ~zulu, "utc" if written_in_utc else "local"),
+        )
+        for rows, clock in clocks:
+            if rows.any():
+                yield Batch(
+                    frame.filter(rows).with_columns(offset=None) if clock == "utc" else frame.filter(rows), clock, file
+                )

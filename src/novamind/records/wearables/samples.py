@@ -147,7 +147,7 @@ def valid_rows(batch: Batch, zone: ZoneInfo | None, latest: datetime, tally: Tal
     frame = _kept(
         frame, pl.col("start").is_not_null() & pl.col("end").is_not_null(), "time cannot be read", batch, tally
     )
-    frame = _on_clock(frame, batch.clock, zone)
+    frame = _on_clock(frame, batch, zone)
     local = pl.col("start") + pl.duration(seconds=pl.col("offset").fill_null(0))
     length = pl.col("end") - pl.col("start")
     names = daily_names()
@@ -184,18 +184,18 @@ def _kept(frame: pl.DataFrame, keep: pl.Expr, reason: str, batch: Batch, tally: 
     return frame.filter(mask)
 
 
-def _on_clock(frame: pl.DataFrame, clock: Clock, zone: ZoneInfo | None) -> pl.DataFrame:
+def _on_clock(frame: pl.DataFrame, batch: Batch, zone: ZoneInfo | None) -> pl.DataFrame:
     if not len(frame):
         return frame
-    if clock == "utc" and zone is None:
+    if batch.clock == "utc" and zone is None:
         raise ValidationError(
-            "the file keeps its times in UTC and does not say where the person lives: give the timezone, "
+            f"{batch.file}: keeps its times in UTC and does not say where the person lives: give the timezone, "
             "e.g. Europe/Berlin"
         )
     if zone is None:
         return frame
     starts, ends = (frame[name].to_numpy().astype("datetime64[us]") for name in ("start", "end"))
-    if clock == "local":
+    if batch.clock == "local":
         starts, ends = utc_from_local(starts, zone), utc_from_local(ends, zone)
     _, offset = local_from_utc(starts, zone)
     return frame.with_columns(
