@@ -8,8 +8,8 @@ import pytest
 
 from novamind.biometrics import engine, lag_scan
 from novamind.biometrics.domain import PersonSeries
-from novamind.biometrics.engine import PersonProfile, SymptomProfile, analyse, tail_probability, usable_signals
-from novamind.biometrics.lag_scan import Scan
+from novamind.biometrics.engine import PersonProfile, SymptomProfile, analyse, usable_signals
+from novamind.biometrics.lag_scan import Scan, tail_probability
 from tests.biometrics.conftest import person, rich
 from tests.cohorts.summary import summary
 from tests.golden import check_golden
@@ -152,7 +152,7 @@ def test_a_signal_is_held_from_evidence_2(limit: float, monkeypatch: pytest.Monk
     profile.score[1, 2, 1] = 20.0
     strength = iter([np.array([-1.0, limit]), np.array([-1.0, 9.0])])
     monkeypatch.setattr(lag_scan, "evidence", lambda _: next(strength))
-    held, place = engine._select_signals(profile, columns, flat)
+    held, place = lag_scan.select_signals(profile, columns, flat)
     assert held == ([1] if limit > 2 else [])
     assert place == ({1: 12 + 2 * 3 + 1} if limit > 2 else {})
 
@@ -197,7 +197,7 @@ def test_reports_count_in_full_up_to_an_excess_of_a_half(monkeypatch: pytest.Mon
     record = person(days=20)
     found = {}
     for excess in (0.25, 0.5, 1.0):
-        monkeypatch.setattr(engine, "tail_probability", lambda seen, _, e=excess: (np.full(len(seen), 0.5), e))
+        monkeypatch.setattr(lag_scan, "tail_probability", lambda seen, _, e=excess: (np.full(len(seen), 0.5), e))
         found[excess] = analyse(record, max_lag=3, draws=2).symptoms[0]
     assert {excess: one.tempering for excess, one in found.items()} == {0.25: 1.0, 0.5: 1.0, 1.0: 0.5}
     full, half = found[0.5].marginal, found[1.0].marginal

@@ -15,6 +15,7 @@ from novamind.biometrics.features import (
     lag_posterior,
     pair_inputs,
     signed,
+    z_values,
 )
 from novamind.biometrics.lag_scan import Scan
 from tests.cohorts.summary import summary
@@ -52,14 +53,14 @@ def test_each_feature_is_what_it_is_called(pairs: PairInputs, analysed: PersonPr
         own = symptom.regression.inertia
         own_power = own.variances.sum() + own.noise
         for i in range(signals):
-            process = analysed.prepared.inertia[i]
+            process = analysed.prepared.processes[i].inertia
             power = process.variances.sum() + process.noise
             mean = posterior[i] @ lags
             expected = {
                 "evidence": evidence[k, i],
                 "conditional evidence": symptom.conditional_evidence[i],
                 "log p-value": np.log(symptom.p_value[i]),
-                "largest z": np.abs(symptom.marginal.z[i]).max(),
+                "largest z": np.abs(z_values(symptom.marginal)[i]).max(),
                 "forward share": posterior[i, lags > 0].sum(),
                 "spread of the lag": np.log1p(np.sqrt(posterior[i] @ (lags - mean) ** 2)),
                 "log reports": np.log(symptom.reports),
@@ -96,7 +97,7 @@ def test_profiles_hold_z_and_bayes_factors_alone_and_beside_others(pairs: PairIn
     assert not pairs.profiles[:, :, outside].any()
     for k, symptom in enumerate(analysed.symptoms):
         here = pairs.profiles[signals * k : signals * (k + 1), :, middle]
-        assert here[:, :4] == pytest.approx(signed(symptom.marginal, symptom.marginal.z), rel=1e-5, abs=1e-5)
+        assert here[:, :4] == pytest.approx(signed(symptom.marginal, z_values(symptom.marginal)), rel=1e-5, abs=1e-5)
         for channel, profile in ((4, symptom.marginal), (5, symptom.conditional)):
             factors = lag_scan.log_bayes_factor(profile)
             assert here[:, channel, 37:] == pytest.approx(np.maximum(factors[:, :3, 1:].max(1), 0), rel=1e-5, abs=1e-5)

@@ -8,13 +8,13 @@ from scipy.integrate import quad
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import binom, norm
 
-from novamind.biometrics import lag_scan
+from novamind.biometrics import lag_scan, rhythm
 from novamind.biometrics.decision import lag_interval
-from novamind.biometrics.domain import PersonSeries
-from novamind.biometrics.engine import PersonProfile, analyse, tail_probability
-from novamind.biometrics.features import lag_posterior
-from novamind.biometrics.lag_scan import Scan
-from novamind.biometrics.ornstein_uhlenbeck import draw, fit_regression
+from novamind.biometrics.domain import Floats, PersonSeries
+from novamind.biometrics.engine import PersonProfile, analyse
+from novamind.biometrics.features import lag_posterior, z_values
+from novamind.biometrics.lag_scan import Scan, tail_probability
+from novamind.biometrics.ornstein_uhlenbeck import Regression, draw, fit_regression
 from tests.biometrics.conftest import LAG, person
 
 
@@ -36,15 +36,21 @@ def test_no_scale_changes_anything() -> None:
     assert np.array_equal(here.p_value, there.p_value)
 
 
+def scanned(fitted: Regression, columns: Floats) -> tuple[Scan, Floats]:
+    """The profiles, and the regressors projected and in units of the reports' scale."""
+    projected = fitted.project(columns.reshape(len(columns), -1)) / fitted.scale**2
+    return lag_scan.scan(columns, projected, fitted.outcome), projected
+
+
 def test_conditioning_is_what_adding_a_covariate_does() -> None:
     rng = np.random.default_rng(5)
     times = np.sort(rng.uniform(0, 600, 120))
     columns = rng.standard_normal((120, 2, 4, 5))
     fitted = fit_regression(times, rng.standard_normal(120), np.ones((120, 1)))
-    profile, projected = lag_scan.scan(fitted, columns)
     flat = columns.reshape(120, -1)
+    profile, projected = scanned(fitted, columns)
     wider = replace(fitted, design=np.column_stack([fitted.design, flat[:, [3, 17]]]))
-    expected, _ = lag_scan.scan(wider, columns)
+    expected, _ = scanned(wider, columns)
     conditional = lag_scan.conditioned(profile, columns, projected, [3, 17])
     others = np.setdiff1d(np.arange(flat.shape[1]), [3, 17])
     assert np.allclose(conditional.score.ravel()[others], expected.score.ravel()[others])
@@ -141,7 +147,7 @@ def test_evidence_is_the_bayes_factor_averaged_over_the_prior() -> None:
 
 
 def test_z_is_the_score_in_standard_errors_and_0_without_information() -> None:
-    z = Scan(np.array([6.0, 5.0, -1.0, 1.0]), np.array([4.0, 0.0, 1e-6, 1.1e-6])).z
+    z = z_values(Scan(np.array([6.0, 5.0, -1.0, 1.0]), np.array([4.0, 0.0, 1e-6, 1.1e-6])))
     assert z == pytest.approx([3.0, 0.0, 0.0, 1 / np.sqrt(1.1e-6)])
 
 
@@ -155,32 +161,35 @@ def test_convolution_agrees_with_numpy() -> None:
 def test_smoothed_courses_have_mean_0_and_unit_variance_and_are_smoother_with_each_kernel(
     analysed: PersonProfile,
 ) -> None:
-    smoothed = lag_scan.smoothed_signals(analysed.prepared)
+    smoothed = analysed.prepared.courses
     assert smoothed.shape == (len(analysed.signals), 3, analysed.person.hours)
     assert smoothed.mean(-1) == pytest.approx(0, abs=1e-9)
     assert smoothed.std(-1) == pytest.approx(1)
     rough = np.abs(np.diff(smoothed, axis=-1)).mean(-1)
     assert (np.diff(rough, axis=1) < 0).all()
-    course = analysed.prepared.whitening[0].state(np.nan_to_num(analysed.prepared.signals[:, [0]]))[:, 0]
+    first = analysed.prepared.processes[0]
+    course = first.whitening.state(np.nan_to_num(analysed.prepared.signals[:, [0]]))[:, 0]
+    assert first.course == pytest.approx(course)
     assert smoothed[0, 0] == pytest.approx((course - course.mean()) / course.std())
     wide = gaussian_filter1d(course, 6.0, mode="constant")
     assert smoothed[0, 2] == pytest.approx((wide - wide.mean()) / wide.std())
-    flat = replace(analysed.prepared, signals=np.zeros_like(analysed.prepared.signals))
-    assert not lag_scan.smoothed_signals(flat).any()
+    flat = replace(first, course=np.zeros_like(course))
+    assert not rhythm._smoothed((flat,), len(course)).any()
 
 
 def test_regressors_are_the_courses_at_the_reports_less_the_lag(analysed: PersonProfile) -> None:
     prepared, (symptom, *_) = analysed.prepared, analysed.symptoms
     hours = analysed.person.hours
-    smoothed = lag_scan.smoothed_signals(prepared)
+    smoothed = prepared.courses
     times = np.array([0.25, 17.75, 300.5, hours - 1.25])
     offset = np.array([0.5, 0.0, 0.25, 0.0, 0.1])
-    columns = lag_scan.regressors(prepared, smoothed, symptom.regression, times, offset, 30)
+    memory = symptom.regression.inertia.covariance(lag_scan.MEMORY)
+    columns = lag_scan.regressors(prepared, memory, times, offset, 30)
     assert columns.shape == (4, 5, 4, 31)
     hour = np.arange(hours, dtype=float)
     own = symptom.regression.inertia.covariance(np.arange(-144.0, 145))
     for b in range(5):
-        fresh = prepared.whitening[b](np.nan_to_num(prepared.signals[:, [b]]))[:, 0]
+        fresh = prepared.processes[b].whitening(np.nan_to_num(prepared.signals[:, [b]]))[:, 0]
         backward = np.convolve(fresh, own, "full")[144 : 144 + hours]
         for kernel, series in enumerate((*smoothed[b], backward / backward.std())):
             padded_hour = np.concatenate([[-1.0], hour, [hours]])
@@ -196,7 +205,7 @@ def test_a_scan_is_generalised_least_squares() -> None:
     times = np.sort(rng.uniform(0, 300, 50))
     fitted = fit_regression(times, rng.standard_normal(50), np.ones((50, 1)))
     columns = rng.standard_normal((50, 1, 4, 2))
-    profile, projected = lag_scan.scan(fitted, columns)
+    profile, projected = scanned(fitted, columns)
     covariance = fitted.inertia.covariance(times[:, None] - times) + fitted.inertia.noise * np.eye(50)
     inverse = np.linalg.inv(covariance * fitted.scale**2)
     weight = inverse - inverse.sum(1, keepdims=True) @ inverse.sum(0, keepdims=True) / inverse.sum()
@@ -218,8 +227,8 @@ def test_chance_is_evidence_of_drawn_reports_with_the_same_answers() -> None:
     outcome = np.round(rng.standard_normal(40))
     fitted = fit_regression(times, outcome, np.column_stack([np.ones(40), np.sin(times)]))
     columns = rng.standard_normal((40, 2, 4, 3))
-    profile, _ = lag_scan.scan(fitted, columns)
-    found = lag_scan.chance(fitted, columns, profile, times, 6, np.random.default_rng(5))
+    profile, _ = scanned(fitted, columns)
+    found = lag_scan.chance(columns, profile, fitted.simulated(times, 6, np.random.default_rng(5)))
     again = np.random.default_rng(5)
     series = draw(fitted.plausible(6, again), times, again)
     flat = columns.reshape(40, -1)
@@ -232,4 +241,4 @@ def test_chance_is_evidence_of_drawn_reports_with_the_same_answers() -> None:
 
 
 def test_constants_of_the_scan() -> None:
-    assert (lag_scan.KERNELS, lag_scan.EFFECTS) == ((0.0, 2.5, 6.0), (0.12, 0.3))
+    assert (rhythm.KERNELS, lag_scan.EFFECTS) == ((0.0, 2.5, 6.0), (0.12, 0.3))

@@ -11,7 +11,8 @@ import pytest
 
 from novamind.biometrics import plots, results
 from novamind.biometrics.domain import Edge
-from novamind.biometrics.results import Correlations, reliability
+from novamind.biometrics.engine import reliability
+from novamind.biometrics.results import Correlations
 from novamind.errors import NotFoundError, ValidationError
 from tests.biometrics.conftest import pair, result, together
 from tests.golden import check_golden

@@ -280,10 +280,11 @@ def test_information_about_an_episode_is_that_of_its_dense_covariance() -> None:
 
 
 def parts(prepared: rhythm.Prepared) -> dict[str, Any]:
+    wave = np.sin(np.arange(len(prepared.signals)))[:, None]
     return {
         "signals": [summary(column) for column in prepared.signals.T],
-        "inertia": prepared.inertia,
-        "whitening": [summary(w(np.sin(np.arange(len(prepared.signals)))[:, None])) for w in prepared.whitening],
+        "inertia": tuple(process.inertia for process in prepared.processes),
+        "whitening": [summary(process.whitening(wave)) for process in prepared.processes],
         "design": dict(enumerate(zip(prepared.design_names, map(summary, prepared.design.T), strict=True))),
         "illness": summary(prepared.illness),
         "jitter": summary(prepared.jitter),

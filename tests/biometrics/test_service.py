@@ -11,6 +11,7 @@ import threadpoolctl
 
 import novamind as nm
 from novamind.biometrics import decision, notebook, service
+from novamind.biometrics.decision import Candidates, candidates
 from novamind.biometrics.detector import SHIPPED
 from novamind.biometrics.domain import PairInputs
 from novamind.biometrics.engine import PersonProfile
@@ -37,21 +38,18 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def answer(analysed: PersonProfile) -> service._Answer:
-    return service._Answer("a", analysed, 4)
+def answer(analysed: PersonProfile) -> Candidates:
+    return candidates("a", analysed, 4)
 
 
-def first(answer: service._Answer, **changes: Any) -> service._Answer:
+def first(answer: Candidates, **changes: Any) -> Candidates:
     """The same with one pair only, of which something is other."""
-    one = object.__new__(service._Answer)
-    one.__dict__ |= answer.__dict__
     sure = {"effect": 0.4, "effect_low": 0.2, "effect_high": 0.6, "p_value": 0.01}
-    one.pair_figures = [{**answer.pair_figures[0], **sure, **changes}]
-    one.explained, one.unconfirmable = ["trend"], {}
-    return one
+    figures = [{**answer.figures[0], **sure, **changes}]
+    return replace(answer, figures=figures, explained=["trend"], unconfirmable={})
 
 
-def decide(answer: service._Answer, fdr: float = 0.1, odds: float = 5.0, min_effect: float = 0.0) -> Any:
+def decide(answer: Candidates, fdr: float = 0.1, odds: float = 5.0, min_effect: float = 0.0) -> Any:
     return BiometricCorrelationService(Told(odds), min_effect)._decided(answer, fdr).links[0]
 
 
@@ -68,7 +66,7 @@ def decide(answer: service._Answer, fdr: float = 0.1, odds: float = 5.0, min_eff
     ],
 )
 def test_a_link_is_beyond_chance_and_its_effect_beyond_0(
-    answer: service._Answer, changes: dict[str, float], detected: bool
+    answer: Candidates, changes: dict[str, float], detected: bool
 ) -> None:
     link = decide(first(answer, **changes))
     assert link.detected is detected
@@ -78,7 +76,7 @@ def test_a_link_is_beyond_chance_and_its_effect_beyond_0(
     assert link.q_value == pytest.approx(1 / (1 + np.exp(5)))
 
 
-def test_a_link_is_within_the_rate_and_as_large_as_asked(answer: service._Answer) -> None:
+def test_a_link_is_within_the_rate_and_as_large_as_asked(answer: Candidates) -> None:
     odds = float(np.log(9))
     assert decide(first(answer), fdr=0.1 + 1e-12, odds=odds).detected
     assert not decide(first(answer), fdr=0.0999, odds=odds).detected
@@ -86,15 +84,12 @@ def test_a_link_is_within_the_rate_and_as_large_as_asked(answer: service._Answer
     assert decide(first(answer), min_effect=0.4).detected
     assert not decide(first(answer), min_effect=0.401).detected
     assert decide(first(answer, effect=-0.4, effect_low=-0.6, effect_high=-0.2), min_effect=0.4).detected
-    rare = first(answer)
-    rare.unconfirmable = {"anxiety": "too few"}
-    assert not decide(rare).detected
-    rare.unconfirmable = {"mood": "too few"}
-    assert decide(rare).detected
+    assert not decide(replace(first(answer), unconfirmable={"anxiety": "too few"})).detected
+    assert decide(replace(first(answer), unconfirmable={"mood": "too few"})).detected
 
 
-def test_an_answer_tells_each_pair_as_it_was_analysed(answer: service._Answer, analysed: PersonProfile) -> None:
-    told = {(row["signal"], row["symptom"]): row for row in answer.pair_figures}
+def test_candidates_have_each_pair_as_it_was_analysed(answer: Candidates, analysed: PersonProfile) -> None:
+    told = {(row["signal"], row["symptom"]): row for row in answer.figures}
     assert list(told) == [(b, s) for s in analysed.person.symptoms for b in analysed.person.signals]
     for symptom in analysed.symptoms:
         name = analysed.person.symptoms[symptom.symptom]
@@ -123,24 +118,24 @@ def test_an_answer_tells_each_pair_as_it_was_analysed(answer: service._Answer, a
 
 def test_a_tiny_p_value_is_told_as_one_in_a_million(analysed: PersonProfile) -> None:
     sure = replace(analysed.symptoms[0], p_value=np.full(5, 1e-9))
-    told = service._Answer(None, replace(analysed, symptoms=(sure,)), 0).pair_figures
+    told = candidates(None, replace(analysed, symptoms=(sure,)), 0).figures
     assert {row["p_value"] for row in told} == {1e-6}
 
 
 def test_effective_reports_are_never_more_than_reports(analysed: PersonProfile) -> None:
     few = replace(analysed.symptoms[0], reports=3)
-    told = service._Answer(None, replace(analysed, symptoms=(few,)), 0).pair_figures
+    told = candidates(None, replace(analysed, symptoms=(few,)), 0).figures
     assert {row["n_effective"] for row in told} == {3.0}
 
 
 def test_a_person_without_a_symptom_has_no_pairs(analysed: PersonProfile) -> None:
-    none = service._Answer("a", replace(analysed, symptoms=()), 0)
+    none = candidates("a", replace(analysed, symptoms=()), 0)
     detector = Told()
     found = BiometricCorrelationService(detector)._decided(none, 0.1)
     assert (found.links, detector.asked) == ((), 0)
 
 
-def test_links_of_a_record_are_those_they_were(answer: service._Answer) -> None:
+def test_links_of_a_record_are_those_they_were(answer: Candidates) -> None:
     found = default_service()._decided(answer, 0.2)
     assert found.seed == 4
     assert found.skipped == answer.skipped | answer.unconfirmable
@@ -242,7 +237,7 @@ def test_several_workers_give_what_one_gives(several: Frames, monkeypatch: pytes
 
 def test_few_persons_at_a_time_are_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "ProcessPoolExecutor", Pool)
-    monkeypatch.setattr(service, "_answer", lambda name, *_: name)
+    monkeypatch.setattr(service, "analysed_pairs", lambda name, *_: name)
     drawn: list[int] = []
 
     def people() -> Any:
@@ -250,7 +245,7 @@ def test_few_persons_at_a_time_are_in_memory(monkeypatch: pytest.MonkeyPatch) ->
             drawn.append(i)
             yield i, None
 
-    answers = service._analysed(people(), 6, 0, 2)
+    answers = service._spread(people(), 6, 0, 2)
     assert next(answers) is not None
     assert len(drawn) == 8
     assert len({0, *answers}) in (39, 40)

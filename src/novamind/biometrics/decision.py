@@ -1,14 +1,138 @@
 """One decision a pair: false discoveries, lag, sign and effect out of profile and odds."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from scipy.special import expit, ndtri
 
 from novamind.biometrics import lag_scan
-from novamind.biometrics.domain import INTERVAL, Floats
-from novamind.biometrics.features import signed
-from novamind.biometrics.lag_scan import KERNELS, Scan
+from novamind.biometrics.domain import INTERVAL, Floats, LagProfile, Link, PairInputs, PersonSeries, Reliability
+from novamind.biometrics.engine import PersonProfile, SymptomProfile, analyse
+from novamind.biometrics.features import lag_posterior, pair_inputs, signed, z_values
+from novamind.biometrics.lag_scan import Scan
+from novamind.biometrics.rhythm import KERNELS
+from novamind.biometrics.spurious_links import explanation, plain_correlations
 
 _HALF_WIDTH = float(ndtri(0.5 + INTERVAL / 2))
+#: Chance alone must not give such evidence more often than this, whatever the detector says.
+_CHANCE_LEVEL = 0.05
+#: Below this a p-value would say more of the exponential tail than of the draws.
+_LEAST_P = 1e-6
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """One person's pairs before the decision, as a worker sends them back: small enough for many thousands.
+
+    Attributes
+    ----------
+    series
+        What all of it rests on.
+    inputs
+        What the detector sees of the pairs; ``None`` where no symptom could be analysed.
+    figures, explained
+        Of each pair: fields of a :class:`~novamind.biometrics.domain.Link`, and what an apparent link comes from.
+    profiles
+        By signal and symptom.
+    skipped, unconfirmable, reliability
+        As in :class:`~novamind.biometrics.engine.PersonProfile`.
+    """
+
+    patient_id: str | None
+    series: PersonSeries
+    inputs: PairInputs | None
+    figures: list[dict[str, Any]]
+    explained: list[str | None]
+    profiles: dict[tuple[str, str], LagProfile]
+    skipped: dict[str, str]
+    unconfirmable: dict[str, str]
+    reliability: Reliability
+    seed: int
+
+
+def analysed_pairs(patient_id: str | None, person: PersonSeries, max_lag: int, seed: int) -> Candidates:
+    """Analyse one person and return their pairs; see :func:`~novamind.biometrics.engine.analyse`."""
+    return candidates(patient_id, analyse(person, max_lag, seed), seed)
+
+
+def candidates(patient_id: str | None, analysis: PersonProfile, seed: int) -> Candidates:
+    """Return the pairs of an analysis that was made with ``seed``."""
+    person = analysis.person
+    inputs = pair_inputs(analysis) if analysis.symptoms else None
+    figures: list[dict[str, Any]] = []
+    explained: list[str | None] = []
+    profiles: dict[tuple[str, str], LagProfile] = {}
+    for symptom in analysis.symptoms:
+        name = person.symptoms[symptom.symptom]
+        posterior = lag_posterior(symptom.conditional)
+        z = strongest(symptom.conditional)
+        figures += _figures(analysis, symptom, posterior)
+        for i, b in enumerate(analysis.signals):
+            explained.append(explanation(analysis, symptom, i))
+            profiles[person.signals[b], name] = LagProfile(z[i].astype(np.float32), posterior[i].astype(np.float32))
+    return Candidates(
+        patient_id,
+        person,
+        inputs,
+        figures,
+        explained,
+        profiles,
+        analysis.skipped,
+        analysis.unconfirmable,
+        analysis.reliability,
+        seed,
+    )
+
+
+def _figures(analysis: PersonProfile, symptom: SymptomProfile, posterior: Floats) -> Iterator[dict[str, Any]]:
+    """Yield what is known of each pair of one symptom before the decision."""
+    person = analysis.person
+    middle, low, high = lag_interval(posterior)
+    effect, effect_low, effect_high, information = effects(symptom.conditional)
+    for i, b in enumerate(analysis.signals):
+        pearson, spearman = plain_correlations(person, symptom.symptom, int(b), float(middle[i]))
+        yield {
+            "signal": person.signals[b],
+            "symptom": person.symptoms[symptom.symptom],
+            "p_value": max(float(symptom.p_value[i]), _LEAST_P),
+            "lag_hours": float(middle[i]),
+            "lag_low": float(low[i]),
+            "lag_high": float(high[i]),
+            "sign": 1 if effect[i] >= 0 else -1,
+            "effect": float(effect[i]),
+            "effect_low": float(effect_low[i]),
+            "effect_high": float(effect_high[i]),
+            "n_effective": float(min(information[i] * symptom.regression.scale**2, symptom.reports)),
+            "pearson": pearson,
+            "spearman": spearman,
+        }
+
+
+def decided_links(pairs: Candidates, log_odds: Floats, fdr: float, min_effect: float) -> Iterator[Link]:
+    """Yield each pair's link with the decision, from its log odds ``(pairs,)``.
+
+    A link is detected at a q-value of at most ``fdr``, where chance alone is unlikely, the interval of the effect does
+    not hold 0 and the effect is at least ``min_effect``.
+    """
+    q = q_values(log_odds)
+    for k, figures in enumerate(pairs.figures):
+        detected = bool(
+            figures["symptom"] not in pairs.unconfirmable
+            and q[k] <= fdr
+            and figures["p_value"] <= _CHANCE_LEVEL
+            and figures["effect_low"] * figures["effect_high"] > 0
+            and abs(figures["effect"]) >= min_effect
+        )
+        yield Link(
+            patient_id=pairs.patient_id,
+            detected=detected,
+            score=float(log_odds[k]),
+            q_value=float(q[k]),
+            explained_by=None if detected else pairs.explained[k],
+            **figures,
+        )
 
 
 def q_values(log_odds: Floats) -> Floats:
@@ -54,5 +178,5 @@ def effects(profile: Scan) -> tuple[Floats, Floats, Floats, Floats]:
 
 def strongest(profile: Scan) -> Floats:
     """Return the kernels' z-value furthest from 0 at each signed lag, ``(signals, 2 * lags - 1)``."""
-    z = signed(profile, profile.z)
+    z = signed(profile, z_values(profile))
     return np.asarray(np.take_along_axis(z, np.abs(z).argmax(-2, keepdims=True), axis=-2)[..., 0, :])

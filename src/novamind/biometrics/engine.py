@@ -1,14 +1,15 @@
 """Analyse one person: prepare, fit, scan, condition, and compare with chance."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from novamind.biometrics import lag_scan
-from novamind.biometrics.domain import Floats, Integers, PersonSeries
-from novamind.biometrics.lag_scan import KERNELS, Scan
+from novamind.biometrics.domain import Floats, Integers, PersonSeries, Reliability
+from novamind.biometrics.lag_scan import Scan
 from novamind.biometrics.ornstein_uhlenbeck import Regression, fit_regression
-from novamind.biometrics.rhythm import Prepared, normal_scores, prepare
+from novamind.biometrics.rhythm import Prepared, hourly_groups, normal_scores, prepare
 
 #: Reports with an answer, and different answers, below which a symptom is not analysed.
 MIN_REPORTS, MIN_ANSWERS = 15, 2
@@ -18,12 +19,8 @@ MIN_OTHER_ANSWERS = 10
 #: Hours with a value of their own, and different values, below which a signal is not analysed.
 MIN_HOURS, MIN_VALUES = 24, 5
 DRAWS = 200
-#: Log Bayes factor from which a signal stays in the model while the others are looked at.
-_LEAST_EVIDENCE = 2.0
-#: Share of the draws from which the tail of the chance distribution is taken.
-_TAIL = 0.15
-#: Mean excess of evidence in that tail up to which reports count in full. A Bayes factor's must be below 1 (Markov's
-#: inequality); ordinary simulated records of 30 to 180 days have 0.15 to 0.45.
+#: Mean excess of evidence in the tail of chance up to which reports count in full. A Bayes factor's must be below 1
+#: (Markov's inequality); ordinary simulated records of 30 to 180 days have 0.15 to 0.45.
 _FULL_EXCESS = 0.5
 
 
@@ -70,17 +67,19 @@ class SymptomProfile:
 class PersonProfile:
     """The engine's answer for one person.
 
-    ``skipped`` says why a signal or symptom was left out; ``unconfirmable`` why no link of a symptom may be confirmed
-    though it was scanned.
+    ``groups`` are the columns of each confounder by the hour, under the name that people read; ``skipped`` says why a
+    signal or symptom was left out; ``unconfirmable`` why no link of a symptom may be confirmed though it was scanned.
     """
 
     person: PersonSeries
     prepared: Prepared
+    groups: Mapping[str, Floats]
     signals: Integers
     symptoms: tuple[SymptomProfile, ...]
     skipped: dict[str, str]
     unconfirmable: dict[str, str]
     max_lag: int
+    reliability: Reliability
 
 
 def usable_signals(person: PersonSeries) -> tuple[Integers, dict[str, str]]:
@@ -111,7 +110,7 @@ def analyse(person: PersonSeries, max_lag: int = 168, seed: int = 0, draws: int 
     """
     signals, skipped = usable_signals(person)
     prepared = prepare(person, signals)
-    smoothed = lag_scan.smoothed_signals(prepared)
+    groups = hourly_groups(person, prepared)
     rng = np.random.default_rng(seed)
     profiles = []
     for s, name in enumerate(person.symptoms):
@@ -122,19 +121,40 @@ def analyse(person: PersonSeries, max_lag: int = 168, seed: int = 0, draws: int 
         elif len(np.unique(person.reports[answered, s])) < MIN_ANSWERS:
             skipped[name] = "every answer is the same"
         elif len(signals):
-            profiles.append(_symptom(person, prepared, smoothed, signals, s, scores, max_lag, draws, rng))
+            profiles.append(_symptom(person, prepared, signals, s, scores, max_lag, draws, rng))
     rare = {
         person.symptoms[profile.symptom]: f"fewer than {MIN_OTHER_ANSWERS} answers differ from the commonest one"
         for profile in profiles
         if profile.other_answers < MIN_OTHER_ANSWERS
     }
-    return PersonProfile(person, prepared, signals, tuple(profiles), skipped, rare, max_lag)
+    span = float(np.ptp(person.report_hours)) / 24 if len(person.report_hours) else 0.0
+    coverage = np.isfinite(person.hourly[:, signals]).mean(0)
+    reliable = reliability(span, len(person.report_hours), coverage)
+    return PersonProfile(person, prepared, groups, signals, tuple(profiles), skipped, rare, max_lag, reliable)
+
+
+def reliability(days: float, reports: int, coverage: Floats) -> Reliability:
+    """Return how far links of a record of this size can be relied on.
+
+    The bounds are those at which the measured power changes; see docs/biometrics.md.
+
+    Parameters
+    ----------
+    coverage
+        ``(signals,)`` share of the hours with a value.
+    """
+    seen = float(np.median(coverage)) if len(coverage) else 0.0
+    reasons = [f"{days:.0f} days", f"{reports} reports", f"signals measured {100 * seen:.0f} % of the time"]
+    if days < 28 or reports < 40 or seen < 0.4:
+        return Reliability("low", (*reasons, "too little to find any but large effects"))
+    if days < 90 or reports < 200 or seen < 0.7:
+        return Reliability("medium", (*reasons, "small effects stay unseen"))
+    return Reliability("high", tuple(reasons))
 
 
 def _symptom(
     person: PersonSeries,
     prepared: Prepared,
-    smoothed: Floats,
     signals: Integers,
     symptom: int,
     scores: Floats,
@@ -145,14 +165,17 @@ def _symptom(
     answered = np.isfinite(scores)
     times = person.report_hours[answered]
     regression = fit_regression(times, scores[answered], prepared.design[answered])
-    columns = lag_scan.regressors(prepared, smoothed, regression, times, person.offset[signals], max_lag)
-    marginal, projected = lag_scan.scan(regression, columns)
-    by_chance = lag_scan.chance(regression, columns, marginal, times, draws, rng)
-    p_value, excess = tail_probability(lag_scan.evidence(marginal), by_chance)
+    simulated = regression.simulated(times, draws, rng)
+    memory = regression.inertia.covariance(lag_scan.MEMORY)
+    columns = lag_scan.regressors(prepared, memory, times, person.offset[signals], max_lag)
+    projected = regression.project(columns.reshape(len(columns), -1)) / regression.scale**2
+    marginal = lag_scan.scan(columns, projected, regression.outcome)
+    by_chance = lag_scan.chance(columns, marginal, simulated)
+    p_value, excess = lag_scan.tail_probability(lag_scan.evidence(marginal), by_chance)
     tempering = min(1.0, _FULL_EXCESS / excess)
     marginal, projected = Scan(tempering * marginal.score, tempering * marginal.information), tempering * projected
     evidence = lag_scan.evidence(marginal)
-    selected, place = _select_signals(marginal, columns, projected)
+    selected, place = lag_scan.select_signals(marginal, columns, projected)
     conditional_score, conditional_information = marginal.score.copy(), marginal.information.copy()
     shared = np.zeros((len(signals), len(signals)))
     for b in range(len(signals)):
@@ -180,44 +203,3 @@ def _symptom(
         reports=int(answered.sum()),
         other_answers=int(answered.sum() - np.unique(scores[answered], return_counts=True)[1].max()),
     )
-
-
-def _select_signals(marginal: Scan, columns: Floats, projected: Floats) -> tuple[list[int], dict[int, int]]:
-    """Return the signals of a forward selection, strongest first, and each one's strongest regressor by position."""
-    selected: list[int] = []
-    place: dict[int, int] = {}
-    profile = marginal
-    size = int(np.prod(marginal.score.shape[1:]))
-    prior = lag_scan.log_prior(len(KERNELS), marginal.score.shape[-1])
-    while len(selected) < marginal.score.shape[0]:
-        evidence = lag_scan.evidence(profile)
-        evidence[selected] = -np.inf
-        b = int(evidence.argmax())
-        if evidence[b] < _LEAST_EVIDENCE:
-            break
-        each = lag_scan.log_bayes_factor(Scan(profile.score[b], profile.information[b])) + prior
-        selected.append(b)
-        place[b] = b * size + int(each.argmax())
-        profile = lag_scan.conditioned(marginal, columns, projected, [place[h] for h in selected])
-    return selected, place
-
-
-def tail_probability(observed: Floats, by_chance: Floats) -> tuple[Floats, float]:
-    """Return p-values of evidence against draws from chance, ``(signals,)``, and the mean excess of their tail.
-
-    Beyond the draws the tail is exponential.
-
-    Parameters
-    ----------
-    observed
-        ``(signals,)``.
-    by_chance
-        ``(draws, signals)``. The tail's decay is pooled over the signals; where it begins is each signal's own.
-    """
-    draws = len(by_chance)
-    edge = np.quantile(by_chance, 1 - _TAIL, axis=0)
-    excess = np.maximum(by_chance - edge, 0)
-    decay = max(float(excess.sum() / (excess > 0).sum()), 1e-3)
-    rank = (1 + (by_chance >= observed).sum(0)) / (draws + 1)
-    beyond = _TAIL * np.exp(-np.maximum(observed - edge, 0) / decay)
-    return np.where(observed > edge, beyond, rank), decay

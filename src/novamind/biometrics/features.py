@@ -5,7 +5,8 @@ import numpy as np
 from novamind.biometrics import lag_scan
 from novamind.biometrics.domain import Floats, PairInputs
 from novamind.biometrics.engine import PersonProfile, SymptomProfile
-from novamind.biometrics.lag_scan import KERNELS, Scan
+from novamind.biometrics.lag_scan import Scan
+from novamind.biometrics.rhythm import KERNELS
 
 #: Longest lag of the profiles in hours; records scanned less far are filled with zeros.
 REACH = 168
@@ -33,6 +34,12 @@ FEATURES = (
     "clock shifts",
     "rank in the person",
 )
+
+
+def z_values(profile: Scan) -> Floats:
+    """Return the score in standard errors; 0 where there is no information."""
+    informative = profile.information > lag_scan.MIN_INFORMATION
+    return np.where(informative, profile.score / np.sqrt(np.where(informative, profile.information, 1.0)), 0.0)
 
 
 def signed(profile: Scan, quantity: Floats) -> Floats:
@@ -80,7 +87,7 @@ def _largest_other(evidence: Floats, k: int) -> Floats:
 
 
 def _profile(symptom: SymptomProfile) -> Floats:
-    z = signed(symptom.marginal, symptom.marginal.z)
+    z = signed(symptom.marginal, z_values(symptom.marginal))
     alone, beside_others = (
         signed(profile, lag_scan.log_bayes_factor(profile)).max(-2, keepdims=True)
         for profile in (symptom.marginal, symptom.conditional)
@@ -91,7 +98,7 @@ def _profile(symptom: SymptomProfile) -> Floats:
 
 
 def _scalars(analysis: PersonProfile, symptom: SymptomProfile) -> Floats:
-    posterior = lag_posterior(symptom.marginal)
+    posterior, z = lag_posterior(symptom.marginal), z_values(symptom.marginal)
     lags = symptom.marginal.score.shape[-1]
     centre = np.arange(-lags + 1, lags)
     mean = posterior @ centre
@@ -100,24 +107,25 @@ def _scalars(analysis: PersonProfile, symptom: SymptomProfile) -> Floats:
     total = own.variances.sum() + own.noise
     others = np.array([np.delete(symptom.evidence, b).max(initial=-1.0) for b in range(len(analysis.signals))])
     rows = np.empty((len(analysis.signals), len(FEATURES)))
-    for i, process in enumerate(analysis.prepared.inertia):
-        power = process.variances.sum() + process.noise
+    for i, process in enumerate(analysis.prepared.processes):
+        inertia = process.inertia
+        power = inertia.variances.sum() + inertia.noise
         rows[i] = (
             symptom.evidence[i],
             symptom.conditional_evidence[i],
             np.log(symptom.p_value[i]),
-            np.abs(symptom.marginal.z[i]).max(),
+            np.abs(z[i]).max(),
             posterior[i, lags:].sum(),
             np.log1p(spread[i]),
             np.log(symptom.reports),
-            np.log(analysis.person.hours / 24),
+            np.log(len(analysis.person.hourly) / 24),
             np.log1p(np.median(symptom.marginal.information[i])),
             own.noise / total,
             own.variances[1] / total,
             np.log(own.time_constants[0]),
-            process.noise / power,
-            process.variances[1] / power,
-            np.log(process.time_constants[0]),
+            inertia.noise / power,
+            inertia.variances[1] / power,
+            np.log(inertia.time_constants[0]),
             others[i],
             0.0,
             len(symptom.selected),

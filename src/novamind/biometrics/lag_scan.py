@@ -12,44 +12,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
-from scipy.stats import rankdata
 
 from novamind.biometrics.domain import Floats
-from novamind.biometrics.ornstein_uhlenbeck import Regression, draw
-from novamind.biometrics.rhythm import Prepared
+from novamind.biometrics.rhythm import KERNELS, Prepared
 
-#: Standard deviations, in hours, of the kernels through which a signal may act.
-KERNELS = (0.0, 2.5, 6.0)
 #: Prior standard deviations of the standardised effect.
 EFFECTS = (0.12, 0.3)
 _LAG_SCALE = 24.0
 _FORWARD_SHARE = 0.65
-_MIN_INFORMATION = 1e-6
-#: Hours beyond which a symptom's own inertia is not followed when its lead over a signal is looked for.
-_MEMORY = 144
+MIN_INFORMATION = 1e-6
+#: Log Bayes factor from which a signal stays in the model while the others are looked at.
+_LEAST_EVIDENCE = 2.0
+#: Share of the draws from which the tail of the chance distribution is taken.
+_TAIL = 0.15
+#: Distances in hours over which a symptom's own inertia is followed when its lead over a signal is looked for.
+MEMORY = np.arange(-144, 145, dtype=float)
 
 
-def smoothed_signals(prepared: Prepared) -> Floats:
-    """Return each signal's course through each kernel, ``(signals, kernels, hours)``, with unit variance.
-
-    Gaps are filled as the signal's process expects.
-    """
-    hours, signals = prepared.signals.shape
-    out = np.zeros((signals, len(KERNELS), hours))
-    for b in range(signals):
-        course = prepared.whitening[b].state(np.nan_to_num(prepared.signals[:, [b]]))[:, 0]
-        for k, width in enumerate(KERNELS):
-            series = gaussian_filter1d(course, width, mode="constant") if width else course
-            spread = series.std()
-            out[b, k] = (series - series.mean()) / spread if spread > 1e-6 else 0.0
-    return out
-
-
-def regressors(
-    prepared: Prepared, smoothed: Floats, regression: Regression, report_hours: Floats, offset: Floats, max_lag: int
-) -> Floats:
+def regressors(prepared: Prepared, memory: Floats, report_hours: Floats, offset: Floats, max_lag: int) -> Floats:
     """Return the signals at one symptom's reports, at every lag from 0 to ``max_lag`` hours, both ways.
+
+    Parameters
+    ----------
+    memory
+        The symptom's autocovariance at the distances of :data:`MEMORY`.
 
     Returns
     -------
@@ -57,20 +43,17 @@ def regressors(
         ``(reports, signals, kernels + 1, lags)``; the last kernel is the backward one.
     """
     hours, signals = prepared.signals.shape
-    reach = np.arange(-_MEMORY, _MEMORY + 1, dtype=float)
-    own = regression.inertia.covariance(reach)
     lags = np.arange(max_lag + 1)
     columns = np.zeros((len(report_hours), signals, len(KERNELS) + 1, max_lag + 1))
     pad = max_lag + 2
     for b in range(signals):
-        fresh = prepared.whitening[b](np.nan_to_num(prepared.signals[:, [b]]))[:, 0]
-        backward = _convolved(fresh, own)
+        backward = _convolved(prepared.processes[b].whitened, memory)
         spread = backward.std()
         backward = backward / spread if spread > 1e-9 else backward * 0
         at = report_hours - offset[b]
         cell = np.floor(at).astype(np.int64)
         share = (at - cell)[:, None, None]
-        series = np.pad(np.vstack([smoothed[b], backward[None]]), ((0, 0), (pad, pad)))
+        series = np.pad(np.vstack([prepared.courses[b], backward[None]]), ((0, 0), (pad, pad)))
         sign = np.where(np.arange(len(KERNELS) + 1) == len(KERNELS), 1, -1)
         index = pad + cell[:, None, None] + sign[None, :, None] * lags[None, None, :]
         index = np.clip(index, 0, hours + 2 * pad - 2)
@@ -109,12 +92,6 @@ class Scan:
     score: Floats
     information: Floats
 
-    @property
-    def z(self) -> Floats:
-        """Score in standard errors; 0 where there is no information."""
-        informative = self.information > _MIN_INFORMATION
-        return np.where(informative, self.score / np.sqrt(np.where(informative, self.information, 1.0)), 0.0)
-
 
 def _sizes(information: Floats) -> Iterator[tuple[Floats, Floats]]:
     """Yield for each prior size of effects what a squared score counts under it, and its log weight."""
@@ -137,14 +114,12 @@ def evidence(profiles: Scan) -> Floats:
     return np.asarray(np.log(np.exp(each - top).sum((-2, -1))) + top[..., 0, 0])
 
 
-def scan(regression: Regression, columns: Floats) -> tuple[Scan, Floats]:
-    """Return the profiles, and the projected regressors ``W X`` ``(reports, regressors)`` for conditional scans."""
-    flat = columns.reshape(len(columns), -1)
-    projected = regression.project(flat) / regression.scale**2
-    information = np.einsum("ij,ij->j", flat, projected)
-    score = projected.T @ regression.outcome
+def scan(columns: Floats, projected: Floats, outcome: Floats) -> Scan:
+    """Return the profiles from the regressors, themselves and projected ``(reports, regressors)``, and the reports."""
+    information = np.einsum("ij,ij->j", columns.reshape(len(columns), -1), projected)
+    score = projected.T @ outcome
     shape = columns.shape[1:]
-    return Scan(score.reshape(shape), np.maximum(information, 0.0).reshape(shape)), projected
+    return Scan(score.reshape(shape), np.maximum(information, 0.0).reshape(shape))
 
 
 def conditioned(profiles: Scan, columns: Floats, projected: Floats, chosen: list[int]) -> Scan:
@@ -157,7 +132,7 @@ def conditioned(profiles: Scan, columns: Floats, projected: Floats, chosen: list
         for earlier in directions:
             direction -= earlier * float(flat[:, j] @ earlier)
         size = float(flat[:, j] @ direction)
-        if size < _MIN_INFORMATION:
+        if size < MIN_INFORMATION:
             continue
         direction /= np.sqrt(size)
         directions.append(direction)
@@ -167,21 +142,13 @@ def conditioned(profiles: Scan, columns: Floats, projected: Floats, chosen: list
     return Scan(score.reshape(profiles.score.shape), np.maximum(information, 0.0).reshape(profiles.score.shape))
 
 
-def chance(
-    regression: Regression, columns: Floats, profiles: Scan, times: Floats, draws: int, rng: np.random.Generator
-) -> Floats:
+def chance(columns: Floats, profiles: Scan, simulated: Floats) -> Floats:
     """Return the evidence of each signal when reports come from the fitted process alone, ``(draws, signals)``.
 
-    Each draw is given the person's own answers, by rank: where most answers are the same, a few rare ones decide, and
-    chance goes much further with them than with normal values.
+    ``simulated`` are such reports, projected and divided by their scale, ``(reports, draws)``.
     """
-    drawn = draw(regression.plausible(draws, rng), times, rng)
-    drawn = np.sort(regression.outcome)[rankdata(drawn, "ordinal", axis=0).astype(np.int64) - 1]
-    projected = regression.project(drawn)
-    # Each draw has its own estimated scale, as the reports have.
-    degrees = len(times) - np.linalg.matrix_rank(regression.design)
-    scale = np.sqrt(np.einsum("ij,ij->j", drawn, projected) / degrees)
-    score = (projected / (scale * regression.scale)).T @ columns.reshape(len(columns), -1)
+    draws = simulated.shape[1]
+    score = simulated.T @ columns.reshape(len(columns), -1)
     squares = score.reshape(draws, *profiles.score.shape) ** 2
     prior = log_prior(len(KERNELS), profiles.score.shape[-1])
     sizes = [(gain, np.exp(weight + prior)) for gain, weight in _sizes(profiles.information)]
@@ -190,3 +157,44 @@ def chance(
         # As in evidence at a fraction of its cost; nothing beyond e^600 is told apart.
         out[i] = sum((np.exp(np.minimum(squares[i] * gain, 600)) * weight).sum((-2, -1)) for gain, weight in sizes)
     return np.asarray(np.log(out))
+
+
+def tail_probability(observed: Floats, by_chance: Floats) -> tuple[Floats, float]:
+    """Return p-values of evidence against draws from chance, ``(signals,)``, and the mean excess of their tail.
+
+    Beyond the draws the tail is exponential.
+
+    Parameters
+    ----------
+    observed
+        ``(signals,)``.
+    by_chance
+        ``(draws, signals)``. The tail's decay is pooled over the signals; where it begins is each signal's own.
+    """
+    draws = len(by_chance)
+    edge = np.quantile(by_chance, 1 - _TAIL, axis=0)
+    excess = np.maximum(by_chance - edge, 0)
+    decay = max(float(excess.sum() / (excess > 0).sum()), 1e-3)
+    rank = (1 + (by_chance >= observed).sum(0)) / (draws + 1)
+    beyond = _TAIL * np.exp(-np.maximum(observed - edge, 0) / decay)
+    return np.where(observed > edge, beyond, rank), decay
+
+
+def select_signals(marginal: Scan, columns: Floats, projected: Floats) -> tuple[list[int], dict[int, int]]:
+    """Return the signals of a forward selection, strongest first, and each one's strongest regressor by position."""
+    selected: list[int] = []
+    place: dict[int, int] = {}
+    profile = marginal
+    size = int(np.prod(marginal.score.shape[1:]))
+    prior = log_prior(len(KERNELS), marginal.score.shape[-1])
+    while len(selected) < marginal.score.shape[0]:
+        left = evidence(profile)
+        left[selected] = -np.inf
+        b = int(left.argmax())
+        if left[b] < _LEAST_EVIDENCE:
+            break
+        each = log_bayes_factor(Scan(profile.score[b], profile.information[b])) + prior
+        selected.append(b)
+        place[b] = b * size + int(each.argmax())
+        profile = conditioned(marginal, columns, projected, [place[h] for h in selected])
+    return selected, place

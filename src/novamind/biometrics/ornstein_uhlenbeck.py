@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import lapack
 from scipy.optimize import minimize, nnls
+from scipy.stats import rankdata
 
 from novamind.biometrics.domain import Floats
 
@@ -129,6 +130,19 @@ class Regression:
     centre: Floats
     spread: Floats
 
+    def simulated(self, times: Floats, number: int, rng: np.random.Generator) -> Floats:
+        """Return reports drawn from the fitted process alone, projected and divided by their scale, ``(n, number)``.
+
+        Each draw is given the person's own answers, by rank: where most answers are the same, a few rare ones decide,
+        and chance goes much further with them than with normal values. Each has its own estimated scale, as the reports
+        have.
+        """
+        drawn = draw(self.plausible(number, rng), times, rng)
+        drawn = np.sort(self.outcome)[rankdata(drawn, "ordinal", axis=0).astype(np.int64) - 1]
+        projected = self.project(drawn)
+        degrees = len(times) - np.linalg.matrix_rank(self.design)
+        return np.asarray(projected / (np.sqrt(np.einsum("ij,ij->j", drawn, projected) / degrees) * self.scale))
+
     def plausible(self, number: int, rng: np.random.Generator) -> list[Inertia]:
         """Return processes that the series could come from, drawn from the posterior of their parameters."""
         steps = rng.standard_normal((number, len(self.centre))) @ self.spread.T
@@ -225,6 +239,32 @@ _FAST = np.array([0.7, 1.5, 3.0, 6.0, 12.0])
 _SLOW = np.array([24.0, 60.0, 150.0, 400.0])
 #: Relative distance of misses up to which fits are equally good.
 _TIED = 1e-9
+
+
+@dataclass(frozen=True)
+class HourlyProcess:
+    """The process fitted to an hourly series with gaps, and the series seen through it.
+
+    Attributes
+    ----------
+    course
+        ``(hours,)`` posterior mean of the process; gaps are filled as it expects.
+    whitened
+        ``(hours,)`` the series times its inverse covariance; 0 where nothing was measured.
+    """
+
+    inertia: Inertia
+    whitening: Whitening
+    course: Floats
+    whitened: Floats
+
+
+def fit_grid(values: Floats) -> HourlyProcess:
+    """Return the process of an hourly series, ``(hours,)`` with mean 0; ``NaN`` where nothing was measured."""
+    inertia = inertia_of_grid(values)
+    whitening = Whitening(np.arange(len(values), dtype=float), inertia, np.isfinite(values).astype(float))
+    filled = np.nan_to_num(values)[:, None]
+    return HourlyProcess(inertia, whitening, whitening.state(filled)[:, 0], whitening(filled)[:, 0])
 
 
 def inertia_of_grid(values: Floats) -> Inertia:

@@ -283,20 +283,6 @@ def _links_summary(links: Sequence[Link]) -> tuple[str, list[tuple[object, ...]]
     return f"{counted(len(confirmed), 'confirmed link')} of {counted(len(links), 'pair')}", rows
 
 
-def reliability(days: float, reports: int, coverage: Sequence[float]) -> Reliability:
-    """Return how far links of a record of this size can be relied on.
-
-    The bounds are those at which the measured power changes; see docs/biometrics.md.
-    """
-    seen = float(np.median(coverage)) if len(coverage) else 0.0
-    reasons = [f"{days:.0f} days", f"{reports} reports", f"signals measured {100 * seen:.0f} % of the time"]
-    if days < 28 or reports < 40 or seen < 0.4:
-        return Reliability("low", (*reasons, "too little to find any but large effects"))
-    if days < 90 or reports < 200 or seen < 0.7:
-        return Reliability("medium", (*reasons, "small effects stay unseen"))
-    return Reliability("high", tuple(reasons))
-
-
 def _columns(kind: type, rows: Sequence[Any]) -> dict[str, tuple[list[Any], Any]]:
     """Return fields of dataclasses as columns with their types; tuples are joined, hours since the start left out."""
     out: dict[str, tuple[list[Any], Any]] = {}

@@ -11,8 +11,10 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from novamind.biometrics.domain import Floats, Integers, PersonSeries
-from novamind.biometrics.ornstein_uhlenbeck import Inertia, Whitening, inertia_of_grid
+from novamind.biometrics.ornstein_uhlenbeck import HourlyProcess, Whitening, fit_grid
 
+#: Standard deviations, in hours, of the kernels through which a signal may act.
+KERNELS = (0.0, 2.5, 6.0)
 _SIGNAL_HARMONICS, _REPORT_HARMONICS = 3, 2
 #: Direction in which an acute infection moves a signal (Mishra et al. 2020, Nat Biomed Eng 4:1208; Radin et al. 2020,
 #: Lancet Digit Health 2:e85; Natarajan, Su & Heneghan 2020, npj Digit Med 3:156).
@@ -37,8 +39,10 @@ class Prepared:
     ----------
     signals
         ``(hours, signals)`` normal scores without rhythm, ``NaN`` where not measured.
-    inertia, whitening
+    processes
         Per signal.
+    courses
+        ``(signals, kernels, hours)`` each signal's course through each kernel, with unit variance.
     design
         ``(reports, p)`` covariates of the reports; ``design_names`` says what they are.
     illness
@@ -48,8 +52,8 @@ class Prepared:
     """
 
     signals: Floats
-    inertia: tuple[Inertia, ...]
-    whitening: tuple[Whitening, ...]
+    processes: tuple[HourlyProcess, ...]
+    courses: Floats
     design: Floats
     design_names: tuple[str, ...]
     illness: Floats
@@ -71,37 +75,41 @@ def normal_scores(values: Floats) -> Floats:
 
 def prepare(person: PersonSeries, signals: Integers) -> Prepared:
     """Return the chosen signals without rhythm, week, trend and confounders, and the covariates of the reports."""
-    hour = np.arange(person.hours, dtype=float)
+    hours = len(person.hourly)
+    hour = np.arange(hours, dtype=float)
     clock, weekend = _clock(person, hour)
-    covariates = np.column_stack([weekend, _trend(hour, person.hours), *person.confounders.values()])
+    covariates = np.column_stack([weekend, _trend(hour, hours), *person.confounders.values()])
     waves, slopes = _harmonics(clock, _SIGNAL_HARMONICS)
-    design = np.column_stack([np.ones(person.hours), waves, covariates])
-    scores = np.zeros((person.hours, len(signals)))
+    design = np.column_stack([np.ones(hours), waves, covariates])
+    scores = np.zeros((hours, len(signals)))
     for i, b in enumerate(signals):
         scores[:, i] = normal_scores(person.hourly[:, b])
     residual, rhythm_slope = _without(scores, design, slopes)
     jitter = _sleep_timing(residual, rhythm_slope)
     turned = waves[:, :2] * jitter[:, None]
-    illness = person.confounders.get("illness", np.zeros(person.hours))
+    illness = person.confounders.get("illness", np.zeros(hours))
     residual, _ = _without(scores, np.column_stack([design, turned]), slopes)
-    inertia = tuple(inertia_of_grid(residual[:, b]) for b in range(residual.shape[1]))
-    whitening = _whitenings(residual, inertia)
+    processes = tuple(map(fit_grid, residual.T))
     if "illness" not in person.confounders:
+        whitening = tuple(process.whitening for process in processes)
         illness = _illness(residual, whitening, tuple(person.signals[b] for b in signals))
         if illness.any():
             design = np.column_stack([design, illness])
             residual, _ = _without(scores, np.column_stack([design, turned]), slopes)
-            inertia = tuple(inertia_of_grid(residual[:, b]) for b in range(residual.shape[1]))
-            whitening = _whitenings(residual, inertia)
+            processes = tuple(map(fit_grid, residual.T))
     columns, names = _report_design(person, jitter, illness)
-    return Prepared(residual, inertia, whitening, columns, names, illness, jitter)
+    return Prepared(residual, processes, _smoothed(processes, hours), columns, names, illness, jitter)
 
 
-def _whitenings(residual: Floats, inertia: tuple[Inertia, ...]) -> tuple[Whitening, ...]:
-    hour = np.arange(len(residual), dtype=float)
-    return tuple(
-        Whitening(hour, process, np.isfinite(residual[:, b]).astype(float)) for b, process in enumerate(inertia)
-    )
+def _smoothed(processes: tuple[HourlyProcess, ...], hours: int) -> Floats:
+    """Return each course through each kernel, ``(signals, kernels, hours)``, with unit variance."""
+    courses = np.zeros((len(processes), len(KERNELS), hours))
+    for b, process in enumerate(processes):
+        for k, width in enumerate(KERNELS):
+            series = gaussian_filter1d(process.course, width, mode="constant") if width else process.course
+            spread = series.std()
+            courses[b, k] = (series - series.mean()) / spread if spread > 1e-6 else 0.0
+    return courses
 
 
 def _clock(person: PersonSeries, hours: Floats) -> tuple[Floats, Floats]:
@@ -227,8 +235,9 @@ def _report_design(person: PersonSeries, jitter: Floats, illness: Floats) -> tup
     at = person.report_hours
     clock, weekend = _clock(person, at)
     waves, _ = _harmonics(clock, _REPORT_HARMONICS)
-    hour = np.arange(person.hours)
-    columns = [np.ones(len(at)), *waves.T, weekend, _trend(at, person.hours)]
+    hours = len(person.hourly)
+    hour = np.arange(hours)
+    columns = [np.ones(len(at)), *waves.T, weekend, _trend(at, hours)]
     names = ["level", *["time of day"] * waves.shape[1], "weekday", "trend"]
     for name, series in person.confounders.items():
         columns.append(np.interp(at, hour, series))
@@ -246,10 +255,11 @@ def _report_design(person: PersonSeries, jitter: Floats, illness: Floats) -> tup
 
 def hourly_groups(person: PersonSeries, prepared: Prepared) -> dict[str, Floats]:
     """Return the columns of each confounder by the hour, ``(hours, columns)``, under the name that people read."""
-    hour = np.arange(person.hours, dtype=float)
+    hours = len(person.hourly)
+    hour = np.arange(hours, dtype=float)
     clock, weekend = _clock(person, hour)
     waves, _ = _harmonics(clock, _REPORT_HARMONICS)
-    groups = {"time of day": waves, "weekday": weekend[:, None], "trend": _trend(hour, person.hours)[:, None]}
+    groups = {"time of day": waves, "weekday": weekend[:, None], "trend": _trend(hour, hours)[:, None]}
     groups |= {name: values[:, None] for name, values in person.confounders.items()}
     if "illness" not in groups and prepared.illness.any():
         groups["possible illness"] = prepared.illness[:, None]

@@ -4,30 +4,26 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import starmap
 from multiprocessing import get_context
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from novamind.biometrics import decision
 from novamind.biometrics.alignment import persons
+from novamind.biometrics.decision import Candidates, analysed_pairs, decided_links
 from novamind.biometrics.detector import SHIPPED, AmortisedDetector
-from novamind.biometrics.domain import LagProfile, Link, PairInputs, PersonSeries
-from novamind.biometrics.engine import PersonProfile, SymptomProfile, analyse
-from novamind.biometrics.features import lag_posterior, pair_inputs
+from novamind.biometrics.domain import PersonSeries
 from novamind.biometrics.ports import LinkDetector
-from novamind.biometrics.results import Correlations, PersonLinks, reliability
-from novamind.biometrics.spurious_links import explanation, plain_correlations
+from novamind.biometrics.results import Correlations, PersonLinks
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.records.tables.frames import signal_frame, symptom_frame
 from novamind.settings import Settings
 
 MAX_LAG_HOURS = 168
-#: Chance alone must not give such evidence more often than this, whatever the detector says.
-_CHANCE_LEVEL = 0.05
-#: Below this a p-value would say more of the exponential tail than of the draws.
-_LEAST_P = 1e-6
+_PATIENT = attrgetter("patient_id")
 _OPTIONS = {"max_lag_hours", "fdr", "calendar", "medication", "illness", "today", "seed"}
 
 Progress = Callable[[int, int], None]
@@ -82,19 +78,23 @@ class BiometricCorrelationService:
         """
         _check(max_lag_hours, fdr, seed, workers)
         signals, reports = signal_frame(biometrics, today=today), symptom_frame(symptoms, today=today)
-        both = {key.patient_id for key in signals.series} & {key.patient_id for key in reports.series}
+        patients = set(map(_PATIENT, signals.series)) & set(map(_PATIENT, reports.series))
         courses = {"calendar": calendar, "medication": medication, "illness": illness}
         people = persons(signals, reports, max_lag_hours, courses)
-        answers = _analysed(people, max_lag_hours, seed, min(workers, max(len(both), 1)))
+        workers = min(workers, max(len(patients), 1))
+        if workers > 1:
+            analysed = _spread(people, max_lag_hours, seed, workers)
+        else:
+            analysed = starmap(partial(analysed_pairs, max_lag=max_lag_hours, seed=seed), people)
         results: list[PersonLinks] = []
-        for answer in answers:
-            results.append(self._decided(answer, fdr))
+        for pairs in analysed:
+            results.append(self._decided(pairs, fdr))
             if progress:
-                progress(len(results), len(both))
-        if not any(person.links for person in results):
+                progress(len(results), len(patients))
+        if not any(map(attrgetter("links"), results)):
             reasons = sorted({reason for person in results for reason in person.skipped.values()})
             raise InsufficientDataError(f"no pair could be analysed: {'; '.join(reasons[:5])}")
-        results.sort(key=lambda person: person.patient_id or "")
+        results.sort(key=_PATIENT)
         return Correlations(
             persons=tuple(results),
             fdr=fdr,
@@ -135,110 +135,30 @@ class BiometricCorrelationService:
     ) -> PersonLinks:
         """Return one person's links, from series that are lined up already."""
         _check(max_lag_hours, fdr, seed, 1)
-        return self._decided(_answer(None, person, max_lag_hours, seed), fdr)
+        return self._decided(analysed_pairs(None, person, max_lag_hours, seed), fdr)
 
-    def _decided(self, answer: "_Answer", fdr: float) -> PersonLinks:
-        links: list[Link] = []
-        if answer.pairs is not None:
-            odds = self.detector.log_odds(answer.pairs)
-            q = decision.q_values(odds)
-            for k, figures in enumerate(answer.pair_figures):
-                detected = bool(
-                    figures["symptom"] not in answer.unconfirmable
-                    and q[k] <= fdr
-                    and figures["p_value"] <= _CHANCE_LEVEL
-                    and figures["effect_low"] * figures["effect_high"] > 0
-                    and abs(figures["effect"]) >= self.min_effect
-                )
-                explained = None if detected else answer.explained[k]
-                links.append(
-                    Link(
-                        patient_id=answer.patient_id,
-                        detected=detected,
-                        score=float(odds[k]),
-                        q_value=float(q[k]),
-                        explained_by=explained,
-                        **figures,
-                    )
-                )
+    def _decided(self, pairs: Candidates, fdr: float) -> PersonLinks:
+        odds = self.detector.log_odds(pairs.inputs) if pairs.inputs is not None else np.zeros(0)
         return PersonLinks(
-            answer.patient_id,
-            tuple(links),
-            answer.profiles,
-            answer.skipped | answer.unconfirmable,
-            answer.reliability,
-            answer.series,
-            answer.seed,
+            pairs.patient_id,
+            tuple(decided_links(pairs, odds, fdr, self.min_effect)),
+            pairs.profiles,
+            pairs.skipped | pairs.unconfirmable,
+            pairs.reliability,
+            pairs.series,
+            pairs.seed,
             self.detector.version,
         )
 
 
-class _Answer:
-    """One person's analysis as a worker sends it back: small enough for many thousands."""
-
-    def __init__(self, patient_id: str | None, analysis: PersonProfile, seed: int) -> None:
-        self.seed = seed
-        self.patient_id, self.series = patient_id, analysis.person
-        self.skipped, self.unconfirmable = analysis.skipped, analysis.unconfirmable
-        self.pairs: PairInputs | None = pair_inputs(analysis) if analysis.symptoms else None
-        self.pair_figures: list[dict[str, Any]] = []
-        self.explained: list[str | None] = []
-        self.profiles: dict[tuple[str, str], LagProfile] = {}
-        person = analysis.person
-        coverage = np.isfinite(person.hourly[:, analysis.signals]).mean(0)
-        span = float(np.ptp(person.report_hours)) / 24 if len(person.report_hours) else 0.0
-        self.reliability = reliability(span, len(person.report_hours), coverage.tolist())
-        for symptom in analysis.symptoms:
-            self._add_symptom(analysis, symptom)
-
-    def _add_symptom(self, analysis: PersonProfile, symptom: SymptomProfile) -> None:
-        person = analysis.person
-        posterior = lag_posterior(symptom.conditional)
-        middle, low, high = decision.lag_interval(posterior)
-        effect, effect_low, effect_high, information = decision.effects(symptom.conditional)
-        z = decision.strongest(symptom.conditional)
-        name = person.symptoms[symptom.symptom]
-        for i, b in enumerate(analysis.signals):
-            pearson, spearman = plain_correlations(person, symptom.symptom, int(b), float(middle[i]))
-            self.pair_figures.append(
-                {
-                    "signal": person.signals[b],
-                    "symptom": name,
-                    "p_value": max(float(symptom.p_value[i]), _LEAST_P),
-                    "lag_hours": float(middle[i]),
-                    "lag_low": float(low[i]),
-                    "lag_high": float(high[i]),
-                    "sign": 1 if effect[i] >= 0 else -1,
-                    "effect": float(effect[i]),
-                    "effect_low": float(effect_low[i]),
-                    "effect_high": float(effect_high[i]),
-                    "n_effective": float(min(information[i] * symptom.regression.scale**2, symptom.reports)),
-                    "pearson": pearson,
-                    "spearman": spearman,
-                }
-            )
-            self.explained.append(explanation(analysis, symptom, i))
-            self.profiles[person.signals[b], name] = LagProfile(
-                z[i].astype(np.float32), posterior[i].astype(np.float32)
-            )
-
-
-def _answer(patient_id: str | None, person: PersonSeries, max_lag: int, seed: int) -> _Answer:
-    return _Answer(patient_id, analyse(person, max_lag, seed), seed)
-
-
-def _analysed(
+def _spread(
     people: Iterable[tuple[str | None, PersonSeries]], max_lag: int, seed: int, workers: int
-) -> Iterator[_Answer]:
-    """Yield every person's answer; several workers give them as they end, few at a time in memory."""
-    if workers == 1:
-        for patient, person in people:
-            yield _answer(patient, person, max_lag, seed)
-        return
+) -> Iterator[Candidates]:
+    """Yield every person's pairs as workers end them, few persons at a time in memory."""
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=one_thread) as pool:
-        running: set[Future[_Answer]] = set()
+        running: set[Future[Candidates]] = set()
         for patient, person in people:
-            running.add(pool.submit(_answer, patient, person, max_lag, seed))
+            running.add(pool.submit(analysed_pairs, patient, person, max_lag, seed))
             if len(running) >= 4 * workers:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)

@@ -9,7 +9,6 @@ from scipy.stats import norm, rankdata
 
 from novamind.biometrics.domain import Floats, PersonSeries
 from novamind.biometrics.engine import PersonProfile, SymptomProfile
-from novamind.biometrics.rhythm import hourly_groups
 
 _STEP = 6
 _LEVEL = 0.05
@@ -51,7 +50,7 @@ def explanation(analysis: PersonProfile, symptom: SymptomProfile, place: int) ->
     x = _aligned(smooth, person.report_hours, float(lags[best]))
     left = {
         name: abs(_partial(x, y, columns, person.report_hours, float(lags[best])))
-        for name, columns in hourly_groups(person, analysis.prepared).items()
+        for name, columns in analysis.groups.items()
     }
     name = min(left, key=lambda key: left[key])
     return name if left[name] < (1 - _EXPLAINS) * abs(correlation[best]) else "inertia"

@@ -19,8 +19,15 @@ if TYPE_CHECKING:
         PatientRecord,
         Procedure,
     )
-    from novamind.records.tables.files import read_table, require_columns
-    from novamind.records.tables.frames import LongFrame, SeriesKey, native_frame, signal_frame, symptom_frame
+    from novamind.records.tables.files import read_table
+    from novamind.records.tables.frames import (
+        LongFrame,
+        SeriesKey,
+        native_frame,
+        require_columns,
+        signal_frame,
+        symptom_frame,
+    )
     from novamind.records.wearables import WearableRecord, WearableSummary, convert_wearables, read_wearables
 else:
     __getattr__, __dir__ = public_names(
@@ -40,8 +47,15 @@ else:
                 "PatientRecord",
                 "Procedure",
             ),
-            "tables.files": ("read_table", "require_columns"),
-            "tables.frames": ("LongFrame", "SeriesKey", "native_frame", "signal_frame", "symptom_frame"),
+            "tables.files": ("read_table",),
+            "tables.frames": (
+                "LongFrame",
+                "SeriesKey",
+                "native_frame",
+                "require_columns",
+                "signal_frame",
+                "symptom_frame",
+            ),
             "wearables": ("WearableRecord", "WearableSummary", "convert_wearables", "read_wearables"),
         },
     )

@@ -38,8 +38,8 @@ import polars as pl
 from novamind.errors import DataProcessingError, NotFoundError, ValidationError
 from novamind.infrastructure.spreadsheet import without_apostrophes, without_formulas
 from novamind.records.patient import Allergy, Coding, Condition, Consent, MedicationCourse, PatientRecord, Procedure
-from novamind.records.tables.files import read_bytes, read_table, require_columns
-from novamind.records.tables.frames import LongFrame, signal_frame, symptom_frame
+from novamind.records.tables.files import read_bytes, read_table
+from novamind.records.tables.frames import LongFrame, require_columns, signal_frame, symptom_frame
 from novamind.settings import Settings
 
 _LISTS = {"conditions": Condition, "allergies": Allergy, "procedures": Procedure, "consents": Consent}

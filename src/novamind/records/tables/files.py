@@ -8,9 +8,7 @@ from 1 below the header.
 """
 
 import csv
-import difflib
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +18,6 @@ from novamind.settings import Settings
 
 _CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
-_SHOWN_COLUMNS = 12
 _BYTES_PER_CELL = 8
 _LONGEST_HEADER = 65_536  # characters; below the limit of the csv module's fields, and no room for a million columns
 
@@ -72,20 +69,6 @@ def read_bytes(path: Path, limit: int) -> bytes:
         raise NotFoundError(f"{path.name} does not exist: check the path") from error
     except OSError as error:
         raise DataProcessingError(f"{path.name} cannot be read: {error.strerror}") from error
-
-
-def require_columns(columns: Sequence[str], needed: Sequence[str]) -> None:
-    """Refuse a table that lacks a column; name the needed columns, the present ones and the nearest name."""
-    folded = {name.casefold().strip(): name for name in columns}
-    for name in needed:
-        if name in columns:
-            continue
-        shown = ", ".join(f"'{column[:40]}'" for column in columns[:_SHOWN_COLUMNS]) or "none"
-        more = f" and {len(columns) - _SHOWN_COLUMNS} more" if len(columns) > _SHOWN_COLUMNS else ""
-        near = difflib.get_close_matches(name, folded, n=1)
-        hint = f"; did you mean '{folded[near[0]][:40]}'? Then rename it" if near else ""
-        wanted = " and ".join(f"'{column}'" for column in needed)
-        raise ValidationError(f"the column '{name}' is missing: {wanted} are needed, the table has {shown}{more}{hint}")
 
 
 def _too_large(name: str, size: int, limit: int) -> str:

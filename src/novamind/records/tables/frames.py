@@ -16,6 +16,7 @@ The rules:
 - Messages name rows and columns, never what stands in them.
 """
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -29,7 +30,6 @@ from narwhals.typing import EagerAllowed, IntoDataFrame, IntoSeries
 from numpy.typing import NDArray
 
 from novamind.errors import InsufficientDataError, ValidationError
-from novamind.records.tables.files import require_columns
 from novamind.summary import Summarised, Summary, counted
 from novamind.timeline import local_from_utc, parse_timezone
 
@@ -43,6 +43,7 @@ Mask = NDArray[np.bool_]
 UNNAMED_SYMPTOM = "symptom"
 
 _NAMED_ROWS = 5
+_SHOWN_COLUMNS = 12
 _EARLIEST = np.datetime64("1900-01-01")
 _MISSING_TEXT = ("", "na", "n/a", "nan", "null", "none")
 _ISO_8601 = (
@@ -102,6 +103,20 @@ class LongFrame(Summarised):
         """Return the rows of one series as a slice."""
         low, high = np.searchsorted(self.series_index, [series, series + 1])
         return slice(int(low), int(high))
+
+
+def require_columns(columns: Sequence[str], needed: Sequence[str]) -> None:
+    """Refuse a table that lacks a column; name the needed columns, the present ones and the nearest name."""
+    folded = {name.casefold().strip(): name for name in columns}
+    for name in needed:
+        if name in columns:
+            continue
+        shown = ", ".join(f"'{column[:40]}'" for column in columns[:_SHOWN_COLUMNS]) or "none"
+        more = f" and {len(columns) - _SHOWN_COLUMNS} more" if len(columns) > _SHOWN_COLUMNS else ""
+        near = difflib.get_close_matches(name, folded, n=1)
+        hint = f"; did you mean '{folded[near[0]][:40]}'? Then rename it" if near else ""
+        wanted = " and ".join(f"'{column}'" for column in needed)
+        raise ValidationError(f"the column '{name}' is missing: {wanted} are needed, the table has {shown}{more}{hint}")
 
 
 def symptom_frame(
