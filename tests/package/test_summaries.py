@@ -171,6 +171,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "LongFrame": lambda: person().record.symptoms,
     "FhirImport": fhir,
     "OperationOutcome": issues,
+    "Score": lambda: replace(import_module("novamind.records").score("PHQ-9", [1] * 9), flags=(SCRIPT,)),
     "WearableSummary": wearables,
     "WearableRecord": wearable_record,
 }

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from novamind.records.fhir.export import record_bundle
     from novamind.records.fhir.outcome import FhirImportError, OperationOutcome
     from novamind.records.fhir.reader import FhirImport, read_fhir
+    from novamind.records.instruments.columns import item_of, items_of
+    from novamind.records.instruments.scoring import Score, score
     from novamind.records.patient import (
         Allergy,
         Coding,
@@ -37,6 +39,8 @@ else:
             "fhir.export": ("record_bundle",),
             "fhir.outcome": ("FhirImportError", "OperationOutcome"),
             "fhir.reader": ("FhirImport", "read_fhir"),
+            "instruments.columns": ("item_of", "items_of"),
+            "instruments.scoring": ("Score", "score"),
             "patient": (
                 "Allergy",
                 "Coding",
@@ -73,10 +77,13 @@ __all__ = [
     "OperationOutcome",
     "PatientRecord",
     "Procedure",
+    "Score",
     "SeriesKey",
     "WearableRecord",
     "WearableSummary",
     "convert_wearables",
+    "item_of",
+    "items_of",
     "native_frame",
     "read_fhir",
     "read_patient_directory",
@@ -84,6 +91,7 @@ __all__ = [
     "read_wearables",
     "record_bundle",
     "require_columns",
+    "score",
     "signal_frame",
     "symptom_frame",
     "write_patient_directory",

@@ -1,0 +1,78 @@
+"""Names of columns and links that say themselves which item they hold: ``phq9_1``, ``PHQ-9 item 1``, ``GAD7.3``."""
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
+
+from novamind.errors import ValidationError
+from novamind.records.instruments.domain import INSTRUMENTS, find
+
+_WORD = r"(?P<word>item|question|frage|q|i|sq|nr|no)?"
+
+
+class _Match(NamedTuple):
+    instrument: str
+    number: int
+    sure: bool
+
+
+def item_of(name: str) -> tuple[str, int] | None:
+    """Return instrument and item number that a column's name says; ``None`` where it does not say both.
+
+    The name is the instrument's, then a separator or a word such as ``item``, then the number, and nothing else:
+    ``phq9_1``, ``phq_9_01``, ``PHQ9.1``, ``PHQ-9 item 1``, ``phq9q1``, ``PHQ9[SQ001]``, ``madrs_3``. Not an item are
+    ``phq91``, a number that the instrument does not have (``phq9_10``), and what may be a name of the instrument
+    itself (``audit10``, ``hamd_17``).
+    """
+    match = _match(name)
+    return (match.instrument, match.number) if match and match.sure else None
+
+
+def items_of(instrument: str, columns: Iterable[str]) -> dict[int, str]:
+    """Return the columns of a table that hold items of an instrument, by item number.
+
+    Columns such as ``madrs1`` to ``madrs10`` count where the whole set is there.
+
+    Raises
+    ------
+    NotFoundError
+        The items of this instrument are not known.
+    ValidationError
+        Two columns hold the same item.
+    """
+    form = find(instrument)
+    matches = [(match, column) for column in columns if (match := _match(column)) and match.instrument == form.name]
+    complete = {match.number for match, _ in matches} == {item.number for item in form.items}
+    by_number: dict[int, str] = {}
+    for match, column in matches:
+        if match.sure or complete:
+            if match.number in by_number:
+                raise ValidationError(f"two columns hold {form.item_name(match.number)}; name the one to use")
+            by_number[match.number] = column
+    return dict(sorted(by_number.items()))
+
+
+def _match(name: str) -> _Match | None:
+    for pattern, instrument, count in _patterns():
+        match = pattern.fullmatch(name.strip()[:80])
+        if match and 1 <= int(match["number"]) <= count:
+            number = int(match["number"])
+            sure = bool(match["word"]) or match["name"][-1].isdigit() or (bool(match["gap"]) and number < count)
+            return _Match(instrument, number, sure)
+    return None
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str, int], ...]:
+    """Return a pattern, the instrument and its number of items, for every spelling."""
+    patterns = []
+    for instrument in INSTRUMENTS:
+        for spelling in (instrument.name, *instrument.aliases):
+            name = r"[-_. ]?".join(re.findall(r"[A-Za-z]+|\d+", spelling))
+            gap = rf"(?P<gap>[-_. \[(]{{0,3}}){_WORD}[-_. \[(]{{0,2}}"
+            if spelling[-1].isdigit():
+                gap = rf"(?=[^\d]){gap}"
+            pattern = rf"(?P<name>{name}){gap}(?P<number>0{{0,2}}\d{{1,2}})[\])]?"
+            patterns.append((re.compile(pattern, re.IGNORECASE), instrument.name, len(instrument.items)))
+    return tuple(patterns)
