@@ -10,7 +10,17 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from novamind.errors import DataProcessingError, NovamindError, ValidationError
-from novamind.records.wearables import apple_health, fitbit, garmin, long_table, open_mhealth, oura
+from novamind.records.wearables import (
+    apple_health,
+    fitbit,
+    garmin,
+    long_table,
+    open_mhealth,
+    oura,
+    samsung,
+    whoop,
+    withings,
+)
 from novamind.records.wearables.files import DAMAGED, Context, Export, ExportFile
 from novamind.records.wearables.samples import Batch, Tally
 
@@ -40,7 +50,7 @@ class Maker(Protocol):
 
 #: In the order in which they are asked: the first that recognises a file reads it. Open mHealth and long tables belong
 #: to no maker and are asked last.
-MAKERS: tuple[Maker, ...] = (apple_health, fitbit, garmin, oura, open_mhealth, long_table)
+MAKERS: tuple[Maker, ...] = (apple_health, fitbit, garmin, oura, whoop, samsung, withings, open_mhealth, long_table)
 
 _UNKNOWN = (
     "is of no kind that is read here: give an export of "
