@@ -8,17 +8,20 @@ signal they brought, then by name. The rules:
   taken off a row, and with it that share of its value, as if the value were spread evenly over the row. A row
   of which nothing is left is dropped. What remains starts at its first free moment.
 - Levels: within an hour the highest-ranked source that measured is kept. Several values of one source at one
-  moment become their mean.
+  moment become their mean. Of the values of a day (``daily_...``), those that hold for the whole day go before those
+  of a single sleep, and the highest-ranked source before the others.
+- Sleep has one source a night (:mod:`novamind.records.wearables.nights`).
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from novamind.records.wearables.samples import DEVICES
-from novamind.records.wearables.signals import SIGNALS
+from novamind.records.wearables.signals import DAILY_HOURS, SIGNALS
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -27,6 +30,7 @@ REPEATED = "repeats another row"
 COUNTED = "another device already counted this time"
 SAME_SOURCE = "an earlier row of the same source already counted this time"
 OTHER_DEVICE = "a better placed device measured in the same hour"
+SAME_DAY = "another value of the same day goes before"
 SAME_MOMENT = "another value of the same source at the same moment: their mean is kept"
 
 
@@ -80,9 +84,17 @@ def resolve(samples: pl.DataFrame, rows_by_source: dict[str, int]) -> Resolved:
 
 
 def _levels(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
-    best = pl.col("rank").min().over(pl.col("start").dt.truncate("1h"))
-    worse = frame.filter(pl.col("rank") > best).with_columns(reason=pl.lit(OTHER_DEVICE))
-    frame = frame.filter(pl.col("rank") == best)
+    if frame["signal"][0].startswith("daily_"):
+        # A value of a night belongs to the day of its end; one of a whole day ends where the next day begins.
+        ahead = pl.duration(seconds=pl.col("offset").fill_null(0), microseconds=-1)
+        day = (pl.max_horizontal("end", pl.col("start") + pl.duration(microseconds=1)) + ahead).dt.date()
+        part = pl.col("end") - pl.col("start") < timedelta(hours=DAILY_HOURS)
+        rank, period, reason = pl.col("rank") + part * (pl.col("rank").max() + 1), day, SAME_DAY
+    else:
+        rank, period, reason = pl.col("rank"), pl.col("start").dt.truncate("1h"), OTHER_DEVICE
+    best = rank.min().over(period)
+    worse = frame.filter(rank > best).with_columns(reason=pl.lit(reason))
+    frame = frame.filter(rank == best)
     first = frame.select(pl.col("start").is_first_distinct()).to_series()
     again = frame.filter(~first).with_columns(reason=pl.lit(SAME_MOMENT))
     frame = frame.with_columns(pl.col("value").mean().over("start")) if len(again) else frame

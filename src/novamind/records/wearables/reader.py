@@ -13,6 +13,7 @@ from novamind.errors import DataProcessingError, InsufficientDataError, Validati
 from novamind.records.wearables.coverage import CoverageCount
 from novamind.records.wearables.files import Export
 from novamind.records.wearables.formats import batches
+from novamind.records.wearables.nights import OTHER_SOURCE, Nights, is_sleep
 from novamind.records.wearables.non_wear import NonWear
 from novamind.records.wearables.overlaps import resolve
 from novamind.records.wearables.results import WearableRecord, WearableSummary
@@ -142,14 +143,21 @@ class _resolved:  # noqa: N801 - a context manager, used like a function
         for patient in sorted({patient for patient, _ in spill.rows}):
             non_wear = NonWear()
             signals = sorted(signal for owner, signal in spill.rows if owner == patient)
+            nights = self._nights(spill, patient, [signal for signal in signals if is_sleep(signal)])
             written: dict[str, list[Path]] = {}
             # Heart rate first: it shows when the device was worn.
             for signal in sorted(signals, key=lambda name: (name != "heart_rate", name)):
                 cover = CoverageCount(patient, signal)
                 written[signal] = []
                 for month, samples in spill.months(patient, signal):
-                    solved = resolve(samples, spill.rows[patient, signal])
                     inside = ~pl.col("context") & (pl.col("month") == month)
+                    if nights is not None and is_sleep(signal):
+                        chosen = nights.chosen(samples)
+                        tally.leave_out(samples.filter(~chosen).filter(inside), OTHER_SOURCE, formats)
+                        samples = samples.filter(chosen)
+                        if not len(samples):
+                            continue
+                    solved = resolve(samples, spill.rows[patient, signal])
                     for (reason,), rows in solved.left_out.filter(inside).group_by("reason"):
                         tally.leave_out(rows, str(reason), formats)
                     kept = solved.samples.filter(inside)
@@ -184,6 +192,16 @@ class _resolved:  # noqa: N801 - a context manager, used like a function
             files_read=tally.files_read,
             files_left_out={reason: tuple(paths) for reason, paths in sorted(tally.skipped.items())},
         )
+
+    @staticmethod
+    def _nights(spill: Spill, patient: str, signals: list[str]) -> Nights | None:
+        columns = ("signal", "start", "end", "source", "device")
+        rows = [
+            samples.filter(~pl.col("context")).select(columns)
+            for signal in signals
+            for _, samples in spill.months(patient, signal)
+        ]
+        return Nights(pl.concat(rows)) if rows else None
 
 
 def _final(samples: pl.DataFrame) -> pl.DataFrame:
