@@ -98,10 +98,10 @@ class Tally:
             entry = self.left_out.setdefault((name, reason), LeftOut(name, reason, 0, file, int(first)))
             entry.rows += count
 
-    def no_value(self, signal: str, row: int, file: str, rows: int = 1) -> None:
-        """Count rows of which the maker says that nothing was measured."""
+    def no_value(self, signal: str, row: int, file: str, rows: int = 1, reason: str = NO_VALUE) -> None:
+        """Count rows of which the maker says that nothing was measured, or another reason to leave them out."""
         self.rows_read += rows
-        self.left_out.setdefault((signal, NO_VALUE), LeftOut(signal, NO_VALUE, 0, file, row)).rows += rows
+        self.left_out.setdefault((signal, reason), LeftOut(signal, reason, 0, file, row)).rows += rows
 
     def not_read(self, kind: str, rows: int = 1) -> None:
         """Count records that have no place among the signals."""
