@@ -1,4 +1,4 @@
-"""Fitbit, file by file: series, days, nights and tables."""
+"""Fitbit's JSON, file by file: series, days and nights."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +26,11 @@ def rows(name: str, document: Any) -> tuple[list[tuple[Any, ...]], list[str], di
     tally = Tally()
     batches = list(fitbit.json_batches(name, document, tally))
     assert {(b.file, *b.samples["source"].unique()) for b in batches} <= {(name, "Fitbit")}
-    return shown(batches), [b.clock for b in batches], tally.unread
+    return (
+        shown(batches),
+        [b.clock for b in batches],
+        {e["signal"]: e["rows"] for e in tally.left_out_rows()} | tally.unread,
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,13 +40,14 @@ def rows(name: str, document: Any) -> tuple[list[tuple[Any, ...]], list[str], di
         ("steps-2023-07-01.json", "steps", 60, "count"),
         ("distance-2023-07-01.json", "distance", 60, "cm"),
         ("calories-2023-07-01.json", "total_energy", 60, "kcal"),
-        ("resting_heart_rate-2023.json", "resting_heart_rate", 0, "bpm"),
+        ("resting_heart_rate-2023.json", "resting_heart_rate", 86_400, "bpm"),
+        ("demographic_vo2_max-2023.json", "vo2_max", 86_400, "mL/kg/min"),
         ("a/b/Fitbit_Steps-1.json", "steps", 60, "count"),
     ],
 )
 def test_a_series_is_told_by_its_name(name: str, signal: str, seconds: int, unit: str) -> None:
     entry = {"dateTime": "07/01/23 06:00:00", "value": "61"}
-    clock = "local" if signal == "resting_heart_rate" else "utc"
+    clock = "utc" if signal in ("heart_rate", "steps", "distance") else "local"
     assert rows(name, [entry]) == ([(1, signal, AT, float(seconds), 61.0, unit)], [clock], {})
     wall = {"dateTime": "2023-07-01T06:00:00", "value": 61}
     assert rows(name, [wall]) == ([(1, signal, AT, float(seconds), 61.0, unit)], ["local"], {})
@@ -56,7 +61,7 @@ def test_values_inside_a_series() -> None:
     beats = [entry({"bpm": 61, "confidence": 1}), entry({"bpm": 70, "confidence": 0}, 1), entry({"bpm": 62}, 2), 7]
     found, clocks, unread = rows("heart_rate-1.json", beats)
     assert [(row[0], row[4]) for row in found] == [(1, 61.0), (3, 62.0), (4, None)]
-    assert (clocks, unread) == (["utc"], {"Fitbit heart rate without confidence": 1})
+    assert (clocks, unread) == (["utc"], {"heart_rate": 1})
     steps, _, _ = rows(
         "steps-1.json", [entry({"bpm": 5, "confidence": 0}), entry({"value": 6}), entry({"bpm": 1, "value": 2})]
     )
@@ -64,7 +69,7 @@ def test_values_inside_a_series() -> None:
     days = [entry({"value": 0.0}), entry({"value": None}, 1), entry(0, 2), entry({"value": 55.5}, 3), entry(54, 4)]
     resting, _, unread = rows("resting_heart_rate-1.json", days)
     assert [(row[0], row[4]) for row in resting] == [(4, 55.5), (5, 54.0)]
-    assert unread == {"Fitbit day without resting heart rate": 3}
+    assert unread == {"resting_heart_rate": 3}
     assert rows("steps-1.json", [entry(0)])[0][0][4] == 0.0
 
 
@@ -82,11 +87,11 @@ def test_the_archives_time_is_month_day_year() -> None:
         ("activities-distance", {"value": "61"}, "daily_distance", 86_400, "km"),
         ("activities-calories", {"value": "61"}, "daily_total_energy", 86_400, "kcal"),
         ("activities-floors", {"value": "61"}, "daily_floors", 86_400, "count"),
-        ("activities-heart", {"value": {"restingHeartRate": 61}}, "resting_heart_rate", 0, "bpm"),
-        ("hrv", {"value": {"dailyRmssd": 61, "deepRmssd": 1}}, "hrv_rmssd", 0, "ms"),
-        ("br", {"value": {"breathingRate": 61}}, "respiratory_rate", 0, "breaths/min"),
-        ("tempSkin", {"value": {"nightlyRelative": 61}}, "skin_temperature_deviation", 0, "°C"),
-        ("spo2", {"value": {"avg": 61, "min": 1}}, "oxygen_saturation", 0, "%"),
+        ("activities-heart", {"value": {"restingHeartRate": 61}}, "resting_heart_rate", 86_400, "bpm"),
+        ("hrv", {"value": {"dailyRmssd": 61, "deepRmssd": 1}}, "daily_hrv_rmssd", 86_400, "ms"),
+        ("br", {"value": {"breathingRate": 61}}, "daily_respiratory_rate", 86_400, "breaths/min"),
+        ("tempSkin", {"value": {"nightlyRelative": 61}}, "skin_temperature_deviation", 86_400, "°C"),
+        ("spo2", {"value": {"avg": 61, "min": 1}}, "daily_oxygen_saturation", 86_400, "%"),
     ],
 )
 def test_each_day_of_the_web_api(key: str, entry: dict[str, Any], signal: str, seconds: int, unit: str) -> None:
@@ -96,7 +101,7 @@ def test_each_day_of_the_web_api(key: str, entry: dict[str, Any], signal: str, s
     assert fitbit.document_recognised("x.json", document)
     broken, _, unread = rows("x.json", {key: [{"dateTime": "2023-07-01", "value": 7}, 7]})
     if key == "activities-heart":
-        assert (broken, unread) == ([], {"Fitbit day without resting heart rate": 2})
+        assert (broken, unread) == ([], {"resting_heart_rate": 2})
     else:
         assert [row[0] for row in broken] == [1, 2]
     assert rows("x.json", {key: {"value": 7}}) == ([], [], {})
@@ -210,34 +215,36 @@ def test_a_part_of_a_night_without_a_time_or_length_counts_nothing() -> None:
     assert [row[1] for row in found] == ["sleep_in_bed", "sleep_duration"]
 
 
+def test_a_year_of_two_digits_is_not_in_the_future() -> None:
+    entries = [{"dateTime": f"06/24/{year} 16:00:10", "value": 1} for year in ("68", "69", "95")]
+    found, _, _ = rows("steps-1.json", entries)
+    assert [row[2].year for row in found] == [2068, 1969, 1995]
+
+
 @pytest.mark.parametrize(
-    ("name", "column", "signal", "unit"),
-    [
-        ("Daily Heart Rate Variability Summary - 2023-07-(1).csv", "rmssd", "hrv_rmssd", "ms"),
-        ("Heart Rate Variability Details - 2023-07-01.csv", "rmssd", "hrv_rmssd", "ms"),
-        ("Daily SpO2 - 2023-07-01.csv", "average_value", "oxygen_saturation", "%"),
-        ("a/Minute SpO2 - 2023-07-01.csv", "value", "oxygen_saturation", "%"),
-        ("Daily Respiratory Rate Summary - 2023.csv", "daily_respiratory_rate", "respiratory_rate", "breaths/min"),
-    ],
+    ("interval", "kind", "seconds"),
+    [(15, "minute", 900), (1, "minute", 60), (5, "minute", 300), (None, None, 60), (30, "second", 30)],
 )
-def test_each_table_of_takeout(name: str, column: str, signal: str, unit: str) -> None:
-    tally = Tally()
-    content = f"\ufefftimestamp,{column},x\n2023-07-01T06:00:00,41.5,9\n2023-07-01T06:05:00,,9\n".encode()
-    batches = list(fitbit.table_batches(name, content, tally))
-    assert shown(batches) == [(1, signal, AT, 0.0, 41.5, unit), (2, signal, AT + timedelta(minutes=5), 0.0, None, unit)]
-    assert tally.unread == {}
-    for header in (f"time,{column}", "timestamp,other"):
-        with pytest.raises(ValidationError, match=f"the columns 'timestamp' and '{column}' are needed"):
-            list(fitbit.table_batches(name, f"{header}\n1,2\n".encode(), tally))
-    with pytest.raises(ValidationError, match="is not a readable CSV file: export it again"):
-        list(fitbit.table_batches(name, b"\xff", tally))
-    assert list(fitbit.table_batches(name, b"", tally)) == []
+def test_an_interval_keeps_its_length(interval: int | None, kind: str | None, seconds: int) -> None:
+    part = {"dataset": [{"time": "06:00:00", "value": 4000}], "datasetInterval": interval, "datasetType": kind}
+    document = {"activities-steps": [{"dateTime": "2023-07-01", "value": "4000"}], "activities-steps-intraday": part}
+    assert (1, "steps", AT, float(seconds), 4000.0, "count") in rows("x.json", document)[0]
+    heart = {"activities-heart": document["activities-steps"], "activities-heart-intraday": part}
+    assert [row[3] for row in rows("x.json", heart)[0]] == [0.0]
 
 
-def test_another_table_is_counted() -> None:
+def test_a_night_typed_in_is_of_another_device() -> None:
+    nights = [night(logType="manual"), night(logType="auto_detected"), 7]
     tally = Tally()
-    assert list(fitbit.table_batches("Profile.csv", b"a\n1\n", tally)) == []
-    assert tally.unread == {"Fitbit table of another kind": 1}
+    batches = list(fitbit.json_batches("sleep-1.json", nights, tally))
+    assert [b.samples["device"].unique().to_list() for b in batches] == [["wearable"], ["manual"]]
+    assert [b.samples["row"].unique().to_list() for b in batches] == [[2], [1]]
+    assert tally.unread == {"Fitbit sleep of another layout": 1}
+
+
+@pytest.mark.parametrize("name", ["altitude", "weight", "exercise", "very_active_minutes", "run_vo2_max"])
+def test_other_series_are_counted(name: str) -> None:
+    assert rows(f"{name}-2023-07-01.json", [{"dateTime": 1}, {"logId": 1}]) == ([], [], {f"Fitbit {name}": 2})
 
 
 @pytest.mark.parametrize(
@@ -252,6 +259,8 @@ def test_another_table_is_counted() -> None:
         ("steps-1.json", [7], False),
         ("steps-1.json", [{"time": 1}], False),
         ("my-steps-1.json", [{"dateTime": 1}], False),
+        ("exercise-0.json", [{"logId": 1}], True),
+        ("stepsize-1.json", [{"dateTime": 1}], False),
         ("steps-1.json", 7, False),
         ("steps-1.json", [{"dateTime": 1}], True),
         ("x.json", {"hrv": []}, True),

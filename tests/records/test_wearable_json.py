@@ -45,7 +45,8 @@ class TestFitbit:
         ]
         record = read(tmp_path, "heart_rate-2023-07-01.json", series)
         assert record.frame["value"].to_list() == [61.0]
-        assert record.summary.unread == {"Fitbit heart rate without confidence": 1}
+        (left,) = record.summary.left_out
+        assert (left["reason"], left["rows"]) == ("no value: nothing was measured", 1)
 
     def test_short_awakenings_lie_on_top_of_the_stages(self, tmp_path: Path) -> None:
         night = {
@@ -98,10 +99,10 @@ class TestFitbit:
             archive.writestr(f"{folder}/Global Export Data/badge.json", "[]")
         record = read_wearables(file)
         assert values(record) == [
-            (datetime(2023, 7, 1), "hrv_rmssd", 41.5),
+            (datetime(2023, 7, 1), "daily_hrv_rmssd", 41.5),
             (datetime(2023, 7, 1), "resting_heart_rate", 55.0),
         ]
-        assert sum(record.summary.unread.values()) == 1
+        assert record.summary.unread == {"Fitbit nremhr": 1, "Fitbit entropy": 1}
         (paths,) = record.summary.files_left_out.values()
         assert paths == (f"{folder}/Global Export Data/badge.json", f"{folder}/Your Profile/Profile.csv")
 
@@ -162,9 +163,9 @@ class TestOura:
         record = read(tmp_path, "oura.json", document, timezone="Europe/Berlin")
         assert values(record) == [
             (datetime(2024, 5, 1, 4), "daily_distance", 6000.0),
+            (datetime(2024, 5, 1), "daily_oxygen_saturation", 96.5),
             (datetime(2024, 5, 1, 4), "daily_steps", 8000.0),
             (datetime(2024, 5, 1, 10), "heart_rate", 60.0),
-            (datetime(2024, 5, 1), "oxygen_saturation", 96.5),
         ]
 
     def test_deleted_sleeps_and_rests_are_no_sleep(self, tmp_path: Path) -> None:

@@ -282,7 +282,7 @@ def test_a_long_table_is_known_by_its_name(tmp_path: Path, suffix: str) -> None:
 
 
 def test_what_is_no_export_says_what_to_give(tmp_path: Path) -> None:
-    (tmp_path / "x.pdf").touch()
+    (tmp_path / "x.pdf").write_bytes(b"%PDF")
     with pytest.raises(
         ValidationError, match=r"x\.pdf: is of no kind that is read here: give an export of Apple Health, Fitbit"
     ):
@@ -329,7 +329,7 @@ def test_a_folder_and_an_archive_of_several_makers(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     record = read_wearables(folder, timezone="Asia/Kolkata", progress=lambda done, whole: seen.append((done, whole)))
     assert record.summary.format == "Oura, Open mHealth, Fitbit, Garmin FIT"
-    assert record.frame["value"].to_list() == [61.0, 60.0, 62.0, 96.0]
+    assert record.frame["value"].to_list() == [96.0, 61.0, 60.0, 62.0]
     assert record.summary.files_read == 4
     (unknown,) = record.summary.files_left_out.values()
     assert unknown == ("b/other.csv", "b/other.json", "c.txt")

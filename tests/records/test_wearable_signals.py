@@ -142,9 +142,10 @@ def test_what_is_counted_is_summed_and_what_is_measured_is_averaged() -> None:
     by_kind = {
         kind: {s.name for s in SIGNALS.values() if s.aggregation == kind} for kind in ("sum", "interval", "mean")
     }
-    assert by_kind["interval"] == {f"sleep_{stage}" for stage in ("asleep", "in_bed", "awake", "light", "deep", "rem")}
+    sleep = {f"sleep_{stage}" for stage in ("asleep", "in_bed", "awake", "light", "deep", "rem")}
+    assert by_kind["interval"] == sleep | {"sedentary"}
     counted = ("steps", "distance", "active_energy", "basal_energy", "total_energy", "floors")
-    minutes = ("exercise", "daily_exercise", "workout", "daylight")
+    minutes = ("exercise", "daily_exercise", "active_zone_minutes", "workout", "daylight")
     actigraph = ("activity_counts", "activity_counts_axis2", "activity_counts_axis3", "event_mark")
     assert by_kind["sum"] == {*counted, *(f"daily_{name}" for name in counted), *minutes, *actigraph}
     assert sum(map(len, by_kind.values())) == len(SIGNALS)

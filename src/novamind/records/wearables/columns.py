@@ -107,7 +107,10 @@ def timed(
 
 @dataclass(slots=True)
 class Columns:
-    """Collects samples from tables with ``row``, ``start``, ``end`` and ``offset``; a ``source`` column goes before."""
+    """Collects samples from tables with ``row``, ``start``, ``end`` and ``offset``.
+
+    Columns ``source`` and ``device`` go before the values given here.
+    """
 
     file: str
     source: str
@@ -180,6 +183,7 @@ class Columns:
             return
         columns = rows.select("row", "start", "end", "offset", value.cast(pl.Float64).alias("value"))
         sources = rows["source"] if "source" in rows.columns else [self.source] * len(rows)
+        devices = rows["device"] if "device" in rows.columns else [self.device] * len(rows)
         self._parts.append(
             frame_of(
                 {
@@ -187,7 +191,7 @@ class Columns:
                     "signal": [signal] * len(rows),
                     "unit": [unit] * len(rows),
                     "source": sources,
-                    "device": [self.device] * len(rows),
+                    "device": devices,
                 }
             )
         )

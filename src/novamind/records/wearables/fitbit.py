@@ -1,38 +1,51 @@
-"""Fitbit: the folders of a Google Takeout or a Fitbit data export, and the Web API's answers.
+"""Fitbit's JSON: the ``Global Export Data`` of an archive or a Takeout, and the Web API's answers.
 
 One file is one kind of measurement, recognised by its name or its keys. How times are read:
 
-- The archive's minute series (``heart_rate-*.json``, ``steps-*.json`` ...) write ``MM/DD/YY HH:MM:SS`` in UTC and need
-  the person's timezone. The same series with ISO 8601 times (research exports, the Web API) are on the wall clock.
+- The archive's minute series of heart rate, steps and distance write ``MM/DD/YY HH:MM:SS`` in UTC and need the person's
+  timezone: they equal, value for value, tables of the same export that write ``Z``. Calories are on the wall clock. The
+  same series with ISO 8601 times (research exports, the Web API) are on the wall clock.
 - Sleep, and everything that is one value a day, is on the wall clock. A day's value starts at its midnight and lasts
-  until the next one; it is known only then.
+  until the next one; it is known only then. Days to come are padded with zeros.
 
 Heart rates with confidence 0 are the device's guesses without a pulse and are left out. Minute series of distance
 are in centimetres. ``shortData`` are short awakenings that lie on top of the stages of ``data``.
 """
 
-import csv
-import io
 import re
 from collections.abc import Iterator
 from typing import Any
 
+import polars as pl
+
 from novamind.errors import ValidationError
 from novamind.records.wearables.files import JSON_SUFFIXES, Context, ExportFile
+from novamind.records.wearables.json_files import moments, number
 from novamind.records.wearables.rows import Rows
 from novamind.records.wearables.samples import Batch, Tally
 
 MAKER = "Fitbit"
 _DAY = 86_400
 _ARCHIVE_TIME = re.compile(r"^(\d{2})/(\d{2})/(\d{2}) (\d{2}:\d{2}:\d{2})$")
-#: ``{start of the file's name: (signal, unit, seconds that a row lasts)}``
+#: Two digits of a year from here on are of the last century, as in POSIX.
+_CENTURY = 69
+#: ``{start of the file's name: (signal, unit, seconds that a row lasts, whether the archive keeps UTC)}``
 _SERIES = {
-    "heart_rate": ("heart_rate", "bpm", 0),
-    "steps": ("steps", "count", 60),
-    "distance": ("distance", "cm", 60),
-    "calories": ("total_energy", "kcal", 60),
-    "resting_heart_rate": ("resting_heart_rate", "bpm", 0),
+    "heart_rate": ("heart_rate", "bpm", 0, True),
+    "steps": ("steps", "count", 60, True),
+    "distance": ("distance", "cm", 60, True),
+    "calories": ("total_energy", "kcal", 60, False),
+    "resting_heart_rate": ("resting_heart_rate", "bpm", _DAY, False),
+    "demographic_vo2_max": ("vo2_max", "mL/kg/min", _DAY, False),
 }
+#: Series that are counted and not read: derived from others, or in a unit that the file does not name.
+_OTHER_SERIES = (
+    "altitude", "sedentary_minutes", "lightly_active_minutes", "moderately_active_minutes", "very_active_minutes",
+    "time_in_heart_rate_zones", "run_vo2_max", "swim_lengths_data", "weight", "height", "exercise",
+)  # fmt: skip
+_NAME = re.compile(rf"^(?:fitbit_)?({'|'.join((*_SERIES, *_OTHER_SERIES))})(?![a-z])")
+#: Keys of the archive's values that are objects.
+_VALUE_KEYS = ("bpm", "filteredDemographicVO2Max", "value")
 #: The Web API: ``{key: (signal, unit, path of the value inside an entry)}``, one value a day.
 _DAILY = {
     "activities-steps": ("daily_steps", "count", ("value",)),
@@ -40,25 +53,19 @@ _DAILY = {
     "activities-calories": ("daily_total_energy", "kcal", ("value",)),
     "activities-floors": ("daily_floors", "count", ("value",)),
     "activities-heart": ("resting_heart_rate", "bpm", ("value", "restingHeartRate")),
-    "hrv": ("hrv_rmssd", "ms", ("value", "dailyRmssd")),
-    "br": ("respiratory_rate", "breaths/min", ("value", "breathingRate")),
+    "hrv": ("daily_hrv_rmssd", "ms", ("value", "dailyRmssd")),
+    "br": ("daily_respiratory_rate", "breaths/min", ("value", "breathingRate")),
     "tempSkin": ("skin_temperature_deviation", "°C", ("value", "nightlyRelative")),
-    "spo2": ("oxygen_saturation", "%", ("value", "avg")),
+    "spo2": ("daily_oxygen_saturation", "%", ("value", "avg")),
 }
 _INTRADAY = {
-    "activities-heart-intraday": ("heart_rate", "bpm", 0),
-    "activities-steps-intraday": ("steps", "count", 60),
-    "activities-distance-intraday": ("distance", "km", 60),
-    "activities-calories-intraday": ("total_energy", "kcal", 60),
+    "activities-heart-intraday": ("heart_rate", "bpm"),
+    "activities-steps-intraday": ("steps", "count"),
+    "activities-distance-intraday": ("distance", "km"),
+    "activities-calories-intraday": ("total_energy", "kcal"),
+    "activities-floors-intraday": ("floors", "count"),
 }
-#: Takeout's tables: ``(part of the file's name, column, signal, unit)``.
-_TABLES = (
-    ("daily heart rate variability summary", "rmssd", "hrv_rmssd", "ms"),
-    ("heart rate variability details", "rmssd", "hrv_rmssd", "ms"),
-    ("daily spo2", "average_value", "oxygen_saturation", "%"),
-    ("minute spo2", "value", "oxygen_saturation", "%"),
-    ("daily respiratory rate summary", "daily_respiratory_rate", "respiratory_rate", "breaths/min"),
-)
+_SECONDS = {"second": 1, "minute": 60}
 _STAGES = {
     "light": ("sleep_asleep", "sleep_light"),
     "deep": ("sleep_asleep", "sleep_deep"),
@@ -72,64 +79,40 @@ _STAGES = {
 
 def recognised(file: ExportFile) -> bool:
     """Return whether a file is one of Fitbit's."""
-    if file.suffix == ".csv":
-        return any(part in file.name.lower() for part, _, _, _ in _TABLES)
     return file.suffix in JSON_SUFFIXES and document_recognised(file.path, file.document)
 
 
 def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     """Return samples of one file."""
-    if file.suffix == ".csv":
-        yield from table_batches(file.path, file.read(), context.tally)
-    else:
-        yield from json_batches(file.path, file.document, context.tally)
+    yield from json_batches(file.path, file.document, context.tally)
 
 
 def document_recognised(file: str, document: Any) -> bool:
     """Return whether a JSON document is one of Fitbit's."""
-    name = file.rsplit("/", 1)[-1].lower().removeprefix("fitbit_")
     if isinstance(document, dict):
         return bool(document.keys() & (_DAILY.keys() | _INTRADAY.keys())) or _is_sleep(document.get("sleep"))
     return _is_sleep(document) or (
         isinstance(document, list)
         and bool(document)
         and isinstance(document[0], dict)
-        and "dateTime" in document[0]
-        and any(name.startswith(start) for start in _SERIES)
+        and bool(document[0].keys() & {"dateTime", "logId"})
+        and _series_name(file) is not None
     )
 
 
 def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
     """Return samples of one JSON file of the archive, or of one answer of the Web API."""
-    rows = Rows(MAKER)
     if isinstance(document, dict):
-        _answer(document, rows, tally, file)
-        yield from rows.batches(file)
+        yield from _answer(document, tally, file)
     elif _is_sleep(document):
-        _sleeps(document, rows)
-        yield from rows.batches(file)
+        yield from _sleeps(document, file, tally)
     else:
-        yield from _series(file, document, rows, tally)
+        yield from _series(file, document, tally)
 
 
-def table_batches(file: str, data: bytes, tally: Tally) -> Iterator[Batch]:
-    """Return samples of one of Takeout's CSV files; others are counted as not read."""
-    name = file.rsplit("/", 1)[-1].lower()
-    for part, column, signal, unit in _TABLES:
-        if part not in name:
-            continue
-        try:
-            table = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise ValidationError(f"{file}: is not a readable CSV file: export it again") from error
-        if table and not {"timestamp", column} <= table[0].keys():
-            raise ValidationError(f"{file}: the columns 'timestamp' and '{column}' are needed")
-        rows = Rows(MAKER)
-        for number, entry in enumerate(table, start=1):
-            rows.add(number, signal, entry["timestamp"], entry[column], unit)
-        yield from rows.batches(file)
-        return
-    tally.not_read("Fitbit table of another kind")
+def _series_name(file: str) -> str | None:
+    name = _NAME.match(file.rsplit("/", 1)[-1].lower())
+    return name and name[1]
 
 
 def _is_sleep(document: Any) -> bool:
@@ -138,68 +121,81 @@ def _is_sleep(document: Any) -> bool:
     )
 
 
-def _series(file: str, document: list[Any], rows: Rows, tally: Tally) -> Iterator[Batch]:
-    name = file.rsplit("/", 1)[-1].lower().removeprefix("fitbit_")
-    signal, unit, seconds = next(kind for start, kind in _SERIES.items() if name.startswith(start))
-    in_utc = False
-    for number, entry in enumerate(document, start=1):
+def _series(file: str, document: list[Any], tally: Tally) -> Iterator[Batch]:
+    name = _series_name(file) or ""
+    if name not in _SERIES:
+        tally.not_read(f"Fitbit {name}", len(document))
+        return
+    signal, unit, seconds, keeps_utc = _SERIES[name]
+    rows, in_utc = Rows(MAKER), False
+    for row, entry in enumerate(document, start=1):
         time, value = (entry.get("dateTime"), entry.get("value")) if isinstance(entry, dict) else (None, None)
         if isinstance(time, str) and (stamp := _ARCHIVE_TIME.match(time)):
             month, day, year, clock = stamp.groups()
-            time, in_utc = f"20{year}-{month}-{day}T{clock}", True
+            time, in_utc = f"{19 if int(year) >= _CENTURY else 20}{year}-{month}-{day}T{clock}", keeps_utc
         if isinstance(value, dict):
             if signal == "heart_rate" and value.get("confidence") == 0:
-                tally.not_read("Fitbit heart rate without confidence")
+                tally.no_value(signal, row, file)
                 continue
-            value = value.get("bpm", value.get("value"))
-        if signal == "resting_heart_rate" and value in (0, 0.0, None):
-            tally.not_read("Fitbit day without resting heart rate")
+            value = next((value[key] for key in _VALUE_KEYS if key in value), None)
+        if seconds == _DAY and number(value) in (0.0, None):
+            tally.no_value(signal, row, file)
             continue
-        rows.add(number, signal, time, value, unit, seconds=seconds)
-    yield from rows.batches(file, written_in_utc=in_utc and signal != "resting_heart_rate")
+        rows.add(row, signal, time, value, unit, seconds=seconds)
+    yield from rows.batches(file, written_in_utc=in_utc)
 
 
-def _answer(document: dict[str, Any], rows: Rows, tally: Tally, file: str) -> None:
-    day = None
+def _answer(document: dict[str, Any], tally: Tally, file: str) -> Iterator[Batch]:
+    rows, day = Rows(MAKER), None
     for key, content in document.items():
         if key == "sleep" and _is_sleep(content):
-            _sleeps(content, rows)
+            yield from _sleeps(content, file, tally)
         elif key in _DAILY and isinstance(content, list):
             signal, unit, path = _DAILY[key]
-            for number, entry in enumerate(content, start=1):
+            for row, entry in enumerate(content, start=1):
                 value: Any = entry
                 for step in path:
                     value = value.get(step) if isinstance(value, dict) else None
                 day = entry.get("dateTime") if isinstance(entry, dict) else None
                 if value is None and key == "activities-heart":
-                    tally.not_read("Fitbit day without resting heart rate")
+                    tally.no_value(signal, row, file)
                     continue
-                rows.add(number, signal, day, value, unit, seconds=_DAY if signal.startswith("daily_") else 0)
-    for key, (signal, unit, seconds) in _INTRADAY.items():
-        for number, entry in enumerate((document.get(key) or {}).get("dataset", ()), start=1):
+                rows.add(row, signal, day, value, unit, seconds=_DAY)
+    for key, (signal, unit) in _INTRADAY.items():
+        part = document.get(key) or {}
+        seconds = (number(part.get("datasetInterval")) or 1) * _SECONDS.get(str(part.get("datasetType")), 60)
+        for row, entry in enumerate(part.get("dataset", ()), start=1):
             if day is None:
                 raise ValidationError(f"{file}: '{key}' has times without a day: keep the daily part of the answer")
-            rows.add(number, signal, f"{day}T{entry.get('time')}", entry.get("value"), unit, seconds=seconds)
+            rows.add(
+                row, signal, f"{day}T{entry.get('time')}", entry.get("value"), unit,
+                seconds=0 if signal == "heart_rate" else seconds,
+            )  # fmt: skip
+    yield from rows.batches(file)
 
 
-def _sleeps(document: list[Any], rows: Rows) -> None:
-    for number, sleep in enumerate(document, start=1):
+def _sleeps(document: list[Any], file: str, tally: Tally) -> Iterator[Batch]:
+    detected, manual = Rows(MAKER), Rows(MAKER, "manual")
+    for row, sleep in enumerate(document, start=1):
+        if not isinstance(sleep, dict):
+            tally.not_read("Fitbit sleep of another layout")
+            continue
+        rows = manual if sleep.get("logType") == "manual" else detected
         start, end = sleep.get("startTime"), sleep.get("endTime")
-        rows.add(number, "sleep_in_bed", start, 0, "min", end=end)
-        rows.add(number, "sleep_duration", start, sleep.get("minutesAsleep"), "min")
+        rows.add(row, "sleep_in_bed", start, 0, "min", end=end)
+        rows.add(row, "sleep_duration", start, sleep.get("minutesAsleep"), "min")
         if sleep.get("efficiency") is not None:
-            rows.add(number, "sleep_efficiency", start, sleep["efficiency"], "%")
+            rows.add(row, "sleep_efficiency", start, sleep["efficiency"], "%")
         levels = sleep.get("levels") or {}
         for part in _with_awakenings(levels.get("data") or [], levels.get("shortData") or []):
             for signal in _STAGES.get(part[2], ()):
-                rows.add(number, signal, part[0], 0, "min", seconds=part[1])
+                rows.add(row, signal, part[0], 0, "min", seconds=part[1])
+    yield from detected.batches(file)
+    yield from manual.batches(file)
 
 
 def _with_awakenings(stages: list[Any], short: list[Any]) -> list[tuple[str, float, str]]:
     """Return stages as ``(start, seconds, level)``, cut where a short awakening lies on top."""
-    import polars as pl
-
-    from novamind.records.wearables.json_files import moments, number
 
     def spans(entries: list[Any]) -> list[tuple[int, int, str]]:
         begins = moments([entry.get("dateTime") for entry in entries])["instant"].cast(pl.Int64).to_list()

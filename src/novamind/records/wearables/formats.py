@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from novamind.errors import DataProcessingError, NovamindError, ValidationError
+from novamind.errors import DataProcessingError, InsufficientDataError, NovamindError, ValidationError
 from novamind.records.wearables import (
     apple_health,
     fitbit,
@@ -18,6 +18,7 @@ from novamind.records.wearables import (
     open_mhealth,
     oura,
     samsung,
+    takeout,
     whoop,
     withings,
 )
@@ -50,11 +51,22 @@ class Maker(Protocol):
 
 #: In the order in which they are asked: the first that recognises a file reads it. Open mHealth and long tables belong
 #: to no maker and are asked last.
-MAKERS: tuple[Maker, ...] = (apple_health, fitbit, garmin, oura, whoop, samsung, withings, open_mhealth, long_table)
+MAKERS: tuple[Maker, ...] = (
+    apple_health,
+    fitbit,
+    takeout,
+    garmin,
+    oura,
+    whoop,
+    samsung,
+    withings,
+    open_mhealth,
+    long_table,
+)
 
-_UNKNOWN = (
-    "is of no kind that is read here: give an export of "
-    + ", ".join(maker.MAKER for maker in MAKERS[:-1])
+_ADVICE = (
+    ": give an export of "
+    + ", ".join(dict.fromkeys(maker.MAKER for maker in MAKERS[:-1]))
     + ", or a long table (timestamp, signal, value) in .csv or .parquet"
 )
 #: What a document of another layout raises where a maker's reader does not look twice.
@@ -82,11 +94,18 @@ def batches(export: Export, tally: Tally, zone: ZoneInfo | None, progress: Progr
         maker = None
         try:
             maker = maker_of(file)
+            if file.head.strip().lower() in (b"", b"no data"):
+                raise InsufficientDataError(f"{file.path}: holds no data")
             if maker is None:
-                raise ValidationError(f"{file.path}: {_UNKNOWN}")
+                raise ValidationError(f"{file.path}: is of no kind that is read here{_ADVICE if export.alone else ''}")
+            used = False
             for batch in maker.batches(file, context):
+                used = True
                 yield maker.MAKER, batch
-            tally.files_read += 1
+            if used:
+                tally.files_read += 1
+            else:
+                tally.skip_file(file.path, f"holds no samples ({maker.MAKER})")
         except (ValidationError, DataProcessingError, *DAMAGED, *_MALFORMED) as error:
             failure = _failure(file, maker, error)
             if export.alone:

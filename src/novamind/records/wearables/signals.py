@@ -66,6 +66,9 @@ SIGNALS: dict[str, Signal] = {
         Signal("electrodermal_activity", "µS", 0, 100, "mean", "skin conductance"),
         Signal("stress_score", "score", 0, 100, "mean", "the maker's stress score, 0 to 100"),
         Signal("daily_stress_score", "score", 0, 100, "mean", "the day's mean of the maker's stress score"),
+        Signal(
+            "daily_stress_management_score", "score", 1, 100, "mean", "Fitbit's score of the day: more is less stress"
+        ),
         Signal("readiness_score", "score", 0, 100, "mean", "the maker's readiness score, 0 to 100"),
         Signal("body_battery", "score", 0, 100, "mean", "the maker's energy score, 0 to 100"),
         Signal("vo2_max", "mL/kg/min", 5, 100, "mean", "estimated greatest oxygen uptake"),
@@ -83,6 +86,8 @@ SIGNALS: dict[str, Signal] = {
         Signal("daily_floors", "count", 0, 2_000, "sum", "floors climbed in a whole day"),
         Signal("exercise", "min", 0, 1_560, "sum", "minutes of brisk activity in an interval"),
         Signal("daily_exercise", "min", 0, 1_560, "sum", "minutes of brisk activity of a whole day"),
+        Signal("active_zone_minutes", "min", 0, 3_120, "sum", "minutes of raised heart rate, high ones counted twice"),
+        Signal("sedentary", "min", 0, 1_560, "interval", "sitting or lying awake"),
         Signal("workout", "min", 0, 1_560, "sum", "minutes of a workout"),
         Signal("activity_counts", "count", 0, 1_000_000, "sum", "actigraph counts of an epoch, first (vertical) axis"),
         Signal("activity_counts_axis2", "count", 0, 1_000_000, "sum", "actigraph counts of an epoch, second axis"),
