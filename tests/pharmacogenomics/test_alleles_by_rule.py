@@ -8,6 +8,7 @@ from novamind.errors import ValidationError
 from novamind.pharmacogenomics.alleles import _array_letters, call_rsids, call_variants, wanted_positions
 from novamind.pharmacogenomics.codec import DiplotypeBody
 from novamind.pharmacogenomics.domain import Diplotype
+from novamind.pharmacogenomics.genome_build import grch37_position
 from novamind.pharmacogenomics.matching import allele_table, genes
 from novamind.records.genotypes.vcf import Genotype, VariantFile, VariantRecord
 from tests.golden import check_golden
@@ -102,41 +103,37 @@ def test_cyp2d6_says_what_variants_cannot_show() -> None:
     assert not any("single variants" in w for w in none.warnings)
 
 
+SEEN = f"a variant at chr10:{STAR2} was seen but not in a usable genotype; it is not used."
+FOREIGN = f"a record at chr10:{STAR2} does not have GRCh38's REF and was not used."
+AGAINST = f"the records at chr10:{STAR2} contradict each other; none is used."
+
+
 @pytest.mark.parametrize(
-    ("extra", "warning", "doubtful"),
+    ("extra", "warnings", "missing"),
     [
-        (record(STAR2, [(0, 1)]), "given more than once; the first record was used", True),
-        (record(STAR2, [(0, 0)], alts=("T",)), "given more than once; the first record was used", False),
-        (record(STAR2, [(0, 1)], ref="A", alts=("G",)), "does not have GRCh38's REF and was not used", True),
-        (record(STAR2, [(0, 0)], ref="A", alts=("G",)), "does not have GRCh38's REF and was not used", False),
-        (record(STAR2, [(-1, -1)]), "given more than once; the first record was used", False),
+        (record(STAR2, [(0, 1)]), [AGAINST], True),
+        (record(STAR2, [(1, 1)], alts=("T",)), [], False),  # no pair of alleles has it
+        (record(STAR2, [(0, 1)], ref="A", alts=("G",)), [FOREIGN, SEEN], False),
+        (record(STAR2, [(0, 0)], ref="A", alts=("G",)), [FOREIGN], False),
+        # Nothing new: split records of one position, the same again, no call beside a call.
+        (record(STAR2, [(0, 0)], alts=("T",)), [], False),
+        (record(STAR2, [(0, 0)]), [], False),
+        (record(STAR2, [(-1, -1)]), [], False),
     ],
 )
-def test_a_second_record_is_named_and_a_variant_in_it_makes_the_call_provisional(
-    extra: VariantRecord, warning: str, doubtful: bool
-) -> None:
+def test_what_a_second_record_of_a_position_changes(extra: VariantRecord, warnings: list[str], missing: bool) -> None:
     (found,) = called([*reference(1), extra])
-    assert f"{C19.chrom}:{STAR2}" in " ".join(found.warnings)
-    assert warning in " ".join(found.warnings)
-    assert found.doubtful == ((STAR2,) if doubtful else ())
-    assert found.provisional is doubtful
-    if doubtful:
-        assert (
-            remarks(found)[-1] == f"a variant at chr10:{STAR2} was seen but not in a usable genotype; it is not used."
-        )
-    assert found.missing == ()
-
-
-def test_the_same_record_twice_says_nothing() -> None:
-    (found,) = called([*reference(1), record(STAR2, [(0, 0)])])
-    assert found.warnings == ()
+    said = [w for w in remarks(found) if "no known allele hides" not in w and "no pair" not in w]
+    assert said == warnings
+    assert found.doubtful == ((STAR2,) if {SEEN, AGAINST} & {*warnings} else ())
+    assert found.missing == ((STAR2,) if missing else ())
 
 
 def test_a_repeated_record_that_agrees_on_a_variant_leaves_no_doubt() -> None:
     rows = [*reference(1, (STAR17,)), record(STAR17, [(0, 1)]), record(STAR17, [(0, 1)], alts=("T", "G"))]
     (found,) = called(rows)
     assert found.doubtful == ()
-    assert "more than once" in found.warnings[0]
+    assert found.missing == ()
 
 
 def test_only_a_record_with_grch38s_ref_is_used() -> None:
@@ -179,10 +176,13 @@ def test_a_base_that_the_definition_does_not_know_fits_no_allele() -> None:
 def test_wanted_positions_are_all_genes_by_chromosome() -> None:
     wanted = wanted_positions()
     assert set(wanted) == {allele_table(g).chrom for g in genes()}
-    assert sum(len(at) for at in wanted.values()) == len(
-        {(allele_table(g).chrom, p) for g in genes() for p in allele_table(g).positions}
-    )
-    assert STAR2 in wanted["chr10"]
+    for table in map(allele_table, genes()):
+        for position, bases in zip(table.positions, table.bases, strict=True):
+            indel = max(map(len, bases)) > 1
+            assert position in wanted[table.chrom]
+            assert grch37_position(table.chrom, position) in wanted[table.chrom]
+            assert not indel or {*range(position, position + 60)} <= wanted[table.chrom]
+    assert STAR2 + 1 not in wanted["chr10"]
 
 
 # -- another reference -------------------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """The VCF reader on plain, compressed, damaged and foreign files."""
 
 import gzip
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from novamind.errors import DataProcessingError, NovamindError, ValidationError
 from novamind.records.genotypes import vcf
-from novamind.records.genotypes.vcf import MISSING, VariantRecord, read_vcf
+from novamind.records.genotypes.vcf import MISSING, ONE_COPY, UNSUPPORTED, VariantRecord, read_vcf
 
 WANTED = {"chr10": frozenset({100, 200})}
 HEAD = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\n"
@@ -44,7 +46,7 @@ def test_chromosomes_without_prefix_and_windows_line_ends() -> None:
 def test_incomplete_genotypes_are_missing(gt: str) -> None:
     text = HEAD + LINE.replace("0/1:9", f"{gt}:9")
     genotype = read_vcf(text.encode(), WANTED).records[0].genotypes[0]
-    assert MISSING in genotype[:2]
+    assert {MISSING, ONE_COPY} & {*genotype[:2]}
 
 
 def test_phase_sets_become_blocks() -> None:
@@ -122,7 +124,8 @@ def first(text: str, wanted: dict[str, frozenset[int]] = WANTED) -> VariantRecor
     ("gt", "genotype"),
     [
         ("0/1", (0, 1, "")), ("1/0", (1, 0, "")), ("0|1", (0, 1, "|")), ("10/2", (10, 2, "")), ("./1", (-1, 1, "")),
-        (".|1", (-1, 1, "|")), ("1", (-1, 1, "")), ("0/1/2", (-1, 2, "")), (".", (-1, -1, "")), ("./.", (-1, -1, "")),
+        (".|1", (-1, 1, "|")), ("1", (-2, 1, "")), ("0", (-2, 0, "")), ("0/1/2", (-1, 2, "")), (".", (-1, -1, "")),
+        ("./.", (-1, -1, "")),
         ("x/1", (-1, 1, "")), ("-1/1", (-1, 1, "")),
     ],
 )  # fmt: skip
@@ -131,7 +134,7 @@ def test_how_a_call_is_read(gt: str, genotype: tuple[int, int, str]) -> None:
     assert record.genotypes[0] == genotype
     alone = first(HEAD + LINE.replace("GT:DP\t0/1:9\t1|2:7", f"GT\t{gt}\t0/0"))
     assert alone.genotypes == (genotype, (0, 0, ""))
-    assert MISSING == -1
+    assert (MISSING, ONE_COPY) == (-1, -2)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +171,6 @@ def test_lines_without_genotypes_and_other_places_are_passed_over() -> None:
     assert [(r.chrom, r.position) for r in read_vcf(both.encode(), WANTED).records] == [
         ("chr10", 100), ("chr10", 100), ("chr10", 200), ("chr10", 100),
     ]  # fmt: skip
-    assert read_vcf((HEAD + LINE.replace("chr10", "10")).encode(), {"10": frozenset({100})}).records[0].chrom == "10"
 
 
 @pytest.mark.parametrize(
@@ -251,3 +253,105 @@ def test_the_limit_on_the_file_holds_exactly(tmp_path: Path, monkeypatch: pytest
         read_vcf(path, WANTED)
     with pytest.raises(DataProcessingError, match="cut off or damaged after line 1; fetch it again"):
         read_vcf(gzip.compress(HEAD.partition("\n")[0].encode() + b"\n" + b"#" * 4000)[:-8], WANTED)
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "refused"),
+    [
+        ("NC_000010.11", None, False), ("NC_000010.10", None, True), ("NC_000022.11", None, False),
+        ("NC_000022.10", None, True), ("CM000672.2", None, False), ("CM000672.1", None, True),
+        ("NC_060934.1", None, True), ("CP068268.2", None, True), ("chrUn_KI270442v1", 392061, False),
+        ("10", 135374737, True), ("chrX", 156040895, False), ("chrX", 155270560, True), ("chrM", 16571, False),
+    ],
+)  # fmt: skip
+def test_the_build_is_told_by_an_accession_or_any_other_length(name: str, length: int | None, refused: bool) -> None:
+    """GRCh38, GRCh37, hg18 (chr10 135374737) and CHM13 as the assemblies' reports give them."""
+    more = "" if length is None else f",length={length}"
+    content = (HEAD.replace("#CHROM", f"##contig=<ID={name}{more}>\n#CHROM") + LINE).encode()
+    if refused:
+        with pytest.raises(ValidationError, match="not on GRCh38"):
+            read_vcf(content, WANTED)
+    else:
+        assert read_vcf(content, WANTED).records
+
+
+@pytest.mark.parametrize("name", ["chr10", "10", "Chr10", "CHR10", "NC_000010.11", "NC_000010", "CM000672.2"])
+def test_a_chromosome_is_known_by_all_its_names(name: str) -> None:
+    file = read_vcf((HEAD + LINE.replace("chr10", name)).encode(), WANTED)
+    assert [r.chrom for r in file.records] == ["chr10"]
+    assert file.chromosomes == {"chr10"}
+
+
+def test_lines_of_another_builds_chromosomes_and_of_none_that_we_know_are_refused() -> None:
+    for name in ("NC_000010.10", "NC_060934.1"):
+        with pytest.raises(ValidationError, match="not on GRCh38"):
+            read_vcf((HEAD + LINE.replace("chr10", name)).encode(), WANTED)
+    with pytest.raises(ValidationError, match="no line of the VCF lies on a chromosome that we know"):
+        read_vcf((HEAD + LINE.replace("chr10", "scaffold_3")).encode(), WANTED)
+    assert read_vcf(HEAD.encode(), WANTED).records == ()
+    both = HEAD + LINE.replace("chr10", "chr10_KI270824v1_alt") + LINE
+    assert len(read_vcf(both.encode(), WANTED).records) == 1
+
+
+def test_two_samples_of_one_name_are_refused() -> None:
+    with pytest.raises(ValidationError, match="two columns of the VCF have one sample name"):
+        read_vcf((HEAD.replace("\ta\tb", "\ta\ta") + LINE).encode(), WANTED)
+
+
+@pytest.mark.parametrize(
+    ("keys", "call", "first_index"),
+    [
+        ("GT:DP:GQ", "0/1:0:0", UNSUPPORTED), ("GT:DP:GQ", "0/1:12:0", UNSUPPORTED), ("GT:DP", "0/1:0", UNSUPPORTED),
+        ("GT:MIN_DP", "0/1:0", UNSUPPORTED), ("GT:GQ", "0/1:0.0", UNSUPPORTED), ("GT:FT", "0/1:LowGQ", UNSUPPORTED),
+        ("GT:DP:GQ", "0/1:1:1", 0), ("GT:DP:GQ", "0/1:.:.", 0), ("GT:DP", "0/1", 0), ("GT:FT", "0/1:PASS", 0),
+        ("GT:AD:DP", "0/1:0,9:9", 0),
+    ],
+)  # fmt: skip
+def test_a_call_that_nothing_supports_is_no_call(keys: str, call: str, first_index: int) -> None:
+    record = first(HEAD + LINE.replace("GT:DP\t0/1:9", f"{keys}\t{call}"))
+    assert record.genotypes[0] == (first_index, 1, "")
+
+
+def test_records_that_begin_before_a_wanted_position_and_reach_over_it_are_kept() -> None:
+    rows = [
+        "chr10\t98\t.\tACG\tA\t.\tPASS\t.\tGT\t0/1\t0/0", "chr10\t97\t.\tACG\tA\t.\tPASS\t.\tGT\t0/1\t0/0",
+        "chr10\t1\t.\tA\t<NON_REF>\t.\t.\tEND=100\tGT\t0/0\t0/0",
+        "chr10\t1\t.\tA\t<NON_REF>\t.\t.\tEND=99\tGT\t0/0\t0/0",
+        "chr10\t101\t.\tA\t<DEL>\t.\t.\tSVTYPE=DEL;END=300\tGT\t0/0\t0/1",
+        "chr10\t201\t.\tA\tT\t.\t.\tCIEND=5\tGT\t0/0\t0/1",
+    ]  # fmt: skip
+    file = read_vcf((HEAD + "\n".join(rows) + "\n").encode(), WANTED)
+    assert [(r.position, r.end, r.block_end) for r in file.records] == [(98, 100, None), (1, 100, 100), (101, 300, 300)]
+
+
+def test_wanted_rs_numbers_are_noted_wherever_they_stand() -> None:
+    rows = LINE.replace(".\tG", "rs1\tG") + LINE.replace("100\t.", "7000\trs2;rs3")
+    rows += LINE.replace("chr10\t100\t.", "chr3\t5\trs4").replace("rs4", "rs4") + LINE.replace(".\tG", "rs9\tG")
+    file = read_vcf((HEAD + rows).encode(), WANTED, {"rs1", "rs3", "rs4"})
+    assert file.places == {"rs1": ("chr10", 100), "rs3": ("chr10", 7000), "rs4": ("chr3", 5)}
+    assert file.chromosomes == {"chr10", "chr3"}
+
+
+def zipped(*names: str, content: bytes = (HEAD + LINE).encode()) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def test_a_zip_with_one_file_is_read_and_any_other_zip_refused() -> None:
+    plain = read_vcf((HEAD + LINE).encode(), WANTED)
+    assert read_vcf(zipped("a.vcf", "__MACOSX/._a.vcf"), WANTED) == plain
+    assert read_vcf(zipped("a.vcf.gz", content=gzip.compress((HEAD + LINE).encode())), WANTED) == plain
+    for content, words in (
+        (zipped("a.vcf", "b.vcf"), "the zip holds 2 files; give the VCF alone"), (zipped(), "not a VCF"),
+        (zipped("a.vcf")[:-30], "damaged or encrypted"), (b"PK\x03\x04", "damaged or encrypted"),
+    ):  # fmt: skip
+        with pytest.raises(DataProcessingError, match=words):
+            read_vcf(content, WANTED)
+
+
+def test_a_position_that_is_no_number_is_named_by_line() -> None:
+    with pytest.raises(DataProcessingError, match="line 3 of the VCF has no number as its position"):
+        read_vcf((HEAD + LINE.replace("100", "x")).encode(), WANTED)

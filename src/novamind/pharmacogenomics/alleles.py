@@ -1,16 +1,20 @@
 """From genotype data to diplotypes: every gene of every sample of a VCF, or of one person's array file.
 
-The data are translated into the allele definitions' own bases and matched (``matching.py``). What cannot be
-read stays missing, and a trace of a variant that cannot be used makes the call provisional.
+The data are translated into the allele definitions' own bases (``variants.py``) and matched (``matching.py``). What
+cannot be read stays missing, and a trace of a variant that cannot be used makes the call provisional.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics.domain import Diplotype
+from novamind.pharmacogenomics.genome_build import grch37_position, refuse_other_build
 from novamind.pharmacogenomics.matching import AlleleTable, allele_table, genes, match_best, not_excluded
+from novamind.pharmacogenomics.variants import SHIFT, Doubts, gene_columns
 from novamind.records.genotypes.vcf import Genotype, VariantFile, VariantRecord
 
+_NO_DOUBTS = Doubts()
+_MOST_PLACES = 6
 # Variants alone cannot see a deletion, a duplication or a hybrid with CYP2D7.
 _VARIANTS_ONLY = (
     "CYP2D6 was called from single variants only: deletion (*5), duplications and CYP2D6-CYP2D7 hybrids are"
@@ -19,16 +23,31 @@ _VARIANTS_ONLY = (
 
 
 def wanted_positions() -> dict[str, frozenset[int]]:
-    """Return the positions of all genes by chromosome, for the VCF reader."""
+    """Return what the VCF reader has to keep, by chromosome.
+
+    These are the positions of all genes, what lies to the right of an indel, where the same indel may be written,
+    and the same positions on GRCh37, which give away a file on that build.
+    """
     wanted: dict[str, set[int]] = {}
-    for gene in genes():
-        table = allele_table(gene)
-        wanted.setdefault(table.chrom, set()).update(table.positions)
+    for table in map(allele_table, genes()):
+        at = wanted.setdefault(table.chrom, set())
+        for position, bases in zip(table.positions, table.bases, strict=True):
+            longest = max(map(len, bases))
+            at.update(range(position, position + (1 if longest == 1 else longest + SHIFT)))
+            at.add(grch37_position(table.chrom, position))
     return {chrom: frozenset(at) for chrom, at in wanted.items()}
 
 
-def call_variants(file: VariantFile) -> dict[str, dict[str, Diplotype]]:
+def call_variants(file: VariantFile, absent_is_reference: bool = False) -> dict[str, dict[str, Diplotype]]:
     """Return the calls of all genes of all samples.
+
+    Parameters
+    ----------
+    file
+        What the VCF says at :func:`wanted_positions`.
+    absent_is_reference
+        Whether a position without a record is reference, as in a file that lists every variant of a whole genome and
+        nothing else. Positions on a chromosome without any line stay missing.
 
     Returns
     -------
@@ -38,26 +57,34 @@ def call_variants(file: VariantFile) -> dict[str, dict[str, Diplotype]]:
     Raises
     ------
     ValidationError
-        Most covered positions carry another reference base than GRCh38, or REF and ALT are swapped.
+        The file is on another build, most covered positions carry another reference base than GRCh38, or REF and
+        ALT are swapped.
     """
+    refuse_other_build(file)
     by_place: dict[tuple[str, int], list[VariantRecord]] = {}
     for record in file.records:
         by_place.setdefault((record.chrom, record.position), []).append(record)
     _refuse_foreign_reference(by_place)
     called: dict[str, dict[str, Diplotype]] = {sample: {} for sample in file.samples}
-    for gene in genes():
-        table = allele_table(gene)
-        columns, doubts, remarks = _columns(table, by_place)
-        diplotypes: dict[object, Diplotype] = {}
-        genotypes = [columns.get(j) for j in range(len(table.positions))]
+    for table in map(allele_table, genes()):
         n = len(file.samples)
-        by_sample = zip(*(g or [None] * n for g in genotypes), strict=True)
-        for i, (sample, seen) in enumerate(zip(file.samples, by_sample, strict=True)):
-            key = (seen, doubts.get(i, ()))
-            if key not in diplotypes:
+        columns = gene_columns(table, file.records, n)
+        genotypes: list[Sequence[Genotype | None]] = [
+            columns.genotypes.get(j, (None,) * n) for j in range(len(table.positions))
+        ]
+        remarks = tuple(columns.remarks)
+        absent = [j for j in range(len(table.positions)) if j not in columns.spoken]
+        if absent_is_reference and absent and table.chrom in file.chromosomes:
+            for j in absent:
+                genotypes[j] = (Genotype(0, 0, ""),) * n
+            remarks += (f"{table.gene}: {len(absent)} absent positions were taken as reference, as asked.",)
+        diplotypes: dict[object, Diplotype] = {}
+        for i, (sample, seen) in enumerate(zip(file.samples, zip(*genotypes, strict=True), strict=True)):
+            doubts = columns.doubts.get(i, _NO_DOUBTS)
+            if (seen, doubts) not in diplotypes:
                 observed = {j: g for j, g in enumerate(seen) if g is not None}
-                diplotypes[key] = _diplotype(table, observed, remarks, doubts.get(i, ()))
-            called[sample][gene] = diplotypes[key]
+                diplotypes[seen, doubts] = _diplotype(table, observed, remarks, doubts)
+            called[sample][table.gene] = diplotypes[seen, doubts]
     return called
 
 
@@ -95,96 +122,50 @@ def _array_letters(bases: tuple[str, ...]) -> dict[str, int]:
 
 
 def _diplotype(
-    table: AlleleTable, observed: Mapping[int, Genotype], remarks: tuple[str, ...], doubtful: tuple[int, ...] = ()
+    table: AlleleTable, observed: Mapping[int, Genotype], remarks: tuple[str, ...], doubts: Doubts = _NO_DOUBTS
 ) -> Diplotype:
+    gene = table.gene
     calls = match_best(table, observed) if observed else ()
     missing = tuple(p for j, p in enumerate(table.positions) if j not in observed)
     warnings = list(remarks)
-    if not observed:
-        warnings.append(f"{table.gene}: no position of its definition is in the data; nothing is assumed.")
+    if not observed and doubts == _NO_DOUBTS:
+        warnings.append(f"{gene}: no position of its definition is in the data; nothing is assumed.")
+    elif not observed:
+        warnings.append(f"{gene}: no position of its definition has a usable call; nothing is assumed.")
     elif not calls:
-        warnings.append(f"{table.gene}: no pair of known alleles explains the data.")
+        warnings.append(f"{gene}: no pair of known alleles explains the data.")
     hidden = not_excluded(table, observed, calls) if observed and missing else ()
     if observed and missing:
         warnings.append(
-            f"{table.gene}: {len(missing)} of {len(table.positions)} positions are missing"
+            f"{gene}: {len(missing)} of {len(table.positions)} positions are missing"
             + (f"; not excluded: {', '.join(hidden)}." if hidden else "; no known allele hides there.")
         )
-    if doubtful:
-        places = ", ".join(f"{table.chrom}:{position}" for position in doubtful)
-        warnings.append(f"{table.gene}: a variant at {places} was seen but not in a usable genotype; it is not used.")
-    if len(calls) > 1:
-        warnings.append(f"{table.gene}: {len(calls)} pairs of alleles explain the data equally well.")
-    if table.gene == "CYP2D6" and calls:
-        warnings.append(_VARIANTS_ONLY)
-    return Diplotype(
-        table.gene, calls, missing=missing, not_excluded=hidden, doubtful=doubtful, warnings=tuple(warnings)
-    )
-
-
-def _columns(
-    table: AlleleTable, by_place: Mapping[tuple[str, int], list[VariantRecord]]
-) -> tuple[dict[int, list[Genotype | None]], dict[int, tuple[int, ...]], tuple[str, ...]]:
-    """Return the genotypes of all samples by column, in the definition's base indexes; the first valid record wins.
-
-    Also returns by sample the positions where a variant was seen that those genotypes do not contain, and remarks.
-    """
-    columns: dict[int, list[Genotype | None]] = {}
-    doubts: dict[int, tuple[int, ...]] = {}
-    remarks: list[str] = []
-    for j, position in enumerate(table.positions):
-        records = by_place.get((table.chrom, position), [])
-        valid = [r for r in records if r.ref == table.bases[j][0]]
-        if len(valid) < len(records):
-            remarks.append(
-                f"{table.gene}: a record at {table.chrom}:{position} does not have GRCh38's REF and was not used."
-            )
-        if valid:
-            columns[j] = _translate(valid[0], table.bases[j], table.accepts.shape[2] - 1)
-        for i in sorted(_unused_variants(records, valid[0] if valid else None, columns.get(j))):
-            doubts[i] = (*doubts.get(i, ()), position)
-        if not valid:
-            continue
-        if not valid[0].passed:
-            remarks.append(f"{table.gene}: the record at {table.chrom}:{position} failed the file's own filter.")
-        if any(r.alts != valid[0].alts or r.genotypes != valid[0].genotypes for r in valid[1:]):
-            remarks.append(
-                f"{table.gene}: {table.chrom}:{position} is given more than once; the first record was used."
-            )
-    return columns, doubts, tuple(remarks)
-
-
-def _unused_variants(
-    records: list[VariantRecord], used: VariantRecord | None, genotypes: list[Genotype | None] | None
-) -> set[int]:
-    """Return the samples with a non-reference allele at a position that their genotype as used does not contain."""
-    samples = set()
-    for record in records:
-        if record is used and genotypes is not None:
-            samples |= {
-                i
-                for i, (g, usable) in enumerate(zip(record.genotypes, genotypes, strict=True))
-                if usable is None and max(g.first, g.second) > 0
-            }
-        elif used is None or (record.alts, record.genotypes) != (used.alts, used.genotypes):
-            for i, g in enumerate(record.genotypes):
-                seen = {(record.ref, record.base(k)) for k in (g.first, g.second) if k > 0}
-                if used is not None:
-                    seen -= {(used.ref, used.base(k)) for k in used.genotypes[i][:2]}
-                if seen:
-                    samples.add(i)
-    return samples
-
-
-def _translate(record: VariantRecord, bases: tuple[str, ...], other: int) -> list[Genotype | None]:
-    index = [bases.index(s) if s in bases else other for s in (record.ref, *record.alts)]
-    translated: dict[Genotype, Genotype | None] = {}
-    for genotype in set(record.genotypes):
-        inside = 0 <= genotype.first < len(index) and 0 <= genotype.second < len(index)
-        translated[genotype] = (
-            Genotype(index[genotype.first], index[genotype.second], genotype.block) if inside else None
+    if doubts.unread:
+        places = _places(table, doubts.unread)
+        warnings.append(f"{gene}: a variant at {places} was seen but not in a usable genotype; it is not used.")
+    if doubts.contradicting:
+        places = _places(table, doubts.contradicting)
+        warnings.append(f"{gene}: the records at {places} contradict each other; none is used.")
+    if doubts.one_copy:
+        warnings.append(
+            f"{gene}: {len(doubts.one_copy)} positions have a call on one copy only, which is not used;"
+            " the gene needs both copies."
         )
-    return [translated[g] for g in record.genotypes]
+    if doubts.unsupported:
+        places = _places(table, doubts.unsupported)
+        warnings.append(f"{gene}: the call at {places} has depth or quality 0 or failed its filter; it is not used.")
+    if len(calls) > 1:
+        warnings.append(f"{gene}: {len(calls)} pairs of alleles explain the data equally well.")
+    if gene == "CYP2D6" and calls:
+        warnings.append(_VARIANTS_ONLY)
+    doubtful = tuple(sorted({*doubts.unread, *doubts.contradicting}))
+    return Diplotype(gene, calls, missing=missing, not_excluded=hidden, doubtful=doubtful, warnings=tuple(warnings))
+
+
+def _places(table: AlleleTable, positions: Sequence[int]) -> str:
+    shown = ", ".join(f"{table.chrom}:{position}" for position in positions[:_MOST_PLACES])
+    more = len(positions) - _MOST_PLACES
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _refuse_foreign_reference(by_place: Mapping[tuple[str, int], list[VariantRecord]]) -> None:

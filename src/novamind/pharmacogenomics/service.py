@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from novamind.errors import DataProcessingError, ValidationError
 from novamind.pharmacogenomics import alleles
 from novamind.pharmacogenomics.domain import Diplotype
+from novamind.pharmacogenomics.genome_build import known_places
 from novamind.pharmacogenomics.notation import parse_diplotype
 from novamind.pharmacogenomics.review import Review, recommend
 from novamind.records.fhir.genomics import read_fhir_genomics
@@ -38,29 +39,36 @@ def genotype(reported: Mapping[str, str]) -> dict[str, Diplotype]:
 
 
 def call_vcf_samples(
-    source: str | Path | bytes, outside_calls: Mapping[str, str] | None = None
+    source: str | Path | bytes, outside_calls: Mapping[str, str] | None = None, *, absent_is_reference: bool = False
 ) -> dict[str, dict[str, Diplotype]]:
     """Return the calls of a VCF: sample -> gene -> Diplotype. Outside calls, if any, go to all samples."""
-    called = alleles.call_variants(read_vcf(source, alleles.wanted_positions()))
+    file = read_vcf(source, alleles.wanted_positions(), known_places())
+    called = alleles.call_variants(file, absent_is_reference)
     outside = genotype(outside_calls or {})
     return {sample: {**of, **outside} for sample, of in called.items()}
 
 
 def call_vcf(
-    source: str | Path | bytes, outside_calls: Mapping[str, str] | None = None, sample: str | None = None
+    source: str | Path | bytes,
+    outside_calls: Mapping[str, str] | None = None,
+    sample: str | None = None,
+    *,
+    absent_is_reference: bool = False,
 ) -> dict[str, Diplotype]:
     """Return one person's genotype, called from a GRCh38 VCF.
 
     Parameters
     ----------
     source
-        Path or content; plain, gzip or bgzip.
+        Path or content; plain, gzip, bgzip or a zip with one file.
     outside_calls
         Laboratory results that replace or add to what variants show (CYP2D6 with copy number, HLA), in the
         forms of :func:`genotype`.
-
     sample
         Whose genotype; needed only when the file has several samples.
+    absent_is_reference
+        Whether a position that the file does not list is reference. Say so only of a file with every variant of a
+        whole genome; by default such a position is unknown.
 
     Returns
     -------
@@ -74,7 +82,8 @@ def call_vcf(
     DataProcessingError
         Not a VCF, or damaged.
     """
-    return _one_person(call_vcf_samples(source, outside_calls), sample)
+    called = call_vcf_samples(source, outside_calls, absent_is_reference=absent_is_reference)
+    return _one_person(called, sample)
 
 
 _Result = TypeVar("_Result")
