@@ -18,6 +18,7 @@ _PROFILE = {
             "activity_type": (5, 0x00, "B"),
         },
     ),
+    "hrv": (78, {"time": (0, 0x84, "5H")}),
     "monitoring_info": (103, {"timestamp": (253, 0x86, "I"), "local_timestamp": (0, 0x86, "I")}),
 }
 
@@ -48,7 +49,7 @@ def _checksum(data: bytes) -> int:
     return crc
 
 
-def fit_file(*messages: tuple[str, dict[str, int | datetime]]) -> bytes:
+def fit_file(*messages: tuple[str, dict[str, int | datetime | tuple[int, ...]]]) -> bytes:
     """One FIT file of these messages; times are UTC."""
     body = b""
     for name, values in messages:
@@ -60,7 +61,7 @@ def fit_file(*messages: tuple[str, dict[str, int | datetime]]) -> bytes:
         body += b"\0"
         for field, value in values.items():
             plain = int((value - _EPOCH).total_seconds()) if isinstance(value, datetime) else value
-            body += struct.pack(f"<{fields[field][2]}", plain)
+            body += struct.pack(f"<{fields[field][2]}", *(plain if isinstance(plain, tuple) else (plain,)))
     header = struct.pack("<BBHI4s", 14, 0x20, 2132, len(body), b".FIT")
     header += struct.pack("<H", _checksum(header))
     return header + body + struct.pack("<H", _checksum(header + body))

@@ -1,17 +1,23 @@
 # ruff: noqa: DTZ001 - wall-clock times
 """Garmin FIT: counters become what they gained, times get the file's wall clock."""
 
-from datetime import datetime
+import struct
+import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from novamind.errors import ValidationError
-from novamind.records.wearables import read_wearables
+from novamind.records.wearables import garmin, read_wearables
+from novamind.records.wearables.files import Context
+from novamind.records.wearables.fit_files import MOST_RECORDS, fit_files
 from novamind.records.wearables.garmin import _Reading
-from novamind.records.wearables.samples import Tally
+from novamind.records.wearables.samples import NO_VALUE, Batch, Tally
+from tests.patience import patient
 from tests.records.fit_file import fit_file
+from tests.records.wearable_input import export_file
 
 REAL = Path(__file__).parents[3] / "shared/data/wearables"
 MIDNIGHT = datetime(2024, 5, 1, 22)  # UTC
@@ -84,7 +90,7 @@ def test_stress_codes_below_zero_are_no_score() -> None:
     assert frame.select("start", "value").rows() == [(at(6, 3), 30.0)]
 
 
-@pytest.mark.parametrize("content", [b"", b"not a fit file at all", bytes(200)])
+@pytest.mark.parametrize("content", [b"not a fit file at all", bytes(200)])
 def test_what_is_no_fit_file_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "x.fit"
     file.write_bytes(content)
@@ -300,3 +306,85 @@ def test_a_fit_file_from_end_to_end(tmp_path: Path) -> None:
     file.write_bytes(fit_file())
     with pytest.raises(ValidationError, match=r"m\.fit: is not a whole FIT file: it is empty"):
         read_wearables(file)
+
+
+RECORDS = (
+    ("file_id", {"manufacturer": 1}),
+    ("record", {"timestamp": datetime(2024, 5, 2, 6), "heart_rate": 70}),
+    ("hrv", {"time": (800, 812, 805, 0xFFFF, 0xFFFF)}),
+    ("record", {"timestamp": datetime(2024, 5, 2, 6, 0, 2), "heart_rate": 71}),
+    ("hrv", {"time": (790, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF)}),
+    ("record", {"timestamp": datetime(2024, 5, 2, 6, 10), "heart_rate": 72}),
+    ("hrv", {"time": (1_000, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF)}),
+)
+
+
+def fit_batches(content: bytes) -> tuple[list[Batch], Tally]:
+    tally = Tally()
+    return list(garmin.batches(export_file("a.fit", content), Context(tally))), tally
+
+
+def test_beats_follow_each_other_and_start_again_after_a_pause() -> None:
+    (batch,), tally = fit_batches(fit_file(*RECORDS))
+    beats = batch.samples.filter(pl.col("signal") == "rr_interval")
+    first = datetime(2024, 5, 2, 6)
+    ends = [first + timedelta(seconds=s) for s in (0.8, 1.612, 2.417, 3.207, 601)]
+    assert beats.select("start", "value", "unit").rows() == [
+        (end, value, "s") for end, value in zip(ends, (0.8, 0.812, 0.805, 0.79, 1.0), strict=True)
+    ]
+    assert tally.unread == {}
+
+
+def test_the_length_in_the_header_counts() -> None:
+    whole = fit_file(*RECORDS)
+    plain, _ = fit_batches(whole)
+    with_tail, tally = fit_batches(whole + bytes(7))
+    assert with_tail[0].samples.equals(plain[0].samples)
+    assert tally.unread == {"bytes behind the end of a FIT file": 7}
+    chained, tally = fit_batches(whole + whole)
+    assert [batch.samples.equals(plain[0].samples) for batch in chained] == [True, True]
+    assert tally.unread == {}
+    for cut in (whole[:-1], whole[:-3], whole + whole[:-1]):
+        with pytest.raises(ValidationError, match=r"^a\.fit: is not a whole FIT file: copy it from the device again$"):
+            fit_batches(cut)
+
+
+def test_a_record_of_a_kind_that_was_not_defined_is_no_fit_file() -> None:
+    damaged = bytearray(fit_file(*RECORDS))
+    damaged[14] = 0x05  # where the first definition was, a record of a kind 5
+    with pytest.raises(ValidationError, match="not a whole FIT file"):
+        fit_batches(bytes(damaged))
+
+
+def tiny_records(count: int) -> bytes:
+    """Many records of one byte each; the checksum is not asked for before they are counted."""
+    body = struct.pack("<BBBHBBBB", 0x40, 0, 0, 20, 1, 3, 1, 2) + b"\0\x40" * count
+    return struct.pack("<BBHI4sH", 14, 0x20, 2132, len(body), b".FIT", 0) + body + b"\0\0"
+
+
+def test_a_file_of_tiny_records_is_refused_in_a_moment() -> None:
+    content = tiny_records(10_000_000)
+    assert len(content) > 20_000_000
+    began = time.process_time()
+    with pytest.raises(ValidationError, match=r"holds more than 300,000 records, .*: give shorter recordings"):
+        fit_batches(content)
+    assert time.process_time() - began < patient(2)
+
+
+def test_the_limit_on_records_is_exact() -> None:
+    assert len(fit_files(tiny_records(MOST_RECORDS - 1), "a.fit")[0]) == 1  # the definition is a record, too
+    with pytest.raises(ValidationError, match="holds more than"):
+        fit_files(tiny_records(MOST_RECORDS), "a.fit")
+
+
+def test_messages_that_hold_no_signal_are_counted_by_name() -> None:
+    _, _, tally = reading(
+        ("record", {"timestamp": at(6), "power": 200}),
+        ("gps_metadata", {"timestamp": at(6)}),
+        ("unknown_233", {"timestamp": at(6)}),
+        ("stress_level", {"stress_level_time": at(6), "stress_level_value": -2}),
+    )
+    assert tally.unread == {
+        "FIT message record": 1, "FIT message gps_metadata": 1, "FIT message that is not documented": 1,
+    }  # fmt: skip
+    assert [(entry["signal"], entry["reason"]) for entry in tally.left_out_rows()] == [("stress_score", NO_VALUE)]

@@ -9,6 +9,8 @@ Read with fitdecode (MIT). What the files hold, and how it is read:
   counter gained since its own last reading. Steps and distance are laid on the time since the last row of any
   activity, energy on the time since energy was last written (a day's total where that was at midnight). A counter
   that falls was reset and counts from 0. Cycles of walking and running are pairs of steps.
+- Times between beats (``hrv``) have no time of their own: the first follows the record before it, each next one the
+  beat before.
 - A row that is more than an hour later than any row behind it was stamped before the clock was set back: it is
   left out.
 - Positions are not read.
@@ -23,6 +25,7 @@ import polars as pl
 
 from novamind.errors import ValidationError
 from novamind.records.wearables.files import Context, ExportFile
+from novamind.records.wearables.fit_files import fit_files
 from novamind.records.wearables.samples import Batch, Clock, Tally, frame_of
 
 MAKER = "Garmin FIT"
@@ -48,6 +51,14 @@ _LEVELS = {
 }
 _COUNTERS = {"distance": ("distance", "m"), "active_calories": ("active_energy", "kcal")}
 _ON_FOOT = ("walking", "running")
+#: Messages about the file, its device and its settings, and sums of what stands in other messages.
+_ABOUT = frozenset(
+    ("file_id", "file_creator", "device_info", "device_settings", "software", "user_profile", "zones_target", "sport",
+     "training_settings", "timestamp_correlation", "field_description", "developer_data_id", "monitoring_info",
+     "monitoring", "stress_level", "activity", "session", "lap", "event", "sleep_level", "hrv_status_summary")
+)  # fmt: skip
+#: Beats follow each other; after a longer pause they start again at the clock.
+_LONGEST_DRIFT = timedelta(seconds=5)
 _BACKWARD = timedelta(hours=1)
 
 
@@ -66,24 +77,28 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     """
     import fitdecode
 
-    reading = _Reading(context.tally)
-    try:
-        with fitdecode.FitReader(
-            file.read(), error_handling=fitdecode.ErrorHandling.RAISE, check_crc=fitdecode.CrcCheck.RAISE
-        ) as fit:
-            for message in fit:
-                if isinstance(message, fitdecode.FitDataMessage):
-                    reading.take(message.name, {f.name: f.value for f in message.fields if f.value is not None})
-    except (fitdecode.FitError, ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
-        raise ValidationError(f"{file.path}: is not a whole FIT file: copy it from the device again") from error
-    if reading.messages == 0:
-        raise ValidationError(f"{file.path}: is not a whole FIT file: it is empty")
-    yield Batch(*reading.samples(file.path), file.path)
+    parts, beyond = fit_files(file.read(), file.path)
+    if beyond:
+        context.tally.not_read("bytes behind the end of a FIT file", beyond)
+    for part in parts:
+        reading = _Reading(context.tally, file.path)
+        try:
+            with fitdecode.FitReader(
+                part, error_handling=fitdecode.ErrorHandling.RAISE, check_crc=fitdecode.CrcCheck.RAISE
+            ) as fit:
+                for message in fit:
+                    if isinstance(message, fitdecode.FitDataMessage):
+                        reading.take(message.name, {f.name: f.value for f in message.fields if f.value is not None})
+        except (fitdecode.FitError, ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
+            raise ValidationError(f"{file.path}: is not a whole FIT file: copy it from the device again") from error
+        if reading.messages == 0:
+            raise ValidationError(f"{file.path}: is not a whole FIT file: it is empty")
+        yield Batch(*reading.samples(file.path), file.path)
 
 
 class _Reading:
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
+    def __init__(self, tally: Tally, file: str = "") -> None:
+        self._tally, self._file = tally, file
         self._rows: list[tuple[int, str, datetime, datetime, float, str]] = []
         self._now: datetime | None = None
         self._offset: int | None = None
@@ -91,6 +106,7 @@ class _Reading:
         self._monitored: datetime | None = None
         self._energy_read: datetime | None = None
         self._sleep: tuple[datetime, str] | None = None
+        self._beat: datetime | None = None
         self._product = "Garmin"
         self.messages = 0
 
@@ -106,6 +122,9 @@ class _Reading:
                 self._monitored = self._energy_read = self._now
         if self._now is None:
             return
+        rows_before = len(self._rows)
+        if message == "hrv":
+            self._beats(fields.get("time"))
         if message == "sleep_level":
             self._stage(str(fields.get("sleep_level")))
         for (wanted, name), (signal, unit) in _LEVELS.items():
@@ -113,6 +132,9 @@ class _Reading:
                 self._level(signal, unit, fields[name], fields.get("stress_level_time"))
         if message == "monitoring":
             self._count(fields)
+        if len(self._rows) == rows_before and message not in _ABOUT:
+            documented = "that is not documented" if message.startswith("unknown") else message
+            self._tally.not_read(f"FIT message {documented}")
 
     def samples(self, file: str) -> tuple[pl.DataFrame, Clock]:
         row, signal, start, end, value, unit = ([sample[column] for sample in self._rows] for column in range(6))
@@ -142,10 +164,21 @@ class _Reading:
     def _level(self, signal: str, unit: str, value: Any, moment: Any) -> None:
         at = _plain(moment) if moment is not None else self._now
         if signal == "stress_score" and value < 0:  # the maker's codes for "could not be measured"
+            self._tally.no_value(signal, self.messages, self._file)
             return
         for amount in value if isinstance(value, tuple) else (value,):
             if amount is not None:
                 self._rows.append((self.messages, signal, at, at, float(amount), unit))  # type: ignore[arg-type]
+
+    def _beats(self, intervals: Any) -> None:
+        """Take times between beats, in seconds: they have no time of their own and follow each other."""
+        now: datetime = self._now  # type: ignore[assignment]
+        if self._beat is None or abs(self._beat - now) > _LONGEST_DRIFT:
+            self._beat = now
+        for interval in intervals if isinstance(intervals, tuple) else (intervals,):
+            if interval is not None:  # a message has room for five
+                self._beat += timedelta(seconds=float(interval))
+                self._rows.append((self.messages, "rr_interval", self._beat, self._beat, float(interval), "s"))
 
     def _count(self, fields: dict[str, Any]) -> None:
         now: datetime = self._now  # type: ignore[assignment]

@@ -1,22 +1,33 @@
-"""Oura: documents of the API v2 (``{"data": [...]}``), and files that hold several collections by name.
+"""Oura: documents of the API v2, and the tables of the membership hub, which have the same fields.
 
-A sleep carries its whole night: stages every 5 minutes, heart rate and HRV (RMSSD) at their own interval. Sleeps of
-type ``deleted`` are not read; rests are not sleep. A day's summary starts at its midnight (or at the time it names)
-and lasts a day; it is known only then.
+A document stands in ``{"data": [...]}``, in a file of several collections by name, or in a row of ``sleepmodel.csv``
+and other tables with semicolons. The account export of the API v1 has other fields: :mod:`.oura_v1`.
+
+- A sleep carries its whole night: stages every 5 minutes, heart rate and HRV (RMSSD) at their own interval. Sleeps of
+  type ``deleted`` are not read; rests are not sleep.
+- A day's summary starts at its midnight (or at the time it names) and lasts a day; it is known only then.
+- Heart rates are written in UTC (``+00:00``), without the place; their place is that of the export's other documents.
+- Null says that nothing was measured.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from novamind.errors import ValidationError
+from novamind.records.wearables.columns import table_of, text_of
 from novamind.records.wearables.files import JSON_SUFFIXES, Context, ExportFile
+from novamind.records.wearables.offsets import Offsets
 from novamind.records.wearables.rows import Rows
 from novamind.records.wearables.samples import Batch, Tally
 
 MAKER = "Oura"
+
 _DAY = 86_400
 _STAGE_SECONDS = 300
-_STAGES = {
+#: ``{code of 5 minutes: signals}``
+STAGES = {
     "1": ("sleep_asleep", "sleep_deep"),
     "2": ("sleep_asleep", "sleep_light"),
     "3": ("sleep_asleep", "sleep_rem"),
@@ -24,37 +35,79 @@ _STAGES = {
 }
 _NIGHT = (
     ("total_sleep_duration", "sleep_duration", "s"),
+    ("light_sleep_duration", "sleep_light_duration", "s"),
+    ("deep_sleep_duration", "sleep_deep_duration", "s"),
+    ("rem_sleep_duration", "sleep_rem_duration", "s"),
+    ("awake_time", "sleep_awake_duration", "s"),
     ("latency", "sleep_latency", "s"),
     ("efficiency", "sleep_efficiency", "%"),
-    ("average_breath", "respiratory_rate", "breaths/min"),
+    ("average_breath", "daily_respiratory_rate", "breaths/min"),
+    ("average_heart_rate", "daily_heart_rate", "bpm"),
+    ("average_hrv", "daily_hrv_rmssd", "ms"),
     ("lowest_heart_rate", "resting_heart_rate", "bpm"),
 )
-#: A field that only documents of this collection have.
+_ACTIVITY = (
+    ("steps", "daily_steps", "count"),
+    ("equivalent_walking_distance", "daily_distance", "m"),
+    ("active_calories", "daily_active_energy", "kcal"),
+    ("total_calories", "daily_total_energy", "kcal"),
+)
+_READINESS = (
+    ("score", "readiness_score", "score"),
+    ("temperature_deviation", "skin_temperature_deviation", "°C"),
+)
+#: Fields that together only documents of this collection have.
 _MARKS = {
-    "sleep": "bedtime_start",
-    "heartrate": "bpm",
-    "daily_activity": "equivalent_walking_distance",
-    "daily_readiness": "temperature_deviation",
-    "daily_spo2": "spo2_percentage",
-    "vO2_max": "vo2_max",
+    "sleep": ("bedtime_start", "bedtime_end"),
+    "heartrate": ("bpm", "source", "timestamp"),
+    "daily_activity": ("equivalent_walking_distance", "day"),
+    "daily_readiness": ("temperature_deviation", "day"),
+    "daily_spo2": ("spo2_percentage", "day"),
+    "vO2_max": ("vo2_max", "day"),
+    "daily_sleep": ("score", "contributors", "day"),
+    "workout": ("activity", "intensity", "start_datetime"),
+    "temperature": ("skin_temp", "timestamp"),
 }
-
-
-def collection_of(document: Any) -> str | None:
-    """Return the collection to which a document belongs, or ``None``."""
-    if not isinstance(document, dict):
-        return None
-    return next((name for name, mark in _MARKS.items() if mark in document), None)
+#: The membership hub's tables; those without a collection hold no signal that is read here.
+_TABLES = {
+    "sleepmodel.csv": "sleep",
+    "heartrate.csv": "heartrate",
+    "dailyactivity.csv": "daily_activity",
+    "dailyreadiness.csv": "daily_readiness",
+    "dailyspo2.csv": "daily_spo2",
+    "vo2max.csv": "vO2_max",
+    "dailysleep.csv": "daily_sleep",
+    "workout.csv": "workout",
+    "temperature.csv": "temperature",
+    **dict.fromkeys(
+        ("dailystress.csv", "daytimestress.csv", "dailyresilience.csv", "dailycardiovascularage.csv", "sleeptime.csv",
+         "enhancedtag.csv", "tag.csv", "session.csv", "ringbatterylevel.csv", "ringconfiguration.csv")
+    ),
+}  # fmt: skip
 
 
 def recognised(file: ExportFile) -> bool:
-    """Return whether a file holds documents of the API v2."""
+    """Return whether a file holds documents of the API v2, or is one of the hub's tables."""
+    if file.suffix == ".csv":
+        heading = file.head_text.partition("\n")[0]
+        return file.name.lower() in _TABLES and (";" in heading or "," not in heading)
     return file.suffix in JSON_SUFFIXES and document_recognised(file.document)
 
 
 def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
-    """Return samples of one file."""
-    yield from json_batches(file.path, file.document, context.tally)
+    """Return samples of one file.
+
+    Raises
+    ------
+    ValidationError
+        The table holds no signal that is read here.
+    """
+    offsets = None if context.zone else Offsets(_places(file, context))
+    for batch in json_batches(file.path, _document(file), context.tally):
+        if offsets is None or batch.clock == "offset":
+            yield batch
+        else:
+            yield from offsets.placed(batch)
 
 
 def document_recognised(document: Any) -> bool:
@@ -62,19 +115,61 @@ def document_recognised(document: Any) -> bool:
     return any(collection_of(entry) for entries in _collections(document) for entry in entries[:1])
 
 
+def collection_of(document: Any) -> str | None:
+    """Return the collection to which a document belongs, or ``None``; documents of the API v1 belong to none."""
+    if not isinstance(document, dict) or "summary_date" in document:
+        return None
+    return next((name for name, marks in _MARKS.items() if all(mark in document for mark in marks)), None)
+
+
 def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
-    """Return samples of one file."""
-    rows = Rows(MAKER)
-    number = 0
+    """Return samples of one file's documents."""
+    night = _Documents(file, tally)
     for entries in _collections(document):
         for entry in entries:
-            number += 1
-            collection = collection_of(entry)
-            if collection is None:
-                tally.not_read("Oura document of another kind")
-            else:
-                _READ[collection](number, entry, rows)
-    yield from rows.batches(file)
+            night.take(entry)
+    yield from night.rows.batches(file)
+    yield from night.beats.batches(file, written_in_utc=True)
+
+
+def _document(file: ExportFile) -> Any:
+    if file.suffix != ".csv":
+        return file.document
+    if _TABLES[file.name.lower()] is None:
+        raise ValidationError(f"{file.path}: holds no signal that is read here")
+    table = table_of(text_of(file.read()), file.path, separator=";").drop("row")
+    return [{name: _cell(text) for name, text in row.items()} for row in table.iter_rows(named=True)]
+
+
+def _cell(text: str) -> Any:
+    """Return a cell of the hub's tables: lists and objects are JSON, an empty one is null."""
+    text = text.strip()
+    if text[:1] in ("{", "["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return None
+    return text or None
+
+
+def _places(file: ExportFile, context: Context) -> list[str | None]:
+    """Return the times of the export that know their place."""
+    texts: list[str | None] = []
+    for other in {file.path: file, **{other.path: other for other in context.files}}.values():
+        try:
+            documents = _collections(_document(other)) if recognised(other) else []
+        except (ValidationError, OSError):  # it is named when its own turn comes
+            continue
+        for entries in documents:
+            for entry in entries:
+                if collection_of(entry) not in (None, "heartrate", "temperature"):
+                    texts += [text for name in _TIMES if isinstance(text := entry.get(name), str)]
+        if other is not file:
+            other.close()
+    return texts
+
+
+_TIMES = ("bedtime_start", "bedtime_end", "timestamp", "start_datetime")
 
 
 def _collections(document: Any) -> list[list[Any]]:
@@ -86,75 +181,114 @@ def _collections(document: Any) -> list[list[Any]]:
     return [value for value in values if isinstance(value, list) and value]
 
 
-def _sleep(number: int, entry: dict[str, Any], rows: Rows) -> None:
-    if entry.get("type") in ("deleted", "rest"):
-        return
-    start = entry.get("bedtime_start")
-    rows.add(number, "sleep_in_bed", start, 0, "min", end=entry.get("bedtime_end"))
-    for name, signal, unit in _NIGHT:
-        if entry.get(name) is not None:
-            rows.add(number, signal, start, entry[name], unit)
-    for code, begin, seconds in _runs(entry.get("sleep_phase_5_min") or ""):
-        for signal in _STAGES.get(code, ()):
-            rows.add(number, signal, _later(start, begin), 0, "min", seconds=seconds)
-    for name, signal, unit in (("heart_rate", "heart_rate", "bpm"), ("hrv", "hrv_rmssd", "ms")):
-        samples = entry.get(name)
-        if isinstance(samples, dict):
-            for index, value in enumerate(samples.get("items") or ()):
-                if value is not None:
-                    at = _later(samples.get("timestamp"), index * float(samples.get("interval") or 0))
-                    rows.add(number, signal, at, value, unit)
+class _Documents:
+    """Collects the samples of documents, with their number in the file."""
+
+    def __init__(self, file: str, tally: Tally) -> None:
+        self.rows, self.beats = Rows(MAKER), Rows(MAKER)
+        self._file, self._tally = file, tally
+        self._number = 0
+
+    def take(self, entry: Any) -> None:
+        self._number += 1
+        collection = collection_of(entry)
+        if collection is None:
+            self._tally.not_read(f"{MAKER} document of another kind")
+        else:
+            readers: Mapping[str, Callable[[dict[str, Any]], None]] = {
+                "sleep": self._sleep,
+                "heartrate": self._heart_rate,
+                "daily_activity": self._activity,
+                "daily_readiness": self._readiness,
+                "daily_spo2": self._oxygen,
+                "vO2_max": self._oxygen_uptake,
+                "daily_sleep": self._sleep_score,
+                "workout": self._workout,
+                "temperature": self._temperature,
+            }
+            readers[collection](entry)
+
+    def _add(self, signal: str, start: Any, value: Any, unit: str, *, end: Any = None, seconds: float = 0) -> None:
+        if value is None:
+            self._tally.no_value(signal, self._number, self._file)
+        else:
+            self.rows.add(self._number, signal, start, value, unit, end=end, seconds=seconds)
+
+    def _sleep(self, entry: dict[str, Any]) -> None:
+        if entry.get("type") in ("deleted", "rest"):
+            self._tally.not_read(f"{MAKER} sleep that was deleted, or a rest")
+            return
+        start, end = entry.get("bedtime_start"), entry.get("bedtime_end")
+        self._add("sleep_in_bed", start, 0, "min", end=end)
+        for name, signal, unit in _NIGHT:
+            if name in entry:
+                self._add(signal, start, entry[name], unit, end=end)
+        for code, begin, seconds in runs(entry.get("sleep_phase_5_min") or ""):
+            for signal in STAGES.get(code, ()):
+                self._add(signal, later(start, begin), 0, "min", seconds=seconds)
+        for name, signal, unit in (("heart_rate", "heart_rate", "bpm"), ("hrv", "hrv_rmssd", "ms")):
+            samples = entry.get(name)
+            if isinstance(samples, dict):
+                interval = float(samples.get("interval") or 0)
+                for index, value in enumerate(samples.get("items") or ()):
+                    self._add(signal, later(samples.get("timestamp"), index * interval), value, unit)
+
+    def _heart_rate(self, entry: dict[str, Any]) -> None:
+        if entry["bpm"] is None:
+            self._tally.no_value("heart_rate", self._number, self._file)
+        else:
+            self.beats.add(self._number, "heart_rate", _in_utc(entry["timestamp"]), entry["bpm"], "bpm")
+
+    def _temperature(self, entry: dict[str, Any]) -> None:
+        if entry["skin_temp"] is None:
+            self._tally.no_value("skin_temperature", self._number, self._file)
+        else:
+            self.beats.add(self._number, "skin_temperature", _in_utc(entry["timestamp"]), entry["skin_temp"], "°C")
+
+    def _activity(self, entry: dict[str, Any]) -> None:
+        for name, signal, unit in _ACTIVITY:
+            if name in entry:
+                self._add(signal, _start_of(entry), entry[name], unit, seconds=_DAY)
+
+    def _readiness(self, entry: dict[str, Any]) -> None:
+        for name, signal, unit in _READINESS:
+            if name in entry:
+                self._add(signal, _start_of(entry), entry[name], unit)
+
+    def _oxygen(self, entry: dict[str, Any]) -> None:
+        share = entry["spo2_percentage"]
+        average = share.get("average") if isinstance(share, dict) else None
+        self._add("daily_oxygen_saturation", entry.get("day"), average or None, "%")
+
+    def _oxygen_uptake(self, entry: dict[str, Any]) -> None:
+        self._add("vo2_max", _start_of(entry), entry["vo2_max"], "mL/kg/min")
+
+    def _sleep_score(self, entry: dict[str, Any]) -> None:
+        self._add("sleep_score", _start_of(entry), entry["score"], "score")
+
+    def _workout(self, entry: dict[str, Any]) -> None:
+        start, end = entry["start_datetime"], entry.get("end_datetime")
+        self._add("workout", start, _seconds(start, end), "s", end=end)
 
 
-def _heart_rate(number: int, entry: dict[str, Any], rows: Rows) -> None:
-    rows.add(number, "heart_rate", entry.get("timestamp"), entry.get("bpm"), "bpm")
+def _start_of(entry: dict[str, Any]) -> Any:
+    return entry.get("timestamp") or entry.get("day")
 
 
-def _activity(number: int, entry: dict[str, Any], rows: Rows) -> None:
-    start = entry.get("timestamp") or entry.get("day")
-    for name, signal, unit in (
-        ("steps", "daily_steps", "count"),
-        ("equivalent_walking_distance", "daily_distance", "m"),
-        ("active_calories", "daily_active_energy", "kcal"),
-        ("total_calories", "daily_total_energy", "kcal"),
-    ):
-        if entry.get(name) is not None:
-            rows.add(number, signal, start, entry[name], unit, seconds=_DAY)
+def _in_utc(text: Any) -> Any:
+    """Return a heart rate's time: ``+00:00`` is UTC without a place, as ``Z`` is."""
+    return f"{text[:-6]}Z" if isinstance(text, str) and text.endswith("+00:00") else text
 
 
-def _readiness(number: int, entry: dict[str, Any], rows: Rows) -> None:
-    start = entry.get("timestamp") or entry.get("day")
-    for name, signal, unit in (
-        ("score", "readiness_score", "score"),
-        ("temperature_deviation", "skin_temperature_deviation", "°C"),
-    ):
-        if entry.get(name) is not None:
-            rows.add(number, signal, start, entry[name], unit)
+def _seconds(start: Any, end: Any) -> float | None:
+    try:
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    except (TypeError, ValueError):
+        return None
 
 
-def _oxygen(number: int, entry: dict[str, Any], rows: Rows) -> None:
-    share = entry.get("spo2_percentage")
-    if isinstance(share, dict) and share.get("average"):
-        rows.add(number, "oxygen_saturation", entry.get("day"), share["average"], "%")
-
-
-def _oxygen_uptake(number: int, entry: dict[str, Any], rows: Rows) -> None:
-    if entry.get("vo2_max") is not None:
-        rows.add(number, "vo2_max", entry.get("timestamp") or entry.get("day"), entry["vo2_max"], "mL/kg/min")
-
-
-_READ = {
-    "sleep": _sleep,
-    "heartrate": _heart_rate,
-    "daily_activity": _activity,
-    "daily_readiness": _readiness,
-    "daily_spo2": _oxygen,
-    "vO2_max": _oxygen_uptake,
-}
-
-
-def _runs(phases: str) -> Iterator[tuple[str, float, float]]:
-    """Return ``(stage, seconds after the start, length in seconds)`` of each run of equal stages."""
+def runs(phases: str) -> Iterator[tuple[str, float, float]]:
+    """Return ``(stage, seconds after the start, length in seconds)`` of each run of equal 5-minute stages."""
     begin = 0
     for index in range(1, len(phases) + 1):
         if index == len(phases) or phases[index] != phases[begin]:
@@ -162,7 +296,8 @@ def _runs(phases: str) -> Iterator[tuple[str, float, float]]:
             begin = index
 
 
-def _later(start: Any, seconds: float) -> str | None:
+def later(start: Any, seconds: float) -> str | None:
+    """Return a time so many seconds after an ISO 8601 text; ``None`` where that is no time."""
     try:
         return (datetime.fromisoformat(start) + timedelta(seconds=seconds)).isoformat()
     except (TypeError, ValueError, OverflowError):
