@@ -12,9 +12,11 @@ from zoneinfo import ZoneInfo
 from novamind.errors import DataProcessingError, InsufficientDataError, NovamindError, ValidationError
 from novamind.records.wearables import (
     apple_health,
+    empatica,
     fitbit,
     garmin,
     garmin_connect,
+    google_fit,
     long_table,
     open_mhealth,
     oura,
@@ -57,6 +59,7 @@ MAKERS: tuple[Maker, ...] = (
     apple_health,
     fitbit,
     takeout,
+    google_fit,
     garmin,
     garmin_connect,
     oura,
@@ -64,6 +67,7 @@ MAKERS: tuple[Maker, ...] = (
     whoop,
     samsung,
     withings,
+    empatica,
     open_mhealth,
     long_table,
 )
