@@ -5,6 +5,7 @@ import pytest
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics.domain import Phenotype
 from novamind.pharmacogenomics.notation import parse_copy, parse_diplotype, parse_phenotype, parse_score
+from novamind.pharmacogenomics.phenotypes import phenotype
 
 
 @pytest.mark.parametrize(
@@ -95,12 +96,71 @@ def test_a_phenotype_or_score_alone(gene: str, text: str, reported: str) -> None
     assert (read.origin, read.reported, read.calls) == ("phenotype", reported, ())
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        # Cyrius
+        ("*1/*46;*43/*45", ["*1/*46", "*43/*45"]), ("*36+*10/*36+*10", ["*36+*10/*36+*10"]),
+        ("*1_*2_*68", ["*1/*2+*68", "*1+*68/*2", "*1+*2/*68"]), ("*1_*1_*4", ["*1/*1+*4", "*1x2/*4"]),
+        ("*1x4_*4", ["*1/*1x3+*4", "*1x4/*4", "*1x2/*1x2+*4", "*1+*4/*1x3"]),
+        # Aldy
+        ("*4.021.ALDY/*68:2", ["*4/*68"]), ("*1/*4.ALDY_2+*4", ["*1/*4+*4"]), ("*2/*41+rs368858603", ["*2/unknown"]),
+        ("*1-like/*4", ["*4/unknown"]), ("*1 +42525810:SNP.TC/*4", ["*4/unknown"]),
+        # PharmCAT, StellarPGx, PyPGx
+        ("[*36 + *10]/*1", ["*1/*36+*10"]), ("*1/*2 OR *2/*35", ["*1/*2", "*2/*35"]), ("*2x2/*4", ["*2x2/*4"]),
+        ("*1|*4", ["*1/*4"]), ("*1/*4, *4/*10", ["*1/*4", "*4/*10"]),
+        # laboratories
+        ("(*1/*4)xN", ["*1x≥2/*4", "*1/*4x≥2"]), ("(*1/*4)N", ["*1x≥2/*4", "*1/*4x≥2"]),
+        ("(*1/*4)x3", ["*1x2/*4", "*1/*4x2"]), ("*1/*4 DUP", ["*1x≥2/*4", "*1/*4x≥2"]),
+        ("*2/*2 (duplication)", ["*2/*2x≥2"]), ("CYP2D6 *1/*4", ["*1/*4"]), ("cyp2d6*1/cyp2d6*4", ["*1/*4"]),
+    ],
+)  # fmt: skip
+def test_the_notations_of_callers_and_laboratories(text: str, names: list[str]) -> None:
+    read = parse_diplotype("CYP2D6", text)
+    assert [call.name for call in read.calls] == names
+    assert bool(read.warnings) is ("unknown" in "".join(names))
+
+
+def test_copies_that_are_not_assigned_have_one_activity_score() -> None:
+    """Copies add up wherever they lie: *1, *2 and *68 are 1 + 1 + 0; *1 four times is 4."""
+    for text, score in (("*1_*2_*68", 2.0), ("*1_*1_*1_*1", 4.0), ("*4_*10_*10", 0.5)):
+        assert phenotype("CYP2D6", text).activity_score == score
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("_".join(["*1"] * 9), "more than 8 gene copies"), ("(*1/*4)x2", "three gene copies or more"),
+        ("*1/*4/*10", "two chromosome copies"), ("*1", "two chromosome copies"), ("*1x2", "two chromosome copies"),
+        ("*1_x", "malformed"), ("(*1)xN", "two chromosome copies"),
+    ],
+)  # fmt: skip
+def test_what_no_notation_means_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        parse_diplotype("CYP2D6", text)
+
+
 def test_a_score_of_a_gene_without_scores_is_refused() -> None:
     with pytest.raises(ValidationError):
         parse_diplotype("CYP2C19", "0.5")
 
 
-@pytest.mark.parametrize("text", ["", "poorly", "PM", "extensive"])
+@pytest.mark.parametrize(
+    ("text", "phenotype"),
+    [
+        ("PM", Phenotype.POOR), ("im", Phenotype.INTERMEDIATE), ("NM", Phenotype.NORMAL), ("EM", Phenotype.NORMAL),
+        ("RM", Phenotype.RAPID), ("UM", Phenotype.ULTRARAPID), ("Likely PM", Phenotype.LIKELY_POOR),
+        ("likely IM", Phenotype.LIKELY_INTERMEDIATE), ("Normal metaboliser (NM)", Phenotype.NORMAL),
+        ("PM (poor metabolizer)", Phenotype.POOR), ("Ultra-rapid metaboliser", Phenotype.ULTRARAPID),
+        ("Ultra Rapid Metabolizer (UM)", Phenotype.ULTRARAPID), ("Extensive metabolizer", Phenotype.NORMAL),
+        ("Normal (Extensive) Metabolizer", Phenotype.NORMAL), ("poor metabolizers", Phenotype.POOR),
+    ],
+)  # fmt: skip
+def test_a_phenotype_by_its_initials_and_earlier_words(text: str, phenotype: Phenotype) -> None:
+    assert parse_phenotype(text) is phenotype
+
+
+@pytest.mark.parametrize("text", ["", "poorly", "PMM", "XM", "likely", "ultra", "(PM)", "rapid poor"])
 def test_other_words_are_no_phenotype(text: str) -> None:
     assert parse_phenotype(text) is None
 
@@ -125,7 +185,24 @@ def test_what_is_no_score(text: str) -> None:
         ("HLA-B", "*15:02:01 positive, *15:11 negative", {"*15:02": True, "*15:11": False}),
         ("HLA-B", "*15:02 positive and *15:02 positive", {"*15:02": True}),
         ("HLA-B", "*15:02/*40:01", {"*15:02": True, "*40:01": True, "*15:11": False}),
-        ("HLA-B", "HLA-B*07:02:01 / HLA-B*40:01N", {"*07:02": True, "*40:01": True, "*15:02": False, "*15:11": False}),
+        ("HLA-B", "HLA-B*07:02:01 / HLA-B*40:01N", {"*07:02": True, "*15:02": False, "*15:11": False}),
+        ("HLA-B", "*15:02N/*40:01", {"*40:01": True, "*15:02": False, "*15:11": False}),
+        ("HLA-B", "*15:02:01:02N/*15:02:01", {"*15:02": True, "*15:11": False}),
+        ("HLA-B", "*15:02N positive", {}),
+        ("HLA-B", "*15:02N positive, *15:11 negative", {"*15:11": False}),
+        ("HLA-B", "*15:02Q/*07:02", {"*07:02": True, "*15:11": False}),
+        ("HLA-B", "*15:02L detected", {}),
+        ("HLA-B", "*15:02:01G/*07:02P", {"*07:02": True, "*15:02": True, "*15:11": False}),
+        ("HLA-B", "HLA-B*1502 not detected", {"*15:02": False}),
+        ("HLA-B", "B*15:02: carrier", {"*15:02": True}),
+        ("HLA-B", "*15:02 non-carrier; *15:11 present", {"*15:02": False, "*15:11": True}),
+        ("HLA-B", "*15/*40", {}),
+        ("HLA-B", "*07/*40", {"*15:02": False, "*15:11": False}),
+        ("HLA-B", "*15:XX/*07:02", {"*07:02": True}),
+        ("HLA-B", "*15:02/?", {"*15:02": True}),
+        ("HLA-B", "*40:01/?", {"*40:01": True}),
+        ("HLA-B", "*15:02/*40:01 or *15:11/*40:01", {"*40:01": True}),
+        ("HLA-B", "*15:02/*40:01 or *15:02/*40:02; *15:02/*07:02", {"*15:02": True, "*15:11": False}),
         ("HLA-A", "*31:01/*02:01", {"*31:01": True, "*02:01": True}),
         ("HLA-A", "02:01/*24:02", {"*31:01": False, "*02:01": True, "*24:02": True}),
         ("HLA-B", "*15:11/*15:11", {"*15:02": False, "*15:11": True}),
@@ -137,7 +214,35 @@ def test_hla_alleles(gene: str, text: str, markers: dict[str, bool]) -> None:
     assert read.origin == "outside"
 
 
-@pytest.mark.parametrize("text", ["*15:02", "*15:02/", "positive", "*15:02/*40:01/*07:02", "*1/*2", "*15:2/*40:01"])
+def test_what_a_typing_leaves_open_is_said() -> None:
+    null = parse_diplotype("HLA-B", "*15:02N/*40:01")
+    assert null.warnings == ("HLA-B: *15:02N is a null allele, which is not expressed; it does not count as *15:02.",)
+    assert parse_diplotype("HLA-B", "*15/*40").warnings == (
+        "HLA-B: the typing does not decide *15:02, *15:11; nothing is assumed.",
+    )
+    assert "altered" in parse_diplotype("HLA-B", "*15:02S positive").warnings[0]
+    assert parse_diplotype("HLA-B", "*15:02/*40:01").warnings == ()
+
+
+def test_an_allele_of_another_hla_gene_is_refused() -> None:
+    with pytest.raises(ValidationError, match="of another gene"):
+        parse_diplotype("HLA-B", "A*31:01/A*02:01")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*15:02",
+        "*15:02/",
+        "?/?x",
+        "*15 positive",
+        "*15:02 maybe",
+        "positive",
+        "*15:02/*40:01/*07:02",
+        "*1/*2",
+        "*15:2/*40:01",
+    ],
+)
 def test_half_a_typing_is_refused(text: str) -> None:
     with pytest.raises(ValidationError, match="typing like"):
         parse_diplotype("HLA-B", text)
