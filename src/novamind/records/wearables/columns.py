@@ -183,6 +183,7 @@ class Columns:
             return
         columns = rows.select("row", "start", "end", "offset", value.cast(pl.Float64).alias("value"))
         sources = rows["source"] if "source" in rows.columns else [self.source] * len(rows)
+        people = rows["patient_id"] if "patient_id" in rows.columns else None
         devices = rows["device"] if "device" in rows.columns else [self.device] * len(rows)
         self._parts.append(
             frame_of(
@@ -191,6 +192,7 @@ class Columns:
                     "signal": [signal] * len(rows),
                     "unit": [unit] * len(rows),
                     "source": sources,
+                    "patient_id": people,
                     "device": devices,
                 }
             )

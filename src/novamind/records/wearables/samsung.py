@@ -87,8 +87,9 @@ _ROW = (
 
 def recognised(file: ExportFile) -> bool:
     """Return whether a file is one of Samsung Health's tables, or lies among its JSON files."""
-    name = file.name.lower()
-    return name.startswith("com.samsung.") or "/jsons/com.samsung." in f"/{file.path.lower()}"
+    if file.name.lower().startswith("com.samsung.") or "/jsons/com.samsung." in f"/{file.path.lower()}":
+        return True
+    return file.suffix == ".csv" and bool(_FIRST_LINE.match(file.head_text))
 
 
 def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
