@@ -1,18 +1,20 @@
 """FHIR JSON at the door: size, depth and number of resources are limited before anything is looked at.
 
-A file is one resource, a Bundle, a Parameters resource, or NDJSON (one resource a line, as bulk export writes);
-in a folder files count by name. References are never followed further than one step, so a cycle of them costs nothing.
+A file is one resource, a Bundle, a Parameters resource, a list of these, or NDJSON (one resource a line, as bulk export
+writes). In a folder and its sub-folders files count by path; those of other kinds are named. References are never
+followed further than one step, so a cycle of them costs nothing.
 """
 
 import json
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from novamind.errors import DataProcessingError, NotFoundError, NovamindError
-from novamind.records.fhir.outcome import Issue, refused
+from novamind.records.fhir.outcome import FhirImportError, Issue, refused
 from novamind.records.tables.files import read_bytes
 from novamind.settings import Settings
 
@@ -20,39 +22,72 @@ from novamind.settings import Settings
 MAX_DEPTH = 60
 #: How our own export says in ``meta.source`` where a datum was first read.
 SOURCE_PREFIX = "urn:novamind:source:"
-_SUFFIXES = (".json", ".ndjson")
+_SUFFIXES = (".json", ".ndjson", ".jsonl")
+#: Requests of a Bundle that change a resource without giving it.
+_CHANGES = ("DELETE", "PATCH")
 
 Resource = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A resource, where it stands (FHIRPath), and what it can refer to."""
+    """A resource, where it stands (FHIRPath), and what it can refer to.
+
+    Attributes
+    ----------
+    full_url
+        ``Bundle.entry.fullUrl``, where relative references start; of a contained resource that of its container.
+    contained
+        What the container holds, by id; an id that occurs twice is left out.
+    parent
+        The container of a contained resource.
+    response
+        ``Bundle.entry.response`` of a history.
+    kind
+        The ``resourceType``.
+    name
+        Where our own export says that it was first read, else type and id, else the place.
+    """
 
     resource: Resource
     place: str
     full_url: str = ""
     contained: Mapping[str, Resource] = field(default_factory=dict)
     parent: Resource | None = None
+    response: Resource = field(default_factory=dict)
+    kind: str = field(init=False)
+    name: str = field(init=False)
 
-    @property
-    def kind(self) -> str:
-        """Return the ``resourceType``."""
-        return str(self.resource["resourceType"])
-
-    @property
-    def name(self) -> str:
-        """Return where our own export says that it was first read, else type and id, else the place."""
-        meta = self.resource.get("meta")
+    def __post_init__(self) -> None:
+        kind, own, meta = str(self.resource["resourceType"]), self.resource.get("id"), self.resource.get("meta")
         first = meta.get("source") if isinstance(meta, Mapping) else None
+        name = f"{kind}/{own}" if isinstance(own, str) and own else self.place
         if isinstance(first, str) and first.startswith(SOURCE_PREFIX):
-            return unquote(first.removeprefix(SOURCE_PREFIX))
-        own = self.resource.get("id")
-        return f"{self.kind}/{own}" if isinstance(own, str) and own else self.place
+            name = unquote(first.removeprefix(SOURCE_PREFIX))
+        object.__setattr__(self, "kind", kind)
+        object.__setattr__(self, "name", name)
 
 
-def load(source: str | Path | bytes | Resource, settings: Settings | None = None) -> tuple[list[Located], list[Issue]]:
-    """Return all resources of a file, a folder of files, bytes, or JSON that is already parsed, and the issues.
+class Removal(NamedTuple):
+    """A request of a Bundle that takes a resource back (``DELETE``), or changes it unseen (``PATCH``)."""
+
+    method: str
+    url: str
+    place: str
+    full_url: str
+    response: Resource
+
+
+class Loaded(NamedTuple):
+    """All that a source holds."""
+
+    resources: list[Located]
+    removals: list[Removal]
+    issues: list[Issue]
+
+
+def load(source: str | Path | bytes | Resource, settings: Settings) -> Loaded:
+    """Return all resources of a file, a folder of files, bytes, or JSON that is already parsed.
 
     Raises
     ------
@@ -61,20 +96,22 @@ def load(source: str | Path | bytes | Resource, settings: Settings | None = None
     NotFoundError, DataProcessingError
         The file does not exist or cannot be read.
     """
-    settings = settings or Settings()
-    issues: list[Issue] = []
-    resources: list[Located] = []
-    for document, start in _documents(source, settings, issues):
+    loaded = Loaded([], [], [])
+    for document, start in _documents(source, settings, loaded.issues):
         _check_depth(document)
-        for located in _walk(document, start, issues):
-            resources.append(located)
-            if len(resources) > settings.max_fhir_resources:
-                raise refused(
-                    "too-costly",
-                    f"more than {settings.max_fhir_resources} resources: split the file by patient or raise "
-                    "NOVAMIND_MAX_FHIR_RESOURCES",
-                )
-    return resources, issues
+        for item, place in _items(document, start):
+            for part in _walk(item, place, loaded.issues):
+                if isinstance(part, Removal):
+                    loaded.removals.append(part)
+                else:
+                    loaded.resources.append(part)
+                if len(loaded.resources) + len(loaded.removals) > settings.max_fhir_resources:
+                    raise refused(
+                        "too-costly",
+                        f"more than {settings.max_fhir_resources} resources: split the file by patient or raise "
+                        "NOVAMIND_MAX_FHIR_RESOURCES",
+                    )
+    return loaded
 
 
 def _documents(
@@ -83,20 +120,35 @@ def _documents(
     if isinstance(source, Mapping):
         yield source, ""
         return
-    limit = settings.max_fhir_bytes
-    if isinstance(source, bytes):
-        contents = [source]
-    elif Path(source).is_dir():
-        files = sorted(file for file in Path(source).iterdir() if file.suffix in _SUFFIXES)
-        if not files:
-            raise NotFoundError(f"{Path(source).name} holds no .json or .ndjson file")
-        contents = [_content(file, limit) for file in files]
-    else:
-        contents = [_content(Path(source), limit)]
-    if sum(map(len, contents)) > limit:
-        raise refused("too-costly", f"larger than {limit} bytes: split it by patient or raise NOVAMIND_MAX_FHIR_BYTES")
-    for number, content in enumerate(contents, 1):
-        yield from _parsed(content, f"file {number}: " if len(contents) > 1 else "", issues)
+    limit, size = settings.max_fhir_bytes, 0
+    paths = [] if isinstance(source, bytes) else _files(Path(source), issues)
+    for number, content in enumerate([source] if isinstance(source, bytes) else (_content(p, limit) for p in paths), 1):
+        size += len(content)
+        if size > limit:
+            text = f"larger than {limit} bytes: split it by patient or raise NOVAMIND_MAX_FHIR_BYTES"
+            raise refused("too-costly", text)
+        try:
+            yield from _parsed(content, f"file {number}: " if len(paths) > 1 else "", issues)
+        except FhirImportError as error:
+            if len(paths) < 2 or any(issue.code == "too-costly" for issue in error.outcome.issues):
+                raise
+            text = "a file of the folder is not FHIR JSON in UTF-8; the others are read"
+            issues.append(Issue("error", "structure", text, (f"file {number}",)))
+
+
+def _files(path: Path, issues: list[Issue]) -> list[Path]:
+    """Return the files that are read, by path; those of a folder that are not are listed in the issues."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    read = [file for file in files if file.suffix.lower() in _SUFFIXES]
+    if not read:
+        raise NotFoundError(f"{path.name} holds no .json, .ndjson or .jsonl file")
+    for file in files:
+        if file.suffix.lower() not in _SUFFIXES:
+            text = "a file that is no .json, .ndjson or .jsonl is left out"
+            issues.append(Issue("information", "not-supported", text, (file.relative_to(path).as_posix(),)))
+    return read
 
 
 def _content(path: Path, limit: int) -> bytes:
@@ -119,7 +171,8 @@ def _parsed(content: bytes, start: str, issues: list[Issue]) -> Iterator[tuple[A
     except RecursionError as error:
         raise refused("too-costly", f"nested more than {MAX_DEPTH} levels deep") from error
     except ValueError as error:
-        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        # Not splitlines(), which also breaks at characters that may stand within a JSON text.
+        lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
         if len(lines) < 2 or not _is_object(lines[0][1]):
             hint = "; FHIR XML is not read, convert it to JSON" if text.lstrip()[:1] == "<" else ""
             raise refused("structure", f"the file is not valid JSON{hint}") from error
@@ -162,50 +215,81 @@ def _check_depth(document: Any) -> None:
     raise refused("too-costly", f"nested more than {MAX_DEPTH} levels deep")
 
 
-def _walk(document: Any, start: str, issues: list[Issue]) -> Iterator[Located]:
-    """Return the document, or the resources that a Bundle or Parameters carries, each with its contained resources."""
+def _items(document: Any, start: str) -> Iterator[tuple[Any, str]]:
+    """Return the documents of a list, or the document."""
+    if not isinstance(document, list):
+        yield document, start
+        return
+    for i, item in enumerate(document):
+        yield item, f"{start}[{i}]: "
+
+
+def _walk(document: Any, start: str, issues: list[Issue]) -> Iterator[Located | Removal]:
+    """Return the document, or what a Bundle or Parameters carries, each with its contained resources."""
     if not isinstance(document, Mapping) or not isinstance(document.get("resourceType"), str):
         issues.append(
             Issue("error", "structure", "JSON, but no FHIR resource: it has no 'resourceType'", _places(start))
         )
         return
-    pending: list[tuple[Any, str, str]] = [(document, f"{start}{document['resourceType'][:40]}", "")]
+    pending: list[tuple[Any, str, str, Resource]] = [(document, f"{start}{document['resourceType'][:40]}", "", {})]
     while pending:
-        resource, place, full_url = pending.pop()
-        kind = resource["resourceType"]
-        if kind == "Bundle":
+        resource, place, full_url, response = pending.pop()
+        if isinstance(resource, Removal):
+            yield resource
+        elif resource["resourceType"] == "Bundle":
+            if any(
+                isinstance(link, Mapping) and link.get("relation") == "next" for link in _list(resource.get("link"))
+            ):
+                text = "the Bundle is one page of several: what stands on the next is read only if the file has it"
+                issues.append(Issue("information", "incomplete", text, (place,)))
             pending.extend(reversed(_inside(resource.get("entry"), f"{place}.entry", issues)))
-        elif kind == "Parameters":
+        elif resource["resourceType"] == "Parameters":
             pending.extend(reversed(_parts(resource.get("parameter"), f"{place}.parameter", issues)))
         else:
-            contained = {
-                item["id"]: item
-                for item in _list(resource.get("contained"))
-                if isinstance(item, Mapping) and isinstance(item.get("id"), str)
-            }
-            yield Located(resource, place, full_url, contained)
-            for i, item in enumerate(_list(resource.get("contained"))):
-                if isinstance(item, Mapping) and isinstance(item.get("resourceType"), str):
-                    yield Located(item, f"{place}.contained[{i}]", "", contained, resource)
+            yield from _with_contained(resource, place, full_url, response)
 
 
-def _inside(entries: Any, place: str, issues: list[Issue]) -> list[tuple[Any, str, str]]:
-    resources = []
+def _with_contained(resource: Resource, place: str, full_url: str, response: Resource) -> Iterator[Located]:
+    parts = [
+        (item, f"{place}.contained[{i}]")
+        for i, item in enumerate(_list(resource.get("contained")))
+        if isinstance(item, Mapping)
+    ]
+    ids = [item.get("id") for item, _ in parts]
+    once = {own for own, times in Counter(own for own in ids if isinstance(own, str)).items() if times == 1}
+    contained = {item["id"]: item for item, _ in parts if isinstance(item.get("id"), str) and item["id"] in once}
+    yield Located(resource, place, full_url, contained, None, response)
+    for item, here in parts:
+        if isinstance(item.get("resourceType"), str):
+            yield Located(item, here, full_url, contained, resource)
+
+
+def _inside(entries: Any, place: str, issues: list[Issue]) -> list[tuple[Any, str, str, Resource]]:
+    resources: list[tuple[Any, str, str, Resource]] = []
     for i, entry in enumerate(_list(entries)):
         here = f"{place}[{i}]"
-        resource = entry.get("resource") if isinstance(entry, Mapping) else None
-        if not isinstance(resource, Mapping) or not isinstance(resource.get("resourceType"), str):
+        if not isinstance(entry, Mapping):
             issues.append(Issue("error", "structure", "an entry without a resource", (here,)))
             continue
-        url = entry.get("fullUrl")
-        resources.append((resource, f"{here}.resource", url if isinstance(url, str) else ""))
+        resource, request, url, response = (entry.get(name) for name in ("resource", "request", "fullUrl", "response"))
+        url, response = url if isinstance(url, str) else "", response if isinstance(response, Mapping) else {}
+        method = request.get("method") if isinstance(request, Mapping) else None
+        if method in _CHANGES:
+            target = request.get("url") if isinstance(request, Mapping) else None
+            removal = Removal(method, target if isinstance(target, str) else "", here, url, response)
+            resources.append((removal, here, url, response))
+        elif isinstance(resource, Mapping) and isinstance(resource.get("resourceType"), str):
+            resources.append((resource, f"{here}.resource", url, response))
+        else:
+            issues.append(Issue("error", "structure", "an entry without a resource", (here,)))
     return resources
 
 
-def _parts(parameters: Any, place: str, issues: list[Issue]) -> list[tuple[Any, str, str]]:
-    resources, pending = [], [(parameters, place)]
+def _parts(parameters: Any, place: str, issues: list[Issue]) -> list[tuple[Any, str, str, Resource]]:
+    resources: list[tuple[Any, str, str, Resource]] = []
+    pending = deque([(parameters, place)])
     while pending:
-        items, where = pending.pop(0)
+        items, where = pending.popleft()
         for i, item in enumerate(_list(items)):
             here = f"{where}[{i}]"
             if not isinstance(item, Mapping):
@@ -213,7 +297,7 @@ def _parts(parameters: Any, place: str, issues: list[Issue]) -> list[tuple[Any, 
                 continue
             resource = item.get("resource")
             if isinstance(resource, Mapping) and isinstance(resource.get("resourceType"), str):
-                resources.append((resource, f"{here}.resource", ""))
+                resources.append((resource, f"{here}.resource", "", {}))
             pending.append((item.get("part"), f"{here}.part"))
     return resources
 

@@ -12,7 +12,8 @@ import numpy as np
 from novamind.errors import ValidationError
 from novamind.records.fhir.documents import SOURCE_PREFIX
 from novamind.records.fhir.genomics import GENE, GENOTYPE, METABOLISM
-from novamind.records.fhir.reader import PATIENT_IDENTIFIER, TIMEZONE_EXTENSION
+from novamind.records.fhir.identity import PATIENT_IDENTIFIER
+from novamind.records.fhir.patients import TIMEZONE_EXTENSION
 from novamind.records.fhir.terminology import LOINC, OWN, QUESTIONNAIRES, RXNORM, SIGNAL_NAMED, UCUM, rxnorm_codes
 from novamind.records.patient import Coding, MedicationCourse, PatientRecord
 from novamind.records.tables.frames import LongFrame

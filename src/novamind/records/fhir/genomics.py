@@ -11,11 +11,16 @@ from typing import Any, NamedTuple
 
 from novamind.errors import DataProcessingError, ValidationError
 from novamind.records.fhir.documents import load
+from novamind.records.fhir.identity import People, Person, Problem
 from novamind.records.fhir.outcome import FhirImportError
+from novamind.records.fhir.versions import current
+from novamind.settings import Settings
 
 GENE = "48018-6"
 GENOTYPE = "84413-4"
 METABOLISM = "53040-2"
+#: What a genomics result may be coded as, whether or not it gives one gene's result.
+GENOMIC_CODES = {GENE, GENOTYPE, METABOLISM, "53041-0", "69548-6", "84414-2", "therapeutic-implication"}
 _SYMBOL = r"[A-Z][A-Z0-9-]{1,14}"
 # One reported HLA allele; the other copy may carry it too.
 _SINGLE_HLA_ALLELE = re.compile(r"HLA-[A-Z0-9]+\*\d{2,3}:\d{2,3}")
@@ -35,23 +40,27 @@ def read_fhir_genomics(source: str | Path | bytes) -> dict[str, str]:
     DataProcessingError
         The file is not FHIR JSON, or holds no gene result.
     ValidationError
-        Two observations disagree on a gene.
+        Two observations disagree on a gene, or they are not of one person.
     """
     try:
-        located, _ = load(source)
+        entries, deleted, _ = current(load(source, Settings()))
     except FhirImportError as error:
         raise DataProcessingError(f"the FHIR file cannot be read: {error}") from error
     genotypes: dict[str, str] = {}
     phenotypes: dict[str, str] = {}
-    for observation in located:
-        gene_observation = gene_result(observation.resource)
-        if gene_observation is None:
+    people: set[Person] = set()
+    for entry, person in zip(entries, People(entries, deleted).subjects, strict=True):
+        observation = gene_result(entry.resource)
+        if observation is None:
             continue
-        for result, results in ((gene_observation.genotype, genotypes), (gene_observation.phenotype, phenotypes)):
-            if result and results.setdefault(gene_observation.gene, result) != result:
-                raise ValidationError(
-                    f"the FHIR file gives two different results for {gene_observation.gene}; keep one"
-                )
+        if isinstance(person, Problem):
+            raise ValidationError(f"whose a gene result of the FHIR file is cannot be known: {person.text}")
+        people.add(person)
+        if len(people) > 1:
+            raise ValidationError("the FHIR file holds gene results of several people; give one person's")
+        for result, results in ((observation.genotype, genotypes), (observation.phenotype, phenotypes)):
+            if result and results.setdefault(observation.gene, result) != result:
+                raise ValidationError(f"the FHIR file gives two different results for {observation.gene}; keep one")
     if not genotypes and not phenotypes:
         raise DataProcessingError("the FHIR file holds no genotype or metaboliser observation")
     return phenotypes | genotypes

@@ -1,0 +1,298 @@
+"""Whose a resource is: each subject resolved to a person of the file, before anything else is read.
+
+Two servers' ``Patient/1`` are two people. A reference names a person by ``fullUrl``, by server, type and id, by a
+conditional search for an identifier, or by the identifier itself; never by its last segment alone. What a resource
+contains is known within it alone. Where the file does not settle whose a resource is, it is not read, with the reason.
+Nothing here depends on the order of entries or files.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from novamind.records.fhir.documents import Located, Resource
+from novamind.records.fhir.outcome import Issue, Severity
+from novamind.records.fhir.references import (
+    Address,
+    Identifier,
+    Key,
+    address,
+    conditional,
+    container_place,
+    identifiers,
+    key_of,
+    relative_key,
+    searched,
+    server_of,
+)
+from novamind.records.fhir.terminology import OWN
+
+PATIENT_IDENTIFIER = f"{OWN}:patient"
+#: Whose record it is where neither a Patient nor a subject says so.
+UNNAMED = "unnamed"
+#: The element that names the person, where it is not ``subject``.
+_SUBJECT = {"AllergyIntolerance": "patient", "Consent": "patient"}
+
+
+@dataclass(eq=False, slots=True)
+class Person:
+    """Somebody whom the file speaks of.
+
+    Attributes
+    ----------
+    name
+        The record's ``patient_id``, different for each person of the file.
+    full_name
+        What tells people of one name apart.
+    entry
+        Their Patient resource, where the file has it.
+    """
+
+    name: str
+    full_name: str
+    entry: Located | None = None
+
+
+class Problem(NamedTuple):
+    """Why a resource is nobody's."""
+
+    severity: Severity
+    code: str
+    text: str
+
+
+_NOT_IN_FILE = Problem("error", "not-found", "the subject refers to nothing in the file; not read")
+_NOT_A_PATIENT = Problem("error", "not-supported", "the subject is no Patient; not read")
+_SEVERAL = Problem("error", "multiple-matches", "the subject may be one of several people; not read, give fullUrl")
+_OTHER_SERVER = Problem(
+    "error", "not-found", "the subject is on a server that no Patient of the file is from; not read"
+)
+_DELETED = Problem("error", "deleted", "the subject was deleted by the file; not read")
+_IN_WORDS = Problem("error", "required", "the subject has neither reference nor identifier; not read")
+_NO_IDENTIFIER = Problem("error", "not-found", "the subject's identifier is no Patient's in the file; not read")
+_CONTRARY = Problem("error", "conflict", "the subject's reference and identifier name two people; not read")
+_NO_SUBJECT = Problem("error", "required", "names no subject in a file that is not of one Patient; not read")
+_FOCUS = Problem("information", "informational", "about somebody or something else than the patient (focus); not read")
+_UNUSED = Problem("information", "informational", "a contained Patient to whom nothing belongs; not read")
+_JOINED = "a Patient or reference without a server is taken for that of the same id on the file's one server"
+
+
+class People:
+    """The people of a file, and whose each resource is.
+
+    Attributes
+    ----------
+    subjects
+        One per entry: the person, or why there is none. A Patient is its own subject.
+    issues
+        Where a server was left open and filled in.
+    """
+
+    def __init__(self, entries: list[Located], deleted: Set[Key]) -> None:
+        self.issues: list[Issue] = []
+        self._people: list[Person] = []
+        self._by_key: dict[Key, list[Person]] = defaultdict(list)
+        self._by_identifier: dict[Identifier, list[Person]] = defaultdict(list)
+        self._by_reference: dict[Address, Person] = {}
+        self._by_place: dict[str, Person] = {}
+        self._contained: dict[tuple[str, str], Located] = {}
+        self._by_contained: dict[object, Person] = {}
+        self._servers: dict[str, set[str]] = defaultdict(set)
+        self._deleted: dict[str, set[str]] = defaultdict(set)
+        self._joined: set[str] = set()
+        for key in deleted:
+            if isinstance(key, Address) and key.kind == "Patient":
+                self._deleted[key.id].add(key.server)
+        for entry in entries:
+            self._note_mention(entry)
+        answers = [self._subject(entry) for entry in entries]
+        sole = self._sole(answers)
+        used = {id(person.entry) for person in self._people}
+        self.subjects: list[Person | Problem] = []
+        for entry, answer in zip(entries, answers, strict=True):
+            if entry.kind == "Patient" and entry.parent is not None:
+                answer = answer if id(entry) in used else _UNUSED
+            self.subjects.append(self._focused(entry, sole if answer is None else answer))
+        _name_apart(self._people)
+
+    def _note_mention(self, entry: Located) -> None:
+        """Note the people whom Patient resources bring, and on which servers there are Patients of an id."""
+        if entry.kind != "Patient":
+            written = address(_text(_subject_element(entry), "reference"))
+            if written is not None and written.kind == "Patient":
+                self._servers[written.id] |= {written.server or server_of(entry)} - {""}
+        elif entry.parent is not None:
+            self._contained[container_place(entry), _text(entry.resource, "id")] = entry
+        else:
+            key, relative = key_of(entry), relative_key(entry)
+            person = self._new(_name(entry.resource, key), "" if key is None else str(key), entry)
+            self._by_place[entry.place] = person
+            for each in {key, relative}:
+                if each is not None:
+                    self._by_key[each].append(person)
+            if relative is not None:
+                self._servers[relative.id] |= {relative.server} - {""}
+            for identifier in identifiers(entry.resource.get("identifier")):
+                for search in searched(identifier):
+                    self._by_identifier[search].append(person)
+
+    def _new(self, name: str, full_name: str, entry: Located | None = None) -> Person:
+        person = Person(name, full_name, entry)
+        self._people.append(person)
+        return person
+
+    def _sole(self, answers: list[Person | Problem | None]) -> Person | Problem:
+        """Return whom a resource without a subject belongs to: the one Patient of a file about nobody else."""
+        if not self._people and None in answers:
+            return self._new(UNNAMED, "")
+        strangers = any(isinstance(answer, Problem) and answer is not _NOT_A_PATIENT for answer in answers)
+        person = self._people[0] if len(self._people) == 1 else None
+        alone = person is not None and person.entry is not None and person.entry.parent is None
+        return person if alone and not strangers and person is not None else _NO_SUBJECT
+
+    # -- one subject
+
+    def _subject(self, entry: Located) -> Person | Problem | None:
+        """Return the person, why there is none, or ``None`` where the resource names no subject at all."""
+        if entry.kind == "Patient":
+            return self._by_place.get(entry.place, _UNUSED)
+        subject = _subject_element(entry)
+        return None if subject is None else self._person(subject, entry)
+
+    def _person(self, subject: Resource, entry: Located) -> Person | Problem:
+        reference, kind = _text(subject, "reference"), _text(subject, "type")
+        identifier = next(iter(identifiers(subject.get("identifier"))), None)
+        if kind and kind.rpartition("/")[2] != "Patient":
+            return _NOT_A_PATIENT
+        if not reference:
+            return _IN_WORDS if identifier is None else self._identified(identifier)
+        person = self._referred(reference, entry)
+        if isinstance(person, Person) and identifier is not None:
+            others = self._by_identifier.get(identifier, [])
+            systems = {} if person.entry is None else dict(identifiers(person.entry.resource.get("identifier")))
+            if (others and person not in others) or (not others and identifier.system in systems):
+                return _CONTRARY
+        return person
+
+    def _identified(self, identifier: Identifier) -> Person | Problem:
+        people = self._by_identifier.get(identifier, [])
+        return people[0] if len(people) == 1 else _SEVERAL if people else _NO_IDENTIFIER
+
+    def _referred(self, text: str, entry: Located) -> Person | Problem:
+        if text.startswith("#"):
+            return self._within(text[1:], entry)
+        people = self._by_key.get(text, [])
+        if people:
+            return people[0] if len(people) == 1 else _SEVERAL
+        search, written = conditional(text), address(text)
+        if search is not None:
+            return self._identified(search[1]) if search[0] == "Patient" else _NOT_A_PATIENT
+        if written is None:
+            return _NOT_IN_FILE
+        if written.kind != "Patient":
+            return _NOT_A_PATIENT
+        return self._at(written if written.server else written._replace(server=server_of(entry)), entry)
+
+    def _at(self, target: Address, entry: Located) -> Person | Problem:
+        """Return who lives at an address; a server that one side leaves open is the one that the file names."""
+        exact = self._by_key.get(target, [])
+        if exact:
+            return exact[0] if len(exact) == 1 else _SEVERAL
+        gone = self._deleted.get(target.id, set())
+        if gone and (not target.server or gone & {target.server, ""}):
+            return _DELETED
+        servers = self._servers[target.id]
+        elsewhere = {""} if target.server else servers
+        people = [p for server in elsewhere for p in self._by_key.get(target._replace(server=server), ())]
+        if not people:
+            if target not in self._by_reference:
+                self._by_reference[target] = self._new(target.id, str(target))
+            return self._by_reference[target]
+        if target.server and target.server != server_of(entry):
+            return _OTHER_SERVER
+        if len(people) > 1 or len(servers) > 1:
+            return _SEVERAL
+        if target.id not in self._joined:
+            self._joined.add(target.id)
+            self.issues.append(Issue("information", "informational", _JOINED, (entry.place,)))
+        return people[0]
+
+    def _within(self, own_id: str, entry: Located) -> Person | Problem:
+        """Return the person of a contained Patient: known within its container, or by an identifier beyond it."""
+        place = container_place(entry)
+        if not own_id:  # "#" alone names the container
+            return self._by_place.get(place, _NOT_A_PATIENT)
+        patient = self._contained.get((place, own_id)) if own_id in entry.contained else None
+        if patient is None:
+            return _NOT_A_PATIENT if own_id in entry.contained else _NOT_IN_FILE
+        marks = identifiers(patient.resource.get("identifier"))
+        people = {id(person): person for mark in marks for person in self._by_identifier.get(mark, ())}
+        if people:
+            if len(people) > 1:
+                return _SEVERAL
+            person = next(iter(people.values()))
+            return _CONTRARY if _differ(person.entry, patient) else person
+        about = (patient.resource.get("gender"), patient.resource.get("birthDate"))
+        key = (frozenset(marks), *map(str, about)) if marks else (place, own_id)
+        if key not in self._by_contained:
+            self._by_contained[key] = self._new(_name(patient.resource, None), "", patient)
+        return self._by_contained[key]
+
+    def _focused(self, entry: Located, person: Person | Problem) -> Person | Problem:
+        """Return the person, unless an Observation is about somebody or something else than its subject."""
+        focus = entry.resource.get("focus") if entry.kind == "Observation" else None
+        if isinstance(person, Problem) or not focus:
+            return person
+        others = focus if isinstance(focus, list) else [focus]
+        own = all(isinstance(other, Mapping) and self._person(other, entry) is person for other in others)
+        return person if own else _FOCUS
+
+
+def _subject_element(entry: Located) -> Resource | None:
+    """Return the element that says whose a resource is; of a contained one without it, its container's."""
+    for resource in (entry.resource, entry.parent):
+        if resource is not None:
+            element = resource.get(_SUBJECT.get(str(resource.get("resourceType")), "subject"))
+            if element is not None:
+                return element if isinstance(element, Mapping) else {}
+    return None
+
+
+def _text(element: Resource | None, name: str) -> str:
+    value = element.get(name) if element is not None else None
+    return value if isinstance(value, str) else ""
+
+
+def _name(resource: Resource, key: Key | None) -> str:
+    """Return what a Patient is called: the name that our own export gave, its id, or its ``fullUrl``."""
+    own = sorted(i.value for i in identifiers(resource.get("identifier")) if i.system == PATIENT_IDENTIFIER)
+    written = key.id if isinstance(key, Address) else (key or "").removeprefix("urn:uuid:")
+    return (own[0] if own else _text(resource, "id").strip()) or written or UNNAMED
+
+
+def _differ(first: Located | None, second: Located) -> bool:
+    """Return whether two Patient resources contradict each other in sex or birth date."""
+    mine, other = ({} if first is None else first.resource), second.resource
+    return any(mine.get(name) and other.get(name) not in (None, mine[name]) for name in ("gender", "birthDate"))
+
+
+def _name_apart(people: list[Person]) -> None:
+    """Give people of one name what tells them apart, in an order that is not that of the file."""
+
+    def rank(person: Person) -> tuple[str, str]:
+        parts = None if person.entry is None else (person.entry.resource, person.entry.parent)
+        return person.full_name, json.dumps(parts, sort_keys=True, default=dict)
+
+    by_name: dict[str, list[Person]] = defaultdict(list)
+    for person in people:
+        by_name[person.name].append(person)
+    for name, same in by_name.items():
+        several = sum(1 for person in same if person.full_name) > 1
+        for number, person in enumerate(sorted(same, key=rank) if len(same) > 1 else (), 1):
+            if several or not person.full_name:
+                person.name = person.full_name or f"{name} {number}"
+    if len({person.name for person in people}) < len(people):
+        for number, person in enumerate(sorted(people, key=rank), 1):
+            person.name = f"{person.name} {number}"

@@ -1,0 +1,67 @@
+"""Patient: sex, birth year, timezone and whether deceased; nothing else of the person gets into a record."""
+
+from dataclasses import dataclass
+
+from novamind.errors import ValidationError
+from novamind.records.fhir import models as fhir
+from novamind.records.fhir.documents import Located, Resource
+from novamind.records.fhir.identity import Person
+from novamind.records.fhir.intake import Intake
+from novamind.records.fhir.references import Identifier, identifiers
+from novamind.timeline import parse_timezone
+
+TIMEZONE_EXTENSION = "http://hl7.org/fhir/StructureDefinition/timezone"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Claims:
+    """What a Patient resource says of who somebody is: for comparing, never for keeping or showing."""
+
+    identifiers: frozenset[Identifier] = frozenset()
+    names: tuple[str, ...] = ()
+    birth_date: str = ""
+    gender: str = ""
+
+    @classmethod
+    def of(cls, resource: Resource) -> "Claims":
+        """Return the claims of a Patient resource; elements of another form claim nothing."""
+        names = resource.get("name")
+        texts = [_full_name(name) for name in (names if isinstance(names, list) else ()) if isinstance(name, dict)]
+        born, gender = resource.get("birthDate"), resource.get("gender")
+        return cls(
+            frozenset(identifiers(resource.get("identifier"))),
+            tuple(text for text in texts if text),
+            born if isinstance(born, str) else "",
+            gender if isinstance(gender, str) else "",
+        )
+
+
+def _full_name(name: Resource) -> str:
+    forenames = name.get("given")
+    parts = [*(forenames if isinstance(forenames, list) else ()), name.get("family")]
+    words = " ".join(part for part in parts if isinstance(part, str))
+    text = name.get("text")
+    return words or (text if isinstance(text, str) else "")
+
+
+def read_patient(person: Person, entry: Located, intake: Intake) -> None:
+    """Read what a record keeps of a Patient."""
+    patient = intake.parsed(fhir.Patient, entry)
+    if patient is None:
+        return
+    draft = intake.drafts[person]
+    if patient.gender:
+        draft.demographics["gender"] = patient.gender
+    born = intake.date_as_given(patient.birthDate, person, entry, "birthDate")
+    if born:
+        draft.demographics["birth_year"] = int(born[:4])
+    if patient.deceasedBoolean or patient.deceasedDateTime:
+        draft.demographics["deceased"] = True
+    zone = next((e.valueCode for e in patient.extension if e.url == TIMEZONE_EXTENSION), None)
+    if zone:
+        try:
+            parse_timezone(zone)
+            draft.timezone = zone
+        except ValidationError:
+            text = "the Patient's timezone is not known; left out"
+            intake.note(person, entry, "warning", "value", text)

@@ -1,0 +1,168 @@
+"""Which version of a resource counts: the newest that was not taken back.
+
+A history, or a folder of exports, may hold one resource several times. The order of entries and files says nothing;
+``meta.lastUpdated``, else ``meta.versionId``, does (a history may give both beside the resource, in ``response``).
+Where neither decides, no version is read. A ``DELETE`` takes back every version that is not newer than itself.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+from novamind.records.fhir.documents import Loaded, Located, Removal
+from novamind.records.fhir.outcome import Issue
+from novamind.records.fhir.references import (
+    Address,
+    Identifier,
+    Key,
+    address,
+    conditional,
+    identifiers,
+    key_of,
+    relative_key,
+    searched,
+)
+
+_ANY_SERVER = "*"
+_TAKEN_BACK = {
+    "DELETE": "deleted by the file; not read",
+    "PATCH": "changed by a PATCH, which is not applied; not read",
+}
+_ETAG = re.compile(r'(?:W/)?"?(\d{1,18})"?')
+
+
+class Current(NamedTuple):
+    """What counts: resources with their contained ones, the addresses that were deleted, and issues on the rest."""
+
+    entries: list[Located]
+    deleted: set[Key]
+    issues: list[Issue]
+
+
+def current(loaded: Loaded) -> Current:
+    """Return the newest version of each resource that the file does not take back."""
+    issues: list[Issue] = []
+    removals = _Removals(loaded.removals, issues)
+    versions: dict[Key | int, list[Located]] = defaultdict(list)
+    for position, entry in enumerate(loaded.resources):
+        if entry.parent is None:
+            # A form is named by its own canonical version: responses may refer to an earlier one.
+            key = None if entry.kind == "Questionnaire" else key_of(entry)
+            versions[position if key is None else key].append(entry)
+    kept: set[int] = set()
+    for same in versions.values():
+        newest = _newest(same, issues) if len(same) > 1 else same[0]
+        if newest is None:
+            continue
+        removal = removals.of(newest)
+        if removal is not None:
+            issues.append(Issue("information", "deleted", _TAKEN_BACK[removal.method], (newest.place,)))
+            continue
+        kept.add(id(newest))
+    entries, container_is_kept = [], False
+    for entry in loaded.resources:  # what a resource contains follows it
+        container_is_kept = id(entry) in kept if entry.parent is None else container_is_kept
+        if container_is_kept:
+            entries.append(entry)
+    return Current(entries, removals.deleted, issues)
+
+
+def _newest(versions: list[Located], issues: list[Issue]) -> Located | None:
+    """Return the newest version; ``None`` where it cannot be known."""
+    top = _latest(_latest(versions, _updated), _number)
+    agreed = all(entry.resource == top[0].resource for entry in top)
+    numbers = [number for number in map(_number, versions) if number is not None]
+    if not agreed or (len(numbers) == len(versions) and _number(top[0]) != max(numbers)):
+        text = "versions of one resource of which neither lastUpdated nor versionId shows the newest; none is read"
+        issues.extend(Issue("error", "conflict", text, (entry.place,)) for entry in versions)
+        return None
+    for entry in versions:
+        if entry is not top[0]:
+            again = entry.resource == top[0].resource
+            text = "the same resource again; read once" if again else "an earlier version of a resource; not read"
+            issues.append(Issue("information", "informational", text, (entry.place,)))
+    return top[0]
+
+
+def _latest(versions: list[Located], measure: Callable[[Located], Any]) -> list[Located]:
+    """Return the versions of the greatest measure; all of them where one has none."""
+    measures = [measure(entry) for entry in versions]
+    if None in measures:
+        return versions
+    greatest = max(measures)
+    return [entry for entry, value in zip(versions, measures, strict=True) if value == greatest]
+
+
+def _updated(entry: Located | Removal) -> datetime | None:
+    meta = entry.resource.get("meta") if isinstance(entry, Located) else None
+    text = (meta.get("lastUpdated") if isinstance(meta, dict) else None) or entry.response.get("lastModified")
+    if not isinstance(text, str):
+        return None
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            moment = read(text)
+            return moment.astimezone(UTC) if moment.tzinfo else None
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+def _number(entry: Located | Removal) -> int | None:
+    meta = entry.resource.get("meta") if isinstance(entry, Located) else None
+    text = (meta.get("versionId") if isinstance(meta, dict) else None) or entry.response.get("etag")
+    match = _ETAG.fullmatch(text) if isinstance(text, str) else None
+    return int(match[1]) if match else None
+
+
+class _Removals:
+    """What the file takes back, by address and by identifier."""
+
+    def __init__(self, removals: list[Removal], issues: list[Issue]) -> None:
+        self._by_key: dict[Key, list[Removal]] = defaultdict(list)
+        self._by_identifier: dict[tuple[str, Identifier], list[Removal]] = defaultdict(list)
+        for removal in removals:
+            search = conditional(removal.url)
+            keys = [key for key in (address(removal.full_url) or removal.full_url, address(removal.url)) if key]
+            for key in keys:
+                self._by_key[key].append(removal)
+                if isinstance(key, Address):
+                    self._by_key[key._replace(server=_ANY_SERVER)].append(removal)
+            if search is not None:
+                self._by_identifier[search].append(removal)
+            elif not keys:
+                text = f"a {removal.method} that names no resource by id or identifier is not followed"
+                issues.append(Issue("error", "not-supported", text, (removal.place,)))
+
+    @property
+    def deleted(self) -> set[Key]:
+        """Return what was deleted, as a reference may name it."""
+        return {
+            key
+            for key, removals in self._by_key.items()
+            if not (isinstance(key, Address) and key.server == _ANY_SERVER)
+            and any(r.method == "DELETE" for r in removals)
+        }
+
+    def of(self, entry: Located) -> Removal | None:
+        """Return what takes a resource back after this version of it."""
+        own, relative = key_of(entry), relative_key(entry)
+        removals = [*self._by_key.get(own, ())] if own is not None else []
+        if relative is not None:  # a server that either side leaves open may be the other's
+            removals += self._by_key.get(relative._replace(server=""), ())
+            removals += self._by_key.get(relative._replace(server=_ANY_SERVER), ()) if not relative.server else ()
+        for identifier in identifiers(entry.resource.get("identifier")):
+            for search in searched(identifier):
+                removals += self._by_identifier.get((entry.kind, search), ())
+        return next((removal for removal in removals if not _newer(entry, removal)), None)
+
+
+def _newer(entry: Located, removal: Removal) -> bool:
+    """Return whether a version is known to be later than a removal."""
+    updated, removed = _updated(entry), _updated(removal)
+    if updated is not None and removed is not None:
+        return updated > removed
+    number, last = _number(entry), _number(removal)
+    return number is not None and last is not None and number > last
