@@ -24,8 +24,8 @@ PERSON = "Ada Lovelace CANARY"
 VALUES = {
     "AssumedEffect", "Chemistry", "Diplotype", "Exposure", "FidelityRecord", "ForecastCheck", "GroupEffect", "Interval",
     "MedicationCourse", "NeurotransmitterEffect", "Options", "PhenotypeReading", "ReceptorProfile", "Risk", "Scale",
-    "Schedule", "Table", "Tally", "TemporalNeurotransmitterMapping", "TemporalSequence", "TreatmentPrediction",
-    "TrialPlan", "TwinGenerator",
+    "Schedule", "Table", "TableProfile", "Tally", "TemporalNeurotransmitterMapping", "TemporalSequence",
+    "TreatmentPrediction", "TrialPlan", "TwinGenerator",
 }  # fmt: skip
 
 
@@ -104,6 +104,12 @@ def fhir() -> Any:
     return FhirImport((person().record,), issues(), frozenset({"Patient"}))
 
 
+def file_import() -> Any:
+    from novamind.records import FileImport, LeftOut
+
+    return FileImport(SCRIPT, 5, {PERSON: person().record}, SCRIPT, (SCRIPT,), (LeftOut(SCRIPT, SCRIPT, 2, 1),))
+
+
 def wearables() -> Any:
     from novamind.records.wearables import SignalCoverage, WearableSummary
 
@@ -170,6 +176,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "PatientRecord": lambda: person().record,
     "LongFrame": lambda: person().record.symptoms,
     "FhirImport": fhir,
+    "FileImport": file_import,
     "OperationOutcome": issues,
     "Score": lambda: replace(import_module("novamind.records").score("PHQ-9", [1] * 9), flags=(SCRIPT,)),
     "WearableSummary": wearables,

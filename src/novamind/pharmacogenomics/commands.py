@@ -11,6 +11,9 @@ import typer
 from novamind.errors import DataProcessingError, ValidationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from novamind.pharmacogenomics.domain import Diplotype
     from novamind.pharmacogenomics.drug_review import DrugReview
     from novamind.pharmacogenomics.review import Review
 
@@ -65,6 +68,13 @@ def medications(
     except OSError as error:
         raise DataProcessingError(f"cannot write the report: {error.strerror}") from error
     typer.echo(f"\nReport with sources: {report}")
+
+
+def gene_caller() -> "Callable[..., dict[str, Diplotype]]":
+    """Return what calls the genes of a genotype file, for commands of rooms that do not know this one."""
+    from novamind.pharmacogenomics.service import read_genotype
+
+    return read_genotype
 
 
 def _split(text: str) -> tuple[str, str]:

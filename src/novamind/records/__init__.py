@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from novamind.records.fhir.reader import FhirImport, read_fhir
     from novamind.records.instruments.columns import item_of, items_of
     from novamind.records.instruments.scoring import Score, score
+    from novamind.records.intake import import_file
     from novamind.records.patient import (
         Allergy,
         Coding,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         PatientRecord,
         Procedure,
     )
+    from novamind.records.results import FileImport, SeriesSummary
     from novamind.records.tables.files import read_table
     from novamind.records.tables.frames import (
         LongFrame,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
         signal_frame,
         symptom_frame,
     )
+    from novamind.records.tables.observations import LeftOut
+    from novamind.records.tables.profile import TableProfile, load_profile
     from novamind.records.wearables import WearableRecord, WearableSummary, convert_wearables, read_wearables
 else:
     __getattr__, __dir__ = public_names(
@@ -41,6 +45,7 @@ else:
             "fhir.reader": ("FhirImport", "read_fhir"),
             "instruments.columns": ("item_of", "items_of"),
             "instruments.scoring": ("Score", "score"),
+            "intake": ("import_file",),
             "patient": (
                 "Allergy",
                 "Coding",
@@ -51,6 +56,7 @@ else:
                 "PatientRecord",
                 "Procedure",
             ),
+            "results": ("FileImport", "SeriesSummary"),
             "tables.files": ("read_table",),
             "tables.frames": (
                 "LongFrame",
@@ -60,6 +66,8 @@ else:
                 "signal_frame",
                 "symptom_frame",
             ),
+            "tables.observations": ("LeftOut",),
+            "tables.profile": ("TableProfile", "load_profile"),
             "wearables": ("WearableRecord", "WearableSummary", "convert_wearables", "read_wearables"),
         },
     )
@@ -71,6 +79,8 @@ __all__ = [
     "Consent",
     "FhirImport",
     "FhirImportError",
+    "FileImport",
+    "LeftOut",
     "LongFrame",
     "MedicationCourse",
     "NotUnderstood",
@@ -79,11 +89,15 @@ __all__ = [
     "Procedure",
     "Score",
     "SeriesKey",
+    "SeriesSummary",
+    "TableProfile",
     "WearableRecord",
     "WearableSummary",
     "convert_wearables",
+    "import_file",
     "item_of",
     "items_of",
+    "load_profile",
     "native_frame",
     "read_fhir",
     "read_patient_directory",

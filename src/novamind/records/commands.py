@@ -1,4 +1,4 @@
-"""The room's shell command: a wearable's export in, one long table out."""
+"""The room's shell commands: any file in, a patient's directory out; a wearable's export in, one long table out."""
 
 import json
 import sys
@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from novamind.errors import ValidationError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from novamind.records.intake import GeneCaller
+    from novamind.records.results import FileImport
     from novamind.records.wearables import WearableSummary
 
 _EXAMPLES = """\b
@@ -16,12 +22,152 @@ Examples:
   novamind wearables export.zip --out signals.parquet
   novamind wearables Takeout/ --timezone Europe/Berlin --patient p-17 --json
 """
+_IMPORT_EXAMPLES = """\b
+Examples:
+  novamind import diary.xlsx --dates de --into patient.dir
+  novamind import export.csv --map timestamp=Datum --map PHQ-9=Summe --missing 999 --save-profile study.json
+  novamind import Takeout.zip --timezone Europe/Berlin --into patient.dir
+"""
+_EVENT_DAY = ("--event-day", "week_4=28")
 _LINES_OF_LEFT_OUT = 12
 
 
-def register(app: typer.Typer) -> None:
-    """Add this room's command to the shell."""
+def register(app: typer.Typer, call_genes: "Callable[[], GeneCaller]") -> None:
+    """Add this room's commands to the shell; ``call_genes`` gives what calls the genes of a genotype file."""
     app.command(epilog=_EXAMPLES)(wearables)
+
+    @app.command("import", epilog=_IMPORT_EXAMPLES)
+    def import_(
+        file: Annotated[
+            Path, typer.Argument(help="Table, wearable export, FHIR, genotype file; - for a table on stdin.")
+        ],
+        into: Annotated[
+            Path | None, typer.Option(help="Patient's directory to write; a folder of them for several persons.")
+        ] = None,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what was understood and write nothing.")] = False,
+        columns: Annotated[
+            list[str] | None,
+            typer.Option("--map", help="Role or series and its column, e.g. timestamp=Datum or PHQ-9=Summe; repeat."),
+        ] = None,
+        profile: Annotated[Path | None, typer.Option(help="A saved profile; options go before it.")] = None,
+        save_profile: Annotated[Path | None, typer.Option(help="Save what was declared for the next file.")] = None,
+        instrument: Annotated[str | None, typer.Option(help="Questionnaire of scores or items, e.g. PHQ-9.")] = None,
+        timezone: Annotated[str | None, typer.Option(help="Clock the person lives by, e.g. Europe/Berlin.")] = None,
+        dates: Annotated[
+            str | None, typer.Option(help="Form of dates: iso, de (31.12.2025), uk, us, epoch, epoch-ms, excel.")
+        ] = None,
+        decimal: Annotated[str | None, typer.Option(help="Decimal mark: point or comma.")] = None,
+        missing: Annotated[
+            list[str] | None, typer.Option(help="Code for a missing value, e.g. 999; none says there is none; repeat.")
+        ] = None,
+        encoding: Annotated[str | None, typer.Option(help="Encoding of a text file, e.g. latin-1.")] = None,
+        sheet: Annotated[str | None, typer.Option(help="Sheet of a spreadsheet.")] = None,
+        aggregate: Annotated[
+            str | None, typer.Option(help="One value a day: mean, median, min, max, sum, first or last.")
+        ] = None,
+        start: Annotated[str | None, typer.Option(help="First day, where rows only count days: 2025-12-31.")] = None,
+        beeps: Annotated[str | None, typer.Option(help="Times of the beeps of a day, e.g. 09:00,13:00,17:00.")] = None,
+        event_day: Annotated[
+            list[str] | None,
+            typer.Option(help="Event and its day after the person's first date: week_4=28; repeat."),
+        ] = None,
+        patient: Annotated[str | None, typer.Option(help="Whose rows are read; whose they are if none says.")] = None,
+        sample: Annotated[str | None, typer.Option(help="Whose genotype, in a VCF of several samples.")] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    ) -> None:
+        """Read any file, show what was understood, and write a patient's directory.
+
+        Columns, dates and codes are guessed only where nothing else is possible, and every guess is printed. What is
+        left out is counted with its reason. Nothing is written without --into.
+        """
+        from novamind.records.intake import import_file
+
+        declared = {
+            "dates": dates,
+            "decimal": decimal,
+            "missing": tuple(missing or ()),
+            "encoding": encoding,
+            "sheet": sheet,
+            "aggregate": aggregate,
+            "start": start,
+            "beeps": tuple(beeps.split(",")) if beeps else (),
+            "event_days": {
+                event: _whole(days) for event, days in _pairs(event_day, "--event-day", "week_4=28").items()
+            },
+        }
+        named = str(file) != "-"
+        understood = import_file(
+            file if named else Path("stdin"),
+            _pairs(columns, "--map", "timestamp=Datum") or None,
+            timezone,
+            instrument,
+            profile=profile,
+            patient_id=patient,
+            sample=sample,
+            content=None if named else sys.stdin.buffer.read(),
+            call_genes=call_genes(),
+            **{name: value for name, value in declared.items() if value},  # type: ignore[arg-type]
+        )
+        if save_profile is not None:
+            understood.profile.save(save_profile)
+        written = _write(understood, into) if into is not None and not dry_run else ()
+        if as_json:
+            print(json.dumps(understood.to_dict() | {"written": [str(path) for path in written]}, allow_nan=False))
+            return
+        print(_understood(understood))
+        for path in written:
+            print(f"Written       {path}")
+        if not written:
+            print("Nothing was written: give --into DIRECTORY" if into is None else "Nothing was written (--dry-run)")
+
+
+def _pairs(texts: list[str] | None, option: str, example: str) -> dict[str, str]:
+    parts = [text.partition("=") for text in texts or ()]
+    pairs = {name.strip(): rest.strip() for name, mark, rest in parts if name and mark and rest}
+    if len(pairs) < len(parts):
+        raise ValidationError(f"{option} must be written as {example}, each name once")
+    return pairs
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValidationError("--event-day must end with a whole number of days, as in week_4=28") from error
+
+
+def _write(understood: "FileImport", into: Path) -> tuple[Path, ...]:
+    """Write a directory a person, and return where."""
+    from novamind.records.directory import write_patient_directory
+
+    records = understood.records
+    places = [into] if len(records) == 1 else [into / f"{i:03d}" for i in range(1, len(records) + 1)]
+    for record, place in zip(records.values(), places, strict=True):
+        write_patient_directory(record, place)
+    return tuple(places)
+
+
+def _understood(understood: "FileImport") -> str:
+    lines = [understood._summary().text, f"Clock         {understood.zone}"]
+    if understood.series:
+        lines.append(f"{'series':<32}{'unit':>10}{'rows':>10}{'persons':>9}  first day to last")
+        lines += [
+            f"{entry.name[:31]:<32}{entry.unit or '':>10}{entry.rows:>10,}{entry.persons:>9,}  "
+            f"{entry.first_day} to {entry.last_day}"
+            for entry in understood.series
+        ]
+    if understood.guesses:
+        lines += ["Understood", *(f"  {guess}" for guess in understood.guesses)]
+    if understood.left_out:
+        lines.append("Left out")
+        lines += [
+            f"{entry.count:>9,}  {entry.what}: {entry.reason}"
+            + (f" (first: row {entry.first_row})" if entry.first_row else "")
+            for entry in understood.left_out[:_LINES_OF_LEFT_OUT]
+        ]
+        if len(understood.left_out) > _LINES_OF_LEFT_OUT:
+            lines.append(f"           and {len(understood.left_out) - _LINES_OF_LEFT_OUT} more kinds: see --json")
+    return "\n".join(lines)
 
 
 def wearables(

@@ -1,0 +1,182 @@
+"""What the columns of a table are, by their names: whose, when, which series, which item of which instrument.
+
+Names are compared by their words and numbers alone, whatever the case and punctuation. An item's number is read only
+behind the name of its instrument (``phq9_1``), or in a complete run (``phq1`` to ``phq9``) whose instrument another
+column, the form or an option names: ``phq9`` alone is the total.
+"""
+
+import csv
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import groupby
+from typing import Final
+
+from novamind.records.instruments.columns import item_of as read_item
+from novamind.records.instruments.domain import INSTRUMENTS, Instrument, find, plain
+
+
+def _words() -> dict[str, tuple[str, ...]]:
+    rows = csv.DictReader(files(__package__).joinpath("words.csv").read_text("utf-8").splitlines())
+    return {row["role"]: tuple(row["words"].split()) for row in rows}
+
+
+#: Role of a column to the words that name it, those that say most first.
+ROLES: Final[Mapping[str, tuple[str, ...]]] = _words()
+_BIRTH: Final = re.compile(r"birth|\bdob\b|geburt|geb\.", re.IGNORECASE)
+_TOKEN: Final = re.compile(r"[^\W\d_]+|\d+")
+_UNIT: Final = re.compile(r"(?P<name>.+?)\s*[\[(](?P<unit>[^\])]{1,20})[\])]")
+
+#: Instruments of which only the total is read: range and step (symptoms.instruments holds the sources).
+TOTALS_ONLY: Final[Mapping[str, tuple[float, float]]] = {
+    "PHQ-4": (0, 12), "BDI-II": (0, 63), "CES-D": (0, 60), "HADS-D": (0, 21), "HADS-A": (0, 21), "BAI": (0, 63),
+    "STAI-S": (20, 80), "PSS-10": (0, 40), "EQ-VAS": (0, 100),
+}  # fmt: skip
+_TOTAL_ALIASES: Final = {"bdi2": "BDI-II", "cesd20": "CES-D", "staistate": "STAI-S", "staiy1": "STAI-S"}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a column's name says: an instrument's total (``item`` 0) or item, and the range of its values."""
+
+    instrument: str
+    item: int
+    low: float
+    high: float
+    step: int
+
+    def allows(self, value: float) -> bool:
+        """Return whether a value can occur: WHO-5 is a percentage in steps of 4, an item may skip scores."""
+        scores = find(self.instrument).item(self.item).scores if self.item else ()
+        if scores:
+            return value in scores
+        return self.low <= value <= self.high and (self.step == 1 or value % self.step == 0)
+
+    @property
+    def series(self) -> str:
+        """Return the name of the series."""
+        return f"{self.instrument} item {self.item}" if self.item else self.instrument
+
+
+def is_role(column: str, role: str) -> bool:
+    """Return whether a column's name is a word for a role."""
+    return plain(column) in ROLES[role]
+
+
+def is_no_report(column: str) -> bool:
+    """Return whether a column of numbers describes the person or the row and reports nothing."""
+    return plain(column) in ROLES["no_report"] or bool(_BIRTH.search(column)) or plain(column).endswith("complete")
+
+
+def is_birth(column: str) -> bool:
+    """Return whether a column holds a date of birth."""
+    return bool(_BIRTH.search(column))
+
+
+def with_unit(column: str) -> tuple[str, str | None]:
+    """Return a column's name without the unit in brackets behind it, and the unit."""
+    match = _UNIT.fullmatch(column)
+    return (match["name"], match["unit"].strip()) if match else (column, None)
+
+
+@cache
+def _spellings() -> dict[str, Named]:
+    scored = {
+        plain(spelling): total_of(instrument) for instrument in INSTRUMENTS
+        for spelling in (instrument.name, *instrument.aliases)
+    }  # fmt: skip
+    rest = {plain(name): Named(name, 0, low, high, 1) for name, (low, high) in TOTALS_ONLY.items()}
+    return rest | {alias: rest[plain(name)] for alias, name in _TOTAL_ALIASES.items()} | scored
+
+
+def total_of(instrument: Instrument) -> Named:
+    """Return the total of an instrument."""
+    return Named(instrument.name, 0, instrument.lowest, instrument.highest, instrument.factor or 1)
+
+
+def item_of(instrument: Instrument, number: int) -> Named:
+    """Return an item of an instrument."""
+    item = instrument.item(number)
+    return Named(instrument.name, number, item.lowest, item.highest, 1)
+
+
+def instrument_of(name: str) -> Instrument | None:
+    """Return the instrument of items of a name, else ``None``."""
+    named = _spellings().get(plain(name))
+    return next((i for i in INSTRUMENTS if named is not None and i.name == named.instrument), None)
+
+
+def named_of(text: str) -> Named | None:
+    """Return what one name says by itself: ``PHQ-9``, ``phq9_total``, ``Score PHQ-9``, ``phq9_1``, ``PHQ-9 item 9``."""
+    tokens = [token.casefold() for token in _TOKEN.findall(text)]
+    while tokens and tokens[0] in ROLES["total"]:
+        tokens.pop(0)
+    for i in range(len(tokens), 0, -1):
+        total = _spellings().get("".join(tokens[:i]))
+        if total is not None and set(tokens[i:]) <= set(ROLES["total"]):
+            return total
+    item = read_item(text)
+    return item_of(find(item[0]), item[1]) if item else None
+
+
+def mentioned(texts: Iterable[str]) -> frozenset[str]:
+    """Return the instruments of items whose names begin some texts, such as ``phq9_date`` or a form's name."""
+    names = set()
+    for text in texts:
+        tokens = [token.casefold() for token in _TOKEN.findall(text)]
+        for i in range(len(tokens), 0, -1):
+            if (total := _spellings().get("".join(tokens[:i]))) is not None and instrument_of(total.instrument):
+                names.add(total.instrument)
+                break
+    return frozenset(names)
+
+
+def name_columns(
+    columns: Sequence[str], instrument: Instrument | None = None, context: Collection[str] = ()
+) -> tuple[dict[str, Named], dict[str, str]]:
+    """Return what columns say, and those that count items of something that is not clear, with the reason.
+
+    Parameters
+    ----------
+    instrument
+        Whose items a run without a name is.
+    context
+        Further names that stand near the columns, such as that of their form.
+    """
+    named = {column: what for column in columns if (what := named_of(column)) is not None}
+    unclear: dict[str, str] = {}
+    for stem, run in _runs(columns):
+        own = instrument_of(stem)
+        if own is not None:  # phq9_1 ...: named one by one; what lies beyond the last item is none
+            unclear |= {c: f"{own.name} has no item of this number" for n, c in run if n > len(own.items)}
+            named |= {c: item_of(own, n) for n, c in run if n <= len(own.items)}
+            continue
+        others = [column for column in columns if column not in {c for _, c in run}]
+        near = {instrument.name} if instrument else mentioned((*others, *context))
+        alike = [i for i in INSTRUMENTS if any(plain(s).startswith(stem) for s in (i.name, *i.aliases))]
+        fits = [i for i in ([instrument] if instrument else alike) if i.name in near and len(i.items) == len(run)]
+        for number, column in run:
+            named.pop(column, None)
+            if len(fits) == 1:
+                named[column] = item_of(fits[0], number)
+            elif alike:
+                unclear[column] = "counts items, but not clearly of which instrument (--instrument)"
+    return named, unclear
+
+
+def _runs(columns: Sequence[str]) -> list[tuple[str, list[tuple[int, str]]]]:
+    """Return columns that differ by a last number alone and count from 1 without a gap, by what they share."""
+    ends = []
+    for column in columns:
+        tokens = [token.casefold() for token in _TOKEN.findall(column)]
+        if len(tokens) > 1 and tokens[-1].isdecimal() and len(tokens[-1]) <= 2:
+            stem = [token for token in tokens[:-1] if token not in ROLES["numbering"]]
+            ends.append(("".join(stem), int(tokens[-1]), column))
+    runs = []
+    for stem, group in groupby(sorted(ends), key=lambda end: end[0]):
+        run = [(number, column) for _, number, column in group]
+        if len(run) > 2 and [number for number, _ in run] == list(range(1, len(run) + 1)):
+            runs.append((stem, run))
+    return runs
