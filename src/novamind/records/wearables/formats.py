@@ -13,6 +13,7 @@ from novamind.errors import DataProcessingError, InsufficientDataError, Novamind
 from novamind.records.wearables import (
     apple_health,
     empatica,
+    fitabase,
     fitbit,
     garmin,
     garmin_connect,
@@ -58,6 +59,7 @@ class Maker(Protocol):
 MAKERS: tuple[Maker, ...] = (
     apple_health,
     fitbit,
+    fitabase,
     takeout,
     google_fit,
     garmin,

@@ -101,6 +101,8 @@ SIGNALS: dict[str, Signal] = {
         Signal("sleep_deep", "min", 0, _MINUTES_OF_DAY, "interval", "deep sleep"),
         Signal("sleep_rem", "min", 0, _MINUTES_OF_DAY, "interval", "REM sleep"),
         Signal("sleep_duration", "min", 0, _MINUTES_OF_DAY, "mean", "the whole night's time asleep, one row a sleep"),
+        Signal("daily_sleep_duration", "min", 0, _MINUTES_OF_DAY, "mean", "time asleep in all sleeps of a day"),
+        Signal("daily_time_in_bed", "min", 0, _MINUTES_OF_DAY, "mean", "time in bed in all sleeps of a day"),
         Signal("sleep_light_duration", "min", 0, _MINUTES_OF_DAY, "mean", "the night's light sleep, one row a sleep"),
         Signal("sleep_deep_duration", "min", 0, _MINUTES_OF_DAY, "mean", "the night's deep sleep, one row a sleep"),
         Signal("sleep_rem_duration", "min", 0, _MINUTES_OF_DAY, "mean", "the night's REM sleep, one row a sleep"),
