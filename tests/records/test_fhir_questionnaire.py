@@ -1,15 +1,26 @@
-"""Which item an answer belongs to, and what it scores."""
+"""Which item an answer belongs to, what it scores, and which totals come of it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from novamind.errors import ValidationError
 from novamind.records.fhir.documents import Located
-from novamind.records.fhir.questionnaire import Questionnaires, Scored, Unscored, questionnaires, scores
-from novamind.records.fhir.terminology import LOINC, QUESTIONNAIRES
+from novamind.records.fhir.forms import Forms, ItemMapping
+from novamind.records.fhir.questionnaire import Remark, Scored, Unscored, questionnaires, scores
+from novamind.records.fhir.terminology import LOINC
+from novamind.records.instruments.domain import find
 
-PHQ, GAD = QUESTIONNAIRES
-BY_NUMBER = "items of PHQ-9 were recognised by their number, since the file lacks the Questionnaire"
+PHQ, GAD = ([item.loinc for item in find(name).items] for name in ("PHQ-9", "GAD-7"))
+PHQ_15 = [item.loinc for item in find("PHQ-15").items]
+BY_NUMBER = "items of {} were recognised by their complete numbers, since the file gives them no codes"
+NEED = "give the Questionnaire with its codes, or a mapping of the items"
+TEXTS = [
+    "Little interest or pleasure in doing things", "Feeling down, depressed, or hopeless", "Trouble sleeping",
+    "Feeling tired", "Poor appetite", "Feeling bad about yourself", "Trouble concentrating", "Moving slowly",
+    "Thoughts that you would be better off dead",
+]  # fmt: skip
 
 
 def form(**more: Any) -> Located:
@@ -17,100 +28,340 @@ def form(**more: Any) -> Located:
 
 
 def response(*items: dict[str, Any], **more: Any) -> Located:
-    return Located({"resourceType": "QuestionnaireResponse", "item": list(items)} | more, "R")
+    contained = {part["id"]: part for part in more.get("contained", ())}
+    return Located({"resourceType": "QuestionnaireResponse", "item": list(items)} | more, "R", "", contained)
 
 
-def item(link: str, answer: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
+def item(link: str, answer: dict[str, Any] | int | None = None, **more: Any) -> dict[str, Any]:
+    if isinstance(answer, int):
+        answer = {"valueInteger": answer}
     return {"linkId": link, "answer": [{"valueInteger": 2} if answer is None else answer]} | more
 
 
-def found(one: Located, known: Questionnaires | None = None) -> list[tuple[Any, ...]]:
-    return [
-        (s.form.name, s.position, s.score, s.place, s.remark) if isinstance(s, Scored) else (s.place, s.reason)
-        for s in scores(one, known or {})
-    ]
+def items(links: list[str], *answers: Any) -> list[dict[str, Any]]:
+    return [item(link, answers[i % len(answers)]) for i, link in enumerate(links)]
 
 
-def test_item_codes_come_from_every_questionnaire_of_the_file() -> None:
-    coded = {"linkId": "a", "code": [{"system": "urn:x", "code": "1"}, {"system": LOINC, "code": PHQ.items[0]}]}
-    nested = {"linkId": "b", "item": [{"linkId": "c", "code": [{"system": LOINC, "code": PHQ.items[1]}]}]}
-    broken = [
-        {"linkId": 7, "code": [{"system": LOINC, "code": "x"}]},
-        {"linkId": "d", "code": [7, {"system": LOINC}]},
-        7,
-    ]
-    known = questionnaires(
-        [
-            form(url="urn:q", id="q", item=[coded, nested, *broken]),
-            form(item=[coded]),
-            Located({"resourceType": "Patient"}, "P"),
-        ]
-    )
-    codes = {"a": PHQ.items[0], "c": PHQ.items[1]}
-    assert known == {"urn:q": codes, "Questionnaire/q": codes, "#q": codes}
+def coded(*codes: str, system: str = LOINC) -> dict[str, Any]:
+    return {"code": [{"system": system, "code": code} for code in codes]}
+
+
+def read(one: Located, forms: Forms | None = None) -> tuple[dict[str, float], list[str]]:
+    """Scores by series, and everything that was said."""
+    found = list(scores(one, forms or Forms()))
+    series = [(one.measure.name, one.score) for one in found if isinstance(one, Scored)]
+    assert len(dict(series)) == len(series)
+    said = [getattr(one, {Scored: "remark", Unscored: "reason", Remark: "text"}[type(one)]) for one in found]
+    return dict(series), list(dict.fromkeys(text for text in said if text))
+
+
+def phq(*values: int) -> dict[str, float]:
+    return {f"PHQ-9 item {i}": float(value) for i, value in enumerate(values, 1)}
+
+
+def gad(*values: int) -> dict[str, float]:
+    return {f"GAD-7 item {i}": float(value) for i, value in enumerate(values, 1)}
+
+
+# -- by code
 
 
 @pytest.mark.parametrize(
-    ("link", "more", "place"),
+    ("link", "more", "series"),
     [
-        (PHQ.items[3], {}, ("PHQ-9", 3)),
-        (f"/{GAD.items[6]}", {}, ("GAD-7", 6)),
-        (f"x/y-{PHQ.items[0]}", {}, ("PHQ-9", 0)),
-        (f"{PHQ.items[0]}/x", {}, None),
-        ("/44261-6", {}, ("PHQ-9", None)),
-        ("/70274-6", {}, ("GAD-7", None)),
-        ("q1", {"definition": f"http://loinc.org/q#{PHQ.items[8]}"}, ("PHQ-9", 8)),
-        (PHQ.items[1], {"definition": f"http://loinc.org/q#{PHQ.items[8]}"}, ("PHQ-9", 8)),
+        (PHQ[3], {}, "PHQ-9 item 4"),
+        (f"/{GAD[6]}", {}, "GAD-7 item 7"),
+        (f"/44249-1/{PHQ[0]}", {}, "PHQ-9 item 1"),
+        (f"x/y-{PHQ[0]}", {}, "PHQ-9 item 1"),
+        (PHQ_15[12], {}, "PHQ-15 item 13"),
+        ("/68518-0", {}, "AUDIT-C item 1"),
+        ("/44261-6", {}, "PHQ-9"),
+        ("/70274-6", {}, "GAD-7"),
+        ("/55758-7", {}, "PHQ-2"),
+        ("/89204-2", {}, "PHQ-A"),
+        ("q1", {"definition": f"http://loinc.org/q#{PHQ[8]}"}, "PHQ-9 item 9"),
+        (PHQ[1], {"definition": f"http://loinc.org/q#{PHQ[8]}"}, "PHQ-9 item 9"),
+        ("known", {}, "GAD-7 item 3"),
+        ("known", {"definition": f"#{PHQ[8]}"}, "GAD-7 item 3"),
+        ("difficulty", {"definition": f"#{PHQ[8]}"}, None),
+        (f"{PHQ[0]}/x", {}, None),
+        (f"9{PHQ[0]}", {}, None),
         ("q1", {"definition": 7}, None),
-        ("known", {}, ("GAD-7", 2)),
-        ("known", {"definition": f"#{PHQ.items[8]}"}, ("GAD-7", 2)),
         ("69722-7", {}, None),
         ("q1", {}, None),
     ],
 )
-def test_an_item_is_recognised_by_its_code(
-    link: str, more: dict[str, Any], place: tuple[str, int | None] | None
-) -> None:
-    known = {"urn:q": {"known": GAD.items[2]}}
-    one = response(item(link, None, **more), questionnaire="urn:q|2.0")
-    expected = [] if place is None else [(*place, 2.0, "R.item[0].answer[0]", "")]
-    assert found(one, known) == expected
+def test_an_item_is_recognised_by_its_code(link: str, more: dict[str, Any], series: str | None) -> None:
+    questionnaire = form(
+        url="urn:q",
+        item=[{"linkId": "known"} | coded(GAD[2]), {"linkId": "difficulty"} | coded("69722-7")],
+    )
+    one = response(item(link, **more), questionnaire="urn:q|2.0")
+    assert read(one, questionnaires([questionnaire]))[0] == ({} if series is None else {series: 2.0})
+
+
+def test_a_code_of_ours_beside_that_of_others() -> None:
+    for codes, expected in (
+        (("54636-6", PHQ[1]), {"PHQ-9 item 2": 2.0}),
+        ((PHQ[1], PHQ[2]), {}),
+        ((PHQ[1], GAD[1]), {}),
+    ):
+        forms = questionnaires([form(url="urn:q", item=[{"linkId": "a"} | coded(*codes)])])
+        assert read(response(item("a"), questionnaire="urn:q"), forms)[0] == expected
+    forms = questionnaires([form(url="urn:q", item=[{"linkId": "a"} | coded(PHQ[1], system="urn:own")])])
+    assert read(response(item("a"), questionnaire="urn:q"), forms)[0] == {}
+
+
+@pytest.mark.parametrize("answer", [1, {"valueCoding": {"code": "LA6573-5", "extension": [{"url": "ordinalValue"}]}}])
+def test_the_question_on_difficulty_is_no_item(answer: Any) -> None:
+    one = response(*items([f"/{code}" for code in PHQ], 1), item("/69722-7", answer), questionnaire="urn:phq-9")
+    assert read(one) == (phq(*[1] * 9), ["no item of PHQ-9: 1 answer (LOINC 69722-7)"])
+
+
+def test_the_sum_of_two_items_is_a_total_of_its_own() -> None:
+    links = [f"/{code}" for code in (*PHQ, "44261-6", "55758-7")]
+    assert read(response(*items(links, 1, 2, 1, 2, 1, 1, 0, 1, 0, 9, 3)))[0] == phq(1, 2, 1, 2, 1, 1, 0, 1, 0) | {
+        "PHQ-9": 9.0,
+        "PHQ-2": 3.0,
+    }
 
 
 @pytest.mark.parametrize(
-    ("link", "position"),
+    ("links", "name", "codes", "instrument"),
     [
-        ("1", 0), ("9", 8), ("phq-01", 0), ("q9", 8), ("0", ...), ("10", ...), ("123", ...), ("x12", ...), ("q", ...),
-        ("total", None), ("PHQ_Score", None), ("1a", ...),
+        (PHQ[:2], "", (), "PHQ-9"),
+        (PHQ[:2], "http://x/Questionnaire/PHQ-2", (), "PHQ-2"),
+        (PHQ[:2], "http://x/Questionnaire/phq2-phq9", (), "PHQ-9"),
+        (PHQ[:2], "", ("55757-9",), "PHQ-2"),
+        (PHQ[:2], "", ("44249-1",), "PHQ-9"),
+        ([*PHQ[:2], "55758-7"], "", (), "PHQ-2"),
+        (PHQ[:3], "urn:phq-2", (), "PHQ-9"),
+        (PHQ[:8], "urn:phq-8", (), "PHQ-8"),
+        (PHQ[:8], "", (), "PHQ-9"),
+        (PHQ, "urn:phq-8", (), "PHQ-9"),
+        (GAD[:2], "urn:gad2", (), "GAD-2"),
+        (GAD[:3], "urn:gad2", (), "GAD-7"),
     ],
-)  # fmt: skip
-@pytest.mark.parametrize("name", ["http://x/PHQ-9", "urn:phq9-v2", "PHQ 9"])
-def test_an_item_is_recognised_by_number_where_the_form_is_named(link: str, position: Any, name: str) -> None:
-    expected = [] if position is ... else [("PHQ-9", position, 2.0, "R.item[0].answer[0]", BY_NUMBER)]
-    assert found(response(item(link, None), questionnaire=name)) == expected
-    assert found(response(item(link, None), questionnaire="urn:other")) == []
+)
+def test_items_that_instruments_share(links: list[str], name: str, codes: tuple[str, ...], instrument: str) -> None:
+    forms = questionnaires([form(url=name or "urn:q", **coded(*codes))]) if codes else None
+    series, _ = read(response(*items(links, 1), questionnaire=name or "urn:q"), forms)
+    assert {name.partition(" item")[0] for name in series} == {instrument}
 
 
-def test_a_link_that_the_questionnaire_gives_another_code_is_no_item() -> None:
-    known = {"urn:phq9": {"1": "69722-7"}}
-    assert found(response(item("1", None), item("2", None), questionnaire="urn:phq9"), known) == [
-        ("PHQ-9", 1, 2.0, "R.item[1].answer[0]", BY_NUMBER)
+def test_a_panel_around_shared_items_decides() -> None:
+    def group(panel: str, *values: int) -> dict[str, Any]:
+        return {"linkId": panel, "item": items([f"{panel}/{code}" for code in PHQ[: len(values)]], *values)}
+
+    series, _ = read(response(group("/55757-9", 1, 2), group("/44249-1", *[3] * 9)))
+    assert series == phq(*[3] * 9) | {"PHQ-2 item 1": 1.0, "PHQ-2 item 2": 2.0}
+
+
+# -- the forms of a file
+
+
+def test_item_codes_come_from_the_questionnaire_that_the_response_names() -> None:
+    def of(url: str, code: str, **more: Any) -> Located:
+        return form(url=url, item=[{"linkId": "g", "item": [{"linkId": "a"} | coded(code)]}, 7, {"linkId": 7}], **more)
+
+    located = [of("urn:a", PHQ[0], id="q1"), of("urn:b", PHQ[1]), Located({"resourceType": "Patient"}, "P")]
+    forms = questionnaires(located)
+    names = {"urn:a": 1, "urn:a|3": 1, "urn:b": 2, "Questionnaire/q1": 1, "q1": 0, "http://x/Questionnaire/q1": 0}
+    for name, number in names.items():
+        expected = {f"PHQ-9 item {number}": 2.0} if number else {}
+        assert read(response(item("a"), questionnaire=name), forms)[0] == expected
+    by_url = Located(of("urn:c", PHQ[2], id="q1").resource, "Q", "http://x/Questionnaire/q1")
+    expected = {"PHQ-9 item 3": 2.0}
+    forms = questionnaires([*located, by_url])
+    assert read(response(item("a"), questionnaire="http://x/Questionnaire/q1"), forms)[0] == expected
+    assert read(response(item("a"), questionnaire="Questionnaire/q1"), forms)[0] == {}  # two of one id
+
+
+def test_the_version_of_a_form_counts() -> None:
+    old = form(url="urn:q", version="1", item=[{"linkId": "a"} | coded(PHQ[0])])
+    new = form(url="urn:q", version="2", item=[{"linkId": "a"} | coded(PHQ[1])])
+    for located in ([old, new], [new, old]):
+        forms = questionnaires(located)
+        assert read(response(item("a"), questionnaire="urn:q|1"), forms)[0] == {"PHQ-9 item 1": 2.0}
+        assert read(response(item("a"), questionnaire="urn:q|2"), forms)[0] == {"PHQ-9 item 2": 2.0}
+        assert read(response(item("a"), questionnaire="urn:q|3"), forms)[0] == {}
+        assert read(response(item("a"), questionnaire="urn:q"), forms)[0] == {}  # they differ
+
+
+def test_a_contained_form_belongs_to_its_own_response() -> None:
+    def own(code: str) -> Located:
+        contained = {"resourceType": "Questionnaire", "id": "q", "item": [{"linkId": "1"} | coded(code)]}
+        return response(item("1"), questionnaire="#q", contained=[contained])
+
+    first, second = own(PHQ[0]), own(GAD[6])
+    inner = [
+        Located(part, "C", "", one.contained, one.resource)
+        for one in (first, second)
+        for part in one.contained.values()
     ]
+    for located in ([first, *inner, second], [*inner[::-1], second, first]):
+        forms = questionnaires(located)
+        assert read(first, forms)[0] == {"PHQ-9 item 1": 2.0}
+        assert read(second, forms)[0] == {"GAD-7 item 7": 2.0}
+        assert read(response(item("1"), questionnaire="#q"), forms)[0] == {}
 
 
 @pytest.mark.parametrize(
-    ("given", "count"),
+    "given",
     [
-        ("urn:gad7", 1), ({"reference": "Questionnaire/gad7"}, 1), ({"display": "GAD-7", "reference": "x"}, 1),
-        ({"display": "x", "reference": "Questionnaire/gad7"}, 0), ({}, 0), (7, 0), (None, 0),
+        "urn:gad7",
+        {"display": "GAD-7"},
+        {"display": "x", "reference": "Questionnaire/gad7"},
+        {"display": "GAD-7", "reference": "x"},
+    ],
+)
+def test_how_a_response_names_its_form(given: object) -> None:
+    assert read(response(*items(list("1234567"), 1), questionnaire=given))[0] == gad(*[1] * 7)
+    assert read(response(*items(list("1234567"), 1), questionnaire=7))[0] == {}
+
+
+# -- by number
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        list("123456789"),
+        [*"123456789", "10"],
+        [f"q{i:02}" for i in range(1, 10)],
+        [f"PHQ.{i}" for i in range(1, 11)],
+        [f"phq9-{i}" for i in range(1, 10)],
+        [f"1.{i}" for i in range(1, 10)],
+    ],
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "http://x/Questionnaire/phq-9",
+        "http://x/PHQ9|2.0",
+        "urn:phq9-v2",
+        "PHQ 9",
+        "http://x/mii-qst-pro-phq-9",
+        "phq9Example",
+    ],
+)
+def test_a_complete_set_of_numbers_is_recognised(links: list[str], name: str) -> None:
+    values = [1, 2, 1, 2, 1, 1, 0, 1, 0, 3][: len(links)]
+    series, said = read(response(*items(links, *values), questionnaire=name))
+    assert series == phq(*values[:9])
+    assert said == [BY_NUMBER.format("PHQ-9"), *["no item of PHQ-9: 1 answer"][: len(links) - 9]]
+
+
+@pytest.mark.parametrize(
+    ("links", "name", "reason"),
+    [
+        (list("123"), "phq9-followup-satisfaction", "its links do not number items 1 to 9 once each"),
+        (list("12345678"), "phq-9", "its links do not number items 1 to 9 once each"),
+        (list("012345678"), "phq-9", "its links do not number items 1 to 9 once each"),
+        ([*"123456789", "09"], "phq-9", "its links do not number items 1 to 9 once each"),
+        ([*[f"a{i}" for i in range(1, 10)], *[f"b{i}" for i in range(1, 10)]], "phq-9",
+         "its links do not number items 1 to 9 once each"),
+        (list("123456789"), "phq9-followup-satisfaction", "its name says something else as well"),
+        (list("123456789"), "satisfaction-with-phq9", "its name says something else as well"),
+        (list("123456789"), "phq9-ov", "its name says something else as well"),
+        ([f"phq9-{i}" for i in range(1, 10)], "phq9-feedback", "its name says something else as well"),
+        ([f"phq9-{i}" for i in range(1, 4)], "", "its links do not number items 1 to 9 once each"),
+        ([f"phq9-{i}" for i in range(1, 10)], "gad7", "its name says something else as well"),
     ],
 )  # fmt: skip
-def test_how_a_response_names_its_form(given: object, count: int) -> None:
-    assert len(found(response(item("7", None), questionnaire=given))) == count
+def test_numbers_that_do_not_settle_the_items(links: list[str], name: str, reason: str) -> None:
+    series, said = read(response(*items(links, 1), questionnaire=name))
+    assert series == {}
+    assert f"a form that looks like PHQ-9, but {reason}; {NEED}" in said
+
+
+@pytest.mark.parametrize("name", ["phq-9-modified-teens", "phq9m", "PHQ-A", "phq-15", "promis-29", "", "urn:other"])
+def test_the_number_of_another_form_is_no_item_of_this(name: str) -> None:
+    series, _ = read(response(*items(list("123456789"), 1), questionnaire=name))
+    assert not any(one.startswith("PHQ-9") for one in series)
+
+
+def test_a_combined_form_gives_each_instrument_its_items() -> None:
+    links = [*(f"phq9-{i}" for i in range(1, 10)), *(f"gad7-{i}" for i in range(1, 8))]
+    name = "http://x/Questionnaire/phq9-gad7"
+    series, said = read(response(*items(links, *[1] * 9, *[3] * 7), questionnaire=name))
+    assert series == phq(*[1] * 9) | gad(*[3] * 7)
+    assert said == [BY_NUMBER.format("PHQ-9"), BY_NUMBER.format("GAD-7")]
+    assert read(response(*items(links[9:], 3), questionnaire=name))[0] == gad(*[3] * 7)
+    assert read(response(*items(list("1234567"), 3), questionnaire=name))[0] == {}
+
+
+def test_texts_check_numbers() -> None:
+    def one(texts: list[str], name: str, link: str = "{}") -> Located:
+        return response(*(item(link.format(i), text=text) for i, text in enumerate(texts, 1)), questionnaire=name)
+
+    assert read(one(TEXTS, "phq-9"))[0] == phq(*[2] * 9)
+    assert read(one(TEXTS, "phq9-at-followup"))[0] == phq(*[2] * 9)  # the texts outweigh a name that says more
+    swapped = [TEXTS[1], TEXTS[0], *TEXTS[2:]]
+    reason = f"a form that looks like PHQ-9, but the text of an item is another's; {NEED}"
+    assert read(one(swapped, "phq-9")) == ({}, [reason])
+    assert read(one(["How satisfied were you?"] * 9, "phq-9", "phq9-{}")) == ({}, [reason])
+    assert read(one(["How satisfied were you?"] * 9, "urn:x"))[0] == {}
+    teens = [swapped[0], swapped[1], TEXTS[2], TEXTS[4], TEXTS[3], *TEXTS[5:]]
+    series, _ = read(one(teens, "PHQ-A"))
+    assert series == {f"PHQ-A item {i}": 2.0 for i in range(1, 10)}
+
+
+def test_a_coded_item_is_not_counted_by_its_number() -> None:
+    links = list("123456789")
+    located = form(url="urn:phq9", item=[{"linkId": "3"} | coded("69722-7")])
+    series, said = read(response(*items(links, 1), questionnaire="urn:phq9"), questionnaires([located]))
+    assert series == {}
+    assert said == [f"a form that looks like PHQ-9, but its links do not number items 1 to 9 once each; {NEED}"]
+
+
+@pytest.mark.parametrize(
+    ("link", "total"),
+    [("total", True), ("PHQ_Score", True), ("phq9-total-score", True), ("PHQ.Score", True),
+     ("gad7-total", False), ("score2", False), ("scoring", False)],
+)  # fmt: skip
+def test_the_line_of_the_total_beside_numbers(link: str, *, total: bool) -> None:
+    series, _ = read(response(*items(list("123456789"), 1), item(link, 9), questionnaire="phq-9"))
+    assert series == phq(*[1] * 9) | ({"PHQ-9": 9.0} if total else {})
+
+
+def test_other_instruments_by_number() -> None:
+    links = [f"madrs_{i}" for i in range(1, 10)] + ["madrs_item10"]
+    series, _ = read(response(*items(links, 6)))
+    assert series == {f"MADRS item {i}": 6.0 for i in range(1, 11)}
+    series, said = read(response(*items([str(i) for i in range(1, 16)], 2), questionnaire="http://x/PHQ-15"))
+    assert series == {f"PHQ-15 item {i}": 2.0 for i in range(1, 16)}
+    assert said == [BY_NUMBER.format("PHQ-15")]
+
+
+# -- by declaration
+
+
+def test_a_declared_mapping() -> None:
+    mapping: ItemMapping = {"urn:x": {"mood": "PHQ-9 item 2", "sum": "phq9", "fear": "GAD-7 item 7"}}
+    one = response(item("mood", 3), item("sum", 20), item("fear", 1), item("other", 1), questionnaire="urn:x|1")
+    series, said = read(one, Forms(mapping=mapping))
+    assert series == {"PHQ-9 item 2": 3.0, "PHQ-9": 20.0, "GAD-7 item 7": 1.0}
+    assert "no item of PHQ-9, GAD-7: 1 answer" in said
+    assert read(response(item("mood", 3), questionnaire="urn:y"), Forms(mapping=mapping))[0] == {}
+    coded_form = form(url="urn:x", item=[{"linkId": "mood"} | coded(PHQ[0])])
+    assert read(response(item("mood"), questionnaire="urn:x"), Forms([coded_form], mapping))[0] == {"PHQ-9 item 2": 2.0}
+
+
+@pytest.mark.parametrize("series", ["mood", "PHQ-9 item 10", "PHQ-77"])
+def test_a_mapping_to_nothing_is_refused(series: str) -> None:
+    with pytest.raises(ValidationError, match="a mapping names no item of an instrument"):
+        Forms(mapping={"urn:x": {"mood": series}})
+
+
+# -- answers
 
 
 def ordinal(code: str | None, score: float, url: str = "http://x/ordinalValue") -> dict[str, Any]:
     return {"valueCoding": {"code": code, "extension": [{"url": "u"}, {"url": url, "valueDecimal": score}]}}
+
+
+DIFFERS = "an answer's code or text and its explicit score differ: the score was used"
 
 
 @pytest.mark.parametrize(
@@ -121,69 +372,257 @@ def ordinal(code: str | None, score: float, url: str = "http://x/ordinalValue") 
         ({"valueDecimal": 1.0}, 1.0, ""),
         ({"valueQuantity": {"value": 2}}, 2.0, ""),
         ({"valueCoding": {"code": "LA6568-5"}}, 0.0, ""),
-        ({"valueCoding": {"code": "LA6571-9"}}, 3.0, ""),
+        ({"valueCoding": {"code": "LA6571-9", "display": "x"}}, 3.0, ""),
+        ({"valueCoding": {"system": "urn:x", "code": "a", "display": "Several days"}}, 1.0, ""),
+        ({"valueCoding": {"system": "urn:x", "code": "more-than-half-the-days"}}, 2.0, ""),
+        ({"valueCoding": {"display": "Beinahe jeden Tag"}}, 3.0, ""),
+        ({"valueString": "Para nada"}, 0.0, ""),
+        ({"valueString": "0"}, 0.0, ""),
+        ({"valueCoding": {"code": "0"}}, 0.0, ""),
         (ordinal(None, 2), 2.0, ""),
         (ordinal(None, 2, "http://x/itemWeight"), 2.0, ""),
         (ordinal(None, 2, "http://x/iso21090-CO-value"), 2.0, ""),
+        ({"valueString": "b", "extension": [{"url": "http://x/itemWeight", "valueDecimal": 2}]}, 2.0, ""),
         (ordinal("LA6570-1", 2), 2.0, ""),
-        (ordinal("LA6571-9", 2), 2.0, "an answer's code and its explicit score differ: the score was used"),
-        ({"valueCoding": {"code": "LA6569-3"}, "valueInteger": 3}, 1.0, ""),
+        (ordinal("LA6571-9", 2), 2.0, DIFFERS),
         ({"valueInteger": 2, "valueDecimal": 3}, 2.0, ""),
     ],
 )
 def test_what_an_answer_scores(answer: dict[str, Any], score: float, remark: str) -> None:
-    assert found(response(item(PHQ.items[4], answer))) == [("PHQ-9", 4, score, "R.item[0].answer[0]", remark)]
-
-
-def test_a_difference_is_told_before_the_number() -> None:
-    (one,) = found(response(item("3", ordinal("LA6571-9", 2)), questionnaire="urn:phq9"))
-    assert one[-1] == "an answer's code and its explicit score differ: the score was used"
-
-
-ITEM = "an item of GAD-7"
+    assert read(response(item(PHQ[4], answer))) == ({"PHQ-9 item 5": score}, [remark] if remark else [])
 
 
 @pytest.mark.parametrize(
     ("link", "answer", "reason"),
     [
-        (GAD.items[0], {"valueInteger": 4}, f"{ITEM} is off its scale, 0 to 3"),
-        (GAD.items[0], {"valueInteger": -1}, f"{ITEM} is off its scale, 0 to 3"),
-        (GAD.items[0], {"valueDecimal": 1.5}, f"{ITEM} is off its scale, 0 to 3"),
-        (GAD.items[0], {"valueString": "often"}, f"{ITEM} has an answer without a score"),
-        (GAD.items[0], ordinal(None, 2, "http://x/other"), f"{ITEM} has an answer without a score"),
-        (GAD.items[0], {"valueInteger": "3"}, f"{ITEM} has no readable answer"),
-        (GAD.items[0], 7, f"{ITEM} has no readable answer"),
+        (GAD[0], {"valueInteger": 4}, "an item of GAD-7 is off its scale, 0 to 3"),
+        (GAD[0], {"valueInteger": -1}, "an item of GAD-7 is off its scale, 0 to 3"),
+        (GAD[0], {"valueDecimal": 1.5}, "an item of GAD-7 is off its scale, 0 to 3"),
+        (GAD[0], {"valueString": "often"}, "an item of GAD-7 has an answer without a score"),
+        (GAD[0], {"valueBoolean": True}, "an item of GAD-7 has an answer without a score"),
+        (GAD[0], {"valueQuantity": {"value": 2, "comparator": ">"}}, "an item of GAD-7 has an answer without a score"),
+        (GAD[0], {"valueCoding": {"code": "LA6573-5"}}, "an item of GAD-7 has an answer without a score"),
+        (GAD[0], ordinal(None, 2, "http://x/other"), "an item of GAD-7 has an answer without a score"),
+        (GAD[0], {"valueInteger": "3"}, "an item of GAD-7 has no readable answer"),
+        (GAD[0], 7, "an item of GAD-7 has no readable answer"),
+        (GAD[0], {"valueCoding": {"code": "LA6570-1", "display": "Several days"}},
+         "an item of GAD-7 has an answer whose code, number and text differ"),
+        (PHQ_15[0], {"valueCoding": {"code": "LA6570-1"}}, "an item of PHQ-15 has an answer without a score"),
+        (PHQ_15[0], {"valueInteger": 3}, "an item of PHQ-15 is off its scale, 0 to 2"),
         ("70274-6", {"valueInteger": 22}, "the total of GAD-7 is off its scale, 0 to 21"),
+        ("70274-6", {"valueDecimal": 2.5}, "the total of GAD-7 is off its scale, 0 to 21"),
         ("70274-6", {}, "the total of GAD-7 has an answer without a score"),
     ],
-)
+)  # fmt: skip
 def test_why_an_answer_gives_no_score(link: str, answer: Any, reason: str) -> None:
-    assert found(response(item(link, answer))) == [("R.item[0].answer[0]", reason)]
+    one = response({"linkId": link, "answer": [answer]})
+    assert list(scores(one, Forms())) == [Unscored("R.item[0].answer[0]", reason)]
+
+
+def test_yes_and_no_of_the_suicide_screener() -> None:
+    links = ["93246-7", "93247-5", "93248-3", "93249-1", "93250-9", "93267-3"]
+    answers = [
+        {"valueBoolean": True},
+        {"valueCoding": {"code": "LA32-8"}},
+        {"valueString": "No"},
+        0,
+        1,
+        {"valueString": "sí"},
+    ]
+    series, said = read(response(*items([f"/{link}" for link in links], *answers)))
+    assert series == {f"C-SSRS screener item {i}": v for i, v in enumerate([1.0, 0.0, 0.0, 0.0, 1.0, 1.0], 1)}
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [
+        ("0 1 2 3", [0, 1, 2, 3]),
+        ("0 0 1 0", [0, 0, 1, 0]),
+        ("1 2 3 1", "has a local code that may count from another start; give the form's options with their scores"),
+        ("1 2 3 4", "is a number beside one that is off the scale"),
+        ("0 2 9 1", "is a number beside one that is off the scale"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["code", "text"])
+def test_local_codes_count_where_their_start_is_seen(codes: str, expected: list[int] | str, kind: str) -> None:
+    answers = [
+        {"valueString": c} if kind == "text" else {"valueCoding": {"system": "urn:x", "code": c}} for c in codes.split()
+    ]
+    series, said = read(response(*items(PHQ[:4], *answers)))
+    if isinstance(expected, str):
+        assert series == {}
+        assert f"an item of PHQ-9 {expected}" in said
+    else:
+        assert series == phq(*expected)
+
+
+def test_a_number_off_the_scale_puts_the_other_numbers_in_doubt() -> None:
+    answers = [1, 2, {"valueCoding": {"code": "LA6571-9"}}, 4]
+    series, said = read(response(*items(GAD[:4], *answers)))
+    assert series == {"GAD-7 item 3": 3.0}
+    assert said == [
+        "an item of GAD-7 is a number beside one that is off the scale",
+        "an item of GAD-7 is off its scale, 0 to 3",
+    ]
+
+
+def options(*scores: float | None, codes: str = "abcd", texts: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    return [
+        {
+            "valueCoding": {"system": "urn:x", "code": code, "display": texts[i] if texts else f"text {code}"},
+            **({} if score is None else {"extension": [{"url": "http://x/ordinalValue", "valueDecimal": score}]}),
+        }
+        for i, (code, score) in enumerate(zip(codes, scores, strict=True))
+    ]
+
+
+OTHER_SCALE = "an item of PHQ-9 has an answer that its form scores on another scale"
+
+
+@pytest.mark.parametrize(
+    ("answer_options", "answer", "expected"),
+    [
+        (options(0, 1, 2, 3), {"valueCoding": {"system": "urn:x", "code": "c"}}, 2.0),
+        (options(0, 1, 2, 3), {"valueCoding": {"display": "text d"}}, 3.0),
+        (options(0, 1, 2, 3), {"valueString": "text b"}, 1.0),
+        (options(3, 2, 1, 0), {"valueCoding": {"code": "a"}}, 3.0),
+        (options(*[None] * 4, texts=("Not at all", "Several days", "x", "y")), {"valueCoding": {"code": "b"}}, 1.0),
+        (options(*[None] * 4, codes="0123"), {"valueCoding": {"code": "3"}}, 3.0),
+        (options(*[None] * 4, codes="1234"), {"valueCoding": {"code": "3"}}, OTHER_SCALE),
+        (options(*[None] * 4, codes="1234", texts=("Not at all", "x", "y", "z")), {"valueCoding": {"code": "1"}}, 0.0),
+        (options(1, 2, 3, 4), {"valueCoding": {"code": "b"}}, OTHER_SCALE),
+        (options(1, 2, 3, 4), {"valueInteger": 2}, OTHER_SCALE),
+        (options(1, 2, 3, 4), {"valueCoding": {"code": "LA6569-3"}}, 1.0),
+        (options(1, 2, 3, 4), ordinal("LA6569-3", 2), 1.0),
+        ([{"valueInteger": i} for i in range(4)], {"valueInteger": 3}, 3.0),
+        ([{"valueInteger": i} for i in range(1, 5)], {"valueInteger": 3}, OTHER_SCALE),
+        ([{"valueString": "Not at all"}], {"valueString": "Not at all"}, 0.0),
+        (options(0, 1, 2, 3), {"valueCoding": {"code": "e"}}, "an item of PHQ-9 has an answer without a score"),
+    ],
+)
+def test_the_options_of_a_form_say_how_an_answer_scores(
+    answer_options: list[dict[str, Any]], answer: dict[str, Any], expected: float | str
+) -> None:
+    located = form(url="urn:q", item=[{"linkId": "a", "answerOption": answer_options} | coded(PHQ[0])])
+    series, said = read(response(item("a", answer), questionnaire="urn:q"), questionnaires([located]))
+    if isinstance(expected, str):
+        assert (series, said) == ({}, [expected])
+    else:
+        assert series == {"PHQ-9 item 1": expected}
+
+
+def test_options_of_a_contained_value_set() -> None:
+    concepts = [
+        {"code": str(i), "display": f"t{i}", "extension": [{"url": "itemWeight", "valueDecimal": i}]} for i in range(4)
+    ]
+    shapes = (
+        {"expansion": {"contains": concepts}},
+        {"compose": {"include": [{"system": "urn:x", "concept": concepts}]}},
+    )
+    for shape in shapes:
+        located = form(
+            url="urn:q",
+            contained=[{"resourceType": "ValueSet", "id": "v"} | shape],
+            item=[{"linkId": "a", "answerValueSet": "#v"} | coded(PHQ[0])],
+        )
+        one = response(item("a", {"valueString": "t3"}), questionnaire="urn:q")
+        assert read(one, questionnaires([located]))[0] == {"PHQ-9 item 1": 3.0}
 
 
 def test_answers_that_are_none_or_several() -> None:
-    two = {"linkId": GAD.items[0], "answer": [{"valueInteger": 1}, {"valueInteger": 2}]}
-    assert found(response(two)) == [("R.item[0].answer", f"{ITEM} has several answers")]
-    none = (
-        {"linkId": GAD.items[0], "answer": []},
-        {"linkId": GAD.items[0], "answer": {"valueInteger": 1}},
-        {"linkId": 7},
+    two = {"linkId": GAD[0], "answer": [{"valueInteger": 1}, {"valueInteger": 2}]}
+    assert list(scores(response(two), Forms())) == [
+        Unscored("R.item[0].answer", "an item of GAD-7 has several answers")
+    ]
+    none = ({"linkId": GAD[0], "answer": []}, {"linkId": GAD[0], "answer": {"valueInteger": 1}}, {"linkId": 7})
+    assert read(response(*none, {"answer": [{"valueInteger": 1}], "linkId": 7})) == (
+        {},
+        ["no item of an instrument: 1 answer"],
     )
-    assert found(response(*none, {"answer": [{"valueInteger": 1}], "linkId": 7})) == []
+    assert read(response({"linkId": 7, "answer": [{}]}, 7)) == ({}, [])  # type: ignore[arg-type]
 
 
 def test_items_nest_in_items_and_in_answers() -> None:
-    inner = item(PHQ.items[1], None)
-    outer = {"linkId": "group", "item": [inner], "answer": [{"valueInteger": 1, "item": [item(PHQ.items[2], None)]}]}
-    assert {(row[1], row[3]) for row in found(response(outer, "no item"))} == {  # type: ignore[arg-type]
-        (1, "R.item[0].item[0].answer[0]"),
-        (2, "R.item[0].answer[0].item[0].answer[0]"),
-    }
+    outer = {"linkId": "group", "item": [item(PHQ[1])], "answer": [{"valueInteger": 1, "item": [item(PHQ[2])]}]}
+    places = {one.measure.number: one.place for one in scores(response(outer), Forms()) if isinstance(one, Scored)}
+    assert places == {2: "R.item[0].item[0].answer[0]", 3: "R.item[0].answer[0].item[0].answer[0]"}
 
 
-def test_five_hundred_items_and_answers_are_looked_at() -> None:
-    def count(fillers: int) -> int:
-        return len(found(response(*[{"linkId": "x"}] * fillers, item(PHQ.items[0], None))))
+def test_a_form_of_thousands_of_items_is_read_to_its_end() -> None:
+    assert read(response(*[{"linkId": "x"}] * 5000, item(PHQ[0])))[0] == {"PHQ-9 item 1": 2.0}
 
-    assert [count(498), count(499), count(500)] == [1, 1, 0]
-    assert isinstance(next(iter(scores(response(item(PHQ.items[0], {})), {}))), Unscored)
+
+# -- totals
+
+
+@pytest.mark.parametrize(
+    ("values", "total", "remarks"),
+    [
+        ([1, 2, 1, 2, 1, 1, 0, 1, None], 10.0, ["PHQ-9: missing items are prorated"]),
+        ([1, 2, 1, 2, 1, 1, 0, None, None], 10.0, ["PHQ-9: missing items are prorated"]),
+        ([1, 2, 1, 2, 1, 1, None, None, None], None, []),
+        ([1] * 9, None, []),
+    ],
+)
+def test_a_total_with_missing_items_is_given_by_the_published_rule(
+    values: list[int | None], total: float | None, remarks: list[str]
+) -> None:
+    answered = [item(f"/{code}", value) for code, value in zip(PHQ, values, strict=True) if value is not None]
+    for one in (
+        response(*answered, questionnaire="urn:phq-9"),
+        response(
+            *answered, *({"linkId": f"/{code}"} for code, value in zip(PHQ, values, strict=True) if value is None)
+        ),
+    ):
+        series, said = read(one)
+        assert (series.get("PHQ-9"), said) == (total, remarks)
+    if total is not None:
+        assert "PHQ-9" not in read(response(*answered))[0]  # may as well be a PHQ-8, or part of a form
+
+
+def test_an_answer_that_was_not_read_is_not_a_missing_one() -> None:
+    answers = [1, 2, 1, 2, 1, 1, 0, 1, {"valueString": "rather not"}]
+    series, said = read(response(*items([f"/{code}" for code in PHQ], *answers), questionnaire="urn:phq-9"))
+    assert "PHQ-9" not in series
+    assert said == ["an item of PHQ-9 has an answer without a score"]
+
+
+@pytest.mark.parametrize(("reported", "kept"), [(8, False), (9, True), (12, True), (13, False)])
+def test_a_reported_total_is_one_that_the_items_allow(reported: int, *, kept: bool) -> None:
+    answered = items([f"/{code}" for code in (*PHQ[:8], "44261-6")], 1, 2, 1, 2, 1, 1, 0, 1, reported)
+    series, said = read(response(*answered, questionnaire="urn:phq-9"))
+    assert series.get("PHQ-9") == (reported if kept else None)
+    kept_text = "the total of PHQ-9 is as reported, with 1 item missing"
+    assert said == [kept_text if kept else "the total of PHQ-9 is none that its items allow"]
+
+
+def test_a_total_alone_is_as_it_was_reported() -> None:
+    assert read(response(item("/44261-6", 27))) == ({"PHQ-9": 27.0}, [])
+
+
+def test_questions_that_the_form_leaves_out() -> None:
+    series, said = read(response(item("/68518-0", {"valueCoding": {"code": "LA6270-8"}}), questionnaire="urn:audit-c"))
+    assert series == {"AUDIT-C item 1": 0.0, "AUDIT-C": 0.0}
+    assert said == ["AUDIT-C: items that the form leaves out after a screening answer have their lowest score"]
+    men = [code for code in PHQ_15 if code != "69674-0"]
+    series, _ = read(response(*items([f"/{code}" for code in men], 1), questionnaire="urn:phq-15"))
+    assert series["PHQ-15"] == 14
+
+
+# -- real forms, where they are
+
+
+US_CORE = Path(__file__).parents[3] / "shared/data/exports/fhir_us_core"
+
+
+@pytest.mark.skipif(not US_CORE.is_dir(), reason="the shared exports are not in this checkout")
+@pytest.mark.parametrize("with_form", [True, False])
+def test_the_example_of_us_core(*, with_form: bool) -> None:
+    import json
+
+    files = ["QuestionnaireResponse-phq-9-example", *["Questionnaire-phq-9-example"][: int(with_form)]]
+    one, *others = (Located(json.loads((US_CORE / f"{name}.json").read_text("utf-8")), name) for name in files)
+    series, said = read(one, questionnaires(others))
+    assert series == phq(2, 2, 2, 2, 1, 1, 2, 0, 0) | {"PHQ-9": 12.0}
+    assert said == ["no item of PHQ-9: 1 answer (LOINC 69722-7)"]

@@ -16,6 +16,7 @@ from novamind.records.instruments.domain import (
     answer_by_code,
     answer_by_text,
     find,
+    worded_as,
 )
 
 #: Instrument: number of items, smallest and largest total, items that can be above the usual top (item: top).
@@ -54,7 +55,8 @@ LOINC = {
     "69733-4": ("GAD-7", 3, "worrying too much"), "69734-2": ("GAD-7", 4, "trouble relaxing"),
     "69735-9": ("GAD-7", 5, "restless"), "69689-8": ("GAD-7", 6, "easily annoyed"), "69736-7": ("GAD-7", 7, "afraid"),
     "75624-7": ("AUDIT", "total", ""), "72109-2": ("AUDIT-C", "panel", ""), "75626-2": ("AUDIT-C", "total", ""),
-    "68518-0": ("AUDIT", 1, "how often"), "68519-8": ("AUDIT", 2, "how many"), "68520-6": ("AUDIT", 3, "six or more"),
+    "68518-0": ("AUDIT-C", 1, "how often"), "68519-8": ("AUDIT-C", 2, "how many"),
+    "68520-6": ("AUDIT-C", 3, "six or more"),
     "101697-1": ("PCL-5", "panel", ""), "101698-9": ("PCL-5", "total", ""), "71354-5": ("EPDS", "panel", ""),
     "93373-9": ("C-SSRS screener", "panel", ""),
     "93246-7": ("C-SSRS screener", 1, "wish to be dead"), "93247-5": ("C-SSRS screener", 2, "active thoughts"),
@@ -63,7 +65,7 @@ LOINC = {
     "93269-9": ("C-SSRS screener", 7, "past three months"),
 }  # fmt: skip
 #: Items that a short form shares with a long one.
-SHARED = {"PHQ-8": ("PHQ-9", 8), "PHQ-2": ("PHQ-9", 2), "GAD-2": ("GAD-7", 2), "AUDIT-C": ("AUDIT", 3)}
+SHARED = {"PHQ-8": ("PHQ-9", 8), "PHQ-2": ("PHQ-9", 2), "GAD-2": ("GAD-7", 2)}
 
 
 def test_every_instrument_stands_here_a_second_time() -> None:
@@ -364,3 +366,43 @@ def test_answers_that_are_none_of_an_item() -> None:
     assert answer_by_text(audit.item(9), "Yes, during the last year") == 4
     assert [answer_by_text(find(name).item(1), "None of the time") for name in ("K6", "K10")] == [0, 1]
     assert answer_by_text(find("ISI").item(1), "none") is None
+
+
+#: Questions as they are printed, shortened: PHQ-9 (English; German, PHQ-D; Spanish), GAD-7.
+QUESTIONS = {
+    "PHQ-9": [
+        ("Little interest or pleasure in doing things", "Wenig Interesse oder Freude", "Poco interés o placer"),
+        ("Feeling down, depressed, or hopeless", "Niedergeschlagenheit", "Sentirse decaído(a)"),
+        ("Trouble falling or staying asleep", "Schwierigkeiten ein- oder durchzuschlafen", "Dificultad para dormir"),
+        ("Feeling tired or having little energy", "Müdigkeit", "Sentirse cansado(a)"),
+        ("Poor appetite or overeating", "Verminderter Appetit", "Sin apetito"),
+        ("Feeling bad about yourself", "Schlechte Meinung von sich selbst", "Sentirse mal con usted mismo(a)"),
+        ("Trouble concentrating on things", "Schwierigkeiten, sich zu konzentrieren", "Dificultad para concentrarse"),
+        ("Moving or speaking so slowly", "Waren Ihre Bewegungen verlangsamt", "Moverse tan lento"),
+        ("Thoughts that you would be better off dead", "lieber tot wären", "mejor estar muerto(a)"),
+    ],
+    "GAD-7": [
+        ("Feeling nervous, anxious, or on edge", "Nervosität, Ängstlichkeit", "Sentirse nervioso(a)"),
+        ("Not being able to stop or control worrying", "Sorgen zu stoppen", "No ser capaz de parar"),
+        ("Worrying too much about different things", "Übermäßige Sorgen", "Preocuparse demasiado"),
+        ("Trouble relaxing", "Schwierigkeiten zu entspannen", "Dificultad para relajarse"),
+        ("Being so restless", "Rastlosigkeit", "Estar tan inquieto(a)"),
+        ("Becoming easily annoyed or irritable", "Schnelle Verärgerung", "Molestarse fácilmente"),
+        ("Feeling afraid as if something awful might happen", "Gefühl der Angst", "Sentir miedo"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("language", [0, 1, 2])
+def test_questions_read_like_their_own_item_alone(name: str, language: int) -> None:
+    for number, texts in enumerate(QUESTIONS[name], 1):
+        items = [i for i in range(1, len(QUESTIONS[name]) + 1) if worded_as(find(name), i, texts[language])]
+        assert items == [number], texts[language]
+
+
+def test_words_of_short_forms_are_those_of_the_long_one() -> None:
+    assert worded_as(find("PHQ-2"), 1, "Little interest or pleasure") is True
+    assert worded_as(find("PHQ-8"), 4, "How satisfied were you?") is False
+    assert worded_as(find("PHQ-A"), 1, "Feeling down, depressed, irritable, or hopeless") is True
+    assert [worded_as(find("ISI"), 1, "anything"), worded_as(find("PHQ-9"), 1, " ")] == [None, None]

@@ -1,37 +1,34 @@
-"""PHQ-9 and GAD-7 out of a ``QuestionnaireResponse``: which item an answer belongs to, and what it scores.
+"""Scores out of a ``QuestionnaireResponse``.
 
-An item is recognised, in this order, by the LOINC code that its Questionnaire gives it (where the Questionnaire
-came along), by a LOINC code at the end of its ``definition`` or ``linkId``, or by the number at the end of its
-``linkId`` where the questionnaire's name says which form it is. An answer scores by an explicit score
-(``ordinalValue``, ``itemWeight``, ``iso21090-CO-value``), by a plain number, or by its LOINC answer code.
+:mod:`recognition` says which item of which instrument an answer belongs to, :mod:`answers` what it scores. Here bare
+numbers are checked against each other, and totals are computed and checked by the published rules:
+
+- A number that is off the scale of its instrument puts the other bare numbers of the form in doubt: none is used.
+- Local codes that are numbers count only if they are seen to start where the instrument starts.
+- Where items are missing, a total is computed only if the published rule gives one and the form is known to be the
+  instrument's; a reported total is used if the items allow it.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import pydantic
+from novamind.records.fhir.answers import Reading, read_answer
+from novamind.records.fhir.documents import Located
+from novamind.records.fhir.forms import Forms, questionnaires
+from novamind.records.fhir.recognition import Node, Recognition, recognise
+from novamind.records.instruments.domain import Instrument, Measure, find
+from novamind.records.instruments.scoring import total_of
+from novamind.summary import counted
 
-from novamind.records.fhir.documents import Located, Resource
-from novamind.records.fhir.models import Answer
-from novamind.records.fhir.terminology import ANSWERS, ITEMS, LOINC, QUESTIONNAIRES, TOTALS, ScoredQuestionnaire
-
-_LOINC_AT_END = re.compile(r"(\d{4,5}-\d)$")
-_NUMBER_AT_END = re.compile(r"(?:^|\D)(\d{1,2})$")
-_SCORES = ("ordinalValue", "itemWeight", "iso21090-CO-value")
-_MAX_ITEMS = 500
-
-#: linkId -> LOINC code, by every name a response may use for the questionnaire.
-Questionnaires = Mapping[str, Mapping[str, str]]
+__all__ = ["Forms", "Remark", "Scored", "Unscored", "questionnaires", "scores"]
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One answer: its form, the item's position (``None`` for the total), its score, and a remark."""
+    """One answer, or a computed total: what it measures, its score, where it stands, and a remark."""
 
-    form: ScoredQuestionnaire
-    position: int | None
+    measure: Measure
     score: float
     place: str
     remark: str = ""
@@ -45,110 +42,107 @@ class Unscored:
     reason: str
 
 
-def questionnaires(located: list[Located]) -> dict[str, dict[str, str]]:
-    """Return the item codes of every Questionnaire in the file, contained ones included, by each of its names."""
-    codes_by_name: dict[str, dict[str, str]] = {}
-    for entry in located:
-        if entry.kind == "Questionnaire":
-            codes = {
-                item["linkId"]: coding["code"]
-                for item, _ in _items(entry.resource, "")
-                if isinstance(item.get("linkId"), str)
-                for coding in _list(item.get("code"))
-                if isinstance(coding, Mapping) and coding.get("system") == LOINC and isinstance(coding.get("code"), str)
-            }
-            own = entry.resource.get("id")
-            names = [entry.resource.get("url"), *((f"Questionnaire/{own}", f"#{own}") if own else ())]
-            codes_by_name.update({name: codes for name in names if isinstance(name, str)})
-    return codes_by_name
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What was passed over in a form that is read."""
+
+    place: str
+    text: str
 
 
-def scores(entry: Located, codes_by_name: Questionnaires) -> Iterator[Scored | Unscored]:
-    """Return the scores of a response to a known form; nothing for any other questionnaire."""
-    named = _questionnaire_name(entry.resource)
-    codes = codes_by_name.get(named.partition("|")[0], {})
-    plain = re.sub(r"[^a-z0-9]", "", named.casefold())
-    form_by_name = next((f for f in QUESTIONNAIRES if f.name.replace("-", "").casefold() in plain), None)
-    for item, place in _items(entry.resource, entry.place):
-        answers = item.get("answer")
-        link_id = item.get("linkId")
-        link = link_id if isinstance(link_id, str) else ""
-        belongs = _belongs(link, item.get("definition"), codes, form_by_name)
-        if belongs is None or not isinstance(answers, list) or not answers:
-            continue
-        form, position, by_number = belongs
-        if len(answers) > 1:
-            yield Unscored(f"{place}.answer", f"an item of {form.name} has several answers")
-            continue
-        yield _score(form, position, answers[0], f"{place}.answer[0]", by_number)
+def scores(entry: Located, forms: Forms) -> Iterator[Scored | Unscored | Remark]:
+    """Return the scores of a response to the form of a known instrument; nothing for any other questionnaire."""
+    recognition = recognise(entry, forms)
+    yield from (Unscored(entry.place, f"a form that {refusal}") for refusal in recognition.refusals)
+    if not recognition.by_place:
+        return
+    answered = [node for node in recognition.nodes if node.answers]
+    by_instrument: dict[str, list[tuple[Node, Measure]]] = defaultdict(list)
+    for node in answered:
+        if measure := recognition.by_place.get(node.place):
+            by_instrument[measure.instrument.name].append((node, measure))
+    for name, pairs in by_instrument.items():
+        yield from _form_scores(find(name), pairs, recognition, entry.place)
+    others = [node for node in answered if node.place not in recognition.by_place]
+    if others:
+        codes = ", ".join(dict.fromkeys(code for node in others for code in node.codes))
+        instruments = ", ".join(by_instrument) or "an instrument"
+        text = f"no item of {instruments}: {counted(len(others), 'answer')}"
+        yield Remark(entry.place, f"{text} (LOINC {codes})" if codes else text)
 
 
-def _questionnaire_name(resource: Resource) -> str:
-    """Return the canonical address (R4), or the text of a reference of STU3, which serves as a name only."""
-    questionnaire = resource.get("questionnaire")
-    if isinstance(questionnaire, Mapping):
-        questionnaire = questionnaire.get("display") or questionnaire.get("reference")
-    return questionnaire if isinstance(questionnaire, str) else ""
+def _form_scores(
+    form: Instrument, pairs: Sequence[tuple[Node, Measure]], recognition: Recognition, place: str
+) -> Iterator[Scored | Unscored]:
+    readings = [
+        Reading(None, "has several answers")
+        if len(node.answers) > 1
+        else read_answer(node.answers[0], measure, node.form_item)
+        for node, measure in pairs
+    ]
+    doubt = _doubt(pairs, readings)
+    items: dict[int, set[float]] = defaultdict(set)
+    reported: list[tuple[float, str]] = []
+    for (node, measure), reading in zip(pairs, readings, strict=True):
+        where = f"{node.place}.answer" + ("[0]" if len(node.answers) == 1 else "")
+        what = f"the total of {form.name}" if measure.number is None else f"an item of {form.name}"
+        if reading.score is None:
+            yield Unscored(where, f"{what} {reading.reason}")
+        elif reading.relative and doubt:
+            yield Unscored(where, f"{what} {doubt}")
+        elif measure.number is None:
+            reported.append((reading.score, where))
+        else:
+            items[measure.number].add(reading.score)
+            remark = reading.remark or (_BY_NUMBER.format(form.name) if form.name in recognition.numbered else "")
+            yield Scored(measure, reading.score, where, remark)
+    agreed = {number: int(next(iter(values))) for number, values in items.items() if len(values) == 1}
+    unread = {m.number for (_, m), r in zip(pairs, readings, strict=True) if m.number and m.number not in agreed}
+    yield from _totals(form, agreed, unread, reported, recognition, place)
 
 
-def _items(resource: Resource, start: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    pending = [(resource, start)]
-    count = 0
-    while pending:
-        parent, place = pending.pop()
-        for key in ("item", "answer"):
-            for i, child in enumerate(_list(parent.get(key))):
-                if isinstance(child, Mapping):
-                    count += 1
-                    if count > _MAX_ITEMS:
-                        return
-                    if key == "item":
-                        yield child, f"{place}.item[{i}]"
-                    pending.append((child, f"{place}.{key}[{i}]"))
+_BY_NUMBER = "items of {} were recognised by their complete numbers, since the file gives them no codes"
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _doubt(pairs: Sequence[tuple[Node, Measure]], readings: Sequence[Reading]) -> str:
+    """Return why the bare numbers of a form are not used; empty where they are."""
+    items = [(m.item, r) for (_, m), r in zip(pairs, readings, strict=True) if m.item is not None]
+    if any(reading.relative and reading.score is None for _, reading in items):
+        return "is a number beside one that is off the scale"
+    local = [(item, reading.score) for item, reading in items if reading.local]
+    start_seen = any(score == (item.lowest if item.lowest == 0 else item.highest) for item, score in local)
+    if local and not start_seen:
+        return "has a local code that may count from another start; give the form's options with their scores"
+    return ""
 
 
-def _belongs(
-    link: str, definition: Any, codes: Mapping[str, str], form: ScoredQuestionnaire | None
-) -> tuple[ScoredQuestionnaire, int | None, bool] | None:
-    texts = [codes.get(link, ""), definition if isinstance(definition, str) else "", link]
-    for text in texts:
-        if (loinc := _LOINC_AT_END.search(text[-64:])) and loinc[1] in TOTALS:
-            return TOTALS[loinc[1]], None, False
-        if loinc and loinc[1] in ITEMS:
-            return *ITEMS[loinc[1]], False
-    if form is None or link in codes:
-        return None
-    if re.search(r"score|total", link, re.IGNORECASE):
-        return form, None, True
-    number = _NUMBER_AT_END.search(link[-64:])
-    return (form, int(number[1]) - 1, True) if number and 1 <= int(number[1]) <= len(form.items) else None
+def _totals(
+    form: Instrument,
+    items: Mapping[int, int],
+    unread: Collection[int],
+    reported: Sequence[tuple[float, str]],
+    recognition: Recognition,
+    place: str,
+) -> Iterator[Scored | Unscored]:
+    """Return the reported totals that the items allow, else the total that the published rule gives.
 
-
-def _score(form: ScoredQuestionnaire, position: int | None, raw: Any, place: str, by_number: bool) -> Scored | Unscored:
-    highest = form.highest if position is None else 3
-    what = f"the total of {form.name}" if position is None else f"an item of {form.name}"
-    try:
-        answer = Answer.model_validate(raw)
-    except pydantic.ValidationError:
-        return Unscored(place, f"{what} has no readable answer")
-    coding = answer.valueCoding
-    explicit = next((e.valueDecimal for e in (coding.extension if coding else ()) if e.url.endswith(_SCORES)), None)
-    by_code = ANSWERS.get(coding.code or "") if coding else None
-    quantity = answer.valueQuantity.value if answer.valueQuantity else None
-    score = next(
-        (s for s in (explicit, by_code, answer.valueInteger, answer.valueDecimal, quantity) if s is not None), None
-    )
-    if score is None:
-        return Unscored(place, f"{what} has an answer without a score")
-    if not (float(score).is_integer() and 0 <= score <= highest):
-        return Unscored(place, f"{what} is off its scale, 0 to {highest}")
-    remark = ""
-    if explicit is not None and by_code is not None and explicit != by_code:
-        remark = "an answer's code and its explicit score differ: the score was used"
-    elif by_number:
-        remark = f"items of {form.name} were recognised by their number, since the file lacks the Questionnaire"
-    return Scored(form, position, float(score), place, remark)
+    A total of all items is not here: they are put together with those of other resources.
+    """
+    missing = [item for item in form.items if item.number not in items]
+    least, most = form.lowest, form.highest
+    if items and len(form.domains) == len(form.items):
+        least = form.factor * (sum(items.values()) + sum(item.lowest for item in missing))
+        most = form.factor * (sum(items.values()) + sum(item.highest for item in missing))
+    for total, where in reported:
+        if missing and not least <= total <= most:
+            yield Unscored(where, f"the total of {form.name} is none that its items allow")
+        else:
+            partial = items and missing
+            remark = f"the total of {form.name} is as reported, with {counted(len(missing), 'item')} missing"
+            yield Scored(Measure(form, None), total, where, remark if partial else "")
+    present = {m.number for m in recognition.by_place.values() if m.instrument.name == form.name}
+    settled = form.name in recognition.declared or present >= {item.number for item in form.items}
+    if items and missing and settled and not unread and not reported:
+        result = total_of(form, items)
+        if result.total is not None:
+            yield Scored(Measure(form, None), result.total, place, f"{form.name}: {'; '.join(result.remarks)}")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 from novamind.errors import NotFoundError
 
@@ -97,6 +98,49 @@ class Instrument:
         return f"{self.name} item {number}"
 
 
+class Measure(NamedTuple):
+    """What a code or a series stands for: an item of an instrument, or its total where ``number`` is ``None``."""
+
+    instrument: Instrument
+    number: int | None
+
+    @property
+    def name(self) -> str:
+        """Return the name of the series."""
+        return self.instrument.name if self.number is None else self.instrument.item_name(self.number)
+
+    @property
+    def item(self) -> Item | None:
+        """Return the item; ``None`` for a total."""
+        return None if self.number is None else self.instrument.item(self.number)
+
+    @property
+    def scale(self) -> str:
+        """Return the scale in words."""
+        ends = self.item or self.instrument
+        return f"{ends.lowest} to {ends.highest}"
+
+    def allows(self, value: float) -> bool:
+        """Return whether a value can be a score of this."""
+        if self.item is not None:
+            return value in self.item.scores
+        form = self.instrument
+        return form.lowest <= value <= form.highest and form.factor > 0 and value % form.factor == 0
+
+
+def measures(code: str) -> tuple[Measure, ...]:
+    """Return what a LOINC or SNOMED CT code stands for; of several instruments that share an item the longest first.
+
+    The code of a panel stands for the total: some systems report it so.
+    """
+    return _by_code().get(code, ())
+
+
+def code_of(series: str) -> str:
+    """Return the LOINC code of a series, where the code means this series before all others; empty without one."""
+    return next((code for code, (first, *_) in _by_code().items() if first.name == series and "-" in code), "")
+
+
 def plain(text: str) -> str:
     """Return the letters and digits of a text in lower case: ``PHQ-9`` and ``phq_9`` are the same."""
     return "".join(letter for letter in text.casefold() if letter.isalnum())
@@ -142,6 +186,12 @@ def _words(text: str) -> str:
     return " ".join(re.sub(r"[^\w\s-]|(?<!\w)-|-(?!\w)", " ", text.casefold()).split())
 
 
+def worded_as(instrument: Instrument, number: int, text: str) -> bool | None:
+    """Return whether a question reads like an item (English, German, Spanish); ``None`` where we cannot tell."""
+    words = _wording().get((instrument.name, number))
+    return any(word in text.casefold() for word in words) if words and text.strip() else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Answers:
     codes: Mapping[str, int]
@@ -150,6 +200,31 @@ class _Answers:
 
 def _rows(table: str) -> list[dict[str, str]]:
     return list(csv.DictReader(files(__package__).joinpath(table).read_text("utf-8").splitlines()))
+
+
+@cache
+def _wording() -> dict[tuple[str, int], tuple[str, ...]]:
+    """Return words of each item; a short form that shares the items of a long one shares their words."""
+    rows = _rows("wording.csv")
+    wording = {(row["instrument"], int(row["item"])): tuple(row["words"].casefold().split("|")) for row in rows}
+    by_code = {find(name).item(number).loinc: words for (name, number), words in wording.items()}
+    for form in INSTRUMENTS:
+        for item in form.items:
+            if item.loinc in by_code and item.loinc:
+                wording.setdefault((form.name, item.number), by_code[item.loinc])
+    return wording
+
+
+@cache
+def _by_code() -> dict[str, tuple[Measure, ...]]:
+    by_code: dict[str, list[Measure]] = {}
+    for form in sorted(INSTRUMENTS, key=lambda form: -len(form.items)):
+        # The total before the panel, so that it goes out under its own code.
+        for code in (form.total, form.panel, form.snomed) if form.factor else ():
+            by_code.setdefault(code, []).append(Measure(form, None))
+        for item in form.items:
+            by_code.setdefault(item.loinc, []).append(Measure(form, item.number))
+    return {code: tuple(matches) for code, matches in by_code.items() if code}
 
 
 @cache

@@ -1,0 +1,194 @@
+"""The Questionnaires of a file: what codes their items carry, what they ask, and how their options score.
+
+A contained Questionnaire belongs to the response that contains it. Another is found by its canonical address (and
+version), by its ``fullUrl``, or by ``Questionnaire/id`` where the file has one of that id; never by an id alone.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from novamind.errors import NotFoundError, ValidationError
+from novamind.records.fhir.documents import Located, Resource
+from novamind.records.fhir.terminology import LOINC
+from novamind.records.instruments.columns import item_of
+from novamind.records.instruments.domain import Measure, find
+
+#: Ends of the addresses of extensions that hold the score of an answer.
+SCORES = ("ordinalValue", "itemWeight", "iso21090-CO-value")
+#: Canonical address of a Questionnaire -> linkId -> series, such as ``PHQ-9 item 1``.
+ItemMapping = Mapping[str, Mapping[str, str]]
+_LOINC_AT_END = re.compile(r"(?<!\d)(\d{4,6}-\d)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One answer that a form offers: its code, its text, and its score where the form states one."""
+
+    code: str
+    text: str
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FormItem:
+    """An item of a form: its LOINC codes, its text, its options."""
+
+    codes: tuple[str, ...] = ()
+    text: str = ""
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A Questionnaire: its LOINC codes, its names, and its items by ``linkId``."""
+
+    codes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    items: Mapping[str, FormItem] = field(default_factory=dict)
+
+
+class Forms:
+    """The Questionnaires of a file, and what the caller declared about others."""
+
+    def __init__(self, located: Sequence[Located] = (), mapping: ItemMapping | None = None) -> None:
+        self._by_name: dict[str, list[Located]] = {}
+        for entry in located:
+            if entry.kind == "Questionnaire" and entry.parent is None:
+                own = entry.resource.get("id")
+                names = {entry.resource.get("url"), entry.full_url, f"Questionnaire/{own}" if own else ""}
+                for name in names:
+                    if isinstance(name, str) and name:
+                        self._by_name.setdefault(name, []).append(entry)
+        self._declared = {
+            form: {link: _declared(series) for link, series in items.items()} for form, items in (mapping or {}).items()
+        }
+
+    def declared(self, entry: Located) -> Mapping[str, Measure]:
+        """Return what the caller declared about the links of a response."""
+        return self._declared.get(_address(entry.resource).partition("|")[0], {})
+
+    def of(self, entry: Located) -> Form | None:
+        """Return the form that a response answers; ``None`` where the file has none, or several that differ."""
+        name, _, version = _address(entry.resource).partition("|")
+        contained = [
+            resource
+            for own, resource in entry.contained.items()
+            if resource.get("resourceType") == "Questionnaire" and name in (f"#{own}", resource.get("url"))
+        ]
+        candidates: list[Resource] = contained or [match.resource for match in self._by_name.get(name, ())]
+        if version:
+            candidates = [form for form in candidates if form.get("version") in (version, None)]
+        forms = [_form(candidate) for candidate in candidates]
+        return forms[0] if forms and all(form == forms[0] for form in forms) else None
+
+
+def questionnaires(located: Sequence[Located], mapping: ItemMapping | None = None) -> Forms:
+    """Return the forms of a file."""
+    return Forms(located, mapping)
+
+
+def form_names(resource: Resource) -> tuple[str, ...]:
+    """Return how a response names its form: a canonical address (R4), or the reference and its text (STU3)."""
+    questionnaire = resource.get("questionnaire")
+    if isinstance(questionnaire, Mapping):
+        names = (questionnaire.get("reference"), questionnaire.get("display"))
+    else:
+        names = (questionnaire, None)
+    return tuple(name for name in names if isinstance(name, str) and name)
+
+
+def _address(resource: Resource) -> str:
+    return next(iter(form_names(resource)), "")
+
+
+def elements(resource: Resource, place: str) -> Iterator[tuple[Mapping[str, Any], str, tuple[Mapping[str, Any], ...]]]:
+    """Return the items of a form or response in their order: each with its place and the items around it."""
+    pending: list[tuple[Mapping[str, Any], str, tuple[Mapping[str, Any], ...], bool]] = [(resource, place, (), False)]
+    while pending:
+        element, here, around, is_item = pending.pop()
+        if is_item:
+            yield element, here, around
+        inner = (*around, element) if is_item else around
+        pending.extend(
+            (child, f"{here}.{key}[{i}]", inner, key == "item")
+            for key in ("answer", "item")
+            for i, child in reversed(list(enumerate(objects(element.get(key)))))
+        )
+
+
+def loinc_codes(codings: Any) -> tuple[str, ...]:
+    """Return the LOINC codes of a list of ``Coding``."""
+    codes = (coding.get("code") for coding in objects(codings) if coding.get("system") == LOINC)
+    return tuple(code for code in codes if isinstance(code, str))
+
+
+def loinc_at_end(text: Any) -> tuple[str, ...]:
+    """Return the LOINC code at the end of a ``linkId`` or ``definition``: ``/44249-1/44250-9``."""
+    match = _LOINC_AT_END.search(text[-64:]) if isinstance(text, str) else None
+    return (match[1],) if match else ()
+
+
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """Return the objects of a list; nothing where it is no list."""
+    return [part for part in value if isinstance(part, Mapping)] if isinstance(value, list) else []
+
+
+def _declared(series: str) -> Measure:
+    item = item_of(series)
+    try:
+        return Measure(find(item[0] if item else series), item[1] if item else None)
+    except NotFoundError as error:
+        raise ValidationError("a mapping names no item of an instrument; write one such as PHQ-9 item 1") from error
+
+
+def _form(questionnaire: Resource) -> Form:
+    items: dict[str, FormItem] = {}
+    for element, _, _ in elements(questionnaire, ""):
+        link, text = element.get("linkId"), element.get("text")
+        if isinstance(link, str):
+            codes = loinc_codes(element.get("code")) or loinc_at_end(element.get("definition"))
+            options = tuple(_option(option) for option in objects(element.get("answerOption")))
+            options += _contained_options(element.get("answerValueSet"), questionnaire)
+            items[link] = FormItem(codes, text if isinstance(text, str) else "", options)
+    names = (questionnaire.get(key) for key in ("url", "name", "title"))
+    return Form(loinc_codes(questionnaire.get("code")), tuple(name for name in names if isinstance(name, str)), items)
+
+
+def _option(option: Mapping[str, Any]) -> Option:
+    coding = option.get("valueCoding")
+    if isinstance(coding, Mapping):
+        score = _stated(option.get("extension"), coding.get("extension"))
+        return Option(_text(coding.get("code")), _text(coding.get("display")), score)
+    value = option.get("valueInteger", option.get("valueString"))
+    score = _stated(option.get("extension"))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Option(str(value), "", float(value) if score is None else score)
+    return Option("", _text(value), score)
+
+
+def _contained_options(address: Any, questionnaire: Resource) -> tuple[Option, ...]:
+    """Return the options of a contained ValueSet, from its expansion or its list of concepts."""
+    for resource in objects(questionnaire.get("contained")):
+        if isinstance(address, str) and address == f"#{resource.get('id')}":
+            expansion, compose = resource.get("expansion"), resource.get("compose")
+            concepts = objects(expansion.get("contains")) if isinstance(expansion, Mapping) else []
+            if not concepts and isinstance(compose, Mapping):
+                concepts = [c for part in objects(compose.get("include")) for c in objects(part.get("concept"))]
+            return tuple(
+                Option(_text(c.get("code")), _text(c.get("display")), _stated(c.get("extension"))) for c in concepts
+            )
+    return ()
+
+
+def _stated(*extensions: Any) -> float | None:
+    for extension in (part for parts in extensions for part in objects(parts)):
+        value = extension.get("valueDecimal", extension.get("valueInteger"))
+        if _text(extension.get("url")).endswith(SCORES) and isinstance(value, int | float):
+            return float(value)
+    return None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,234 @@
+"""Which item of which instrument an answer belongs to: by declaration, by code, by a complete set of numbers."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from novamind.records.fhir.documents import Located
+from novamind.records.fhir.forms import Form, FormItem, Forms, elements, form_names, loinc_at_end
+from novamind.records.instruments.columns import item_of
+from novamind.records.instruments.domain import INSTRUMENTS, Instrument, Measure, find, measures, worded_as
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An item of a response: its link, its LOINC codes, its text, its answers, and its item in the form.
+
+    ``panels`` are the LOINC codes of the groups around it, the nearest first.
+    """
+
+    link: str
+    codes: tuple[str, ...]
+    text: str
+    answers: tuple[Any, ...]
+    place: str
+    form_item: FormItem
+    panels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What the items of a response are, by their places.
+
+    ``numbered`` are the instruments whose items were recognised by number, ``declared`` those that the form names
+    itself, and ``refusals`` say which instruments it only seems to be.
+    """
+
+    nodes: tuple[Node, ...]
+    by_place: Mapping[str, Measure]
+    numbered: frozenset[str]
+    declared: frozenset[str]
+    refusals: tuple[str, ...]
+
+
+def recognise(entry: Located, forms: Forms) -> Recognition:
+    """Return what the items of a response are."""
+    form = forms.of(entry) or Form()
+    nodes = tuple(_nodes(entry, form))
+    names = (*form_names(entry.resource), *form.names)
+    declared = {match.instrument.name for code in form.codes for match in measures(code)[:1]}
+    declared |= {match.instrument.name for node in nodes for match in _of_codes(node.codes)[:1] if match.number is None}
+    links = forms.declared(entry)
+    by_place = {node.place: links[node.link] for node in nodes if node.link in links}
+    by_code = _by_code([node for node in nodes if node.place not in by_place], declared | set(_named(names)))
+    by_number, refusals = _by_number([node for node in nodes if not node.codes], names, declared)
+    return Recognition(
+        nodes,
+        {**by_number, **by_code, **by_place},
+        frozenset(measure.instrument.name for measure in by_number.values()),
+        frozenset(declared | set(_named(names))),
+        tuple(refusals),
+    )
+
+
+def _nodes(entry: Located, form: Form) -> Iterator[Node]:
+    for element, place, around in elements(entry.resource, entry.place):
+        link = _text(element.get("linkId"))
+        form_item = form.items.get(link, FormItem())
+        codes = form_item.codes or loinc_at_end(element.get("definition")) or loinc_at_end(link)
+        answers = element.get("answer")
+        yield Node(
+            link,
+            codes,
+            _text(element.get("text")) or form_item.text,
+            tuple(answers) if isinstance(answers, list) else (),
+            place,
+            form_item,
+            tuple(code for group in reversed(around) for code in _codes_of(_text(group.get("linkId")), form)),
+        )
+
+
+def _codes_of(link: str, form: Form) -> tuple[str, ...]:
+    return form.items.get(link, FormItem()).codes or loinc_at_end(link)
+
+
+# -- by code
+
+
+def _of_codes(codes: Sequence[str]) -> tuple[Measure, ...]:
+    """Return what the codes of an item stand for; nothing where they name different items."""
+    matches = [match for code in codes if (match := measures(code))]
+    return matches[0] if len({match[0].name for match in matches}) == 1 else ()
+
+
+def _by_code(nodes: Sequence[Node], declared: set[str]) -> dict[str, Measure]:
+    """Return the measures of coded items; items that instruments share go to the one that has all that are there."""
+    candidates = {node.place: _of_codes(node.codes) for node in nodes}
+    numbers: dict[str, set[int]] = defaultdict(set)
+    for matches in candidates.values():
+        if matches and matches[0].number is not None:
+            numbers[matches[0].instrument.name].add(matches[0].number)
+    by_place = {}
+    for node in nodes:
+        if matches := candidates[node.place]:
+            panels = {measure.instrument.name for code in node.panels[:1] for measure in measures(code)}
+            fitting = [
+                match
+                for match in matches
+                if match.number is None or max(numbers[matches[0].instrument.name]) <= len(match.instrument.items)
+            ]
+            by_place[node.place] = next(
+                (match for match in matches if match.instrument.name in panels),
+                next((match for match in fitting if match.instrument.name in declared), fitting[0]),
+            )
+    return by_place
+
+
+# -- by number
+
+
+def _by_number(nodes: Sequence[Node], names: Sequence[str], declared: set[str]) -> tuple[dict[str, Measure], list[str]]:
+    """Return the measures of items whose links count the items of an instrument, and what only seems to be one."""
+    by_place: dict[str, Measure] = {}
+    refusals = []
+    for form, numbered in _numbered(nodes, names, declared):
+        reason = _doubt(form, numbered, names, declared)
+        if reason:
+            refusals.append(f"looks like {form.name}, but {reason}; {_GIVE}")
+        else:
+            by_place |= {node.place: Measure(form, n) for n, node in numbered if n <= len(form.items)}
+            by_place |= {node.place: Measure(form, None) for node in nodes if _is_total(node.link, form)}
+    return by_place, refusals
+
+
+_GIVE = "give the Questionnaire with its codes, or a mapping of the items"
+
+
+def _numbered(
+    nodes: Sequence[Node], names: Sequence[str], declared: set[str]
+) -> Iterator[tuple[Instrument, list[tuple[int, Node]]]]:
+    """Return the items that links number, by instrument: of that which the link names, else which the form names."""
+    by_link: dict[str, list[tuple[int, Node]]] = defaultdict(list)
+    by_prefix: dict[str, list[tuple[int, Node]]] = defaultdict(list)
+    for node in nodes:
+        if item := item_of(re.split(r"[/#]", node.link)[-1]):
+            by_link[item[0]].append((item[1], node))
+        elif match := re.fullmatch(r"(.*?)0*([1-9]\d?)", node.link[-80:], re.DOTALL):
+            by_prefix[match[1]].append((int(match[2]), node))
+    yield from ((find(name), numbered) for name, numbered in by_link.items())
+    named = sorted((declared or set(_named(names))) - by_link.keys())
+    if len(named) == 1 and by_prefix:
+        form = find(named[0])
+        complete = [numbered for numbered in by_prefix.values() if len(numbered) >= len(form.items)]
+        yield form, complete[0] if len(complete) == 1 else [pair for pairs in by_prefix.values() for pair in pairs]
+
+
+def _doubt(form: Instrument, numbered: Sequence[tuple[int, Node]], names: Sequence[str], declared: set[str]) -> str:
+    """Return why numbered items are not taken for those of an instrument; empty where they are."""
+    count = len(form.items)
+    if sorted(n for n, _ in numbered if n <= count) != list(range(1, count + 1)):
+        return f"its links do not number items 1 to {count} once each"
+    texts = [worded_as(form, n, node.text) for n, node in numbered if n <= count]
+    if False in texts:
+        return "the text of an item is another's"
+    named = [name for name in names if _named([name])]
+    if form.name in declared or all(texts) or not named:
+        return ""
+    if any(form.name not in _named([name]) or not _says_nothing_else(name) for name in named):
+        return "its name says something else as well"
+    return ""
+
+
+def _is_total(link: str, form: Instrument) -> bool:
+    """Return whether a link names the total and nothing else: ``total``, ``phq9-score``, ``PHQ.Score``."""
+    words = set(_words(link)) - _TOTAL
+    own = {word for spelling in (form.name, *form.aliases) for word in _words(spelling)}
+    return bool(set(_words(link)) & _TOTAL) and words <= own
+
+
+_TOTAL = frozenset({"total", "score", "sum"})
+#: Words in the name of a form that do not change which instrument it is.
+_NEUTRAL = frozenset({
+    "v", "version", "example", "questionnaire", "form", "survey", "panel", "assessment", "screening", "screener",
+    "screen", "scale", "instrument", "measure", "depression", "anxiety", "severity", "quick", "self", "report",
+    "reported", "patient", "health", "item", "items", "r", "de", "en", "es", "us", "uk", "german", "english", "spanish",
+    "deutsch", "adult", "adults", "standard",
+})  # fmt: skip
+_OTHER = frozenset({
+    "satisfaction", "feedback", "usability", "evaluation", "acceptability", "knowledge", "zufriedenheit",
+})  # fmt: skip
+
+
+def _words(text: str) -> list[str]:
+    """Return the words and numbers of a name in lower case: ``PHQ9Example`` is phq, 9, example."""
+    return [word.casefold() for word in re.findall(r"[A-Z]+(?![a-zß-ÿ])|[A-Z]?[a-zß-ÿ]+|\d+", text)]
+
+
+def _spelled(name: str) -> list[tuple[int, int, str]]:
+    """Return which words of a name spell instruments: first, behind the last, instrument; the longest wins."""
+    words = _words(name)
+    spellings = sorted(
+        ((_words(spelling), form.name) for form in INSTRUMENTS for spelling in (form.name, *form.aliases)),
+        key=lambda spelling: -len(spelling[0]),
+    )
+    spelled: list[tuple[int, int, str]] = []
+    for parts, instrument in spellings:
+        for start in range(len(words) - len(parts) + 1):
+            end = start + len(parts)
+            free = all(end <= first or start >= last for first, last, _ in spelled)
+            if free and words[start:end] == parts:
+                spelled.append((start, end, instrument))
+    return sorted(spelled)
+
+
+def _last_part(name: str) -> str:
+    return re.split(r"[/#:]", name.partition("|")[0].rstrip("/"))[-1]
+
+
+def _named(names: Sequence[str]) -> list[str]:
+    """Return the instruments that the names of a form spell."""
+    return list(dict.fromkeys(instrument for name in names for _, _, instrument in _spelled(_last_part(name))))
+
+
+def _says_nothing_else(name: str) -> bool:
+    """Return whether the words behind an instrument's name are neutral, and none before it speaks of something else."""
+    words, spelled = _words(_last_part(name)), _spelled(_last_part(name))
+    inside = {i for first, last, _ in spelled for i in range(first, last)}
+    behind = [word for i, word in enumerate(words) if i >= spelled[0][1] and i not in inside]
+    return all(word in _NEUTRAL or word.isdigit() for word in behind) and not _OTHER & set(words)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
