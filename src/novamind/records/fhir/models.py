@@ -4,20 +4,13 @@ Narrative (``text.div``) is no element here, so it is never read, kept or shown.
 R4 (4.0.1); names that FHIR spells in camel case stay as they are.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 Text = Annotated[str, Field(strict=True, max_length=4096)]
-
-
-def _no_boolean(value: Any) -> Any:
-    if isinstance(value, bool | str):
-        raise ValueError("must be a number")
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=False)]
+#: Strict: neither a text nor a boolean is a number.
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class Element(BaseModel):
@@ -55,10 +48,19 @@ class Concept(Element):
         return next((t.strip() for t in (self.text, *(c.display for c in self.coding)) if t and t.strip()), "")
 
 
+class Identifier(Element):
+    """``Identifier``."""
+
+    system: Text | None = None
+    value: Text | None = None
+
+
 class Reference(Element):
     """``Reference``."""
 
     reference: Text | None = None
+    type: Text | None = None
+    identifier: Identifier | None = None
     display: Text | None = None
 
 
@@ -91,13 +93,6 @@ class Component(Element):
     dataAbsentReason: Concept | None = None
 
 
-class Identifier(Element):
-    """``Identifier``."""
-
-    system: Text | None = None
-    value: Text | None = None
-
-
 class Observation(Component):
     """``Observation``."""
 
@@ -107,6 +102,7 @@ class Observation(Component):
     effectiveDateTime: Text | None = None
     effectiveInstant: Text | None = None
     effectivePeriod: Period | None = None
+    focus: tuple[Reference, ...] = ()
     component: tuple[Component, ...] = ()
 
 
@@ -184,22 +180,30 @@ class Medication(Element):
     code: Concept | None = None
 
 
-class MedicationUse(Element):
-    """``MedicationRequest`` and ``MedicationStatement``: they share what we read."""
+class MedicationAdministration(Element):
+    """``MedicationAdministration``, and what the other resources of medications share with it."""
 
     id: Text | None = None
     status: Text = ""
-    intent: Text = "order"
     subject: Reference | None = None
     medicationCodeableConcept: Concept | None = None
     medicationReference: Reference | None = None
-    authoredOn: Text | None = None
     effectiveDateTime: Text | None = None
     effectivePeriod: Period | None = None
+
+
+class MedicationUse(MedicationAdministration):
+    """``MedicationRequest``, ``MedicationStatement`` and ``MedicationDispense``."""
+
+    intent: Text = "order"
+    authoredOn: Text | None = None
     dosageInstruction: tuple[Dosage, ...] = ()
     dosage: tuple[Dosage, ...] = ()
     dispenseRequest: DispenseRequest | None = None
     doNotPerform: bool = False
+    whenPrepared: Text | None = None
+    whenHandedOver: Text | None = None
+    daysSupply: Quantity | None = None
 
 
 class Condition(Element):
@@ -211,7 +215,9 @@ class Condition(Element):
     clinicalStatus: Concept | None = None
     verificationStatus: Concept | None = None
     onsetDateTime: Text | None = None
+    onsetPeriod: Period | None = None
     abatementDateTime: Text | None = None
+    abatementPeriod: Period | None = None
 
 
 class AllergyIntolerance(Element):
