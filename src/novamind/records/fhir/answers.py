@@ -63,14 +63,14 @@ def _item_score(answer: Answer, item: Item, form_item: FormItem) -> Reading:
         explicit = number = None
     coded = answer_by_code(item, code)
     texts = (text, option.text if option else "", code.replace("-", " ").replace("_", " "))
-    worded = next((score for words in texts if (score := answer_by_text(item, words)) is not None), None)
+    worded = next((match for words in texts if (match := answer_by_text(item, words)) is not None), None)
     if explicit is None and len({score for score in (coded, number, worded) if score is not None}) > 1:
         return Reading(None, "has an answer whose code, number and text differ")
-    score = next((score for score in (explicit, coded, worded) if score is not None), None)
-    if score is not None:
-        differs = any(other not in (None, score) for other in (coded, worded))
+    sure = [score for score in (explicit, coded, worded) if score is not None]
+    if sure:
+        differs = len(set(sure)) > 1
         remark = "an answer's code or text and its explicit score differ: the score was used" if differs else ""
-        return Reading(float(score), remark=remark)
+        return Reading(float(sure[0]), remark=remark)
     if number is not None:
         return Reading(number, relative=True)
     digits = code or answer.valueString or ""
