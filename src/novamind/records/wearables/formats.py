@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from novamind.errors import DataProcessingError, InsufficientDataError, NovamindError, ValidationError
 from novamind.records.wearables import (
+    actigraph,
     apple_health,
     empatica,
     fitabase,
@@ -22,6 +23,7 @@ from novamind.records.wearables import (
     open_mhealth,
     oura,
     oura_v1,
+    philips,
     samsung,
     takeout,
     whoop,
@@ -70,6 +72,8 @@ MAKERS: tuple[Maker, ...] = (
     samsung,
     withings,
     empatica,
+    actigraph,
+    philips,
     open_mhealth,
     long_table,
 )

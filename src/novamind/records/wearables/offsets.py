@@ -25,13 +25,13 @@ class Offsets:
 
     def __init__(self, texts: Sequence[str | None]) -> None:
         times = moments(texts).drop_nulls()
-        self._known = times.rename({"offset": "place"}).unique("instant").sort("instant")
+        self._places = times.rename({"offset": "place"}).unique("instant").sort("instant")
 
     def placed(self, batch: Batch) -> Iterator[Batch]:
         """Return a batch with the offsets that are near, and the rest on its own clock."""
         samples = batch.samples.with_row_index("order").sort("start")
         near = samples.join_asof(
-            self._known, left_on="start", right_on="instant", strategy="nearest", tolerance=_FARTHEST
+            self._places, left_on="start", right_on="instant", strategy="nearest", tolerance=_FARTHEST
         ).sort("order")
         place = near["place"]
         ahead = pl.duration(seconds=pl.col("place") if batch.clock == "local" else pl.lit(0))
