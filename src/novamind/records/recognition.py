@@ -11,9 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+import polars as pl
+
 from novamind.errors import DataProcessingError, ValidationError
 from novamind.records.tables.files import read_bytes
 from novamind.records.tables.grid import is_table
+from novamind.records.wearables import long_table
 from novamind.records.wearables.files import ExportFile
 from novamind.records.wearables.formats import maker_of
 
@@ -79,7 +82,9 @@ class ImportedFile:
             return None
         content = self.content() if content is None else content
         file = ExportFile(name, len(content), self._limit, lambda: io.BytesIO(content))
-        return None if maker_of(file) is not None else (content, name)
+        maker = maker_of(file)
+        long = maker is long_table and file.suffix in (".parquet", ".pq") and "signal" not in _columns(content)
+        return (content, name) if maker is None or long else None
 
     def _only_member(self) -> tuple[str, bytes] | None:
         """Return name and content of a zip's only file, where that is text or a table."""
@@ -104,6 +109,13 @@ class ImportedFile:
             place = Path(folder) / self.name
             place.write_bytes(self._bytes)
             yield place
+
+
+def _columns(parquet: bytes) -> list[str]:
+    try:
+        return list(pl.read_parquet_schema(io.BytesIO(parquet)))
+    except (pl.exceptions.PolarsError, OSError):
+        return []
 
 
 def _is_text(head: bytes) -> bool:

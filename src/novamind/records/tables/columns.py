@@ -34,7 +34,9 @@ TOTALS_ONLY: Final[Mapping[str, tuple[float, float]]] = {
     "PHQ-4": (0, 12), "BDI-II": (0, 63), "CES-D": (0, 60), "HADS-D": (0, 21), "HADS-A": (0, 21), "BAI": (0, 63),
     "STAI-S": (20, 80), "PSS-10": (0, 40), "EQ-VAS": (0, 100),
 }  # fmt: skip
-_TOTAL_ALIASES: Final = {"bdi2": "BDI-II", "cesd20": "CES-D", "staistate": "STAI-S", "staiy1": "STAI-S"}
+_TOTAL_ALIASES: Final = {
+    "bdi2": "BDI-II", "cesd20": "CES-D", "staistate": "STAI-S", "staiy1": "STAI-S", "hamiltondepression": "HAM-D17",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ def _spellings() -> dict[str, Named]:
         for spelling in (instrument.name, *instrument.aliases)
     }  # fmt: skip
     rest = {plain(name): Named(name, 0, low, high, 1) for name, (low, high) in TOTALS_ONLY.items()}
-    return rest | {alias: rest[plain(name)] for alias, name in _TOTAL_ALIASES.items()} | scored
+    rest |= scored
+    return rest | {alias: rest[plain(name)] for alias, name in _TOTAL_ALIASES.items()}
 
 
 def total_of(instrument: Instrument) -> Named:
@@ -155,7 +158,11 @@ def name_columns(
             continue
         others = [column for column in columns if column not in {c for _, c in run}]
         near = {instrument.name} if instrument else mentioned((*others, *context))
-        alike = [i for i in INSTRUMENTS if any(plain(s).startswith(stem) for s in (i.name, *i.aliases))]
+        alike = [
+            i
+            for i in INSTRUMENTS
+            if stem in ROLES["numbering"] or any(plain(s).startswith(stem) for s in (i.name, *i.aliases))
+        ]
         fits = [i for i in ([instrument] if instrument else alike) if i.name in near and len(i.items) == len(run)]
         for number, column in run:
             named.pop(column, None)
@@ -172,7 +179,7 @@ def _runs(columns: Sequence[str]) -> list[tuple[str, list[tuple[int, str]]]]:
     for column in columns:
         tokens = [token.casefold() for token in _TOKEN.findall(column)]
         if len(tokens) > 1 and tokens[-1].isdecimal() and len(tokens[-1]) <= 2:
-            stem = [token for token in tokens[:-1] if token not in ROLES["numbering"]]
+            stem = [token for token in tokens[:-1] if token not in ROLES["numbering"]] or tokens[-2:-1]
             ends.append(("".join(stem), int(tokens[-1]), column))
     runs = []
     for stem, group in groupby(sorted(ends), key=lambda end: end[0]):

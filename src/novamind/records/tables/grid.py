@@ -74,8 +74,8 @@ class Grid:
 
 
 def is_table(name: str) -> bool:
-    """Return whether a file's name ends like a table's."""
-    return name.lower().endswith(TABLE_SUFFIXES)
+    """Return whether a file's name ends like a table's, also one that has to be saved in another way first."""
+    return name.lower().endswith((*TABLE_SUFFIXES, *_EXPORT_INSTEAD))
 
 
 def read_grid(data: bytes, name: str, limit: int, encoding: str | None = None, sheet: str | None = None) -> Grid:

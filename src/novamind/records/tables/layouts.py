@@ -148,19 +148,20 @@ def plain_layout(grid: Grid, profile: TableProfile) -> Layout:
     person = roles.find("patient_id", lambda cells: any(cells))
     time = _time_column(grid, roles, profile)
     clock = roles.find("clock", _are_clocks) if time else None
-    unit, day = roles.find("unit"), roles.find("day") if time is None else None
-    beep, event = roles.find("beep"), roles.find("event")
+    day = roles.find("day") if time is None else None
+    beep = roles.find("beep") if day else None
+    event = roles.find("event") if profile.event_days else None
     if time is None and day is None:
         raise ValidationError(
             f"no column of times was recognised: name it with a mapping (--map timestamp=COLUMN); the table has "
             f"{listed(grid.columns)}"
         )
-    base = Layout("", (), person, series, unit, clock, day, beep, event)
+    base = Layout("", (), person, series, clock=clock, day=day, beep=beep, event=event)
     value = roles.find("value") if not roles.series else None
-    if value is not None and (
-        series is not None or "value" in roles.mapping or not _wide_names(grid, roles, instrument)
-    ):
-        column_name = named or named_of(value)
+    if value is not None and not (series or "value" in roles.mapping) and _wide_names(grid, roles, instrument):
+        roles.put_back(value)
+    elif value is not None:
+        unit, column_name = roles.find("unit"), named or named_of(value)
         name = column_name.series if column_name else None
         if series is None and name is None:
             name = "symptom"
@@ -170,7 +171,7 @@ def plain_layout(grid: Grid, profile: TableProfile) -> Layout:
         measure = Measure(value, None if series else name, None if series else column_name, time)
         unread = {c: "has no role in a long table" for c in grid.columns if c not in roles.taken}
         kind = "long table: a row a report"
-        return replace(base, kind=kind, measures=(measure,), unread=unread, guesses=tuple(roles.guesses))
+        return replace(base, kind=kind, unit=unit, measures=(measure,), unread=unread, guesses=tuple(roles.guesses))
     if series is not None and value is None:
         raise ValidationError(
             f"column '{series[:40]}' names series, but no column of values was recognised: name it with a mapping "
@@ -198,16 +199,16 @@ def wide_measures(
         There is none, or two columns hold the same series.
     """
     unread: dict[str, str] = {}
+    measures: list[Measure] = []
     if roles.series:
-        measures = [
-            Measure(c, ((n := named_of(name)) and n.series) or name, n, times[c]) for name, c in roles.series.items()
-        ]
+        for name, column in roles.series.items():
+            what = named_of(name)
+            measures.append(Measure(column, what.series if what else name, what, times[column]))
         unread = {c: "another column is mapped" for c in grid.columns if c not in roles.taken}
     else:
         free = [c for c in grid.columns if c not in roles.taken]
         matches, unclear = name_columns(free, instrument, context)
         matches |= _bare_total(free, matches)
-        measures = []
         for column in free:
             reason = unclear.get(column) or _no_series(grid[column], column, matches.get(column))
             if reason is not None:

@@ -337,9 +337,9 @@ def _day(now: datetime, offset: timedelta | None) -> date:
 def _in_time_order(moments: Sequence[Moment | None]) -> Sequence[int]:
     """Return the positions, from the end where the file begins with the newest row."""
     days = [moment[0] for moment in moments if moment is not None]
-    falls = sum(after < before for before, after in pairwise(days))
+    steps = [(after > before) - (after < before) for before, after in pairwise(days)]
     positions = range(len(moments))
-    return positions[::-1] if falls * 2 > len(days) else positions
+    return positions[::-1] if sum(steps) < 0 else positions
 
 
 def utc_offset_text(offset: timedelta) -> str:

@@ -1,0 +1,459 @@
+"""Tables as people have them: each is read to the right values, or refused with what to declare."""
+
+import io
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import polars as pl
+import pytest
+
+from novamind.errors import InsufficientDataError, ValidationError
+from novamind.records import FileImport, import_file
+from novamind.records.tables.columns import TOTALS_ONLY, name_columns, named_of
+from novamind.symptoms.instruments import INSTRUMENTS
+from novamind.symptoms.instruments import find as find_range
+
+TODAY = date(2026, 1, 1)
+
+
+def read(text: str | bytes, name: str = "table.csv", **declared: Any) -> FileImport:
+    content = text.encode() if isinstance(text, str) else text
+    return import_file(name, content=content, today=TODAY, **declared)
+
+
+def values(imported: FileImport, series: str) -> list[float]:
+    return imported.frame.filter(pl.col("series") == series)["value"].to_list()
+
+
+def rows(imported: FileImport) -> list[tuple[str, str, float]]:
+    frame = imported.frame.select("series", pl.col("timestamp").dt.strftime("%Y-%m-%d %H:%M"), "value")
+    return [tuple(row) for row in frame.iter_rows()]  # type: ignore[misc]
+
+
+def reasons(imported: FileImport) -> dict[tuple[str, str], int]:
+    return {(entry.what, entry.reason): entry.count for entry in imported.left_out}
+
+
+def table(header: str, *lines: str) -> str:
+    return "\n".join((header, *lines)) + "\n"
+
+
+# names of columns
+
+
+@pytest.mark.parametrize(
+    ("header", "guess"),
+    [
+        ("timestamp,PHQ-9", ()),
+        ("date,PHQ-9", ("date",)),
+        ("Datum;PHQ-9", ("Datum",)),
+        ("DS|phq9_total", ("DS",)),
+        ("Zeitpunkt\tSumme PHQ-9", ("Zeitpunkt",)),
+        ("Assessment date,PHQ9 Score", ("Assessment date",)),
+    ],
+)
+def test_a_column_named_by_its_instrument(header: str, guess: tuple[str, ...]) -> None:
+    mark = next(mark for mark in ",;|\t" if mark in header)
+    imported = read(table(header, f"2025-01-13{mark}7", f"2025-01-20{mark}12"))
+    assert rows(imported) == [("PHQ-9", "2025-01-13 00:00", 7.0), ("PHQ-9", "2025-01-20 00:00", 12.0)]
+    assert [name for name in guess if not any(f"'{name}' is read as" in line for line in imported.guesses)] == []
+
+
+@pytest.mark.parametrize("header", ["ds,y", "date,score", "Datum,Wert", "Timestamp,Value", " timestamp , value "])
+def test_generic_names_need_an_instrument_to_be_named(header: str) -> None:
+    lines = ("2025-01-13,7", "2025-01-20,12")
+    imported = read(table(header, *lines))
+    assert [entry.name for entry in imported.series] == ["symptom"]
+    assert any("give --instrument" in guess for guess in imported.guesses)
+    assert values(read(table(header, *lines), instrument="phq9"), "PHQ-9") == [7, 12]
+
+
+def test_a_mapping_goes_before_every_guess_and_names_series() -> None:
+    text = table("when,date,a,PHQ-9", "2025-01-13,2024-01-13,3,7", "2025-01-14,2024-01-14,4,8")
+    imported = read(text, mapping={"timestamp": "when", "mood": "a"})
+    assert rows(imported) == [("mood", "2025-01-13 00:00", 3.0), ("mood", "2025-01-14 00:00", 4.0)]
+    assert reasons(imported)["column 'PHQ-9'", "another column is mapped"] == 2
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"timestamp": "nowhere"}, "no column of a mapped name; it has 'when', 'x'"),
+        ({"value": "x"}, "no dates in a form"),
+    ],
+)
+def test_a_mapping_that_does_not_fit(mapping: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        read(table("when,x", "a,7", "b,8"), mapping=mapping)
+
+
+def test_an_id_is_the_person_unless_its_cells_are_items() -> None:
+    persons = read(table("id,date,PHQ-9", "a,2025-01-13,7", "b,2025-01-13,9", "a,2025-01-14,8"))
+    assert persons.persons == ("a", "b")
+    assert persons.of("b").symptoms is not None
+    with pytest.raises(ValidationError, match="2 persons"):
+        _ = persons.record
+    cells = [f"1736766000,GAD7_{i},{i % 4}" for i in range(1, 8)]
+    items = read(table("time,id,answer", *cells), timezone="UTC")
+    assert items.persons == ("1",)
+    assert values(items, "GAD-7") == [sum(i % 4 for i in range(1, 8))]
+
+
+def test_one_person_is_chosen_or_named() -> None:
+    text = table("subject,date,PHQ-9", "007,2025-01-13,7", "8,2025-01-13,9", ",2025-01-14,8")
+    imported = read(text, patient_id="007")
+    assert (imported.persons, values(imported, "PHQ-9")) == (("007",), [7])
+    assert reasons(imported) == {("row", "is of another person"): 1, ("row", "names no person"): 1}
+    assert read(table("date,PHQ-9", "2025-01-13,7"), patient_id="p-17").persons == ("p-17",)
+
+
+# instruments and items
+
+
+@pytest.mark.parametrize(
+    ("name", "series"),
+    [
+        ("PHQ-9", "PHQ-9"), ("phq_9", "PHQ-9"), ("Score PHQ-9", "PHQ-9"), ("phq9_total_score", "PHQ-9"),
+        ("GAD7 Summe", "GAD-7"), ("phq9_1", "PHQ-9 item 1"), ("PHQ-9 item 9", "PHQ-9 item 9"), ("bdi-ii sum", "BDI-II"),
+        ("phq9_10", None), ("phq91", None), ("phq9_date", None), ("phq9_complete", None), ("mood", None),
+        ("WHO-5 raw", None), ("phq9_difficulty", None), ("satisfaction_phq9_form", None),
+    ],
+)  # fmt: skip
+def test_what_a_name_says(name: str, series: str | None) -> None:
+    named = named_of(name)
+    assert (named and named.series) == series
+
+
+def test_a_run_is_read_as_items_only_where_its_instrument_is_clear() -> None:
+    run = [f"phq{i}" for i in range(1, 10)]
+    named, unclear = name_columns([*run, "phq9_total_score"])
+    assert [named[column].series for column in run] == [f"PHQ-9 item {i}" for i in range(1, 10)]
+    assert (named["phq9_total_score"].series, unclear) == ("PHQ-9", {})
+    named, unclear = name_columns(run)
+    assert (named, sorted(unclear)) == ({}, run)  # phq9 is then no total, phq2 no PHQ-2
+    assert name_columns(["phq9"])[0]["phq9"].series == "PHQ-9"
+    named, unclear = name_columns([f"phq9_{i}" for i in range(1, 11)])
+    assert (len(named), list(unclear)) == (9, ["phq9_10"])
+    assert len(name_columns([f"q{i}" for i in range(1, 10)])[1]) == 9
+    assert name_columns([f"panas_{i}" for i in range(1, 10)]) == ({}, {})  # no instrument that is scored here
+    assert name_columns([f"bdi{i}" for i in range(1, 22)]) == ({}, {})  # bdi2 is then no BDI-2
+
+
+def wide_items(*lines: str) -> str:
+    return table("date," + ",".join(f"phq9_{i}" for i in range(1, 10)), *lines)
+
+
+def test_items_give_a_total_by_the_published_rule() -> None:
+    answers = ("1,1,1,1,1,1,1,1,3", "1,1,1,1,1,1,1,1,", "1,1,1,1,1,1,,,", "1,1,1,1,1,1,1,1,4")
+    imported = read(wide_items(*(f"2025-01-{13 + i},{line}" for i, line in enumerate(answers))))
+    # 8 items of sum 8 are prorated to 9 of 9; with three missing there is no total; an item of 4 is off its scale.
+    totals = [row for row in rows(imported) if row[0] == "PHQ-9"]
+    assert totals == [("PHQ-9", f"2025-01-{day} 00:00", total) for day, total in ((13, 11), (14, 9), (16, 9))]
+    assert values(imported, "PHQ-9 item 9") == [3]
+    assert reasons(imported)["PHQ-9 item 9", "is off the scale of 0 to 3"] == 1
+    assert any("2 total(s) prorated" in guess for guess in imported.guesses)
+    assert any("1 time(s) with too few items" in guess for guess in imported.guesses)
+
+
+def test_a_written_total_is_kept_and_compared() -> None:
+    header = "date," + ",".join(f"gad7_{i}" for i in range(1, 8)) + ",total"
+    imported = read(table(header, "2025-01-13,1,1,1,1,1,1,1,7", "2025-01-14,1,1,1,1,1,1,1,12"))
+    assert values(imported, "GAD-7") == [7, 12]
+    assert [guess for guess in imported.guesses if "WARNING: 1 written total" in guess and "row 2" in guess]
+
+
+def test_answers_in_published_words() -> None:
+    words = [
+        "Not at all",
+        "Several days",
+        "More than half the days",
+        "Nearly every day",
+        "überhaupt nicht",
+        "beinahe jeden Tag",
+    ]
+    imported = read(
+        table("date," + ",".join(f"gad7_{i}" for i in range(1, 8)), "2025-01-13," + ",".join([*words, "often"]))
+    )
+    assert [values(imported, f"GAD-7 item {i}") for i in range(1, 8)] == [[0], [1], [2], [3], [0], [3], []]
+    assert reasons(imported)["GAD-7 item 7", "is not a number"] == 1
+
+
+def test_ranges_of_totals_are_those_of_the_instruments() -> None:
+    for name, (low, high) in TOTALS_ONLY.items():
+        assert (find_range(name).scale.low, find_range(name).scale.high) == (low, high), name
+    for instrument in INSTRUMENTS:
+        for spelling in (instrument.name, *instrument.aliases):
+            named = named_of(spelling)
+            assert named is not None, spelling
+            ends = (instrument.scale.low, instrument.scale.high)
+            assert (named.instrument, named.low, named.high) == (instrument.name, *ends), spelling
+
+
+# values
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "expected"),
+    [
+        ("Datum;Stimmung", ("13.01.2025;7,5", "14.01.2025;8"), [7.5, 8]),
+        ("Datum;Stimmung", ("13.01.2025;7.5", "14.01.2025;8"), [7.5, 8]),
+        ("date,mood", ('2025-01-13,"7,5"', "2025-01-14,8"), [7.5, 8]),
+    ],
+)
+def test_decimal_comma(header: str, lines: Sequence[str], expected: list[float]) -> None:
+    imported = read(table(header, *lines))
+    assert values(imported, header.replace(";", ",").split(",")[1]) == expected
+    assert any("decimal comma" in guess for guess in imported.guesses) == ("7,5" in "".join(lines))
+
+
+def test_a_comma_that_could_group_thousands_is_refused_until_declared() -> None:
+    text = table("date;steps_x", "2025-01-13;7,500", "2025-01-14;8,250")
+    with pytest.raises(ValidationError, match="--decimal comma or point"):
+        read(text)
+    assert values(read(text, decimal="comma"), "steps_x") == [7.5, 8.25]
+    assert values(read(table("date;x", "2025-01-13;7,500", "2025-01-14;8,2")), "x") == [7.5, 8.2]
+
+
+def test_a_code_off_the_scale_is_left_out_and_counted() -> None:
+    imported = read(
+        table("date,PHQ-9", "2025-01-13,7", "2025-01-14,999", "2025-01-15,-9", "2025-01-16,27", "2025-01-17,28")
+    )
+    assert values(imported, "PHQ-9") == [7, 27]
+    assert reasons(imported) == {("PHQ-9", "is off the scale of 0 to 27"): 3}
+    assert imported.left_out[0].first_row == 2
+
+
+def test_who_5_is_a_percentage() -> None:
+    imported = read(table("date,WHO-5", "2025-01-13,48", "2025-01-14,13"))
+    assert values(imported, "WHO-5") == [48]
+    assert reasons(imported) == {("WHO-5", "is off the scale of 0 to 100 in steps of 4"): 1}
+
+
+def test_a_code_where_no_scale_tells_is_refused_until_declared() -> None:
+    text = table("date,mood", "2025-01-13,7", "2025-01-14,999", "2025-01-15,3")
+    with pytest.raises(ValidationError, match=r"'mood': 1 row\(s\), first row 2.*--missing 999") as caught:
+        read(text)
+    assert "7" not in str(caught.value).replace("999", "")
+    assert values(read(text, missing=("999",)), "mood") == [7, 3]
+    assert values(read(text, missing=("none",)), "mood") == [7, 999, 3]
+    assert values(read(table("date,mood", "2025-01-13,60", "2025-01-14,99")), "mood") == [
+        60,
+        99,
+    ]  # no code: near the rest
+    with pytest.raises(ValidationError, match="missing"):
+        read(table("date,mood", "2025-01-13,7", "2025-01-14,-9"))
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "no data", "k.A.", "-", "#N/A", "Missing"])
+def test_words_for_a_missing_value_are_counted(word: str) -> None:
+    imported = read(table("date,PHQ-9", "2025-01-13,7", f"2025-01-14,{word}", "2025-01-15,8", "2025-01-16,"))
+    assert values(imported, "PHQ-9") == [7, 8]
+    assert reasons(imported) == {("PHQ-9", "holds a word for a missing value"): 1}
+
+
+def test_a_declared_word_and_an_undeclared_one() -> None:
+    text = table("date,PHQ-9", "2025-01-13,7", "2025-01-14,skip", "2025-01-15,8")
+    assert reasons(read(text)) == {("PHQ-9", "is not a number"): 1}
+    assert reasons(read(text, missing=("SKIP",))) == {("PHQ-9", "holds a declared code for a missing value"): 1}
+
+
+# rows
+
+
+def test_rows_that_repeat_and_rows_that_contradict() -> None:
+    lines = ("2025-01-13,7", "2025-01-13,7", "2025-01-14,3", "2025-01-14,4", "2025-01-15,9")
+    imported = read(table("date,PHQ-9", *lines))
+    assert values(imported, "PHQ-9") == [7, 9]
+    assert [entry.count for entry in imported.left_out] == [2, 1]
+    assert "another value at the same time" in imported.left_out[0].reason
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "expected"),
+    [("mean", 4), ("median", 3), ("min", 2), ("max", 7), ("sum", 12), ("first", 3), ("last", 7)],
+)
+def test_several_beeps_a_day(aggregate: str, expected: float) -> None:
+    text = table("date,mood", "2025-01-13 09:00,3", "2025-01-13 21:00,7", "2025-01-13 12:00,2", "2025-01-14 09:00,5")
+    imported = read(text)
+    assert len(values(imported, "mood")) == 4
+    assert any("up to 3 reports a day" in guess for guess in imported.guesses)
+    daily = read(text, aggregate=aggregate, timezone="Europe/Berlin")
+    assert values(daily, "mood") == [expected, 5]
+    assert any(f"the {aggregate} of its reports" in guess for guess in daily.guesses)
+
+
+def test_rows_without_a_time_and_with_an_odd_one_are_named() -> None:
+    lines = ("2025-01-13,7", ",8", "soon,9", "2026-02-01,10", "1899-01-01,11", "2025-01-14,12", "2025-01-15,1")
+    imported = read(table("date,PHQ-9", *lines))
+    assert values(imported, "PHQ-9") == [7, 12, 1]
+    assert {reason.partition(" (")[0]: n for (_, reason), n in reasons(imported).items()} == {
+        "has no time": 1, "its time is not ISO 8601": 1,
+        "its time lies in the future": 1, "its time lies before 1900": 1,
+    }  # fmt: skip
+
+
+def test_nothing_is_left_and_the_reasons_are_said() -> None:
+    with pytest.raises(InsufficientDataError, match=r"no report that can be used: PHQ-9: is off the scale"):
+        read(table("date,PHQ-9", "2025-01-13,70", "2025-01-14,80"))
+
+
+# time
+
+
+def test_times_in_utc_need_a_place_or_their_days_are_said_to_be_utc_days() -> None:
+    text = table("date,PHQ-9", "2024-01-02T05:30:00Z,18", "2024-01-03T05:30:00Z,19")
+    imported = read(text)
+    assert rows(imported)[0][1] == "2024-01-02 05:30"
+    assert imported.zone.startswith("UTC: days are UTC days")
+    local = read(text, timezone="America/Los_Angeles")
+    assert (rows(local)[0][1], local.zone) == ("2024-01-01 21:30", "America/Los_Angeles")
+    assert local.record.timezone == "America/Los_Angeles"
+
+
+def test_offsets_and_local_times_are_not_mixed_silently() -> None:
+    text = table("date,PHQ-9", "2024-01-02T05:30:00Z,18", "2024-01-03T05:30:00,19")
+    with pytest.raises(ValidationError, match="give the timezone"):
+        read(text)
+    assert [row[1] for row in rows(read(text, timezone="Europe/Berlin"))] == ["2024-01-02 06:30", "2024-01-03 05:30"]
+
+
+def test_the_autumn_night_is_kept_by_order_or_left_out_row_by_row() -> None:
+    text = table(
+        "date,mood", *(f"2024-11-03 {clock},{i}" for i, clock in enumerate(["00:30", "01:30", "01:30", "02:30"]))
+    )
+    assert values(read(text, timezone="America/New_York"), "mood") == [0, 1, 2, 3]
+    without = read(text)
+    assert values(without, "mood") == [0, 3]
+    assert [entry.count for entry in without.left_out] == [2]
+
+
+def test_a_column_of_days_and_one_of_times() -> None:
+    imported = read(table("Datum;Uhrzeit;PHQ-9", "13.01.2025;08:30;7", "14.01.2025;9:15 PM;8", "15.01.2025;noon;9"))
+    assert [row[1] for row in rows(imported)] == ["2025-01-13 08:30", "2025-01-14 21:15"]
+    assert reasons(imported) == {("row", "its time of day cannot be read"): 1}
+
+
+def test_days_and_beeps_need_a_declared_start() -> None:
+    text = table("id,day,beep,mood", "p,1,1,3", "p,1,2,4", "p,2,1,5", "p,2,3,6")
+    with pytest.raises(ValidationError, match=r"--start 2025-12-31.*--beeps"):
+        read(text)
+    with pytest.raises(ValidationError, match="each beep"):
+        read(text, start="2025-01-13")
+    imported = read(text, start="2025-01-13", beeps=("09:00", "21:00"))
+    times = ("2025-01-13 09:00", "2025-01-13 21:00", "2025-01-14 09:00")
+    assert rows(imported) == [("mood", time, i) for i, time in enumerate(times, 3)]
+    assert reasons(imported) == {("row", "has no day or beep that was declared"): 1}
+
+
+def test_a_wide_table_of_ratings() -> None:
+    imported = read(table("id,day,beep,date,mood,anxiety,age,note,PHQ-9", "p1,1,1,2025-01-13 09:00,2,3,41,tired,7"))
+    assert {row[0] for row in rows(imported)} == {"mood", "anxiety", "PHQ-9"}
+    about = dict.fromkeys((f"column '{name}'" for name in ("age", "beep", "day")), "describes the person or the row")
+    assert {what: reason for what, reason in reasons(imported)} == about | {"column 'note'": "holds text"}
+
+
+def test_two_columns_of_one_series_are_refused_until_mapped() -> None:
+    text = table("date,PHQ-9,phq9_total", "2025-01-13,7,8")
+    with pytest.raises(ValidationError, match="all look like PHQ-9"):
+        read(text)
+    assert values(read(text, mapping={"PHQ-9": "phq9_total"}), "PHQ-9") == [8]
+
+
+def test_a_birthday_is_no_time_of_a_report() -> None:
+    with pytest.raises(ValidationError, match="no column of times"):
+        read(table("Geburtsdatum,PHQ-9", "1980-01-13,7", "1980-02-13,8"))
+    with pytest.raises(ValidationError, match="'start_x', 'end_x' hold times: choose one"):
+        read(table("start_x,end_x,PHQ-9", "2025-01-13,2025-01-14,7"))
+
+
+# files
+
+LINES = ("2025-01-13,7", "2025-01-14,12")
+
+
+@pytest.mark.parametrize(
+    ("content", "declared"),
+    [
+        (table("date,PHQ-9", *LINES).encode("utf-8-sig"), {}),
+        (table("date,PHQ-9", *LINES).encode("utf-16"), {}),
+        (table("date,PHQ-9", *LINES).replace(",", "\t").encode("utf-16-le"), {"encoding": "utf-16-le"}),
+        (table("date,PHQ-9,Ängste", "2025-01-13,7,", "2025-01-14,12,").encode("latin-1"), {"encoding": "latin-1"}),
+        (("sep=;\r\n" + table("date,PHQ-9", *LINES).replace(",", ";").replace("\n", "\r\n")).encode(), {}),
+        (("# exported by a device\n\n" + table("date,PHQ-9", *LINES) + "\n\n").encode(), {}),
+        (("Study Mood,\n" + table("date,PHQ-9", *LINES)).encode(), {}),
+        (table("date,PHQ-9,", "2025-01-13,7,", "2025-01-14,12,").encode(), {}),
+        (table(",date,PHQ-9", "0,2025-01-13,7", "1,2025-01-14,12").encode(), {}),
+        (table(" date , PHQ-9", "2025-01-13, 7", "", "2025-01-14, 12").encode(), {}),
+    ],
+    ids=["bom", "utf16", "utf16le", "latin1", "sep", "comment", "title", "trailing", "index", "spaces"],
+)  # fmt: skip
+def test_texts_of_other_programs(content: bytes, declared: dict[str, str]) -> None:
+    assert rows(read(content, **declared)) == [("PHQ-9", "2025-01-13 00:00", 7), ("PHQ-9", "2025-01-14 00:00", 12)]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        ("Datum;Ängste\n13.01.2025;7\n".encode("latin-1"), "t.csv", "declare the encoding, e.g. latin-1"),
+        (b"2025-01-13,7\n2025-01-14,8\n", "t.csv", "looks like data"),
+        (b"date,PHQ-9\n2025-01-13,7,5\n", "t.csv", "row 1 have more cells"),
+        (b"date,PHQ-9,PHQ-9\n2025-01-13,7,5\n", "t.csv", "several columns are called"),
+        (b'date,PHQ-9\n"2025-01-13,7\n', "t.csv", "quote"),
+        (b"", "t.csv", "no header"),
+        (b"x", "t.sav", "an SPSS file: save it as"),
+        (b"x", "t.xls", "an old Excel file"),
+        (b"x", "t.xlsx", "not a readable .xlsx"),
+        (b"date,PHQ-9\n2025-01-13,7\n", "t.xlsx", "not a readable .xlsx"),
+    ],
+)
+def test_what_cannot_be_read_says_what_to_do(content: bytes, name: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        read(content, name)
+
+
+def workbook(**sheets: list[list[Any]]) -> bytes:
+    book = openpyxl.Workbook()
+    book.remove(book.active)  # type: ignore[arg-type]
+    for title, cells in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in cells:
+            sheet.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+DAY_1, DAY_2 = datetime(2025, 1, 13), datetime(2025, 1, 14, 8, 30)  # noqa: DTZ001 - cells of a spreadsheet have no zone
+
+
+def test_a_spreadsheet_has_native_dates() -> None:
+    content = workbook(Diary=[["My diary"], [], ["Date", "PHQ-9"], [DAY_1, 7], [DAY_2, 12.0], [None, None]])
+    imported = read(content, "diary.xlsx")
+    assert rows(imported) == [("PHQ-9", "2025-01-13 00:00", 7), ("PHQ-9", "2025-01-14 08:30", 12)]
+    assert any("2 line(s) above the header" in guess for guess in imported.guesses)
+
+
+def test_a_sheet_is_chosen_by_name() -> None:
+    content = workbook(A=[["Date", "PHQ-9"], [DAY_1, 7]], B=[["Date", "GAD-7"], [DAY_1, 3]], Notes=[])
+    with pytest.raises(ValidationError, match="choose one from 'A', 'B'"):
+        read(content, "diary.xlsx")
+    with pytest.raises(ValidationError, match="no sheet of that name"):
+        read(content, "diary.xlsx", sheet="C")
+    assert values(read(content, "diary.xlsx", sheet="B"), "GAD-7") == [3]
+    with pytest.raises(ValidationError, match="no spreadsheet"):
+        read(table("date,PHQ-9", *LINES), sheet="A")
+
+
+def test_parquet_of_any_column_type(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"timestamp": [DAY_1, DAY_2], "symptom": ["PHQ-9", "mood"], "value": [7, 3]}).with_columns(
+        pl.col("timestamp").dt.replace_time_zone("Europe/Berlin").dt.cast_time_unit("ns"),
+        pl.col("symptom").cast(pl.Categorical),
+        pl.col("value").cast(pl.Int8),
+    )
+    frame.write_parquet(tmp_path / "t.parquet")
+    imported = import_file(tmp_path / "t.parquet", today=TODAY)
+    assert rows(imported) == [("PHQ-9", "2025-01-13 00:00", 7), ("mood", "2025-01-14 08:30", 3)]
+    assert imported.zone.startswith("own offset")
