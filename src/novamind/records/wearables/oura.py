@@ -24,7 +24,8 @@ from novamind.records.wearables.samples import Batch, Tally
 
 MAKER = "Oura"
 
-_DAY = 86_400
+#: Days of 23 hours do not overlap where the clock changes; a longer one would take its share of the next.
+_DAY = 82_800
 _STAGE_SECONDS = 300
 #: ``{code of 5 minutes: signals}``
 STAGES = {

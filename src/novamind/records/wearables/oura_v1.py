@@ -23,7 +23,8 @@ from novamind.records.wearables.samples import Batch, Tally
 MAKER = "Oura (API v1)"
 
 _SOURCE = "Oura"
-_DAY = 86_400
+#: Days of 23 hours do not overlap where the clock changes; a longer one would take its share of the next.
+_DAY = 82_800
 _INTERVAL = 300
 _NIGHT = (
     ("total", "sleep_duration", "s"),
