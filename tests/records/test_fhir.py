@@ -10,10 +10,11 @@ import pytest
 
 from novamind.errors import NotFoundError, ValidationError
 from novamind.records import FhirImportError, PatientRecord, read_fhir
-from novamind.records.fhir.terminology import QUESTIONNAIRES, RXNORM
+from novamind.records.fhir.terminology import RXNORM
+from novamind.records.instruments.domain import find
 from tests.records.fhir_input import INTEROP, bundle, medication, needs_interop, observation, patient, response, values
 
-PHQ, GAD = (list(form.items) for form in QUESTIONNAIRES)
+PHQ, GAD = ([item.loinc for item in find(name).items] for name in ("PHQ-9", "GAD-7"))
 
 
 def issues(resource: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -68,7 +69,7 @@ def test_no_name_address_or_narrative_gets_in() -> None:
 @pytest.mark.parametrize(("form", "position"), [(0, 8), (1, 6)])
 def test_items_become_their_series_and_add_up_to_the_total(form: int, position: int) -> None:
     codes = [PHQ, GAD][form]
-    name = QUESTIONNAIRES[form].name
+    name = ("PHQ-9", "GAD-7")[form]
     record = read_fhir(bundle(patient(), response([2] * (len(codes) - 1) + [3], codes))).record
     assert values(record, name) == [2 * (len(codes) - 1) + 3]
     assert values(record, f"{name} item {position + 1}") == [3]

@@ -12,12 +12,13 @@ import pytest
 from novamind.errors import NotFoundError, ValidationError
 from novamind.records import FhirImport, FhirImportError, PatientRecord, read_fhir
 from novamind.records.fhir import reader
-from novamind.records.fhir.terminology import ATC, LOINC, OWN, QUESTIONNAIRES, RXNORM, SNOMED
+from novamind.records.fhir.terminology import ATC, LOINC, OWN, RXNORM, SNOMED
 from novamind.records.fhir.times import moment
+from novamind.records.instruments.domain import find
 from tests.golden import check_golden
 from tests.records.fhir_input import bundle, medication, observation, patient, response, values
 
-PHQ, GAD = (list(form.items) for form in QUESTIONNAIRES)
+PHQ, GAD = ([item.loinc for item in find(name).items] for name in ("PHQ-9", "GAD-7"))
 TODAY = date(2024, 6, 1)
 
 

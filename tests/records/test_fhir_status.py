@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from novamind.records import FhirImport, read_fhir
-from novamind.records.fhir.terminology import QUESTIONNAIRES, RXNORM, SNOMED
+from novamind.records.fhir.terminology import RXNORM, SNOMED
+from novamind.records.instruments.domain import find
 from tests.records.fhir_input import bundle, medication, observation, patient, response, values
 
-PHQ = list(QUESTIONNAIRES[0].items)
+PHQ = [item.loinc for item in find("PHQ-9").items]
 DAY = date(2024, 2, 1)
 WITHDRAWN = "withdrawn (entered in error); not read"
 

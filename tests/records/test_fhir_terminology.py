@@ -6,18 +6,14 @@ from scipy import constants as c
 from novamind.records import read_fhir
 from novamind.records.fhir import terminology
 from novamind.records.fhir.terminology import (
-    ANSWERS,
     ATC,
-    ITEMS,
     LOINC,
     OWN,
-    QUESTIONNAIRES,
     RXNORM,
     SIGNAL_NAMED,
     SIGNAL_OF,
     SIGNALS,
     SNOMED,
-    TOTALS,
     UCUM,
     condition_of,
     ingredients,
@@ -25,17 +21,6 @@ from novamind.records.fhir.terminology import (
     strength_mg,
 )
 from tests.records.fhir_input import bundle, observation, patient
-
-#: LOINC 2.77: long common names shortened; the panel's items in its order.
-PHQ_9 = {
-    "44250-9": "little interest", "44255-8": "feeling down", "44259-0": "trouble sleeping", "44254-1": "feeling tired",
-    "44251-7": "appetite", "44258-2": "feeling bad about yourself", "44252-5": "trouble concentrating",
-    "44253-3": "moving slowly", "44260-8": "better off dead",
-}  # fmt: skip
-GAD_7 = {
-    "69725-0": "nervous", "68509-9": "not able to stop worrying", "69733-4": "worrying too much",
-    "69734-2": "trouble relaxing", "69735-9": "restless", "69689-8": "easily annoyed", "69736-7": "afraid",
-}  # fmt: skip
 
 #: LOINC code -> our name, unit in UCUM, and one of each other unit in ours (exact definitions; scipy.constants).
 SECOND: dict[str, tuple[str, str, dict[str, float]]] = {
@@ -56,21 +41,6 @@ SECOND: dict[str, tuple[str, str, dict[str, float]]] = {
     "41950-7": ("steps_per_day", "/d", {"{steps}/d": 1, "{#}/d": 1, "1/(24.h)": 1}),
     "41981-2": ("energy_burned", "kcal", {"Cal": 1, "kJ": 1 / c.calorie}),
 }
-
-
-def test_forms_are_their_loinc_panels() -> None:
-    phq, gad = QUESTIONNAIRES
-    assert (phq.name, phq.panel, phq.total, phq.items, phq.highest) == ("PHQ-9", "44249-1", "44261-6", tuple(PHQ_9), 27)
-    assert (gad.name, gad.panel, gad.total, gad.items, gad.highest) == ("GAD-7", "69737-5", "70274-6", tuple(GAD_7), 21)
-    assert (phq.item_name(0), gad.item_name(6)) == ("PHQ-9 item 1", "GAD-7 item 7")
-    assert {"44261-6": phq, "44249-1": phq, "70274-6": gad, "69737-5": gad} == TOTALS
-    assert {code: (form, i) for form, codes in ((phq, PHQ_9), (gad, GAD_7)) for i, code in enumerate(codes)} == ITEMS
-
-
-def test_answers_of_the_list_ll358_3() -> None:
-    words = ("not at all", "several days", "more than half the days", "nearly every day")
-    codes = ("LA6568-5", "LA6569-3", "LA6570-1", "LA6571-9")
-    assert {code: words[score] for code, score in ANSWERS.items()} == dict(zip(codes, words, strict=True))
 
 
 def test_code_systems_are_those_that_hl7_registers() -> None:

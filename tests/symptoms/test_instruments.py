@@ -68,15 +68,20 @@ def test_labels_follow_the_suffering_side() -> None:
 
 #: Entered a second time, from the publications and manuals named: range, step, direction, cut-offs with their labels.
 #: Ranges are items times answers: MADRS ten of 0 to 6, HAM-D17 nine of 0 to 4 and eight of 0 to 2, BDI-II and BAI 21
-#: of 0 to 3, CES-D 20 of 0 to 3, EPDS ten of 0 to 3, STAI twenty of 1 to 4, K6 six of 0 to 4, PSS-10 ten of 0 to 4,
-#: PCL-5 twenty of 0 to 4, ASRM five of 0 to 4, ISI seven of 0 to 4, WHO-5 five of 0 to 5 times four, QIDS nine domains
-#: of 0 to 3, YMRS seven of 0 to 4 and four of 0 to 8; PHQ, GAD and HADS have answers of 0 to 3.
+#: of 0 to 3, CES-D 20 of 0 to 3, EPDS ten of 0 to 3, STAI twenty of 1 to 4, K6 six of 0 to 4, K10 ten of 1 to 5,
+#: PSS-10 ten of 0 to 4, PCL-5 twenty of 0 to 4, ASRM five of 0 to 4, ISI seven of 0 to 4, WHO-5 five of 0 to 5 times four, QIDS nine domains
+#: of 0 to 3, YMRS seven of 0 to 4 and four of 0 to 8; AUDIT ten of 0 to 4, PHQ-15 15 of 0 to 2;
+#: PHQ, GAD and HADS have answers of 0 to 3.
 PUBLISHED: dict[str, tuple[float, float, float, str, dict[float, str], str]] = {
     "PHQ-9": (0, 9 * 3, 1, "high", {5: "mild", 10: "moderate", 15: "moderately severe", 20: "severe"},
               "Kroenke, Spitzer & Williams 2001, J Gen Intern Med 16:606-613"),
     "PHQ-8": (0, 8 * 3, 1, "high", {5: "mild", 10: "moderate", 15: "moderately severe", 20: "severe"},
               "Kroenke et al. 2009, J Affect Disord 114:163-173"),
     "PHQ-2": (0, 2 * 3, 1, "high", {3: "positive screen"}, "Kroenke, Spitzer & Williams 2003, Med Care 41:1284-1292"),
+    "PHQ-A": (0, 9 * 3, 1, "high", {5: "mild", 10: "moderate", 15: "moderately severe", 20: "severe"},
+              "American Psychiatric Association 2013, DSM-5 Severity Measure for Depression, age 11 to 17"),
+    "PHQ-15": (0, 15 * 2, 1, "high", {5: "low", 10: "medium", 15: "high"},
+               "Kroenke, Spitzer & Williams 2002, Psychosom Med 64:258-266"),
     "PHQ-4": (0, 4 * 3, 1, "high", {3: "mild", 6: "moderate", 9: "severe"},
               "Kroenke et al. 2009, Psychosomatics 50:613-621"),
     "GAD-7": (0, 7 * 3, 1, "high", {5: "mild", 10: "moderate", 15: "severe"},
@@ -101,12 +106,17 @@ PUBLISHED: dict[str, tuple[float, float, float, str, dict[float, str], str]] = {
     "STAI-S": (20 * 1, 20 * 4, 1, "high", {40: "clinically relevant"},
                "Julian 2011, Arthritis Care Res 63(S11):S467-S472"),
     "K6": (0, 6 * 4, 1, "high", {13: "serious distress"}, "Kessler et al. 2003, Arch Gen Psychiatry 60:184-189"),
+    "K10": (10 * 1, 10 * 5, 1, "high", {16: "moderate", 22: "high", 30: "very high"},
+            "Australian Bureau of Statistics 2003, 4817.0.55.001"),
     "PSS-10": (0, 10 * 4, 1, "high", {}, ""),
     "PCL-5": (0, 20 * 4, 1, "high", {31: "probable PTSD"}, "Bovin et al. 2016, Psychol Assess 28:1379-1391 (31 to 33)"),
     "ASRM": (0, 5 * 4, 1, "high", {6: "mania or hypomania likely"}, "Altman et al. 1997, Biol Psychiatry 42:948-955"),
     "YMRS": (0, 7 * 4 + 4 * 8, 1, "high", {}, ""),
     "ISI": (0, 7 * 4, 1, "high", {8: "subthreshold", 15: "moderate", 22: "severe"},
             "Bastien et al. 2001, Sleep Med 2:297-307"),
+    "AUDIT": (0, 10 * 4, 1, "high", {8: "hazardous", 16: "harmful", 20: "possible dependence"},
+              "Babor et al. 2001, AUDIT, 2nd edition, WHO/MSD/MSB/01.6a"),
+    "AUDIT-C": (0, 3 * 4, 1, "high", {}, ""),
     "WHO-5": (0, 5 * 5 * 4, 4, "low", {50: "positive screen for depression"},
               "Topp et al. 2015, Psychother Psychosom 84:167-176"),
     "EQ-VAS": (0, 100, 1, "low", {}, ""),

@@ -83,6 +83,25 @@ INSTRUMENTS: tuple[Instrument, ...] = (
         _cut_offs("Kroenke, Spitzer & Williams 2003, Med Care 41:1284-1292", positive_screen=3),
     ),
     Instrument(
+        "PHQ-A",
+        "Patient Health Questionnaire for adolescents, 9 items (depression)",
+        _total(27),
+        _cut_offs(
+            "American Psychiatric Association 2013, DSM-5 Severity Measure for Depression, age 11 to 17",
+            mild=5,
+            moderate=10,
+            moderately_severe=15,
+            severe=20,
+        ),
+        aliases=("PHQ-9M", "PHQ-9A", "PHQ-Teen"),
+    ),
+    Instrument(
+        "PHQ-15",
+        "Patient Health Questionnaire, 15 items (somatic symptoms)",
+        _total(30),
+        _cut_offs("Kroenke, Spitzer & Williams 2002, Psychosom Med 64:258-266", low=5, medium=10, high=15),
+    ),
+    Instrument(
         "PHQ-4",
         "Patient Health Questionnaire, 4 items (distress)",
         _total(12),
@@ -177,6 +196,12 @@ INSTRUMENTS: tuple[Instrument, ...] = (
         _cut_offs("Kessler et al. 2003, Arch Gen Psychiatry 60:184-189", serious_distress=13),
     ),
     Instrument(
+        "K10",
+        "Kessler Psychological Distress Scale, 10 items counted from 1",
+        _total(50, low=10),
+        _cut_offs("Australian Bureau of Statistics 2003, 4817.0.55.001", moderate=16, high=22, very_high=30),
+    ),
+    Instrument(
         "PSS-10",
         "Perceived Stress Scale, 10 items",
         _total(40),
@@ -200,6 +225,15 @@ INSTRUMENTS: tuple[Instrument, ...] = (
         _total(28),
         _cut_offs("Bastien et al. 2001, Sleep Med 2:297-307", subthreshold=8, moderate=15, severe=22),
     ),
+    Instrument(
+        "AUDIT",
+        "Alcohol Use Disorders Identification Test, 10 items",
+        _total(40),
+        _cut_offs(
+            "Babor et al. 2001, AUDIT, 2nd edition, WHO/MSD/MSB/01.6a", hazardous=8, harmful=16, possible_dependence=20
+        ),
+    ),
+    Instrument("AUDIT-C", "Alcohol Use Disorders Identification Test, consumption, 3 items", _total(12)),
     Instrument(
         "WHO-5",
         "World Health Organization Well-Being Index, percentage score",

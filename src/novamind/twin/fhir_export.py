@@ -8,12 +8,12 @@ import numpy as np
 from novamind.pharmacogenomics import Review
 from novamind.records import PatientRecord, record_bundle
 from novamind.records.fhir.export import subject_of
-from novamind.records.fhir.terminology import LOINC, OWN, QUESTIONNAIRES
+from novamind.records.fhir.terminology import LOINC, OWN
+from novamind.records.instruments.domain import code_of
 from novamind.symptoms.domain import SymptomForecast
 from novamind.twin.domain import MEDICATIONS, SYMPTOMS, Findings, Status
 from novamind.twin.tracking import threshold_of
 
-_TOTALS = {form.name: form.total for form in QUESTIONNAIRES}
 #: "Pharmacogenomic analysis report" (LOINC).
 _REPORT_CODE = "83006-7"
 
@@ -59,7 +59,7 @@ def _forecast(forecast: SymptomForecast, insights: Findings, record: PatientReco
     predicted = {
         "resourceType": "Observation",
         "status": "preliminary",
-        "code": _own("predicted", _TOTALS.get(forecast.symptom, "score"), f"{forecast.symptom}, predicted"),
+        "code": _own("predicted", code_of(forecast.symptom) or "score", f"{forecast.symptom}, predicted"),
         "subject": subject,
         "effectiveDateTime": last,
         "valueQuantity": {"value": float(forecast.median[-1]), "unit": "{score}"},

@@ -14,14 +14,12 @@ from novamind.records.fhir.documents import SOURCE_PREFIX
 from novamind.records.fhir.genomics import GENE, GENOTYPE, METABOLISM
 from novamind.records.fhir.identity import PATIENT_IDENTIFIER
 from novamind.records.fhir.patients import TIMEZONE_EXTENSION
-from novamind.records.fhir.terminology import LOINC, OWN, QUESTIONNAIRES, RXNORM, SIGNAL_NAMED, UCUM, rxnorm_codes
+from novamind.records.fhir.terminology import LOINC, OWN, RXNORM, SIGNAL_NAMED, UCUM, rxnorm_codes
+from novamind.records.instruments.domain import code_of
 from novamind.records.patient import Coding, MedicationCourse, PatientRecord
 from novamind.records.tables.frames import LongFrame
 from novamind.timeline import parse_timezone
 
-_SYMPTOM_LOINC = {form.name: form.total for form in QUESTIONNAIRES} | {
-    form.item_name(i): code for form in QUESTIONNAIRES for i, code in enumerate(form.items)
-}
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 _GENDERS = ("male", "female", "other", "unknown")
 
@@ -170,7 +168,7 @@ def _observations(
         value = float(frame.values[row])
         name = frame.series[frame.series_index[row]].name
         unit = frame.units[frame.series_index[row]]
-        loinc_code = _SYMPTOM_LOINC.get(name) if kind == "symptom" else None
+        loinc_code = code_of(name) if kind == "symptom" else ""
         signal = SIGNAL_NAMED.get(name) if kind == "signal" else None
         if signal is not None and signal.unit == unit:
             loinc_code = signal.loinc

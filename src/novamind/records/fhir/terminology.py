@@ -1,7 +1,7 @@
-"""What codes mean: LOINC items, totals and signals, medications and conditions.
+"""What codes mean: signals, medications and conditions; those of questionnaires stand in the room of instruments.
 
-LOINC (Regenstrief Institute, loinc.org) codes of the PHQ-9 panel 44249-1, the GAD-7 panel 69737-5 and the vital
-signs profile of FHIR R4; answer lists LL358-3 (PHQ-9, GAD-7). The tables in ``codes/`` name their own sources.
+LOINC (Regenstrief Institute, loinc.org) codes of the vital signs profile of FHIR R4. The tables in ``codes/`` name
+their own sources.
 """
 
 import csv
@@ -17,46 +17,6 @@ ATC = "http://www.whocc.no/atc"
 SNOMED = "http://snomed.info/sct"
 #: Our own names, for what has no code elsewhere; an import of our own export reads them first.
 OWN = "urn:novamind"
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredQuestionnaire:
-    """A questionnaire whose total is the sum of its items, each 0 to 3."""
-
-    name: str
-    panel: str
-    total: str
-    items: tuple[str, ...]
-
-    @property
-    def highest(self) -> int:
-        """Return the largest total."""
-        return 3 * len(self.items)
-
-    def item_name(self, position: int) -> str:
-        """Return the series name of one item; ``position`` counts from 0."""
-        return f"{self.name} item {position + 1}"
-
-
-QUESTIONNAIRES = (
-    ScoredQuestionnaire(
-        "PHQ-9",
-        "44249-1",
-        "44261-6",
-        ("44250-9", "44255-8", "44259-0", "44254-1", "44251-7", "44258-2", "44252-5", "44253-3", "44260-8"),
-    ),
-    ScoredQuestionnaire(
-        "GAD-7",
-        "69737-5",
-        "70274-6",
-        ("69725-0", "68509-9", "69733-4", "69734-2", "69735-9", "69689-8", "69736-7"),
-    ),
-)
-#: LOINC of a total (or of a panel that carries its total) -> questionnaire; of an item -> questionnaire, position.
-TOTALS = {code: form for form in QUESTIONNAIRES for code in (form.total, form.panel)}
-ITEMS = {code: (form, i) for form in QUESTIONNAIRES for i, code in enumerate(form.items)}
-#: Answers "not at all", "several days", "more than half the days", "nearly every day".
-ANSWERS = {"LA6568-5": 0, "LA6569-3": 1, "LA6570-1": 2, "LA6571-9": 3}
 
 
 @dataclass(frozen=True, slots=True)
