@@ -69,8 +69,8 @@ def test_labels_follow_the_suffering_side() -> None:
 #: Entered a second time, from the publications and manuals named: range, step, direction, cut-offs with their labels.
 #: Ranges are items times answers: MADRS ten of 0 to 6, HAM-D17 nine of 0 to 4 and eight of 0 to 2, BDI-II and BAI 21
 #: of 0 to 3, CES-D 20 of 0 to 3, EPDS ten of 0 to 3, STAI twenty of 1 to 4, K6 six of 0 to 4, K10 ten of 1 to 5,
-#: PSS-10 ten of 0 to 4, PCL-5 twenty of 0 to 4, ASRM five of 0 to 4, ISI seven of 0 to 4, WHO-5 five of 0 to 5 times four, QIDS nine domains
-#: of 0 to 3, YMRS seven of 0 to 4 and four of 0 to 8; AUDIT ten of 0 to 4, PHQ-15 15 of 0 to 2;
+#: PSS-10 ten of 0 to 4, PCL-5 twenty of 0 to 4, ASRM five of 0 to 4, ISI seven of 0 to 4, WHO-5 five of 0 to 5 times
+#: four, QIDS nine domains of 0 to 3, YMRS seven of 0 to 4 and four of 0 to 8; AUDIT ten of 0 to 4, PHQ-15 15 of 0 to 2;
 #: PHQ, GAD and HADS have answers of 0 to 3.
 PUBLISHED: dict[str, tuple[float, float, float, str, dict[float, str], str]] = {
     "PHQ-9": (0, 9 * 3, 1, "high", {5: "mild", 10: "moderate", 15: "moderately severe", 20: "severe"},
