@@ -135,6 +135,7 @@ def predicted(service: BiometricCorrelationService, bench: ModuleType, patient: 
         offset=np.zeros(len(bench.BIO)),
         report_hours=patient["sym_t"],
         reports=patient["sym"],
+        measured=np.isfinite(patient["bio"]),
         confounders=confounders,
     )
     links = {(link.signal, link.symptom): link for link in service.decide(person).links}
@@ -345,6 +346,7 @@ def noise(seed: int) -> PersonSeries:
         offset=np.zeros(6),
         report_hours=np.sort(rng.uniform(0, hours - 1, n)),
         reports=np.round(3 + rng.standard_normal((n, 4))),
+        measured=np.ones((hours, 6), bool),
     )
 
 

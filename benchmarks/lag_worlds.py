@@ -63,6 +63,7 @@ def world(name: str, index: int, days: int | None = None) -> PersonSeries:
         offset=np.zeros(len(SIGNALS)),
         report_hours=at,
         reports=np.clip(np.round(3 + 1.5 * (said - said.mean(0)) / spread), 0, 6),
+        measured=np.isfinite(hourly),
         confounders=confounders,
     )
 

@@ -1,6 +1,6 @@
 """How far a reader walks through the files to follow one call: functions in the order in which they are first called.
 
-At commit 76e9b70 the import of a bundle went from file to file 32 times, and ``biometrics.correlate`` 42 times.
+At commit 76e9b70 the analysis of the fixture ``tables`` of tests/biometrics went from file to file 46 times.
 """
 
 import sys

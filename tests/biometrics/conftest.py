@@ -39,14 +39,16 @@ def person(seed: int = 0, days: int = 50, lag: int = LAG, effect: float = 0.8, s
         felt[cell] * (1 - share) + felt[np.minimum(cell + 1, hours - 1)] * share + 0.5 * rng.standard_normal(len(at))
     )
     lead = long[200 + shift : 200 + shift + hours]
+    hourly = np.column_stack([np.exp(3.5 + 0.3 * lead), np.exp(5 + steps)])
     return PersonSeries(
         signals=("hrv", "steps"),
         symptoms=("anxiety",),
         start=MONDAY.astype("datetime64[h]"),
-        hourly=np.column_stack([np.exp(3.5 + 0.3 * lead), np.exp(5 + steps)]),
+        hourly=hourly,
         offset=np.zeros(2),
         report_hours=at,
         reports=np.round(2 * reports)[:, None],
+        measured=np.isfinite(hourly),
     )
 
 

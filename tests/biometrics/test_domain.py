@@ -1,7 +1,5 @@
 """What a link, a profile and a series say of themselves."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -42,18 +40,6 @@ def test_a_cell_begins_at_its_local_hour(record: PersonSeries) -> None:
     assert record.at(25) == np.datetime64("2024-01-02T01:00:00")
     assert record.at(25).dtype == np.dtype("datetime64[us]")
     assert record.hours == 50 * 24
-
-
-def test_a_value_held_on_is_no_sample(record: PersonSeries) -> None:
-    hourly = record.hourly.copy()
-    hourly[5, 0] = np.nan
-    plain = replace(record, hourly=hourly)
-    assert np.flatnonzero(~plain.has_sample(0)).tolist() == [5]
-    assert plain.has_sample(1).all()
-    measured = np.zeros(hourly.shape, bool)
-    measured[7, 1] = True
-    assert np.flatnonzero(replace(plain, measured=measured).has_sample(1)).tolist() == [7]
-    assert not replace(plain, measured=measured).has_sample(0).any()
 
 
 def test_intervals_hold_nine_tenths() -> None:

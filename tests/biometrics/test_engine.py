@@ -20,8 +20,13 @@ def with_signal(values: np.ndarray) -> PersonSeries:
     record = person(days=20)
     column = np.full(record.hours, np.nan)
     column[: len(values)] = values
+    hourly = np.column_stack([column, record.hourly])
     return replace(
-        record, signals=("more", *record.signals), hourly=np.column_stack([column, record.hourly]), offset=np.zeros(3)
+        record,
+        signals=("more", *record.signals),
+        hourly=hourly,
+        offset=np.zeros(3),
+        measured=np.isfinite(hourly),
     )
 
 

@@ -30,6 +30,7 @@ def ill() -> PersonSeries:
     return PersonSeries(
         signals=SIGNALS, symptoms=("mood",), start=MONDAY.astype("datetime64[h]"), hourly=level,
         offset=np.zeros(len(SIGNALS)), report_hours=at, reports=rng.integers(0, 5, (len(at), 1)).astype(float),
+        measured=np.isfinite(level),
     )  # fmt: skip
 
 

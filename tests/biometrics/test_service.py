@@ -15,7 +15,7 @@ from novamind.biometrics.decision import Candidates, candidates
 from novamind.biometrics.detector import SHIPPED
 from novamind.biometrics.domain import PairInputs
 from novamind.biometrics.engine import PersonProfile
-from novamind.biometrics.features import lag_posterior
+from novamind.biometrics.features import lag_posterior, pair_inputs
 from novamind.biometrics.service import BiometricCorrelationService, default_service
 from novamind.biometrics.spurious_links import plain_correlations
 from novamind.errors import InsufficientDataError, ValidationError
@@ -39,7 +39,7 @@ class Told:
 
 @pytest.fixture(scope="module")
 def answer(analysed: PersonProfile) -> Candidates:
-    return candidates("a", analysed, 4)
+    return candidates("a", analysed, pair_inputs(analysed), 4)
 
 
 def first(answer: Candidates, **changes: Any) -> Candidates:
@@ -50,7 +50,7 @@ def first(answer: Candidates, **changes: Any) -> Candidates:
 
 
 def decide(answer: Candidates, fdr: float = 0.1, odds: float = 5.0, min_effect: float = 0.0) -> Any:
-    return BiometricCorrelationService(Told(odds), min_effect)._decided(answer, fdr).links[0]
+    return BiometricCorrelationService(Told(odds), min_effect)._decided(answer, fdr, ()).links[0]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_candidates_have_each_pair_as_it_was_analysed(answer: Candidates, analys
     assert list(told) == [(b, s) for s in analysed.person.symptoms for b in analysed.person.signals]
     for symptom in analysed.symptoms:
         name = analysed.person.symptoms[symptom.symptom]
-        posterior = lag_posterior(symptom.conditional)
+        posterior = decision._from_samples(analysed, symptom, lag_posterior(symptom.conditional))
         middle, low, high = decision.lag_interval(posterior)
         effect, effect_low, effect_high, information = decision.effects(symptom.conditional)
         for i, signal in enumerate(analysed.person.signals):
@@ -118,25 +118,25 @@ def test_candidates_have_each_pair_as_it_was_analysed(answer: Candidates, analys
 
 def test_a_tiny_p_value_is_told_as_one_in_a_million(analysed: PersonProfile) -> None:
     sure = replace(analysed.symptoms[0], p_value=np.full(5, 1e-9))
-    told = candidates(None, replace(analysed, symptoms=(sure,)), 0).figures
+    told = candidates(None, replace(analysed, symptoms=(sure,)), None, 0).figures
     assert {row["p_value"] for row in told} == {1e-6}
 
 
 def test_effective_reports_are_never_more_than_reports(analysed: PersonProfile) -> None:
     few = replace(analysed.symptoms[0], reports=3)
-    told = candidates(None, replace(analysed, symptoms=(few,)), 0).figures
+    told = candidates(None, replace(analysed, symptoms=(few,)), None, 0).figures
     assert {row["n_effective"] for row in told} == {3.0}
 
 
 def test_a_person_without_a_symptom_has_no_pairs(analysed: PersonProfile) -> None:
-    none = candidates("a", replace(analysed, symptoms=()), 0)
+    none = candidates("a", replace(analysed, symptoms=()), None, 0)
     detector = Told()
-    found = BiometricCorrelationService(detector)._decided(none, 0.1)
+    found = BiometricCorrelationService(detector)._decided(none, 0.1, ())
     assert (found.links, detector.asked) == ((), 0)
 
 
 def test_links_of_a_record_are_those_they_were(answer: Candidates) -> None:
-    found = default_service()._decided(answer, 0.2)
+    found = default_service()._decided(answer, 0.2, ())
     assert found.seed == 4
     assert found.skipped == answer.skipped | answer.unconfirmable
     check_golden(__file__, "links", [asdict(link) for link in found.links], 1e-3, 1e-4)
@@ -307,10 +307,13 @@ def test_the_notebook_passes_everything_on(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(notebook, "default_service", Service)
     notebook.correlate("b", "s")
-    notebook.correlate("b", "s", 24, 0.2, "c", "m", "i", 7)
+    notebook.correlate("b", "s", 24, 0.2, "c", "m", "i", 7, "Europe/Berlin")
     assert asked == [
-        (("b", "s", 168, 0.1), {"calendar": None, "medication": None, "illness": None, "seed": 0}),
-        (("b", "s", 24, 0.2), {"calendar": "c", "medication": "m", "illness": "i", "seed": 7}),
+        (("b", "s", 168, 0.1), {"calendar": None, "medication": None, "illness": None, "timezone": None, "seed": 0}),
+        (
+            ("b", "s", 24, 0.2),
+            {"calendar": "c", "medication": "m", "illness": "i", "timezone": "Europe/Berlin", "seed": 7},
+        ),
     ]
 
 

@@ -8,7 +8,6 @@ The rules:
 - Reports of which none has a time of day (all at 00:00) count at noon; their lags are good to half a day.
 - Samples outside the reports' period, widened by the longest lag and a week, are left out: a device whose clock jumped
   years away does not lengthen the record.
-- Counts and durations cannot be negative, and nothing is larger than a trillion: such rows are refused.
 - Times are wall-clock times: in spring the skipped hour is empty, in autumn the repeated one has one cell.
 """
 
@@ -22,13 +21,6 @@ from novamind.biometrics.domain import Floats, Mask, PersonSeries
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.records.tables.frames import LongFrame, signal_frame
 
-#: Signals that cannot be negative, by a part of their name.
-_NOT_NEGATIVE = (
-    "step", "count", "duration", "minutes", "distance", "calories", "screen_time", "heart_rate", "resting_hr", "hrv",
-    "rmssd", "resp_rate", "respiratory_rate", "spo2", "oxygen_saturation",
-)  # fmt: skip
-#: Larger than any signal in any unit in use: a fault of a device.
-_LARGEST = 1e12
 _SPARSE, _LONGEST_HOLD = 12.0, 36.0
 #: Days over which a medication's effect is taken to come in; onset of antidepressants within two weeks: Taylor et al.
 #: 2006 (Arch Gen Psychiatry 63:1217).
@@ -56,7 +48,6 @@ def persons(
     InsufficientDataError
         If nobody has both signals and reports.
     """
-    _check_values(biometrics)
     signal_rows = _by_patient(biometrics)
     symptom_rows = _by_patient(symptoms)
     both = [patient for patient in symptom_rows if patient in signal_rows]
@@ -77,21 +68,6 @@ def _by_patient(frame: LongFrame) -> dict[str | None, list[int]]:
     for i, key in enumerate(frame.series):
         out.setdefault(key.patient_id, []).append(i)
     return out
-
-
-def _check_values(frame: LongFrame) -> None:
-    for i, key in enumerate(frame.series):
-        huge = int((np.abs(frame.values[frame.part(i)]) > _LARGEST).sum())
-        if huge:
-            raise ValidationError(
-                f"{huge} values of '{key.name}' are beyond {_LARGEST:.0e}, which no signal reaches: empty them"
-            )
-        if any(part in key.name.casefold() for part in _NOT_NEGATIVE):
-            wrong = int((frame.values[frame.part(i)] < 0).sum())
-            if wrong:
-                raise ValidationError(
-                    f"{wrong} values of '{key.name}' are negative, which it cannot be: correct or empty them"
-                )
 
 
 def _person(

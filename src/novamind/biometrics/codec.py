@@ -32,6 +32,10 @@ class AnalysedPerson(Protocol):
         """What could not be analysed or confirmed, with the reason."""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the input was left out, and by which clock it was read."""
+
+    @property
     def reliability(self) -> Reliability:
         """How far the links can be relied on."""
 
@@ -215,6 +219,9 @@ class PersonLinksBody(_Body):
     skipped: dict[str, str] = Field(
         description="Signal or symptom that could not be analysed, or none of whose links confirmed, to the reason."
     )
+    notes: list[str] = Field(
+        description="What of the input was left out, and by which clock it was read where that is not the person's."
+    )
     reliability: LinkReliabilityBody = Field(description="How far the links can be relied on.")
     insights: list[LinkInsightBody] = Field(description="The confirmed links in words.")
     anomalies: list[AnomalyBody] = Field(description="Departures from the baselines.")
@@ -238,6 +245,7 @@ class PersonLinksBody(_Body):
             links=[LinkBody.model_validate(link) for link in person.links],
             graph=[EdgeBody.model_validate(edge) for edge in person.graph.edges],
             skipped=dict(person.skipped),
+            notes=list(person.notes),
             reliability=LinkReliabilityBody.model_validate(person.reliability),
             insights=[LinkInsightBody.model_validate(insight) for insight in person.insights],
             anomalies=[

@@ -50,6 +50,9 @@ def correlate(
     calendar: Annotated[Path | None, typer.Option(help="Days that differ: start, end.")] = None,
     medication: Annotated[Path | None, typer.Option(help="Courses of medication: start, end.")] = None,
     illness: Annotated[Path | None, typer.Option(help="Illness log: start, end.")] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone in which the person lives, e.g. Europe/Berlin.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed and input, same result.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes for several patients; default all cores.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for pictures (of a single patient).")] = None,
@@ -72,6 +75,7 @@ def correlate(
         calendar=spans[0],
         medication=spans[1],
         illness=spans[2],
+        timezone=timezone,
         seed=seed,
         workers=processes,
         progress=partial(_bar, "analysed"),
@@ -205,6 +209,7 @@ def _summary(person: "PersonLinks") -> str:
         lines.append(f"{'Only apparent':<14}{sum(apparent.values())} pairs; they come from {causes}")
     for what, reason in person.skipped.items():
         lines.append(f"{'Left out':<14}{what}: {reason}")
+    lines += [f"{'Note':<14}{note}" for note in person.notes]
     for insight in person.insights:
         lines += ["", insight.text, *([insight.action] if insight.action else [])]
     lines.append("")

@@ -54,19 +54,20 @@ class Candidates:
 
 def analysed_pairs(patient_id: str | None, person: PersonSeries, max_lag: int, seed: int) -> Candidates:
     """Analyse one person and return their pairs; see :func:`~novamind.biometrics.engine.analyse`."""
-    return candidates(patient_id, analyse(person, max_lag, seed), seed)
-
-
-def candidates(patient_id: str | None, analysis: PersonProfile, seed: int) -> Candidates:
-    """Return the pairs of an analysis that was made with ``seed``."""
-    person = analysis.person
+    analysis = analyse(person, max_lag, seed)
     inputs = pair_inputs(analysis) if analysis.symptoms else None
+    return candidates(patient_id, analysis, inputs, seed)
+
+
+def candidates(patient_id: str | None, analysis: PersonProfile, inputs: PairInputs | None, seed: int) -> Candidates:
+    """Return the pairs of an analysis that was made with ``seed``; ``inputs`` is what the detector sees of them."""
+    person = analysis.person
     figures: list[dict[str, Any]] = []
     explained: list[str | None] = []
     profiles: dict[tuple[str, str], LagProfile] = {}
     for symptom in analysis.symptoms:
         name = person.symptoms[symptom.symptom]
-        posterior = lag_posterior(symptom.conditional)
+        posterior = _from_samples(analysis, symptom, lag_posterior(symptom.conditional))
         z = strongest(symptom.conditional)
         figures += _figures(analysis, symptom, posterior)
         for i, b in enumerate(analysis.signals):
@@ -84,6 +85,41 @@ def candidates(patient_id: str | None, analysis: PersonProfile, seed: int) -> Ca
         analysis.reliability,
         seed,
     )
+
+
+def _from_samples(analysis: PersonProfile, symptom: SymptomProfile, posterior: Floats) -> Floats:
+    """Return the posterior of the lags from the samples themselves, where a value holds until the next one.
+
+    A value of a night or a day is the same at many lags of the scan. What acted lies anywhere in the time that the
+    value stands for, which is taken to be one usual distance between samples around its own time.
+    """
+    person, out = analysis.person, posterior.copy()
+    longest = posterior.shape[-1] // 2
+    lags = np.arange(-longest, longest + 1)
+    times = person.report_hours[np.isfinite(person.reports[:, symptom.symptom])]
+    cells = np.floor(times[:, None] - lags).astype(np.int64)
+    for i, b in enumerate(analysis.signals):
+        own = person.measured[:, b]
+        with_value = np.isfinite(person.hourly[:, b])
+        if not (with_value & ~own).any():
+            continue
+        sample = np.maximum.accumulate(np.where(own, np.arange(len(own)), -1))
+        inside = (cells >= 0) & (cells < len(own))
+        inside[inside] = with_value[cells[inside]]
+        distance = np.where(inside, times[:, None] - sample[np.where(inside, cells, 0)], lags)
+        weight = posterior[i] * inside / np.maximum(inside.sum(0), 1) + posterior[i] * ~inside.any(0) / len(times)
+        usual = float(np.median(np.diff(np.flatnonzero(own))))
+        out[i] = _spread(distance, weight, usual, longest)
+    return out
+
+
+def _spread(distance: Floats, weight: Floats, width: float, longest: int) -> Floats:
+    """Return weights by whole signed hours, each spread evenly over ``width`` hours around its distance."""
+    place = np.clip(np.round(distance).astype(np.int64), -longest, longest) + longest
+    mass = np.bincount(place.ravel(), weight.ravel(), 2 * longest + 1)
+    reach = int(width // 2)
+    wide = np.convolve(np.pad(mass, reach), np.ones(2 * reach + 1), "same")[reach : reach + len(mass)]
+    return np.asarray(wide / wide.sum())
 
 
 def _figures(analysis: PersonProfile, symptom: SymptomProfile, posterior: Floats) -> Iterator[dict[str, Any]]:

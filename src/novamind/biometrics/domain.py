@@ -37,8 +37,7 @@ class PersonSeries:
     reports
         ``(reports, symptoms)``; ``NaN`` where an item was skipped.
     measured
-        ``(hours, signals)``: cells in which a sample stands, where others only carry an earlier one on; ``None`` where
-        every cell with a value has its own.
+        ``(hours, signals)``: cells in which a sample stands, where others only carry an earlier one on.
     confounders
         Known common causes by the hour: name to ``(hours,)``. Where ``illness`` is not among them, episodes are looked
         for in the signals.
@@ -51,17 +50,13 @@ class PersonSeries:
     offset: Floats
     report_hours: Floats
     reports: Floats
-    measured: Mask | None = None
+    measured: Mask
     confounders: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def hours(self) -> int:
         """Length of the record."""
         return len(self.hourly)
-
-    def has_sample(self, signal: int) -> Mask:
-        """Return the cells in which a sample of the signal stands, not one carried on from earlier: ``(hours,)``."""
-        return np.isfinite(self.hourly[:, signal]) if self.measured is None else self.measured[:, signal]
 
     def at(self, hour: int) -> np.datetime64:
         """Return the local time at which an hourly cell begins, in microseconds."""

@@ -62,6 +62,9 @@ class SignalsAndReports(_Body):
     illness: Annotated[list[DaySpan], Field(max_length=MOST_SPANS, description="Days of illness.")] = []
     max_lag_hours: Annotated[int, Field(ge=1, le=MAX_LAG_HOURS, description="Longest lag, both ways.")] = MAX_LAG_HOURS
     fdr: Annotated[float, Field(gt=0, lt=0.5, description="Share of false ones allowed among the links.")] = 0.1
+    timezone: Annotated[
+        str | None, Field(max_length=60, description="IANA name of the clock that the person lives by.")
+    ] = None
     seed: Annotated[int, Field(ge=0, le=2**31, description="Seed of the draws.")] = 0
 
 
@@ -82,6 +85,7 @@ def router(service: Callable[[], BiometricCorrelationService] = default_service)
                 calendar=_span_frame(question.calendar),
                 medication=_span_frame(question.medication),
                 illness=_span_frame(question.illness),
+                timezone=question.timezone,
                 seed=question.seed,
             )
             return PersonLinksBody.of(correlations.person()).model_dump_json()

@@ -86,7 +86,7 @@ def usable_signals(person: PersonSeries) -> tuple[Integers, dict[str, str]]:
     """Return the signals that can be analysed, and why the others cannot."""
     skipped, kept = {}, []
     for b, name in enumerate(person.signals):
-        values = person.hourly[person.has_sample(b), b]
+        values = person.hourly[person.measured[:, b] & np.isfinite(person.hourly[:, b]), b]
         if len(values) < MIN_HOURS:
             skipped[name] = f"fewer than {MIN_HOURS} hours with a value of their own"
         elif len(np.unique(values[: 10 * MIN_HOURS])) < MIN_VALUES and len(np.unique(values)) < MIN_VALUES:

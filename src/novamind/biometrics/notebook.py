@@ -15,6 +15,7 @@ def correlate(
     medication: Any = None,
     illness: Any = None,
     seed: int = 0,
+    timezone: str | None = None,
 ) -> Correlations:
     """Find which of a person's signals go before which symptoms, by how many hours, and which only seem to.
 
@@ -34,6 +35,11 @@ def correlate(
         Where no illness log is given, episodes are looked for in the signals.
     seed
         Same seed and input, same result.
+    timezone
+        IANA name of the clock that the person lives by, e.g. ``"Europe/Berlin"``: times with an offset are brought to
+        it, times without one are read by it. Where not given, both tables must have offsets, or neither. An offset
+        such as ``-08:00`` in one of them is the clock of both; where both have UTC (``Z``), days are those of UTC,
+        and ``.notes`` of each person says so.
 
     Returns
     -------
@@ -54,5 +60,6 @@ def correlate(
         calendar=calendar,
         medication=medication,
         illness=illness,
+        timezone=timezone,
         seed=seed,
     )

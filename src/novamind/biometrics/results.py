@@ -43,6 +43,8 @@ class PersonLinks(Summarised):
         Of the draws.
     model_version
         What decided.
+    notes
+        What of the input was left out, and by which clock it was read where that is not the person's.
     """
 
     patient_id: str | None
@@ -53,6 +55,7 @@ class PersonLinks(Summarised):
     series: PersonSeries = field(repr=False)
     seed: int
     model_version: str
+    notes: tuple[str, ...] = ()
 
     @property
     def graph(self) -> CausalGraph:

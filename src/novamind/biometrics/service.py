@@ -18,13 +18,15 @@ from novamind.biometrics.detector import SHIPPED, AmortisedDetector
 from novamind.biometrics.domain import PersonSeries
 from novamind.biometrics.ports import LinkDetector
 from novamind.biometrics.results import Correlations, PersonLinks
+from novamind.biometrics.screening import screened
 from novamind.errors import InsufficientDataError, ValidationError
+from novamind.records.tables.clocks import on_one_clock
 from novamind.records.tables.frames import signal_frame, symptom_frame
 from novamind.settings import Settings
 
 MAX_LAG_HOURS = 168
 _PATIENT = attrgetter("patient_id")
-_OPTIONS = {"max_lag_hours", "fdr", "calendar", "medication", "illness", "today", "seed"}
+_OPTIONS = {"max_lag_hours", "fdr", "calendar", "medication", "illness", "timezone", "today", "seed"}
 
 Progress = Callable[[int, int], None]
 
@@ -60,6 +62,7 @@ class BiometricCorrelationService:
         calendar: Any = None,
         medication: Any = None,
         illness: Any = None,
+        timezone: str | None = None,
         today: date | None = None,
         seed: int = 0,
         workers: int = 1,
@@ -77,7 +80,12 @@ class BiometricCorrelationService:
             Called with the number of persons done and of all.
         """
         _check(max_lag_hours, fdr, seed, workers)
-        signals, reports = signal_frame(biometrics, today=today), symptom_frame(symptoms, today=today)
+        signals = signal_frame(biometrics, today=today, timezone=timezone)
+        reports = symptom_frame(symptoms, today=today, timezone=timezone)
+        signals, reports, left_out = screened(signals, reports)
+        clocks: Mapping[str | None, str] = {}
+        if timezone is None:
+            signals, reports, clocks = on_one_clock(signals, reports)
         patients = set(map(_PATIENT, signals.series)) & set(map(_PATIENT, reports.series))
         courses = {"calendar": calendar, "medication": medication, "illness": illness}
         people = persons(signals, reports, max_lag_hours, courses)
@@ -88,7 +96,10 @@ class BiometricCorrelationService:
             analysed = starmap(partial(analysed_pairs, max_lag=max_lag_hours, seed=seed), people)
         results: list[PersonLinks] = []
         for pairs in analysed:
-            results.append(self._decided(pairs, fdr))
+            notes = left_out.get(pairs.patient_id, [])
+            if pairs.patient_id in clocks:
+                notes = [clocks[pairs.patient_id], *notes]
+            results.append(self._decided(pairs, fdr, notes))
             if progress:
                 progress(len(results), len(patients))
         if not any(map(attrgetter("links"), results)):
@@ -135,9 +146,9 @@ class BiometricCorrelationService:
     ) -> PersonLinks:
         """Return one person's links, from series that are lined up already."""
         _check(max_lag_hours, fdr, seed, 1)
-        return self._decided(analysed_pairs(None, person, max_lag_hours, seed), fdr)
+        return self._decided(analysed_pairs(None, person, max_lag_hours, seed), fdr, ())
 
-    def _decided(self, pairs: Candidates, fdr: float) -> PersonLinks:
+    def _decided(self, pairs: Candidates, fdr: float, notes: Iterable[str]) -> PersonLinks:
         odds = self.detector.log_odds(pairs.inputs) if pairs.inputs is not None else np.zeros(0)
         return PersonLinks(
             pairs.patient_id,
@@ -148,6 +159,7 @@ class BiometricCorrelationService:
             pairs.series,
             pairs.seed,
             self.detector.version,
+            tuple(notes),
         )
 
 

@@ -70,6 +70,7 @@ def series_of(patient: WearablePatient) -> PersonSeries:
         offset=np.zeros(len(patient.signals)),
         report_hours=patient.report_hours,
         reports=patient.reports,
+        measured=np.isfinite(patient.hourly),
         confounders=confounders,
     )
 

@@ -33,7 +33,7 @@ def anomalies(person: PersonSeries, deviation: dict[str, Floats], seed: int = 0)
     if not deviation:
         return {}
     own = np.stack(
-        [np.where(person.has_sample(person.signals.index(name)), each, np.nan) for name, each in deviation.items()]
+        [np.where(person.measured[:, person.signals.index(name)], each, np.nan) for name, each in deviation.items()]
     )
     return dict(zip(deviation, detect_anomalies(own, _first_hour(person), seed=seed), strict=True))
 
@@ -43,7 +43,7 @@ def lasting_changes(person: PersonSeries) -> dict[str, tuple[ChangePoint, ...]]:
     first = _first_hour(person)
     return {
         person.signals[b]: change_points(
-            daily_levels(np.where(person.has_sample(int(b)), person.hourly[:, b], np.nan), first)
+            daily_levels(np.where(person.measured[:, b], person.hourly[:, b], np.nan), first)
         )
         for b in usable_signals(person)[0]
     }

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from novamind.errors import ValidationError
+from novamind.errors import NotFoundError, ValidationError
 from novamind.records.instruments.domain import INSTRUMENTS, find
 
 _WORD = r"(?P<word>item|question|frage|q|i|sq|nr|no)?"
@@ -27,6 +27,19 @@ def item_of(name: str) -> tuple[str, int] | None:
     """
     match = _match(name)
     return (match.instrument, match.number) if match and match.sure else None
+
+
+def range_of(name: str) -> tuple[float, float] | None:
+    """Return the smallest and largest score of an instrument or one of its items; ``None`` where neither is known."""
+    try:
+        item = item_of(name)
+        if item is None:
+            form = find(name)
+            return form.lowest, form.highest
+        answer = find(item[0]).item(item[1])
+    except NotFoundError:
+        return None
+    return answer.lowest, answer.highest
 
 
 def items_of(instrument: str, columns: Iterable[str]) -> dict[int, str]:
