@@ -1,7 +1,8 @@
 """Open mHealth and IEEE 1752.1 data points: one, a list, or one a line; with or without their header.
 
 The key in the body names the measure; ``effective_time_frame`` is a moment or an interval given by two of start,
-end and duration. Blood pressure and sleep carry several measures in one point. A header says who is meant
+end and duration. Blood pressure and sleep carry several measures in one point. A ``descriptive_statistic`` says what a
+value is of others: a mean is a level, a greatest or smallest one is none. A header says who is meant
 (``user_id`` is not kept) and what measured (``modality`` self-reported: typed in by hand).
 """
 
@@ -13,6 +14,7 @@ from novamind.records.wearables.files import JSON_SUFFIXES, Context, ExportFile
 from novamind.records.wearables.json_files import number
 from novamind.records.wearables.rows import Rows
 from novamind.records.wearables.samples import Batch, Tally
+from novamind.records.wearables.signals import SIGNALS
 
 MAKER = "Open mHealth"
 
@@ -29,13 +31,21 @@ _SIGNAL_OF = {
     "calories_burned": "active_energy",
     "total_sleep_time": "sleep_duration",
     "sleep_duration": "sleep_duration",
+    "light_sleep_duration": "sleep_light_duration",
+    "deep_sleep_duration": "sleep_deep_duration",
+    "rem_sleep_duration": "sleep_rem_duration",
+    "total_wake_time": "sleep_awake_duration",
     "latency_to_sleep_onset": "sleep_latency",
     "sleep_maintenance_efficiency_percentage": "sleep_efficiency",
     "systolic_blood_pressure": "blood_pressure_systolic",
     "diastolic_blood_pressure": "blood_pressure_diastolic",
     "body_weight": "weight",
     "blood_glucose": "blood_glucose",
+    "body_fat_percentage": "body_fat",
+    "ambient_light": "illuminance",
 }
+#: What a point may say of the values that it stands for; a greatest one, say, is no level.
+_STATISTICS = {"mean": (None, "average", "mean", "median"), "sum": (None, "sum", "total", "count")}
 _SECONDS = {"s": 1, "sec": 1, "min": 60, "h": 3_600, "d": 86_400, "ms": 0.001}
 _WHOLE_SLEEP = ("latency_to_sleep_onset", "wake_after_sleep_onset")
 
@@ -72,11 +82,17 @@ def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
             rows.add(row, "sleep_in_bed", start, 0, "min", end=end)
         elif not measures:
             tally.not_read("Open mHealth measure of another kind")
+        statistic = body.get("descriptive_statistic")
         for key in measures:
             value, unit = _measured(body[key])
             signal = _SIGNAL_OF[key]
-            summed = signal in ("steps", "distance", "active_energy")
-            rows.add(row, signal, start, value, unit, end=end if summed else None)
+            if statistic not in _STATISTICS[SIGNALS[signal].aggregation]:
+                tally.not_read(f"Open mHealth {str(statistic)[:60]} of several values")
+            elif value is None:
+                tally.no_value(signal, row, file)
+            else:
+                # With its end, an average of many days is left out as longer than one.
+                rows.add(row, signal, start, value, unit, end=end)
     for rows in sources.values():
         yield from rows.batches(file)
 
