@@ -15,6 +15,7 @@ from novamind.pharmacogenomics.domain import Diplotype, DiplotypeCall
 from novamind.pharmacogenomics.matching import AlleleTable, allele_table, genes, match, match_best
 from novamind.pharmacogenomics.phenotypes import phenotype
 from novamind.pharmacogenomics.service import call_vcf
+from novamind.records.genotypes.consumer_arrays import ConsumerArray
 from novamind.records.genotypes.vcf import Genotype, read_vcf
 
 from .vcf_text import vcf
@@ -251,13 +252,12 @@ def test_of_two_records_that_contradict_each_other_none_is_used() -> None:
 
 
 def test_arrays_are_matched_by_rs_number() -> None:
-    called = call_rsids(
-        {"rs4244285": ("G", "A"), "rs12769205": ("A", "G"), "rs3758581": ("G", "G"), "rs67666821": ("D", "I")}
-    )
+    calls = {"rs4244285": ("G", "A"), "rs12769205": ("A", "G"), "rs3758581": ("G", "G"), "rs67666821": ("D", "I")}
+    called = call_rsids(ConsumerArray(calls))
     assert "*1/*2" in called["CYP2C19"].name
     assert called["CYP2C19"].provisional
     assert "*20" in called["CYP3A4"].name
-    strand = call_rsids({"rs4244285": ("C", "T")})["CYP2C19"]
+    strand = call_rsids(ConsumerArray({"rs4244285": ("C", "T")}))["CYP2C19"]
     assert not strand.calls
     assert any("rs4244285" in w for w in strand.warnings)
 

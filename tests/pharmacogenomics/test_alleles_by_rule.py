@@ -10,6 +10,7 @@ from novamind.pharmacogenomics.codec import DiplotypeBody
 from novamind.pharmacogenomics.domain import Diplotype
 from novamind.pharmacogenomics.genome_build import grch37_position
 from novamind.pharmacogenomics.matching import allele_table, genes
+from novamind.records.genotypes.consumer_arrays import ConsumerArray
 from novamind.records.genotypes.vcf import Genotype, VariantFile, VariantRecord
 from tests.golden import check_golden
 
@@ -246,14 +247,35 @@ def test_array_letters(bases: tuple[str, ...], letters: dict[str, int]) -> None:
 def test_an_arrays_call_and_what_it_cannot_use() -> None:
     at = dict(zip(C19.rsids, C19.bases, strict=True))
     whole = {rsid: (bases[0], bases[0]) for rsid, bases in at.items() if rsid and len(bases[0]) == 1 == len(bases[1])}
-    found = call_rsids(whole | {"rs4244285": ("A", "C")})["CYP2C19"]
+    found = call_rsids(ConsumerArray(whole | {"rs4244285": ("A", "C")}))["CYP2C19"]
     assert found.warnings[0] == "CYP2C19: the array's letters at rs4244285 do not fit its definition and were not used."
     assert STAR2 in found.missing
-    normal = call_rsids(whole | {"rs3758581": ("G", "G")})["CYP2C19"]
+    normal = call_rsids(ConsumerArray(whole | {"rs3758581": ("G", "G")}))["CYP2C19"]
     assert "*1/*1" in normal.name
-    het = call_rsids(whole | {"rs3758581": ("G", "G"), "rs12248560": ("T", "C")})["CYP2C19"]
+    het = call_rsids(ConsumerArray(whole | {"rs3758581": ("G", "G"), "rs12248560": ("T", "C")}))["CYP2C19"]
     assert "*17" in het.name or not het.calls
-    assert call_rsids({})["CYP2C19"].name == "not called"
+    assert call_rsids(ConsumerArray({}))["CYP2C19"].name == "not called"
+
+
+def test_an_rs_number_with_two_different_calls_is_missing_and_named() -> None:
+    calls = {"rs3758581": ("G", "G"), "rs12769205": ("A", "A")}
+    found = call_rsids(ConsumerArray(calls, contradicting=frozenset({"rs4244285"})))["CYP2C19"]
+    assert found.warnings[0] == "CYP2C19: the array gives rs4244285 twice with different letters; it is not used."
+    assert STAR2 in found.missing
+    clean = call_rsids(ConsumerArray(calls | {"rs4244285": ("G", "G")}))["CYP2C19"]
+    assert STAR2 not in clean.missing
+
+
+def test_letters_of_the_forward_strand_are_turned_where_only_the_other_strand_fits() -> None:
+    """rs4244285 is G>A, rs3758581 A>G; rs1135840 of CYP2D6 is C>G, which reads the same on both strands."""
+    calls = {"rs4244285": ("C", "T"), "rs3758581": ("G", "G"), "rs1135840": ("G", "G")}
+    forward = call_rsids(ConsumerArray(calls, on_plus_strand=False))
+    turned = call_rsids(ConsumerArray(calls | {"rs4244285": ("G", "A")}))
+    assert forward["CYP2C19"] == turned["CYP2C19"]
+    assert 42126611 in forward["CYP2D6"].missing
+    assert "CYP2D6: the report does not show the strand of rs1135840; it is not used." in forward["CYP2D6"].warnings
+    assert 42126611 not in turned["CYP2D6"].missing
+    assert "do not fit" in call_rsids(ConsumerArray(calls))["CYP2C19"].warnings[0]
 
 
 def test_every_gene_of_awkward_samples() -> None:

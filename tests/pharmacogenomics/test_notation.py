@@ -166,10 +166,10 @@ def test_other_words_are_no_phenotype(text: str) -> None:
 
 
 def test_every_phenotype_is_read_with_and_without_its_last_word() -> None:
-    for phenotype in Phenotype:
-        assert parse_phenotype(f" {phenotype.upper()} ") is phenotype
-        assert parse_phenotype(phenotype.removesuffix(" Metabolizer")) is phenotype
-        assert parse_phenotype(phenotype.replace("z", "s")) is phenotype
+    for term in Phenotype:
+        assert parse_phenotype(f" {term.upper()} ") is term
+        assert parse_phenotype(term.removesuffix(" Metabolizer")) is term
+        assert parse_phenotype(term.replace("z", "s")) is term
 
 
 @pytest.mark.parametrize("text", ["-1", "0.125", "123", "1.", "score 2", "<1", "1.5 x"])

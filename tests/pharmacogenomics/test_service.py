@@ -15,7 +15,6 @@ from novamind.pharmacogenomics.endpoints import ReviewBody, router
 from novamind.pharmacogenomics.review import recommend
 from novamind.pharmacogenomics.service import (
     PharmacogenomicsService,
-    _head,
     call_vcf,
     call_vcf_samples,
     genotype,
@@ -101,11 +100,85 @@ def test_one_gene_twice_is_refused() -> None:
     assert genotype({}) == {}
 
 
-def test_the_head_of_a_file_and_a_file_that_is_not_there(tmp_path: Path) -> None:
-    assert _head(b"x" * 70000) == b"x" * 65536
-    path = tmp_path / "long"
-    path.write_bytes(b"y" * 70000)
-    assert _head(path) == b"y" * 65536
+# -- what a file does not say plainly ----------------------------------------------------------------------------------
+
+
+def said(content: bytes, gene: str) -> str:
+    return " ".join(read_genotype(content)[gene].warnings)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("CYP2D6\t*1/*4\tNormal Metabolizer", "phenotype (Normal Metabolizer) is not that of its diplotype"),
+        ("CYP2D6\t*1/*4\tPM\t0", "the table's activity score (0.0) is not that of its diplotype"),
+        ("CYP2D6\t\tNM\t0.5", "the table's activity score (0.5) is not that of its phenotype"),
+        ("CYP2C19\t*2/*2\tEM", "(Normal Metabolizer) is not that of its diplotype (Poor Metabolizer)"),
+        ("CYP2D6\t*1/*4\tIntermediate Metabolizer\t1.0", ""), ("CYP2D6\t*1/*4\tIM", ""), ("CYP2D6\t*1/*4\t?\t?", ""),
+        ("CYP2D6\t*1/*4 or *4/*4\tPM\t0", ""), ("CYP2C19\t*1/*9\tIM", ""), ("CYP2D6\t\tIM\t0.5", ""),
+        ("CYP2D6\t*1/*4", ""),
+    ],
+)  # fmt: skip
+def test_columns_that_disagree_are_named(row: str, words: str) -> None:
+    warnings = said(row.encode(), row.partition("\t")[0])
+    assert words in warnings
+    assert bool(warnings) is bool(words)
+
+
+def test_genes_that_we_do_not_know_are_named_and_passed_over() -> None:
+    table = "CYP2D6\t*1/*4\nCOMT\tVal/Met\nVKORC1\trs9923231 C/T\nSLCO1B1\t*1/*5\nHLA-B\t*15:02/*40:01\n"
+    read = read_genotype(table.encode())
+    assert read["CYP2D6"].name == "*1/*4"
+    assert read["HLA-B"].markers["*15:02"]
+    for gene in ("COMT", "VKORC1", "SLCO1B1"):
+        assert read[gene].warnings == (f"{gene}: the gene is not in our tables; its result was passed over.",)
+    notes = " ".join(recommend(read, ("citalopram",)).notes)
+    assert all(f"{gene} is not in our gene tables; its result was not used." in notes for gene in ("COMT", "SLCO1B1"))
+    with pytest.raises(ValidationError, match="chromosome copies"):
+        read_genotype(b"CYP2D6\tVal/Met/Val\n")
+    assert genotype({"comt": "Val/Met"})["COMT"].name == "not called"
+
+
+def test_what_an_array_holds_beside_rs_numbers_is_counted() -> None:
+    lines = ["i50\t1\t5\tAG", "i51\t1\t5\tAG", "kgp7\t1\t5\tAG", "rs4244285\t10\t5\tAA", "rs4244285\t10\t5\tGG"]
+    read = read_genotype(("\n".join([*lines, "rs3758581\t10\t6\tGG"])).encode())
+    assert read.notes == (
+        "Names that are no rs numbers were passed over: 2 i, 1 kgp.",
+        "rs numbers with two different calls, which were not used: 1.",
+    )
+    assert 94781859 in read["CYP2C19"].missing
+    assert set(read.notes) <= set(recommend(read, ("citalopram",)).notes)
+
+
+def test_a_callers_verdict_reaches_the_reader() -> None:
+    cyrius = b"Sample\tGenotype\tFilter\nA\t*1_*2_*68\tNot_assigned_to_haplotypes\n"
+    read = read_genotype(cyrius)["CYP2D6"]
+    assert len(read.calls) == 3
+    assert read.warnings == ("CYP2D6: Cyrius marks the call Not_assigned_to_haplotypes.",)
+
+
+def test_absent_positions_are_reference_for_a_vcf_alone() -> None:
+    content = vcf("CYP2C19", {94842866: "1/1"}, missing=frozenset({94781859}))
+    assert read_genotype(content)["CYP2C19"].missing == (94781859,)
+    assert read_genotype(content, absent_is_reference=True)["CYP2C19"].missing == ()
+    with pytest.raises(ValidationError, match="in a VCF only"):
+        read_genotype(ONE_STAR, absent_is_reference=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (gzip.compress(b"BCF\x02\x02"), "is a BCF"),
+        (b"[Header]\nx\n", "no genotype that we read"),
+        (b"%PDF-1.7 \xff", "UTF-8"),
+    ],
+)
+def test_other_files_are_refused_with_what_to_do(content: bytes, words: str) -> None:
+    with pytest.raises(DataProcessingError, match=words):
+        read_genotype(content)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataProcessingError, match="cannot open the genotype file: No such file"):
         read_genotype(tmp_path / "nowhere")
 

@@ -7,6 +7,7 @@ import pytest
 from novamind.errors import DataProcessingError, ValidationError
 from novamind.pharmacogenomics import read_genotype
 from novamind.records.fhir.genomics import read_fhir_genomics
+from novamind.records.genotypes.callers import ReportedResult
 from novamind.records.genotypes.consumer_arrays import read_consumer_array
 from novamind.records.genotypes.star_alleles import read_star_alleles
 
@@ -18,8 +19,8 @@ ANCESTRY = b"rsid\tchromosome\tposition\tallele1\tallele2\nrs4244285\t10\t965416
 
 
 def test_both_vendors() -> None:
-    assert read_consumer_array(TWENTYTHREE) == {"rs4244285": ("A", "G"), "rs3758581": ("G", "G")}
-    assert read_consumer_array(ANCESTRY) == {"rs4244285": ("G", "A")}
+    assert read_consumer_array(TWENTYTHREE).calls == {"rs4244285": ("A", "G"), "rs3758581": ("G", "G")}
+    assert read_consumer_array(ANCESTRY).calls == {"rs4244285": ("G", "A")}
 
 
 @pytest.mark.parametrize("content", [b"", b"rs1\t1\t1\t--\n", b"name,age\nx,3\n", b"rs1 only\n", b"\xff\xfe"])
@@ -29,10 +30,13 @@ def test_other_text_is_refused(content: bytes) -> None:
 
 
 def test_star_allele_layouts() -> None:
-    assert read_star_alleles(b"gene\tdiplotype\nCYP2D6\t*1/*4\n") == {"": {"CYP2D6": "*1/*4"}}
+    assert read_star_alleles(b"gene\tdiplotype\nCYP2D6\t*1/*4\n") == {"": {"CYP2D6": ReportedResult("*1/*4")}}
     several = read_star_alleles(b"sample,gene,diplotype,phenotype\na,CYP2D6,*1/*4,\nb,CYP2C19,,Poor Metabolizer\n")
-    assert several == {"a": {"CYP2D6": "*1/*4"}, "b": {"CYP2C19": "Poor Metabolizer"}}
-    assert read_star_alleles(b"CYP2D6\t*1/*1x2\nHLA-B\t\t*15:02 positive\n")[""]["HLA-B"] == "*15:02 positive"
+    assert several == {
+        "a": {"CYP2D6": ReportedResult("*1/*4")},
+        "b": {"CYP2C19": ReportedResult(phenotype="Poor Metabolizer")},
+    }
+    assert read_star_alleles(b"CYP2D6\t*1/*1x2\nHLA-B\t\t*15:02 positive\n")[""]["HLA-B"].text == "*15:02 positive"
     with pytest.raises(ValidationError, match="two different"):
         read_star_alleles(b"gene,diplotype\nCYP2D6,*1/*4\nCYP2D6,*1/*1\n")
     with pytest.raises(ValidationError, match="names no gene"):

@@ -11,6 +11,7 @@ from novamind.pharmacogenomics.domain import Diplotype
 from novamind.pharmacogenomics.genome_build import grch37_position, refuse_other_build
 from novamind.pharmacogenomics.matching import AlleleTable, allele_table, genes, match_best, not_excluded
 from novamind.pharmacogenomics.variants import SHIFT, Doubts, gene_columns
+from novamind.records.genotypes.consumer_arrays import ConsumerArray
 from novamind.records.genotypes.vcf import Genotype, VariantFile, VariantRecord
 
 _NO_DOUBTS = Doubts()
@@ -88,28 +89,44 @@ def call_variants(file: VariantFile, absent_is_reference: bool = False) -> dict[
     return called
 
 
-def call_rsids(calls: Mapping[str, tuple[str, str]]) -> dict[str, Diplotype]:
+def call_rsids(array: ConsumerArray) -> dict[str, Diplotype]:
     """Return one person's calls from an array's letters by rs number.
 
     ``I`` and ``D`` are read where the definition has one insertion or deletion. A letter that is neither the
     reference nor a known alternative is left missing, because on an array it is more likely a strand slip
-    than a new variant.
+    than a new variant. Letters of dbSNP's forward strand are turned where only the other strand fits, and left missing
+    where both strands would.
     """
     called = {}
     for gene in genes():
         table = allele_table(gene)
         observed, remarks = {}, []
         for j, rsid in enumerate(table.rsids):
-            if rsid not in calls:
+            if rsid in array.contradicting:
+                remarks.append(f"{gene}: the array gives {rsid} twice with different letters; it is not used.")
+            if rsid not in array.calls:
                 continue
             letters = _array_letters(table.bases[j])
-            first, second = (letters.get(letter) for letter in calls[rsid])
-            if first is None or second is None:
+            genotype = _indexes(letters, array.calls[rsid])
+            if not array.on_plus_strand and letters.keys() & {_COMPLEMENT.get(base) for base in letters}:
+                remarks.append(f"{gene}: the report does not show the strand of {rsid}; it is not used.")
+                continue
+            if genotype is None and not array.on_plus_strand:
+                genotype = _indexes(letters, [_COMPLEMENT.get(letter, letter) for letter in array.calls[rsid]])
+            if genotype is None:
                 remarks.append(f"{gene}: the array's letters at {rsid} do not fit its definition and were not used.")
             else:
-                observed[j] = Genotype(first, second, "")
+                observed[j] = genotype
         called[gene] = _diplotype(table, observed, tuple(remarks))
     return called
+
+
+_COMPLEMENT = {"A": "T", "T": "A", "C": "G", "G": "C"}
+
+
+def _indexes(letters: Mapping[str, int], call: Sequence[str]) -> Genotype | None:
+    first, second = (letters.get(letter) for letter in call)
+    return None if first is None or second is None else Genotype(first, second, "")
 
 
 def _array_letters(bases: tuple[str, ...]) -> dict[str, int]:

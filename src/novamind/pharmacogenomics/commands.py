@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from novamind.pharmacogenomics.review import Review
 
 
+_MOST_OF_A_WARNING = 260  # characters; the report has all
+
+
 def register(app: typer.Typer) -> None:
     """Add this room's commands."""
     app.command("medications")(medications)
@@ -26,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def medications(
     file: Annotated[
         Path,
-        typer.Argument(help="VCF (GRCh38), 23andMe or AncestryDNA text, FHIR JSON, or star-allele table."),
+        typer.Argument(help="VCF (GRCh38), raw data of a consumer array, FHIR JSON, table of star alleles."),
     ],
     with_: Annotated[
         list[str] | None, typer.Option("--with", help="A drug the patient takes; repeat for more.")
@@ -44,6 +47,10 @@ def medications(
         typer.Option(help="A laboratory result, GENE=RESULT, which replaces what the file shows."),
     ] = None,
     sample: Annotated[str | None, typer.Option(help="Whose genotype, when the file has several samples.")] = None,
+    absent_is_reference: Annotated[
+        bool,
+        typer.Option("--absent-is-reference", help="The VCF lists every variant: what is absent is reference."),
+    ] = False,
     report: Annotated[Path, typer.Option(help="Where the printable report goes.")] = Path("medications.html"),
     json_: Annotated[bool, typer.Option("--json", help="Print the whole review as JSON; no table, no report.")] = False,
 ) -> None:
@@ -57,7 +64,8 @@ def medications(
     if sys.stderr.isatty():
         typer.echo("Reading the genotype ...", err=True)
     replaced = dict(_split(text) for text in outside or ())
-    called = {**read_genotype(file, sample), **genotype(replaced)}
+    called = read_genotype(file, sample, absent_is_reference=absent_is_reference)
+    called.update(genotype(replaced))
     review = recommend(called, drug or None, tuple(with_ or ()), tuple(condition or ()), tuple(allergy or ()))
     if json_:
         typer.echo(json.dumps(review.to_dict(), ensure_ascii=False))
@@ -94,6 +102,9 @@ def table(review: "Review") -> str:
         if diplotype.missing:
             shown += f"  ({len(diplotype.missing)} positions missing)"
         lines.append(f"  {gene:<9}{shown}")
+        for warning in diplotype.warnings:
+            short = textwrap.shorten(warning.removeprefix(f"{gene}: "), _MOST_OF_A_WARNING)
+            lines += textwrap.wrap(short, 100, initial_indent=" " * 11, subsequent_indent=" " * 11)
     lines.append("\nPHENOTYPE" + " " * 61 + "WITH " + (", ".join(review.comedications) or "no co-medication"))
     for change in review.phenotypes:
         after = change.after.label if change.converted else "unchanged"

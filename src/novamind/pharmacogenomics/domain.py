@@ -1,6 +1,6 @@
 """What a genotype, a phenotype and a piece of advice are; no input or output, no framework."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -151,6 +151,14 @@ class Diplotype:
 
     def __str__(self) -> str:
         return f"{self.gene} {self.name}"
+
+
+class GenotypeResults(dict[str, Diplotype]):
+    """Gene to what is known of it, as a file gives it; ``notes`` say what of the file was not used."""
+
+    def __init__(self, diplotypes: Mapping[str, Diplotype], notes: Iterable[str] = ()) -> None:
+        super().__init__(diplotypes)
+        self.notes = tuple(notes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from novamind.pharmacogenomics.domain import (
     Diplotype,
     Exposure,
     GeneResult,
+    GenotypeResults,
     Phenotype,
     PhenotypeChange,
     Severity,
@@ -216,7 +217,7 @@ def recommend(
     taken, strangers = _recognise(comedications)
     condition_names = tuple(dict.fromkeys(" ".join(c.lower().replace("_", " ").split()) for c in conditions))
     unheard = [c for c in condition_names if c not in interactions.known_conditions()]
-    notes = []
+    notes = list(genotype.notes) if isinstance(genotype, GenotypeResults) else []
     if not any(results(d) for d in genotype.values()):
         notes.append("No gene result is known: guidelines that need one are not applied, other cautions are.")
     for d in genotype.values():

@@ -3,17 +3,21 @@
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from novamind.errors import DataProcessingError, ValidationError
 from novamind.pharmacogenomics import alleles
-from novamind.pharmacogenomics.domain import Diplotype
+from novamind.pharmacogenomics.domain import Diplotype, GenotypeResults, Phenotype
 from novamind.pharmacogenomics.genome_build import known_places
-from novamind.pharmacogenomics.notation import parse_diplotype
+from novamind.pharmacogenomics.notation import SCORED_GENES, parse_diplotype, parse_phenotype, parse_score
+from novamind.pharmacogenomics.phenotypes import RULE_SOURCES, known_genes, phenotype
 from novamind.pharmacogenomics.review import Review, recommend
 from novamind.records.fhir.genomics import read_fhir_genomics
-from novamind.records.genotypes.consumer_arrays import read_consumer_array
+from novamind.records.genotypes.callers import ReportedResult, pypgx_results
+from novamind.records.genotypes.consumer_arrays import ConsumerArray, is_consumer_array, read_consumer_array
+from novamind.records.genotypes.files import read_start
 from novamind.records.genotypes.star_alleles import read_star_alleles
 from novamind.records.genotypes.vcf import read_vcf
 
@@ -30,12 +34,53 @@ def genotype(reported: Mapping[str, str]) -> dict[str, Diplotype]:
     Raises
     ------
     ValidationError
-        A result is malformed, or a gene is given twice.
+        A result of a gene that we know is malformed, or a gene is given twice.
     """
-    read = [parse_diplotype(gene, str(text)) for gene, text in reported.items()]
+    read = [_reported(gene, str(text)) for gene, text in reported.items()]
     if len({d.gene for d in read}) < len(read):
         raise ValidationError("one gene is given twice, in different spellings; keep one result")
     return {d.gene: d for d in read}
+
+
+def _reported(gene: str, text: str) -> Diplotype:
+    """Return one gene's result; of a gene outside our tables any text is passed over, and said."""
+    symbol = gene.strip().upper()
+    try:
+        diplotype = parse_diplotype(symbol, text)
+    except ValidationError:
+        if symbol in known_genes():
+            raise
+        diplotype = Diplotype(symbol, origin="outside")
+    if symbol in known_genes():
+        return diplotype
+    return replace(diplotype, warnings=(f"{symbol}: the gene is not in our tables; its result was passed over.",))
+
+
+def _from_table(gene: str, result: ReportedResult) -> Diplotype:
+    """Return one line of a table; where its columns disagree, the result says so."""
+    diplotype = _reported(gene, result.text)
+    reading = phenotype(gene, diplotype)
+    warnings = [*diplotype.warnings, *result.remarks]
+    if gene in RULE_SOURCES and reading.alternatives and result.diplotype:
+        status = parse_phenotype(result.phenotype)
+        if status is not None and _plain(status) not in {_plain(r.phenotype) for r in reading.alternatives}:
+            warnings.append(
+                f"{gene}: the table's phenotype ({status}) is not that of its diplotype ({reading.phenotype}); the"
+                " diplotype is used."
+            )
+    if gene in SCORED_GENES and reading.alternatives and result.text != result.activity_score:
+        score = parse_score(result.activity_score)
+        if score is not None and score not in {r.activity_score for r in reading.alternatives}:
+            column = "diplotype" if result.diplotype else "phenotype"
+            warnings.append(
+                f"{gene}: the table's activity score ({score}) is not that of its {column}; the {column} is used."
+            )
+    return replace(diplotype, warnings=tuple(warnings))
+
+
+def _plain(status: Phenotype | None) -> str:
+    """Return a phenotype without its degree of certainty."""
+    return re.sub("^(Likely|Possible) ", "", str(status))
 
 
 def call_vcf_samples(
@@ -99,39 +144,50 @@ def _one_person(samples: Mapping[str, _Result], sample: str | None) -> _Result:
     return next(iter(samples.values()))
 
 
-def read_genotype(source: str | Path | bytes, sample: str | None = None) -> dict[str, Diplotype]:
+def read_genotype(
+    source: str | Path | bytes, sample: str | None = None, *, absent_is_reference: bool = False
+) -> GenotypeResults:
     """Return one person's genotype from any file we know, by its content.
 
-    A VCF, the raw data of 23andMe or AncestryDNA, FHIR genomics observations (JSON), or a table of reported
-    star alleles. ``sample`` names the person in a file of several.
+    A VCF, the raw data of a consumer array, FHIR genomics observations (JSON), a table of reported star alleles, or the
+    output of a caller (Cyrius, Aldy, StellarPGx, PyPGx). ``sample`` names the person in a file of several;
+    ``absent_is_reference`` is that of :func:`call_vcf`.
 
     Raises
     ------
     ValidationError, DataProcessingError
-        As the reader of that kind does, and for several samples without saying which.
+        As the reader of that kind does, for several samples without saying which, and for ``absent_is_reference`` with
+        a file that is no VCF.
     """
-    head = _head(source)
-    if head.startswith((b"\x1f\x8b", b"##fileformat=VCF", b"\xef\xbb\xbf##fileformat=VCF")):
-        return call_vcf(source, sample=sample)
-    if head.lstrip()[:1] in {b"{", b"["}:
-        return genotype(read_fhir_genomics(source))
-    if _ARRAY_LINE.search(head):
-        return alleles.call_rsids(read_consumer_array(source))
-    return genotype(_one_person(read_star_alleles(source), sample))
+    rows = pypgx_results(source)
+    head = b"" if rows is not None else read_start(source, "genotype file", _HEAD_BYTES)
+    if head.lstrip(b"\xef\xbb\xbf").startswith(b"##fileformat=VCF"):
+        return GenotypeResults(call_vcf(source, sample=sample, absent_is_reference=absent_is_reference))
+    if absent_is_reference:
+        raise ValidationError("absent positions can be taken as reference in a VCF only; leave the option out")
+    if head.startswith(b"BCF"):
+        raise DataProcessingError("the genotype file is a BCF; write it as VCF first (bcftools view)")
+    if _JSON.match(head):
+        return GenotypeResults(genotype(read_fhir_genomics(source)))
+    if is_consumer_array(head.decode("utf-8-sig", "replace")):
+        array = read_consumer_array(source)
+        return GenotypeResults(alleles.call_rsids(array), _array_notes(array))
+    table = _one_person(read_star_alleles(source), sample)
+    return GenotypeResults({gene: _from_table(gene, result) for gene, result in table.items()})
 
 
-# An rs number (or 23andMe's own i number), a chromosome, a position, a call.
-_ARRAY_LINE = re.compile(rb'^"?(rs|i)\d+"?[\t,]"?\w{1,2}"?[\t,]"?\d+"?[\t,]', re.MULTILINE)
+_HEAD_BYTES = 65536
+_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{|\[\s*[\[{\]])")
 
 
-def _head(source: str | Path | bytes) -> bytes:
-    if isinstance(source, bytes):
-        return source[:65536]
-    try:
-        with Path(source).open("rb") as handle:
-            return handle.read(65536)
-    except OSError as error:
-        raise DataProcessingError(f"cannot open the genotype file: {error.strerror}") from error
+def _array_notes(array: ConsumerArray) -> list[str]:
+    notes = []
+    if array.passed_over:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(array.passed_over.items()))
+        notes.append(f"Names that are no rs numbers were passed over: {kinds}.")
+    if array.contradicting:
+        notes.append(f"rs numbers with two different calls, which were not used: {len(array.contradicting)}.")
+    return notes
 
 
 _GENOTYPES = ("genotype", "genetic_data", "genetic_markers")

@@ -51,7 +51,9 @@ def open_genotype_file(source: str | Path | bytes, what: str) -> Iterator[IO[byt
         stream.seek(0)
         if start == _ZIP:
             stream, start = _only_member(stream, what, opened)
-        yield gzip.open(stream) if start[:2] == _GZIP else stream  # type: ignore[misc]
+        if start[:2] == _GZIP:
+            stream = opened.enter_context(gzip.open(stream))  # type: ignore[arg-type]
+        yield stream
 
 
 def _too_large(what: str, limit: int) -> ValidationError:

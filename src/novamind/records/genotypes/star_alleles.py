@@ -1,20 +1,33 @@
 """Star-allele tables: results of a laboratory or a caller, one line a gene.
 
-Two layouts are read. With a header that names ``gene`` and ``diplotype`` (or ``result``, ``phenotype``), and
-optionally ``sample``; comma or tab. Without a header the outside-call layout of PharmCAT: gene, diplotype,
-phenotype, activity score, tab-separated, trailing columns optional.
+Read are tables with a header that names ``gene`` and ``diplotype`` (or ``result``, ``phenotype``), and optionally
+``sample``; without a header the outside-call layout of PharmCAT: gene, diplotype, phenotype, activity score, trailing
+columns optional; and the output of callers (``callers.py``). Columns are separated by tab, semicolon or comma; two
+columns may be separated by blanks.
 """
 
 import csv
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from novamind.errors import DataProcessingError, ValidationError
-from novamind.records.genotypes.consumer_arrays import read_text
+from novamind.records.genotypes.callers import ReportedResult, Row, caller_results, pypgx_results
+from novamind.records.genotypes.files import read_text
 
-_RESULT_COLUMNS = ("diplotype", "result", "genotype", "phenotype", "activity_score")
+_TITLES = {
+    "gene": ("gene", "genesymbol", "symbol"),
+    "sample": ("sample", "sampleid", "samplename", "patient", "patientid"),
+    "diplotype": ("diplotype", "result", "genotype", "call", "staralleles"),
+    "phenotype": ("phenotype", "metabolizerstatus", "metaboliserstatus", "predictedphenotype"),
+    "activity_score": ("activityscore", "score"),
+}
+_RESULTS = ("diplotype", "phenotype", "activity_score")
+# HLA alleles are often reported a line each: HLA-B*15:02, negative.
+_GENE = re.compile(r"([A-Z][A-Z0-9]+(?:-[A-Z0-9]+)*)(\*[\d:]+[A-Z]?)?", re.IGNORECASE)
 
 
-def read_star_alleles(source: str | Path | bytes) -> dict[str, dict[str, str]]:
+def read_star_alleles(source: str | Path | bytes) -> dict[str, dict[str, ReportedResult]]:
     """Return the results of a table of reported star alleles.
 
     Returns
@@ -29,27 +42,86 @@ def read_star_alleles(source: str | Path | bytes) -> dict[str, dict[str, str]]:
     ValidationError
         A line lacks its gene, or a gene has two different results.
     """
-    lines = [line for line in read_text(source, "star-allele table").splitlines() if line.strip() and line[0] != "#"]
-    if not lines:
-        raise DataProcessingError("the star-allele table is empty")
-    delimiter = "\t" if "\t" in lines[0] else ","
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
-    header = [cell.lower() for cell in rows[0]]
-    if "gene" in header:
-        columns = [header.index(name) for name in _RESULT_COLUMNS if name in header]
-        if not columns:
-            raise DataProcessingError(f"the star-allele table needs a column among {', '.join(_RESULT_COLUMNS)}")
-        at_gene, at_sample = header.index("gene"), header.index("sample") if "sample" in header else None
-        rows = rows[1:]
-    else:
-        at_gene, at_sample, columns = 0, None, [1, 2, 3]
-    results: dict[str, dict[str, str]] = {}
-    for number, row in enumerate(rows, 1):
-        gene = row[at_gene] if at_gene < len(row) else ""
-        result = next((row[c] for c in columns if c < len(row) and row[c]), "")
-        if not gene:
-            raise ValidationError(f"result line {number} of the star-allele table names no gene")
-        of_sample = results.setdefault(row[at_sample] if at_sample is not None and at_sample < len(row) else "", {})
+    results: dict[str, dict[str, ReportedResult]] = {}
+    for sample, gene, result in pypgx_results(source) or _rows(read_text(source, "star-allele table")):
+        of_sample = results.setdefault(sample, {})
         if of_sample.setdefault(gene, result) != result:
             raise ValidationError(f"the star-allele table gives two different results for {gene}; keep one")
+    if not results:
+        raise DataProcessingError("the star-allele table holds no result")
     return results
+
+
+def _rows(text: str) -> Iterable[Row]:
+    """Return sample, gene and result of each line of a table or a caller's output."""
+    rows = caller_results(text)
+    return _table(text) if rows is None else rows
+
+
+def _table(text: str) -> Iterable[Row]:
+    lines = [line for line in text.splitlines() if line.strip() and line[0] != "#"]
+    if not lines:
+        raise DataProcessingError("the star-allele table is empty")
+    delimiter = _delimiter(lines[0])
+    if delimiter:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+    else:
+        rows = [line.split(maxsplit=1) for line in lines]
+    header = _columns(rows[0])
+    columns = header or {"gene": [0], "diplotype": [1], "phenotype": [2], "activity_score": [3]}
+    if not columns.keys() & set(_RESULTS):
+        raise DataProcessingError(f"the star-allele table needs a column among {', '.join(_RESULTS)}")
+    body = rows[1:] if header else rows
+    if not delimiter and not any("*" in cell for row in body for cell in row[1:]):
+        raise DataProcessingError(
+            "the file is no genotype that we read; a table needs gene and result, separated by tab, semicolon or comma"
+        )
+    return _merged(_row(row, columns, number) for number, row in enumerate(body, 1))
+
+
+def _delimiter(line: str) -> str:
+    """Return what separates the columns, "" for blanks; what follows the first word decides."""
+    first = re.match(r'"?[\w*:-]+"?\s*?([\t;,])', line)
+    return first[1] if first else max("\t;,", key=line.count) if re.search("[\t;,]", line) else ""
+
+
+def _columns(row: Sequence[str]) -> dict[str, list[int]]:
+    """Return the columns by what a header calls them, the preferred spelling first; empty without a header."""
+    titles = [re.sub(r"[^a-z]", "", cell.lower()) for cell in row]
+    columns = {
+        column: [titles.index(title) for title in spellings if title in titles]
+        for column, spellings in _TITLES.items()
+        if set(spellings) & set(titles)
+    }
+    return columns if "gene" in columns else {}
+
+
+def _row(row: Sequence[str], columns: dict[str, list[int]], number: int) -> Row:
+    def cell(column: str) -> str:
+        return next((row[at] for at in columns.get(column, ()) if at < len(row) and row[at]), "")
+
+    name = cell("gene")
+    gene = _GENE.fullmatch(name)
+    if not name:
+        raise ValidationError(f"result line {number} of the star-allele table names no gene")
+    if gene is None:
+        raise ValidationError(
+            f"result line {number} of the star-allele table begins with no gene symbol; separate gene and result by"
+            " tab, semicolon or comma"
+        )
+    result = ReportedResult(cell("diplotype"), cell("phenotype"), cell("activity_score"))
+    if gene[2]:
+        result = ReportedResult(f"{gene[2]} {result.text}")
+    return cell("sample"), gene[1].upper(), result
+
+
+def _merged(rows: Iterable[Row]) -> Iterable[Row]:
+    """Yield the rows, with the lines of single HLA alleles joined to one result of the gene."""
+    single: dict[tuple[str, str], list[str]] = {}
+    for sample, gene, result in rows:
+        if gene.startswith("HLA-") and re.match(r"\*[\d:]+[A-Z]? [a-z]", result.diplotype, re.IGNORECASE):
+            single.setdefault((sample, gene), []).append(result.diplotype)
+        else:
+            yield sample, gene, result
+    for (sample, gene), texts in single.items():
+        yield sample, gene, ReportedResult(", ".join(dict.fromkeys(texts)))
