@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from novamind.errors import ValidationError
+from novamind.records import read_fhir
 from novamind.records.fhir.documents import Located
-from novamind.records.fhir.forms import Forms, ItemMapping
-from novamind.records.fhir.questionnaire import Remark, Scored, Unscored, questionnaires, scores
+from novamind.records.fhir.forms import Forms, ItemMapping, questionnaires
+from novamind.records.fhir.questionnaire import Remark, Scored, Unscored, scores
 from novamind.records.fhir.terminology import LOINC
 from novamind.records.instruments.domain import find
 
@@ -346,6 +347,13 @@ def test_a_declared_mapping() -> None:
     assert read(response(item("mood", 3), questionnaire="urn:y"), Forms(mapping=mapping))[0] == {}
     coded_form = form(url="urn:x", item=[{"linkId": "mood"} | coded(PHQ[0])])
     assert read(response(item("mood"), questionnaire="urn:x"), Forms([coded_form], mapping))[0] == {"PHQ-9 item 2": 2.0}
+
+
+def test_a_mapping_comes_in_by_the_door() -> None:
+    one = response(item("mood", 3), questionnaire="urn:x").resource | {"status": "completed", "authored": "2024-05-01"}
+    record = read_fhir(one, items={"urn:x": {"mood": "PHQ-9 item 2"}}).record
+    assert record.symptoms is not None
+    assert [key.name for key in record.symptoms.series] == ["PHQ-9 item 2"]
 
 
 @pytest.mark.parametrize("series", ["mood", "PHQ-9 item 10", "PHQ-77"])

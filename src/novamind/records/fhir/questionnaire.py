@@ -15,13 +15,11 @@ from dataclasses import dataclass
 
 from novamind.records.fhir.answers import Reading, read_answer
 from novamind.records.fhir.documents import Located
-from novamind.records.fhir.forms import Forms, questionnaires
+from novamind.records.fhir.forms import Forms
 from novamind.records.fhir.recognition import Node, Recognition, recognise
 from novamind.records.instruments.domain import Instrument, Measure, find
 from novamind.records.instruments.scoring import total_of
 from novamind.summary import counted
-
-__all__ = ["Forms", "Remark", "Scored", "Unscored", "questionnaires", "scores"]
 
 
 @dataclass(frozen=True, slots=True)

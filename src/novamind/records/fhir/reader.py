@@ -25,6 +25,7 @@ from novamind.records.fhir.assembly import record_of
 from novamind.records.fhir.conditions import read_allergy, read_condition
 from novamind.records.fhir.dialects import obstacle
 from novamind.records.fhir.documents import Resource, load
+from novamind.records.fhir.forms import ItemMapping, questionnaires
 from novamind.records.fhir.identity import People, Problem
 from novamind.records.fhir.intake import Intake
 from novamind.records.fhir.medications import TAKEN, Products, read_medication
@@ -32,7 +33,6 @@ from novamind.records.fhir.observations import read_observation
 from novamind.records.fhir.outcome import FhirImportError, Issue, OperationOutcome
 from novamind.records.fhir.patients import Claims, read_patient
 from novamind.records.fhir.procedures import read_consent, read_procedure
-from novamind.records.fhir.questionnaire import questionnaires
 from novamind.records.fhir.responses import read_response
 from novamind.records.fhir.versions import current
 from novamind.records.patient import PatientRecord
@@ -92,6 +92,7 @@ def read_fhir(
     source: str | Path | bytes | Resource,
     *,
     timezone: str | None = None,
+    items: ItemMapping | None = None,
     today: date | None = None,
     settings: Settings | None = None,
 ) -> FhirImport:
@@ -103,6 +104,9 @@ def read_fhir(
         A ``.json``, ``.ndjson`` or ``.jsonl`` file, a folder of them, their bytes, or JSON that is already parsed.
     timezone
         Of patients whose Patient resource gives none; their times are brought to its clock.
+    items
+        What the items of forms without codes are: canonical address of the form -> ``linkId`` -> series, such as
+        ``{"http://clinic.example/Questionnaire/mood": {"q1": "PHQ-9 item 1"}}``.
     today
         The last local day that an observation may have; the present day where not given.
     settings
@@ -120,7 +124,7 @@ def read_fhir(
     loaded = load(source, settings or Settings())
     entries, deleted, superseded = current(loaded)
     people = People(entries, deleted)
-    forms, products = questionnaires(entries), Products(entries)
+    forms, products = questionnaires(entries, items), Products(entries)
     issues = [*loaded.issues, *superseded, *people.issues]
     intake = Intake(issues, timezone, today or datetime.now(UTC).date() + timedelta(days=1))
     pairs = list(zip(entries, people.subjects, strict=True))

@@ -2,9 +2,10 @@
 
 from novamind.records.fhir import models as fhir
 from novamind.records.fhir.documents import Located
+from novamind.records.fhir.forms import Forms
 from novamind.records.fhir.identity import Person
 from novamind.records.fhir.intake import WITHDRAWN, Intake, Row
-from novamind.records.fhir.questionnaire import Forms, Remark, Unscored, scores
+from novamind.records.fhir.questionnaire import Remark, Unscored, scores
 
 
 def read_response(person: Person, entry: Located, intake: Intake, forms: Forms) -> None:
