@@ -197,7 +197,8 @@ class _Reader:
         wrong: dict[int, str] = {}
         words = "days of events, as declared" if self._profile.event_days else ""
         if column is not None:
-            cells = [cell if use else None for cell, use in zip(self._grid[column], used, strict=True)]
+            texts = zip(self._grid[column], used, strict=True)
+            cells = [text if use and text is not None and not is_missing_word(text) else None for text, use in texts]
             times = parse_column(cells, column, self._profile.dates)
             moments, words = list(times.moments), times.form
             wrong = dict.fromkeys(times.unreadable, f"its time is not {words}")
@@ -227,13 +228,13 @@ class _Reader:
                 self.tally.add("row", f"has no time{hint}", self._grid.rows[i])
 
     def _first_dates(self) -> dict[str | None, datetime]:
-        """Return the first date of each person in all columns of dates."""
+        """Return the first date of each person, in the order of rows and then of columns."""
+        columns = self._layout.dates or tuple({m.time: None for m in self._layout.measures if m.time})
+        moments = [parse_column(self._grid[column], column, self._profile.dates).moments for column in columns]
         first: dict[str | None, datetime] = {}
-        for column in self._layout.dates or {m.time for m in self._layout.measures if m.time}:
-            moments = parse_column(self._grid[column], column, self._profile.dates).moments
-            for person, moment in zip(self._persons, moments, strict=True):
-                if moment is not None:
-                    first[person] = min(first.get(person, moment[0]), moment[0])
+        for person, *row in zip(self._persons, *moments, strict=True):
+            for moment in filter(None, row):
+                first.setdefault(person, moment[0])
         return first
 
     def _in_order_of_instances(self, moments: list[Moment | None]) -> None:
@@ -278,7 +279,8 @@ class _Reader:
 
 def _answer(named: Named, text: str) -> float | None:
     """Return the score of a published answer text."""
-    return answer_by_text(find(named.instrument).item(named.item), text)
+    score = answer_by_text(find(named.instrument).item(named.item), text)
+    return None if score is None else float(score)
 
 
 def _count(text: str | None) -> int | None:

@@ -18,7 +18,7 @@ Decimal = Literal["point", "comma"]
 MISSING_WORDS: Final = frozenset({
     "na", "n/a", "#n/a", "n.a.", "nan", "null", "#null!", "none", "nil", "missing", "no data", "nodata", "no answer",
     "not answered", "not assessed", "not done", "-", "--", ".", "?", "k.a.", "ka", "keine angabe", "fehlt", "fehlend",
-    "unbekannt", "unknown", "skipped", "prefer not to answer", "refused", "#n/v", "#nv",
+    "unbekannt", "unknown", "[not completed]", "skipped", "prefer not to answer", "refused", "#n/v", "#nv",
 })  # fmt: skip
 #: Numbers that surveys write for a missing value.
 MISSING_CODES: Final = frozenset({-1.0, *(sign * n for n in (9, 88, 99, 777, 888, 999, 9999) for sign in (-1.0, 1.0)),

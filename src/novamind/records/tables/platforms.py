@@ -30,6 +30,7 @@ from novamind.records.tables.layouts import (
     plain_layout,
     wide_measures,
 )
+from novamind.records.tables.numbers import is_missing_word
 from novamind.records.tables.profile import TableProfile
 from novamind.records.tables.times import looks_like_times, parse_column
 
@@ -63,7 +64,7 @@ def _redcap(grid: Grid, profile: TableProfile) -> Layout:
     system = [c for c in grid.columns if c.startswith("redcap_") or c.endswith("_complete") or _CHECKBOX.fullmatch(c)]
     roles.taken |= {person, *system}
     free = [c for c in grid.columns if c not in roles.taken and not is_birth(c)]
-    dates = [c for c in free if looks_like_times(_answered(grid[c]))]
+    dates = [c for c in free if looks_like_times([t if t and not is_missing_word(t) else None for t in grid[c]])]
     roles.taken |= set(dates)
     chosen = roles.mapping.get("timestamp")
     times: dict[str, str | None] = {}
@@ -92,10 +93,6 @@ def _redcap(grid: Grid, profile: TableProfile) -> Layout:
         unread=unread,
         guesses=tuple(roles.guesses),
     )
-
-
-def _answered(cells: Sequence[str | None]) -> list[str | None]:
-    return [None if cell == "[not completed]" else cell for cell in cells]
 
 
 def _forms(columns: Sequence[str]) -> dict[str, list[str]]:
