@@ -11,6 +11,7 @@ import pytest
 import novamind as nm
 from novamind.errors import NotFoundError, ValidationError
 from novamind.records import item_of, items_of, score
+from novamind.records.instruments.columns import measure_of, range_of
 from novamind.records.instruments.domain import (
     INSTRUMENTS,
     answer_by_code,
@@ -314,6 +315,25 @@ def test_a_score_shows_itself() -> None:
 )  # fmt: skip
 def test_what_the_name_of_a_column_says(name: str, item: tuple[str, int] | None) -> None:
     assert item_of(name) == item
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"),
+    [
+        ("phq_9", (0, 27)), ("PHQ-9 item 9", (0, 3)), ("K10", (10, 50)), ("K10 item 1", (1, 5)),
+        ("AUDIT item 9", (0, 4)),
+        ("C-SSRS screener", None), ("C-SSRS screener item 1", (0, 1)), ("mood", None), ("PHQ-9 item 10", None),
+    ],
+)  # fmt: skip
+def test_the_range_of_a_series(name: str, ends: tuple[float, float] | None) -> None:
+    assert range_of(name) == ends
+
+
+def test_what_a_series_measures() -> None:
+    assert measure_of("phq9 item 2").name == "PHQ-9 item 2"
+    assert measure_of("HDRS").name == "HAM-D17"
+    with pytest.raises(NotFoundError):
+        measure_of("mood")
 
 
 def test_columns_of_an_instrument() -> None:

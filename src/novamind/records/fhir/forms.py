@@ -12,8 +12,8 @@ from typing import Any
 from novamind.errors import NotFoundError, ValidationError
 from novamind.records.fhir.documents import Located, Resource
 from novamind.records.fhir.terminology import LOINC
-from novamind.records.instruments.columns import item_of
-from novamind.records.instruments.domain import Measure, find
+from novamind.records.instruments.columns import measure_of
+from novamind.records.instruments.domain import Measure
 
 #: Ends of the addresses of extensions that hold the score of an answer.
 SCORES = ("ordinalValue", "itemWeight", "iso21090-CO-value")
@@ -136,9 +136,8 @@ def objects(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _declared(series: str) -> Measure:
-    item = item_of(series)
     try:
-        return Measure(find(item[0] if item else series), item[1] if item else None)
+        return measure_of(series)
     except NotFoundError as error:
         raise ValidationError("a mapping names no item of an instrument; write one such as PHQ-9 item 1") from error
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 from novamind.errors import NotFoundError, ValidationError
-from novamind.records.instruments.domain import INSTRUMENTS, find
+from novamind.records.instruments.domain import INSTRUMENTS, Measure, find
 
 _WORD = r"(?P<word>item|question|frage|q|i|sq|nr|no)?"
 
@@ -29,17 +29,26 @@ def item_of(name: str) -> tuple[str, int] | None:
     return (match.instrument, match.number) if match and match.sure else None
 
 
+def measure_of(series: str) -> Measure:
+    """Return what the name of a series stands for: ``PHQ-9 item 1`` an item, ``PHQ-9`` the total.
+
+    Raises
+    ------
+    NotFoundError
+        The name is neither.
+    """
+    item = item_of(series)
+    return Measure(find(item[0]), item[1]) if item else Measure(find(series), None)
+
+
 def range_of(name: str) -> tuple[float, float] | None:
     """Return the smallest and largest score of an instrument or one of its items; ``None`` where neither is known."""
     try:
-        item = item_of(name)
-        if item is None:
-            form = find(name)
-            return form.lowest, form.highest
-        answer = find(item[0]).item(item[1])
+        measure = measure_of(name)
     except NotFoundError:
         return None
-    return answer.lowest, answer.highest
+    ends = measure.item or measure.instrument
+    return (ends.lowest, ends.highest) if measure.item or measure.instrument.factor else None
 
 
 def items_of(instrument: str, columns: Iterable[str]) -> dict[int, str]:
