@@ -20,9 +20,11 @@ def obstacle(entry: Located) -> Problem | None:
     version = None if entry.kind in _SAME_IN_STU3 else other_version(entry.resource)
     if version is not None:
         return Problem("error", "not-supported", f"{entry.kind} of FHIR {version}: only R4 is read, convert it")
-    if entry.parent is not None and entry.parent.get("status") == "entered-in-error":
+    # Who somebody is does not depend on what contains the Patient.
+    container = None if entry.kind == "Patient" else entry.parent
+    if container is not None and container.get("status") == "entered-in-error":
         return Problem("information", "informational", "contained in what was entered in error; not read")
-    if _is_modified(entry.resource) or (entry.parent is not None and _is_modified(entry.parent)):
+    if _is_modified(entry.resource) or (container is not None and _is_modified(container)):
         text = f"{entry.kind} with a modifierExtension or implicitRules that may change its meaning; not read"
         return Problem("error", "extension", text)
     return None

@@ -67,7 +67,7 @@ _NOT_IN_FILE = Problem("error", "not-found", "the subject refers to nothing in t
 _NOT_A_PATIENT = Problem("error", "not-supported", "the subject is no Patient; not read")
 _SEVERAL = Problem("error", "multiple-matches", "the subject may be one of several people; not read, give fullUrl")
 _OTHER_SERVER = Problem(
-    "error", "not-found", "the subject is on a server that no Patient of the file is from; not read"
+    "error", "not-found", "the subject is on a server that no Patient here is from; not read, give fullUrl"
 )
 _DELETED = Problem("error", "deleted", "the subject was deleted by the file; not read")
 _IN_WORDS = Problem("error", "required", "the subject has neither reference nor identifier; not read")
@@ -76,6 +76,7 @@ _CONTRARY = Problem("error", "conflict", "the subject's reference and identifier
 _NO_SUBJECT = Problem("error", "required", "names no subject in a file that is not of one Patient; not read")
 _FOCUS = Problem("information", "informational", "about somebody or something else than the patient (focus); not read")
 _UNUSED = Problem("information", "informational", "a contained Patient to whom nothing belongs; not read")
+_ELSEWHERE = Problem("information", "informational", "a contained Patient who has another resource; not read")
 _JOINED = "a Patient or reference without a server is taken for that of the same id on the file's one server"
 
 
@@ -109,12 +110,14 @@ class People:
             self._note_mention(entry)
         answers = [self._subject(entry) for entry in entries]
         sole = self._sole(answers)
-        used = {id(person.entry) for person in self._people}
-        self.subjects: list[Person | Problem] = []
-        for entry, answer in zip(entries, answers, strict=True):
+        self.subjects: list[Person | Problem] = [
+            self._focused(entry, sole if answer is None else answer)
+            for entry, answer in zip(entries, answers, strict=True)
+        ]
+        for i, entry in enumerate(entries):
             if entry.kind == "Patient" and entry.parent is not None:
-                answer = answer if id(entry) in used else _UNUSED
-            self.subjects.append(self._focused(entry, sole if answer is None else answer))
+                person = self._by_place.get(entry.place)
+                self.subjects[i] = _UNUSED if person is None else person if person.entry is entry else _ELSEWHERE
         _name_apart(self._people)
 
     def _note_mention(self, entry: Located) -> None:
@@ -229,16 +232,21 @@ class People:
             return _NOT_A_PATIENT if own_id in entry.contained else _NOT_IN_FILE
         marks = identifiers(patient.resource.get("identifier"))
         people = {id(person): person for mark in marks for person in self._by_identifier.get(mark, ())}
-        if people:
-            if len(people) > 1:
-                return _SEVERAL
-            person = next(iter(people.values()))
-            return _CONTRARY if _differ(person.entry, patient) else person
-        about = (patient.resource.get("gender"), patient.resource.get("birthDate"))
-        key = (frozenset(marks), *map(str, about)) if marks else (place, own_id)
-        if key not in self._by_contained:
-            self._by_contained[key] = self._new(_name(patient.resource, None), "", patient)
-        return self._by_contained[key]
+        if len(people) > 1:
+            return _SEVERAL
+        person = next(iter(people.values()), None)
+        if person is None:
+            about = (patient.resource.get("gender"), patient.resource.get("birthDate"))
+            key = (frozenset(marks), *map(str, about)) if marks else (place, own_id)
+            person = self._by_contained.get(key)
+            if person is None:
+                person = self._by_contained[key] = self._new(_name(patient.resource, None), "", patient)
+        elif _differ(person.entry, patient):
+            return _CONTRARY
+        elif person.entry is not None and person.entry.parent is not None and _rank(patient) < _rank(person.entry):
+            person.entry, person.name = patient, _name(patient.resource, None)
+        self._by_place[patient.place] = person
+        return person
 
     def _focused(self, entry: Located, person: Person | Problem) -> Person | Problem:
         """Return the person, unless an Observation is about somebody or something else than its subject."""
@@ -278,21 +286,25 @@ def _differ(first: Located | None, second: Located) -> bool:
     return any(mine.get(name) and other.get(name) not in (None, mine[name]) for name in ("gender", "birthDate"))
 
 
+def _rank(entry: Located) -> str:
+    """Return a text that orders resources by what they say, not by where they stand."""
+    return json.dumps((entry.resource, entry.parent), sort_keys=True, default=dict)
+
+
+def _person_rank(person: Person) -> tuple[str, str]:
+    return person.full_name, "" if person.entry is None else _rank(person.entry)
+
+
 def _name_apart(people: list[Person]) -> None:
     """Give people of one name what tells them apart, in an order that is not that of the file."""
-
-    def rank(person: Person) -> tuple[str, str]:
-        parts = None if person.entry is None else (person.entry.resource, person.entry.parent)
-        return person.full_name, json.dumps(parts, sort_keys=True, default=dict)
-
     by_name: dict[str, list[Person]] = defaultdict(list)
     for person in people:
         by_name[person.name].append(person)
     for name, same in by_name.items():
         several = sum(1 for person in same if person.full_name) > 1
-        for number, person in enumerate(sorted(same, key=rank) if len(same) > 1 else (), 1):
+        for number, person in enumerate(sorted(same, key=_person_rank) if len(same) > 1 else (), 1):
             if several or not person.full_name:
                 person.name = person.full_name or f"{name} {number}"
     if len({person.name for person in people}) < len(people):
-        for number, person in enumerate(sorted(people, key=rank), 1):
+        for number, person in enumerate(sorted(people, key=_person_rank), 1):
             person.name = f"{person.name} {number}"
