@@ -3,14 +3,13 @@
 
 import zipfile
 from datetime import datetime, timedelta
-from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from novamind.errors import DataProcessingError, InsufficientDataError, ValidationError
-from novamind.records.wearables import WearableRecord, apple_health, read_wearables
+from novamind.records.wearables import WearableRecord, apple_health, apple_xml, read_wearables
 from novamind.records.wearables.files import Context
 from novamind.records.wearables.samples import Tally
 from tests.records.wearable_input import export_file
@@ -249,15 +248,160 @@ def test_entities_are_refused(tmp_path: Path, entity: str) -> None:
         read(tmp_path, export(record("HeartRate", "2024-05-01 08:00:00 +0200"), head=f"<!DOCTYPE x [{entity}]>"))
 
 
-def test_an_undeclared_entity_in_the_body_is_not_well_formed(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="line 4 is not well-formed"):
-        read(tmp_path, export("&bomb;"))
+HEART = record("HeartRate", "2024-05-01 08:00:00 +0200", value=60, unit="count/min")
+LATER = record("HeartRate", "2024-05-01 09:00:00 +0200", value=61, unit="count/min")
 
 
-def test_a_file_that_is_cut_off_names_its_line(tmp_path: Path) -> None:
-    heart = record("HeartRate", "2024-05-01 08:00:00 +0200", value=60, unit="count/min")
-    with pytest.raises(ValidationError, match="line 4 is not well-formed"):
-        read(tmp_path, export(heart)[:-40])
+@pytest.mark.parametrize("chunk", [1 << 20, 100, 37, 3])
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (HEART.replace(" unit=", ' Health Mate App Version="2.6" unit='), "invalid token"),
+        ("&bomb;\n", "undefined entity"),
+        ("<Record type='a' type='b'/>\n", "duplicate attribute"),
+        ("<Record type=x/>\n", "invalid token"),
+        ("a < b\n", "invalid token"),
+        ('<Record Version of App="1">\n<MetadataEntry key="a" value="b"/>\n</Record>\n', "invalid token"),
+        ('<Correlation type="x">\n<Record App V="1"/>\n' + HEART + "</Correlation>\n", "invalid token"),
+    ],
+)  # fmt: skip
+def test_a_line_that_is_no_xml_is_named_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: str, reason: str, chunk: int
+) -> None:
+    monkeypatch.setattr(apple_xml, "CHUNK_BYTES", max(chunk, 80))  # the root stands in the first piece
+    done = read(tmp_path, export(HEART, bad, LATER))
+    assert done.frame["value"].to_list() == [60.0, 61.0]
+    line = 6 if "<Correlation" in bad else 5
+    (sentence,) = done.summary.files_left_out
+    assert sentence.startswith(f"line {line} is not well-formed XML (")
+    assert reason in sentence
+    assert sentence.endswith("and left out")
+
+
+def test_bytes_that_are_no_text_are_one_bad_line(tmp_path: Path) -> None:
+    done = read(tmp_path, export(HEART, "<Record a='\x00'/>\n", LATER).replace(b"'\x00'", b"'\xff\xfe'"))
+    assert len(done.frame) == 2
+    assert next(iter(done.summary.files_left_out)).startswith("line 5 is not well-formed XML (")
+
+
+def test_many_bad_lines_are_counted_and_too_many_refused(tmp_path: Path) -> None:
+    bad = '<Record App Version="1"/>\n'
+    (sentence,) = read(tmp_path, export(*[bad] * 1_000, LATER)).summary.files_left_out
+    assert sentence.startswith("line 4 and 999 more lines are not well-formed XML")
+    with pytest.raises(ValidationError, match=r"export\.xml: more than 1,000 lines are not well-formed XML: export it"):
+        read(tmp_path, export(*[bad] * 1_001, LATER))
+
+
+@pytest.mark.parametrize("cut", [15, 40, 100])
+def test_a_file_that_is_cut_off_is_read_to_where_it_ends(tmp_path: Path, cut: int) -> None:
+    done = read(tmp_path, export(HEART, LATER)[:-cut])
+    assert done.frame["value"].to_list() == ([60.0, 61.0] if cut < 20 else [60.0])
+    (sentence,) = done.summary.files_left_out
+    assert sentence == "it is cut off at line 5: what stands before is read, export it again"
+
+
+def test_text_behind_the_end_of_the_export_is_named(tmp_path: Path) -> None:
+    done = read(tmp_path, export(HEART) + b"<HealthData>\n" + LATER.encode())
+    assert done.frame["value"].to_list() == [60.0]
+    assert "junk after document element" in next(iter(done.summary.files_left_out))
+
+
+def test_depth_and_length_of_elements_have_limits(tmp_path: Path) -> None:
+    deep = "<a>" * 62
+    assert len(read(tmp_path, export(f"{deep}{'</a>' * 62}\n", HEART)).frame) == 1
+    with pytest.raises(ValidationError, match=r"export\.xml: is nested too deeply to be an export"):
+        read(tmp_path, export("<a>" * 200_000))
+    long = f'<Record type="{{}}"/>\n{HEART}'
+    assert len(read(tmp_path, export(long.format("x" * (4 << 20)))).frame) == 1
+    with pytest.raises(ValidationError, match=r"export\.xml: line 4 holds a longer element than any export has"):
+        read(tmp_path, export(long.format("x" * (12 << 20))))
+
+
+def test_a_phone_on_the_twelve_hour_clock(tmp_path: Path) -> None:
+    stamps = (
+        "2024-09-21 12:05:30\u202fam +1000",
+        "2024-09-21 7:57:00\u202fam +1000",
+        "2024-09-21 11:05:30\u202fpm +1000",
+    )
+    records = [record("HeartRate", stamp, value=60 + n, unit="count/min") for n, stamp in enumerate(stamps)]
+    frame = read(tmp_path, export(*records, exported="2024-09-30 10:00:00\u202fam +1000")).frame
+    assert frame.select("timestamp", "utc_offset_minutes").rows() == [
+        (datetime(2024, 9, 21, 0, 5, 30), 600),
+        (datetime(2024, 9, 21, 7, 57), 600),
+        (datetime(2024, 9, 21, 23, 5, 30), 600),
+    ]
+    late = record("HeartRate", "2024-09-30 10:00:01\u202fam +1000", value=60, unit="count/min")
+    with pytest.raises(InsufficientDataError, match="the clock ran ahead"):
+        read(tmp_path, export(late, exported="2024-09-30 10:00:00\u202fam +1000"))
+
+
+def test_state_of_mind_is_the_persons_own_word(tmp_path: Path) -> None:
+    def state(kind: str, valence: float) -> str:
+        at = "2024-05-01 08:00:00 +0200"
+        return f'<StateOfMind sourceName="Health" startDate="{at}" kind="{kind}" valence="{valence}"/>'
+
+    other = record("HKStateOfMindTypeIdentifier", "2024-05-01 09:00:00 +0200", value=0.4)
+    scores = '<PHQ9Assessment startDate="2024-05-01 08:00:00 +0200" score="14"/><GAD7Assessment score="3"/>'
+    done = read(
+        tmp_path, export(state("dailyMood", -0.6), state("momentaryEmotion", 1), state("x", 0), other, scores, "<Me/>")
+    )
+    assert done.frame.select("signal", "value", "device").rows() == [
+        ("daily_mood_valence", -0.6, "manual"), ("mood_valence", 1.0, "manual"), ("mood_valence", 0.4, "manual"),
+    ]  # fmt: skip
+    assert done.summary.unread == {"GAD7Assessment": 1, "Me": 1, "PHQ9Assessment": 1, "StateOfMind x": 1}
+
+
+def test_a_workout_has_its_minutes(tmp_path: Path) -> None:
+    run = (
+        '<Workout workoutActivityType="HKWorkoutActivityTypeRunning" duration="30" durationUnit="min" sourceName="W" '
+        'startDate="2024-05-01 08:00:00 +0200" endDate="2024-05-01 08:31:00 +0200">'
+        '<WorkoutStatistics type="x" sum="3"/></Workout>'
+    )
+    later = run.replace('"30" durationUnit="min"', '"0.5" durationUnit="hr"').replace("08:", "10:")
+    done = read(tmp_path, export(run, later))
+    assert done.frame.select("signal", "value").rows() == [("workout", 30.0), ("workout", 30.0)]
+
+
+def test_a_percentage_is_a_fraction_or_itself(tmp_path: Path) -> None:
+    written = [record("OxygenSaturation", f"2024-05-01 0{n}:00:00 +0200", value=value, unit="%")
+               for n, value in enumerate((0.97, 97, 1))]  # fmt: skip
+    assert read(tmp_path, export(*written)).frame["value"].to_list() == [97.0, 97.0, 100.0]
+
+
+def test_a_watch_of_any_maker_goes_before_the_phone(tmp_path: Path) -> None:
+    def device(name: str, maker: str) -> str:
+        return f"&lt;&lt;HKDevice: 0x2&gt;, name:{name}, manufacturer:{maker}, model:x, hardware:, software:17.26&gt;"
+
+    span = ("2024-05-01 08:00:00 +0200", "2024-05-01 09:00:00 +0200")
+    phone = record("StepCount", *span, value=400, device=PHONE)
+    for name, maker, source in (
+        ("Forerunner 255", "Garmin", "Connect"), ("fēnix 7", "", "x"), ("Grit X", "Polar Electro Oy", "Polar Flow"),
+        ("", "", "Connect"), ("Oura", "Oura", "Oura"), ("Mi Band", "Xiaomi", "Mi Fitness"),
+    ):  # fmt: skip
+        watch = record("StepCount", *span, value=5200, device=device(name, maker) if name else None, source=source)
+        assert read(tmp_path, export(phone, watch)).frame["value"].to_list() == [5200.0]
+    app = record("StepCount", *span, value=5200, device=PHONE, source="Fitbit")
+    assert read(tmp_path, export(app)).frame["device"].to_list() == ["phone"]
+
+
+def test_a_night_has_one_source(tmp_path: Path) -> None:
+    def sleep(stage: str, start: str, end: str, device: str) -> str:
+        return record("HKCategoryTypeIdentifierSleepAnalysis", f"{start} +1000", f"{end} +1000",
+                      f"HKCategoryValueSleepAnalysis{stage}", device=device)  # fmt: skip
+
+    night = [
+        sleep("InBed", "2024-09-21 23:00:00", "2024-09-22 07:00:00", PHONE),
+        sleep("AsleepUnspecified", "2024-09-21 23:10:00", "2024-09-22 06:50:00", PHONE),
+        sleep("AsleepCore", "2024-09-21 23:20:00", "2024-09-22 03:00:00", WATCH),
+        sleep("Awake", "2024-09-22 03:00:00", "2024-09-22 03:30:00", WATCH),
+        sleep("AsleepDeep", "2024-09-22 03:30:00", "2024-09-22 06:40:00", WATCH),
+    ]
+    done = read(tmp_path, export(*night, exported="2024-09-30 12:00:00 +1000"))
+    minutes = dict(done.frame.group_by("signal").agg(pl.col("value").sum()).iter_rows())
+    assert minutes == {"sleep_asleep": 410.0, "sleep_light": 220.0, "sleep_deep": 190.0, "sleep_awake": 30.0,
+                       "sleep_in_bed": 480.0}  # fmt: skip
+    (left,) = done.summary.left_out
+    assert (left["signal"], left["reason"]) == ("sleep_asleep", "another source tells this night")
 
 
 def test_an_archive_that_unpacks_to_far_too_much_is_refused(tmp_path: Path) -> None:
@@ -283,12 +427,13 @@ def test_nothing_to_use_is_said_with_the_reasons(tmp_path: Path) -> None:
 @pytest.mark.skipif(not SAMPLE.exists(), reason="the real sample files are not in this checkout")
 def test_a_real_export_of_2016() -> None:
     summary = read_wearables(SAMPLE).summary
-    assert (summary.format, summary.rows_read, summary.rows_kept) == ("Apple Health", 15, 15)
+    assert (summary.format, summary.rows_read, summary.rows_kept) == ("Apple Health", 16, 16)
     assert [(one.signal, one.rows, one.unit) for one in summary.coverage] == [
         ("distance", 5, "m"),
         ("steps", 10, "count"),
+        ("workout", 1, "min"),
     ]
-    assert summary.unread == {"ActivitySummary": 2, "Workout": 1}
+    assert summary.unread == {"ActivitySummary": 2, "Me": 1}
 
 
 #: Apple's identifiers (HealthKit documentation) and the signal that each is.
@@ -297,6 +442,7 @@ QUANTITIES = {
     "RestingHeartRate": ("resting_heart_rate", "count/min"),
     "WalkingHeartRateAverage": ("walking_heart_rate", "count/min"),
     "HeartRateVariabilitySDNN": ("hrv_sdnn", "ms"),
+    "HeartRateVariabilityRMSSD": ("hrv_rmssd", "ms"),
     "RespiratoryRate": ("respiratory_rate", "count/min"),
     "OxygenSaturation": ("oxygen_saturation", "%"),
     "AppleSleepingWristTemperature": ("skin_temperature", "degC"),
@@ -330,8 +476,7 @@ INSTANT = datetime(2024, 4, 30, 18, 40)
 def parts(*records: str, **options: str) -> tuple[pl.DataFrame, Tally]:
     """What the reader hands over, before any rule on values."""
     tally = Tally()
-    stream = BytesIO(export(*records, **options))
-    batches = list(apple_health._streamed(stream, "export.xml", 1, tally, lambda _done, _total: None))
+    batches = list(apple_health.batches(export_file("export.xml", export(*records, **options)), Context(tally)))
     assert [batch.clock for batch in batches] == ["offset"]
     return batches[0].samples, tally
 
@@ -478,7 +623,7 @@ def test_a_sleep_that_ran_ahead_or_is_of_no_known_stage_is_counted_as_sleep() ->
     ]
 
 
-@pytest.mark.parametrize("name", ["Workout", "ActivitySummary", "ClinicalRecord", "Audiogram", "VisionPrescription"])
+@pytest.mark.parametrize("name", ["Workout", "ActivitySummary", "ClinicalRecord", "Audiogram", "MedicationDoseEvent"])
 def test_what_else_an_export_holds_is_counted(name: str) -> None:
     nested = f"<Correlation><Correlation>{record('StepCount', AT)}</Correlation>{record('StepCount', AT)}</Correlation>"
     frame, tally = parts(f"<{name}/><{name}><x/></{name}>", nested, record("StepCount", AT), "<Record/>")
@@ -486,8 +631,8 @@ def test_what_else_an_export_holds_is_counted(name: str) -> None:
 
 
 def test_an_export_is_read_in_pieces_and_tells_how_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (apple_health._CHUNK_BYTES, apple_health._BATCH_ROWS) == (1_048_576, 100_000)
-    monkeypatch.setattr(apple_health, "_CHUNK_BYTES", 60)
+    assert (apple_xml.CHUNK_BYTES, apple_health._BATCH_ROWS) == (1_048_576, 100_000)
+    monkeypatch.setattr(apple_xml, "CHUNK_BYTES", 60)
     monkeypatch.setattr(apple_health, "_BATCH_ROWS", 3)
     content = export(*(record("StepCount", f"2024-05-01 08:{n:02d}:00 +0200", value=n) for n in range(10)))
     seen: list[tuple[int, int]] = []
@@ -496,9 +641,7 @@ def test_an_export_is_read_in_pieces_and_tells_how_far(monkeypatch: pytest.Monke
     sizes = [len(batch.samples) for batch in batches]
     assert sizes == [3, 3, 3, 1]
     assert [row for batch in batches for row in batch.samples["row"]] == list(range(1, 11))
-    assert seen == [(min(60 * n, len(content)), len(content)) for n in range(1, -(-len(content) // 60) + 1)] + [
-        seen[-1]
-    ]
+    assert seen == [(min(60 * n, len(content)), len(content)) for n in range(1, -(-len(content) // 60) + 1)]
     assert seen[-1] == (len(content), len(content))
     assert {batch.file for batch in batches} == {"export.xml"}
 
@@ -541,7 +684,5 @@ def test_line_ends_count_and_letters_stay() -> None:
         record("StepCount", AT, device=None, source="Ä\tß"), record("StepCount", AT, device=None, source="x\r\ny")
     )
     assert frame["source"].to_list() == ["Ä ß", "x y"]
-    with pytest.raises(ValidationError, match=r"export\.xml: line 6 is not well-formed XML \(mismatched tag\): export"):
-        parts("\r\n\n</x>")
     with pytest.raises(ValidationError, match=r"is not Apple Health's export\.xml: it holds no HealthData"):
-        list(apple_health._streamed(BytesIO(b"<x/>"), "export.xml", 1, Tally(), lambda *_: None))
+        list(apple_health.batches(export_file("export.xml", b"<x/>"), Context(Tally())))

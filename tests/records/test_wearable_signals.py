@@ -154,7 +154,7 @@ def test_what_is_counted_is_summed_and_what_is_measured_is_averaged() -> None:
 def test_the_total_of_a_day_is_a_signal_of_its_own() -> None:
     sums = ("steps", "distance", "active_energy", "basal_energy", "total_energy", "floors")
     means = ("heart_rate", "hrv_rmssd", "respiratory_rate", "oxygen_saturation", "skin_temperature", "stress_score")
-    assert daily_names() == {name: f"daily_{name}" for name in (*sums, *means, "exercise", "sleep_duration")}
+    assert daily_names() == {name: f"daily_{name}" for name in (*sums, *means, "exercise", "sleep_duration", "mood_valence")}
     for name, daily in daily_names().items():
         assert SIGNALS[daily].unit == SIGNALS[name].unit
         assert (SIGNALS[daily].high > SIGNALS[name].high) == (name in sums)

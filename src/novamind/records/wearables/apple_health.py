@@ -4,42 +4,38 @@ Streamed: memory does not grow with the file. What real exports hold, and how it
 
 - Records inside a ``Correlation`` stand a second time at the top level (the export's own note) and are read there.
 - Dates carry the offset of the phone's timezone at the time of the export, also for days spent elsewhere;
-  where a record's ``HKTimeZone`` names another timezone, that one counts.
-- Percentages are written as fractions of 1 with the unit ``%``.
+  where a record's ``HKTimeZone`` names another timezone, that one counts. Their form is the phone's
+  (:mod:`novamind.records.wearables.apple_dates`).
+- Percentages are written as fractions of 1 with the unit ``%``; some apps write the percentage itself.
 - The ``device`` text names the maker's product; the source's own name often holds the owner's and is used, without
-  it, only where there is no device.
+  it, only where there is no device. Watches and bands are known by product, manufacturer or app.
 - A sample that starts more than a day after it was stored, or after the export, was stamped by a wrong clock.
-- Some versions of iOS write a document type that is not well-formed, and control characters in attributes. The
-  document type is not needed and is cut off, control characters become spaces. A document type that declares an
-  entity is refused, so no entity can be expanded or fetched.
-- The file's name inside the archive is in the phone's language: the largest ``.xml`` that is not the
-  clinical document (``export_cda.xml``) is the one.
+- State of Mind is the valence that the person gave, from -1 to 1: of a day, or of a moment.
+- The file's name is in the phone's language: it is known by what it holds. Lines that are no XML are left out and named
+  (:mod:`novamind.records.wearables.apple_xml`).
 """
 
-import xml.parsers.expat as expat
-from collections.abc import Callable, Iterator
-from datetime import datetime
-from typing import IO
+from collections.abc import Iterator
 
 import polars as pl
 
 from novamind.errors import ValidationError
+from novamind.records.wearables.apple_dates import instants
+from novamind.records.wearables.apple_records import STATE_OF_MIND, WORKOUT, Records
+from novamind.records.wearables.apple_xml import ROOT, Damage, walk
 from novamind.records.wearables.files import Context, ExportFile
 from novamind.records.wearables.samples import Batch, Tally, frame_of
 from novamind.timeline import local_from_utc, parse_timezone
 
-_CHUNK_BYTES = 1 << 20
-_BATCH_ROWS = 100_000
-_CONTROL = bytes(32 if code < 32 and code not in (9, 10, 13) else code for code in range(256))
-_ROOT = b"<HealthData"
-
 MAKER = "Apple Health"
 
+_BATCH_ROWS = 100_000
 _QUANTITIES = {
     "HeartRate": "heart_rate",
     "RestingHeartRate": "resting_heart_rate",
     "WalkingHeartRateAverage": "walking_heart_rate",
     "HeartRateVariabilitySDNN": "hrv_sdnn",
+    "HeartRateVariabilityRMSSD": "hrv_rmssd",
     "RespiratoryRate": "respiratory_rate",
     "OxygenSaturation": "oxygen_saturation",
     "AppleSleepingWristTemperature": "skin_temperature",
@@ -61,7 +57,11 @@ _QUANTITIES = {
     "BloodPressureDiastolic": "blood_pressure_diastolic",
     "BloodGlucose": "blood_glucose",
 }
-_SIGNAL_OF = {f"HKQuantityTypeIdentifier{name}": signal for name, signal in _QUANTITIES.items()}
+_SIGNAL_OF = {f"HKQuantityTypeIdentifier{name}": signal for name, signal in _QUANTITIES.items()} | {
+    WORKOUT: "workout",
+    f"{STATE_OF_MIND} dailyMood": "daily_mood_valence",
+    f"{STATE_OF_MIND} momentaryEmotion": "mood_valence",
+}
 _SLEEP = "HKCategoryTypeIdentifierSleepAnalysis"
 _STAGES = {
     "InBed": ("sleep_in_bed",),
@@ -73,11 +73,16 @@ _STAGES = {
     "Awake": ("sleep_awake",),
 }
 _STAGE_OF = {f"HKCategoryValueSleepAnalysis{name}": signals for name, signals in _STAGES.items()}
+_PHONE = "(?i)iphone|ipad|ipod|phone"
+_WORN = (
+    r"(?i)watch|^connect$|\b(?:ring|band|strap|fitbit|garmin|polar|whoop|oura|forerunner|f[eē]nix|v[ií]vo\w*|venu|epix"
+    r"|instinct|amazfit|zepp|suunto|coros|miband|mi fitness|xiaomi|huawei|honor|charge \d|versa|inspire|luxe)\b"
+)
 
 
 def recognised(file: ExportFile) -> bool:
     """Return whether a file is the export, whatever its name in the phone's language is."""
-    return file.suffix == ".xml" and _ROOT in file.head
+    return file.suffix == ".xml" and ROOT in file.head
 
 
 def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
@@ -86,195 +91,69 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     Raises
     ------
     ValidationError
-        It is cut off or not well-formed (the message names the line), or declares entities.
+        It declares entities, nests deeper or has longer elements than any export, or more than 1,000 of its lines are
+        no XML. A few such lines are left out and named.
     """
+    records, damage = Records(file.path, context.tally, {*_SIGNAL_OF, _SLEEP}), Damage()
     with file.open() as stream:
-        yield from _streamed(stream, file.path, file.size, context.tally, context.advance)
-
-
-def _streamed(
-    stream: IO[bytes], file: str, size: int, tally: Tally, progress: Callable[[int, int], None]
-) -> Iterator[Batch]:
-    head = _head(stream, file)
-    records = _Records(tally)
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = records.start
-    parser.EndElementHandler = records.end
-    done = len(head)
-    chunk = head[head.index(_ROOT) :]
-    try:
-        while chunk:
-            parser.Parse(chunk.translate(_CONTROL), False)
+        for done in walk(stream, file.path, records, damage):
             if len(records) >= _BATCH_ROWS:
-                yield Batch(records.samples(), "offset", file)
-            progress(done, size)
-            chunk = stream.read(_CHUNK_BYTES)
-            done += len(chunk)
-        parser.Parse(b"", True)
-    except expat.ExpatError as error:
-        lines = head[: head.index(_ROOT)].count(b"\n") + error.lineno
-        raise ValidationError(
-            f"{file}: line {lines} is not well-formed XML ({expat.ErrorString(error.code)}): export it again"
-        ) from error
-    yield Batch(records.samples(), "offset", file)
-    progress(done, size)
+                yield Batch(_samples(records, context.tally), "offset", file.path)
+            context.advance(done, file.size)
+    if len(records):
+        yield Batch(_samples(records, context.tally), "offset", file.path)
+    if sentence := damage.sentence():
+        context.tally.skip_file(file.path, sentence)
 
 
-def _head(stream: IO[bytes], file: str) -> bytes:
-    """Return everything up to the root element, and the start of what follows."""
-    head = stream.read(_CHUNK_BYTES)
-    if _ROOT not in head:
-        raise ValidationError(f"{file}: is not Apple Health's export.xml: it holds no HealthData")
-    if b"<!ENTITY" in head[: head.index(_ROOT)].upper():
-        raise ValidationError(f"{file}: its document type declares entities, which no export does: it is not read")
-    return head
-
-
-class _Records:
-    """Collects records as columns while expat walks through the file."""
-
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
-        self._depth_of_correlation = 0
-        self._row = 0
-        self._exported: str | None = None
-        self._open = False
-        self._clear()
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "Record":
-            if self._depth_of_correlation:
-                return
-            self._row += 1
-            kind = attributes.get("type", "")
-            get = attributes.get
-            if kind in _SIGNAL_OF or kind == _SLEEP:
-                self._open = True
-                self._rows.append(self._row)
-                self._kinds.append(kind)
-                self._values.append(get("value"))
-                self._units.append(get("unit"))
-                self._starts.append(get("startDate"))
-                self._ends.append(get("endDate"))
-                self._stored.append(get("creationDate"))
-                self._sources.append(get("sourceName"))
-                self._devices.append(get("device"))
-            else:
-                self._tally.not_read(kind or "Record")
-        elif name == "MetadataEntry":
-            if self._open:
-                key = attributes.get("key")
-                if key == "HKWasUserEntered":
-                    if attributes.get("value") == "1":
-                        self._typed_in.add(len(self._rows) - 1)
-                elif key == "HKTimeZone":
-                    self._zones[len(self._rows) - 1] = attributes.get("value", "")
-        elif name == "Correlation":
-            self._depth_of_correlation += 1
-        elif name == "ExportDate":
-            self._exported = attributes.get("value")
-        elif name in ("Workout", "ActivitySummary", "ClinicalRecord", "Audiogram", "VisionPrescription"):
-            self._tally.not_read(name)
-
-    def end(self, name: str) -> None:
-        if name == "Record":
-            self._open = False
-        elif name == "Correlation":
-            self._depth_of_correlation -= 1
-
-    def samples(self) -> pl.DataFrame:
-        """Return what was collected since the last call."""
-        frame = pl.DataFrame(
-            {
-                "row": pl.Series(self._rows, dtype=pl.Int64),
-                "kind": pl.Series(self._kinds, dtype=pl.String),
-                "text": pl.Series(self._values, dtype=pl.String),
-                "unit": pl.Series(self._units, dtype=pl.String),
-                "start_text": pl.Series(self._starts, dtype=pl.String),
-                "end_text": pl.Series(self._ends, dtype=pl.String),
-                "stored_text": pl.Series(self._stored, dtype=pl.String),
-                "source_name": pl.Series(self._sources, dtype=pl.String),
-                "device_text": pl.Series(self._devices, dtype=pl.String),
-            }
-        )
-        typed_in = pl.Series([row in self._typed_in for row in range(len(self))], dtype=pl.Boolean)
-        zones = dict(self._zones)
-        self._clear()
-        frame = frame.with_columns(
-            typed_in.alias("typed_in"),
-            *(_instant(f"{name}_text").alias(name) for name in ("start", "end", "stored")),
-            _offset("start_text").alias("offset"),
-            pl.col("device_text").str.extract(r"name:([^,>]*)").alias("product"),
-            pl.col("device_text").str.extract(r"hardware:(.*?)(?:, \w+:|>|$)").alias("hardware"),
-        )
-        frame = _travelled(frame, zones)
-        exported = None if self._exported is None else _parsed_date(self._exported)
-        frame = self._without_wrong_clocks(frame, exported)
-        product = pl.concat_str("product", "hardware", separator=" ", ignore_nulls=True)
-        named = pl.col("product").fill_null(pl.col("source_name"))
-        frame = frame.with_columns(
-            pl.when(product != "").then(product).otherwise(_without_owner(pl.col("source_name"))).alias("source"),
-            pl.when("typed_in")
-            .then(pl.lit("manual"))
-            .when(named.str.contains("(?i)watch|ring|band|fitbit|garmin|polar|whoop|oura|strap"))
-            .then(pl.lit("wearable"))
-            .when(named.str.contains("(?i)iphone|ipad|phone"))
-            .then(pl.lit("phone"))
-            .otherwise(pl.lit("other"))
-            .alias("device"),
-            pl.col("source_name").fill_null(""),
-        ).with_columns(pl.col("source").fill_null("unknown"))
-        return pl.concat([_quantities(frame), *_sleep(frame, self._tally)])
-
-    def _without_wrong_clocks(self, frame: pl.DataFrame, exported: datetime | None) -> pl.DataFrame:
-        ahead = (pl.col("start") > pl.col("stored") + pl.duration(days=1)).fill_null(value=False)
-        if exported is not None:
-            ahead |= (pl.col("start") > exported).fill_null(value=False)
-        wrong = frame.select(ahead.alias("ahead")).to_series()
-        if not wrong.any():
-            return frame
-        signal = pl.col("kind").replace(_SIGNAL_OF).replace(_SLEEP, "sleep")
-        rows = frame.filter(wrong).with_columns(signal=signal)
-        self._tally.rows_read += len(rows)
-        self._tally.leave_out(rows, "starts after it was stored or exported: the clock ran ahead")
-        return frame.filter(~wrong)
-
-    def _clear(self) -> None:
-        self._rows: list[int] = []
-        self._kinds: list[str] = []
-        self._values: list[str | None] = []
-        self._units: list[str | None] = []
-        self._starts: list[str | None] = []
-        self._ends: list[str | None] = []
-        self._stored: list[str | None] = []
-        self._sources: list[str | None] = []
-        self._devices: list[str | None] = []
-        self._typed_in: set[int] = set()
-        self._zones: dict[int, str] = {}
-
-
-def _instant(name: str) -> pl.Expr:
-    """Return ``2016-04-15 07:27:26 +0100`` as an instant in UTC."""
-    local = pl.col(name).str.slice(0, 19).str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us")
-    return local - pl.duration(seconds=_offset(name))
-
-
-def _offset(name: str) -> pl.Expr:
-    """Return seconds by which the wall clock is ahead of UTC; null where the text has another form."""
-    digits = pl.col(name).str.slice(20)
-    seconds = (
-        digits.str.slice(1, 2).cast(pl.Int32, strict=False) * 3600
-        + digits.str.slice(3, 2).cast(pl.Int32, strict=False) * 60
+def _samples(records: Records, tally: Tally) -> pl.DataFrame:
+    """Return what was collected since the last call."""
+    zones, frame = records.zones, records.taken()
+    start, end, stored = (instants(frame[f"{name}_text"]) for name in ("start", "end", "stored"))
+    frame = frame.with_columns(
+        start["instant"].alias("start"),
+        end["instant"].alias("end"),
+        stored["instant"].alias("stored"),
+        start["offset"],
+        *(
+            pl.col("device_text").str.extract(rf"{name}:(.*?)(?:, \w+:|>|$)").alias(name)
+            for name in ("name", "manufacturer", "hardware")
+        ),
     )
-    return pl.when(digits.str.starts_with("-")).then(-seconds).otherwise(seconds)
+    frame = _travelled(frame, zones)
+    frame = _without_wrong_clocks(frame, records.exported, tally)
+    product = pl.concat_str("name", "hardware", separator=" ", ignore_nulls=True).str.strip_chars()
+    makers = pl.concat_str("name", "manufacturer", "hardware", separator=" ", ignore_nulls=True)
+    maker = pl.when(makers != "").then(makers).otherwise("source_name").fill_null("")
+    frame = frame.with_columns(
+        pl.when(product != "").then(product).otherwise(_without_owner(pl.col("source_name"))).alias("source"),
+        pl.when("typed_in")
+        .then(pl.lit("manual"))
+        .when(pl.col("name").str.contains(_PHONE).fill_null(value=False))
+        .then(pl.lit("phone"))
+        .when(maker.str.contains(_WORN))
+        .then(pl.lit("wearable"))
+        .when(maker.str.contains(_PHONE))
+        .then(pl.lit("phone"))
+        .otherwise(pl.lit("other"))
+        .alias("device"),
+    ).with_columns(pl.col("source").fill_null("unknown"))
+    return pl.concat([_quantities(frame), *_sleep(frame, tally)])
 
 
-def _parsed_date(text: str) -> datetime | None:
-    moment: datetime | None = pl.DataFrame({"t": [text]}).select(_instant("t")).item()
-    return moment
+def _without_wrong_clocks(frame: pl.DataFrame, exported: str | None, tally: Tally) -> pl.DataFrame:
+    ahead = (pl.col("start") > pl.col("stored") + pl.duration(days=1)).fill_null(value=False)
+    export_date = instants(pl.Series([exported], dtype=pl.String))["instant"].item()
+    if export_date is not None:
+        ahead |= (pl.col("start") > export_date).fill_null(value=False)
+    wrong = frame.select(ahead.alias("ahead")).to_series()
+    if not wrong.any():
+        return frame
+    signal = pl.col("kind").replace(_SIGNAL_OF).replace(_SLEEP, "sleep")
+    rows = frame.filter(wrong).with_columns(signal=signal)
+    tally.rows_read += len(rows)
+    tally.leave_out(rows, "starts after it was stored or exported: the clock ran ahead")
+    return frame.filter(~wrong)
 
 
 def _travelled(frame: pl.DataFrame, zones: dict[int, str]) -> pl.DataFrame:
@@ -303,7 +182,8 @@ def _without_owner(name: pl.Expr) -> pl.Expr:
 
 def _quantities(frame: pl.DataFrame) -> pl.DataFrame:
     rows = frame.filter(pl.col("kind") != _SLEEP)
-    fraction = pl.col("unit") == "%"
+    value = pl.col("text").cast(pl.Float64, strict=False)
+    fraction = (pl.col("unit") == "%") & (value <= 1)
     return frame_of(
         {
             "row": rows["row"],
@@ -311,7 +191,7 @@ def _quantities(frame: pl.DataFrame) -> pl.DataFrame:
             "start": rows["start"],
             "end": rows["end"],
             "offset": rows["offset"],
-            "value": rows["text"].cast(pl.Float64, strict=False),
+            "value": rows.select(value).to_series(),
             "unit": rows.select(pl.when(fraction).then(pl.lit("fraction")).otherwise("unit")).to_series(),
             "source": rows["source"],
             "device": rows["device"],

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from polars.exceptions import PolarsError
+
 from novamind.errors import DataProcessingError, InsufficientDataError, NovamindError, ValidationError
 from novamind.records.wearables import (
     actigraph,
@@ -90,7 +92,7 @@ _ADVICE = (
     + ", or a long table (timestamp, signal, value) in .csv or .parquet"
 )
 #: What a document of another layout raises where a maker's reader does not look twice.
-_MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError)
+_MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError, PolarsError)
 
 
 def maker_of(file: ExportFile) -> Maker | None:
@@ -118,13 +120,13 @@ def batches(export: Export, tally: Tally, zone: ZoneInfo | None, progress: Progr
                 raise InsufficientDataError(f"{file.path}: holds no data")
             if maker is None:
                 raise ValidationError(f"{file.path}: is of no kind that is read here{_ADVICE if export.alone else ''}")
-            used = False
+            used, named = False, tally.files_named
             for batch in maker.batches(file, context):
                 used = True
                 yield maker.MAKER, batch
             if used:
                 tally.files_read += 1
-            else:
+            elif tally.files_named == named:
                 tally.skip_file(file.path, f"holds no samples ({maker.MAKER})")
         except (ValidationError, DataProcessingError, *DAMAGED, *_MALFORMED) as error:
             failure = _failure(file, maker, error)

@@ -127,8 +127,8 @@ def _points(file: ExportFile, context: Context) -> Iterator[Batch]:
 
 def _moment(nanoseconds: Any) -> datetime | None:
     # As an integer: a float does not hold nanoseconds since 1970.
-    known = isinstance(nanoseconds, int) or (isinstance(nanoseconds, str) and nanoseconds.isdecimal())
-    return _EPOCH + timedelta(microseconds=int(nanoseconds) // 1000) if known else None
+    is_count = isinstance(nanoseconds, int) or (isinstance(nanoseconds, str) and nanoseconds.isdecimal())
+    return _EPOCH + timedelta(microseconds=int(nanoseconds) // 1000) if is_count else None
 
 
 def _source(stream: str, point: dict[str, Any]) -> str:

@@ -88,6 +88,7 @@ class Tally:
 
     rows_read: int = 0
     files_read: int = 0
+    files_named: int = 0
     skipped: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[tuple[str, str], LeftOut] = field(default_factory=dict)
     unread: dict[str, int] = field(default_factory=dict)
@@ -108,7 +109,8 @@ class Tally:
         self.unread[kind] = self.unread.get(kind, 0) + rows
 
     def skip_file(self, path: str, reason: str) -> None:
-        """Name a file that is not read."""
+        """Name a file that is not read, or not to its end."""
+        self.files_named += 1
         self.skipped.setdefault(reason, []).append(path)
 
     def left_out_rows(self) -> list[dict[str, Any]]:

@@ -69,6 +69,8 @@ SIGNALS: dict[str, Signal] = {
         Signal(
             "daily_stress_management_score", "score", 1, 100, "mean", "Fitbit's score of the day: more is less stress"
         ),
+        Signal("mood_valence", "score", -1, 1, "mean", "how pleasant a moment was, by the person, -1 to 1"),
+        Signal("daily_mood_valence", "score", -1, 1, "mean", "how pleasant the day was, by the person, -1 to 1"),
         Signal("readiness_score", "score", 0, 100, "mean", "the maker's readiness score, 0 to 100"),
         Signal("body_battery", "score", 0, 100, "mean", "the maker's energy score, 0 to 100"),
         Signal("vo2_max", "mL/kg/min", 5, 100, "mean", "estimated greatest oxygen uptake"),
