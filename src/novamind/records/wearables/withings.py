@@ -119,7 +119,8 @@ def _raw(device: str, kind: str, table: pl.DataFrame, columns: Columns) -> None:
         states = _MONITOR_STATES if device == "sleep-monitor" else _STATES
         for state, signals in states.items():
             columns.add_spans(rows.filter(number_of("value") == state), *signals)
-        others = int((~rows.select(number_of("value").is_in(list(states))).to_series().fill_null(value=False)).sum())
+        codes = [float(state) for state in states]
+        others = len(rows.filter(~number_of("value").is_in(codes).fill_null(value=False)))
         if others:
             columns.tally.not_read(f"{MAKER} state of sleep of another kind", others)
     else:
