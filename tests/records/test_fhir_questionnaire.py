@@ -15,7 +15,7 @@ from novamind.records.instruments.domain import find
 
 PHQ, GAD = ([item.loinc for item in find(name).items] for name in ("PHQ-9", "GAD-7"))
 PHQ_15 = [item.loinc for item in find("PHQ-15").items]
-BY_NUMBER = "items of {} were recognised by their complete numbers, since the file gives them no codes"
+BY_NUMBER = "items of {} were recognised by the complete set of their numbers or texts: the file gives them no codes"
 NEED = "give the Questionnaire with its codes, or a mapping of the items"
 TEXTS = [
     "Little interest or pleasure in doing things", "Feeling down, depressed, or hopeless", "Trouble sleeping",
@@ -242,7 +242,6 @@ def test_how_a_response_names_its_form(given: object) -> None:
         "http://x/PHQ9|2.0",
         "urn:phq9-v2",
         "PHQ 9",
-        "http://x/mii-qst-pro-phq-9",
         "phq9Example",
     ],
 )
@@ -292,20 +291,61 @@ def test_a_combined_form_gives_each_instrument_its_items() -> None:
     assert read(response(*items(list("1234567"), 3), questionnaire=name))[0] == {}
 
 
-def test_texts_check_numbers() -> None:
+def test_texts_check_numbers_and_count_items_themselves() -> None:
     def one(texts: list[str], name: str, link: str = "{}") -> Located:
-        return response(*(item(link.format(i), text=text) for i, text in enumerate(texts, 1)), questionnaire=name)
+        return response(
+            *(item(link.format(i), i % 4, text=text) for i, text in enumerate(texts, 1)), questionnaire=name
+        )
 
-    assert read(one(TEXTS, "phq-9"))[0] == phq(*[2] * 9)
-    assert read(one(TEXTS, "phq9-at-followup"))[0] == phq(*[2] * 9)  # the texts outweigh a name that says more
+    values = [i % 4 for i in range(1, 10)]
     swapped = [TEXTS[1], TEXTS[0], *TEXTS[2:]]
-    reason = f"a form that looks like PHQ-9, but the text of an item is another's; {NEED}"
-    assert read(one(swapped, "phq-9")) == ({}, [reason])
-    assert read(one(["How satisfied were you?"] * 9, "phq-9", "phq9-{}")) == ({}, [reason])
+    for link in ("{}", "phq9-{}", "{0}{0}{0}"):
+        assert read(one(TEXTS, "phq-9", link))[0] == phq(*values)
+        assert read(one(TEXTS, "phq9-at-followup", link))[0] == phq(*values)  # the texts outweigh a name that says more
+    assert read(one(swapped, "phq-9"))[0] == phq(values[1], values[0], *values[2:])
+    reason = (
+        "a form that looks like PHQ-9, but the text of an item is not the instrument's in English, German or Spanish"
+    )
+    assert read(one(swapped, "phq-9", "phq9-{}")) == ({}, [f"{reason}; {NEED}"])
+    assert read(one(["How satisfied were you?"] * 9, "phq-9")) == ({}, [f"{reason}; {NEED}"])
     assert read(one(["How satisfied were you?"] * 9, "urn:x"))[0] == {}
+    assert read(one(TEXTS, "urn:x"))[0] == {}
     teens = [swapped[0], swapped[1], TEXTS[2], TEXTS[4], TEXTS[3], *TEXTS[5:]]
-    series, _ = read(one(teens, "PHQ-A"))
-    assert series == {f"PHQ-A item {i}": 2.0 for i in range(1, 10)}
+    assert read(one(teens, "PHQ-A"))[0] == {f"PHQ-A item {i}": float(v) for i, v in enumerate(values, 1)}
+
+
+def test_words_before_the_name_need_answers_or_links_of_the_instrument() -> None:
+    name = "http://x/mii-qst-pro-phq-9"
+    published = {"valueCoding": {"code": "LA6571-9"}}
+    assert read(response(*items(list("123456789"), published), questionnaire=name))[0] == phq(*[3] * 9)
+    assert read(response(*items(list("123456789"), {"valueString": "Several days"}), questionnaire=name))[0] == phq(
+        *[1] * 9
+    )
+    assert read(response(*items([f"phq9-{i}" for i in range(1, 10)], 1), questionnaire=name))[0] == phq(*[1] * 9)
+    said = [f"a form that looks like PHQ-9, but its name says something else as well; {NEED}"]
+    assert read(response(*items(list("123456789"), 1), questionnaire=name)) == ({}, said)
+    assert read(response(*items([*"123456789", "10"], 1), questionnaire="http://x/grades-k-10"))[0] == {}
+
+
+def test_items_of_one_number_are_not_chosen_from() -> None:
+    links = [*(f"phq9-{i}" for i in range(1, 10)), "phq9-3"]
+    said = [f"a form that looks like PHQ-9, but its links do not number items 1 to 9 once each; {NEED}"]
+    assert read(response(*items(links, *range(4)), questionnaire="phq9")) == ({}, said)
+
+
+def test_a_code_of_the_form_itself_names_the_item() -> None:
+    located = form(
+        url="urn:q",
+        item=[{"linkId": "a"} | coded("phq9_3", system="urn:x"), {"linkId": "b"} | coded("q2", system="urn:x")],
+    )
+    series, said = read(response(item("a"), item("b"), questionnaire="urn:q"), questionnaires([located]))
+    assert (series, said) == ({"PHQ-9 item 3": 2.0}, ["no item of PHQ-9: 1 answer"])
+
+
+@pytest.mark.parametrize("system", ["https://loinc.org", "urn:oid:2.16.840.1.113883.6.1"])
+def test_other_addresses_of_loinc(system: str) -> None:
+    located = form(url="urn:q", item=[{"linkId": "a"} | coded(PHQ[2], system=system)])
+    assert read(response(item("a"), questionnaire="urn:q"), questionnaires([located]))[0] == {"PHQ-9 item 3": 2.0}
 
 
 def test_a_coded_item_is_not_counted_by_its_number() -> None:
@@ -327,9 +367,10 @@ def test_the_line_of_the_total_beside_numbers(link: str, *, total: bool) -> None
 
 
 def test_other_instruments_by_number() -> None:
-    links = [f"madrs_{i}" for i in range(1, 10)] + ["madrs_item10"]
-    series, _ = read(response(*items(links, 6)))
-    assert series == {f"MADRS item {i}": 6.0 for i in range(1, 11)}
+    for links in ([f"madrs_{i}" for i in range(1, 11)], [f"x/madrs{i}" for i in range(1, 11)]):
+        series, _ = read(response(*items(links, 6)))
+        assert series == {f"MADRS item {i}": 6.0 for i in range(1, 11)}
+        assert read(response(*items(links[:9], 6)))[0] == {}
     series, said = read(response(*items([str(i) for i in range(1, 16)], 2), questionnaire="http://x/PHQ-15"))
     assert series == {f"PHQ-15 item {i}": 2.0 for i in range(1, 16)}
     assert said == [BY_NUMBER.format("PHQ-15")]

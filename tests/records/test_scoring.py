@@ -342,7 +342,7 @@ def test_columns_of_an_instrument() -> None:
     loose = [f"madrs{i}" for i in range(1, 11)]
     assert items_of("madrs", [*loose, "madrs_total"]) == dict(enumerate(loose, 1))
     assert items_of("madrs", loose[1:]) == {}
-    with pytest.raises(ValidationError, match="two columns hold PHQ-9 item 1; name the one to use"):
+    with pytest.raises(ValidationError, match="two columns hold one item of PHQ-9; name those to use"):
         items_of("PHQ-9", ["phq9_1", "PHQ9.1"])
 
 

@@ -19,6 +19,7 @@ from novamind.records.instruments.domain import Measure
 SCORES = ("ordinalValue", "itemWeight", "iso21090-CO-value")
 #: Canonical address of a Questionnaire -> linkId -> series, such as ``PHQ-9 item 1``.
 ItemMapping = Mapping[str, Mapping[str, str]]
+_LOINC_SYSTEMS = (LOINC, "https://loinc.org", "urn:oid:2.16.840.1.113883.6.1")
 _LOINC_AT_END = re.compile(r"(?<!\d)(\d{4,6}-\d)$")
 
 
@@ -33,9 +34,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class FormItem:
-    """An item of a form: its LOINC codes, its text, its options."""
+    """An item of a form: its LOINC codes, its other codes, its text, its options."""
 
     codes: tuple[str, ...] = ()
+    other_codes: tuple[str, ...] = ()
     text: str = ""
     options: tuple[Option, ...] = ()
 
@@ -120,7 +122,7 @@ def elements(resource: Resource, place: str) -> Iterator[tuple[Mapping[str, Any]
 
 def loinc_codes(codings: Any) -> tuple[str, ...]:
     """Return the LOINC codes of a list of ``Coding``."""
-    codes = (coding.get("code") for coding in objects(codings) if coding.get("system") == LOINC)
+    codes = (coding.get("code") for coding in objects(codings) if coding.get("system") in _LOINC_SYSTEMS)
     return tuple(code for code in codes if isinstance(code, str))
 
 
@@ -150,7 +152,8 @@ def _form(questionnaire: Resource) -> Form:
             codes = loinc_codes(element.get("code")) or loinc_at_end(element.get("definition"))
             options = tuple(_option(option) for option in objects(element.get("answerOption")))
             options += _contained_options(element.get("answerValueSet"), questionnaire)
-            items[link] = FormItem(codes, text if isinstance(text, str) else "", options)
+            other_codes = tuple(_text(coding.get("code")) for coding in objects(element.get("code")))
+            items[link] = FormItem(codes, other_codes, _text(text), options)
     names = (questionnaire.get(key) for key in ("url", "name", "title"))
     return Form(loinc_codes(questionnaire.get("code")), tuple(name for name in names if isinstance(name, str)), items)
 

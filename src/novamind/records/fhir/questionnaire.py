@@ -99,7 +99,7 @@ def _form_scores(
     yield from _totals(form, agreed, unread, reported, recognition, place)
 
 
-_BY_NUMBER = "items of {} were recognised by their complete numbers, since the file gives them no codes"
+_BY_NUMBER = "items of {} were recognised by the complete set of their numbers or texts: the file gives them no codes"
 
 
 def _doubt(pairs: Sequence[tuple[Node, Measure]], readings: Sequence[Reading]) -> str:

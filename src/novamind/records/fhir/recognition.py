@@ -1,4 +1,10 @@
-"""Which item of which instrument an answer belongs to: by declaration, by code, by a complete set of numbers."""
+"""Which item of which instrument an answer belongs to.
+
+In this order: by what the caller declared; by the LOINC code that the Questionnaire gives the item, at the end of its
+``definition``, or of its ``linkId``; by another code of the Questionnaire that names the item; by a complete set of
+texts or of numbers, one for each item, where names and texts agree. A code that is none of ours settles that the item
+is none.
+"""
 
 import re
 from collections import defaultdict
@@ -8,8 +14,18 @@ from typing import Any
 
 from novamind.records.fhir.documents import Located
 from novamind.records.fhir.forms import Form, FormItem, Forms, elements, form_names, loinc_at_end
-from novamind.records.instruments.columns import item_of
-from novamind.records.instruments.domain import INSTRUMENTS, Instrument, Measure, find, measures, worded_as
+from novamind.records.instruments.columns import item_columns, item_of
+from novamind.records.instruments.domain import (
+    INSTRUMENTS,
+    Instrument,
+    Item,
+    Measure,
+    answer_by_code,
+    answer_by_text,
+    find,
+    measures,
+    worded_as,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +48,7 @@ class Node:
 class Recognition:
     """What the items of a response are, by their places.
 
-    ``numbered`` are the instruments whose items were recognised by number, ``declared`` those that the form names
+    ``numbered`` are the instruments whose items were recognised by a complete set, ``declared`` those that the form names
     itself, and ``refusals`` say which instruments it only seems to be.
     """
 
@@ -51,9 +67,16 @@ def recognise(entry: Located, forms: Forms) -> Recognition:
     declared = {match.instrument.name for code in form.codes for match in measures(code)[:1]}
     declared |= {match.instrument.name for node in nodes for match in _of_codes(node.codes)[:1] if match.number is None}
     links = forms.declared(entry)
-    by_place = {node.place: links[node.link] for node in nodes if node.link in links}
+    by_place = {
+        node.place: Measure(find(item[0]), item[1])
+        for node in nodes
+        if not node.codes and (item := next(filter(None, map(item_of, node.form_item.other_codes)), None))
+    }
+    by_place |= {node.place: links[node.link] for node in nodes if node.link in links}
     by_code = _by_code([node for node in nodes if node.place not in by_place], declared | set(_named(names)))
-    by_number, refusals = _by_number([node for node in nodes if not node.codes], names, declared)
+    by_number, refusals = _by_number(
+        [node for node in nodes if not node.codes and node.place not in by_place], names, declared
+    )
     return Recognition(
         nodes,
         {**by_number, **by_code, **by_place},
@@ -116,14 +139,17 @@ def _by_code(nodes: Sequence[Node], declared: set[str]) -> dict[str, Measure]:
     return by_place
 
 
-# -- by number
+# -- by number and by text
+
+
+_Numbered = list[tuple[int, Node]]
 
 
 def _by_number(nodes: Sequence[Node], names: Sequence[str], declared: set[str]) -> tuple[dict[str, Measure], list[str]]:
-    """Return the measures of items whose links count the items of an instrument, and what only seems to be one."""
+    """Return the measures of items that are counted completely, and what only seems to be an instrument."""
     by_place: dict[str, Measure] = {}
     refusals = []
-    for form, numbered in _numbered(nodes, names, declared):
+    for form, numbered in _candidates(nodes, names, declared):
         reason = _doubt(form, numbered, names, declared)
         if reason:
             refusals.append(f"looks like {form.name}, but {reason}; {_GIVE}")
@@ -136,39 +162,73 @@ def _by_number(nodes: Sequence[Node], names: Sequence[str], declared: set[str]) 
 _GIVE = "give the Questionnaire with its codes, or a mapping of the items"
 
 
-def _numbered(
+def _candidates(
     nodes: Sequence[Node], names: Sequence[str], declared: set[str]
-) -> Iterator[tuple[Instrument, list[tuple[int, Node]]]]:
-    """Return the items that links number, by instrument: of that which the link names, else which the form names."""
-    by_link: dict[str, list[tuple[int, Node]]] = defaultdict(list)
-    by_prefix: dict[str, list[tuple[int, Node]]] = defaultdict(list)
+) -> Iterator[tuple[Instrument, _Numbered]]:
+    """Return items with their numbers, by instrument: of that which the links name, else which the form names.
+
+    Of the latter the texts count the items, where they read like them all; else the numbers at the end of the links.
+    """
+    by_link: dict[str, list[Node]] = defaultdict(list)
     for node in nodes:
-        if item := item_of(re.split(r"[/#]", node.link)[-1]):
-            by_link[item[0]].append((item[1], node))
-        elif match := re.fullmatch(r"(.*?)0*([1-9]\d?)", node.link[-80:], re.DOTALL):
-            by_prefix[match[1]].append((int(match[2]), node))
-    yield from ((find(name), numbered) for name, numbered in by_link.items())
-    named = sorted((declared or set(_named(names))) - by_link.keys())
-    if len(named) == 1 and by_prefix:
+        by_link[re.split(r"[/#]", node.link)[-1]].append(node)
+    of_links = item_columns(by_link)
+    for instrument, pairs in of_links.items():
+        yield find(instrument), [(number, node) for number, link in pairs for node in by_link[link]]
+    named = sorted((declared or set(_named(names))) - of_links.keys())
+    if len(named) == 1:
         form = find(named[0])
-        complete = [numbered for numbered in by_prefix.values() if len(numbered) >= len(form.items)]
-        yield form, complete[0] if len(complete) == 1 else [pair for pairs in by_prefix.values() for pair in pairs]
+        taken = {link for pairs in of_links.values() for _, link in pairs}
+        rest = [node for link, same in by_link.items() if link not in taken for node in same]
+        by_text = [(item.number, n) for n in rest for item in form.items if worded_as(form, item.number, n.text)]
+        numbered = by_text if _complete(form, by_text) else _by_last_number(form, rest)
+        if numbered:
+            yield form, numbered
 
 
-def _doubt(form: Instrument, numbered: Sequence[tuple[int, Node]], names: Sequence[str], declared: set[str]) -> str:
+def _by_last_number(form: Instrument, nodes: Sequence[Node]) -> _Numbered:
+    """Return the items whose links differ in the number at their end: the one set that is long enough, else all."""
+    by_prefix: dict[str, _Numbered] = defaultdict(list)
+    for node in nodes:
+        if match := re.fullmatch(r"(.*?)0*([1-9]\d?)", node.link[-80:], re.DOTALL):
+            by_prefix[match[1]].append((int(match[2]), node))
+    long_enough = [numbered for numbered in by_prefix.values() if len(numbered) >= len(form.items)]
+    return long_enough[0] if len(long_enough) == 1 else [pair for pairs in by_prefix.values() for pair in pairs]
+
+
+def _complete(form: Instrument, numbered: _Numbered) -> bool:
+    """Return whether there is one item of each number, and no item of two."""
+    own = [(n, node.place) for n, node in numbered if n <= len(form.items)]
+    return sorted(n for n, _ in own) == [item.number for item in form.items] and len(dict(own)) == len(
+        {place for _, place in own}
+    )
+
+
+def _doubt(form: Instrument, numbered: _Numbered, names: Sequence[str], declared: set[str]) -> str:
     """Return why numbered items are not taken for those of an instrument; empty where they are."""
-    count = len(form.items)
-    if sorted(n for n, _ in numbered if n <= count) != list(range(1, count + 1)):
-        return f"its links do not number items 1 to {count} once each"
-    texts = [worded_as(form, n, node.text) for n, node in numbered if n <= count]
+    if not _complete(form, numbered):
+        return f"its links do not number items 1 to {len(form.items)} once each"
+    own = [(n, node) for n, node in numbered if n <= len(form.items)]
+    texts = [worded_as(form, n, node.text) for n, node in own]
     if False in texts:
-        return "the text of an item is another's"
+        return "the text of an item is not the instrument's in English, German or Spanish"
     named = [name for name in names if _named([name])]
     if form.name in declared or all(texts) or not named:
         return ""
-    if any(form.name not in _named([name]) or not _says_nothing_else(name) for name in named):
+    published = all(
+        item_of(node.link) or all(_is_published(form.item(n), answer) for answer in node.answers) for n, node in own
+    )
+    if any(form.name not in _named([name]) or not _says_nothing_else(name, published) for name in named):
         return "its name says something else as well"
     return ""
+
+
+def _is_published(item: Item, answer: Any) -> bool:
+    """Return whether an answer has a code or a text of the instrument's own."""
+    coding = answer.get("valueCoding") if isinstance(answer, Mapping) else None
+    coding = coding if isinstance(coding, Mapping) else {}
+    text = _text(coding.get("display")) or _text(answer.get("valueString") if isinstance(answer, Mapping) else "")
+    return answer_by_code(item, _text(coding.get("code"))) is not None or answer_by_text(item, text) is not None
 
 
 def _is_total(link: str, form: Instrument) -> bool:
@@ -214,7 +274,7 @@ def _spelled(name: str) -> list[tuple[int, int, str]]:
 
 
 def _last_part(name: str) -> str:
-    return re.split(r"[/#:]", name.partition("|")[0].rstrip("/"))[-1]
+    return re.split(r"[/#:]", name.partition("|")[0].rstrip("/"))[-1][-200:]
 
 
 def _named(names: Sequence[str]) -> list[str]:
@@ -222,12 +282,19 @@ def _named(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(instrument for name in names for _, _, instrument in _spelled(_last_part(name))))
 
 
-def _says_nothing_else(name: str) -> bool:
-    """Return whether the words behind an instrument's name are neutral, and none before it speaks of something else."""
+def _says_nothing_else(name: str, published: bool) -> bool:
+    """Return whether the words beside an instrument's name are neutral.
+
+    Those before it need not be (``clinic-phq9``), where links or answers are the instrument's own.
+    """
     words, spelled = _words(_last_part(name)), _spelled(_last_part(name))
     inside = {i for first, last, _ in spelled for i in range(first, last)}
-    behind = [word for i, word in enumerate(words) if i >= spelled[0][1] and i not in inside]
-    return all(word in _NEUTRAL or word.isdigit() for word in behind) and not _OTHER & set(words)
+    outside = {
+        word
+        for i, word in enumerate(words)
+        if i not in inside and (i > spelled[0][0] or not published or word in _OTHER)
+    }
+    return all(word in _NEUTRAL or word.isdigit() for word in outside)
 
 
 def _text(value: Any) -> str:

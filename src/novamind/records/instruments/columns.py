@@ -1,6 +1,7 @@
 """Names of columns and links that say themselves which item they hold: ``phq9_1``, ``PHQ-9 item 1``, ``GAD7.3``."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
@@ -64,15 +65,24 @@ def items_of(instrument: str, columns: Iterable[str]) -> dict[int, str]:
         Two columns hold the same item.
     """
     form = find(instrument)
-    matches = [(match, column) for column in columns if (match := _match(column)) and match.instrument == form.name]
-    complete = {match.number for match, _ in matches} == {item.number for item in form.items}
-    by_number: dict[int, str] = {}
-    for match, column in matches:
-        if match.sure or complete:
-            if match.number in by_number:
-                raise ValidationError(f"two columns hold {form.item_name(match.number)}; name the one to use")
-            by_number[match.number] = column
+    numbered = item_columns(columns).get(form.name, [])
+    by_number = dict(numbered)
+    if len(by_number) < len(numbered):
+        raise ValidationError(f"two columns hold one item of {form.name}; name those to use")
     return dict(sorted(by_number.items()))
+
+
+def item_columns(columns: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
+    """Return number and column of all items whose names say what they are, by instrument; see :func:`items_of`."""
+    matches: dict[str, list[tuple[_Match, str]]] = defaultdict(list)
+    for column in columns:
+        if match := _match(column):
+            matches[match.instrument].append((match, column))
+    numbered = {}
+    for instrument, pairs in matches.items():
+        complete = len({match.number for match, _ in pairs}) == len(find(instrument).items)
+        numbered[instrument] = [(match.number, column) for match, column in pairs if match.sure or complete]
+    return {instrument: pairs for instrument, pairs in numbered.items() if pairs}
 
 
 def _match(name: str) -> _Match | None:

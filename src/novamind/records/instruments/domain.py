@@ -189,7 +189,7 @@ def _words(text: str) -> str:
 def worded_as(instrument: Instrument, number: int, text: str) -> bool | None:
     """Return whether a question reads like an item (English, German, Spanish); ``None`` where we cannot tell."""
     words = _wording().get((instrument.name, number))
-    return any(word in text.casefold() for word in words) if words and text.strip() else None
+    return bool(words.search(text.casefold())) if words and text.strip() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +203,10 @@ def _rows(table: str) -> list[dict[str, str]]:
 
 
 @cache
-def _wording() -> dict[tuple[str, int], tuple[str, ...]]:
+def _wording() -> dict[tuple[str, int], re.Pattern[str]]:
     """Return words of each item; a short form that shares the items of a long one shares their words."""
     rows = _rows("wording.csv")
-    wording = {(row["instrument"], int(row["item"])): tuple(row["words"].casefold().split("|")) for row in rows}
+    wording = {(row["instrument"], int(row["item"])): re.compile(rf"\b(?:{row['words'].casefold()})") for row in rows}
     by_code = {find(name).item(number).loinc: words for (name, number), words in wording.items()}
     for form in INSTRUMENTS:
         for item in form.items:
