@@ -253,6 +253,10 @@ class Uses:
             if used & names and (path == fault.path or module in self._texts[path])
         ]
 
+    def last_line(self, fault: Fault) -> int:
+        """Return where the function of a fault ends."""
+        return next(last for path, first, last, _ in self._functions if (path, first) == (fault.path, fault.function))
+
     def cached(self, fault: Fault) -> bool:
         """Return whether the fault is in a function that runs once and is remembered."""
         return (fault.path, fault.function) in self._cached
@@ -296,7 +300,10 @@ class Tests:
         else:
             reached = set()
             if fault.function:
-                reached = self._running(fault.path, fault.statement_line, fault.line)
+                # A default is read where the function is defined and matters where it runs.
+                in_signature = fault.statement_line == fault.function
+                last = self._uses.last_line(fault) if in_signature else fault.line
+                reached = self._running(fault.path, fault.statement_line, last)
             if not fault.function or not reached or self._uses.cached(fault):
                 for path, first, last in self._uses.of(fault):
                     reached |= self._running(path, first, last)
@@ -305,7 +312,8 @@ class Tests:
                 speaking = [
                     test
                     for test in self._seconds
-                    if dotted in (text := _text(test.partition("::")[0])) and (not fault.name or fault.name in text)
+                    if dotted in (text := _text(test.partition("::")[0]))
+                    and (not fault.name or fault.name in text or f"/test_{Path(fault.path).stem}.py::" in test)
                 ]
                 reached |= set(speaking) or self._running(fault.path, 1, 1_000_000)
         stem = Path(fault.path).stem.strip("_")

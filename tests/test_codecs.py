@@ -8,12 +8,19 @@ from pydantic import BaseModel, TypeAdapter
 
 from tests.json_schema import free
 
-ROOMS = ("symptoms", "biometrics", "pharmacogenomics", "neurochemistry", "twin", "populations")
+CODECS = (
+    "novamind.symptoms.codec",
+    "novamind.biometrics.codec",
+    "novamind.pharmacogenomics.codec",
+    "novamind.neurochemistry.codec",
+    "novamind.twin.codec",
+    "novamind.populations.codec",
+)
 FORMS = [
     form
-    for room in ROOMS
-    for form in vars(import_module(f"novamind.{room}.codec")).values()
-    if isinstance(form, type) and issubclass(form, BaseModel) and form.__module__ == f"novamind.{room}.codec"
+    for codec in CODECS
+    for form in vars(import_module(codec)).values()
+    if isinstance(form, type) and issubclass(form, BaseModel) and form.__module__ == codec
     if not form.__name__.startswith("_")
 ]
 

@@ -250,6 +250,18 @@ class Shown(Summarised):
         return Summary("a & b " + "y" * 400, ("n", "<h>"), ((i, None if i else 0.123456) for i in range(self.rows)))
 
 
+class Untabled(Summarised):
+    """A line alone."""
+
+    def _summary(self) -> Summary:
+        return Summary("a < b", (), ())
+
+
+def test_without_columns_there_is_a_line_alone() -> None:
+    assert repr(Untabled()) == "<Untabled: a < b>"
+    assert Untabled()._repr_html_() == "<p><b>Untabled</b>: a &lt; b</p>"
+
+
 def test_the_first_rows_are_shown_and_the_rest_is_marked() -> None:
     assert Shown(14)._repr_html_().count("<tr>") == 15
     assert "<p>…</p>" not in Shown(14)._repr_html_()

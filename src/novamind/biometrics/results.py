@@ -1,7 +1,7 @@
 """The result as people use it: links as a frame, graph, profiles and pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -49,10 +49,10 @@ class PersonLinks(Summarised):
 
     patient_id: str | None
     links: tuple[Link, ...]
-    profiles: Mapping[tuple[str, str], LagProfile] = field(repr=False)
+    profiles: Mapping[tuple[str, str], LagProfile]
     skipped: Mapping[str, str]
     reliability: Reliability
-    series: PersonSeries = field(repr=False)
+    series: PersonSeries
     seed: int
     model_version: str
     notes: tuple[str, ...] = ()
@@ -137,7 +137,7 @@ class Correlations(Summarised):
     max_lag_hours: int
     model_version: str
     seed: int
-    backend: Any = field(default=None, repr=False)
+    backend: Any = None
 
     @property
     def links(self) -> Any:

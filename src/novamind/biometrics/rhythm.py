@@ -185,7 +185,7 @@ def _sleep_timing(residual: Floats, late: Floats) -> Floats:
                 products += w * np.cov(each[both, a], each[both, b])[0, 1]
                 weights += w
     shared = max(products / weights, 0.0) if weights > 0 else 0.0
-    shrunk = common * np.where(total > 0, shared / (shared + 1 / np.maximum(total, 1e-9)), 0.0)
+    shrunk = common * (shared / (shared + 1 / np.maximum(total, 1e-9)))
     return np.asarray(np.interp(np.arange(hours), np.arange(days) * 24 + 12.0, shrunk))
 
 

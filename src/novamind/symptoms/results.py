@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Forecast(SymptomForecast):
     """One series' forecast, with its frame (of the kind that came in) and its picture."""
 
-    backend: Any = field(default=None, repr=False, kw_only=True)
+    backend: Any = field(default=None, kw_only=True)
 
     @property
     def frame(self) -> Any:
@@ -83,11 +83,11 @@ class Forecasts(Summarised):
 
     series: tuple[Series, ...]
     skipped: Mapping[SeriesKey, str]
-    prediction: Prediction = field(repr=False)
-    model: SymptomModel = field(repr=False)
+    prediction: Prediction
+    model: SymptomModel
     quantile_levels: Floats
     seed: int
-    backend: "nw.Implementation" = field(repr=False)
+    backend: "nw.Implementation"
 
     def __len__(self) -> int:
         return len(self.series)
