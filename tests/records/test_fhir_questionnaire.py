@@ -1,5 +1,6 @@
 """Which item an answer belongs to, what it scores, and which totals come of it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -662,16 +663,45 @@ def test_questions_that_the_form_leaves_out() -> None:
 # -- real forms, where they are
 
 
-US_CORE = Path(__file__).parents[3] / "shared/data/exports/fhir_us_core"
+SHARED = Path(__file__).parents[3] / "shared"
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared cases and exports are not in this checkout")
 
 
-@pytest.mark.skipif(not US_CORE.is_dir(), reason="the shared exports are not in this checkout")
+@needs_shared
 @pytest.mark.parametrize("with_form", [True, False])
 def test_the_example_of_us_core(*, with_form: bool) -> None:
-    import json
-
-    files = ["QuestionnaireResponse-phq-9-example", *["Questionnaire-phq-9-example"][: int(with_form)]]
-    one, *others = (Located(json.loads((US_CORE / f"{name}.json").read_text("utf-8")), name) for name in files)
+    names = ["QuestionnaireResponse-phq-9-example", *["Questionnaire-phq-9-example"][: int(with_form)]]
+    files = [SHARED / "data/exports/fhir_us_core" / f"{name}.json" for name in names]
+    one, *others = (Located(json.loads(file.read_text("utf-8")), file.stem) for file in files)
     series, said = read(one, questionnaires(others))
     assert series == phq(2, 2, 2, 2, 1, 1, 2, 0, 0) | {"PHQ-9": 12.0}
     assert said == ["no item of PHQ-9: 1 answer (LOINC 69722-7)"]
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("case", "totals"),
+    [
+        ("f01_difficulty", {"PHQ-9": 9}),
+        ("f01b_difficulty", {"PHQ-9": 9}),
+        ("f01d_number", {"PHQ-9": 9}),
+        ("f02b_combined", {"GAD-7": 21}),
+        ("f04_contained", {"PHQ-9": 9, "GAD-7": 21}),
+        ("f05_phq15", {}),  # answered with codes of another list
+        ("f05b_questionnaire", {}),
+        ("f06_answers", {"PHQ-9": 9}),
+        ("f06b_answers", {"PHQ-9": 9}),
+        ("f07_inprogress", {}),
+        ("f08_item9_missing", {"PHQ-9": 9}),
+        ("f09_phq2total", {"PHQ-9": 9, "PHQ-2": 3}),
+    ],
+)
+def test_the_totals_of_the_shared_cases(case: str, totals: dict[str, float]) -> None:
+    record = read_fhir(SHARED / "cases/fhir" / f"{case}.json").record
+    frame = record.symptoms
+    series = (
+        {}
+        if frame is None
+        else {frame.series[i].name: v for i, v in zip(frame.series_index, frame.values, strict=True)}
+    )
+    assert {name: value for name, value in series.items() if "item" not in name} == totals

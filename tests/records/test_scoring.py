@@ -1,7 +1,9 @@
 """Totals by their published rules: ends of every scale, worked forms, missing items, flags; facts a second time."""
 
+import csv
 import math
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -344,6 +346,17 @@ def test_columns_of_an_instrument() -> None:
     assert items_of("madrs", loose[1:]) == {}
     with pytest.raises(ValidationError, match="two columns hold one item of PHQ-9; name those to use"):
         items_of("PHQ-9", ["phq9_1", "PHQ9.1"])
+
+
+SURVEY = Path(__file__).parents[3] / "shared/data/exports/niimpy/survey_phq9.csv"
+
+
+@pytest.mark.skipif(not SURVEY.is_file(), reason="the shared exports are not in this checkout")
+def test_a_long_table_of_items() -> None:
+    forms: dict[int, dict[str, float]] = {}
+    for row in csv.DictReader(SURVEY.read_text("utf-8").splitlines()):
+        forms.setdefault(int(row["time"]) // 3600, {})[row["id"]] = float(row["answer"])
+    assert [score("PHQ-9", items).total for _, items in sorted(forms.items())] == [4, 2, 11]
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ class Node:
 class Recognition:
     """What the items of a response are, by their places.
 
-    ``numbered`` are the instruments whose items were recognised by a complete set, ``declared`` those that the form names
-    itself, and ``refusals`` say which instruments it only seems to be.
+    ``numbered`` are the instruments whose items were recognised by a complete set, ``declared`` those that the form
+    names itself, and ``refusals`` say which instruments it only seems to be.
     """
 
     nodes: tuple[Node, ...]
