@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from novamind.errors import ValidationError
 from novamind.records import read_fhir
@@ -157,6 +159,26 @@ def test_a_panel_around_shared_items_decides() -> None:
 
     series, _ = read(response(group("/55757-9", 1, 2), group("/44249-1", *[3] * 9)))
     assert series == phq(*[3] * 9) | {"PHQ-2 item 1": 1.0, "PHQ-2 item 2": 2.0}
+
+
+@given(
+    order=st.permutations(range(9)), values=st.lists(st.integers(0, 3), min_size=9, max_size=9), in_form=st.booleans()
+)
+def test_with_codes_neither_the_order_nor_the_links_matter(
+    order: list[int], values: list[int], *, in_form: bool
+) -> None:
+    """Links that lie about the number: the code decides."""
+    links = [f"phq9-{order[i] + 1}" for i in range(9)]
+    other = item("phq9-10", 3)
+    if in_form:
+        parts = [{"linkId": link} | coded(code) for link, code in zip(links, PHQ, strict=True)]
+        forms = questionnaires([form(url="urn:q", item=[*parts, {"linkId": "phq9-10"} | coded("69722-7")])])
+        answered = [item(link, value) for link, value in zip(links, values, strict=True)]
+    else:
+        forms = Forms()
+        answered = [item(link, v, definition=f"urn:q#{code}") for link, v, code in zip(links, values, PHQ, strict=True)]
+    shuffled = [answered[i] for i in order]
+    assert read(response(*shuffled, other, questionnaire="urn:q"), forms)[0] == phq(*values)
 
 
 # -- the forms of a file

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import novamind as nm
 from novamind.errors import NotFoundError, ValidationError
@@ -219,6 +221,45 @@ def test_a_total_that_missing_items_cannot_change_says_so() -> None:
     result = score("QIDS-SR16", [3, None, 1, 1, 1, 2, None, None, 1, 1, 1, 1, 1, 1, 1, 1])
     assert result.remarks == ("the total is the same whatever the missing items are",)
     assert result.missing == (2,)
+
+
+#: Without prorating and without items that need no answer, a total is that of every way to fill the gaps.
+EXACT = [
+    form.name for form in INSTRUMENTS if form.factor and not form.prorated and not form.skips and not form.optional
+]
+
+
+@given(st.data())
+@settings(max_examples=150)
+def test_a_total_is_given_if_and_only_if_it_is_the_same_for_all_missing_answers(data: st.DataObject) -> None:
+    form = find(data.draw(st.sampled_from([*EXACT, "QIDS-SR16"])))
+    full = {item.number: data.draw(st.sampled_from(item.scores)) for item in form.items}
+    # Of a pair of the QIDS one item is enough, so here its first is always answered.
+    always = {group[0] for group in form.optional}
+    gaps = data.draw(st.sets(st.sampled_from(sorted(full.keys() - always)), max_size=3))
+    answered = {number: value for number, value in full.items() if number not in gaps}
+    ends = [
+        score(form.name, answered | {n: getattr(form.item(n), end) for n in gaps}).total
+        for end in ("lowest", "highest")
+    ]
+    result = score(form.name, answered)
+    paired = gaps & {number for group in form.optional for number in group}
+    if not paired:
+        assert result.total == (ends[0] if ends[0] == ends[1] and answered else None)
+    assert result.total is None or result.total == ends[0]
+    assert set(result.missing) == gaps - paired
+
+
+@given(st.sampled_from(["PHQ-9", "PHQ-A"]), st.lists(st.integers(0, 3), min_size=9, max_size=9), st.data())
+def test_a_prorated_total_is_the_mean_of_the_answered_items_nine_times(
+    name: str, values: list[int], data: st.DataObject
+) -> None:
+    gaps = data.draw(st.sets(st.integers(0, 8), min_size=1, max_size=2))
+    answered = [value for i, value in enumerate(values) if i not in gaps]
+    result = score(name, [None if i in gaps else value for i, value in enumerate(values)])
+    assert result.total is not None
+    assert abs(result.total - 9 * sum(answered) / len(answered)) <= 0.5
+    assert 0 <= result.total <= 27
 
 
 @pytest.mark.parametrize(
