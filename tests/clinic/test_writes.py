@@ -27,6 +27,7 @@ from tests.clinic.wire import QUESTIONS, Patient
 from tests.every_door import same
 from tests.patience import PATIENCE
 from tests.server.world import World
+from tests.uploads import store
 from tests.weak import must_fail
 
 #: Whether new examples are looked for (the profile ``long``, tests/conftest.py).
@@ -565,10 +566,11 @@ def test_a_file_that_was_taken_back_is_stored_when_it_comes_again(world: World) 
 
     def uploaded() -> int:
         at, file = f"/patients/{patient.id}/upload", {"file": ("diary.csv", table)}
-        answer = world.call("POST", at, "C11", files=file, headers={"Accept": "text/html"})
+        headers = {"Accept": "text/html"}
+        answer = store(lambda data: world.call("POST", at, "C11", files=file, data=data, headers=headers))
         assert answer.status_code == 201
         assert "1 symptom report" in answer.text
-        assert "1 rows left out" in answer.text
+        assert "1 left out of PHQ-9" in answer.text
         return len(patient.get("reports")["items"])
 
     for _ in range(3):

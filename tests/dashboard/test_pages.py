@@ -15,6 +15,7 @@ from novamind.server.dashboard.routes import PAGES
 from tests.dashboard.conftest import Person
 from tests.patience import patient
 from tests.server.world import BASE, World, routes_of
+from tests.uploads import shown_in, store
 
 ABOUT_ONE = ("", "/changes", "/insights", "/tracking", "/consents", "/audit", "/upload", "/record")
 FORBIDDEN = re.compile(r"<script(?![^>]*\ssrc=\"/static/)|<style|\sstyle=|\son\w+=|javascript:|(src|action)=\"https?:")
@@ -349,17 +350,64 @@ def reports_of(world: World, patient_id: str) -> list[dict[str, Any]]:
     return world.call("GET", f"/api/v1/patients/{patient_id}/reports", "C11").json()["items"]
 
 
+def upload(somebody: Any, patient_id: str, file: Any, **declared: str) -> Any:
+    at = f"/patients/{patient_id}/upload"
+    return store(lambda data: somebody.post(at, files=file, data=declared | data))
+
+
+def test_nothing_is_stored_before_it_was_shown(person: Any, world: World) -> None:
+    somebody, patient_id = person("C11"), new_patient(world)
+    at = f"/patients/{patient_id}/upload"
+    german = "\ufeffDatum;PHQ-9;Laune <b>\r\n01.04.2026;7,0;3\r\n02.04.2026;99,0;4\r\n13.04.2026;8,0;5\r\n".encode()
+    file = {"file": ("Tagebuch <b>.csv", german)}
+    page = somebody.post(at, files=file)
+    assert page.status_code == 200
+    assert reports_of(world, patient_id) == []
+    for words in (
+        "Nothing is stored yet", "Tagebuch &lt;b&gt;.csv", "Laune &lt;b&gt;", "numbers are read with a decimal comma",
+        "times of &#39;Datum&#39;: day first (31.12.2025)", "1 left out of PHQ-9: is off the scale of 0 to 27",
+    ):  # fmt: skip
+        assert words in page.text, words
+    another = {"file": ("Tagebuch.csv", german.replace(b"7,0", b"9,0"))}
+    page = somebody.post(at, files=another, data={"shown": shown_in(page.text)})
+    assert (page.status_code, reports_of(world, patient_id)) == (200, [])
+    assert "another file, or is read in another way" in page.text
+    stored = somebody.post(at, files=another, data={"shown": shown_in(page.text)})
+    assert stored.status_code == 201
+    assert sorted(one["value"] for one in reports_of(world, patient_id) if one["symptom"] == "PHQ-9") == [8, 9]
+
+
+def test_what_a_table_does_not_say_is_declared(person: Any, world: World) -> None:
+    somebody, patient_id = person("C11"), new_patient(world)
+    file = {"file": ("diary.csv", b"id;when;score\na;01.02.2026;7\na;02.02.2026;-9\nb;03.02.2026;9\n")}
+    refused = upload(somebody, patient_id, file)
+    assert refused.status_code == 422
+    assert "declare the form of the dates" in refused.text
+    declared = {"dates": "de", "instrument": "phq9", "columns": "timestamp=when\nvalue=score", "missing": "-9, 99"}
+    assert "several persons" in upload(somebody, patient_id, file, **declared).text
+    assert upload(somebody, patient_id, file, **declared, person="a").status_code == 201
+    assert [(one["symptom"], one["value"]) for one in reports_of(world, patient_id)] == [("PHQ-9", 7)]
+    assert "timestamp=Datum, one a line" in upload(somebody, patient_id, file, columns="when").text
+
+
+def test_genes_of_an_array_are_shown_by_their_names(person: Any, world: World) -> None:
+    somebody, patient_id = person("C11"), new_patient(world)
+    panel = b"gene\tdiplotype\nCYP2C19\t*1/*2\n"
+    page = somebody.post(f"/patients/{patient_id}/upload", files={"file": ("panel.tsv", panel)})
+    assert "Genes: CYP2C19 *1/*2." in page.text
+
+
 def test_a_symptom_table_is_stored_once(person: Any, world: World) -> None:
     somebody, patient_id = person("C11"), new_patient(world)
     rows = "".join(f"export-17,2026-04-{day:02d}T08:00:00,{day % 20},GAD-7\n" for day in range(1, 21))
     file = {"file": ("reports.csv", f"patient_id,timestamp,value,symptom\n{rows}".encode())}
     for _ in range(2):
-        sent = somebody.post(f"/patients/{patient_id}/upload", files=file)
+        sent = upload(somebody, patient_id, file)
         assert sent.status_code == 201, sent.text
         assert "20 symptom report" in sent.text
     assert len(reports_of(world, patient_id)) == 20
     other = new_patient(world)
-    assert somebody.post(f"/patients/{other}/upload", files=file).status_code == 201
+    assert upload(somebody, other, file).status_code == 201
     assert len(reports_of(world, other)) == 20
 
 
@@ -367,7 +415,7 @@ def test_a_wearable_table_and_a_bundle_are_stored(person: Any, world: World) -> 
     somebody, patient_id = person("C11"), new_patient(world)
     rows = "".join(f"2026-04-{day:02d}T07:00:00+02:00,sleep_duration,7.5,h\n" for day in range(1, 21))
     file = {"file": ("watch.csv", f"timestamp,signal,value,unit\n{rows}".encode())}
-    sent = somebody.post(f"/patients/{patient_id}/upload", files=file)
+    sent = upload(somebody, patient_id, file)
     assert sent.status_code == 201, sent.text
     assert "biometric samples" in sent.text
     code = {"coding": [{"system": "http://loinc.org", "code": "44261-6"}]}
@@ -375,7 +423,7 @@ def test_a_wearable_table_and_a_bundle_are_stored(person: Any, world: World) -> 
     observation |= {"subject": {"reference": "Patient/a"}, "effectiveDateTime": "2026-04-03"}
     entries = [{"resource": {"resourceType": "Patient", "id": "a"}}, {"resource": observation}]
     bundle = json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}).encode()
-    sent = somebody.post(f"/patients/{patient_id}/upload", files={"file": ("bundle.json", bundle)})
+    sent = upload(somebody, patient_id, {"file": ("bundle.json", bundle)})
     assert sent.status_code == 201, sent.text
     assert [one["symptom"] for one in reports_of(world, patient_id)] == ["PHQ-9"]
 
@@ -385,7 +433,7 @@ def test_a_wearable_table_and_a_bundle_are_stored(person: Any, world: World) -> 
     [
         ("notes.exe", b"MZ", "this kind of file is not read"),
         ("two.csv", b"patient_id,timestamp,value\na,2026-04-01,3\nb,2026-04-02,4\n", "several persons"),
-        ("bad.csv", b"timestamp,value\n2026-04-01,many\n", "value"),
+        ("bad.csv", b"timestamp,value\n2026-04-01,many\n", "is not a number"),
         ("empty.json", b"{", "cannot be"),
         ("bundle.json", b'{"resourceType": "Bundle", "entry": 3}', "cannot be read as it is"),
         ("bomb.zip", b"PK\x03\x04nothing", "zip"),

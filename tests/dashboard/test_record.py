@@ -17,6 +17,7 @@ from novamind.server.dashboard.record_sections import SECTIONS
 from tests.dashboard.conftest import Person
 from tests.dashboard.test_pages import IMAGE, SCRIPT
 from tests.server.world import World
+from tests.uploads import store
 
 #: A full form of each kind that has one, what of it a list then shows, and where the API reads it.
 REPORT = {"symptom": "phq9", "timestamp": "2026-05-02T08:30", "value": "14"}
@@ -339,7 +340,8 @@ def test_an_upload_is_taken_back_with_all_that_it_brought(clinician: Person, wor
     added(clinician, at, "reports", REPORT)
     rows = "".join(f"2026-04-{day:02d}T08:00:00,{day % 20},GAD-7\n" for day in range(1, 21))
     file = {"file": ("diary <b>.csv", f"timestamp,value,symptom\n{rows}".encode())}
-    assert clinician.post(f"{at.removesuffix('/record')}/upload", files=file).status_code == 201
+    upload = f"{at.removesuffix('/record')}/upload"
+    assert store(lambda data: clinician.post(upload, files=file, data=data)).status_code == 201
     listed = words(clinician.get(f"{at}/reports"))
     assert listed.count("from diary <b>.csv") == 20
     assert listed.index("PHQ-9: 14") < listed.index("20 Apr 2026") < listed.index("19 Apr 2026")  # the newest first

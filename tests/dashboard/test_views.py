@@ -13,8 +13,6 @@ from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID, uuid4
 
-import numpy as np
-import polars as pl
 import pydantic
 import pytest
 from starlette.requests import Request
@@ -464,50 +462,52 @@ def test_accounts_are_listed_fifty_at_a_time(container: Any, shown: Any, calls: 
 # -- files
 
 
-def test_a_file_is_read_in_the_patients_zone_and_stored_once_by_its_content(
-    container: Any, shown: Any, calls: Any, monkeypatch: Any
-) -> None:
-    seen: list[Any] = []
+def upload_of(content: bytes, filename: str | None, here: Any, shown: str = "", **declared: str) -> Any:
+    async def read() -> bytes:
+        return content
 
-    def read(*given: Any) -> Any:
-        seen.append(given)
-        return "record", [f"note {i}" for i in range(30)]
+    file = SimpleNamespace(filename=filename, read=read)
+    return run(upload.upload(request(), here, CLINICIAN, P, file, upload.Declared(**declared), shown))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(upload, "read", read)
+
+SYMPTOMS = b"patient_id,timestamp,value,symptom\nx,2026-04-01T08:00:00,7,PHQ-9\nx,2026-04-02T08:00:00,70,PHQ-9\n"
+SIGNALS = b"timestamp,signal,value,unit\n2026-04-01T07:00:00,sleep_duration,7.5,h\n"
+
+
+def test_a_file_is_shown_and_then_stored_once_by_its_content(container: Any, shown: Any, calls: Any) -> None:
     who = PatientSummary(P, {}, {"timezone": "Europe/Berlin"})
-    here = container(patient=who, import_record={"symptom_report": 3, "medication": 0})
+    here = container(patient=who, permit_import=None, import_record={"symptom_report": 1, "medication": 0})
+    once = hashlib.sha256(P.bytes + SYMPTOMS).hexdigest()
+    notes = ["1 left out of PHQ-9: is off the scale of 0 to 27 (first: row 2)"]
+    assert upload_of(SYMPTOMS, "Diary.CSV", here).status_code == 200
+    ((template, context, _),) = shown
+    assert (template, context["digest"], context["notes"], context["another"]) == (
+        "upload_preview.html",
+        once,
+        notes,
+        False,
+    )
+    assert context["understood"].zone == "Europe/Berlin"
+    assert [call[0] for call in calls] == ["patient", "permit_import"]
+    assert upload_of(SYMPTOMS, "Diary.CSV", here, once).status_code == 201
+    assert shown[-1] == ("uploaded.html", {"patient": who, "stored": {"symptom report": 1}, "notes": notes}, 201)
+    (_, caller, patient_id, record, key, more) = calls[-1]
+    assert (caller, patient_id, key, more) == (CLINICIAN, P, once, {"name": "Diary.CSV", "anew": True})
+    assert [key.name for key in record.symptoms.series] == ["PHQ-9"]
+    assert upload_of(SYMPTOMS, "Diary.CSV", here, once, missing="8").status_code == 200  # read in another way
 
-    async def content() -> bytes:
-        return b"abc"
 
-    file = SimpleNamespace(filename="Diary.CSV", read=content)
-    answer = run(upload.upload(request(), here, CLINICIAN, P, file))  # type: ignore[arg-type]
-    assert answer.status_code == 201
-    assert seen == [(b"abc", ".csv", P, "Europe/Berlin", here.settings)]
-    once = hashlib.sha256(P.bytes + b"abc").hexdigest()
-    assert calls[-1] == ("import_record", CLINICIAN, P, "record", once, {"name": "Diary.CSV", "anew": True})
-    known = {"patient": who, "stored": {"symptom report": 3}, "notes": [f"note {i}" for i in range(20)]}
-    assert shown == [("uploaded.html", known, 201)]
-    for filename, suffix, name in (
-        (None, "", ""),
-        ("../a/b.csv", ".csv", "b.csv"),
-        ("x" * 300 + ".csv", ".csv", "x" * 196 + ".csv"),
-    ):
-        file.filename = filename
-        run(upload.upload(request(), here, CLINICIAN, P, file))  # type: ignore[arg-type]
-        assert (seen[-1][1], calls[-1][-1]) == (suffix, {"name": name, "anew": True})
+@pytest.mark.parametrize(("filename", "name"), [("../a/b.csv", "b.csv"), ("x" * 300 + ".csv", "x" * 196 + ".csv")])
+def test_the_name_of_a_file_is_kept_short(container: Any, shown: Any, filename: str, name: str) -> None:
+    upload_of(SYMPTOMS, filename, container(patient=PatientSummary(P, {}, {}), permit_import=None))
+    assert shown[-1][1]["name"] == name
 
 
 def test_fhir_that_cannot_be_read_is_told_issue_by_issue(container: Any, shown: Any) -> None:
     bundle = json.dumps({"resourceType": "Bundle", "entry": 3}).encode()
     with pytest.raises(FhirImportError) as caught:
-        upload.read(bundle, ".json", P, None, Settings())
-
-    async def content() -> bytes:
-        return bundle
-
-    file = SimpleNamespace(filename="b.json", read=content)
-    run(upload.upload(request(), container(patient=PatientSummary(P, {}, {})), CLINICIAN, P, file))  # type: ignore[arg-type]
+        upload.understand(bundle, "b.json", None, upload.Declared(), Settings())
+    upload_of(bundle, "b.json", container(patient=PatientSummary(P, {}, {}), permit_import=None))
     ((template, context, status),) = shown
     assert (template, status, context["stored"]) == ("uploaded.html", 422, None)
     assert context["notes"] == [issue.diagnostics for issue in caught.value.outcome.issues]
@@ -515,57 +515,46 @@ def test_fhir_that_cannot_be_read_is_told_issue_by_issue(container: Any, shown: 
 
 def test_the_form_says_how_large_a_file_may_be(container: Any, shown: Any) -> None:
     run(upload.form(request(), container(patient="who"), CLINICIAN, P))
-    assert shown == [("upload.html", {"patient": "who", "largest": 64}, 200)]
+    kinds = ".csv,.tsv,.txt,.xlsx,.parquet,.pq,.json,.ndjson,.jsonl,.xml,.zip,.gz,.fit,.vcf"
+    assert shown == [("upload.html", {"patient": "who", "largest": 64, "kinds": kinds}, 200)]
 
 
-SYMPTOMS = b"patient_id,timestamp,value,symptom\nx,2026-04-01T08:00:00,7,PHQ-9\n"
-SIGNALS = b"timestamp,signal,value,unit\n2026-04-01T07:00:00,sleep_duration,7.5,h\n"
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".txt"])
-def test_a_table_is_of_symptoms_unless_it_has_signals(suffix: str) -> None:
-    record, notes = upload.read(SYMPTOMS, suffix, P, "Europe/Berlin", Settings())
-    assert (record.patient_id, record.timezone, record.signals, notes) == (str(P), "Europe/Berlin", None, [])
-    assert record.symptoms is not None
-    assert record.symptoms.series[0] == (str(P), "PHQ-9")
-    record, _ = upload.read(SIGNALS, suffix, P, None, Settings())
-    assert record.symptoms is None
-    assert record.signals is not None
-    assert record.signals.series[0] == (str(P), "sleep_duration")
-
-
-def test_reports_off_their_scale_are_left_out_and_counted() -> None:
-    rows = [("PHQ-9", 0), ("phq9", 27), ("PHQ-9", 28), ("PHQ-9", 999), ("GAD-7", -1), ("mood", 999)]
-    lines = [f"2026-04-{day:02d}T08:00:00,{value},{name}" for day, (name, value) in enumerate(rows, 1)]
-    table = "\n".join(["timestamp,value,symptom", *lines]).encode()
-    record, notes = upload.read(table, ".csv", P, None, Settings())
-    assert record.symptoms is not None
-    values = record.symptoms.values
-    assert sorted(values[np.isfinite(values)]) == [0, 27, 999], "nobody knows the range of a mood"
-    assert notes == [
-        "1 rows left out: off the scale of GAD-7, 0 to 21",
-        "2 rows left out: off the scale of PHQ-9, 0 to 27",
+def test_a_table_of_signals_is_one_of_a_wearable() -> None:
+    understood = upload.understand(SIGNALS, "watch.csv", "Europe/Berlin", upload.Declared(), Settings())
+    assert [(series.name, series.kind, series.unit) for series in understood.series] == [
+        ("sleep_duration", "signal", "min")
     ]
 
 
-@pytest.mark.parametrize("suffix", [".exe", "", ".CSV", ".doc"])
-def test_a_kind_of_file_that_is_not_read_is_named(suffix: str) -> None:
-    known = ".csv, .tsv, .txt, .parquet, .pq, .json, .xml, .zip, .fit"
-    with pytest.raises(ValidationError, match=f"this kind of file is not read; send one of {known}"):
-        upload.read(b"", suffix, P, None, Settings())
+@pytest.mark.parametrize("name", ["notes.exe", "notes", "", "notes.doc"])
+def test_a_kind_of_file_that_is_not_read_is_named(name: str) -> None:
+    with pytest.raises(ValidationError, match=r"this kind of file is not read; send one of \.csv, \.tsv, .*\.vcf"):
+        upload.understand(SYMPTOMS, name, None, upload.Declared(), Settings())
 
 
 def test_a_file_holds_one_person() -> None:
-    two = pl.DataFrame({"patient_id": ["a", "b"], "value": [1, 2]})
-    with pytest.raises(ValidationError, match="the file holds rows of several persons; send one person's"):
-        upload._own(two, P)
-    assert upload._own(two.head(1), P)["patient_id"].to_list() == [str(P)]
-    assert upload._own(two.drop("patient_id"), P)["patient_id"].to_list() == [str(P)] * 2
+    two = b"patient_id,timestamp,PHQ-9\na,2026-04-01,3\nb,2026-04-02,4\n"
+    with pytest.raises(ValidationError, match="several persons; send one person's, or say whose are read"):
+        upload.understand(two, "two.csv", None, upload.Declared(), Settings())
+    assert upload.understand(two, "two.csv", None, upload.Declared(person="b"), Settings()).persons == ("b",)
 
 
-def test_what_was_left_out_is_told_with_its_reason() -> None:
-    summary = SimpleNamespace(left_out=[{"rows": 3, "reason": "no unit"}, {}], unread={"steps": 7})
-    assert upload._left_out(summary) == ["3 rows left out: no unit", " rows left out: ", "7 of kind steps are not read"]
+def test_what_is_declared_about_a_table() -> None:
+    declared = upload.Declared(
+        dates="de", columns="timestamp = Datum\n\nPHQ-9=Summe\n", missing="999, -9", person=" a "
+    )
+    assert declared.options() == {
+        "dates": "de", "mapping": {"timestamp": "Datum", "PHQ-9": "Summe"}, "missing": ("999", "-9"), "patient_id": "a",
+    }  # fmt: skip
+    assert upload.Declared(sheet=" ").options() == {}
+    with pytest.raises(ValidationError, match="one a line"):
+        upload.Declared(columns="Datum").options()
+
+
+def test_many_reasons_are_counted() -> None:
+    left_out = tuple(SimpleNamespace(what=f"s{i}", reason="why", count=i, first_row=None) for i in range(1, 26))
+    lines = upload._left_out(SimpleNamespace(left_out=left_out))  # type: ignore[arg-type]
+    assert (len(lines), lines[0], lines[-1]) == (21, "1 left out of s1: why", "5 more reasons")
 
 
 # -- populations

@@ -18,6 +18,7 @@ from novamind.populations.endpoints import read_csv
 from novamind.records import MedicationCourse, PatientRecord, read_patient_directory, write_patient_directory
 from novamind.records.genotypes.vcf import read_vcf
 from tests.server.world import NOT_EXPLODED, World
+from tests.uploads import store
 from tests.weak import must_fail
 
 HEADER = b"timestamp,value,symptom\n"
@@ -44,7 +45,7 @@ TABLES = {
 
 def sent(world: World, name: str, content: bytes) -> Any:
     at = f"/patients/{world.patients['P2']}/upload"
-    return world.call("POST", at, "C11", files={"file": (name, content)})
+    return store(lambda data: world.call("POST", at, "C11", files={"file": (name, content)}, data=data))
 
 
 def stored(world: World) -> Any:

@@ -476,6 +476,10 @@ class Clinic:
             await self._access.refuse(principal, Permission.FHIR_WRITE, patient_id)
         return await self.import_record(principal, patient_id, imported.record, idempotency_key, Permission.FHIR_WRITE)
 
+    async def permit_import(self, principal: Principal, patient_id: UUID) -> None:
+        """Refuse whoever may not add to the record, before a file is read."""
+        await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
+
     async def import_record(
         self,
         principal: Principal,

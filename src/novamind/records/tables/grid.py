@@ -161,7 +161,6 @@ def _delimiter(text: str, name: str) -> tuple[str, int]:
 
 
 def _text_rows(text: str, delimiter: str, name: str) -> Iterable[list[str | None]]:
-    csv.field_size_limit(2**24)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     try:
         for row in reader:

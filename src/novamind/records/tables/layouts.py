@@ -285,9 +285,9 @@ def _series_column(grid: Grid, roles: Roles) -> str | None:
     column = roles.mapping.get("symptom")
     if column is None:
         for candidate in grid.columns:  # 'id' names a person, unless its cells are names of items
-            if is_role(candidate, "symptom") and (items if is_role(candidate, "patient_id") else names_series)(
-                grid[candidate]
-            ):
+            fits = items if is_role(candidate, "patient_id") else names_series
+            empty = plain(candidate) == "symptom" and not any(grid[candidate])  # names nothing, row by row
+            if empty or (is_role(candidate, "symptom") and fits(grid[candidate])):
                 roles.mapping["symptom"] = candidate
                 roles.guesses.append(f"column '{candidate[:40]}' names the series")
                 break

@@ -1,49 +1,71 @@
-"""Files in: a symptom table, a wearable's export or a FHIR bundle, recognised by their content."""
+"""Files in, in two steps: what a file was understood to hold is shown, and stored once that is confirmed.
+
+Nothing of a file is kept between the steps: the second sends it again, with the digest of what was shown.
+"""
 
 import asyncio
 import hashlib
-import tempfile
-from dataclasses import replace
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-import numpy as np
-import polars as pl
-from fastapi import APIRouter, File, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.responses import Response
 
 from novamind.errors import ValidationError
-from novamind.records import (
-    FhirImportError,
-    LongFrame,
-    PatientRecord,
-    read_fhir,
-    read_table,
-    read_wearables,
-    signal_frame,
-    symptom_frame,
-)
+from novamind.records import FhirImportError, FileImport, import_file
 from novamind.server.dashboard.rendering import page
 from novamind.server.dependencies import Caller, ContainerDep
 from novamind.server.patients import PatientId
 from novamind.settings import Settings
-from novamind.symptoms.instruments import recognise
+from novamind.twin.genes import call_genes
 
-_TABLES: Final = (".csv", ".tsv", ".txt", ".parquet", ".pq")
-_SUFFIXES: Final = (*_TABLES, ".json", ".xml", ".zip", ".fit")
+#: Endings of the names of files that are read; the content decides what a file is.
+KINDS: Final = (
+    ".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".pq", ".json", ".ndjson", ".jsonl", ".xml", ".zip", ".gz", ".fit",
+    ".vcf",
+)  # fmt: skip
 _MOST_NOTES: Final = 20
 _LONGEST_NAME: Final = 200
-_IN_MEMORY: Final = "/dev/shm"  # noqa: S108 - a folder of its own is made in it
 
 routes = APIRouter(prefix="/patients/{patient_id}/upload", include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What is declared about a table; empty where it is left to be understood."""
+
+    dates: Annotated[str, Form(max_length=20)] = ""
+    decimal: Annotated[str, Form(max_length=20)] = ""
+    instrument: Annotated[str, Form(max_length=60)] = ""
+    columns: Annotated[str, Form(max_length=2000)] = ""
+    missing: Annotated[str, Form(max_length=200)] = ""
+    sheet: Annotated[str, Form(max_length=100)] = ""
+    encoding: Annotated[str, Form(max_length=40)] = ""
+    person: Annotated[str, Form(max_length=200)] = ""
+
+    def options(self) -> dict[str, Any]:
+        """Return what was filled in, as :func:`novamind.records.import_file` takes it."""
+        filled = {name: text.strip() for name, text in asdict(self).items() if text.strip()}
+        options: dict[str, Any] = {name: filled[name] for name in filled.keys() - {"columns", "missing", "person"}}
+        if "columns" in filled:
+            pairs = [line.partition("=") for line in filled["columns"].splitlines() if line.strip()]
+            if not all(name and mark and column for name, mark, column in pairs):
+                raise ValidationError("columns must be written as timestamp=Datum, one a line")
+            options["mapping"] = {name.strip(): column.strip() for name, _, column in pairs}
+        if "missing" in filled:
+            options["missing"] = tuple(filled["missing"].replace(",", " ").split())
+        return options | ({"patient_id": filled["person"]} if "person" in filled else {})
 
 
 @routes.get("")
 async def form(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
     """Show where files are dropped."""
     patient = await container.clinic.patient(caller, patient_id)
-    return page(request, "upload.html", {"patient": patient, "largest": container.settings.max_fhir_bytes // 2**20})
+    largest = container.settings.max_fhir_bytes // 2**20
+    return page(request, "upload.html", {"patient": patient, "largest": largest, "kinds": ",".join(KINDS)})
 
 
 @routes.post("")
@@ -53,82 +75,63 @@ async def upload(
     caller: Caller,
     patient_id: PatientId,
     file: Annotated[UploadFile, File()],
+    declared: Annotated[Declared, Depends()],
+    shown: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
-    """Read a file and store it, each kind of data whole; the same file sent twice is stored once.
+    """Show what a file was understood to hold, or store it where that was shown; each kind of data whole.
 
-    A file that was taken back is stored again when it comes again.
+    The same file sent twice is stored once. A file that was taken back is stored again when it comes again.
     """
     patient = await container.clinic.patient(caller, patient_id)
+    await container.clinic.permit_import(caller, patient_id)
     content = await file.read()
-    name = Path(file.filename or "").name
-    suffix = Path(name).suffix.lower()
+    name = Path(file.filename or "").name[-_LONGEST_NAME:]
     zone = patient.details.get("timezone")
     try:
-        record, notes = await asyncio.to_thread(read, content, suffix, patient_id, zone, container.settings)
+        understood = await asyncio.to_thread(understand, content, name, zone, declared, container.settings)
     except FhirImportError as error:
         reasons = [issue.diagnostics for issue in error.outcome.issues]
         return page(request, "uploaded.html", {"patient": patient, "stored": None, "notes": reasons[:_MOST_NOTES]}, 422)
-    once = hashlib.sha256(patient_id.bytes + content).hexdigest()
-    stored = await container.clinic.import_record(
-        caller, patient_id, record, once, name=name[-_LONGEST_NAME:], anew=True
-    )
-    shown = {kind.replace("_", " "): count for kind, count in stored.items() if count}
-    return page(request, "uploaded.html", {"patient": patient, "stored": shown, "notes": notes[:_MOST_NOTES]}, 201)
+    digest = _digest(patient_id, content, declared)
+    notes = _left_out(understood)
+    if shown != digest:
+        context = {"patient": patient, "understood": understood, "notes": notes, "digest": digest, "name": name}
+        return page(request, "upload_preview.html", context | {"another": bool(shown)})
+    stored = await container.clinic.import_record(caller, patient_id, understood.record, digest, name=name, anew=True)
+    counts = {kind.replace("_", " "): count for kind, count in stored.items() if count}
+    return page(request, "uploaded.html", {"patient": patient, "stored": counts, "notes": notes}, 201)
 
 
-def read(
-    content: bytes, suffix: str, patient_id: UUID, zone: str | None, settings: Settings
-) -> tuple[PatientRecord, list[str]]:
-    """Return the record that a file holds, and notes on what of it was not understood.
+def understand(content: bytes, name: str, zone: str | None, declared: Declared, settings: Settings) -> FileImport:
+    """Return what a file holds of one person.
 
     Raises
     ------
     FhirImportError
-        If it is FHIR that cannot be read.
+        It is FHIR that cannot be read.
     ValidationError
-        If it is anything else that cannot be read; the message says what is wrong.
+        It is anything else that cannot be read, or holds several persons; the message says what to do.
     """
-    if suffix not in _SUFFIXES:
-        raise ValidationError(f"this kind of file is not read; send one of {', '.join(_SUFFIXES)}")
-    if suffix == ".json" and b'"resourceType"' in content:
-        bundle = read_fhir(content, settings=settings)
-        return bundle.record, [issue.diagnostics for issue in bundle.outcome.issues]
-    # The readers take paths; where the system has a folder in memory, nothing of the file gets onto a disk.
-    with tempfile.TemporaryDirectory(dir=_IN_MEMORY if Path(_IN_MEMORY).is_dir() else None) as folder:
-        path = Path(folder) / f"file{suffix}"
-        path.write_bytes(content)
-        if suffix in _TABLES:
-            table = read_table(path, settings)
-            if "signal" not in table.columns:
-                frame, notes = _on_scale(symptom_frame(_own(table, patient_id), timezone=zone))
-                return PatientRecord(str(patient_id), zone, symptoms=frame), notes
-        export = read_wearables(path, patient_id=str(patient_id), timezone=zone, settings=settings)
-    frame = signal_frame(_own(export.frame, patient_id), timezone=zone)
-    return PatientRecord(str(patient_id), zone, signals=frame), _left_out(export.summary)
+    if not name.lower().endswith(KINDS):
+        raise ValidationError(f"this kind of file is not read; send one of {', '.join(KINDS)}")
+    understood = import_file(
+        name, timezone=zone, content=content, call_genes=call_genes, settings=settings, **declared.options()
+    )
+    if len(understood.records) > 1:
+        raise ValidationError("the file holds rows of several persons; send one person's, or say whose are read")
+    return understood
 
 
-def _own(table: pl.DataFrame, patient_id: UUID) -> pl.DataFrame:
-    """Return the rows as this patient's: exports name people in their own ways."""
-    if "patient_id" in table.columns and table["patient_id"].n_unique() > 1:
-        raise ValidationError("the file holds rows of several persons; send one person's")
-    return table.with_columns(patient_id=pl.lit(str(patient_id)))
+def _digest(patient_id: UUID, content: bytes, declared: Declared) -> str:
+    """Return what a file and the way it is read are known by."""
+    way = json.dumps({name: text for name, text in asdict(declared).items() if text})
+    return hashlib.sha256(patient_id.bytes + (way.encode() if way != "{}" else b"") + content).hexdigest()
 
 
-def _on_scale(frame: LongFrame) -> tuple[LongFrame, list[str]]:
-    """Return the frame without values off the scale of their instrument, and a note on how many there were."""
-    notes, values = [], frame.values.copy()
-    for i, key in enumerate(frame.series):
-        instrument, rows = recognise(key.name), frame.part(i)
-        if instrument is None:
-            continue
-        low, high = instrument.scale.low, instrument.scale.high
-        off = (values[rows] < low) | (values[rows] > high)
-        if off.any():
-            notes.append(f"{off.sum()} rows left out: off the scale of {instrument.name}, {low:g} to {high:g}")
-        values[rows] = np.where(off, np.nan, values[rows])
-    return replace(frame, values=values), notes
-
-
-def _left_out(summary: Any) -> list[str]:
-    lines = [f"{part.get('rows', '')} rows left out: {part.get('reason', '')}" for part in summary.left_out]
-    return [*lines, *(f"{count} of kind {name} are not read" for name, count in summary.unread.items())]
+def _left_out(understood: FileImport) -> list[str]:
+    lines = [
+        f"{entry.count:,} left out of {entry.what}: {entry.reason}"
+        + (f" (first: row {entry.first_row})" if entry.first_row else "")
+        for entry in understood.left_out
+    ]
+    return lines if len(lines) <= _MOST_NOTES else [*lines[:_MOST_NOTES], f"{len(lines) - _MOST_NOTES} more reasons"]

@@ -1,0 +1,9 @@
+"""The genes of a genotype file, for doors that reach the services through the twin alone."""
+
+from novamind.pharmacogenomics.domain import Diplotype
+from novamind.pharmacogenomics.service import read_genotype
+
+
+def call_genes(source: bytes, sample: str | None = None, /) -> dict[str, Diplotype]:
+    """Return gene to its call; errors as :func:`novamind.pharmacogenomics.read_genotype`."""
+    return read_genotype(source, sample)
