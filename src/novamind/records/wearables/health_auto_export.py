@@ -93,7 +93,8 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
 
 def document_recognised(document: Any) -> bool:
     """Return whether a JSON document was written by the app."""
-    metrics = document.get("data", {}).get("metrics") if isinstance(document, dict) else None
+    data = document.get("data") if isinstance(document, dict) else None
+    metrics = data.get("metrics") if isinstance(data, dict) else None
     return isinstance(metrics, list) and all(isinstance(m, dict) and {"name", "data"} <= m.keys() for m in metrics)
 
 
