@@ -75,7 +75,7 @@ def gad(*values: int) -> dict[str, float]:
     [
         (PHQ[3], {}, "PHQ-9 item 4"),
         (f"/{GAD[6]}", {}, "GAD-7 item 7"),
-        (f"/44249-1/{PHQ[0]}", {}, "PHQ-9 item 1"),
+        (f"/44249-1/{PHQ[0]} ", {}, "PHQ-9 item 1"),
         (f"x/y-{PHQ[0]}", {}, "PHQ-9 item 1"),
         (PHQ_15[12], {}, "PHQ-15 item 13"),
         ("/68518-0", {}, "AUDIT-C item 1"),
@@ -137,6 +137,7 @@ def test_the_sum_of_two_items_is_a_total_of_its_own() -> None:
         (PHQ[:2], "http://x/Questionnaire/PHQ-2", (), "PHQ-2"),
         (PHQ[:2], "http://x/Questionnaire/phq2-phq9", (), "PHQ-9"),
         (PHQ[:2], "", ("55757-9",), "PHQ-2"),
+        (PHQ[:2], "http://loinc.org/q/55757-9|2.77", (), "PHQ-2"),
         (PHQ[:2], "", ("44249-1",), "PHQ-9"),
         ([*PHQ[:2], "55758-7"], "", (), "PHQ-2"),
         (PHQ[:3], "urn:phq-2", (), "PHQ-9"),
@@ -265,6 +266,8 @@ def test_how_a_response_names_its_form(given: object) -> None:
         "http://x/PHQ9|2.0",
         "urn:phq9-v2",
         "PHQ 9",
+        "http://loinc.org/q/44249-1",
+        "cuestionario_PHQ-9_español",
         "phq9Example",
     ],
 )
@@ -433,7 +436,7 @@ def ordinal(code: str | None, score: float, url: str = "http://x/ordinalValue") 
     return {"valueCoding": {"code": code, "extension": [{"url": "u"}, {"url": url, "valueDecimal": score}]}}
 
 
-DIFFERS = "an answer's code or text and its explicit score differ: the score was used"
+DIFFERS = "an answer's code and its explicit score differ: the score was used"
 
 
 @pytest.mark.parametrize(
@@ -478,7 +481,11 @@ def test_what_an_answer_scores(answer: dict[str, Any], score: float, remark: str
         (GAD[0], {"valueInteger": "3"}, "an item of GAD-7 has no readable answer"),
         (GAD[0], 7, "an item of GAD-7 has no readable answer"),
         (GAD[0], {"valueCoding": {"code": "LA6570-1", "display": "Several days"}},
-         "an item of GAD-7 has an answer whose code, number and text differ"),
+         "an item of GAD-7 has an answer whose code, text and score differ"),
+        (GAD[0], {"valueCoding": {"display": "Not at all"} | ordinal(None, 3)["valueCoding"]},
+         "an item of GAD-7 has an answer whose code, text and score differ"),
+        (GAD[0], {"valueCoding": {"code": "LA6569-3"}, "valueInteger": 3},
+         "an item of GAD-7 has an answer whose code, text and score differ"),
         (PHQ_15[0], {"valueCoding": {"code": "LA6570-1"}}, "an item of PHQ-15 has an answer without a score"),
         (PHQ_15[0], {"valueInteger": 3}, "an item of PHQ-15 is off its scale, 0 to 2"),
         ("70274-6", {"valueInteger": 22}, "the total of GAD-7 is off its scale, 0 to 21"),

@@ -64,12 +64,12 @@ def _item_score(answer: Answer, item: Item, form_item: FormItem) -> Reading:
     coded = answer_by_code(item, code)
     texts = (text, option.text if option else "", code.replace("-", " ").replace("_", " "))
     worded = next((match for words in texts if (match := answer_by_text(item, words)) is not None), None)
-    if explicit is None and len({score for score in (coded, number, worded) if score is not None}) > 1:
-        return Reading(None, "has an answer whose code, number and text differ")
+    disputed = (coded, number, worded) if explicit is None else (explicit, worded)
+    if len({score for score in disputed if score is not None}) > 1:
+        return Reading(None, "has an answer whose code, text and score differ")
     sure = [score for score in (explicit, coded, worded) if score is not None]
     if sure:
-        differs = len(set(sure)) > 1
-        remark = "an answer's code or text and its explicit score differ: the score was used" if differs else ""
+        remark = "an answer's code and its explicit score differ: the score was used" if len(set(sure)) > 1 else ""
         return Reading(float(sure[0]), remark=remark)
     if number is not None:
         return Reading(number, relative=True)

@@ -128,7 +128,7 @@ def loinc_codes(codings: Any) -> tuple[str, ...]:
 
 def loinc_at_end(text: Any) -> tuple[str, ...]:
     """Return the LOINC code at the end of a ``linkId`` or ``definition``: ``/44249-1/44250-9``."""
-    match = _LOINC_AT_END.search(text[-64:]) if isinstance(text, str) else None
+    match = _LOINC_AT_END.search(text.rstrip()[-64:]) if isinstance(text, str) else None
     return (match[1],) if match else ()
 
 

@@ -64,7 +64,8 @@ def recognise(entry: Located, forms: Forms) -> Recognition:
     form = forms.of(entry) or Form()
     nodes = tuple(_nodes(entry, form))
     names = (*form_names(entry.resource), *form.names)
-    declared = {match.instrument.name for code in form.codes for match in measures(code)[:1]}
+    codes = (*form.codes, *(code for name in names for code in loinc_at_end(name.partition("|")[0])))
+    declared = {match.instrument.name for code in codes for match in measures(code)[:1]}
     declared |= {match.instrument.name for node in nodes for match in _of_codes(node.codes)[:1] if match.number is None}
     links = forms.declared(entry)
     by_place = {
@@ -244,7 +245,7 @@ _NEUTRAL = frozenset({
     "v", "version", "example", "questionnaire", "form", "survey", "panel", "assessment", "screening", "screener",
     "screen", "scale", "instrument", "measure", "depression", "anxiety", "severity", "quick", "self", "report",
     "reported", "patient", "health", "item", "items", "r", "de", "en", "es", "us", "uk", "german", "english", "spanish",
-    "deutsch", "adult", "adults", "standard",
+    "deutsch", "espanol", "español", "fragebogen", "cuestionario", "adult", "adults", "standard",
 })  # fmt: skip
 _OTHER = frozenset({
     "satisfaction", "feedback", "usability", "evaluation", "acceptability", "knowledge", "zufriedenheit",
