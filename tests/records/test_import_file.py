@@ -140,7 +140,7 @@ ARRAY = b"# rsid\tchromosome\tposition\tgenotype\nrs4244285\t10\t96541616\tAG\n"
         (ARRAY, "genome.txt"),
         (packed("genome.txt", ARRAY), "genome.zip"),
         (b"##fileformat=VCF rs4244285", "a.vcf"),
-        (gzip.compress(b"##fileformat=VCF rs4244285"), "a.vcf.gz"),
+        (gzip.compress(b"##fileformat=VCF rs4244285", mtime=0), "a.vcf.gz"),
         (b"gene\tdiplotype\nCYP2C19\trs4244285\n", "panel.tsv"),
     ],
 )
