@@ -353,6 +353,29 @@ def test_words_before_the_name_need_answers_or_links_of_the_instrument() -> None
     assert read(response(*items([*"123456789", "10"], 1), questionnaire="http://x/grades-k-10"))[0] == {}
 
 
+def test_an_answer_of_another_kind_shows_that_the_numbers_are_shifted() -> None:
+    answers = [{"valueDate": "2024-05-01"}, *[1] * 9]
+    links = [*"123456789", "10"]
+    series, said = read(response(*items(links, *answers), questionnaire="phq-9"))
+    assert series == {}
+    assert "an item of PHQ-9 is one by its number alone, beside an answer that is none of PHQ-9" in said
+    texts = [
+        item(link, {"valueString": "rather not"} if link == "3" else 1, text=text)
+        for link, text in zip("123456789", TEXTS, strict=True)
+    ]
+    assert set(read(response(*texts, questionnaire="phq-9"))[0]) == set(phq(*[1] * 9)) - {"PHQ-9 item 3"}
+
+
+def test_a_total_shows_that_numbers_count_from_one() -> None:
+    links = [f"/{code}" for code in (*PHQ, "44261-6")]
+    for total, kept in ((5, False), (14, True), (9, True)):
+        series, said = read(response(*items(links, 1, 2, 1, 3, 1, 2, 1, 1, 2, total)))
+        assert ("PHQ-9 item 1" in series) == kept
+        assert ("an item of PHQ-9 is a number that counts from one higher, as the total shows" in said) != kept
+    codes = [{"valueCoding": {"code": "LA6569-3"}}] * 9
+    assert read(response(*items(links, *codes, 0)))[0] == phq(*[1] * 9) | {"PHQ-9": 0.0}  # the codes are sure
+
+
 def test_items_of_one_number_are_not_chosen_from() -> None:
     links = [*(f"phq9-{i}" for i in range(1, 10)), "phq9-3"]
     said = [f"a form that looks like PHQ-9, but its links do not number items 1 to 9 once each; {NEED}"]

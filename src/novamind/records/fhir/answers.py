@@ -72,7 +72,7 @@ def _item_score(answer: Answer, item: Item, form_item: FormItem) -> Reading:
         remark = "an answer's code and its explicit score differ: the score was used" if len(set(sure)) > 1 else ""
         return Reading(float(sure[0]), remark=remark)
     if number is not None:
-        return Reading(number, relative=True)
+        return Reading(number + 0.0, relative=True)
     digits = code or answer.valueString or ""
     if re.fullmatch(r"\d{1,2}", digits) and not other_scale:
         return Reading(float(digits), relative=True, local=not form_item.options)

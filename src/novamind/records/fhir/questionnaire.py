@@ -5,6 +5,7 @@ numbers are checked against each other, and totals are computed and checked by t
 
 - A number that is off the scale of its instrument puts the other bare numbers of the form in doubt: none is used.
 - Local codes that are numbers count only if they are seen to start where the instrument starts.
+- Items that were recognised by number alone are not read beside an answer that is none of the instrument.
 - Where items are missing, a total is computed only if the published rule gives one and the form is known to be the
   instrument's; a reported total is used if the items allow it.
 """
@@ -17,7 +18,7 @@ from novamind.records.fhir.answers import Reading, read_answer
 from novamind.records.fhir.documents import Located
 from novamind.records.fhir.forms import Forms
 from novamind.records.fhir.recognition import Node, Recognition, recognise
-from novamind.records.instruments.domain import Instrument, Measure, find
+from novamind.records.instruments.domain import Instrument, Measure, find, worded_as
 from novamind.records.instruments.scoring import total_of
 from novamind.summary import counted
 
@@ -78,7 +79,8 @@ def _form_scores(
         else read_answer(node.answers[0], measure, node.form_item)
         for node, measure in pairs
     ]
-    doubt = _doubt(pairs, readings)
+    doubt = _doubt(form, pairs, readings)
+    unsettled = form.name in recognition.numbered and _unsettled(form, pairs, readings)
     items: dict[int, set[float]] = defaultdict(set)
     reported: list[tuple[float, str]] = []
     for (node, measure), reading in zip(pairs, readings, strict=True):
@@ -86,8 +88,10 @@ def _form_scores(
         what = f"the total of {form.name}" if measure.number is None else f"an item of {form.name}"
         if reading.score is None:
             yield Unscored(where, f"{what} {reading.reason}")
-        elif reading.relative and doubt:
+        elif reading.relative and doubt and measure.number is not None:
             yield Unscored(where, f"{what} {doubt}")
+        elif unsettled:
+            yield Unscored(where, f"{what} is one by its number alone, beside an answer that is none of {form.name}")
         elif measure.number is None:
             reported.append((reading.score, where))
         else:
@@ -102,7 +106,7 @@ def _form_scores(
 _BY_NUMBER = "items of {} were recognised by the complete set of their numbers or texts: the file gives them no codes"
 
 
-def _doubt(pairs: Sequence[tuple[Node, Measure]], readings: Sequence[Reading]) -> str:
+def _doubt(form: Instrument, pairs: Sequence[tuple[Node, Measure]], readings: Sequence[Reading]) -> str:
     """Return why the bare numbers of a form are not used; empty where they are."""
     items = [(m.item, r) for (_, m), r in zip(pairs, readings, strict=True) if m.item is not None]
     if any(reading.relative and reading.score is None for _, reading in items):
@@ -111,7 +115,19 @@ def _doubt(pairs: Sequence[tuple[Node, Measure]], readings: Sequence[Reading]) -
     start_seen = any(score == (item.lowest if item.lowest == 0 else item.highest) for item, score in local)
     if local and not start_seen:
         return "has a local code that may count from another start; give the form's options with their scores"
+    numbers = [reading.score for _, reading in items if reading.relative and reading.score is not None]
+    totals = {r.score for (_, m), r in zip(pairs, readings, strict=True) if m.number is None}
+    if len(numbers) == len(form.items) and sum(numbers) - len(numbers) in totals - {sum(numbers)}:
+        return "is a number that counts from one higher, as the total shows"
     return ""
+
+
+def _unsettled(form: Instrument, pairs: Sequence[tuple[Node, Measure]], readings: Sequence[Reading]) -> bool:
+    """Return whether an answer says that the numbers of the links may be another form's, and the texts do not."""
+    items = [(node, m.number, r) for (node, m), r in zip(pairs, readings, strict=True) if m.number is not None]
+    return any(reading.score is None for _, _, reading in items) and not all(
+        worded_as(form, number, node.text) for node, number, _ in items
+    )
 
 
 def _totals(
