@@ -17,6 +17,10 @@ class OutdatedError(ValidationError):
     """What was to be changed has been changed since it was read."""
 
 
+class IdentityError(ValidationError):
+    """The data are of another person than the patient to whom they were sent."""
+
+
 class InsufficientDataError(ValidationError):
     """The input is well-formed but too little to compute what was asked for."""
 

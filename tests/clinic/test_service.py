@@ -1,9 +1,9 @@
 """Use cases of a clinic whose doors a test holds: who is asked for what, in which order, and what is refused."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,11 +13,19 @@ import pytest
 
 from novamind.clinic import CONSENTS, Clinic, PatientSummary, Regimen, SignalSamples, SymptomReport, service
 from novamind.clinic import record_mapping as mapping
-from novamind.errors import AuthorizationError, NotFoundError, NovamindError, OutdatedError, ValidationError
+from novamind.errors import (
+    AuthorizationError,
+    IdentityError,
+    NotFoundError,
+    NovamindError,
+    OutdatedError,
+    ValidationError,
+)
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
 from novamind.infrastructure.identity.sessions import access_of
 from novamind.infrastructure.patient_store import Kind, Samples, StoredRecord
 from novamind.records import Allergy, Condition, Consent, MedicationCourse, PatientRecord, symptom_frame
+from novamind.records.fhir.patients import Claims
 from novamind.symptoms.domain import Scale
 from novamind.twin.case import Case
 from novamind.twin.domain import Options, ServiceResult, Snapshot, Status
@@ -848,7 +856,7 @@ def test_a_token_for_some_types_reads_and_writes_these_alone(types: Any) -> None
     who = replace(WHO, fhir_types=limits)
     known = PatientRecord("p", conditions=(Condition("gout"),))
     calls: list[Any] = []
-    one = clinic_of(calls, refuse=AuthorizationError("x"), append=[])
+    one = clinic_of(calls, refuse=AuthorizationError("x"), append=[], **kept(IDENTITY))
 
     async def case(*given: Any) -> Any:
         assert given == (who, P, Permission.FHIR_READ)
@@ -859,15 +867,47 @@ def test_a_token_for_some_types_reads_and_writes_these_alone(types: Any) -> None
     assert calls == [], "nobody asked for what the services say"
     kinds = {entry["resource"]["resourceType"] for entry in bundle["entry"]}
     assert kinds == {"Patient", "Condition"} & (types or {"Patient", "Condition"})
-    found: Any = SimpleNamespace(types={"Observation", "Condition"}, record=known)
-    if types is None or types >= found.types:
-        assert asyncio.run(one.import_fhir(who, P, found, "key"))["condition"] == 1
-        assert calls[0] == ("permit_patient", who, Permission.FHIR_WRITE, P)
+    subject = {"reference": "Patient/p"}
+    sent = [
+        {"resourceType": "Condition", "code": {"text": "gout"}, "subject": subject},
+        {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": subject},
+    ]
+    content = json.dumps(sent).encode()
+    if types is None or types >= {"Observation", "Condition"}:
+        assert asyncio.run(one.import_fhir(who, P, content, "key")).counts["condition"] == 1
         assert {call[-1]["idempotency_key"] for call in changes(calls)} <= {f"key:{kind}" for kind in Kind}
     else:
         with pytest.raises(AuthorizationError):
-            asyncio.run(one.import_fhir(who, P, found, "key"))
-        assert calls == [("refuse", who, Permission.FHIR_WRITE, P)]
+            asyncio.run(one.import_fhir(who, P, content, "key"))
+        assert calls[-1] == ("refuse", who, Permission.FHIR_WRITE, P)
+        assert changes(calls) == []
+    assert calls[0] == ("permit_patient", who, Permission.FHIR_WRITE, P)
+
+
+@pytest.mark.parametrize(
+    ("who", "refused"),
+    [(WHO, None), (replace(WHO, role=Role.SERVICE), Permission.PATIENTS_CREATE)],
+)
+def test_a_person_confirms_an_identity_a_machine_cannot(who: Principal, refused: Permission | None) -> None:
+    other, calls = Claims(names=("Somebody Else",)), list[Any]()
+    answers = {"refuse": AuthorizationError("x"), **kept(IDENTITY)}
+    with pytest.raises(IdentityError, match="differ from this patient in name; nothing was stored"):
+        asyncio.run(clinic_of(calls, **answers).check_identity(who, P, other))
+    assert (calls[0], calls[-1][1].outcome) == (("permit_patient", who, Permission.RECORDS_WRITE, P), "refused")
+    one = clinic_of(calls, **answers)
+    if refused is None:
+        assert asyncio.run(one.check_identity(who, P, other, confirmed=True))
+        assert (calls[-1][1].outcome, calls[-1][1].references) == ("confirmed", ("name",))
+        assert ("permit", who, Permission.PATIENTS_CREATE) in calls
+    else:
+        with pytest.raises(AuthorizationError):
+            asyncio.run(one.check_identity(who, P, other, confirmed=True))
+        assert calls[-1] == ("refuse", who, refused, P)
+    denied = clinic_of(calls, **answers | {"permit": AuthorizationError("x")})
+    with pytest.raises(AuthorizationError):
+        asyncio.run(denied.check_identity(who, P, other, confirmed=True))
+    assert asyncio.run(one.check_identity(who, P, Claims(names=("N",)))) is True
+    assert asyncio.run(one.check_identity(who, P, Claims())) is False
 
 
 def test_a_bundle_has_what_the_services_say_if_that_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Pages in Chromium: every one walked, with what assistive technology and the security policy say of it."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
 from novamind.infrastructure.patient_store import Identity
-from novamind.records import MedicationCourse, read_fhir
+from novamind.records import MedicationCourse
 from tests.dashboard.conftest import Live
 from tests.dashboard.test_pages import ABOUT_ONE, IMAGE, SCRIPT, table
 from tests.patience import patient
@@ -326,8 +327,8 @@ async def _hostile(live: Live) -> tuple[UUID, UUID]:
     patient_id: UUID = await container.clinic.register(clinician, Identity({"mrn": IMAGE}, {"name": SCRIPT}))
     for drug in (SCRIPT, IMAGE, *PAYLOADS):
         await container.clinic.add(clinician, patient_id, MedicationCourse(drug, None))
-    found = read_fhir({"resourceType": "Bundle", "type": "collection", "entry": list(_hostile_resources())})
-    await container.clinic.import_fhir(clinician, patient_id, found, None)
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": list(_hostile_resources())}
+    await container.clinic.import_fhir(clinician, patient_id, json.dumps(bundle).encode(), confirm_identity=True)
     everything_said = " ".join(PAYLOADS)
     named: UUID = await container.clinic.register(
         clinician, Identity({"mrn": everything_said}, {"name": everything_said})
@@ -366,12 +367,17 @@ def test_a_file_is_dropped_and_one_is_chosen(walk: Any, tmp_path: Path) -> None:
         text,
     )
     page.dispatch_event(".drop", "drop", {"dataTransfer": dropped})
+    page.get_by_role("heading", name="Nothing is stored yet").wait_for()
+    assert page.get_by_role("row", name="GAD-7").get_by_role("cell").all_inner_texts()[1] == "19"
+    seen.accessible()
+    page.get_by_role("button", name="Store it").click()
     page.get_by_text("19 symptom report").wait_for()
     assert page.inner_text("#announcement") == "Done: the answer is below the form"
     (tmp_path / "notes.csv").write_text("nothing of use\n")
     page.get_by_label("File up to").set_input_files(tmp_path / "notes.csv")
-    page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Show what it holds").click()
     page.get_by_role("alert").wait_for()
+    page.get_by_text("How a table is written").click()
     seen.accessible()
     assert all("status of 422" in said for said in seen.wrong), seen.wrong
     seen.wrong.clear()
@@ -405,7 +411,10 @@ def test_a_record_is_corrected_withdrawn_and_taken_back(walk: Any, tmp_path: Pat
     with page.expect_navigation(wait_until="load"):  # insights without data offer the same link a moment later
         page.get_by_role("navigation", name="On this page").get_by_role("link", name="Add data").click()
     page.get_by_label("File up to").set_input_files(tmp_path / "diary.csv")
-    page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Show what it holds").click()
+    page.get_by_role("button", name="Store it").wait_for()
+    fits()
+    page.get_by_role("button", name="Store it").click()
     page.get_by_text("24 symptom report").wait_for()
     assert "Symptom reports 24 PHQ-9: 5" in patient_says("/record")
     seen.go("link", "Medication courses")
@@ -477,7 +486,7 @@ def test_everything_is_reached_by_keyboard(walk: Any) -> None:
     assert page.inner_text("#announcement").endswith("loaded")
 
 
-def test_it_works_without_javascript(walk: Any) -> None:
+def test_it_works_without_javascript(walk: Any, tmp_path: Path) -> None:
     seen = walk(java_script_enabled=False)
     page = seen.page
     page.goto(seen.live.address)
@@ -492,6 +501,13 @@ def test_it_works_without_javascript(walk: Any) -> None:
     page.get_by_role("spinbutton", name="Weeks").fill("2")
     page.get_by_role("button", name="Simulate").click()
     page.get_by_text("Ensemble of").wait_for()
+    (tmp_path / "Tagebuch.csv").write_text("Datum;GAD-7\n13.01.2026;7\n14.01.2026;8\n")
+    page.goto(f"{patient}/upload")
+    page.get_by_label("File up to").set_input_files(tmp_path / "Tagebuch.csv")
+    seen.go("button", "Show what it holds")
+    page.get_by_label("The same file again").set_input_files(tmp_path / "Tagebuch.csv")
+    seen.go("button", "Store it")
+    assert "2 symptom report" in page.inner_text("main")
     page.goto(patient)
     seen.go("link", "Show what is stored")
     seen.go("link", "Allergies")

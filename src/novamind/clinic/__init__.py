@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from novamind.clinic.domain import (
         CONSENTS,
         Answers,
+        FhirStored,
         Import,
         Overview,
         PatientSummary,
@@ -27,6 +28,7 @@ else:
             "domain": (
                 "Answers",
                 "CONSENTS",
+                "FhirStored",
                 "Import",
                 "Overview",
                 "PatientSummary",
@@ -43,6 +45,7 @@ __all__ = [
     "CONSENTS",
     "Answers",
     "Clinic",
+    "FhirStored",
     "Import",
     "Overview",
     "PatientSummary",

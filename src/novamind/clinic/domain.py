@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from novamind.errors import NovamindError, ValidationError
-from novamind.records import Allergy, Condition, MedicationCourse
+from novamind.records import Allergy, Condition, MedicationCourse, OperationOutcome
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
 from novamind.twin.case import Case
@@ -67,6 +67,14 @@ class SignalSamples:
 
 #: What can be stored of a patient, corrected and withdrawn piece by piece; a mapping is gene to result.
 Piece = SymptomReport | SignalSamples | MedicationCourse | Condition | Allergy | Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class FhirStored:
+    """How many pieces of each kind were stored, and what was not read."""
+
+    counts: Mapping[str, int]
+    outcome: OperationOutcome
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -31,7 +30,7 @@ from novamind.records import (
     signal_frame,
     symptom_frame,
 )
-from novamind.records.wearables.signals import SIGNALS, conversions
+from novamind.records.signals import SIGNALS
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
 from novamind.timeline import parse_timezone
@@ -374,10 +373,10 @@ def in_series_unit(samples: Samples, unit: str | None = None) -> tuple[Samples, 
     """
     unit = samples.unit if unit is None else unit
     signal = SIGNALS.get(samples.signal)
-    ways = [_conversions().get((samples.signal, name.strip().lower())) for name in (samples.unit, unit)]
+    ways = [None if signal is None else signal.conversion(name) for name in (samples.unit, unit)]
     if samples.unit != unit or signal is not None:
         if None in ways:
-            hint = f"; it is measured in {signal.unit}" if signal is not None else ""
+            hint = f"; it is measured in {signal.fitting_units}" if signal is not None else ""
             raise ValidationError(f"the unit of a signal cannot be brought to that of its series{hint}")
         (factor, shift), (factor_there, shift_there) = ways  # type: ignore[misc]
         canonical = samples.values * factor + shift
@@ -389,11 +388,6 @@ def in_series_unit(samples: Samples, unit: str | None = None) -> tuple[Samples, 
             values = (values - shift_there) / factor_there
         return Samples(samples.signal, unit, samples.timestamps[keep], values), int((~keep).sum())
     return samples, 0
-
-
-@cache
-def _conversions() -> dict[tuple[str, str], tuple[float, float]]:
-    return {(signal, unit): (factor, shift) for signal, unit, factor, shift in conversions()}
 
 
 def _signals(

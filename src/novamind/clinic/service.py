@@ -17,6 +17,7 @@ from uuid import UUID
 from novamind.clinic.domain import (
     CONSENTS,
     Answers,
+    FhirStored,
     Import,
     Overview,
     PatientSummary,
@@ -26,6 +27,7 @@ from novamind.clinic.domain import (
     SymptomReport,
     checked_scale,
 )
+from novamind.clinic.identity_check import compared
 from novamind.clinic.record_mapping import (
     FIRST,
     contents_of,
@@ -44,7 +46,7 @@ from novamind.clinic.record_mapping import (
     units_of,
     with_origin,
 )
-from novamind.errors import NotFoundError, NovamindError, OutdatedError, ValidationError
+from novamind.errors import IdentityError, NotFoundError, NovamindError, OutdatedError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
@@ -52,8 +54,11 @@ from novamind.infrastructure.identity.sessions import access_of, correlation_id
 from novamind.infrastructure.patient_store import Identity, Kind, PatientStore, Samples, StoredRecord
 from novamind.pharmacogenomics import Review
 from novamind.pharmacogenomics import genotype as read_genes
-from novamind.records import FhirImport, PatientRecord
-from novamind.records.wearables.signals import SIGNALS
+from novamind.records import OperationOutcome, PatientRecord, read_fhir
+from novamind.records.fhir.outcome import Issue
+from novamind.records.fhir.patients import Claims
+from novamind.records.signals import SIGNALS
+from novamind.settings import Settings
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
 from novamind.twin.case import Case, today_in
@@ -72,6 +77,9 @@ PIECES: Final = frozenset(
     {Kind.SYMPTOM_REPORT, Kind.SCALE, Kind.BIOMETRIC_SAMPLES, Kind.GENOTYPE, Kind.MEDICATION, Kind.CONDITION}
 )
 T = TypeVar("T")
+_UNDECIDED: Final = Issue(
+    "warning", "incomplete", "nothing in the file says whose it is: identifier, birth date, sex and name are not given"
+)
 
 
 class Clinic:
@@ -462,19 +470,96 @@ class Clinic:
         return bundle | {"entry": [entry for entry in bundle["entry"] if entry["resource"]["resourceType"] in types]}
 
     async def import_fhir(
-        self, principal: Principal, patient_id: UUID, imported: FhirImport, idempotency_key: str | None
-    ) -> dict[str, int]:
-        """Store what was read from FHIR resources, and return the number of pieces of each kind.
+        self,
+        principal: Principal,
+        patient_id: UUID,
+        content: bytes,
+        idempotency_key: str | None = None,
+        *,
+        settings: Settings | None = None,
+        confirm_identity: bool = False,
+    ) -> FhirStored:
+        """Store what FHIR resources say of one patient; whether the caller may is asked before they are read.
+
+        Parameters
+        ----------
+        confirm_identity
+            Whether the caller has checked that the resources are this patient's, although something differs.
 
         Raises
         ------
         AuthorizationError
             If the token does not let resources of one of their types be created.
+        IdentityError
+            If they are of another person; nothing was stored.
         """
+        access = await self._access.permit_patient(principal, Permission.FHIR_WRITE, patient_id)
+        patient = await self._identity(patient_id, access)
+        zone = patient.details.get("timezone")
+        imported = await asyncio.to_thread(read_fhir, content, timezone=zone, settings=settings)
         allowed = principal.fhir_types.get(Permission.FHIR_WRITE)
         if allowed is not None and not allowed >= imported.types:
             await self._access.refuse(principal, Permission.FHIR_WRITE, patient_id)
-        return await self.import_record(principal, patient_id, imported.record, idempotency_key, Permission.FHIR_WRITE)
+        if len(imported.records) > 1:
+            raise ValidationError(f"the bundle holds {len(imported.records)} people; send one patient's")
+        record = imported.record
+        claims = imported.claims[record.patient_id]
+        is_decided = await self._compare(principal, access, patient, claims, confirmed=confirm_identity)
+        counts = await self.import_record(principal, patient_id, record, idempotency_key, Permission.FHIR_WRITE)
+        outcome = imported.outcome if is_decided else OperationOutcome.of((*imported.outcome.issues, _UNDECIDED))
+        return FhirStored(counts, outcome)
+
+    async def check_identity(
+        self, principal: Principal, patient_id: UUID, claims: Claims, *, confirmed: bool = False
+    ) -> bool:
+        """Return whether anything shows that data are this patient's.
+
+        A match that the caller confirms although something differs, and a refusal, are in the audit.
+
+        Raises
+        ------
+        IdentityError
+            If they are of another person; the message names what differs, and no value.
+        AuthorizationError
+            If the caller confirms a match and may not: only people who register patients may.
+        """
+        access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
+        patient = await self._identity(patient_id, access)
+        return await self._compare(principal, access, patient, claims, confirmed=confirmed)
+
+    async def _identity(self, patient_id: UUID, access: Access) -> PatientSummary:
+        return _unwrap((await self._summaries({patient_id: access}))[patient_id])
+
+    async def _compare(
+        self, principal: Principal, access: Access, patient: PatientSummary, claims: Claims, *, confirmed: bool
+    ) -> bool:
+        patient_id, comparison = patient.patient_id, compared(patient, claims)
+        if not comparison.differences:
+            return comparison.is_decided
+        if confirmed:
+            await self._access.permit(principal, Permission.PATIENTS_CREATE)
+            if principal.role is Role.SERVICE:
+                await self._access.refuse(principal, Permission.PATIENTS_CREATE, patient_id)
+        references = tuple(what.replace(" ", "-") for what in comparison.differences)
+        outcome = "confirmed" if confirmed else "refused"
+        await self._audit.append(
+            Event(
+                access=access,
+                action="identity.compared",
+                what=Kind.IDENTITY,
+                patient_id=patient_id,
+                outcome=outcome,
+                references=references,
+            )
+        )
+        if confirmed:
+            return True
+        *others, last = comparison.differences
+        differing = f"{', '.join(others)} and {last}" if others else last
+        raise IdentityError(
+            f"the data differ from this patient in {differing}; nothing was stored: check whose they are, and confirm the"
+            " identity if they are this patient's"
+        )
 
     async def permit_import(self, principal: Principal, patient_id: UUID) -> None:
         """Refuse whoever may not add to the record, before a file is read."""

@@ -19,7 +19,7 @@ from novamind.infrastructure.identity.domain import Principal
 from novamind.infrastructure.patient_store import Identity, Kind, Samples, StoredRecord
 from novamind.pharmacogenomics.codec import ReviewBody
 from novamind.pharmacogenomics.endpoints import Gene, Word
-from novamind.records import MedicationCourse, read_fhir
+from novamind.records import MedicationCourse
 from novamind.records.codec import Stretch
 from novamind.server.container import Container
 from novamind.server.dependencies import Caller, ContainerDep
@@ -57,6 +57,9 @@ Horizon = Annotated[int, Query(ge=1, le=30, description="Days ahead.")]
 Limit = Annotated[int, Query(ge=1, le=100, description="Most entries of a page.")]
 Newest = Annotated[int, Query(ge=1, le=5000, description="Most reports.")]
 NewestEntries = Annotated[int, Query(ge=1, le=1000, description="Most entries.")]
+ConfirmIdentity = Annotated[
+    bool, Query(description="The data were checked and are this patient's, although something differs; audited.")
+]
 After = Annotated[UUID | None, Query(description="The last id of the page before.")]
 #: Its form stands in :mod:`novamind.server.cds`.
 _RESOURCE: dict[str, JsonValue] = {"$ref": "#/components/schemas/FhirResource"}
@@ -790,13 +793,26 @@ async def ask_what_if(container: ContainerDep, caller: Caller, patient_id: Patie
     },
 )
 async def import_fhir(
-    container: ContainerDep, caller: Caller, patient_id: PatientId, request: Request, idempotency_key: Once = None
+    container: ContainerDep,
+    caller: Caller,
+    patient_id: PatientId,
+    request: Request,
+    idempotency_key: Once = None,
+    confirm_identity: ConfirmIdentity = False,
 ) -> Imported:
-    """Import a FHIR R4 Bundle or resource of this one patient; what was not understood is in the outcome."""
-    body = await request.body()
-    bundle = await asyncio.to_thread(read_fhir, body, settings=container.settings)
-    stored = await container.clinic.import_fhir(caller, patient_id, bundle, idempotency_key)
-    return Imported(stored=stored, outcome=OutcomeBody.model_validate(bundle.outcome.to_fhir()))
+    """Import a FHIR R4 Bundle or resource of this one patient; what was not understood is in the outcome.
+
+    If identifier, birth date, sex or name are another's, 409 says which, and nothing is stored.
+    """
+    stored = await container.clinic.import_fhir(
+        caller,
+        patient_id,
+        await request.body(),
+        idempotency_key,
+        settings=container.settings,
+        confirm_identity=confirm_identity,
+    )
+    return Imported(stored=dict(stored.counts), outcome=OutcomeBody.model_validate(stored.outcome.to_fhir()))
 
 
 @routes.get("/{patient_id}/fhir", operation_id="exportFhir", response_class=FhirResponse, responses=_BUNDLE)

@@ -5,14 +5,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote
-from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 
 from novamind.errors import ValidationError
 from novamind.records.fhir.documents import SOURCE_PREFIX
 from novamind.records.fhir.genomics import GENE, GENOTYPE, METABOLISM
-from novamind.records.fhir.identity import PATIENT_IDENTIFIER
+from novamind.records.fhir.identity import PATIENT_IDENTIFIER, export_url
 from novamind.records.fhir.patients import TIMEZONE_EXTENSION
 from novamind.records.fhir.terminology import LOINC, OWN, RXNORM, SIGNAL_NAMED, UCUM, rxnorm_codes
 from novamind.records.instruments.domain import code_of
@@ -43,13 +42,13 @@ def record_bundle(record: PatientRecord) -> Resource:
         source = resource.pop("_source", "")
         if source:
             resource["meta"] = {"source": SOURCE_PREFIX + quote(source)}
-        entries.append({"fullUrl": f"urn:uuid:{_uuid(record.patient_id, position)}", "resource": resource})
+        entries.append({"fullUrl": export_url(record.patient_id, position), "resource": resource})
     return {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
 
 def subject_of(record: PatientRecord) -> dict[str, str]:
     """Return the reference by which resources name the patient."""
-    return {"reference": f"urn:uuid:{_uuid(record.patient_id, 0)}"}
+    return {"reference": export_url(record.patient_id, 0)}
 
 
 def coded(coding: Coding | None, text: str) -> dict[str, Any]:
@@ -69,10 +68,6 @@ def loinc(code: str) -> dict[str, Any]:
 
 def _own(kind: str, name: str) -> dict[str, Any]:
     return {"coding": [{"system": f"{OWN}:{kind}", "code": quote(name, safe="")}], "text": name}
-
-
-def _uuid(patient_id: str, position: int) -> str:
-    return str(uuid5(NAMESPACE_URL, f"{OWN}:record:{patient_id}:{position}"))
 
 
 def _patient(record: PatientRecord) -> Resource:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import NamedTuple
+from uuid import NAMESPACE_URL, uuid5
 
 from novamind.records.fhir.documents import Located, Resource
 from novamind.records.fhir.outcome import Issue, Severity
@@ -30,6 +31,13 @@ from novamind.records.fhir.references import (
 from novamind.records.fhir.terminology import OWN
 
 PATIENT_IDENTIFIER = f"{OWN}:patient"
+
+
+def export_url(patient_id: str, position: int) -> str:
+    """Return the ``fullUrl`` of a resource of our own export; the Patient is at position 0."""
+    return f"urn:uuid:{uuid5(NAMESPACE_URL, f'{OWN}:record:{patient_id}:{position}')}"
+
+
 #: Whose record it is where neither a Patient nor a subject says so.
 UNNAMED = "unnamed"
 #: The element that names the person, where it is not ``subject``.

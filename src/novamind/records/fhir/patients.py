@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from novamind.errors import ValidationError
 from novamind.records.fhir import models as fhir
 from novamind.records.fhir.documents import Located, Resource
-from novamind.records.fhir.identity import Person
+from novamind.records.fhir.identity import Person, export_url
 from novamind.records.fhir.intake import Intake
 from novamind.records.fhir.references import Identifier, identifiers
 from novamind.timeline import parse_timezone
@@ -15,16 +15,21 @@ TIMEZONE_EXTENSION = "http://hl7.org/fhir/StructureDefinition/timezone"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Claims:
-    """What a Patient resource says of who somebody is: for comparing, never for keeping or showing."""
+    """What a Patient resource says of who somebody is: for comparing, never for keeping or showing.
+
+    ``exported_as`` is the ``patient_id`` of a record that we exported.
+    """
 
     identifiers: frozenset[Identifier] = frozenset()
     names: tuple[str, ...] = ()
     birth_date: str = ""
     gender: str = ""
+    exported_as: str = ""
 
     @classmethod
-    def of(cls, resource: Resource) -> "Claims":
-        """Return the claims of a Patient resource; elements of another form claim nothing."""
+    def of(cls, person: Person) -> "Claims":
+        """Return the claims of a person's Patient resource; elements of another form claim nothing."""
+        resource: Resource = {} if person.entry is None else person.entry.resource
         names = resource.get("name")
         texts = [_full_name(name) for name in (names if isinstance(names, list) else ()) if isinstance(name, dict)]
         born, gender = resource.get("birthDate"), resource.get("gender")
@@ -33,6 +38,7 @@ class Claims:
             tuple(text for text in texts if text),
             born if isinstance(born, str) else "",
             gender if isinstance(gender, str) else "",
+            person.name if person.entry and person.entry.full_url == export_url(person.name, 0) else "",
         )
 
 

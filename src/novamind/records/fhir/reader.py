@@ -54,7 +54,7 @@ class FhirImport(Summarised):
     types
         Types of all resources.
     claims
-        ``patient_id`` to what the Patient resource says of who that is; nobody's where the file has none.
+        ``patient_id`` to what the Patient resource says of who that is; nothing where the file has none.
     """
 
     records: tuple[PatientRecord, ...]
@@ -148,7 +148,7 @@ def read_fhir(
     if not records:
         nothing = Issue("fatal", "not-found", "nothing in the input can be read into a patient's record")
         raise FhirImportError(OperationOutcome((nothing, *outcome.issues)))
-    claims = {person.name: Claims.of(person.entry.resource) for person in drafts if person.entry is not None}
+    claims = {person.name: Claims.of(person) for person in drafts}
     return FhirImport(records, outcome, frozenset(entry.kind for entry in loaded.resources), claims)
 
 
