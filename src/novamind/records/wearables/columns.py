@@ -182,18 +182,19 @@ class Columns:
         if not len(rows):
             return
         columns = rows.select("row", "start", "end", "offset", value.cast(pl.Float64).alias("value"))
-        sources = rows["source"] if "source" in rows.columns else [self.source] * len(rows)
-        people = rows["patient_id"] if "patient_id" in rows.columns else None
-        devices = rows["device"] if "device" in rows.columns else [self.device] * len(rows)
+
+        def constant(text: str) -> pl.Series:
+            return pl.repeat(text, len(rows), dtype=pl.String, eager=True)
+
         self._parts.append(
             frame_of(
                 {
                     **columns.to_dict(),
-                    "signal": [signal] * len(rows),
-                    "unit": [unit] * len(rows),
-                    "source": sources,
-                    "patient_id": people,
-                    "device": devices,
+                    "signal": constant(signal),
+                    "unit": constant(unit),
+                    "source": rows["source"] if "source" in rows.columns else constant(self.source),
+                    "patient_id": rows["patient_id"] if "patient_id" in rows.columns else None,
+                    "device": constant(self.device),
                 }
             )
         )

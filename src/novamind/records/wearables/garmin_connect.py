@@ -20,8 +20,8 @@ import polars as pl
 
 from novamind.errors import ValidationError
 from novamind.records.wearables.columns import Columns, table_of, text_of, timed
+from novamind.records.wearables.entries import Entries
 from novamind.records.wearables.files import Context, ExportFile
-from novamind.records.wearables.rows import Rows
 from novamind.records.wearables.samples import Batch
 
 MAKER = "Garmin Connect"
@@ -83,109 +83,118 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     document = file.document if kind else None
     if kind is None or not isinstance(document, list):
         raise ValidationError(f"{file.path}: holds no signal that is read here")
-    rows = Rows(_SOURCE)
-    name = kind.group(1).lower()
-    if name == "udsfile":
-        for number, day in enumerate(document, start=1):
-            _day(number, day, rows, file.path, context)
-    elif name == "sleepdata":
-        places = _places(context)
-        for number, night in enumerate(document, start=1):
-            _night(number, night, rows, places, file.path, context)
-    elif name == "userbiometrics":
-        places = _places(context)
-        typed_in = Rows(_SOURCE, "manual")
-        for number, entry in enumerate(document, start=1):
-            _biometrics(number, entry, rows, typed_in, places, file.path, context)
-        yield from typed_in.batches(file.path)
-    else:
-        entries = [entry for part in document for entry in part.get("summarizedActivitiesExport") or ()]
-        for number, entry in enumerate(entries, start=1):
-            start = _epoch(entry.get("beginTimestamp") or entry.get("startTimeGmt"), entry.get("startTimeLocal"))
-            rows.add(
-                number, "workout", start, entry.get("duration"), "ms", seconds=(entry.get("duration") or 0) / 1_000
-            )
-    yield from rows.batches(file.path, written_in_utc=name == "sleepdata")
+    export = _Export(file.path, context)
+    yield from {
+        "udsfile": export.days,
+        "sleepdata": export.nights,
+        "userbiometrics": export.biometrics,
+        "summarizedactivities": export.workouts,
+    }[kind[1].lower()](document)
 
 
-def _day(number: int, day: dict[str, Any], rows: Rows, file: str, context: Context) -> None:
-    offset = _offset_of(day)
-    midnight = _moment(day.get("wellnessStartTimeLocal")) or _moment(day.get("calendarDate"))
-    start = _text(midnight, offset)
-    seconds = float(day.get("durationInMilliseconds") or 86_400_000) / 1_000
-    stress: dict[str, Any] = next(
-        (part for part in (day.get("allDayStress") or {}).get("aggregatorList") or () if part.get("type") == "TOTAL"),
-        {},
-    )
-    intensity = [day[name] for name in _EXERCISE if day.get(name) is not None]
-    measures = [
-        *((signal, day.get(name), unit) for name, signal, unit in _DAY),
-        ("daily_exercise", sum(intensity) if intensity else None, "min"),
-        ("daily_stress_score", stress.get("averageStressLevel"), "score"),
-    ]
-    worn = day.get("totalSteps") is not None or day.get("minHeartRate") is not None
-    for signal, value, unit in measures:
-        if not worn or (signal == "daily_stress_score" and value is not None and value < 0):
-            context.tally.no_value(signal, number, file)
-        elif value is not None:
-            rows.add(number, signal, start, value, unit, seconds=seconds)
+class _Export:
+    """Reads a file of the account export."""
 
+    def __init__(self, file: str, context: Context) -> None:
+        self._samples = Entries(_SOURCE, file, context.tally)
+        self._typed_in = Entries(_SOURCE, file, context.tally, "manual")
+        self._context = context
+        self._places = _places(context)
 
-def _night(number: int, night: dict[str, Any], rows: Rows, places: dict[str, int], file: str, context: Context) -> None:
-    asleep = sum(night.get(name) or 0 for name, _ in _STAGES)
-    if night.get("sleepWindowConfirmationType") in _NOT_MEASURED or not asleep:
-        context.tally.no_value("sleep_duration", number, file)
-        return
-    offset = places.get(str(night.get("calendarDate")))
-    if offset is None and places and context.zone is None:
-        context.tally.no_value("sleep_duration", number, file, reason=_NO_PLACE)
-        return
-    start, end = (
-        _text(_later(_moment(night.get(f"sleep{side}TimestampGMT")), offset), offset) for side in ("Start", "End")
-    )
-    oxygen = night.get("spo2SleepSummary") or {}
-    measures = [
-        ("sleep_in_bed", 0, "min"),
-        ("sleep_duration", asleep, "s"),
-        *((signal, night.get(name), "s") for name, signal in _STAGES),
-        ("sleep_awake_duration", night.get("awakeSleepSeconds"), "s"),
-        ("sleep_score", (night.get("sleepScores") or {}).get("overallScore"), "score"),
-        ("daily_respiratory_rate", night.get("averageRespiration"), "breaths/min"),
-        ("daily_oxygen_saturation", oxygen.get("averageSPO2"), "%"),
-        ("daily_heart_rate", oxygen.get("averageHR"), "bpm"),
-    ]
-    for signal, value, unit in measures:
-        if value is not None:
-            rows.add(number, signal, start, value, unit, end=end)
+    def days(self, document: list[Any]) -> Iterator[Batch]:
+        self._samples.read(document, self._day)
+        yield from self._samples.batches()
 
+    def nights(self, document: list[Any]) -> Iterator[Batch]:
+        self._samples.read(document, self._night)
+        yield from self._samples.batches(written_in_utc=True)
 
-def _biometrics(
-    number: int,
-    entry: dict[str, Any],
-    rows: Rows,
-    typed_in: Rows,
-    places: dict[str, int],
-    file: str,
-    context: Context,
-) -> None:
-    local = _moment((entry.get("metaData") or {}).get("calendarDate"))
-    offset = None if local is None else places.get(local.date().isoformat())
-    weight = entry.get("weight")
-    if isinstance(weight, dict) and weight.get("weight") is not None:
-        in_utc = _moment(weight.get("timestampGMT"))
-        if in_utc is not None and local is not None:
-            offset = round((local - in_utc).total_seconds() / 900) * 900
-        owner = typed_in if weight.get("sourceType") == "USER_SETTING" else rows
-        signal, value, unit = "weight", weight["weight"], "g"
-    elif entry.get("vo2MaxRunning") is not None:
-        owner, signal, value, unit = rows, "vo2_max", entry["vo2MaxRunning"], "mL/kg/min"
-    else:
-        context.tally.not_read(f"{_SOURCE} biometrics of another kind")
-        return
-    if offset is None and places and context.zone is None:
-        context.tally.no_value(signal, number, file, reason=_NO_PLACE)
-    else:
-        owner.add(number, signal, _text(local, offset), value, unit)
+    def biometrics(self, document: list[Any]) -> Iterator[Batch]:
+        self._samples.read(document, self._body)
+        yield from self._samples.batches()
+        yield from self._typed_in.batches()
+
+    def workouts(self, document: list[Any]) -> Iterator[Batch]:
+        for part in document:
+            self._samples.read(part.get("summarizedActivitiesExport"), self._workout)
+        yield from self._samples.batches()
+
+    def _day(self, day: dict[str, Any]) -> None:
+        offset = _offset_of(day)
+        midnight = _moment(day.get("wellnessStartTimeLocal")) or _moment(day.get("calendarDate"))
+        start = _text(midnight, offset)
+        seconds = float(day.get("durationInMilliseconds") or 86_400_000) / 1_000
+        parts = (day.get("allDayStress") or {}).get("aggregatorList") or ()
+        stress = next((part.get("averageStressLevel") for part in parts if part.get("type") == "TOTAL"), None)
+        minutes = [day[name] for name in _EXERCISE if day.get(name) is not None]
+        measures = [
+            *((signal, day.get(name), unit) for name, signal, unit in _DAY),
+            ("daily_exercise", sum(minutes) if minutes else None, "min"),
+            ("daily_stress_score", stress, "score"),
+        ]
+        worn = day.get("totalSteps") is not None or day.get("minHeartRate") is not None
+        for signal, value, unit in measures:
+            coded = signal == "daily_stress_score" and value is not None and value < 0
+            if not worn or coded or value is not None:
+                self._samples.add(signal, start, value if worn and not coded else None, unit, seconds=seconds)
+
+    def _night(self, night: dict[str, Any]) -> None:
+        asleep = sum(night.get(name) or 0 for name, _ in _STAGES)
+        if night.get("sleepWindowConfirmationType") in _NOT_MEASURED or not asleep:
+            self._samples.add("sleep_duration", None, None, "s")
+            return
+        offset = self._places.get(str(night.get("calendarDate")))
+        if offset is None and self._without_place("sleep_duration"):
+            return
+        start, end = (
+            _text(_later(_moment(night.get(f"sleep{side}TimestampGMT")), offset), offset) for side in ("Start", "End")
+        )
+        oxygen = night.get("spo2SleepSummary") or {}
+        measures = [
+            ("sleep_in_bed", 0, "min"),
+            ("sleep_duration", asleep, "s"),
+            *((signal, night.get(name), "s") for name, signal in _STAGES),
+            ("sleep_awake_duration", night.get("awakeSleepSeconds"), "s"),
+            ("sleep_score", (night.get("sleepScores") or {}).get("overallScore"), "score"),
+            ("daily_respiratory_rate", night.get("averageRespiration"), "breaths/min"),
+            ("daily_oxygen_saturation", oxygen.get("averageSPO2"), "%"),
+            ("daily_heart_rate", oxygen.get("averageHR"), "bpm"),
+        ]
+        for signal, value, unit in measures:
+            if value is not None:
+                self._samples.add(signal, start, value, unit, end=end)
+
+    def _body(self, entry: dict[str, Any]) -> None:
+        local = _moment((entry.get("metaData") or {}).get("calendarDate"))
+        offset = None if local is None else self._places.get(local.date().isoformat())
+        weight, owner = entry.get("weight"), self._samples
+        if isinstance(weight, dict) and weight.get("weight") is not None:
+            in_utc = _moment(weight.get("timestampGMT"))
+            if in_utc is not None and local is not None:
+                offset = round((local - in_utc).total_seconds() / 900) * 900
+            owner = self._typed_in if weight.get("sourceType") == "USER_SETTING" else owner
+            signal, value, unit = "weight", weight["weight"], "g"
+        elif entry.get("vo2MaxRunning") is not None:
+            signal, value, unit = "vo2_max", entry["vo2MaxRunning"], "mL/kg/min"
+        else:
+            owner.not_read("biometrics of another kind")
+            return
+        if offset is not None or not self._without_place(signal):
+            owner.number = self._samples.number
+            owner.add(signal, _text(local, offset), value, unit)
+
+    def _workout(self, workout: dict[str, Any]) -> None:
+        start = _epoch(workout.get("beginTimestamp") or workout.get("startTimeGmt"), workout.get("startTimeLocal"))
+        length = workout.get("duration")
+        self._samples.add("workout", start, length, "ms", seconds=(length or 0) / 1_000)
+
+    def _without_place(self, signal: str) -> bool:
+        """Return whether a row is left out, since other days have their place and its own has none."""
+        if not self._places or self._context.zone is not None:
+            return False
+        tally, number = self._context.tally, self._samples.number
+        tally.no_value(signal, number, self._samples.file, reason=_NO_PLACE)
+        return True
 
 
 def _places(context: Context) -> dict[str, int]:

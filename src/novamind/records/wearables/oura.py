@@ -17,9 +17,9 @@ from typing import Any
 
 from novamind.errors import ValidationError
 from novamind.records.wearables.columns import table_of, text_of
+from novamind.records.wearables.entries import Entries
 from novamind.records.wearables.files import JSON_SUFFIXES, Context, ExportFile
 from novamind.records.wearables.offsets import Offsets
-from novamind.records.wearables.rows import Rows
 from novamind.records.wearables.samples import Batch, Tally
 
 MAKER = "Oura"
@@ -125,12 +125,11 @@ def collection_of(document: Any) -> str | None:
 
 def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
     """Return samples of one file's documents."""
-    night = _Documents(file, tally)
+    documents = _Documents(file, tally)
     for entries in _collections(document):
-        for entry in entries:
-            night.take(entry)
-    yield from night.rows.batches(file)
-    yield from night.beats.batches(file, written_in_utc=True)
+        documents.read(entries)
+    yield from documents.samples.batches()
+    yield from documents.in_utc.batches(written_in_utc=True)
 
 
 def _document(file: ExportFile) -> Any:
@@ -183,93 +182,83 @@ def _collections(document: Any) -> list[list[Any]]:
 
 
 class _Documents:
-    """Collects the samples of documents, with their number in the file."""
+    """Reads documents of all collections: those with a place, and heart rates, which are in UTC."""
 
     def __init__(self, file: str, tally: Tally) -> None:
-        self.rows, self.beats = Rows(MAKER), Rows(MAKER)
-        self._file, self._tally = file, tally
-        self._number = 0
+        self.samples, self.in_utc = Entries(MAKER, file, tally), Entries(MAKER, file, tally)
+        self._readers: Mapping[str, Callable[[dict[str, Any]], None]] = {
+            "sleep": self._sleep,
+            "heartrate": self._heart_rate,
+            "daily_activity": self._activity,
+            "daily_readiness": self._readiness,
+            "daily_spo2": self._oxygen,
+            "vO2_max": self._oxygen_uptake,
+            "daily_sleep": self._sleep_score,
+            "workout": self._workout,
+            "temperature": self._temperature,
+        }
 
-    def take(self, entry: Any) -> None:
-        self._number += 1
+    def read(self, entries: list[Any]) -> None:
+        """Read the documents of one list."""
+        self.samples.read(entries, self._document)
+
+    def _document(self, entry: Any) -> None:
+        self.in_utc.number = self.samples.number
         collection = collection_of(entry)
         if collection is None:
-            self._tally.not_read(f"{MAKER} document of another kind")
+            self.samples.not_read("document of another kind")
         else:
-            readers: Mapping[str, Callable[[dict[str, Any]], None]] = {
-                "sleep": self._sleep,
-                "heartrate": self._heart_rate,
-                "daily_activity": self._activity,
-                "daily_readiness": self._readiness,
-                "daily_spo2": self._oxygen,
-                "vO2_max": self._oxygen_uptake,
-                "daily_sleep": self._sleep_score,
-                "workout": self._workout,
-                "temperature": self._temperature,
-            }
-            readers[collection](entry)
-
-    def _add(self, signal: str, start: Any, value: Any, unit: str, *, end: Any = None, seconds: float = 0) -> None:
-        if value is None:
-            self._tally.no_value(signal, self._number, self._file)
-        else:
-            self.rows.add(self._number, signal, start, value, unit, end=end, seconds=seconds)
+            self._readers[collection](entry)
 
     def _sleep(self, entry: dict[str, Any]) -> None:
         if entry.get("type") in ("deleted", "rest"):
-            self._tally.not_read(f"{MAKER} sleep that was deleted, or a rest")
+            self.samples.not_read("sleep that was deleted, or a rest")
             return
         start, end = entry.get("bedtime_start"), entry.get("bedtime_end")
-        self._add("sleep_in_bed", start, 0, "min", end=end)
+        self.samples.add("sleep_in_bed", start, 0, "min", end=end)
         for name, signal, unit in _NIGHT:
             if name in entry:
-                self._add(signal, start, entry[name], unit, end=end)
+                self.samples.add(signal, start, entry[name], unit, end=end)
         for code, begin, seconds in runs(entry.get("sleep_phase_5_min") or ""):
             for signal in STAGES.get(code, ()):
-                self._add(signal, later(start, begin), 0, "min", seconds=seconds)
+                self.samples.add(signal, later(start, begin), 0, "min", seconds=seconds)
         for name, signal, unit in (("heart_rate", "heart_rate", "bpm"), ("hrv", "hrv_rmssd", "ms")):
             samples = entry.get(name)
             if isinstance(samples, dict):
                 interval = float(samples.get("interval") or 0)
                 for index, value in enumerate(samples.get("items") or ()):
-                    self._add(signal, later(samples.get("timestamp"), index * interval), value, unit)
+                    self.samples.add(signal, later(samples.get("timestamp"), index * interval), value, unit)
 
     def _heart_rate(self, entry: dict[str, Any]) -> None:
-        if entry["bpm"] is None:
-            self._tally.no_value("heart_rate", self._number, self._file)
-        else:
-            self.beats.add(self._number, "heart_rate", _in_utc(entry["timestamp"]), entry["bpm"], "bpm")
+        self.in_utc.add("heart_rate", _in_utc(entry["timestamp"]), entry["bpm"], "bpm")
 
     def _temperature(self, entry: dict[str, Any]) -> None:
-        if entry["skin_temp"] is None:
-            self._tally.no_value("skin_temperature", self._number, self._file)
-        else:
-            self.beats.add(self._number, "skin_temperature", _in_utc(entry["timestamp"]), entry["skin_temp"], "°C")
+        self.in_utc.add("skin_temperature", _in_utc(entry["timestamp"]), entry["skin_temp"], "°C")
 
     def _activity(self, entry: dict[str, Any]) -> None:
         for name, signal, unit in _ACTIVITY:
             if name in entry:
-                self._add(signal, _start_of(entry), entry[name], unit, seconds=_DAY)
+                self.samples.add(signal, _start_of(entry), entry[name], unit, seconds=_DAY)
 
     def _readiness(self, entry: dict[str, Any]) -> None:
         for name, signal, unit in _READINESS:
             if name in entry:
-                self._add(signal, _start_of(entry), entry[name], unit)
+                self.samples.add(signal, _start_of(entry), entry[name], unit)
 
     def _oxygen(self, entry: dict[str, Any]) -> None:
         share = entry["spo2_percentage"]
         average = share.get("average") if isinstance(share, dict) else None
-        self._add("daily_oxygen_saturation", entry.get("day"), average or None, "%")
+        self.samples.add("daily_oxygen_saturation", entry.get("day"), average or None, "%")
 
     def _oxygen_uptake(self, entry: dict[str, Any]) -> None:
-        self._add("vo2_max", _start_of(entry), entry["vo2_max"], "mL/kg/min")
+        self.samples.add("vo2_max", _start_of(entry), entry["vo2_max"], "mL/kg/min")
 
     def _sleep_score(self, entry: dict[str, Any]) -> None:
-        self._add("sleep_score", _start_of(entry), entry["score"], "score")
+        self.samples.add("sleep_score", _start_of(entry), entry["score"], "score")
 
     def _workout(self, entry: dict[str, Any]) -> None:
         start, end = entry["start_datetime"], entry.get("end_datetime")
-        self._add("workout", start, _seconds(start, end), "s", end=end)
+        self.samples.add("workout", start, _seconds(start, end), "s", end=end)
 
 
 def _start_of(entry: dict[str, Any]) -> Any:

@@ -12,12 +12,13 @@ Source: Oura's documentation of the API v1 ("Sleep", "Activity", "Readiness").
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
+from novamind.records.wearables.entries import Entries
 from novamind.records.wearables.files import JSON_SUFFIXES, Context, ExportFile
 from novamind.records.wearables.offsets import Offsets
 from novamind.records.wearables.oura import STAGES, later, runs
-from novamind.records.wearables.rows import Rows
 from novamind.records.wearables.samples import Batch, Tally
 
 MAKER = "Oura (API v1)"
@@ -85,54 +86,43 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
 
 def json_batches(file: str, document: dict[str, Any], tally: Tally) -> Iterator[Batch]:
     """Return samples of one document."""
-    rows = Rows(_SOURCE)
-    number = 0
+    samples = Entries(_SOURCE, file, tally)
     for name, entries in document.items():
-        for entry in entries if isinstance(entries, list) else ():
-            number += 1
-            if name not in _COLLECTIONS or not isinstance(entry, dict):
-                tally.not_read(f"{_SOURCE} document of another kind")
-            else:
-                _READ[name](number, entry, rows, tally, file)
-    yield from rows.batches(file)
+        reader = _READ.get(name)
+        if reader is not None:
+            samples.read(entries, partial(reader, samples))
+        elif isinstance(entries, list) and entries:
+            samples.not_read("document of another kind", len(entries))
+    yield from samples.batches()
 
 
-def _sleep(number: int, entry: dict[str, Any], rows: Rows, tally: Tally, file: str) -> None:
+def _sleep(samples: Entries, entry: dict[str, Any]) -> None:
     start, end = entry.get("bedtime_start"), entry.get("bedtime_end")
-    rows.add(number, "sleep_in_bed", start, 0, "min", end=end)
+    samples.add("sleep_in_bed", start, 0, "min", end=end)
     for name, signal, unit in _NIGHT:
         if name in entry:
-            if entry[name] is None or (name in _NEVER_ZERO and entry[name] == 0):
-                tally.no_value(signal, number, file)
-            else:
-                rows.add(number, signal, start, entry[name], unit, end=end)
+            value = entry[name] or None if name in _NEVER_ZERO else entry[name]
+            samples.add(signal, start, value, unit, end=end)
     for code, begin, seconds in runs(entry.get("hypnogram_5min") or ""):
         for signal in STAGES.get(code, ()):
-            rows.add(number, signal, later(start, begin), 0, "min", seconds=seconds)
+            samples.add(signal, later(start, begin), 0, "min", seconds=seconds)
     for name, signal, unit in (("hr_5min", "heart_rate", "bpm"), ("rmssd_5min", "hrv_rmssd", "ms")):
         for index, value in enumerate(entry.get(name) or ()):
-            if not value:
-                tally.no_value(signal, number, file)
-            else:
-                rows.add(number, signal, later(start, index * _INTERVAL), value, unit)
+            samples.add(signal, later(start, index * _INTERVAL), value or None, unit)
 
 
-def _activity(number: int, entry: dict[str, Any], rows: Rows, tally: Tally, file: str) -> None:
+def _activity(samples: Entries, entry: dict[str, Any]) -> None:
     start = entry.get("day_start") or entry.get("summary_date")
     for name, signal, unit in _ACTIVITY:
-        if name in entry and entry[name] is None:
-            tally.no_value(signal, number, file)
-        elif name in entry:
-            rows.add(number, signal, start, entry[name], unit, seconds=_DAY)
+        if name in entry:
+            samples.add(signal, start, entry[name], unit, seconds=_DAY)
 
 
-def _readiness(number: int, entry: dict[str, Any], rows: Rows, tally: Tally, file: str) -> None:
+def _readiness(samples: Entries, entry: dict[str, Any]) -> None:
     morning = _next_day(entry.get("summary_date"))
     for name, signal, unit in _READINESS:
-        if name in entry and (entry[name] is None or (entry[name] == 0 and name == "score")):
-            tally.no_value(signal, number, file)
-        elif name in entry:
-            rows.add(number, signal, morning, entry[name], unit)
+        if name in entry:
+            samples.add(signal, morning, entry[name] or None if name in _NEVER_ZERO else entry[name], unit)
 
 
 def _next_day(text: Any) -> str | None:

@@ -138,9 +138,9 @@ def _unfolded(table: pl.DataFrame, file: str) -> pl.DataFrame:
     rows = timed(lists, lists["start"]).explode("duration", "value")
     seconds = number_of("duration").fill_null(0.0)
     before = (seconds.cum_sum() - seconds).over("row")
-    microseconds = pl.duration(microseconds=(before * 1e6).cast(pl.Int64))
+    microseconds = pl.duration(microseconds=(before * 1e6).cast(pl.Int64, strict=False))
     return rows.with_columns(pl.col("start") + microseconds).with_columns(
-        (pl.col("start") + pl.duration(microseconds=(seconds * 1e6).cast(pl.Int64))).alias("end")
+        (pl.col("start") + pl.duration(microseconds=(seconds * 1e6).cast(pl.Int64, strict=False))).alias("end")
     )
 
 
