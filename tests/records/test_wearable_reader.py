@@ -103,6 +103,30 @@ def test_offsets_at_the_door_are_all_or_none() -> None:
     assert signal_frame(frame.assign(utc_offset_minutes=[None, None])).utc_offset is None
 
 
+def test_a_table_in_utc_needs_the_place(tmp_path: Path) -> None:
+    zulu, offset = "2024-05-01T21:30:00Z", "2024-05-01T23:30:00+02:00"
+    aware = pl.Series([datetime(2024, 5, 1, 21, 30)]).dt.replace_time_zone("UTC")
+    parquet = tmp_path / "x.parquet"
+    long(timestamp=aware).write_parquet(parquet)
+    for file in (table(tmp_path, long(timestamp=[zulu])), parquet):
+        with pytest.raises(ValidationError, match="keeps its times in UTC and does not say where the person lives"):
+            read_wearables(file)
+        assert read_wearables(file, timezone="Asia/Tokyo").frame["timestamp"].to_list() == [datetime(2024, 5, 2, 6, 30)]
+    mixed = table(tmp_path, pl.concat([long(timestamp=[zulu]), long(timestamp=[offset])]))
+    frame = read_wearables(mixed, timezone="Europe/Berlin").frame
+    assert frame.select("timestamp", "utc_offset_minutes").rows() == [(datetime(2024, 5, 1, 23, 30), 120)]
+
+
+def test_a_table_that_was_written_here_is_read_as_it_was(tmp_path: Path) -> None:
+    frame = long(timestamp=["2023-10-29T02:30:00+01:00"])
+    record = read_wearables(table(tmp_path, frame))
+    for name in ("again.csv", "again.parquet"):
+        write = record.frame.write_csv if name.endswith("csv") else record.frame.write_parquet
+        write(tmp_path / name)
+        again = read_wearables(tmp_path / name).frame
+        assert again.equals(record.frame)
+
+
 def test_spring_skips_an_hour_and_local_times_move_forward(tmp_path: Path) -> None:
     frame = long(timestamp=["2024-03-31T02:30:00"])
     row = read_wearables(table(tmp_path, frame), timezone="Europe/Berlin").frame.row(0, named=True)
@@ -122,7 +146,7 @@ def test_the_future_is_left_out(tmp_path: Path) -> None:
 
 
 def test_three_samples_and_a_constant_are_a_record(tmp_path: Path) -> None:
-    stamps = [f"2024-05-01T0{hour}:00:00Z" for hour in range(3)]
+    stamps = [f"2024-05-01T0{hour}:00:00+00:00" for hour in range(3)]
     frame = pl.DataFrame({"timestamp": stamps, "signal": ["heart_rate"] * 3, "value": [60.0] * 3})
     (cover,) = read_wearables(table(tmp_path, frame)).summary.coverage
     assert (cover.rows, cover.days_with_values, cover.days, cover.hours_with_values) == (3, 1, 1, 3)
@@ -131,7 +155,7 @@ def test_three_samples_and_a_constant_are_a_record(tmp_path: Path) -> None:
 
 def test_reading_and_converting_give_the_same(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    stamps = [f"2024-0{m}-{d:02d}T{h:02d}:00:00Z" for m in (1, 2, 3) for d in range(1, 29) for h in range(24)]
+    stamps = [f"2024-0{m}-{d:02d}T{h:02d}:00:00+00:00" for m in (1, 2, 3) for d in range(1, 29) for h in range(24)]
     frame = pl.DataFrame(
         {
             "timestamp": stamps,
@@ -484,7 +508,7 @@ def test_zeros_while_not_worn_are_left_out_of_sums_only(tmp_path: Path) -> None:
 
 def test_nothing_later_than_a_day_after_now(tmp_path: Path) -> None:
     now = datetime(2024, 5, 1, 8, tzinfo=UTC)
-    stamps = ["2024-05-02T08:00:00Z", "2024-05-02T08:00:01Z"]
+    stamps = ["2024-05-02T08:00:00+00:00", "2024-05-02T08:00:01+00:00"]
     frame = pl.DataFrame({"timestamp": stamps, "signal": ["heart_rate"] * 2, "value": [60.0, 61.0]})
     record = read_wearables(table(tmp_path, frame), now=now)
     assert record.frame["value"].to_list() == [60.0]

@@ -1,12 +1,14 @@
 """Plain long tables: ``timestamp, signal, value [, patient_id, unit, source, end]`` in CSV or Parquet.
 
 Names and units are those of the table of signals; without ``unit`` the value is in the signal's own. Times follow the
-rules of :mod:`novamind.records.tables.frames`: all with a timezone or none.
+rules of :mod:`novamind.records.tables.frames`: all with a timezone or none. ``Z`` is UTC and no place. The table that
+this room writes is read with its ``utc_offset_minutes``.
 """
 
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import polars as pl
 
 from novamind.records.tables.files import parse_table
@@ -38,6 +40,11 @@ def batches(file: ExportFile, _: Context) -> Iterator[Batch]:
     require_columns(table.columns, ["timestamp", "signal", "value"])
     local, offset = parse_times(table["timestamp"], "timestamp")
     ends = parse_times(table["end"], "end") if "end" in table.columns else (local, offset)
+    if offset is None and "utc_offset_minutes" in table.columns:  # as this room writes it
+        minutes = parse_numbers(table["utc_offset_minutes"], "utc_offset_minutes")
+        if not np.isnan(minutes).any():
+            offset = (minutes * 60).astype("timedelta64[s]")
+            ends = (ends[0], offset if ends[1] is None else ends[1])
     units = {name: signal.unit for name, signal in SIGNALS.items()}
     names = table["signal"].cast(pl.String).str.strip_chars()
     sources = table["source"].cast(pl.String) if "source" in table.columns else pl.Series(["table"] * len(table))
@@ -55,4 +62,16 @@ def batches(file: ExportFile, _: Context) -> Iterator[Batch]:
             "device": pl.Series(["wearable"] * len(table)),
         }
     )
-    yield Batch(frame, "local" if offset is None else "offset", file.path)
+    zulu = _zulu(table["timestamp"])
+    if not zulu.all():
+        yield Batch(frame.filter(~zulu), "local" if offset is None else "offset", file.path)
+    if zulu.any():
+        yield Batch(frame.filter(zulu).with_columns(offset=pl.lit(None, dtype=pl.Int32)), "utc", file.path)
+
+
+def _zulu(times: pl.Series) -> pl.Series:
+    """Return which times are in UTC without a place: text that ends in ``Z``, or a column in UTC."""
+    if times.dtype == pl.String:
+        return times.str.contains(r"[Zz]\s*$").fill_null(value=False)
+    in_utc = isinstance(times.dtype, pl.Datetime) and times.dtype.time_zone in ("UTC", "Etc/UTC")
+    return pl.Series([in_utc] * len(times), dtype=pl.Boolean)
