@@ -18,7 +18,7 @@ import pytest
 from starlette.requests import Request
 
 from novamind.clinic import PatientSummary, Regimen
-from novamind.errors import ValidationError
+from novamind.errors import IdentityError, ValidationError
 from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties
 from novamind.infrastructure.identity.sessions import GrantError
 from novamind.neurochemistry import drug_names
@@ -462,12 +462,15 @@ def test_accounts_are_listed_fifty_at_a_time(container: Any, shown: Any, calls: 
 # -- files
 
 
-def upload_of(content: bytes, filename: str | None, here: Any, shown: str = "", **declared: str) -> Any:
+def upload_of(
+    content: bytes, filename: str | None, here: Any, shown: str = "", *, confirmed: bool = False, **declared: str
+) -> Any:
     async def read() -> bytes:
         return content
 
     file = SimpleNamespace(filename=filename, read=read)
-    return run(upload.upload(request(), here, CLINICIAN, P, file, upload.Declared(**declared), shown))  # type: ignore[arg-type]
+    options = upload.Declared(**declared)
+    return run(upload.upload(request(), here, CLINICIAN, P, file, options, shown, confirmed))  # type: ignore[arg-type]
 
 
 SYMPTOMS = b"patient_id,timestamp,value,symptom\nx,2026-04-01T08:00:00,7,PHQ-9\nx,2026-04-02T08:00:00,70,PHQ-9\n"
@@ -511,6 +514,31 @@ def test_fhir_that_cannot_be_read_is_told_issue_by_issue(container: Any, shown: 
     ((template, context, status),) = shown
     assert (template, status, context["stored"]) == ("uploaded.html", 422, None)
     assert context["notes"] == [issue.diagnostics for issue in caught.value.outcome.issues]
+
+
+def test_fhir_of_another_person_is_shown_as_such_and_stored_where_that_is_confirmed(
+    container: Any, shown: Any, calls: Any
+) -> None:
+    value = {"resourceType": "Observation", "status": "final", "effectiveDateTime": "2024-03-01", "valueInteger": 9}
+    value |= {"code": {"coding": [{"system": "http://loinc.org", "code": "44261-6"}]}}
+    bundle = json.dumps([{"resourceType": "Patient", "id": "x", "gender": "male"}, value]).encode()
+    once = hashlib.sha256(P.bytes + bundle).hexdigest()
+
+    def check(_who: Any, _patient: Any, claims: Any, *, confirmed: bool) -> bool:
+        assert claims.gender == "male"
+        if not confirmed:
+            raise IdentityError("the data differ in sex")
+        return True
+
+    here = container(
+        patient=PatientSummary(P, {}, {}), permit_import=None, check_identity=check, import_record={"symptom_report": 1}
+    )
+    for confirmed, sent, status in ((False, "", 200), (True, "", 200), (False, once, 409), (True, once, 201)):
+        assert upload_of(bundle, "b.json", here, sent, confirmed=confirmed).status_code == status
+        assert ("import_record" in [call[0] for call in calls]) == (status == 201)
+    assert [context.get("differs") for _, context, _ in shown] == ["the data differ in sex"] * 3 + [None]
+    page = rendering.page(request(), "upload_preview.html", shown[0][1] | {"patient": PatientSummary(P, {}, {})})
+    assert b'name="confirm_identity"' in page.body
 
 
 def test_the_form_says_how_large_a_file_may_be(container: Any, shown: Any) -> None:

@@ -127,7 +127,8 @@ def import_file(
         raise NotFoundError(f"{path.name} does not exist: check the path")
     file = ImportedFile(path, content, settings.max_file_bytes)
     if file.is_fhir:
-        return _of_fhir(read_fhir(path if content is None else content, today=today, settings=settings), chosen)
+        source = path if content is None else content
+        return _of_fhir(read_fhir(source, timezone=zone, today=today, settings=settings), chosen)
     if file.genes is not None:
         return _of_genes(file.genes, chosen, patient_id, sample, call_genes)
     if (table := file.table) is not None:
@@ -147,7 +148,7 @@ def _folder(
         )
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in (".json", ".ndjson", ".jsonl"))
     if files and ImportedFile(files[0], None, settings.max_file_bytes).is_fhir:
-        return _of_fhir(read_fhir(path, today=today, settings=settings), profile)
+        return _of_fhir(read_fhir(path, timezone=zone, today=today, settings=settings), profile)
     return _of_wearables(
         read_wearables(path, patient_id=patient_id or "1", timezone=zone, settings=settings), profile, today
     )
@@ -204,7 +205,7 @@ def _of_fhir(imported: FhirImport, profile: TableProfile) -> FileImport:
     notes = tuple(issue.diagnostics for issue in imported.outcome.issues if issue.severity == "information")
     rows = sum(map(_rows, imported.records))
     zone = zones.pop() if len(zones) == 1 else "of each person"
-    return FileImport("FHIR R4", rows, records, zone, notes, left_out, profile)
+    return FileImport("FHIR R4", rows, records, zone, notes, left_out, profile, imported.claims)
 
 
 def _of_wearables(export: WearableRecord, profile: TableProfile, today: date | None) -> FileImport:

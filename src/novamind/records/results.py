@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from novamind.errors import NotFoundError, ValidationError
+from novamind.records.fhir.patients import Claims
 from novamind.records.patient import PatientRecord
 from novamind.records.tables.frames import LongFrame
 from novamind.records.tables.observations import LeftOut
@@ -49,6 +50,8 @@ class FileImport(Summarised):
         What was not taken, with reasons and counts.
     profile
         What was declared; it can be saved and used for the next file of this kind.
+    claims
+        Person to what the file says of who they are, where it says anything.
     """
 
     kind: str
@@ -58,6 +61,7 @@ class FileImport(Summarised):
     guesses: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     profile: TableProfile = field(default_factory=TableProfile)
+    claims: Mapping[str, Claims] = field(default_factory=dict)
 
     @property
     def persons(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.responses import Response
 
-from novamind.errors import ValidationError
+from novamind.errors import IdentityError, ValidationError
 from novamind.records import FhirImportError, FileImport, import_file
 from novamind.server.dashboard.rendering import page
 from novamind.server.dependencies import Caller, ContainerDep
@@ -77,8 +77,11 @@ async def upload(
     file: Annotated[UploadFile, File()],
     declared: Annotated[Declared, Depends()],
     shown: Annotated[str, Form(max_length=64)] = "",
+    confirm_identity: Annotated[bool, Form()] = False,
 ) -> Response:
     """Show what a file was understood to hold, or store it where that was shown; each kind of data whole.
+
+    A file of another person is stored only where the identity is confirmed.
 
     The same file sent twice is stored once. A file that was taken back is stored again when it comes again.
     """
@@ -94,9 +97,17 @@ async def upload(
         return page(request, "uploaded.html", {"patient": patient, "stored": None, "notes": reasons[:_MOST_NOTES]}, 422)
     digest = _digest(patient_id, content, declared)
     notes = _left_out(understood)
-    if shown != digest:
+    was_shown, claims = shown == digest, understood.claims.get(understood.record.patient_id)
+    differs = ""
+    if claims is not None:
+        try:
+            await container.clinic.check_identity(caller, patient_id, claims, confirmed=was_shown and confirm_identity)
+        except IdentityError as error:
+            differs = str(error)
+    if differs or not was_shown:
         context = {"patient": patient, "understood": understood, "notes": notes, "digest": digest, "name": name}
-        return page(request, "upload_preview.html", context | {"another": bool(shown)})
+        context |= {"another": bool(shown) and not was_shown, "differs": differs}
+        return page(request, "upload_preview.html", context, 409 if was_shown else 200)
     stored = await container.clinic.import_record(caller, patient_id, understood.record, digest, name=name, anew=True)
     counts = {kind.replace("_", " "): count for kind, count in stored.items() if count}
     return page(request, "uploaded.html", {"patient": patient, "stored": counts, "notes": notes}, 201)
