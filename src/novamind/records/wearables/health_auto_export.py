@@ -12,16 +12,17 @@ Source: the app's documentation, "Health Metrics - JSON Export Format".
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from novamind.errors import ValidationError
 from novamind.records.wearables.columns import Columns, table_of, text_of, timed
+from novamind.records.wearables.entries import Entries
 from novamind.records.wearables.files import Context, ExportFile
 from novamind.records.wearables.json_files import moments, number
-from novamind.records.wearables.rows import Rows
 from novamind.records.wearables.samples import Batch, Tally
 
 MAKER = "Health Auto Export"
@@ -100,73 +101,64 @@ def document_recognised(document: Any) -> bool:
 
 def json_batches(file: str, document: dict[str, Any], tally: Tally) -> Iterator[Batch]:
     """Return samples of one document."""
-    rows = Rows(MAKER, _DEVICE)
+    samples = Entries(MAKER, file, tally, _DEVICE)
     for metric in document["data"]["metrics"]:
-        name, points = str(metric["name"]).lower(), metric["data"]
-        if name == "sleep_analysis":
-            for place, night in enumerate(points, start=1):
-                _night(place, night, str(metric.get("units") or "hr"), rows, tally, file)
-        elif name == "blood_pressure":
-            for place, point in enumerate(points, start=1):
-                for part, signal in _PRESSURES.items():
-                    _add(place, signal, point.get("date"), point.get(part), "mmHg", 0.0, rows, tally, file)
-        elif name in _SIGNALS:
-            seconds = _seconds([point.get("date") for point in points])
-            for place, point in enumerate(points, start=1):
-                value = point.get("Avg", point.get("avg", point.get("qty")))
-                _add(
-                    place,
-                    _SIGNALS[name],
-                    point.get("date"),
-                    value,
-                    str(metric.get("units")),
-                    seconds,
-                    rows,
-                    tally,
-                    file,
-                )
-        else:
-            tally.not_read(f"{MAKER} {name[:60]}", len(points))
-    for place, workout in enumerate(document["data"].get("workouts") or (), start=1):
-        _add(place, "workout", workout.get("start"), workout.get("duration"), "s", 0.0, rows, tally, file)
+        samples.number = 0  # points are numbered within their metric
+        samples.read(metric["data"], _reader(samples, metric))
+    samples.number = 0
+    samples.read(
+        document["data"].get("workouts"),
+        lambda workout: samples.add("workout", workout.get("start"), workout.get("duration"), "s"),
+    )
     for kind, entries in document["data"].items():
         if kind not in ("metrics", "workouts") and isinstance(entries, list) and entries:
-            tally.not_read(f"{MAKER} {kind[:60]}", len(entries))
-    yield from rows.batches(file)
+            samples.not_read(kind, len(entries))
+    yield from samples.batches()
 
 
-def _add(
-    row: int, signal: str, start: Any, value: Any, unit: str, seconds: float, rows: Rows, tally: Tally, file: str
-) -> None:
-    if value is None:
-        tally.no_value(signal, row, file)
-    else:
-        rows.add(row, signal, start, value, unit, seconds=seconds)
+def _reader(samples: Entries, metric: dict[str, Any]) -> Callable[[Any], None]:
+    """Return what reads the points of a metric."""
+    name, unit = str(metric["name"]).lower(), str(metric.get("units"))
+    if name == "sleep_analysis":
+        return partial(_night, samples, unit if metric.get("units") else "hr")
+    if name == "blood_pressure":
+        return partial(_pressure, samples)
+    if name in _SIGNALS:
+        seconds = _seconds([point.get("date") for point in metric["data"] if isinstance(point, dict)])
+        return partial(_point, samples, _SIGNALS[name], unit, seconds)
+    return lambda _: samples.not_read(name)
 
 
-def _night(row: int, night: dict[str, Any], unit: str, rows: Rows, tally: Tally, file: str) -> None:
+def _point(samples: Entries, signal: str, unit: str, seconds: float, point: dict[str, Any]) -> None:
+    value = point.get("Avg", point.get("avg", point.get("qty")))
+    samples.add(signal, point.get("date"), value, unit, seconds=seconds)
+
+
+def _pressure(samples: Entries, point: dict[str, Any]) -> None:
+    for part, signal in _PRESSURES.items():
+        samples.add(signal, point.get("date"), point.get(part), "mmHg")
+
+
+def _night(samples: Entries, unit: str, night: dict[str, Any]) -> None:
     if "startDate" in night:
         signals = _STAGES.get(str(night.get("value", "")).lower())
         for signal in signals or ():
-            rows.add(row, signal, night["startDate"], 0, "min", end=night.get("endDate"))
+            samples.add(signal, night["startDate"], 0, "min", end=night.get("endDate"))
         if signals is None:
-            tally.not_read(f"{MAKER} stage of sleep of another kind")
+            samples.not_read("stage of sleep of another kind")
         return
     start, end = night.get("sleepStart") or night.get("date"), night.get("sleepEnd")
     if night.get("inBedStart"):
-        rows.add(row, "sleep_in_bed", night["inBedStart"], 0, "min", end=night.get("inBedEnd"))
+        samples.add("sleep_in_bed", night["inBedStart"], 0, "min", end=night.get("inBedEnd"))
     stages = {name: number(night.get(name)) for name in _DURATIONS}
     staged = any(stages.values())
     asleep = number(night.get("totalSleep")) or number(night.get("asleep"))
     if not asleep and staged:
         asleep = sum(stages[name] or 0 for name in ("core", "deep", "rem"))
-    if not asleep:
-        tally.no_value("sleep_duration", row, file)
-    else:
-        rows.add(row, "sleep_duration", start, asleep, unit, end=end)
+    samples.add("sleep_duration", start, asleep or None, unit, end=end)
     for name, value in stages.items():
         if staged and value is not None:
-            rows.add(row, _DURATIONS[name], start, value, unit, end=end)
+            samples.add(_DURATIONS[name], start, value, unit, end=end)
 
 
 def _seconds(dates: list[Any]) -> float:

@@ -13,13 +13,14 @@ public readers of it agree on (AccessLink API; FitFreed's reference of the expor
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from novamind.errors import ValidationError
+from novamind.records.wearables.entries import Entries
 from novamind.records.wearables.files import Context, ExportFile
-from novamind.records.wearables.rows import Rows
-from novamind.records.wearables.samples import Batch, Tally
+from novamind.records.wearables.samples import Batch
 
 MAKER = "Polar"
 
@@ -63,133 +64,100 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     reader = _READ.get(kind[1]) if kind else None
     if reader is None:
         raise ValidationError(f"{file.path}: holds no signal that is read here")
-    rows = Rows(MAKER)
-    reader(file.document, rows, context.tally, file.path)
-    yield from rows.batches(file.path)
+    samples = Entries(MAKER, file.path, context.tally)
+    document = file.document
+    samples.read(document if isinstance(document, list) else [document], partial(reader, samples))
+    yield from samples.batches()
 
 
-def _activity(document: dict[str, Any], rows: Rows, tally: Tally, file: str) -> None:
-    day, samples, summary = document["date"], document.get("samples") or {}, document.get("summary") or {}
-    steps = samples.get("steps") or []
-    seconds = _spacing([_moment(f"{day}T{sample.get('localTime')}") for sample in steps])
-    for number, sample in enumerate(steps, start=1):
-        rows.add(number, "steps", f"{day}T{sample.get('localTime')}", sample.get("value"), "count", seconds=seconds)
-    if summary.get("stepCount") is None:
-        tally.no_value("daily_steps", 1, file)
-    else:
-        rows.add(1, "daily_steps", day, summary["stepCount"], "count", seconds=_DAY_SECONDS)
+def _activity(samples: Entries, document: dict[str, Any]) -> None:
+    day, details, summary = document["date"], document.get("samples") or {}, document.get("summary") or {}
+    steps = [(f"{day}T{step.get('localTime')}", step.get("value")) for step in details.get("steps") or ()]
+    seconds = _spacing([_moment(start) for start, _ in steps])
+    for start, value in steps:
+        samples.add("steps", start, value, "count", seconds=seconds)
+    samples.add("daily_steps", day, summary.get("stepCount"), "count", seconds=_DAY_SECONDS)
     for name in ("mets", "metSources"):
-        if samples.get(name):
-            tally.not_read(f"{MAKER} {name}", len(samples[name]))
+        if details.get(name):
+            samples.not_read(name, len(details[name]))
     for name in ("calories", "stepsDistance", "sleepQuality", "sleepDuration", "dailyMetMinutes"):
         if summary.get(name) is not None:
-            tally.not_read(f"{MAKER} {name}")
+            samples.not_read(name)
 
 
-def _heart_rates(document: dict[str, Any], rows: Rows, tally: Tally, file: str) -> None:
-    number = 0
+def _heart_rates(samples: Entries, document: dict[str, Any]) -> None:
     for day in document["deviceDays"]:
         for sample in day.get("samples") or ():
-            number += 1
-            rate = sample.get("heartRate")
-            if not rate:
-                tally.no_value("heart_rate", number, file)
-            else:
-                at = _later(day.get("date"), sample.get("secondsFromDayStart"))
-                rows.add(number, "heart_rate", at, rate, "bpm")
+            at = _later(day.get("date"), sample.get("secondsFromDayStart"))
+            samples.add("heart_rate", at, sample.get("heartRate") or None, "bpm")
 
 
-def _beats(document: list[Any], rows: Rows, tally: Tally, file: str) -> None:
-    number = 0
-    for day in document:
-        for device in day.get("devicePpiSamplesList") or ():
-            for sample in device.get("ppiSamples") or ():
-                number += 1
-                if not sample.get("pulseLength"):
-                    tally.no_value("rr_interval", number, file)
-                else:
-                    rows.add(number, "rr_interval", sample.get("sampleDateTime"), sample["pulseLength"], "ms")
+def _beats(samples: Entries, day: dict[str, Any]) -> None:
+    for device in day.get("devicePpiSamplesList") or ():
+        for beat in device.get("ppiSamples") or ():
+            samples.add("rr_interval", beat.get("sampleDateTime"), beat.get("pulseLength") or None, "ms")
 
 
-def _sleeps(document: list[Any], rows: Rows, tally: Tally, file: str) -> None:
-    for number, entry in enumerate(document, start=1):
-        evaluation = entry.get("evaluation") or {}
-        hypnogram = (entry.get("sleepResult") or {}).get("hypnogram") or {}
-        start, end = hypnogram.get("sleepStart"), hypnogram.get("sleepEnd")
-        rows.add(number, "sleep_in_bed", start, 0, "min", end=end)
-        phases = evaluation.get("phaseDurations") or {}
-        measures = [
-            ("sleep_duration", _seconds(evaluation.get("asleepDuration")), "s"),
-            ("sleep_efficiency", (evaluation.get("analysis") or {}).get("efficiencyPercent"), "%"),
-            *((signal, _seconds(phases.get(name)), "s") for name, signal in _PHASES.items() if name in phases),
-        ]
-        for signal, value, unit in measures:
-            if value is None:
-                tally.no_value(signal, number, file)
-            else:
-                rows.add(number, signal, start, value, unit, end=end)
-        _states(number, hypnogram, rows, tally)
+def _sleep(samples: Entries, entry: dict[str, Any]) -> None:
+    evaluation = entry.get("evaluation") or {}
+    hypnogram = (entry.get("sleepResult") or {}).get("hypnogram") or {}
+    start, end = hypnogram.get("sleepStart"), hypnogram.get("sleepEnd")
+    efficiency = (evaluation.get("analysis") or {}).get("efficiencyPercent")
+    phases = evaluation.get("phaseDurations") or {}
+    samples.add("sleep_in_bed", start, 0, "min", end=end)
+    samples.add("sleep_duration", start, _seconds(evaluation.get("asleepDuration")), "s", end=end)
+    samples.add("sleep_efficiency", start, efficiency, "%", end=end)
+    for name, signal in _PHASES.items():
+        if name in phases:
+            samples.add(signal, start, _seconds(phases[name]), "s", end=end)
+    _states(samples, hypnogram)
 
 
-def _states(number: int, hypnogram: dict[str, Any], rows: Rows, tally: Tally) -> None:
+def _states(samples: Entries, hypnogram: dict[str, Any]) -> None:
     start, end = _moment(hypnogram.get("sleepStart")), _moment(hypnogram.get("sleepEnd"))
+    if start is None or end is None:
+        return
     changes = [
         (start + timedelta(seconds=offset), str(change.get("state")).upper())
         for change in hypnogram.get("sleepStateChanges") or ()
-        if start is not None and (offset := _seconds(change.get("offsetFromStart"))) is not None
+        if (offset := _seconds(change.get("offsetFromStart"))) is not None
     ]
-    changes = [(at, state) for at, state in changes if end is not None and at < end]
-    for place, (at, state) in enumerate(changes):
-        until = changes[place + 1][0] if place + 1 < len(changes) else end
+    changes = [(at, state) for at, state in changes if at < end]  # some exports close with a waking behind the end
+    for (at, state), (until, _) in pairwise([*changes, (end, "")]):
         for signal in _STATES.get(state, ()):
-            rows.add(number, signal, at.isoformat(), 0, "min", end=None if until is None else until.isoformat())
+            samples.add(signal, at.isoformat(), 0, "min", end=until.isoformat())
         if state not in _STATES:
-            tally.not_read(f"{MAKER} state of sleep of another kind")
+            samples.not_read("state of sleep of another kind")
 
 
-def _scores(document: list[Any], rows: Rows, tally: Tally, file: str) -> None:
-    for number, entry in enumerate(document, start=1):
-        score = (entry.get("sleepScoreResult") or {}).get("sleepScore")
-        if score is None:
-            tally.no_value("sleep_score", number, file)
-        else:
-            rows.add(number, "sleep_score", entry.get("night"), score, "score")
+def _score(samples: Entries, entry: dict[str, Any]) -> None:
+    samples.add("sleep_score", entry.get("night"), (entry.get("sleepScoreResult") or {}).get("sleepScore"), "score")
 
 
-def _recoveries(document: list[Any], rows: Rows, tally: Tally, file: str) -> None:
-    for number, entry in enumerate(document, start=1):
-        beat, breath = entry.get("meanNightlyRecoveryRri"), entry.get("meanNightlyRecoveryRespirationInterval")
-        measures = (
-            ("daily_heart_rate", 60_000 / beat if beat else None, "bpm"),
-            ("daily_hrv_rmssd", entry.get("meanNightlyRecoveryRmssd") or None, "ms"),
-            ("daily_respiratory_rate", 60_000 / breath if breath else None, "breaths/min"),
-        )
-        for signal, value, unit in measures:
-            if value is None:
-                tally.no_value(signal, number, file)
-            else:
-                rows.add(number, signal, entry.get("night"), value, unit)
+def _recovery(samples: Entries, entry: dict[str, Any]) -> None:
+    night, beat, breath = (
+        entry.get(name) for name in ("night", "meanNightlyRecoveryRri", "meanNightlyRecoveryRespirationInterval")
+    )
+    samples.add("daily_heart_rate", night, 60_000 / beat if beat else None, "bpm")
+    samples.add("daily_hrv_rmssd", night, entry.get("meanNightlyRecoveryRmssd") or None, "ms")
+    samples.add("daily_respiratory_rate", night, 60_000 / breath if breath else None, "breaths/min")
 
 
-def _training(document: dict[str, Any], rows: Rows, tally: Tally, file: str) -> None:
+def _training(samples: Entries, document: dict[str, Any]) -> None:
     length = document.get("durationMillis")
     seconds = _seconds(document.get("duration")) if length is None else length / 1_000
-    rows.add(1, "workout", _placed(document, document.get("startTime")), seconds, "s", seconds=seconds or 0)
-    number = 0
+    samples.add("workout", _placed(document, document.get("startTime")), seconds, "s", seconds=seconds or 0)
     for exercise in document.get("exercises") or ():
-        series = (exercise.get("samples") or {}).get("samples") or ()
+        series = (exercise.get("samples") or {}).get("samples")
         for part in series if isinstance(series, list) else ():
+            values = part.get("values") or ()
             if "HEART_RATE" not in str(part.get("type")):
-                tally.not_read(f"{MAKER} series of another kind", len(part.get("values") or ()))
+                samples.not_read("series of another kind", len(values))
                 continue
             step = float(part.get("intervalMillis") or 0) / 1_000
-            for place, value in enumerate(part.get("values") or ()):
-                number += 1
-                if value in (None, "NaN", 0):
-                    tally.no_value("heart_rate", number, file)
-                else:
-                    at = _placed(exercise, _later(exercise.get("startTime"), place * step))
-                    rows.add(number, "heart_rate", at, value, "bpm")
+            for place, value in enumerate(values):
+                at = _placed(exercise, _later(exercise.get("startTime"), place * step))
+                samples.add("heart_rate", at, None if value in ("NaN", 0) else value, "bpm")
 
 
 def _placed(document: dict[str, Any], local: Any) -> str | None:
@@ -227,12 +195,12 @@ def _seconds(text: Any) -> float | None:
     return days * 86_400 + hours * 3_600 + minutes * 60 + seconds
 
 
-_READ: Mapping[str, Callable[[Any, Rows, Tally, str], None]] = {
+_READ: Mapping[str, Callable[[Entries, Any], None]] = {
     "activity": _activity,
     "247ohr": _heart_rates,
     "ppi_samples": _beats,
-    "sleep_result": _sleeps,
-    "sleep_score": _scores,
-    "nightly_recovery": _recoveries,
+    "sleep_result": _sleep,
+    "sleep_score": _score,
+    "nightly_recovery": _recovery,
     "training-session": _training,
 }
