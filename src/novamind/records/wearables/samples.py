@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from novamind.errors import ValidationError
-from novamind.records.wearables.signals import DAILY_HOURS, SIGNALS, conversions, daily_names
+from novamind.records.signals import DAILY_HOURS, SIGNALS, daily_names
 from novamind.timeline import local_from_utc, utc_from_local
 
 Clock = Literal["offset", "utc", "local"]
@@ -47,11 +47,6 @@ DEVICES = ("wearable", "phone", "other", "manual")
 EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001 - compared with wall-clock times
 LONGEST = timedelta(hours=26)
 
-_CONVERSIONS = pl.DataFrame(
-    conversions(),
-    schema={"signal": pl.String, "unit": pl.String, "factor": pl.Float64, "shift": pl.Float64},
-    orient="row",
-)
 _RANGES = pl.DataFrame(
     [(s.name, float(s.low), float(s.high), s.aggregation) for s in SIGNALS.values()],
     schema={"signal": pl.String, "low": pl.Float64, "high": pl.Float64, "aggregation": pl.String},
@@ -142,9 +137,9 @@ def valid_rows(batch: Batch, zone: ZoneInfo | None, latest: datetime, tally: Tal
         No sample is later (wall clock).
     """
     tally.rows_read += len(batch.samples)
-    frame = batch.samples.with_columns(pl.col("unit").str.to_lowercase().str.strip_chars())
+    frame = batch.samples.with_columns(pl.col("unit").str.strip_chars())
     frame = _kept(frame, pl.col("signal").is_in(list(SIGNALS)), "signal is not in the table of signals", batch, tally)
-    frame = frame.join(_CONVERSIONS, on=["signal", "unit"], how="left", maintain_order="left")
+    frame = frame.join(_conversions(frame), on=["signal", "unit"], how="left", maintain_order="left")
     frame = frame.with_columns(pl.col("value") * pl.col("factor") + pl.col("shift"))
     frame = _kept(
         frame, pl.col("start").is_not_null() & pl.col("end").is_not_null(), "time cannot be read", batch, tally
@@ -176,6 +171,17 @@ def valid_rows(batch: Batch, zone: ZoneInfo | None, latest: datetime, tally: Tal
     ):
         frame = _kept(frame, keep, reason, batch, tally)
     return frame.select(*BATCH).drop("unit")
+
+
+def _conversions(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return factor and shift of each signal and unit in a frame; null where the unit does not fit the signal."""
+    pairs = frame.select("signal", "unit").unique().rows()
+    ways = [None if unit is None else SIGNALS[signal].conversion(unit) for signal, unit in pairs]
+    return pl.DataFrame(
+        [(*pair, *(way or (None, None))) for pair, way in zip(pairs, ways, strict=True)],
+        schema={"signal": pl.String, "unit": pl.String, "factor": pl.Float64, "shift": pl.Float64},
+        orient="row",
+    )
 
 
 def _kept(frame: pl.DataFrame, keep: pl.Expr, reason: str, batch: Batch, tally: Tally) -> pl.DataFrame:
