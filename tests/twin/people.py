@@ -162,6 +162,7 @@ class Links:
             ),
             graph=CausalGraph("p", ("hrv",), ("PHQ-9",), ()),
             skipped={"steps": "too few samples"},
+            notes=("times are UTC",),
             reliability=LinkReliability("low", ("30 days",)),
             insights=(),
             anomalies={},
