@@ -215,7 +215,12 @@ def test_the_version_of_a_form_counts() -> None:
 
 def test_a_contained_form_belongs_to_its_own_response() -> None:
     def own(code: str) -> Located:
-        contained = {"resourceType": "Questionnaire", "id": "q", "item": [{"linkId": "1"} | coded(code)]}
+        contained = {
+            "resourceType": "Questionnaire",
+            "id": "q",
+            "url": "urn:q",
+            "item": [{"linkId": "1"} | coded(code)],
+        }
         return response(item("1"), questionnaire="#q", contained=[contained])
 
     first, second = own(PHQ[0]), own(GAD[6])
@@ -228,7 +233,8 @@ def test_a_contained_form_belongs_to_its_own_response() -> None:
         forms = questionnaires(located)
         assert read(first, forms)[0] == {"PHQ-9 item 1": 2.0}
         assert read(second, forms)[0] == {"GAD-7 item 7": 2.0}
-        assert read(response(item("1"), questionnaire="#q"), forms)[0] == {}
+        for name in ("#q", "urn:q", "Questionnaire/q"):
+            assert read(response(item("1"), questionnaire=name), forms)[0] == {}
 
 
 @pytest.mark.parametrize(
@@ -338,6 +344,12 @@ def test_texts_check_numbers_and_count_items_themselves() -> None:
     assert read(one(TEXTS, "urn:x"))[0] == {}
     teens = [swapped[0], swapped[1], TEXTS[2], TEXTS[4], TEXTS[3], *TEXTS[5:]]
     assert read(one(teens, "PHQ-A"))[0] == {f"PHQ-A item {i}": float(v) for i, v in enumerate(values, 1)}
+
+
+def test_one_text_is_not_two_items() -> None:
+    texts = [*TEXTS[:2], "Trouble sleeping or feeling tired", *TEXTS[4:]]
+    one = response(*(item(f"x{i}y", text=text) for i, text in enumerate(texts)), questionnaire="phq-9")
+    assert read(one)[0] == {}
 
 
 def test_words_before_the_name_need_answers_or_links_of_the_instrument() -> None:
@@ -595,6 +607,7 @@ OTHER_SCALE = "an item of PHQ-9 has an answer that its form scores on another sc
         (options(*[None] * 4, codes="1234", texts=("Not at all", "x", "y", "z")), {"valueCoding": {"code": "1"}}, 0.0),
         (options(1, 2, 3, 4), {"valueCoding": {"code": "b"}}, OTHER_SCALE),
         (options(1, 2, 3, 4), {"valueInteger": 2}, OTHER_SCALE),
+        (options(1, 2, 3, codes="abc"), {"valueCoding": {"code": "a"}}, OTHER_SCALE),
         (options(1, 2, 3, 4), {"valueCoding": {"code": "LA6569-3"}}, 1.0),
         (options(1, 2, 3, 4), ordinal("LA6569-3", 2), 1.0),
         ([{"valueInteger": i} for i in range(4)], {"valueInteger": 3}, 3.0),

@@ -217,6 +217,11 @@ def test_items_that_the_form_leaves_out(name: str, items: list[int | None], tota
     assert total is None or result.remarks or name == "QIDS-SR16"
 
 
+def test_a_missing_screening_answer_leaves_nothing_out() -> None:
+    assert score("AUDIT", [None] * 8 + [0, 0]).missing == tuple(range(1, 9))
+    assert score("K10", [2, None, None, *[2] * 7]).missing == (2, 3)
+
+
 def test_a_total_that_missing_items_cannot_change_says_so() -> None:
     result = score("QIDS-SR16", [3, None, 1, 1, 1, 2, None, None, 1, 1, 1, 1, 1, 1, 1, 1])
     assert result.remarks == ("the total is the same whatever the missing items are",)

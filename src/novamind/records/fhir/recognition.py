@@ -199,10 +199,9 @@ def _by_last_number(form: Instrument, nodes: Sequence[Node]) -> _Numbered:
 
 def _complete(form: Instrument, numbered: _Numbered) -> bool:
     """Return whether there is one item of each number, and no item of two."""
-    own = [(n, node.place) for n, node in numbered if n <= len(form.items)]
-    return sorted(n for n, _ in own) == [item.number for item in form.items] and len(dict(own)) == len(
-        {place for _, place in own}
-    )
+    count = len(form.items)
+    own = [(n, node.place) for n, node in numbered if n <= count]
+    return sorted(n for n, _ in own) == [*range(1, count + 1)] and len({place for _, place in own}) == count
 
 
 def _doubt(form: Instrument, numbered: _Numbered, names: Sequence[str], declared: set[str]) -> str:
