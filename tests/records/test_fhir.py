@@ -45,7 +45,7 @@ def test_a_record_says_what_where_and_when() -> None:
     assert values(record, "PHQ-9") == [12]
     assert record.symptom_sources == ("Observation/o1",)
     assert record.signals is not None
-    assert record.signals.units == ("/min",)
+    assert record.signals.units == ("bpm",)
     assert [(c.name, c.word, c.onset, c.source) for c in record.conditions] == [
         ("LQTS", "long qt", "2016", "Condition/c1")
     ]
@@ -293,9 +293,9 @@ def test_the_synthetic_hospital_record() -> None:
     assert ("Major depression disorder", "depression") in [(c.name, c.word) for c in record.conditions]
     assert record.signals is not None
     assert {key.name for key in record.signals.series} >= {
-        "systolic_blood_pressure",
-        "diastolic_blood_pressure",
-        "body_weight",
+        "blood_pressure_systolic",
+        "blood_pressure_diastolic",
+        "weight",
     }
 
 

@@ -10,9 +10,6 @@ from novamind.records.fhir.terminology import (
     LOINC,
     OWN,
     RXNORM,
-    SIGNAL_NAMED,
-    SIGNAL_OF,
-    SIGNALS,
     SNOMED,
     UCUM,
     condition_of,
@@ -24,22 +21,23 @@ from tests.records.fhir_input import bundle, observation, patient
 
 #: LOINC code -> our name, unit in UCUM, and one of each other unit in ours (exact definitions; scipy.constants).
 SECOND: dict[str, tuple[str, str, dict[str, float]]] = {
-    "8867-4": ("heart_rate", "/min", {"{beats}/min": 1, "1/min": 1, "beats/min": 1}),
-    "40443-4": ("resting_heart_rate", "/min", {"{beats}/min": 1, "1/min": 1, "beats/min": 1}),
-    "80404-7": ("heart_rate_variability_sdnn", "ms", {"s": 1 / c.milli}),
-    "9279-1": ("respiratory_rate", "/min", {"{breaths}/min": 1, "1/min": 1}),
-    "59408-5": ("oxygen_saturation", "%", {}),
-    "2708-6": ("arterial_oxygen_saturation", "%", {}),
-    "8310-5": ("body_temperature", "Cel", {}),
-    "8480-6": ("systolic_blood_pressure", "mm[Hg]", {}),
-    "8462-4": ("diastolic_blood_pressure", "mm[Hg]", {}),
-    "29463-7": ("body_weight", "kg", {"g": c.gram, "[lb_av]": c.pound}),
-    "8302-2": ("body_height", "cm", {"m": 1 / c.centi, "[in_i]": c.inch / c.centi}),
-    "39156-5": ("body_mass_index", "kg/m2", {}),
-    "93832-4": ("sleep_duration", "h", {"min": c.minute / c.hour, "hours": 1}),
-    "55423-8": ("steps", "{steps}", {"1": 1, "steps": 1, "{#}": 1, "/{tot}": 1}),
-    "41950-7": ("steps_per_day", "/d", {"{steps}/d": 1, "{#}/d": 1, "1/(24.h)": 1}),
-    "41981-2": ("energy_burned", "kcal", {"Cal": 1, "kJ": 1 / c.calorie}),
+    "8867-4": ("heart_rate", "bpm", {"/min": 1, "{Beats}/min": 1, "1/min": 1, "beats/min": 1, "Hz": c.minute}),
+    "40443-4": ("resting_heart_rate", "bpm", {"{beats}/min": 1, "1/min": 1, "beats/min": 1}),
+    "80404-7": ("hrv_sdnn", "ms", {"s": 1 / c.milli}),
+    "9279-1": ("respiratory_rate", "breaths/min", {"/min": 1, "{breaths}/min": 1, "1/min": 1}),
+    "59408-5": ("oxygen_saturation", "%", {"1": 100}),
+    "2708-6": ("oxygen_saturation", "%", {}),
+    "8310-5": ("body_temperature", "°C", {"Cel": 1}),
+    "8480-6": ("blood_pressure_systolic", "mmHg", {"mm[Hg]": 1, "kPa": c.kilo / c.mmHg}),
+    "8462-4": ("blood_pressure_diastolic", "mmHg", {"mm[Hg]": 1}),
+    "29463-7": ("weight", "kg", {"g": c.gram, "[lb_av]": c.pound, "lbs": c.pound}),
+    "8302-2": ("height", "cm", {"m": 1 / c.centi, "[in_i]": c.inch / c.centi, "[ft_i]": c.foot / c.centi}),
+    "39156-5": ("body_mass_index", "kg/m²", {"kg/m2": 1}),
+    "93832-4": ("sleep_duration", "min", {"h": c.hour / c.minute, "hours": c.hour / c.minute}),
+    "55423-8": ("steps", "count", {"1": 1, "steps": 1, "{steps}": 1, "{#}": 1, "/{tot}": 1}),
+    "41950-7": ("daily_steps", "count", {"/d": 1, "{steps}/d": 1, "{#}/d": 1, "1/(24.h)": 1}),
+    "41981-2": ("total_energy", "kcal", {"Cal": 1, "kJ": 1 / c.calorie}),
+    "2339-0": ("blood_glucose", "mg/dL", {"mmol/L": 18.0156}),
 }
 
 
@@ -47,14 +45,6 @@ def test_code_systems_are_those_that_hl7_registers() -> None:
     assert (LOINC, UCUM, SNOMED) == ("http://loinc.org", "http://unitsofmeasure.org", "http://snomed.info/sct")
     assert (RXNORM, ATC) == ("http://www.nlm.nih.gov/research/umls/rxnorm", "http://www.whocc.no/atc")
     assert OWN == "urn:novamind"
-
-
-def test_signals_have_one_name_and_unit() -> None:
-    assert {s.loinc: (s.name, s.unit, set(dict(s.factors))) for s in SIGNALS} == {
-        code: (name, unit, set(factors)) for code, (name, unit, factors) in SECOND.items()
-    }
-    assert {code: s.name for code, s in SIGNAL_OF.items()} == {code: name for code, (name, _, _) in SECOND.items()}
-    assert {name: s.loinc for name, s in SIGNAL_NAMED.items()} == {name: code for code, (name, _, _) in SECOND.items()}
 
 
 @pytest.mark.parametrize(
@@ -67,14 +57,34 @@ def test_a_value_in_any_known_unit_becomes_the_same(code: str, unit: str, factor
     record = read_fhir(bundle(patient(), given)).record
     assert record.signals is not None
     assert (record.signals.series[0].name, record.signals.units) == (SECOND[code][0], (SECOND[code][1],))
-    assert record.signals.values.tolist() == [pytest.approx(96.0 * factor, rel=1e-9)]
+    assert record.signals.values.tolist() == [pytest.approx(96.0 * factor, rel=1e-6)]
+
+
+def test_fahrenheit_is_shifted_and_a_code_goes_before_its_text() -> None:
+    for quantity in (
+        {"code": "[degF]"},
+        {"unit": "°F"},
+        {"code": "[degF]", "unit": "Cel"},
+        {"code": "deg F", "unit": "F"},
+    ):
+        given = observation("8310-5", 0, valueQuantity={"value": 98.6, **quantity})
+        record = read_fhir(bundle(patient(), given)).record
+        assert record.signals is not None
+        assert record.signals.values.tolist() == [pytest.approx(37.0)]
+
+
+def test_a_small_calorie_is_one_where_it_is_a_code() -> None:
+    given = observation("41981-2", 0, valueQuantity={"value": 4200.0, "code": "cal"})
+    assert read_fhir(bundle(patient(), given)).record.signals.values.tolist() == [pytest.approx(4.2)]  # type: ignore[union-attr]
+    written = observation("41981-2", 0, valueQuantity={"value": 4200.0, "unit": "cal"})
+    assert read_fhir(bundle(patient(), written)).record.signals is None
 
 
 def test_a_value_in_another_unit_is_not_guessed() -> None:
-    for unit in ("bpm", "Cel", None):
+    for unit in ("Cel", "kg", "beats", "", None):
         found = read_fhir(bundle(patient(), observation("8867-4", 0, valueQuantity={"value": 61.0, "code": unit})))
         assert found.record.signals is None
-        assert found.outcome.issues[0].diagnostics == "heart_rate in a unit that is not read (/min is)"
+        assert found.outcome.issues[0].diagnostics == "heart_rate in a unit that is not read (bpm, /min, Hz are)"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_sleep_falls_a_day_after_severity_and_variability_a_day_before() -> None
         at = known.symptoms.timestamps.astype("datetime64[D]").astype(float)
         for name, signal, form, lag in (
             ("sleep", "sleep_duration", lambda v: v, 1),
-            ("variability", "heart_rate_variability_sdnn", np.log, -1),
+            ("variability", "hrv_sdnn", np.log, -1),
         ):
             days, values = daily(known, signal)
             y = form(values)
@@ -67,7 +67,7 @@ def test_everybody_has_something_of_everything(people: list[PatientRecord]) -> N
         assert signals is not None
         assert dict(zip((key.name for key in signals.series), signals.units, strict=True)) == {
             "sleep_duration": "h",
-            "heart_rate_variability_sdnn": "ms",
+            "hrv_sdnn": "ms",
         }
         days, _ = daily(known, "sleep_duration")
         assert days[0] == known.symptoms.timestamps[0].astype("datetime64[D]") + 1
@@ -82,7 +82,7 @@ def test_everybody_has_something_of_everything(people: list[PatientRecord]) -> N
 def test_the_same_seed_is_the_same_person(people: list[PatientRecord]) -> None:
     def told(known: PatientRecord) -> dict[str, object]:
         assert known.symptoms is not None
-        sleep, variability = (daily(known, name)[1] for name in ("sleep_duration", "heart_rate_variability_sdnn"))
+        sleep, variability = (daily(known, name)[1] for name in ("sleep_duration", "hrv_sdnn"))
         return {
             "who": known.patient_id,
             "born": known.demographics,

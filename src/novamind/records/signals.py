@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from novamind.errors import NotFoundError
-from novamind.records.units import Conversion, conversion
+from novamind.records.units import Conversion, conversion, ucum_code
 
 Aggregation = Literal["sum", "mean", "interval"]
 #: A moment; a span with a state or a sum; a sleep; a calendar day.
@@ -64,6 +64,12 @@ class Signal:
     def ucum(self) -> str:
         """Return the UCUM code of ``unit``."""
         return _UCUM[self.unit]
+
+    def ucum_of(self, unit: str) -> str:
+        """Return the UCUM code of a written unit of this signal; "" for a unit that does not fit it."""
+        if unit == self.unit and self.kind == "daily" and self.aggregation == "sum":
+            return f"{self.ucum.removeprefix('1')}/d"
+        return self.ucum if unit == self.unit else ucum_code(unit) if self.conversion(unit) else ""
 
     @property
     def fitting_units(self) -> str:

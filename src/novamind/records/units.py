@@ -72,6 +72,11 @@ def conversion(unit: str, target: str, molar_mass: float | None = None) -> Conve
     return next((way for way in ways if way is not None), None)
 
 
+def ucum_code(unit: str) -> str:
+    """Return the UCUM code that a written unit means; the text itself where it is no known spelling."""
+    return SPELLINGS.get(unit.lower()) or _CODES.get(unit, unit)
+
+
 def _plain(code: str) -> str:
     """Return a code without its annotations, which say what is counted and change nothing."""
     return re.sub(r"\{[^{}]*\}", "", code).strip().rstrip("/") or "1"

@@ -35,7 +35,7 @@ def simulated_record(seed: int) -> PatientRecord:
         {
             "timestamp": np.concatenate([days[inner], days[inner]]),
             "value": np.round(np.concatenate([sleep[inner], variability[inner]]), 2),
-            "signal": ["sleep_duration"] * len(days[inner]) + ["heart_rate_variability_sdnn"] * len(days[inner]),
+            "signal": ["sleep_duration"] * len(days[inner]) + ["hrv_sdnn"] * len(days[inner]),
             "unit": ["h"] * len(days[inner]) + ["ms"] * len(days[inner]),
             "patient_id": [patient] * 2 * len(days[inner]),
         }

@@ -13,9 +13,10 @@ from novamind.records.fhir.documents import SOURCE_PREFIX
 from novamind.records.fhir.genomics import GENE, GENOTYPE, METABOLISM
 from novamind.records.fhir.identity import PATIENT_IDENTIFIER, export_url
 from novamind.records.fhir.patients import TIMEZONE_EXTENSION
-from novamind.records.fhir.terminology import LOINC, OWN, RXNORM, SIGNAL_NAMED, UCUM, rxnorm_codes
+from novamind.records.fhir.terminology import LOINC, OWN, RXNORM, UCUM, rxnorm_codes
 from novamind.records.instruments.domain import code_of
 from novamind.records.patient import Coding, MedicationCourse, PatientRecord
+from novamind.records.signals import SIGNALS
 from novamind.records.tables.frames import LongFrame
 from novamind.timeline import parse_timezone
 
@@ -164,14 +165,15 @@ def _observations(
         name = frame.series[frame.series_index[row]].name
         unit = frame.units[frame.series_index[row]]
         loinc_code = code_of(name) if kind == "symptom" else ""
-        signal = SIGNAL_NAMED.get(name) if kind == "signal" else None
-        if signal is not None and signal.unit == unit:
-            loinc_code = signal.loinc
+        signal = SIGNALS.get(name) if kind == "signal" else None
+        code = signal.ucum_of(unit) if signal is not None and unit else ""
+        if signal is not None and signal.loinc and code:
+            loinc_code = signal.loinc[0]
         quantity: dict[str, Any] = {"value": int(value) if value.is_integer() else value}
         if kind == "symptom":
             quantity |= {"unit": "{score}", "system": UCUM, "code": "{score}"}
         elif unit:
-            quantity |= {"unit": unit, **({"system": UCUM, "code": unit} if loinc_code else {})}
+            quantity |= {"unit": unit, **({"system": UCUM, "code": code} if code else {})}
         absent = {"dataAbsentReason": _status("data-absent-reason", "unknown")}
         yield {
             "resourceType": "Observation",

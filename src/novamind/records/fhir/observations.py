@@ -10,9 +10,10 @@ from novamind.records.fhir.documents import Located
 from novamind.records.fhir.genomics import GENOMIC_CODES, gene_result
 from novamind.records.fhir.identity import Person
 from novamind.records.fhir.intake import WITHDRAWN, Intake, Row
-from novamind.records.fhir.terminology import LOINC, OWN, SIGNAL_OF, SNOMED, SignalCode
+from novamind.records.fhir.terminology import LOINC, OWN, SNOMED
 from novamind.records.fhir.times import moment, of_period
 from novamind.records.instruments.domain import Item, Measure, answer_by_code, answer_by_text, measures
+from novamind.records.signals import SIGNAL_OF_LOINC, SIGNALS, Signal
 
 _FINAL = ("final", "amended", "corrected", "preliminary")
 
@@ -95,8 +96,11 @@ def _value_of(part: fhir.Component, place: str, person: Person, entry: Located, 
     elif measure is not None and not measure.allows(value):
         problem = f"{meaning.name} is off its scale, {measure.scale}; not read"
     elif signal is not None:
-        value, unit = in_signal_unit(signal, value, unit), signal.unit
-        problem = "" if value is not None else f"{meaning.name} in a unit that is not read ({signal.unit} is)"
+        converted = _in_signal_unit(signal, value, part.valueQuantity)
+        if converted is not None:
+            value, unit = converted, signal.unit
+        elif not meaning.is_own:
+            problem = f"{meaning.name} in a unit that is not read ({signal.fitting_units} are)"
     if value is None or problem:
         intake.note(person, entry, "error", "value", problem, place)
         return None
@@ -106,20 +110,24 @@ def _value_of(part: fhir.Component, place: str, person: Person, entry: Located, 
 class _Meaning(NamedTuple):
     name: str
     is_signal: bool
-    signal: SignalCode | None = None
+    signal: Signal | None = None
     measure: Measure | None = None
+    #: By our own name: a signal that a record keeps in a unit of its own comes back in it.
+    is_own: bool = False
 
 
 def _meaning(code: fhir.Concept) -> _Meaning | None:
     for coding in code.coding:
-        if coding.system in (f"{OWN}:symptom", f"{OWN}:signal"):
-            return _Meaning(code.shown, coding.system == f"{OWN}:signal")
+        if coding.system == f"{OWN}:symptom":
+            return _Meaning(code.shown, is_signal=False)
+        if coding.system == f"{OWN}:signal":
+            return _Meaning(code.shown, is_signal=True, signal=SIGNALS.get(code.shown), is_own=True)
     for coding in code.coding:
         if coding.system not in (LOINC, SNOMED) or coding.code is None:
             continue
         if matches := measures(coding.code):
             return _Meaning(matches[0].name, is_signal=False, measure=matches[0])
-        if coding.system == LOINC and (signal := SIGNAL_OF.get(coding.code)):
+        if coding.system == LOINC and (signal := SIGNAL_OF_LOINC.get(coding.code)):
             return _Meaning(signal.name, is_signal=True, signal=signal)
     return None
 
@@ -146,7 +154,12 @@ def _number(part: fhir.Component, item: Item | None) -> tuple[float | None, str 
     return (float(scores.pop()) if len(scores) == 1 else None), None  # type: ignore[arg-type]
 
 
-def in_signal_unit(signal: SignalCode, value: float, unit: str | None) -> float | None:
-    """Return a value in the signal's own unit; ``None`` where its unit is not read."""
-    factor = {signal.unit: 1.0, **dict(signal.factors)}.get(unit or "")
-    return None if factor is None else value * factor
+def _in_signal_unit(signal: Signal, value: float, quantity: fhir.Quantity | None) -> float | None:
+    """Return a value in the signal's own unit; ``None`` where neither its code nor its text is a unit that fits."""
+    if quantity is None:
+        return None
+    for unit, coded in ((quantity.code, True), (quantity.unit, False)):
+        way = signal.conversion(unit, coded=coded) if unit else None
+        if way is not None:
+            return value * way.factor + way.shift
+    return None

@@ -6,7 +6,6 @@ their own sources.
 
 import csv
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -17,38 +16,6 @@ ATC = "http://www.whocc.no/atc"
 SNOMED = "http://snomed.info/sct"
 #: Our own names, for what has no code elsewhere; an import of our own export reads them first.
 OWN = "urn:novamind"
-
-
-@dataclass(frozen=True, slots=True)
-class SignalCode:
-    """A signal: our name, its LOINC code, its unit, and other units with the factor to ours."""
-
-    name: str
-    loinc: str
-    unit: str
-    factors: tuple[tuple[str, float], ...] = ()
-
-
-SIGNALS = (
-    SignalCode("heart_rate", "8867-4", "/min", (("{beats}/min", 1.0), ("1/min", 1.0), ("beats/min", 1.0))),
-    SignalCode("resting_heart_rate", "40443-4", "/min", (("{beats}/min", 1.0), ("1/min", 1.0), ("beats/min", 1.0))),
-    SignalCode("heart_rate_variability_sdnn", "80404-7", "ms", (("s", 1000.0),)),
-    SignalCode("respiratory_rate", "9279-1", "/min", (("{breaths}/min", 1.0), ("1/min", 1.0))),
-    SignalCode("oxygen_saturation", "59408-5", "%"),
-    SignalCode("arterial_oxygen_saturation", "2708-6", "%"),
-    SignalCode("body_temperature", "8310-5", "Cel"),
-    SignalCode("systolic_blood_pressure", "8480-6", "mm[Hg]"),
-    SignalCode("diastolic_blood_pressure", "8462-4", "mm[Hg]"),
-    SignalCode("body_weight", "29463-7", "kg", (("g", 0.001), ("[lb_av]", 0.45359237))),
-    SignalCode("body_height", "8302-2", "cm", (("m", 100.0), ("[in_i]", 2.54))),
-    SignalCode("body_mass_index", "39156-5", "kg/m2"),
-    SignalCode("sleep_duration", "93832-4", "h", (("min", 1 / 60), ("hours", 1.0))),
-    SignalCode("steps", "55423-8", "{steps}", (("1", 1.0), ("steps", 1.0), ("{#}", 1.0), ("/{tot}", 1.0))),
-    SignalCode("steps_per_day", "41950-7", "/d", (("{steps}/d", 1.0), ("{#}/d", 1.0), ("1/(24.h)", 1.0))),
-    SignalCode("energy_burned", "41981-2", "kcal", (("Cal", 1.0), ("kJ", 1 / 4.184))),
-)
-SIGNAL_OF = {signal.loinc: signal for signal in SIGNALS}
-SIGNAL_NAMED = {signal.name: signal for signal in SIGNALS}
 
 
 def _rows(table: str) -> list[dict[str, str]]:
