@@ -640,3 +640,50 @@ CODED = {"code": {"system": "s", "code": "c"}, "source": "Condition/1"}
 )  # fmt: skip
 def test_a_correction_that_names_the_same_thing_keeps_its_origin(content: Any, stored: Any, kept: Any) -> None:
     assert mapping.with_origin(content, stored) == content | kept
+
+
+# -- exports that grow
+def grown(first_hour: int, values: list[float], export: str = "e", signal: str = "steps") -> StoredRecord:
+    one = stretch(signal, "count", values, HOUR * first_hour)
+    return replace(one, content=replace(one.content, export=export))
+
+
+@pytest.mark.parametrize(
+    ("stretches", "values"),
+    [
+        ([grown(0, [1, 2, 3]), grown(1, [20, 30, 40])], [1, 20, 30, 40]),
+        ([grown(1, [20, 30, 40]), grown(0, [1, 2])], [1, 2, 30, 40]),
+        ([grown(0, [1, 2, 3]), grown(0, [10, 20, 30, 40]), grown(1, [200])], [10, 200, 30, 40]),
+        # of another kind of export, of none, or of another signal, nothing is replaced but the same moment
+        ([grown(0, [1, 2, 3]), grown(2, [30, 40], "f")], [1, 2, 30, 40]),
+        ([grown(0, [1, 2, 3], ""), grown(1, [20], "")], [1, 20, 3]),
+        ([grown(0, [1, 2, 3]), grown(0, [1, 1, 1], signal="floors")], [1, 2, 3]),
+        ([grown(0, [])], []),
+    ],
+)
+def test_a_later_export_replaces_what_it_covers(stretches: list[StoredRecord], values: list[float]) -> None:
+    signals = record(samples=stretches).signals
+    if not values:
+        assert signals is None
+        return
+    assert signals is not None
+    (steps,) = (i for i, key in enumerate(signals.series) if key.name == "steps")
+    assert signals.values[signals.part(steps)].tolist() == values
+
+
+def test_steps_of_the_phone_give_way_to_those_of_a_watch_that_synchronised_later() -> None:
+    """400 of the phone from 8 to 9; then 500 of the watch from 7:50, and the phone keeps 10 minutes of its hour."""
+    half_past = np.array([HOUR // 6], np.int64)
+    phone = Samples("steps", "count", half_past, np.array([400.0]), "apple")
+    both = Samples("steps", "count", np.array([0, HOUR], np.int64), np.array([500.0, 400 / 6]), "apple")
+    signals = record(samples=[stored(one, Kind.BIOMETRIC_SAMPLES) for one in (phone, both)]).signals
+    assert signals is not None
+    assert signals.values.sum() == pytest.approx(566.7, abs=0.1)
+
+
+def test_the_kind_of_export_goes_with_every_stretch() -> None:
+    row = {"patient_id": ["p"], "timestamp": ["2026-03-01T08:00"], "signal": ["steps"], "value": [3.0]}
+    frame = signal_frame(pl.DataFrame(row))
+    for export in ("", "wearable export: Apple Health"):
+        (samples,) = mapping.contents_of(PatientRecord("p", signals=frame), export)[Kind.BIOMETRIC_SAMPLES]
+        assert samples.export == export

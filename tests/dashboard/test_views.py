@@ -495,7 +495,7 @@ def test_a_file_is_shown_and_then_stored_once_by_its_content(container: Any, sho
     assert upload_of(SYMPTOMS, "Diary.CSV", here, once).status_code == 201
     assert shown[-1] == ("uploaded.html", {"patient": who, "stored": {"symptom report": 1}, "notes": notes}, 201)
     (_, caller, patient_id, record, key, more) = calls[-1]
-    assert (caller, patient_id, key, more) == (CLINICIAN, P, once, {"name": "Diary.CSV", "anew": True})
+    assert (caller, patient_id, key, more) == (CLINICIAN, P, once, {"name": "Diary.CSV", "anew": True, "export": ""})
     assert [key.name for key in record.symptoms.series] == ["PHQ-9"]
     assert upload_of(SYMPTOMS, "Diary.CSV", here, once, missing="8").status_code == 200  # read in another way
 
@@ -798,3 +798,14 @@ def test_static_files_have_their_types_and_are_kept_by_their_tag() -> None:
         again = run(static_files._file(request(path, if_none_match=tag)))
         assert (again.status_code, again.body, again.headers["etag"]) == (304, b"", tag)
         assert run(static_files._file(request(path, if_none_match="other"))).status_code == 200
+
+
+def test_an_export_that_grows_is_stored_as_one(container: Any, calls: Any) -> None:
+    apple = (
+        b'<HealthData><Record type="HKQuantityTypeIdentifierStepCount" unit="count" value="5" '
+        b'startDate="2024-05-01 08:00:00 +0200" endDate="2024-05-01 08:10:00 +0200"/></HealthData>'
+    )
+    here = container(patient=PatientSummary(P, {}, {}), permit_import=None, import_record={"biometric_samples": 1})
+    digest = hashlib.sha256(P.bytes + apple).hexdigest()
+    assert upload_of(apple, "export.xml", here, digest).status_code == 201
+    assert calls[-1][-1]["export"] == "wearable export: Apple Health"

@@ -475,6 +475,10 @@ def test_a_record_is_packed_as_a_length_json_and_columns() -> None:
     back = _unpack(packed)
     assert isinstance(back, Samples)
     assert (back.signal, back.unit, back.timestamps.tolist()) == ("hr", "1/min", [5, 9, 7])
+    assert back.export == ""
+    grown = _unpack(_pack(Samples("hr", "1/min", np.arange(1), np.ones(1), "an export")))
+    assert isinstance(grown, Samples)
+    assert grown.export == "an export"
     assert _unpack(_pack({"b": 1})) == {"b": 1}
 
 

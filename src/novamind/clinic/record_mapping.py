@@ -6,7 +6,7 @@ record's ``not_understood``; it never takes the rest of the record with it.
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -48,12 +48,12 @@ _DAY: Final = 86_400_000  # of milliseconds: as far as clocks may differ
 _T = TypeVar("_T")
 
 
-def contents_of(record: PatientRecord) -> dict[Kind, list[Any]]:
-    """Return everything that a record holds, as the store takes it."""
+def contents_of(record: PatientRecord, export: str = "") -> dict[Kind, list[Any]]:
+    """Return everything that a record holds, as the store takes it; ``export`` as in :class:`Samples`."""
     genes = [{"genes": dict(record.genotype), "sources": dict(record.genotype_sources)}] if record.genotype else []
     return {
         Kind.SYMPTOM_REPORT: _reports_of(record),
-        Kind.BIOMETRIC_SAMPLES: _samples_of(record),
+        Kind.BIOMETRIC_SAMPLES: _samples_of(record, export),
         Kind.MEDICATION: [json_fields(course) for course in record.medications],
         Kind.GENOTYPE: genes,
         Kind.CONDITION: [{"list": name, **json_fields(item)} for name in LISTS for item in getattr(record, name)],
@@ -386,7 +386,7 @@ def in_series_unit(samples: Samples, unit: str | None = None) -> tuple[Samples, 
         values = canonical[keep] if samples.unit != unit else samples.values[keep]
         if samples.unit != unit:
             values = (values - shift_there) / factor_there
-        return Samples(samples.signal, unit, samples.timestamps[keep], values), int((~keep).sum())
+        return replace(samples, unit=unit, timestamps=samples.timestamps[keep], values=values), int((~keep).sum())
     return samples, 0
 
 
@@ -427,7 +427,7 @@ def _signals(
             patient_id=pl.lit(patient_id),
         )
 
-    parts = [part for part in _each(stored, stretch, unread) if len(part)]
+    parts = [part for part in _each(_newest_exports(stored), stretch, unread) if len(part)]
     if not parts:
         return None
     frame = pl.concat(parts).unique(("signal", "timestamp"), keep="last", maintain_order=True)
@@ -440,6 +440,29 @@ def _signals(
         return signal_frame(local, today=_last_day())
     aware = frame.with_columns(pl.col("timestamp").dt.replace_time_zone("UTC"))
     return signal_frame(aware, today=_last_day(), timezone=zone or "UTC")
+
+
+def _newest_exports(stored: Sequence[StoredRecord]) -> list[StoredRecord]:
+    """Return stretches of samples without what a later export of the same kind covers.
+
+    An export that grew is resolved anew: a watch that synchronised late takes the place of the phone's steps.
+    """
+    covered: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    newest = []
+    for record in reversed(stored):
+        samples = record.content
+        if isinstance(samples, Samples) and samples.export and len(samples.timestamps):
+            spans = covered.setdefault((samples.export, samples.signal), [])
+            kept = np.ones(len(samples.timestamps), bool)
+            for first, last in spans:
+                kept &= (samples.timestamps < first) | (samples.timestamps > last)
+            spans.append((int(samples.timestamps.min()), int(samples.timestamps.max())))
+            record = replace(
+                record,
+                content=replace(samples, timestamps=samples.timestamps[kept], values=samples.values[kept]),
+            )
+        newest.append(record)
+    return newest[::-1]
 
 
 def _offsets(instants: NDArray[np.datetime64], symptoms: LongFrame) -> NDArray[np.timedelta64]:
@@ -473,7 +496,7 @@ def _offset(seconds: int) -> str:
     return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"
 
 
-def _samples_of(record: PatientRecord) -> list[Samples]:
+def _samples_of(record: PatientRecord, export: str) -> list[Samples]:
     frame = record.signals
     if frame is None:
         return []
@@ -488,6 +511,7 @@ def _samples_of(record: PatientRecord) -> list[Samples]:
                 frame.units[i] or "",
                 instants[rows][kept].astype("datetime64[ms]").astype(np.int64),
                 frame.values[rows][kept],
+                export,
             )
         )
     return [stretch for stretch in stretches if len(stretch.values)]

@@ -575,6 +575,7 @@ class Clinic:
         name: str = "",
         *,
         anew: bool = False,
+        export: str = "",
     ) -> dict[str, int]:
         """Store everything that a record holds, and return the number of pieces of each kind.
 
@@ -587,11 +588,13 @@ class Clinic:
             What people call it, such as the name of its file.
         anew
             Whether what was taken back is stored again, although its key is known.
+        export
+            The kind of wearable export, where a later one of this kind replaces what it covers.
         """
         access = await self._access.permit_patient(principal, needed, patient_id)
         if record.genotype:
             await self._genomics_allowed(patient_id)
-        parts = contents_of(record)
+        parts = contents_of(record, export)
         imported = await self._store_import(patient_id, parts, access, idempotency_key, name)
         taken_back = 0
         while anew and imported is not None and not await self._counts(patient_id, imported, access):

@@ -77,12 +77,15 @@ class Samples:
         Milliseconds since 1970 in UTC, ``(n,)``.
     values
         In ``unit``, ``(n,)``.
+    export
+        The kind of export that brought it, where a later export of this kind replaces what it covers.
     """
 
     signal: str
     unit: str
     timestamps: NDArray[np.int64]
     values: NDArray[np.float64]
+    export: str = ""
 
     def __post_init__(self) -> None:
         if self.timestamps.ndim != 1 or self.timestamps.shape != self.values.shape:
@@ -709,6 +712,7 @@ def _pack(content: Content) -> bytes:
     fields: Mapping[str, Any] = {}
     if isinstance(content, Samples):
         fields = {"signal": content.signal, "unit": content.unit, "count": len(content.values)}
+        fields |= {"export": content.export} if content.export else {}
         steps = np.diff(content.timestamps.astype("<i8"), prepend=np.int64(0))
         columns = zlib.compress(steps.astype("<i8").tobytes() + content.values.astype("<f8").tobytes())
     else:
@@ -727,4 +731,5 @@ def _unpack(plain: bytes) -> Content:
         return fields
     columns, count = zlib.decompress(plain[end:]), fields["count"]
     steps = np.frombuffer(columns, "<i8", count)
-    return Samples(fields["signal"], fields["unit"], np.cumsum(steps), np.frombuffer(columns, "<f8", count, 8 * count))
+    values = np.frombuffer(columns, "<f8", count, 8 * count)
+    return Samples(fields["signal"], fields["unit"], np.cumsum(steps), values, fields.get("export", ""))

@@ -25,6 +25,7 @@ from novamind.records.tables.observations import LeftOut, Observation
 from novamind.records.tables.platforms import layout_of, refuse_unnamed_persons
 from novamind.records.tables.profile import Declared, TableProfile, load_profile
 from novamind.records.tables.times import utc_offset_text
+from novamind.records.wearables.formats import GROWING
 from novamind.records.wearables.reader import read_wearables
 from novamind.records.wearables.results import WearableRecord
 from novamind.settings import Settings
@@ -222,8 +223,9 @@ def _of_wearables(export: WearableRecord, profile: TableProfile, today: date | N
     guesses = [f"{summary.files_read} file(s) read"]
     guesses += [f"{summary.shortened} row(s) shortened by time that another row counts"] if summary.shortened else []
     zone = profile.timezone or _zone(next(iter(records.values())))
+    kind, grows = f"wearable export: {summary.format}", summary.format in GROWING
     return FileImport(
-        f"wearable export: {summary.format}", summary.rows_read, records, zone, tuple(guesses), tuple(left_out), profile
+        kind, summary.rows_read, records, zone, tuple(guesses), tuple(left_out), profile, export=kind if grows else ""
     )
 
 

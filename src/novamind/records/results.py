@@ -52,6 +52,8 @@ class FileImport(Summarised):
         What was declared; it can be saved and used for the next file of this kind.
     claims
         Person to what the file says of who they are, where it says anything.
+    export
+        The kind of wearable export, where it holds everything since its beginning: a later one replaces an earlier.
     """
 
     kind: str
@@ -62,6 +64,7 @@ class FileImport(Summarised):
     left_out: tuple[LeftOut, ...] = ()
     profile: TableProfile = field(default_factory=TableProfile)
     claims: Mapping[str, Claims] = field(default_factory=dict)
+    export: str = ""
 
     @property
     def persons(self) -> tuple[str, ...]:

@@ -88,6 +88,9 @@ MAKERS: tuple[Maker, ...] = (
     long_table,
 )
 
+#: Makers whose export holds everything since its beginning, so that a later one replaces an earlier.
+GROWING = (apple_health.MAKER, health_connect.MAKER)
+
 _ADVICE = (
     ": give an export of "
     + ", ".join(dict.fromkeys(maker.MAKER for maker in MAKERS[:-1]))

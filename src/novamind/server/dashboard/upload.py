@@ -25,7 +25,7 @@ from novamind.twin.genes import call_genes
 #: Endings of the names of files that are read; the content decides what a file is.
 KINDS: Final = (
     ".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".pq", ".json", ".ndjson", ".jsonl", ".xml", ".zip", ".gz", ".fit",
-    ".vcf",
+    ".db", ".vcf",
 )  # fmt: skip
 _MOST_NOTES: Final = 20
 _LONGEST_NAME: Final = 200
@@ -108,7 +108,9 @@ async def upload(
         context = {"patient": patient, "understood": understood, "notes": notes, "digest": digest, "name": name}
         context |= {"another": bool(shown) and not was_shown, "differs": differs}
         return page(request, "upload_preview.html", context, 409 if was_shown else 200)
-    stored = await container.clinic.import_record(caller, patient_id, understood.record, digest, name=name, anew=True)
+    stored = await container.clinic.import_record(
+        caller, patient_id, understood.record, digest, name=name, anew=True, export=understood.export
+    )
     counts = {kind.replace("_", " "): count for kind, count in stored.items() if count}
     return page(request, "uploaded.html", {"patient": patient, "stored": counts, "notes": notes}, 201)
 
