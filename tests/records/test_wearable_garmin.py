@@ -371,6 +371,14 @@ def test_a_file_of_tiny_records_is_refused_in_a_moment() -> None:
     assert time.process_time() - began < patient(2)
 
 
+def test_a_file_of_long_arrays_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    beats = RECORDS[:2] + (("hrv", {"time": (800,) * 5}),) * 3
+    assert len(fit_batches(fit_file(*beats))[0][0].samples) == 16
+    monkeypatch.setattr(garmin, "_MOST_ROWS", 15)
+    with pytest.raises(ValidationError, match=r"^a\.fit: holds more values than a device writes"):
+        fit_batches(fit_file(*beats))
+
+
 def test_the_limit_on_records_is_exact() -> None:
     assert len(fit_files(tiny_records(MOST_RECORDS - 1), "a.fit")[0]) == 1  # the definition is a record, too
     with pytest.raises(ValidationError, match="holds more than"):

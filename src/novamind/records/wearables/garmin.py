@@ -60,6 +60,8 @@ _ABOUT = frozenset(
 #: Beats follow each other; after a longer pause they start again at the clock.
 _LONGEST_DRIFT = timedelta(seconds=5)
 _BACKWARD = timedelta(hours=1)
+#: Beats of five days; the arrays of a file that was made to take long hold more.
+_MOST_ROWS = 1_000_000
 
 
 def recognised(file: ExportFile) -> bool:
@@ -89,8 +91,12 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
                 for message in fit:
                     if isinstance(message, fitdecode.FitDataMessage):
                         reading.take(message.name, {f.name: f.value for f in message.fields if f.value is not None})
+                    if len(reading) > _MOST_ROWS:
+                        break
         except (fitdecode.FitError, ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
             raise ValidationError(f"{file.path}: is not a whole FIT file: copy it from the device again") from error
+        if len(reading) > _MOST_ROWS:
+            raise ValidationError(f"{file.path}: holds more values than a device writes: give shorter recordings")
         if reading.messages == 0:
             raise ValidationError(f"{file.path}: is not a whole FIT file: it is empty")
         yield Batch(*reading.samples(file.path), file.path)
@@ -109,6 +115,9 @@ class _Reading:
         self._beat: datetime | None = None
         self._product = "Garmin"
         self.messages = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def take(self, message: str, fields: dict[str, Any]) -> None:
         self.messages += 1
