@@ -543,7 +543,7 @@ def test_fhir_of_another_person_is_shown_as_such_and_stored_where_that_is_confir
 
 def test_the_form_says_how_large_a_file_may_be(container: Any, shown: Any) -> None:
     run(upload.form(request(), container(patient="who"), CLINICIAN, P))
-    kinds = ".csv,.tsv,.txt,.xlsx,.parquet,.pq,.json,.ndjson,.jsonl,.xml,.zip,.gz,.fit,.vcf"
+    kinds = ".csv,.tsv,.txt,.xlsx,.parquet,.pq,.json,.ndjson,.jsonl,.xml,.zip,.gz,.fit,.db,.vcf"
     assert shown == [("upload.html", {"patient": "who", "largest": 64, "kinds": kinds}, 200)]
 
 
