@@ -83,7 +83,7 @@ def test_ratings_of_the_day() -> None:
 
 
 #: What the list of expected values calls a series, where that is not the name of its column.
-NAMES = {"systolic_blood_pressure": "bp_systolic"}
+NAMES = {"systolic_blood_pressure": "blood_pressure_systolic"}
 
 
 def expected() -> Iterator[Any]:

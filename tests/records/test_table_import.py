@@ -12,6 +12,7 @@ import pytest
 
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.records import FileImport, import_file
+from novamind.records.signals import SIGNALS
 from novamind.records.tables.columns import TOTALS_ONLY, name_columns, named_of
 from novamind.symptoms.instruments import INSTRUMENTS
 from novamind.symptoms.instruments import find as find_range
@@ -353,6 +354,37 @@ def test_a_wide_table_of_ratings() -> None:
     assert {row[0] for row in rows(imported)} == {"mood", "anxiety", "PHQ-9"}
     about = dict.fromkeys((f"column '{name}'" for name in ("age", "beep", "day")), "describes the person or the row")
     assert dict(reasons(imported).keys()) == about | {"column 'note'": "holds text"}
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "name", "value"),
+    [
+        ("weight (lb)", "150", "weight", 68.0388555),
+        ("Gewicht [kg]", "70,5", "weight", 70.5),
+        ("sleep_hours", "7.5", "sleep_duration", 450),
+        ("Schlaf (min)", "450", "sleep_duration", 450),
+        ("bp_systolic", "120", "blood_pressure_systolic", 120),
+        ("Puls", "61", "heart_rate", 61),
+        ("steps", "5200", "daily_steps", 5200),
+        ("temperature (degF)", "98.6", "body_temperature", 37),
+    ],
+)
+def test_a_column_of_a_signal_has_its_name_and_unit(column: str, cell: str, name: str, value: float) -> None:
+    imported = read(table(f"date;PHQ-9;{column}", f"2025-01-13;7;{cell}"))
+    signal = next(entry for entry in imported.series if entry.kind == "signal")
+    assert (signal.name, signal.unit) == (name, SIGNALS[name].unit)
+    assert values(imported, name) == [pytest.approx(value)]
+    assert imported.record.signals is not None
+    assert [entry.name for entry in imported.series if entry.kind == "symptom"] == ["PHQ-9"]
+
+
+def test_a_measurement_whose_unit_is_not_said_is_a_series_of_its_own() -> None:
+    imported = read(table("date,weight,sleep,steps", "2025-01-13 08:00,150,7,300"))
+    assert [(entry.name, entry.kind) for entry in imported.series] == [
+        (name, "symptom") for name in ("sleep", "steps", "weight")
+    ]
+    left = read(table("date,PHQ-9,Puls", "2025-01-13,7,-1", "2025-01-14,7,24", "2025-01-15,7,25"))
+    assert reasons(left) == {("heart_rate", "lies outside the plausible 25 to 250 bpm"): 2}
 
 
 def test_two_columns_of_one_series_are_refused_until_mapped() -> None:

@@ -171,7 +171,12 @@ def _of_table(
         by_person[observation.patient_id].append(observation)
     key = None if zone is None else zone.key
     records = {
-        person: PatientRecord(person, key, symptoms=_frame(rows, key, today))
+        person: PatientRecord(
+            person,
+            key,
+            symptoms=_frame([row for row in rows if not row.is_signal], key, today),
+            signals=_frame([row for row in rows if row.is_signal], key, today),
+        )
         for person, rows in sorted(by_person.items())
     }
     return FileImport(
@@ -179,7 +184,10 @@ def _of_table(
     )
 
 
-def _frame(observations: list[Observation], zone: str | None, today: date | None) -> LongFrame:
+def _frame(observations: list[Observation], zone: str | None, today: date | None) -> LongFrame | None:
+    if not observations:
+        return None
+
     def written(observation: Observation) -> str:
         offset = "" if observation.offset is None else utc_offset_text(observation.offset)
         return f"{observation.local.isoformat()}{offset}"
@@ -188,11 +196,14 @@ def _frame(observations: list[Observation], zone: str | None, today: date | None
         {
             "patient_id": [observation.patient_id for observation in observations],
             "timestamp": [written(observation) for observation in observations],
-            "symptom": [observation.series for observation in observations],
             "value": [observation.value for observation in observations],
         }
     )
-    return symptom_frame(table, today=today, timezone=zone)
+    names = pl.Series([observation.series for observation in observations])
+    if not observations[0].is_signal:
+        return symptom_frame(table.with_columns(symptom=names), today=today, timezone=zone)
+    units = pl.Series([observation.unit for observation in observations])
+    return signal_frame(table.with_columns(signal=names, unit=units), today=today, timezone=zone)
 
 
 def _of_fhir(imported: FhirImport, profile: TableProfile) -> FileImport:

@@ -5,8 +5,8 @@ behind the name of its instrument (``phq9_1``), or in a complete run (``phq1`` t
 column, the form or an option names: ``phq9`` alone is the total.
 """
 
-import csv
 import re
+import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,18 +16,18 @@ from typing import Final
 
 from novamind.records.instruments.columns import item_of as read_item
 from novamind.records.instruments.domain import INSTRUMENTS, Instrument, find, plain
+from novamind.records.signals import SIGNALS, Signal
+from novamind.records.units import Conversion
 
-
-def _words() -> dict[str, tuple[str, ...]]:
-    rows = csv.DictReader(files(__package__).joinpath("words.csv").read_text("utf-8").splitlines())
-    return {row["role"]: tuple(row["words"].split()) for row in rows}
-
-
+_WORDS: Final = tomllib.loads(files(__package__).joinpath("words.toml").read_text("utf-8"))
 #: Role of a column to the words that name it, those that say most first.
-ROLES: Final[Mapping[str, tuple[str, ...]]] = _words()
+ROLES: Final[Mapping[str, tuple[str, ...]]] = {role: tuple(words.split()) for role, words in _WORDS["roles"].items()}
+_SIGNAL_OF_WORD: Final = {word: name for name, words in _WORDS["signals"].items() for word in words.split()}
+#: Units that a signal has where its column names none, since no other is in use.
+_USUAL_UNITS: Final = frozenset({"bpm", "mmHg", "%", "count"})
 _BIRTH: Final = re.compile(r"birth|\bdob\b|geburt|geb\.", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"[^\W\d_]+|\d+")
-_UNIT: Final = re.compile(r"(?P<name>.+?)\s*[\[(](?P<unit>[^\])]{1,20})[\])]")
+_UNIT: Final = re.compile(r"(?P<name>.+?)(?:\s*[\[(](?P<unit>[^\])]{1,20})[\])]|[ _](?P<last>[A-Za-z]{1,7}))")
 
 #: Instruments of which only the total is read: range and step (symptoms.instruments holds the sources).
 TOTALS_ONLY: Final[Mapping[str, tuple[float, float]]] = {
@@ -77,10 +77,18 @@ def is_birth(column: str) -> bool:
     return bool(_BIRTH.search(column))
 
 
-def with_unit(column: str) -> tuple[str, str | None]:
-    """Return a column's name without the unit in brackets behind it, and the unit."""
+def signal_of(column: str) -> tuple[Signal, Conversion] | None:
+    """Return the signal of a column such as ``weight (lb)``, ``sleep_hours`` or ``Puls``, and the way to its unit.
+
+    A column whose unit is not written and could be another is none.
+    """
     match = _UNIT.fullmatch(column)
-    return (match["name"], match["unit"].strip()) if match else (column, None)
+    for name, unit in ((column, None), *([(match["name"], match["unit"] or match["last"])] if match else [])):
+        signal = SIGNALS.get(_SIGNAL_OF_WORD.get(plain(name), ""))
+        if signal is not None and (unit or signal.unit in _USUAL_UNITS):
+            way = signal.conversion(unit or signal.unit)
+            return None if way is None else (signal, way)
+    return None
 
 
 @cache

@@ -164,9 +164,14 @@ class _Reader:
         elif number is None:
             reason = "holds a word for a missing value" if is_missing_word(text) else "is not a number"
             self.tally.add(series, reason, row)
+        elif measure.signal is not None:
+            signal, way = measure.signal
+            number = number * way.factor + way.shift
+            if signal.low <= number <= signal.high:
+                return [(Observation(self._persons[i] or "", series, *moment, number, signal.unit, row), None)]
+            self.tally.add(series, f"lies outside the plausible {signal.low:g} to {signal.high:g} {signal.unit}", row)
         else:
-            unit = self._units[i] or measure.unit
-            return [(Observation(self._persons[i] or "", series, *moment, number, unit, row), named)]
+            return [(Observation(self._persons[i] or "", series, *moment, number, self._units[i], row), named)]
         return []
 
     def _moments(self, column: str | None, used: Sequence[bool]) -> list[Moment | None]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from novamind.errors import ValidationError
 from novamind.records.instruments.domain import Instrument, plain
+from novamind.records.signals import Signal
 from novamind.records.tables.columns import (
     ROLES,
     Named,
@@ -19,12 +20,14 @@ from novamind.records.tables.columns import (
     is_role,
     name_columns,
     named_of,
+    signal_of,
     total_of,
 )
 from novamind.records.tables.grid import Grid
 from novamind.records.tables.numbers import is_missing_word, parse_number
 from novamind.records.tables.profile import TableProfile
 from novamind.records.tables.times import looks_like_times, parse_clock
+from novamind.records.units import Conversion
 
 _ROLES_OF_MAPPING: Final = (
     "patient_id", "timestamp", "clock", "value", "symptom", "unit", "day", "beep", "event",
@@ -34,13 +37,16 @@ _SHOWN: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A column of values: its series (``None`` in a long table), its range where known, the column of its times."""
+    """A column of values: its series (``None`` in a long table), its range where known, the column of its times.
+
+    A signal of a device has its place in the vocabulary of signals, and the way to its unit.
+    """
 
     column: str
     series: str | None
     named: Named | None
     time: str | None
-    unit: str | None = None
+    signal: tuple[Signal, Conversion] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +220,7 @@ def wide_measures(
             if reason is not None:
                 unread[column] = reason
             else:
-                what = matches.get(column)
-                measures.append(Measure(column, what.series if what else column, what, times[column]))
+                measures.append(_measure(grid, column, matches.get(column), times[column]))
         if len(measures) == 1 and measures[0].named is None and named is not None:
             measures = [replace(measures[0], series=named.series, named=named)]
     by_series: dict[str, list[str]] = {}
@@ -233,6 +238,15 @@ def wide_measures(
             f"table has {listed(grid.columns)}"
         )
     return tuple(measures), unread
+
+
+def _measure(grid: Grid, column: str, named: Named | None, time: str | None) -> Measure:
+    if named is not None:
+        return Measure(column, named.series, named, time)
+    signal = signal_of(column)
+    if signal is not None and signal[0].kind == "daily" and time and any(":" in (cell or "") for cell in grid[time]):
+        signal = None  # of what stretch of the day is not said
+    return Measure(column, signal[0].name if signal else column, None, time, signal)
 
 
 def _bare_total(columns: Sequence[str], named: dict[str, Named]) -> dict[str, Named]:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from novamind.errors import ValidationError
 from novamind.records.instruments.scoring import total_of
+from novamind.records.signals import SIGNALS
 from novamind.records.tables.columns import Named, instrument_of
 from novamind.records.tables.numbers import suspects
 from novamind.records.tables.profile import TableProfile
@@ -35,6 +36,11 @@ class Observation(NamedTuple):
     value: float
     unit: str | None
     row: int
+
+    @property
+    def is_signal(self) -> bool:
+        """Return whether it is a signal of the vocabulary, in its unit."""
+        return self.series in SIGNALS and self.unit == SIGNALS[self.series].unit
 
     @property
     def instant(self) -> datetime:
@@ -90,7 +96,7 @@ def on_scale(raw: Iterable[Ranged], profile: TableProfile, tally: Tally) -> list
             reason = f"is off the scale of {named.low:g} to {named.high:g}{steps}"
             tally.add(observation.series, reason, observation.row)
             continue
-        if named is None:
+        if named is None and not observation.is_signal:
             unranged[observation.series].append(observation)
         kept.append((observation, named))
     for series, observations in unranged.items():
