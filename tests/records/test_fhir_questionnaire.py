@@ -320,6 +320,10 @@ def test_a_combined_form_gives_each_instrument_its_items() -> None:
     assert series == phq(*[1] * 9) | gad(*[3] * 7)
     assert said == [BY_NUMBER.format("PHQ-9"), BY_NUMBER.format("GAD-7")]
     assert read(response(*items(links[9:], 3), questionnaire=name))[0] == gad(*[3] * 7)
+    totals = [item("total", 9), item("gad7-total", 21)]
+    series, said = read(response(*items(links, *[1] * 9, *[3] * 7), *totals, questionnaire=name))
+    assert series == phq(*[1] * 9) | gad(*[3] * 7) | {"GAD-7": 21.0}
+    assert "no item of PHQ-9, GAD-7: 1 answer" in said
     assert read(response(*items(list("1234567"), 3), questionnaire=name))[0] == {}
 
 

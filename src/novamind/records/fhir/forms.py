@@ -56,6 +56,7 @@ class Forms:
 
     def __init__(self, located: Sequence[Located] = (), mapping: ItemMapping | None = None) -> None:
         self._by_name: dict[str, list[Located]] = {}
+        self._read: dict[int, Form] = {}
         for entry in located:
             if entry.kind == "Questionnaire" and entry.parent is None:
                 own = entry.resource.get("id")
@@ -82,8 +83,14 @@ class Forms:
         candidates: list[Resource] = contained or [match.resource for match in self._by_name.get(name, ())]
         if version:
             candidates = [form for form in candidates if form.get("version") in (version, None)]
-        forms = [_form(candidate) for candidate in candidates]
+        forms = [self._form(candidate) for candidate in candidates]
         return forms[0] if forms and all(form == forms[0] for form in forms) else None
+
+    def _form(self, questionnaire: Resource) -> Form:
+        """Return a Questionnaire as a form; each is read once, however many responses name it."""
+        if id(questionnaire) not in self._read:
+            self._read[id(questionnaire)] = _form(questionnaire)
+        return self._read[id(questionnaire)]
 
 
 def questionnaires(located: Sequence[Located], mapping: ItemMapping | None = None) -> Forms:

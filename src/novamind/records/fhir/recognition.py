@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 from novamind.records.fhir.documents import Located
@@ -149,14 +150,17 @@ _Numbered = list[tuple[int, Node]]
 def _by_number(nodes: Sequence[Node], names: Sequence[str], declared: set[str]) -> tuple[dict[str, Measure], list[str]]:
     """Return the measures of items that are counted completely, and what only seems to be an instrument."""
     by_place: dict[str, Measure] = {}
-    refusals = []
+    accepted, refusals = [], []
     for form, numbered in _candidates(nodes, names, declared):
         reason = _doubt(form, numbered, names, declared)
         if reason:
             refusals.append(f"looks like {form.name}, but {reason}; {_GIVE}")
         else:
+            accepted.append(form)
             by_place |= {node.place: Measure(form, n) for n, node in numbered if n <= len(form.items)}
-            by_place |= {node.place: Measure(form, None) for node in nodes if _is_total(node.link, form)}
+    for form in accepted:
+        totals = (node for node in nodes if _is_total(node.link, form, alone=len(accepted) == 1))
+        by_place |= {node.place: Measure(form, None) for node in totals}
     return by_place, refusals
 
 
@@ -231,11 +235,11 @@ def _is_published(item: Item, answer: Any) -> bool:
     return answer_by_code(item, _text(coding.get("code"))) is not None or answer_by_text(item, text) is not None
 
 
-def _is_total(link: str, form: Instrument) -> bool:
-    """Return whether a link names the total and nothing else: ``total``, ``phq9-score``, ``PHQ.Score``."""
-    words = set(_words(link)) - _TOTAL
+def _is_total(link: str, form: Instrument, *, alone: bool) -> bool:
+    """Return whether a link names the total and nothing else: ``phq9-score``, ``PHQ.Score``; ``total`` of one alone."""
+    words = set(_words(link))
     own = {word for spelling in (form.name, *form.aliases) for word in _words(spelling)}
-    return bool(set(_words(link)) & _TOTAL) and words <= own
+    return bool(words & _TOTAL) and words - _TOTAL <= own and (alone or bool(words - _TOTAL))
 
 
 _TOTAL = frozenset({"total", "score", "sum"})
@@ -256,21 +260,24 @@ def _words(text: str) -> list[str]:
     return [word.casefold() for word in re.findall(r"[A-Z]+(?![a-zß-ÿ])|[A-Z]?[a-zß-ÿ]+|\d+", text)]
 
 
-def _spelled(name: str) -> list[tuple[int, int, str]]:
+@lru_cache(1024)
+def _spelled(name: str) -> tuple[tuple[int, int, str], ...]:
     """Return which words of a name spell instruments: first, behind the last, instrument; the longest wins."""
     words = _words(name)
-    spellings = sorted(
-        ((_words(spelling), form.name) for form in INSTRUMENTS for spelling in (form.name, *form.aliases)),
-        key=lambda spelling: -len(spelling[0]),
-    )
     spelled: list[tuple[int, int, str]] = []
-    for parts, instrument in spellings:
+    for parts, instrument in _spellings():
         for start in range(len(words) - len(parts) + 1):
             end = start + len(parts)
             free = all(end <= first or start >= last for first, last, _ in spelled)
             if free and words[start:end] == parts:
                 spelled.append((start, end, instrument))
-    return sorted(spelled)
+    return tuple(sorted(spelled))
+
+
+@cache
+def _spellings() -> tuple[tuple[list[str], str], ...]:
+    spellings = [(_words(spelling), form.name) for form in INSTRUMENTS for spelling in (form.name, *form.aliases)]
+    return tuple(sorted(spellings, key=lambda spelling: -len(spelling[0])))
 
 
 def _last_part(name: str) -> str:

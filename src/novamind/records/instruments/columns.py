@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from novamind.errors import NotFoundError, ValidationError
@@ -26,7 +26,7 @@ def item_of(name: str) -> tuple[str, int] | None:
     ``phq91``, a number that the instrument does not have (``phq9_10``), and what may be a name of the instrument
     itself (``audit10``, ``hamd_17``).
     """
-    match = _match(name)
+    match = _match(name.strip()[:80])
     return (match.instrument, match.number) if match and match.sure else None
 
 
@@ -76,7 +76,7 @@ def item_columns(columns: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
     """Return number and column of all items whose names say what they are, by instrument; see :func:`items_of`."""
     matches: dict[str, list[tuple[_Match, str]]] = defaultdict(list)
     for column in columns:
-        if match := _match(column):
+        if match := _match(column.strip()[:80]):
             matches[match.instrument].append((match, column))
     numbered = {}
     for instrument, pairs in matches.items():
@@ -85,9 +85,10 @@ def item_columns(columns: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
     return {instrument: pairs for instrument, pairs in numbered.items() if pairs}
 
 
+@lru_cache(4096)
 def _match(name: str) -> _Match | None:
     for pattern, instrument, count in _patterns():
-        match = pattern.fullmatch(name.strip()[:80])
+        match = pattern.fullmatch(name)
         if match and 1 <= int(match["number"]) <= count:
             number = int(match["number"])
             sure = bool(match["word"]) or match["name"][-1].isdigit() or (bool(match["gap"]) and number < count)
