@@ -38,7 +38,13 @@ def test_the_summary_as_text() -> None:
     full = summary(
         left_out=tuple(left(n) for n in range(13)), shortened=1234, unread={"a": 1000, "b": 1}, non_wear_hours=1234.56
     )
-    texts = [commands._text(one) for one in (summary(), full, summary(left_out=tuple(left(n) for n in range(12))))]
+    files = summary(
+        unread={str(n): n for n in range(7)}, files_read=24,
+        files_left_out={"holds no data": ("a/b.csv",), "is of no kind": ("c.txt", "d.txt")},
+    )  # fmt: skip
+    many = summary(files_left_out={f"why {n}": ("a",) for n in range(13)})
+    reports = (summary(), full, summary(left_out=tuple(left(n) for n in range(12))), files, many)
+    texts = [commands._text(one) for one in reports]
     assert texts[0].splitlines() == [
         "Oura: 12,345 of 20,000 samples kept",
         "signal                              unit        rows          days   hours  first day to last",
@@ -46,6 +52,13 @@ def test_the_summary_as_text() -> None:
     ]
     assert "and 1 more kinds: see --json" in texts[1]
     assert "more kinds" not in texts[2]
+    assert "Not read      21 records of 7 other kinds (6, 5, 4, 3, 2, ...): see --json" in texts[3].splitlines()
+    assert texts[3].splitlines()[-3:] == [
+        "Files         24 read; left out, or not read to their end:",
+        "           1  a/b.csv: holds no data",
+        "           2  c.txt and others: is of no kind",
+    ]
+    assert texts[4].endswith("and 1 more reasons: see --json")
     check_golden(__file__, "wearable_command", [text.splitlines() for text in texts])
 
 

@@ -30,6 +30,7 @@ Examples:
 """
 _EVENT_DAY = ("--event-day", "week_4=28")
 _LINES_OF_LEFT_OUT = 12
+_KINDS_NAMED = 5
 
 
 def register(app: typer.Typer, call_genes: "Callable[[], GeneCaller]") -> None:
@@ -241,7 +242,17 @@ def _text(summary: "WearableSummary") -> str:
     if summary.non_wear_hours:
         lines.append(f"Not worn      {summary.non_wear_hours:,.1f} h without heart rate (pauses of 90 min or more)")
     if summary.unread:
-        lines.append(
-            f"Not read      {sum(summary.unread.values()):,} records of {len(summary.unread)} other kinds: see --json"
-        )
+        count, kinds = sum(summary.unread.values()), sorted(summary.unread, key=lambda kind: -summary.unread[kind])
+        named = f"{', '.join(kinds[:_KINDS_NAMED])}{', ...' if len(kinds) > _KINDS_NAMED else ''}"
+        lines.append(f"Not read      {count:,} records of {len(kinds)} other kinds ({named}): see --json")
+    if summary.files_left_out:
+        lines.append(f"Files         {summary.files_read:,} read; left out, or not read to their end:")
+        lines += [
+            f"{len(paths):>12,}  {paths[0]}{' and others' if len(paths) > 1 else ''}: {reason}"
+            for reason, paths in list(summary.files_left_out.items())[:_LINES_OF_LEFT_OUT]
+        ]
+        if len(summary.files_left_out) > _LINES_OF_LEFT_OUT:
+            lines.append(
+                f"              and {len(summary.files_left_out) - _LINES_OF_LEFT_OUT} more reasons: see --json"
+            )
     return "\n".join(lines)
