@@ -43,7 +43,7 @@ def register(app: typer.Typer, call_genes: "Callable[[], GeneCaller]") -> None:
             Path, typer.Argument(help="Table, wearable export, FHIR, genotype file; - for a table on stdin.")
         ],
         into: Annotated[
-            Path | None, typer.Option(help="Patient's directory to write; a folder of them for several persons.")
+            Path | None, typer.Option(help="Patient's directory, new or to add to; a folder of them for several.")
         ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what was understood and write nothing.")] = False,
         columns: Annotated[
@@ -97,6 +97,10 @@ def register(app: typer.Typer, call_genes: "Callable[[], GeneCaller]") -> None:
             },
         }
         named = str(file) != "-"
+        if timezone is None and into is not None and (into / "patient.json").exists():
+            from novamind.records.directory import read_patient_directory
+
+            timezone = read_patient_directory(into).timezone
         understood = import_file(
             file if named else Path("stdin"),
             _pairs(columns, "--map", "timestamp=Datum") or None,
@@ -138,10 +142,18 @@ def _whole(text: str) -> int:
 
 
 def _write(understood: "FileImport", into: Path) -> tuple[Path, ...]:
-    """Write a directory a person, and return where."""
-    from novamind.records.directory import write_patient_directory
+    """Write a directory a person, or add to one that is there, and return where."""
+    from novamind.records.directory import (
+        read_patient_directory,
+        replace_patient_directory,
+        write_patient_directory,
+    )
+    from novamind.records.merging import merged
 
     records = understood.records
+    if (into / "patient.json").exists():
+        replace_patient_directory(merged(read_patient_directory(into), understood.record), into)
+        return (into,)
     places = [into] if len(records) == 1 else [into / f"{i:03d}" for i in range(1, len(records) + 1)]
     for record, place in zip(records.values(), places, strict=True):
         write_patient_directory(record, place)

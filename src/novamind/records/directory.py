@@ -121,6 +121,26 @@ def write_patient_directory(record: PatientRecord, path: str | Path) -> None:
         raise DataProcessingError(f"{folder.name} cannot be written: {error.strerror}") from error
 
 
+def replace_patient_directory(record: PatientRecord, path: str | Path) -> None:
+    """Write a record over the directory that holds it; files that are none of a record's are left alone.
+
+    Raises
+    ------
+    DataProcessingError
+        The system does not let us write there.
+    """
+    folder = Path(path)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as draft:
+            _write_files(record, Path(draft))
+            for file in sorted(Path(draft).iterdir(), key=lambda file: file.name == "patient.json"):
+                file.replace(folder / file.name)
+                if file.name in ("symptoms.csv", "signals.csv"):  # a directory has one of either kind
+                    (folder / file.name).with_suffix(".parquet").unlink(missing_ok=True)
+    except OSError as error:
+        raise DataProcessingError(f"{folder.name} cannot be written: {error.strerror}") from error
+
+
 def _read(file: Path, settings: Settings) -> pl.DataFrame:
     table = read_table(file, settings)
     return without_apostrophes(table) if file.suffix == ".csv" else table
