@@ -101,7 +101,8 @@ def _registry() -> Callable[[str, str, float | None], Conversion | None]:
                 zero, once, twice = (float(q.to(goal.units).magnitude / goal.magnitude) for q in at)
         except (LarkError, PintError, OverflowError, ZeroDivisionError):
             return None
-        linear = math.isfinite(twice) and math.isclose(twice - zero, 2 * (once - zero), rel_tol=1e-9)
+        finite = all(map(math.isfinite, (zero, once - zero, twice)))
+        linear = finite and math.isclose(twice - zero, 2 * (once - zero), rel_tol=1e-9)
         return Conversion(_unrounded(once - zero), _unrounded(zero)) if linear else None
 
     return convert
