@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from novamind.errors import ValidationError
 from novamind.records import read_fhir
+from novamind.records.fhir.answers import read_value
 from novamind.records.fhir.documents import Located
 from novamind.records.fhir.forms import Forms, ItemMapping, questionnaires
+from novamind.records.fhir.models import Component
 from novamind.records.fhir.questionnaire import Remark, Scored, Unscored, scores
 from novamind.records.fhir.terminology import LOINC
-from novamind.records.instruments.domain import find
+from novamind.records.instruments.domain import find, measures
 
 PHQ, GAD = ([item.loinc for item in find(name).items] for name in ("PHQ-9", "GAD-7"))
 PHQ_15 = [item.loinc for item in find("PHQ-15").items]
@@ -727,6 +729,52 @@ def test_questions_that_the_form_leaves_out() -> None:
     men = [code for code in PHQ_15 if code != "69674-0"]
     series, _ = read(response(*items([f"/{code}" for code in men], 1), questionnaire="urn:phq-15"))
     assert series["PHQ-15"] == 14
+
+
+# -- Observations
+
+
+def concept(*codings: dict[str, Any], text: str | None = None) -> dict[str, Any]:
+    return {"valueCodeableConcept": {"coding": list(codings)} | ({"text": text} if text else {})}
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "expected"),
+    [
+        (PHQ[0], {"valueInteger": 3}, 3.0),
+        (PHQ[0], {"valueQuantity": {"value": 2, "code": "{score}"}}, 2.0),
+        (PHQ[0], {"valueString": "Nearly every day"}, 3.0),
+        (PHQ[0], concept({"system": LOINC, "code": "LA6569-3"}), 1.0),
+        (PHQ[0], concept({"system": "urn:x", "code": "b"}, text="Several days"), 1.0),
+        (PHQ[0], concept(ordinal("b", 2)["valueCoding"], {"code": "LA6570-1"}), 2.0),
+        (PHQ[0], concept({"code": "LA6569-3"}, {"code": "LA6570-1"}), "has values that differ"),
+        (PHQ[0], concept({"code": "LA6569-3"}, text="Not at all"), "has values that differ"),
+        (PHQ[0], concept({"system": "urn:x", "code": "2"}), "without an exact number"),
+        (PHQ[0], {"valueString": "2"}, "without an exact number"),
+        (PHQ[0], {"valueBoolean": True}, "without an exact number"),
+        (PHQ[0], {"valueQuantity": {"value": 2, "comparator": "<"}}, "without an exact number"),
+        (PHQ[0], {"valueInteger": 4}, "is off its scale, 0 to 3"),
+        (PHQ_15[0], concept({"code": "LA18336-0"}), 2.0),
+        ("93246-7", {"valueBoolean": True}, 1.0),
+        ("93246-7", concept({"code": "LA32-8"}), 0.0),
+        ("44261-6", {"valueInteger": 27}, 27.0),
+        ("44261-6", concept({"code": "LA6569-3"}), "without an exact number"),
+        ("55758-7", {"valueInteger": 7}, "is off its scale, 0 to 6"),
+    ],
+)
+def test_what_an_observation_scores(code: str, value: dict[str, Any], expected: float | str) -> None:
+    part = Component.model_validate({"code": {}} | value)
+    reading = read_value(part, measures(code)[0])
+    assert (reading.score, reading.reason) == ((None, expected) if isinstance(expected, str) else (expected, ""))
+
+
+def test_an_observation_whose_score_outweighs_its_code_says_so() -> None:
+    value = concept(ordinal("LA6571-9", 2)["valueCoding"])
+    one = {"resourceType": "Observation", "status": "final", "effectiveDateTime": "2024-05-01", **value}
+    found = read_fhir(one | {"code": {"coding": [{"system": LOINC, "code": PHQ[0]}]}})
+    assert found.record.symptoms is not None
+    assert found.record.symptoms.values.tolist() == [2.0]
+    assert [issue.diagnostics for issue in found.outcome.issues] == [DIFFERS]
 
 
 # -- real forms, where they are

@@ -1,4 +1,4 @@
-"""What an answer of a form scores.
+"""What an answer of a form, or the value of an Observation, scores.
 
 In this order: an explicit score of the answer (``ordinalValue``, ``itemWeight``, ``iso21090-CO-value``), the score that
 the form gives the option, the LOINC code of the answer, a plain number, a published text in English, German or
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pydantic
 
 from novamind.records.fhir.forms import SCORES, FormItem
-from novamind.records.fhir.models import Answer
+from novamind.records.fhir.models import Answer, Component
 from novamind.records.instruments.domain import Item, Measure, answer_by_code, answer_by_text
 
 
@@ -35,7 +35,34 @@ def read_answer(raw: Any, measure: Measure, form_item: FormItem) -> Reading:
         answer = Answer.model_validate(raw)
     except pydantic.ValidationError:
         return Reading(None, "has no readable answer")
-    reading = _item_score(answer, measure.item, form_item) if measure.item else _total(answer)
+    return _on_scale(_item_score(answer, measure.item, form_item) if measure.item else _total(answer), measure)
+
+
+def read_value(part: Component, measure: Measure) -> Reading:
+    """Return the score of an Observation or of one of its components.
+
+    All its codings must agree; a local code says nothing here, since no form shows where it starts.
+    """
+    concept = part.valueCodeableConcept
+    answers = [Answer(valueCoding=coding) for coding in (concept.coding if concept else ())] or [
+        Answer(
+            valueQuantity=part.valueQuantity,
+            valueInteger=part.valueInteger,
+            valueDecimal=part.valueDecimal,
+            valueBoolean=part.valueBoolean,
+            valueString=part.valueString,
+        )
+    ]
+    if concept and concept.text:
+        answers.append(Answer(valueString=concept.text))
+    readings = [_item_score(answer, measure.item, FormItem()) if measure.item else _total(answer) for answer in answers]
+    readings = [reading for reading in readings if reading.score is not None and not reading.local]
+    if len({reading.score for reading in readings}) != 1:
+        return Reading(None, "has values that differ" if readings else "without an exact number")
+    return _on_scale(readings[0], measure)
+
+
+def _on_scale(reading: Reading, measure: Measure) -> Reading:
     if reading.score is not None and not measure.allows(reading.score):
         return reading._replace(score=None, reason=f"is off its scale, {measure.scale}")
     return reading

@@ -90,6 +90,7 @@ class Component(Element):
     valueDecimal: Number | None = None
     valueCodeableConcept: Concept | None = None
     valueString: Text | None = None
+    valueBoolean: bool | None = None
     dataAbsentReason: Concept | None = None
 
 

@@ -6,13 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from novamind.records.fhir import models as fhir
+from novamind.records.fhir.answers import read_value
 from novamind.records.fhir.documents import Located
 from novamind.records.fhir.genomics import GENOMIC_CODES, gene_result
 from novamind.records.fhir.identity import Person
 from novamind.records.fhir.intake import WITHDRAWN, Intake, Row
 from novamind.records.fhir.terminology import LOINC, OWN, SNOMED
 from novamind.records.fhir.times import moment, of_period
-from novamind.records.instruments.domain import Item, Measure, answer_by_code, answer_by_text, measures
+from novamind.records.instruments.domain import Measure, measures
 from novamind.records.signals import SIGNAL_OF_LOINC, SIGNALS, Signal
 
 _FINAL = ("final", "amended", "corrected", "preliminary")
@@ -87,14 +88,17 @@ def _value_of(part: fhir.Component, place: str, person: Person, entry: Located, 
         intake.note(None, entry, "information", "not-supported", text, f"{place}.code")
         return None
     measure, signal = meaning.measure, meaning.signal
-    value, unit = _number(part, measure.item if measure else None)
+    value, unit = _number(part)
     problem = ""
-    if value is None and part.dataAbsentReason is not None and not _has_value(part):
+    if part.dataAbsentReason is not None and not _has_value(part):
         value, unit = np.nan, signal.unit if signal else unit
+    elif measure is not None:
+        reading = read_value(part, measure)
+        value, problem = reading.score, f"{meaning.name} {reading.reason}; not read" if reading.reason else ""
+        if reading.remark:
+            intake.note(None, entry, "information", "informational", reading.remark, place)
     elif value is None:
         problem = f"{meaning.name} without an exact number; not read"
-    elif measure is not None and not measure.allows(value):
-        problem = f"{meaning.name} is off its scale, {measure.scale}; not read"
     elif signal is not None:
         converted = _in_signal_unit(signal, value, part.valueQuantity)
         if converted is not None:
@@ -133,25 +137,16 @@ def _meaning(code: fhir.Concept) -> _Meaning | None:
 
 
 def _has_value(part: fhir.Component) -> bool:
-    return any(
-        value is not None
-        for value in (part.valueQuantity, part.valueInteger, part.valueDecimal, part.valueCodeableConcept)
-    )
+    values = (part.valueQuantity, part.valueInteger, part.valueDecimal, part.valueCodeableConcept, part.valueBoolean)
+    return any(value is not None for value in values)
 
 
-def _number(part: fhir.Component, item: Item | None) -> tuple[float | None, str | None]:
-    """Return the number and its unit; an answer in code or words counts for an item only."""
+def _number(part: fhir.Component) -> tuple[float | None, str | None]:
+    """Return the number and its unit."""
     quantity = part.valueQuantity
     if quantity is not None:
         return (None if quantity.comparator else quantity.value), quantity.code or quantity.unit
-    if part.valueInteger is not None or part.valueDecimal is not None:
-        return (part.valueInteger if part.valueInteger is not None else part.valueDecimal), None
-    concept = part.valueCodeableConcept
-    if item is None or concept is None:
-        return None, None
-    scores = {answer_by_code(item, coding.code) for coding in concept.coding if coding.code} - {None}
-    scores = scores or {answer_by_text(item, concept.shown)} - {None}
-    return (float(scores.pop()) if len(scores) == 1 else None), None  # type: ignore[arg-type]
+    return (part.valueDecimal if part.valueInteger is None else part.valueInteger), None
 
 
 def _in_signal_unit(signal: Signal, value: float, quantity: fhir.Quantity | None) -> float | None:
