@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from novamind.errors import ValidationError
+from novamind.records.wearables import files as files_module
 from novamind.records.wearables import oura, oura_v1
 from novamind.records.wearables.files import Context
 from novamind.records.wearables.samples import NO_VALUE, Batch, Tally
@@ -347,3 +348,16 @@ class TestAccountExport:
     )
     def test_what_is_no_account_export(self, document: Any) -> None:
         assert not oura_v1.document_recognised(document)
+
+
+def test_the_places_of_an_export_are_read_once_however_many_files_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = tuple(export_file(f"{n}/heartrate.json", json.dumps({"data": [BEAT]})) for n in range(20))
+    files += (export_file("sleep.json", json.dumps({"data": [NIGHT]})),)
+    parsed = []
+    monkeypatch.setattr(files_module, "parsed", lambda data, path: parsed.append(path) or json.loads(data))
+    memory: dict[str, Any] = {}
+    for file in files:
+        (batch,) = {batch.clock for batch in oura.batches(file, Context(Tally(), files, memory=memory))}
+        assert batch == "offset"
+        file.close()
+    assert len(parsed) <= 2 * len(files) + 1

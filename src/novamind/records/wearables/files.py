@@ -123,12 +123,15 @@ class Context:
         The clock the person lives by, where it was given.
     advance
         Called with the bytes of this file read so far, and all of them.
+    memory
+        What makers have learnt from other files of the export, by their names: each is read once.
     """
 
     tally: Tally
     files: Sequence[ExportFile] = ()
     zone: ZoneInfo | None = None
     advance: Callable[[int, int], None] = lambda _done, _total: None
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

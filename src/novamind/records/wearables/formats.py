@@ -6,7 +6,7 @@ whose a file is decides on which clock its times are.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from polars.exceptions import PolarsError
@@ -21,8 +21,8 @@ from novamind.records.wearables import (
     garmin,
     garmin_connect,
     google_fit,
-    health_connect,
     health_auto_export,
+    health_connect,
     long_table,
     open_mhealth,
     oura,
@@ -115,9 +115,9 @@ def batches(export: Export, tally: Tally, zone: ZoneInfo | None, progress: Progr
     ValidationError, DataProcessingError
         The only file is of no maker that is known here, or cannot be read.
     """
-    total, done = sum(file.size for file in export.files), 0
+    total, done, memory = sum(file.size for file in export.files), 0, dict[str, Any]()
     for file in export.files:
-        context = Context(tally, export.files, zone, _advance(progress, done, total))
+        context = Context(tally, export.files, zone, _advance(progress, done, total), memory)
         maker = None
         try:
             maker = maker_of(file)

@@ -199,17 +199,20 @@ class _Export:
 
 def _places(context: Context) -> dict[str, int]:
     """Return, for each local day of the export, how many seconds its clock was ahead of UTC."""
-    places = {}
-    for file in context.files:
-        if file.suffix == ".json" and file.name.lower().startswith("udsfile"):
-            try:
-                days = file.document
-            except ValidationError:  # it is named when its own turn comes
-                continue
-            for day in days if isinstance(days, list) else ():
-                if isinstance(day, dict) and (offset := _offset_of(day)) is not None:
-                    places[str(day.get("calendarDate"))] = offset
-    return places
+    if MAKER not in context.memory:
+        places: dict[str, int] = {}
+        for file in context.files:
+            if file.suffix == ".json" and file.name.lower().startswith("udsfile"):
+                try:
+                    days = file.document
+                except ValidationError:  # it is named when its own turn comes
+                    continue
+                for day in days if isinstance(days, list) else ():
+                    if isinstance(day, dict) and (offset := _offset_of(day)) is not None:
+                        places[str(day.get("calendarDate"))] = offset
+        context.memory[MAKER] = places
+    by_day: dict[str, int] = context.memory[MAKER]
+    return by_day
 
 
 def _offset_of(day: dict[str, Any]) -> int | None:

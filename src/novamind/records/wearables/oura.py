@@ -103,12 +103,11 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     ValidationError
         The table holds no signal that is read here.
     """
-    offsets = None if context.zone else Offsets(_places(file, context))
     for batch in json_batches(file.path, _document(file), context.tally):
-        if offsets is None or batch.clock == "offset":
+        if context.zone is not None or batch.clock == "offset":
             yield batch
         else:
-            yield from offsets.placed(batch)
+            yield from _offsets(file, context).placed(batch)
 
 
 def document_recognised(document: Any) -> bool:
@@ -152,21 +151,24 @@ def _cell(text: str) -> Any:
     return text or None
 
 
-def _places(file: ExportFile, context: Context) -> list[str | None]:
-    """Return the times of the export that know their place."""
-    texts: list[str | None] = []
-    for other in {file.path: file, **{other.path: other for other in context.files}}.values():
-        try:
-            documents = _collections(_document(other)) if recognised(other) else []
-        except (ValidationError, OSError):  # it is named when its own turn comes
-            continue
-        for entries in documents:
-            for entry in entries:
-                if collection_of(entry) not in (None, "heartrate", "temperature"):
-                    texts += [text for name in _TIMES if isinstance(text := entry.get(name), str)]
-        if other is not file:
-            other.close()
-    return texts
+def _offsets(file: ExportFile, context: Context) -> Offsets:
+    """Return where the clock stood, by all documents of the export that know their place."""
+    if MAKER not in context.memory:
+        texts: list[str | None] = []
+        for other in {other.path: other for other in (*context.files, file)}.values():
+            try:
+                documents = _collections(_document(other)) if recognised(other) else []
+            except (ValidationError, OSError):  # it is named when its own turn comes
+                continue
+            for entries in documents:
+                for entry in entries:
+                    if collection_of(entry) not in (None, "heartrate", "temperature"):
+                        texts += [text for name in _TIMES if isinstance(text := entry.get(name), str)]
+            if other is not file:
+                other.close()
+        context.memory[MAKER] = Offsets(texts)
+    offsets: Offsets = context.memory[MAKER]
+    return offsets
 
 
 _TIMES = ("bedtime_start", "bedtime_end", "timestamp", "start_datetime")
