@@ -768,6 +768,17 @@ def test_what_an_observation_scores(code: str, value: dict[str, Any], expected: 
     assert (reading.score, reading.reason) == ((None, expected) if isinstance(expected, str) else (expected, ""))
 
 
+@pytest.mark.parametrize(
+    ("panel", "count", "name"), [("55757-9", 2, "PHQ-2"), ("44249-1", 9, "PHQ-9"), ("55758-7", 2, "PHQ-2")]
+)
+def test_the_components_of_a_panel_are_its_items(panel: str, count: int, name: str) -> None:
+    parts = [{"code": {"coding": [{"system": LOINC, "code": code}]}, "valueInteger": 1} for code in PHQ[:count]]
+    one = {"resourceType": "Observation", "status": "final", "effectiveDateTime": "2024-05-01", "component": parts}
+    frame = read_fhir(one | {"code": {"coding": [{"system": LOINC, "code": panel}]}}).record.symptoms
+    assert frame is not None
+    assert {key.name for key in frame.series} == {name, *(f"{name} item {i}" for i in range(1, count + 1))}
+
+
 def test_an_observation_whose_score_outweighs_its_code_says_so() -> None:
     value = concept(ordinal("LA6571-9", 2)["valueCoding"])
     one = {"resourceType": "Observation", "status": "final", "effectiveDateTime": "2024-05-01", **value}

@@ -63,6 +63,7 @@ LOINC = {
     "68518-0": ("AUDIT-C", 1, "how often"), "68519-8": ("AUDIT-C", 2, "how many"),
     "68520-6": ("AUDIT-C", 3, "six or more"),
     "101697-1": ("PCL-5", "panel", ""), "101698-9": ("PCL-5", "total", ""), "71354-5": ("EPDS", "panel", ""),
+    "99046-5": ("EPDS", "total", ""), "72110-0": ("AUDIT", "panel", ""),
     "93373-9": ("C-SSRS screener", "panel", ""),
     "93246-7": ("C-SSRS screener", 1, "wish to be dead"), "93247-5": ("C-SSRS screener", 2, "active thoughts"),
     "93248-3": ("C-SSRS screener", 3, "methods"), "93249-1": ("C-SSRS screener", 4, "some intent"),

@@ -38,11 +38,12 @@ def read_observation(person: Person, entry: Located, intake: Intake) -> None:
         intake.passed_over(entry, "Observation without a final status; not read")
         return
     parts = [("", observation), *((f".component[{i}]", part) for i, part in enumerate(observation.component))]
+    panels = {match.instrument.name for coding in observation.code.coding for match in measures(coding.code or "")}
     values = [
         (place, part, value)
         for place, part in parts
         if not (part is observation and observation.component and not _has_value(part))
-        and (value := _value_of(part, f"{entry.place}{place}", person, entry, intake)) is not None
+        and (value := _value_of(part, panels, f"{entry.place}{place}", person, entry, intake)) is not None
     ]
     if not values:
         return
@@ -77,9 +78,14 @@ def _when(observation: fhir.Observation, person: Person, entry: Located, intake:
     return intake.possible(when, person, entry, "effective")
 
 
-def _value_of(part: fhir.Component, place: str, person: Person, entry: Located, intake: Intake) -> _Value | None:
-    """Return what one code and value say; ``None`` with an issue where they say nothing that we use."""
-    meaning = _meaning(part.code)
+def _value_of(
+    part: fhir.Component, panels: set[str], place: str, person: Person, entry: Located, intake: Intake
+) -> _Value | None:
+    """Return what one code and value say; ``None`` with an issue where they say nothing that we use.
+
+    Items that instruments share are those of the instrument whose panel the Observation is.
+    """
+    meaning = _meaning(part.code, panels)
     if meaning is None:
         shown = next((f"{c.system}|{c.code}" for c in part.code.coding if c.code), "text only")
         text = f"no use for Observation {shown[:120]}; not read"
@@ -120,7 +126,7 @@ class _Meaning(NamedTuple):
     is_own: bool = False
 
 
-def _meaning(code: fhir.Concept) -> _Meaning | None:
+def _meaning(code: fhir.Concept, panels: set[str]) -> _Meaning | None:
     for coding in code.coding:
         if coding.system == f"{OWN}:symptom":
             return _Meaning(code.shown, is_signal=False)
@@ -130,7 +136,8 @@ def _meaning(code: fhir.Concept) -> _Meaning | None:
         if coding.system not in (LOINC, SNOMED) or coding.code is None:
             continue
         if matches := measures(coding.code):
-            return _Meaning(matches[0].name, is_signal=False, measure=matches[0])
+            measure = next((match for match in matches if match.instrument.name in panels), matches[0])
+            return _Meaning(measure.name, is_signal=False, measure=measure)
         if coding.system == LOINC and (signal := SIGNAL_OF_LOINC.get(coding.code)):
             return _Meaning(signal.name, is_signal=True, signal=signal)
     return None
