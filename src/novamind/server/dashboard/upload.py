@@ -106,7 +106,7 @@ async def upload(
             differs = str(error)
     if differs or not was_shown:
         context = {"patient": patient, "understood": understood, "notes": notes, "digest": digest, "name": name}
-        context |= {"another": bool(shown) and not was_shown, "differs": differs}
+        context |= {"another": bool(shown) and not was_shown, "differs": differs, "declared": asdict(declared)}
         return page(request, "upload_preview.html", context, 409 if was_shown else 200)
     stored = await container.clinic.import_record(
         caller, patient_id, understood.record, digest, name=name, anew=True, export=understood.export
