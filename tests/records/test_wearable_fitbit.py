@@ -104,7 +104,7 @@ def test_each_day_of_the_web_api(key: str, entry: dict[str, Any], signal: str, s
         assert (broken, unread) == ([], {"resting_heart_rate": 2})
     else:
         assert [row[0] for row in broken] == [1, 2]
-    assert rows("x.json", {key: {"value": 7}}) == ([], [], {})
+    assert rows("x.json", {key: {"value": 7}, "summary": {}}) == ([], [], {f"Fitbit {key}": 1})
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,21 @@ def test_each_minute_of_the_web_api_stands_on_the_day_of_its_answer(
         rows("x.json", {f"{key}-intraday": minutes})
     assert fitbit.document_recognised("x.json", {f"{key}-intraday": minutes})
     assert rows("x.json", {f"{key}-intraday": None}) == ([], [], {})
+
+
+def test_the_minutes_of_a_night_in_an_answer() -> None:
+    minutes = [{"minute": f"2023-07-01T06:0{n}:00.000", "value": {"rmssd": 20.5 + n, "coverage": 1}} for n in (0, 5)]
+    document = {"hrv": [{"dateTime": "2023-07-01", "minutes": minutes}], "other": [1]}
+    found, _, unread = rows("x.json", document)
+    assert [row[:5] for row in found] == [
+        (1, "hrv_rmssd", AT, 0.0, 20.5), (1, "hrv_rmssd", AT + timedelta(minutes=5), 0.0, 25.5),
+    ]  # fmt: skip
+    assert unread == {"Fitbit other": 1}
+    spo2 = {"spo2": [{"dateTime": "2023-07-01", "minutes": [{"minute": "2023-07-01T06:00:00", "value": 95.2}]}]}
+    assert rows("x.json", spo2)[0] == [(1, "oxygen_saturation", AT, 0.0, 95.2, "%")]
+    whole_night = {"value": {"fullSleepSummary": {"breathingRate": 17.8}, "deepSleepSummary": {"breathingRate": 16}}}
+    breaths = rows("x.json", {"br": [{"dateTime": "2023-07-01", **whole_night}]})[0]
+    assert [row[1:2] + row[4:5] for row in breaths] == [("daily_respiratory_rate", 17.8)]
 
 
 def night(*data: tuple[int, int, str], short: tuple[tuple[int, int, str], ...] = (), **more: Any) -> dict[str, Any]:

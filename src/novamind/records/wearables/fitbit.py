@@ -58,6 +58,11 @@ _DAILY = {
     "tempSkin": ("skin_temperature_deviation", "°C", ("value", "nightlyRelative")),
     "spo2": ("daily_oxygen_saturation", "%", ("value", "avg")),
 }
+#: Answers of a night, minute by minute: ``{key: (signal, unit, path of the value inside a minute)}``.
+_NIGHT_MINUTES = {
+    "hrv": ("hrv_rmssd", "ms", ("value", "rmssd")),
+    "spo2": ("oxygen_saturation", "%", ("value",)),
+}
 _INTRADAY = {
     "activities-heart-intraday": ("heart_rate", "bpm"),
     "activities-steps-intraday": ("steps", "count"),
@@ -153,14 +158,19 @@ def _answer(document: dict[str, Any], tally: Tally, file: str) -> Iterator[Batch
         elif key in _DAILY and isinstance(content, list):
             signal, unit, path = _DAILY[key]
             for row, entry in enumerate(content, start=1):
-                value: Any = entry
-                for step in path:
-                    value = value.get(step) if isinstance(value, dict) else None
                 day = entry.get("dateTime") if isinstance(entry, dict) else None
+                if key in _NIGHT_MINUTES and isinstance(_at(entry, ("minutes",)), list):
+                    _minutes(key, row, entry["minutes"], rows)
+                    continue
+                value = _at(entry, path)
+                if value is None and key == "br":
+                    value = _at(entry, ("value", "fullSleepSummary", "breathingRate"))
                 if value is None and key == "activities-heart":
                     tally.no_value(signal, row, file)
                     continue
                 rows.add(row, signal, day, value, unit, seconds=_DAY)
+        elif key not in _INTRADAY and content not in ([], {}, None):
+            tally.not_read(f"Fitbit {key}")
     for key, (signal, unit) in _INTRADAY.items():
         part = document.get(key) or {}
         seconds = (number(part.get("datasetInterval")) or 1) * _SECONDS.get(str(part.get("datasetType")), 60)
@@ -172,6 +182,19 @@ def _answer(document: dict[str, Any], tally: Tally, file: str) -> Iterator[Batch
                 seconds=0 if signal == "heart_rate" else seconds,
             )  # fmt: skip
     yield from rows.batches(file)
+
+
+def _at(entry: Any, path: tuple[str, ...]) -> Any:
+    for step in path:
+        entry = entry.get(step) if isinstance(entry, dict) else None
+    return entry
+
+
+def _minutes(key: str, row: int, minutes: list[Any], rows: Rows) -> None:
+    """Add the samples of a night's minutes, of which the daily answer has the mean."""
+    signal, unit, path = _NIGHT_MINUTES[key]
+    for minute in minutes:
+        rows.add(row, signal, _at(minute, ("minute",)), _at(minute, path), unit)
 
 
 def _sleeps(document: list[Any], file: str, tally: Tally) -> Iterator[Batch]:
