@@ -193,13 +193,34 @@ def test_which_documents_are_ouras(document: Any, known: bool) -> None:
         (("equivalent_walking_distance", "day"), "daily_activity"),
         (("temperature_deviation", "day"), "daily_readiness"),
         (("spo2_percentage", "day"), "daily_spo2"), (("vo2_max", "day"), "vO2_max"),
-        (("score", "contributors", "day"), "daily_sleep"), (("activity", "intensity", "start_datetime"), "workout"),
+        (("start_datetime", "end_datetime", "motion_count"), "session"), (("tags", "timestamp", "day"), "tag"),
+        (("activity", "intensity", "start_datetime"), "workout"),
         (("skin_temp", "timestamp"), "temperature"), (("mood",), None), (("bpm", "timestamp"), None),
     ],
 )  # fmt: skip
 def test_which_collection_a_document_belongs_to(marks: tuple[str, ...], collection: str | None) -> None:
     assert oura.collection_of(dict.fromkeys(marks)) == collection
     assert oura.collection_of(list(marks)) is None
+
+
+@pytest.mark.parametrize(
+    ("contributors", "signal"),
+    [({"deep_sleep": 80}, "sleep_score"), ({"previous_night": 80}, "readiness_score"), ({"other": 80}, None)],
+)
+def test_a_score_is_that_of_what_it_is_made_of(contributors: dict[str, int], signal: str | None) -> None:
+    found, unread = rows([{"score": 70, "contributors": contributors, **DAY}])
+    assert [row[1] for row in found] == ([] if signal is None else [signal])
+    assert sum(unread.values()) == (signal is None)
+
+
+def test_a_session_has_its_heart_rates() -> None:
+    series = {"timestamp": START, "interval": 5, "items": [60, None, 62]}
+    found, _ = rows([{"start_datetime": START, "end_datetime": START, "motion_count": None, "type": "rest",
+                      "heart_rate": series, "heart_rate_variability": None}])  # fmt: skip
+    assert found == [
+        (1, "heart_rate", AT, 0.0, 60.0, "bpm"), (1, "heart_rate", AT + timedelta(seconds=10), 0.0, 62.0, "bpm"),
+    ]  # fmt: skip
+    assert rows([{"tags": ["x"], "timestamp": START, **DAY}]) == ([], {"Oura tag": 1})
 
 
 def test_documents_are_numbered_through_all_collections_and_others_are_counted() -> None:

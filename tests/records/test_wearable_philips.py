@@ -141,8 +141,9 @@ Epoch,Day,Elapsed,Date,Time,Activity,Steps
 """
 
 
-def test_actical_has_headings_in_two_lines() -> None:
-    found = read(philips, "x.csv", ACTICAL)
+@pytest.mark.parametrize("gap", ["", ",,,,,,\n", "\n\n"])
+def test_actical_has_headings_in_two_lines(gap: str) -> None:
+    found = read(philips, "x.csv", ACTICAL.replace("0,1,0,25", gap + "0,1,0,25"))
     assert found.rows("start", "end", "value", signal="activity_counts") == [
         (utc(2013, 8, 25, 17), utc(2013, 8, 25, 17, 1), 12.0), (utc(2013, 8, 25, 17, 1), utc(2013, 8, 25, 17, 2), 0.0),
     ]  # fmt: skip

@@ -65,10 +65,12 @@ _MARKS = {
     "daily_readiness": ("temperature_deviation", "day"),
     "daily_spo2": ("spo2_percentage", "day"),
     "vO2_max": ("vo2_max", "day"),
-    "daily_sleep": ("score", "contributors", "day"),
+    "session": ("start_datetime", "end_datetime", "motion_count"),
+    "tag": ("tags", "timestamp", "day"),
     "workout": ("activity", "intensity", "start_datetime"),
     "temperature": ("skin_temp", "timestamp"),
 }
+_CONTRIBUTORS = {"daily_sleep": "deep_sleep", "daily_readiness": "previous_night"}
 #: The membership hub's tables; those without a collection hold no signal that is read here.
 _TABLES = {
     "sleepmodel.csv": "sleep",
@@ -119,7 +121,11 @@ def collection_of(document: Any) -> str | None:
     """Return the collection to which a document belongs, or ``None``; documents of the API v1 belong to none."""
     if not isinstance(document, dict) or "summary_date" in document:
         return None
-    return next((name for name, marks in _MARKS.items() if all(mark in document for mark in marks)), None)
+    name = next((name for name, marks in _MARKS.items() if all(mark in document for mark in marks)), None)
+    if name is None and isinstance(parts := document.get("contributors"), dict) and "score" in document:
+        # Scores of different things look alike; what they are made of tells them apart.
+        name = next((name for name, part in _CONTRIBUTORS.items() if part in parts), None)
+    return name
 
 
 def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
@@ -197,6 +203,8 @@ class _Documents:
             "vO2_max": self._oxygen_uptake,
             "daily_sleep": self._sleep_score,
             "workout": self._workout,
+            "session": self._session,
+            "tag": lambda _: self.samples.not_read("tag"),
             "temperature": self._temperature,
         }
 
@@ -224,12 +232,18 @@ class _Documents:
         for code, begin, seconds in runs(entry.get("sleep_phase_5_min") or ""):
             for signal in STAGES.get(code, ()):
                 self.samples.add(signal, later(start, begin), 0, "min", seconds=seconds)
-        for name, signal, unit in (("heart_rate", "heart_rate", "bpm"), ("hrv", "hrv_rmssd", "ms")):
-            samples = entry.get(name)
-            if isinstance(samples, dict):
-                interval = float(samples.get("interval") or 0)
-                for index, value in enumerate(samples.get("items") or ()):
-                    self.samples.add(signal, later(samples.get("timestamp"), index * interval), value, unit)
+        self._series(entry.get("heart_rate"), "heart_rate", "bpm")
+        self._series(entry.get("hrv"), "hrv_rmssd", "ms")
+
+    def _session(self, entry: dict[str, Any]) -> None:
+        self._series(entry.get("heart_rate"), "heart_rate", "bpm")
+        self._series(entry.get("heart_rate_variability"), "hrv_rmssd", "ms")
+
+    def _series(self, series: Any, signal: str, unit: str) -> None:
+        if isinstance(series, dict):
+            interval = float(series.get("interval") or 0)
+            for index, value in enumerate(series.get("items") or ()):
+                self.samples.add(signal, later(series.get("timestamp"), index * interval), value, unit)
 
     def _heart_rate(self, entry: dict[str, Any]) -> None:
         self.in_utc.add("heart_rate", _in_utc(entry["timestamp"]), entry["bpm"], "bpm")

@@ -57,10 +57,11 @@ _QUARTER_SECONDS = 15
 
 def recognised(file: ExportFile) -> bool:
     """Return whether a file was written by Actiware or Actical, or is an ``.awd``."""
-    first = file.head_text.partition("\n")[0]
-    return file.suffix in (".awd", ".mtn") or (
-        file.suffix in (".csv", ".txt") and ("Actiware" in first or "Actical" in file.head_text[:2_000])
-    )
+    if file.suffix in (".awd", ".mtn"):
+        return True
+    text = file.head_text
+    program = "Actiware" in text.partition("\n")[0] or "Actical" in text[:2_000]
+    return file.suffix in (".csv", ".txt") and (program or "- epoch-by-epoch data -" in text.lower())
 
 
 def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
@@ -123,10 +124,13 @@ def _joined_headings(rows: list[list[str]]) -> list[list[str]]:
     first = next((n for n, row in enumerate(below) if len(row) > 3 and row[0] in ("0", "1")), None)
     if first is None:
         return []
-    start = first
+    end = first
+    while end and not any(below[end - 1]):
+        end -= 1
+    start = end
     while start and any(below[start - 1]) and not below[start - 1][0].startswith("--"):
         start -= 1
-    parts = [row + [""] * (len(below[first]) - len(row)) for row in below[start:first]]
+    parts = [row + [""] * (len(below[first]) - len(row)) for row in below[start:end]]
     return [[" ".join(filter(None, cells)) for cells in zip(*parts, strict=False)], *below[first:]]
 
 
