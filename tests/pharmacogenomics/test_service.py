@@ -131,7 +131,7 @@ def test_genes_that_we_do_not_know_are_named_and_passed_over() -> None:
     assert read["CYP2D6"].name == "*1/*4"
     assert read["HLA-B"].markers["*15:02"]
     for gene in ("COMT", "VKORC1", "SLCO1B1"):
-        assert read[gene].warnings == (f"{gene}: the gene is not in our tables; its result was passed over.",)
+        assert read[gene].warnings == (f"{gene}: the gene is not in our tables; its result is not used.",)
     notes = " ".join(recommend(read, ("citalopram",)).notes)
     assert all(f"{gene} is not in our gene tables; its result was not used." in notes for gene in ("COMT", "SLCO1B1"))
     with pytest.raises(ValidationError, match="chromosome copies"):

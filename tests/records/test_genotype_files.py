@@ -9,6 +9,7 @@ from novamind.pharmacogenomics import read_genotype
 from novamind.records.fhir.genomics import read_fhir_genomics
 from novamind.records.genotypes.callers import ReportedResult
 from novamind.records.genotypes.consumer_arrays import read_consumer_array
+from novamind.records.genotypes.recognition import is_genotype
 from novamind.records.genotypes.star_alleles import read_star_alleles
 
 TWENTYTHREE = (
@@ -91,3 +92,21 @@ def test_the_kind_of_file_is_seen_from_its_content() -> None:
         read_genotype(two)
     with pytest.raises(ValidationError, match="no sample"):
         read_genotype(two, sample="c")
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"##fileformat=VCFv4.2\n", True), (b"\xef\xbb\xbf##fileformat=VCFv4.2\n", True), (TWENTYTHREE, True),
+        (ANCESTRY, True), (b"RSID,CHROMOSOME,POSITION,RESULT\n", True), (b"gene,diplotype\n", True),
+        (b"Sample;Gene;Phenotype\n", True), (b"CYP2D6\t*1/*4\n", True), (b"CYP2D6 *4/*4\n", True),
+        (b"CYP2D6\tCYP2D6*3/CYP2D6*4\n", True), (b"HLA-B*15:02,*15:02 negative\n", True),
+        ("gene\tdiplotype\n".encode("utf-16"), True), (b"Sample\tGenotype\tFilter\nA\t*1/*1\tPASS\n", True),
+        (b"#Sample\tGene\tSolutionID\tMajor\n", True), (b"--\nCYP2D6 Star Allele Calling with StellarPGx\n", True),
+        (b"", False), (b"timestamp,value\n2024-01-01,3\n", False), (b"Datum;PHQ-9\n01.02.2024;4\n", False),
+        (b"gene,colour\nCYP2D6,red\n", False), (b'{"resourceType": "Bundle"}', False), (b"hello world\n", False),
+        (b"name,chromosome\nx,1\n", False), (b"\x00\x01\x02", False),
+    ],
+)  # fmt: skip
+def test_a_genotype_is_recognised_by_how_it_begins(head: bytes, expected: bool) -> None:
+    assert is_genotype(head) is expected

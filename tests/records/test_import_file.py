@@ -121,6 +121,7 @@ class Call:
     reported: str | None = None
     provisional: bool = False
     ambiguous: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def called(source: bytes, _sample: str | None = None, /) -> Mapping[str, Call]:

@@ -102,7 +102,8 @@ def table(review: "Review") -> str:
         if diplotype.missing:
             shown += f"  ({len(diplotype.missing)} positions missing)"
         lines.append(f"  {gene:<9}{shown}")
-        for warning in diplotype.warnings:
+        absent = not diplotype.calls and diplotype.missing and len(diplotype.warnings) == 1
+        for warning in () if absent else diplotype.warnings:  # the number of positions says it
             short = textwrap.shorten(warning.removeprefix(f"{gene}: "), _MOST_OF_A_WARNING)
             lines += textwrap.wrap(short, 100, initial_indent=" " * 11, subsequent_indent=" " * 11)
     lines.append("\nPHENOTYPE" + " " * 61 + "WITH " + (", ".join(review.comedications) or "no co-medication"))

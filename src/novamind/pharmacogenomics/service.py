@@ -18,6 +18,7 @@ from novamind.records.fhir.genomics import read_fhir_genomics
 from novamind.records.genotypes.callers import ReportedResult, pypgx_results
 from novamind.records.genotypes.consumer_arrays import ConsumerArray, is_consumer_array, read_consumer_array
 from novamind.records.genotypes.files import read_start
+from novamind.records.genotypes.recognition import is_vcf
 from novamind.records.genotypes.star_alleles import read_star_alleles
 from novamind.records.genotypes.vcf import read_vcf
 
@@ -53,7 +54,7 @@ def _reported(gene: str, text: str) -> Diplotype:
         diplotype = Diplotype(symbol, origin="outside")
     if symbol in known_genes():
         return diplotype
-    return replace(diplotype, warnings=(f"{symbol}: the gene is not in our tables; its result was passed over.",))
+    return replace(diplotype, warnings=(f"{symbol}: the gene is not in our tables; its result is not used.",))
 
 
 def _from_table(gene: str, result: ReportedResult) -> Diplotype:
@@ -161,7 +162,7 @@ def read_genotype(
     """
     rows = pypgx_results(source)
     head = b"" if rows is not None else read_start(source, "genotype file", _HEAD_BYTES)
-    if head.lstrip(b"\xef\xbb\xbf").startswith(b"##fileformat=VCF"):
+    if is_vcf(head):
         return GenotypeResults(call_vcf(source, sample=sample, absent_is_reference=absent_is_reference))
     if absent_is_reference:
         raise ValidationError("absent positions can be taken as reference in a VCF only; leave the option out")

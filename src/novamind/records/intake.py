@@ -4,7 +4,7 @@ A patient's directory, FHIR R4, a wearable's export (by maker), a genotype file,
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -52,6 +52,10 @@ class CalledGene(Protocol):
     @property
     def ambiguous(self) -> bool:
         """Whether several pairs explain the data."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What the reader of the result has to know, one sentence each."""
 
 
 class GeneCaller(Protocol):
@@ -251,8 +255,9 @@ def _of_genes(
     called = call_genes(content, sample)
     genes, left_out = {}, []
     for gene, call in called.items():
+        remarks = " ".join(remark.removeprefix(f"{gene}: ") for remark in call.warnings)
         if call.name == "not called":
-            left_out.append(LeftOut(gene, "is not called: the file does not cover it", 1))
+            left_out.append(LeftOut(gene, f"is not called: {remarks or 'the file does not cover it'}", 1))
         elif call.provisional or call.ambiguous:
             why = (
                 "several pairs of alleles explain it" if call.ambiguous else "positions that could change it are unseen"
@@ -260,6 +265,8 @@ def _of_genes(
             left_out.append(LeftOut(gene, f"is provisional, so it is not kept as a result: {why}", 1))
         else:
             genes[gene] = call.reported or call.name
+            if remarks:
+                left_out.append(LeftOut(f"{gene}, which is kept", remarks, 1))
     if not genes:
         raise InsufficientDataError(
             "no gene is called with certainty: a panel with star alleles can be imported instead"

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -14,14 +13,13 @@ from typing import Final
 import polars as pl
 
 from novamind.errors import DataProcessingError, ValidationError
+from novamind.records.genotypes.recognition import is_genotype
 from novamind.records.tables.files import read_bytes
 from novamind.records.tables.grid import is_table
 from novamind.records.wearables import long_table
 from novamind.records.wearables.files import ExportFile
 from novamind.records.wearables.formats import maker_of
 
-_ARRAY_LINE: Final = re.compile(rb'^"?(rs|i)\d+"?[\t,]"?\w{1,2}"?[\t,]"?\d+"?[\t,]', re.MULTILINE)
-_GENE_TABLE: Final = re.compile(rb"^[^\n]*\bgene\b[^\n]*\b(diplotype|phenotype|result)", re.IGNORECASE)
 _HEAD: Final = 65_536
 #: Where the system has a folder in memory: what came as bytes is never put on a disk.
 IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
@@ -69,10 +67,9 @@ class ImportedFile:
     def genes(self) -> bytes | None:
         """Return the content of a genotype file, ``None`` of any other."""
         head = self._single[1][:_HEAD] if self._single else self.head
-        text = head.removeprefix(b"\xef\xbb\xbf")
-        if text.startswith(b"##fileformat=VCF") or _ARRAY_LINE.search(head) or _GENE_TABLE.match(text):
-            return self._single[1] if self._single else self.content()
-        return None
+        if not is_genotype(head):
+            return None
+        return self._single[1] if self._single else self.content()
 
     @property
     def table(self) -> tuple[bytes, str] | None:

@@ -36,6 +36,10 @@ class ReportedResult:
 
 
 Row = tuple[str, str, ReportedResult]
+_CYRIUS, _ALDY = "Sample\tGenotype\tFilter", "#Sample\tGene\tSolutionID\tMajor"
+_STELLARPGX = "Star Allele Calling with StellarPGx"
+#: What the output of a caller holds near its beginning.
+CALLER_MARKS = (_CYRIUS, _ALDY, _STELLARPGX)
 
 
 def caller_results(text: str) -> list[Row] | None:
@@ -48,9 +52,9 @@ def caller_results(text: str) -> list[Row] | None:
 
 
 def _cyrius(text: str) -> list[Row] | None:
-    rows = list(csv.reader(text.splitlines(), delimiter="\t"))
-    if not rows or rows[0] != ["Sample", "Genotype", "Filter"]:
+    if not text.startswith(_CYRIUS):
         return None
+    rows = list(csv.reader(text.splitlines(), delimiter="\t"))
     results = []
     for row in rows[1:]:
         sample, genotype, verdict = [*row, "", "", ""][:3]
@@ -62,9 +66,9 @@ def _cyrius(text: str) -> list[Row] | None:
 
 
 def _aldy(text: str) -> list[Row] | None:
-    lines = text.splitlines()
-    if not lines or not lines[0].startswith("#Sample\tGene\tSolutionID\tMajor"):
+    if not text.startswith(_ALDY):
         return None
+    lines = text.splitlines()
     solutions: dict[tuple[str, str], dict[str, None]] = {}
     for line in lines[1:]:
         cells = line.split("\t")
@@ -74,7 +78,7 @@ def _aldy(text: str) -> list[Row] | None:
 
 
 def _stellarpgx(text: str) -> list[Row] | None:
-    title = re.search(r"^(CYP\w+|\w+) Star Allele Calling with StellarPGx", text, re.MULTILINE)
+    title = re.search(rf"^(\w+) {_STELLARPGX}", text, re.MULTILINE)
     if title is None:
         return None
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from novamind.errors import DataProcessingError, ValidationError
-from novamind.records.genotypes.callers import ReportedResult, Row, caller_results, pypgx_results
+from novamind.records.genotypes.callers import CALLER_MARKS, ReportedResult, Row, caller_results, pypgx_results
 from novamind.records.genotypes.files import read_text
 
 _TITLES = {
@@ -23,6 +23,8 @@ _TITLES = {
     "activity_score": ("activityscore", "score"),
 }
 _RESULTS = ("diplotype", "phenotype", "activity_score")
+# A gene and a star allele, where no header names them.
+_RESULT_LINE = re.compile(r'"?[A-Z][A-Z0-9]+(-[A-Z0-9]+)*(\*[\d:]+[A-Z]?)?"?[\t;, ]\s*"?([A-Z0-9-]+)?[(\[]*\*\d')
 # HLA alleles are often reported a line each: HLA-B*15:02, negative.
 _GENE = re.compile(r"([A-Z][A-Z0-9]+(?:-[A-Z0-9]+)*)(\*[\d:]+[A-Z]?)?", re.IGNORECASE)
 
@@ -50,6 +52,14 @@ def read_star_alleles(source: str | Path | bytes) -> dict[str, dict[str, Reporte
     if not results:
         raise DataProcessingError("the star-allele table holds no result")
     return results
+
+
+def is_star_alleles(text: str) -> bool:
+    """Return whether a text begins as a table of star alleles or a caller's output."""
+    line = next((line for line in text.splitlines() if line.strip() and line[0] != "#"), "")
+    columns = _columns(re.split("[\t;,]", line))
+    named = "gene" in columns and bool(columns.keys() & set(_RESULTS))
+    return named or bool(_RESULT_LINE.match(line)) or any(mark in text for mark in CALLER_MARKS)
 
 
 def _rows(text: str) -> Iterable[Row]:
