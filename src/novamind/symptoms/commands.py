@@ -58,6 +58,9 @@ def forecast(
     covariates: Annotated[
         Path | None, typer.Option(help="Signals of a wearable and rows treatment_start: timestamp, signal, value.")
     ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone in which the person lives, e.g. Europe/Berlin.")
+    ] = None,
     threshold: Annotated[float | None, typer.Option(help="A score whose risk is wanted, e.g. 15.")] = None,
     levels: Annotated[str | None, typer.Option(help="Quantile levels of --json, e.g. 0.1,0.5,0.9.")] = None,
     out: Annotated[
@@ -82,7 +85,7 @@ def forecast(
     from novamind.symptoms.domain import LEVELS
     from novamind.symptoms.notebook import forecast_many
 
-    frame = _read(file)
+    frame = _read(file, timezone)
     key = _choose(frame, patient, symptom)
     series_name, series_scale, series_instrument = _measured_with(key.name, instrument, scale, step, worse)
     result = forecast_many(
@@ -93,6 +96,7 @@ def forecast(
         covariates=None if covariates is None else read_table(covariates),
         seed=seed,
         dated=not undated,
+        timezone=timezone,
     )[0]
     _log(result, started)
     _present(result, threshold, series_instrument, out if out or as_json else Path("forecast"), as_json, explain)
@@ -175,11 +179,11 @@ def _scales(path: Path | None) -> dict[str, "Scale"] | None:
         ) from error
 
 
-def _read(path: Path) -> "LongFrame":
+def _read(path: Path, timezone: str | None = None) -> "LongFrame":
     from novamind.records import read_patient_directory, read_table, symptom_frame
 
     if not path.is_dir():
-        return symptom_frame(read_table(path))
+        return symptom_frame(read_table(path), timezone=timezone)
     record = read_patient_directory(path)
     if record.symptoms is None:
         raise NotFoundError("the patient's directory has no symptoms.csv or symptoms.parquet: add one")
@@ -249,7 +253,12 @@ def _rows_of(frame: "LongFrame", key: "SeriesKey", name: str) -> "pl.DataFrame":
     import polars as pl
 
     rows = frame.part(frame.series.index(key))
-    columns: dict[str, Any] = {"timestamp": frame.timestamps[rows], "value": frame.values[rows]}
+    times: Any = frame.timestamps[rows]
+    if frame.utc_offset is not None:
+        minutes = frame.utc_offset[rows].astype("timedelta64[m]").astype(int).tolist()
+        offsets = (f"{'-' if n < 0 else '+'}{abs(n) // 60:02d}:{abs(n) % 60:02d}" for n in minutes)
+        times = [f"{when}{offset}" for when, offset in zip(times, offsets, strict=True)]
+    columns: dict[str, Any] = {"timestamp": times, "value": frame.values[rows]}
     whose = {"symptom": name} if key.patient_id is None else {"symptom": name, "patient_id": key.patient_id}
     return pl.DataFrame(columns).with_columns(**{column: pl.lit(text) for column, text in whose.items()})
 

@@ -19,6 +19,7 @@ def forecast(
     covariates: Any = None,
     seed: int = 0,
     dated: bool = True,
+    timezone: str | None = None,
 ) -> Forecast | Forecasts:
     """Forecast a symptom from a person's irregular reports.
 
@@ -47,6 +48,10 @@ def forecast(
         Kept with the result. The shipped forecast has no randomness: same input, same bytes.
     dated
         ``False`` where the timestamps only count days (a study's day 1, 2, ...), so that their weekday means nothing.
+    timezone
+        IANA name of the clock that the person lives by, e.g. ``"Europe/Berlin"``: times with an offset are brought to
+        it. Where not given, times count by the offset that is written with them; days of times in UTC (``Z``) are days
+        of UTC, and the last of ``.insights`` says so.
 
     Returns
     -------
@@ -60,7 +65,7 @@ def forecast(
     InsufficientDataError
         For fewer than 4 days with reports.
     """
-    forecasts = forecast_many(history, horizon, quantile_levels, scale, step, worse, covariates, seed, dated)
+    forecasts = forecast_many(history, horizon, quantile_levels, scale, step, worse, covariates, seed, dated, timezone)
     if len(forecasts) + len(forecasts.skipped) == 1:
         return forecasts[0]
     return forecasts
@@ -76,6 +81,7 @@ def forecast_many(
     covariates: Any = None,
     seed: int = 0,
     dated: bool = True,
+    timezone: str | None = None,
 ) -> Forecasts:
     """Forecast many series in one batch: long frame ``patient_id, symptom, timestamp, value``.
 
@@ -91,4 +97,5 @@ def forecast_many(
         seed=seed,
         dated=dated,
         covariates=covariates,
+        timezone=timezone,
     )

@@ -67,6 +67,7 @@ class Series:
     reports_per_day: float
     covariates: Mapping[str, float] = field(default_factory=dict)
     signal_shift: Floats = field(default_factory=lambda: np.zeros(1))
+    note: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -184,7 +185,8 @@ class Forecasts(Summarised):
             seed=self.seed,
             backend=self.backend,
         )
-        return replace(forecast, insights=insights(forecast, series.instrument))
+        notes = (f"{series.note[:1].upper()}{series.note[1:]}.",) if series.note else ()
+        return replace(forecast, insights=insights(forecast, series.instrument) + notes)
 
     def _explain(self, i: int) -> Explanation:
         series, summary = self.series[i], self.prediction.summary.row(i)

@@ -16,6 +16,7 @@ from cachetools import TTLCache
 from numpy.typing import NDArray
 
 from novamind.errors import InsufficientDataError, ModelInferenceError, ValidationError
+from novamind.records.tables.clocks import on_one_clock, utc_alone
 from novamind.records.tables.frames import LongFrame, SeriesKey, signal_frame, symptom_frame
 from novamind.settings import Settings
 from novamind.symptoms.domain import LEVELS, MEDIAN, Days, Floats, Scale, week_ahead
@@ -77,6 +78,7 @@ class SymptomForecastingService:
         dated: bool = True,
         covariates: Any = None,
         today: date | None = None,
+        timezone: str | None = None,
     ) -> Forecasts:
         """Forecast every series of a long frame in one batch; see :func:`novamind.symptoms.forecast_many`.
 
@@ -84,13 +86,21 @@ class SymptomForecastingService:
         ----------
         today
             The last local day that may occur; the present day here where not given.
+        timezone
+            As for :func:`novamind.symptoms.forecast`.
         """
         levels = _checked_levels(quantile_levels)
         if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer):
             raise ValidationError(f"horizon must be a whole number of days, 1 to {self.max_horizon}")
         if not 1 <= horizon <= self.max_horizon:
             raise ValidationError(f"horizon must be 1 to {self.max_horizon} days")
-        frame = symptom_frame(data, today=today)
+        frame = symptom_frame(data, today=today, timezone=timezone)
+        signals = None if covariates is None else signal_frame(covariates, today=today, timezone=timezone)
+        clocks: Mapping[str | None, str] = {}
+        if timezone is None:
+            if signals is not None and signals.utc_offset is not None and frame.utc_offset is not None:
+                signals, frame, _ = on_one_clock(signals, frame)
+            clocks = utc_alone(frame)
         series, skipped = prepare(frame, scales_of(frame, scale, step, worse))
         if not series:
             reasons = sorted(set(skipped.values()))
@@ -105,12 +115,12 @@ class SymptomForecastingService:
             step=steps,
             weekday=weekday_of(np.array([s.days[-1] for s in series]) + 1) if dated else np.full(len(series), -1),
         )
-        if covariates is None:
+        if signals is None:
             prediction = self._predict(records, int(horizon))
         else:
-            series, prediction = self._informed(series, records, signal_frame(covariates, today=today), int(horizon))
+            series, prediction = self._informed(series, records, signals, int(horizon))
         return Forecasts(
-            series=tuple(series),
+            series=tuple(replace(s, note=clocks.get(s.key.patient_id, "")) for s in series),
             skipped=skipped,
             prediction=prediction,
             model=self.model,

@@ -11,7 +11,7 @@ import polars as pl
 from novamind.errors import InsufficientDataError
 from novamind.pharmacogenomics import Review, recommend
 from novamind.pharmacogenomics.medications import psychiatric
-from novamind.records import LongFrame, MedicationCourse
+from novamind.records import MedicationCourse
 from novamind.records.tables.frames import SeriesKey
 from novamind.twin.case import Case
 from novamind.twin.domain import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, Options
@@ -102,15 +102,15 @@ class BiometricLinks:
     def lacking(self, case: Case, options: Options) -> str | None:  # noqa: ARG002
         """Return what the record lacks: signals, or symptom reports to link them with."""
         if case.signals is None:
-            return "the record holds no signals of wearables or vital signs"
+            return case.unused_signals or "the record holds no signals of wearables or vital signs"
         return None if case.observed is not None else "the record holds no symptom reports to link signals with"
 
     def inputs(self, case: Case, options: Options) -> tuple[object, ...]:
         """Return symptoms with their scales, signals, the lookback, and when medications began and ended."""
         return (
-            _rows(case.record.symptoms),
+            _content(case.observed),
             tuple(case.scales.items()),
-            _rows(case.record.signals),
+            _content(case.signals),
             options.biometric_lookback_days,
             tuple((course.start, course.end) for course in case.record.medications if _dated(course)),
         )
@@ -216,19 +216,6 @@ def _simulated(case: Case) -> dict[str, float]:
         for name, course in case.medications.items()
         if course.dose_mg is not None and name in drug_names()
     }
-
-
-def _rows(frame: LongFrame | None) -> tuple[object, ...]:
-    """Return the content of a frame in a form that can be compared and digested."""
-    if frame is None:
-        return ()
-    return (
-        frame.series,
-        frame.units,
-        frame.series_index.tobytes(),
-        frame.timestamps.tobytes(),
-        frame.values.tobytes(),
-    )
 
 
 def _content(frame: pl.DataFrame | None) -> tuple[object, ...]:

@@ -26,6 +26,7 @@ from novamind.records import (
     signal_frame,
     symptom_frame,
 )
+from novamind.records.tables.clocks import in_zone, on_one_clock
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.forecaster.covariates import TREATMENT_START
 from novamind.symptoms.instruments import recognise, series_name
@@ -63,6 +64,23 @@ class Case:
     today: date
     called: Mapping[str, Diplotype] = field(default_factory=dict)
     own_scales: Mapping[str, Scale] = field(default_factory=dict)
+
+    @cached_property
+    def _clocked(self) -> tuple[LongFrame | None, LongFrame | None, tuple[str, ...]]:
+        """Return signals and reports on one clock, and notes on it."""
+        record = self.record
+        signals, reports = record.signals, record.symptoms
+        if record.timezone is not None:
+            signals = None if signals is None else in_zone(signals, record.timezone)
+            reports = None if reports is None else in_zone(reports, record.timezone)
+            return signals, reports, ()
+        if signals is None or reports is None:
+            return signals, reports, ()
+        try:
+            signals, reports, notes = on_one_clock(signals, reports)
+        except ValidationError as error:
+            return None, reports, (f"Signals were not used: {error}.",)
+        return signals, reports, tuple(f"{note[:1].upper()}{note[1:]}." for note in dict.fromkeys(notes.values()))
 
     @cached_property
     def _genes(self) -> tuple[dict[str, Diplotype], tuple[str, ...]]:
@@ -122,7 +140,7 @@ class Case:
     @property
     def notes(self) -> tuple[str, ...]:
         """Return a sentence for each part of the record that the services cannot use."""
-        lines = list(self._genes[1])
+        lines = [*self._genes[1], *self._clocked[2]]
         strangers = [c.name for c in self.record.conditions if c.active and c.word not in known_conditions()]
         if strangers:
             lines.append(f"{len(strangers)} active condition(s) have no rule and were not used.")
@@ -152,7 +170,7 @@ class Case:
     @cached_property
     def _reports(self) -> tuple[pl.DataFrame | None, int]:
         """Return the reports that count, each series under one name, and the number of reports off a known scale."""
-        frame = self.record.symptoms
+        frame = self._clocked[1]
         if frame is None:
             return None, 0
         reports = as_polars(frame, "symptom")
@@ -182,10 +200,15 @@ class Case:
     @cached_property
     def signals(self) -> pl.DataFrame | None:
         """Return samples (``patient_id, timestamp, signal, value, unit``), the last of two at one time, or ``None``."""
-        frame = self.record.signals
+        frame = self._clocked[0]
         if frame is None:
             return None
         return as_polars(frame, "signal").unique(("signal", "timestamp"), keep="last", maintain_order=True)
+
+    @property
+    def unused_signals(self) -> str | None:
+        """Return why the record's signals cannot be used; ``None`` where they are used or there are none."""
+        return self._clocked[2][0] if self.record.signals is not None and self._clocked[0] is None else None
 
     @property
     def last_day(self) -> date:

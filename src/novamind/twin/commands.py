@@ -28,6 +28,9 @@ def register(app: typer.Typer) -> None:
 def insights(
     file: Annotated[Path, typer.Argument(help="FHIR R4 (.json, .ndjson, folder of them) or a patient's directory.")],
     patient: Annotated[str | None, typer.Option(help="Id of the patient, if the file holds several.")] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone in which the person lives, where the file does not name it.")
+    ] = None,
     days: Annotated[int, typer.Option(help="Horizon of the forecast in days, 1 to 30.")] = 14,
     lookback: Annotated[int, typer.Option(help="Days of signals to use.")] = 30,
     what_if: Annotated[
@@ -41,7 +44,7 @@ def insights(
 
     if not as_json:
         print("reading the record, running the services ...", file=sys.stderr)
-    twin = _read(file, patient)
+    twin = _read(file, patient, timezone)
     result = twin.insights({"forecast_days": days, "biometric_lookback_days": lookback})
     asked = tuple(twin.what_if(drug, dose) for drug, dose in map(_drug_and_dose, what_if or ()))
     if out is not None:
@@ -66,14 +69,14 @@ def insights(
         print(f"Report      {out}")
 
 
-def _read(file: Path, patient: str | None) -> "PatientTwin":
+def _read(file: Path, patient: str | None, timezone: str | None) -> "PatientTwin":
     from novamind.twin.patient import PatientTwin
 
     if file.is_dir() and (file / "patient.json").exists():
         if patient is not None:
             raise ValidationError("--patient chooses within a FHIR file; a patient's directory holds one patient")
-        return PatientTwin.from_directory(file)
-    return PatientTwin.from_fhir(file, patient)
+        return PatientTwin.from_directory(file, timezone)
+    return PatientTwin.from_fhir(file, patient, timezone)
 
 
 def _drug_and_dose(text: str) -> tuple[str, float]:

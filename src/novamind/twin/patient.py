@@ -62,10 +62,18 @@ class PatientTwin(Summarised):
         self._service = service
 
     @classmethod
-    def from_fhir(cls, source: str | Path | bytes | Mapping[str, object], patient_id: str | None = None) -> Self:
-        """Return the twin of a patient in FHIR R4, as :func:`novamind.records.read_fhir` reads it."""
+    def from_fhir(
+        cls,
+        source: str | Path | bytes | Mapping[str, object],
+        patient_id: str | None = None,
+        timezone: str | None = None,
+    ) -> Self:
+        """Return the twin of a patient in FHIR R4, as :func:`novamind.records.read_fhir` reads it.
+
+        ``timezone`` is the clock that the person lives by where the file does not name it.
+        """
         patients = read_fhir(source)
-        return cls(patients.record if patient_id is None else patients.of(patient_id))
+        return cls(_in_zone(patients.record if patient_id is None else patients.of(patient_id), timezone))
 
     @classmethod
     def from_frames(
@@ -102,9 +110,12 @@ class PatientTwin(Summarised):
         return cls(case.record, case.called, own_scales=case.own_scales)
 
     @classmethod
-    def from_directory(cls, path: str | Path) -> Self:
-        """Return a twin from a patient's directory, with its ``genotype.*`` file (VCF, array, table, FHIR)."""
-        record = read_patient_directory(path)
+    def from_directory(cls, path: str | Path, timezone: str | None = None) -> Self:
+        """Return a twin from a patient's directory, with its ``genotype.*`` file (VCF, array, table, FHIR).
+
+        ``timezone`` is the clock that the person lives by where ``patient.json`` does not name it.
+        """
+        record = _in_zone(read_patient_directory(path), timezone)
         files = [Path(path) / name for name in _GENOTYPE_FILES if (Path(path) / name).exists()]
         if len(files) > 1:
             raise ValidationError(f"{files[0].name} and {files[1].name} both exist: keep one genotype file")
@@ -208,6 +219,14 @@ class PatientTwin(Summarised):
     def _summary(self) -> Summary:
         text, header, rows = self.record._summary()
         return Summary(f"{text}; as of {self.case.today}", header, rows)
+
+
+def _in_zone(record: PatientRecord, timezone: str | None) -> PatientRecord:
+    if timezone is None or timezone == record.timezone:
+        return record
+    if record.timezone is not None:
+        raise ValidationError("the record names another timezone: leave the timezone out, or correct the record")
+    return replace(record, timezone=timezone)
 
 
 def _now(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:

@@ -9,8 +9,25 @@ import numpy as np
 
 from novamind.errors import ValidationError
 from novamind.records.tables.frames import Integers, LongFrame, Mask, Offsets, Times
+from novamind.timeline import local_from_utc, parse_timezone
 
 _UTC = "times are UTC and name no place: days and hours of the day are those of UTC; give a timezone for local ones"
+
+
+def in_zone(frame: LongFrame, timezone: str) -> LongFrame:
+    """Return a frame by the clock of an IANA timezone; times without an offset are of that clock already."""
+    if frame.utc_offset is None:
+        return frame
+    local, offset = local_from_utc(frame.timestamps - frame.utc_offset, parse_timezone(timezone))
+    return replace(frame, timestamps=local, utc_offset=offset)
+
+
+def utc_alone(frame: LongFrame) -> dict[str | None, str]:
+    """Return a note for each person all of whose times are in UTC."""
+    if frame.utc_offset is None:
+        return {}
+    placed = {frame.series[i].patient_id for i in np.unique(frame.series_index[frame.utc_offset.astype(bool)])}
+    return {key.patient_id: _UTC for key in frame.series if key.patient_id not in placed}
 
 
 def on_one_clock(signals: LongFrame, reports: LongFrame) -> tuple[LongFrame, LongFrame, dict[str | None, str]]:
