@@ -352,6 +352,20 @@ def test_texts_check_numbers_and_count_items_themselves() -> None:
     assert read(one(teens, "PHQ-A"))[0] == {f"PHQ-A item {i}": float(v) for i, v in enumerate(values, 1)}
 
 
+def test_questions_and_answers_settle_a_form_that_nothing_names() -> None:
+    def one(texts: list[str], answer: Any, name: str = "Questionnaire/4f1") -> Located:
+        return response(*(item(f"x{i}y", answer, text=text) for i, text in enumerate(texts)), questionnaire=name)
+
+    often = {"valueString": "Nearly every day"}
+    teens = [TEXTS[1], TEXTS[0], TEXTS[2], TEXTS[4], TEXTS[3], *TEXTS[5:]]
+    assert read(one(TEXTS, often)) == (phq(*[3] * 9), [BY_NUMBER.format("PHQ-9")])
+    assert read(one([*TEXTS, "How difficult have these problems made it?"], often))[0] == phq(*[3] * 9)
+    assert set(read(one(teens, often))[0]) == {f"PHQ-A item {i}" for i in range(1, 10)}
+    assert set(read(one(TEXTS[:8], often))[0]) == {f"PHQ-8 item {i}" for i in range(1, 9)}
+    for nothing in (one(TEXTS, 1), one(TEXTS[:2], often), one(TEXTS[::-1], often), one(TEXTS, often, "urn:madrs")):
+        assert read(nothing)[0] == {}
+
+
 def test_one_text_is_not_two_items() -> None:
     texts = [*TEXTS[:2], "Trouble sleeping or feeling tired", *TEXTS[4:]]
     one = response(*(item(f"x{i}y", text=text) for i, text in enumerate(texts)), questionnaire="phq-9")

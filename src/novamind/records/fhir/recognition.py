@@ -24,6 +24,7 @@ from novamind.records.instruments.domain import (
     answer_by_code,
     answer_by_text,
     find,
+    items_asked,
     measures,
     worded_as,
 )
@@ -180,15 +181,34 @@ def _candidates(
     of_links = item_columns(by_link)
     for instrument, pairs in of_links.items():
         yield find(instrument), [(number, node) for number, link in pairs for node in by_link[link]]
-    named = sorted((declared or set(_named(names))) - of_links.keys())
-    if len(named) == 1:
-        form = find(named[0])
-        taken = {link for pairs in of_links.values() for _, link in pairs}
-        rest = [node for link, same in by_link.items() if link not in taken for node in same]
-        by_text = [(item.number, n) for n in rest for item in form.items if worded_as(form, item.number, n.text)]
-        numbered = by_text if _complete(form, by_text) else _by_last_number(form, rest)
+    taken = {link for pairs in of_links.values() for _, link in pairs}
+    rest = [node for link, same in by_link.items() if link not in taken for node in same]
+    named = declared or set(_named(names))
+    by_text: dict[str, _Numbered] = defaultdict(list)
+    for node in rest:
+        for instrument, number in items_asked(node.text):
+            by_text[instrument].append((number, node))
+    if len(named - of_links.keys()) == 1:
+        form = find(*(named - of_links.keys()))
+        numbered = by_text[form.name] if _complete(form, by_text[form.name]) else _by_last_number(form, rest)
         if numbered:
             yield form, numbered
+    elif not named:
+        yield from _unnamed(by_text)
+
+
+def _unnamed(by_text: Mapping[str, _Numbered]) -> Iterator[tuple[Instrument, _Numbered]]:
+    """Return the instrument that is asked in its order and answered in its words, where nothing names it."""
+    for form in sorted(map(find, by_text), key=lambda form: -len(form.items)):
+        numbered = by_text[form.name]
+        in_order = [number for number, _ in numbered] == [item.number for item in form.items]
+        if len(numbered) >= _ENOUGH_TEXTS and in_order and _complete(form, numbered) and _all_published(form, numbered):
+            yield form, numbered
+            return
+
+
+#: Two or three questions are asked in many forms, seven in their order are an instrument's.
+_ENOUGH_TEXTS = 7
 
 
 def _by_last_number(form: Instrument, nodes: Sequence[Node]) -> _Numbered:
@@ -219,12 +239,14 @@ def _doubt(form: Instrument, numbered: _Numbered, names: Sequence[str], declared
     named = [name for name in names if _named([name])]
     if form.name in declared or all(texts) or not named:
         return ""
-    published = all(
-        item_of(node.link) or all(_is_published(form.item(n), answer) for answer in node.answers) for n, node in own
-    )
+    published = all(item_of(node.link) for _, node in own) or _all_published(form, own)
     if any(form.name not in _named([name]) or not _says_nothing_else(name, published) for name in named):
         return "its name says something else as well"
     return ""
+
+
+def _all_published(form: Instrument, numbered: _Numbered) -> bool:
+    return all(_is_published(form.item(n), answer) for n, node in numbered for answer in node.answers)
 
 
 def _is_published(item: Item, answer: Any) -> bool:

@@ -87,13 +87,20 @@ def item_columns(columns: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
 
 @lru_cache(4096)
 def _match(name: str) -> _Match | None:
-    for pattern, instrument, count in _patterns():
+    for pattern, instrument, count in _patterns() if _beginning().match(name) else ():
         match = pattern.fullmatch(name)
         if match and 1 <= int(match["number"]) <= count:
             number = int(match["number"])
             sure = bool(match["word"]) or match["name"][-1].isdigit() or (bool(match["gap"]) and number < count)
             return _Match(instrument, number, sure)
     return None
+
+
+@cache
+def _beginning() -> re.Pattern[str]:
+    """Return how the names of all instruments begin: most names are sorted out by it."""
+    letters = (re.match(r"[A-Za-z]+", spelling) for form in INSTRUMENTS for spelling in (form.name, *form.aliases))
+    return re.compile("|".join(sorted({match[0] for match in letters if match})), re.IGNORECASE)
 
 
 @cache

@@ -8,7 +8,7 @@ import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -186,10 +186,21 @@ def _words(text: str) -> str:
     return " ".join(re.sub(r"[^\w\s-]|(?<!\w)-|-(?!\w)", " ", text.casefold()).split())
 
 
+@lru_cache(4096)
+def items_asked(text: str) -> frozenset[tuple[str, int]]:
+    """Return instrument and number of all items that a question reads like, in English, German or Spanish."""
+    folded = text[:_LONGEST_QUESTION].casefold()
+    return frozenset(item for item, words in _wording().items() if words.search(folded))
+
+
+_LONGEST_QUESTION = 1000
+
+
 def worded_as(instrument: Instrument, number: int, text: str) -> bool | None:
-    """Return whether a question reads like an item (English, German, Spanish); ``None`` where we cannot tell."""
-    words = _wording().get((instrument.name, number))
-    return bool(words.search(text.casefold())) if words and text.strip() else None
+    """Return whether a question reads like an item; ``None`` where we cannot tell."""
+    if (instrument.name, number) not in _wording() or not text.strip():
+        return None
+    return (instrument.name, number) in items_asked(text)
 
 
 @dataclass(frozen=True, slots=True)
