@@ -260,7 +260,7 @@ LATER = record("HeartRate", "2024-05-01 09:00:00 +0200", value=61, unit="count/m
         ("&bomb;\n", "undefined entity"),
         ("<Record type='a' type='b'/>\n", "duplicate attribute"),
         ("<Record type=x/>\n", "invalid token"),
-        ("a < b\n", "invalid token"),
+        ("a < b\n", "invalid token"), ("<\n", "invalid token"),
         ('<Record Version of App="1">\n<MetadataEntry key="a" value="b"/>\n</Record>\n', "invalid token"),
         ('<Correlation type="x">\n<Record App V="1"/>\n' + HEART + "</Correlation>\n", "invalid token"),
     ],
@@ -276,6 +276,18 @@ def test_a_line_that_is_no_xml_is_named_and_the_others_are_read(
     assert sentence.startswith(f"line {line} is not well-formed XML (")
     assert reason in sentence
     assert sentence.endswith("and left out")
+
+
+@pytest.mark.parametrize("chunk", [1 << 20, 80, 81, 83, 97, 110])
+def test_an_export_without_line_ends_goes_on_at_the_next_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(apple_xml, "CHUNK_BYTES", chunk)
+    content = export(HEART, '<Record App Version="1" value="3"/>', LATER).replace(b"\n", b"")
+    done = read(tmp_path, content)
+    assert done.frame["value"].to_list() == [60.0, 61.0]
+    (sentence,) = done.summary.files_left_out
+    assert sentence == "line 1 is not well-formed XML (not well-formed (invalid token)) and left out"
 
 
 def test_bytes_that_are_no_text_are_one_bad_line(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """The XML of Apple Health's export, piece by piece, past the lines that are no XML.
 
 Apps have written attribute names with spaces, control characters and document types that are not well-formed into
-exports. What is no XML is left out to the end of its line and named by it; the elements around it stay open. An export
-that is cut off is read to where it ends.
+exports. What is no XML is left out to the next record or line and named by its line; the elements around it stay
+open. An export that is cut off is read to where it ends.
 
 No entity can be expanded or fetched: the document type is cut off, and one that declares an entity is refused. Neither
 depth nor a single element can grow without bound, whatever the version of expat underneath.
 """
 
+import re
 import xml.parsers.expat as expat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ _CONTROL = bytes(32 if code < 32 and code not in (9, 10, 13) else code for code 
 DEEPEST = 64
 _LONGEST_ELEMENT = 8 << 20
 _MOST_LINES = 1_000
+_LONGEST_START = len(b"<ActivitySummary ")
+#: Where reading goes on behind what is no XML: the next line, or the next record on the same line.
+_RESUME = re.compile(rb"\n|(?=<(?:Record|Workout|Correlation|StateOfMind|ActivitySummary|/HealthData)[ >])")
 _TAG_MISMATCH, _AFTER_ROOT = 7, 9  # expat's XML_ERROR_TAG_MISMATCH and XML_ERROR_JUNK_AFTER_DOC_ELEMENT
 
 
@@ -93,15 +97,17 @@ def walk(stream: IO[bytes], file: str, elements: Elements, damage: Damage) -> It
                 broken += error.code not in (_TAG_MISMATCH, _AFTER_ROOT)
             if error.code == _AFTER_ROOT or (closing and chunk.startswith(b"HealthData", offset)):
                 return
-            while (newline := chunk.find(b"\n", offset)) < 0:
-                lines += chunk.count(b"\n")
-                chunk, offset = stream.read(CHUNK_BYTES).translate(_CONTROL), 0
-                done += len(chunk)
-                if not chunk:
+            offset += chunk.startswith(b"<", offset)  # the element that is no XML itself
+            while (resume := _RESUME.search(chunk, offset)) is None:
+                piece = stream.read(CHUNK_BYTES).translate(_CONTROL)
+                done += len(piece)
+                if not piece:
                     damage.cut_off = line
                     return
-            lines += chunk.count(b"\n", 0, newline + 1)
-            chunk = chunk[newline + 1 :]
+                lines += chunk.count(b"\n", 0, offset)
+                chunk, offset = chunk[max(offset, len(chunk) - _LONGEST_START) :] + piece, 0
+            lines += chunk.count(b"\n", 0, resume.end())
+            chunk = chunk[resume.end() :]
             parser = _Parser(elements, lines)
             if chunk:
                 continue
