@@ -232,3 +232,13 @@ def test_a_day_label_stays_on_its_day_wherever_the_wearer_lives(tmp_path: Path) 
         frame = read_wearables(file, timezone=zone).frame
         assert frame["timestamp"].to_list() == [datetime(2022, 4, 11)]
         assert frame["end"].to_list() == [datetime(2022, 4, 12)]
+
+
+def test_a_night_that_was_typed_in_is_of_another_device() -> None:
+    row = "{},STAGES,455,,2024-07-0{} 00:43:30+0000,,2024-07-0{} 09:13:00+0000,{}"
+    text = "\n".join((SLEEPS, row.format(1, 5, 5, "MANUAL"), row.format(2, 6, 6, "DERIVED")))
+    (batch,) = takeout.batches(export_file("UserSleeps_2024.csv", text), Context(Tally()))
+    assert batch.samples.select("signal", "device").rows() == [
+        ("sleep_in_bed", "manual"), ("sleep_in_bed", "wearable"), ("sleep_duration", "manual"),
+        ("sleep_duration", "wearable"),
+    ]  # fmt: skip

@@ -194,7 +194,7 @@ class Columns:
                     "unit": constant(unit),
                     "source": rows["source"] if "source" in rows.columns else constant(self.source),
                     "patient_id": rows["patient_id"] if "patient_id" in rows.columns else None,
-                    "device": constant(self.device),
+                    "device": rows["device"] if "device" in rows.columns else constant(self.device),
                 }
             )
         )
