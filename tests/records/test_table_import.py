@@ -148,7 +148,7 @@ def wide_items(*lines: str) -> str:
 
 
 def test_items_give_a_total_by_the_published_rule() -> None:
-    answers = ("1,1,1,1,1,1,1,1,3", "1,1,1,1,1,1,1,1,", "1,1,1,1,1,1,,,", "1,1,1,1,1,1,1,1,4")
+    answers = ("2,0,1,1,1,1,1,1,3", "1,1,1,1,1,1,1,1,", "1,1,1,1,1,1,,,", "1,1,1,1,1,1,1,1,4")
     imported = read(wide_items(*(f"2025-01-{13 + i},{line}" for i, line in enumerate(answers))))
     # 8 items of sum 8 are prorated to 9 of 9; with three missing there is no total; an item of 4 is off its scale.
     totals = [row for row in rows(imported) if row[0] == "PHQ-9"]
@@ -180,6 +180,42 @@ def test_answers_in_published_words() -> None:
     )
     assert [values(imported, f"GAD-7 item {i}") for i in range(1, 8)] == [[0], [1], [2], [3], [0], [3], []]
     assert reasons(imported)["GAD-7 item 7", "is not a number"] == 1
+
+
+QUESTIONS = (
+    "Little interest or pleasure in doing things", "Feeling down, depressed, or hopeless",
+    "Trouble falling asleep, or sleeping too much", "Feeling tired or having little energy",
+    "Poor appetite or overeating", "Feeling bad about yourself, or that you are a failure",
+    "Trouble concentrating on things", "Moving or speaking so slowly that others noticed",
+    "Thoughts that you would be better off dead",
+)  # fmt: skip
+
+
+def test_questions_as_names_of_columns() -> None:
+    header = "Timestamp," + ",".join(f'"{i}. {question}"' for i, question in enumerate(QUESTIONS, 1))
+    imported = read(table(header, "1/13/2025 8:30:00," + ",".join(["Several days"] * 8 + ["Not at all"])))
+    assert values(imported, "PHQ-9") == [8]
+    assert {entry.name.partition(" item")[0] for entry in imported.series} == {"PHQ-9"}
+    turned = "Timestamp," + ",".join(f'"{question}"' for question in reversed(QUESTIONS))
+    with pytest.raises(ValidationError, match="no column of values"):  # not in their order: not clear
+        read(table(turned, "1/13/2025 8:30:00," + ",".join(["Several days"] * 9)))
+
+
+def test_items_counted_from_one_are_not_read_as_if_from_zero() -> None:
+    header = "date," + ",".join(f"gad7_{i}" for i in range(1, 8))
+    with pytest.raises(InsufficientDataError, match="counted from 1 where the form counts from 0"):
+        read(table(header, "2025-01-13,1,2,3,4,1,1,1"))
+    assert values(read(table(header, "2025-01-13,1,2,3,3,1,1,1")), "GAD-7") == [12]  # nothing exceeds the scale
+    left = read(table(header, "2025-01-13,0,2,3,4,1,1,1"))  # a single typing error
+    assert reasons(left) == {("GAD-7 item 4", "is off the scale of 0 to 3"): 1}
+
+
+@pytest.mark.parametrize("column", ["phq9_difficulty", "PHQ9_T1", "phq9_severity_score", "WHO-5 raw"])
+def test_what_begins_like_an_instrument_and_is_not_clear_is_no_series(column: str) -> None:
+    imported = read(table(f"date,mood,{column}", "2025-01-13,3,7"))
+    assert [entry.name for entry in imported.series] == ["mood"]
+    assert "is not clearly its total or an item" in imported.left_out[0].reason
+    assert values(read(table("date,PHQ-9 (0-27)", "2025-01-13,7")), "PHQ-9") == [7]
 
 
 def test_ranges_of_totals_are_those_of_the_instruments() -> None:
@@ -417,10 +453,11 @@ LINES = ("2025-01-13,7", "2025-01-14,12")
         (("# exported by a device\n\n" + table("date,PHQ-9", *LINES) + "\n\n").encode(), {}),
         (("Study Mood,\n" + table("date,PHQ-9", *LINES)).encode(), {}),
         (table("date,PHQ-9,", "2025-01-13,7,", "2025-01-14,12,").encode(), {}),
-        (table(",date,PHQ-9", "0,2025-01-13,7", "1,2025-01-14,12").encode(), {}),
+        (table(",date,PHQ-9", "0,2025-01-13,7", "0,2025-01-14,12").encode(), {}),
+        (table("date,PHQ-9", '="2025-01-13",="7"', "2025-01-14,12").encode(), {}),
         (table(" date , PHQ-9", "2025-01-13, 7", "", "2025-01-14, 12").encode(), {}),
     ],
-    ids=["bom", "utf16", "utf16le", "latin1", "sep", "comment", "title", "trailing", "index", "spaces"],
+    ids=["bom", "utf16", "utf16le", "latin1", "sep", "comment", "title", "trailing", "index", "literal", "spaces"],
 )  # fmt: skip
 def test_texts_of_other_programs(content: bytes, declared: dict[str, str]) -> None:
     assert rows(read(content, **declared)) == [("PHQ-9", "2025-01-13 00:00", 7), ("PHQ-9", "2025-01-14 00:00", 12)]
@@ -435,6 +472,7 @@ def test_texts_of_other_programs(content: bytes, declared: dict[str, str]) -> No
         (b"date,PHQ-9,PHQ-9\n2025-01-13,7,5\n", "t.csv", "several columns are called"),
         (b'date,PHQ-9\n"2025-01-13,7\n', "t.csv", "quote"),
         (b"", "t.csv", "no header"),
+        (b"date,PHQ-9\n", "t.csv", "a header and no rows"),
         (b"x", "t.sav", "an SPSS file: save it as"),
         (b"x", "t.xls", "an old Excel file"),
         (b"x", "t.xlsx", "not a readable .xlsx"),

@@ -127,6 +127,23 @@ def test_qualtrics_of_three_header_rows() -> None:
     assert imported.left_out[-1].first_row == 4  # as the file counts, header rows included
 
 
+@pytest.mark.parametrize("questions", [True, False])
+def test_limesurvey_by_codes_or_by_codes_and_questions(questions: bool) -> None:
+    codes = ["id", "submitdate", "lastpage", "token", *(f"GAD7[SQ00{i}]" for i in range(1, 8)), "mood"]
+    header = ",".join(f'"{code}. A question?"' if questions else code for code in codes)
+    lines = (
+        "1,2025-01-13 08:30:00,2,abc,1,1,1,1,1,1,1,5",
+        "2,,1,abc,1,,,,,,,",
+        "3,2025-01-14 08:30:00,2,xyz,0,0,0,0,0,0,0,6",
+    )
+    imported = read(header, *lines)
+    assert imported.kind == "LimeSurvey export"
+    assert rows(imported, "GAD-7") == [("abc", "2025-01-13 08:30", 7), ("xyz", "2025-01-14 08:30", 0)]
+    assert reasons(imported) == {"row: has no time": 1}
+    with pytest.raises(ValidationError, match="whose they are"):
+        read(header, *(line.replace("abc", "").replace("xyz", "") for line in lines))
+
+
 def test_qualtrics_of_two_header_rows_and_another_date() -> None:
     imported = read(QUALTRICS[0], QUALTRICS[1], *QUALTRICS[3:4], mapping={"timestamp": "EndDate", "pain": "Q1"})
     assert rows(imported, "pain") == [("p1", "2025-01-13 08:28", 2)]

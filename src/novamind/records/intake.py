@@ -163,6 +163,8 @@ def _of_table(
     content: bytes, name: str, profile: TableProfile, patient_id: str | None, today: date | None, settings: Settings
 ) -> FileImport:
     grid = read_grid(content, name, settings.max_file_bytes, profile.encoding, profile.sheet)
+    if not len(grid):
+        raise InsufficientDataError(f"{name} has a header and no rows: give at least one report")
     body, layout = layout_of(grid, profile)
     refuse_unnamed_persons(layout, len(body), patient_id)
     zone = None if profile.timezone is None else parse_timezone(profile.timezone)

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Final
 
 from novamind.records.instruments.columns import item_of as read_item
-from novamind.records.instruments.domain import INSTRUMENTS, Instrument, find, plain
+from novamind.records.instruments.domain import INSTRUMENTS, Instrument, find, plain, worded_as
 from novamind.records.signals import SIGNALS, Signal
 from novamind.records.units import Conversion
 
@@ -27,6 +27,7 @@ _SIGNAL_OF_WORD: Final = {word: name for name, words in _WORDS["signals"].items(
 _USUAL_UNITS: Final = frozenset({"bpm", "mmHg", "%", "count"})
 _BIRTH: Final = re.compile(r"birth|\bdob\b|geburt|geb\.", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"[^\W\d_]+|\d+")
+_RANGE: Final = re.compile(r"\s*[\[(]\s*\d+\s*(?:-|–|to|bis|\.\.+)\s*\d+\s*[\])]")  # PHQ-9 (0-27)
 _UNIT: Final = re.compile(r"(?P<name>.+?)(?:\s*[\[(](?P<unit>[^\])]{1,20})[\])]|[ _](?P<last>[A-Za-z]{1,7}))")
 
 #: Instruments of which only the total is read: range and step (symptoms.instruments holds the sources).
@@ -121,7 +122,7 @@ def instrument_of(name: str) -> Instrument | None:
 
 def named_of(text: str) -> Named | None:
     """Return what one name says by itself: ``PHQ-9``, ``phq9_total``, ``Score PHQ-9``, ``phq9_1``, ``PHQ-9 item 9``."""
-    tokens = [token.casefold() for token in _TOKEN.findall(text)]
+    tokens = [token.casefold() for token in _TOKEN.findall(_RANGE.sub("", text))]
     while tokens and tokens[0] in ROLES["total"]:
         tokens.pop(0)
     for i in range(len(tokens), 0, -1):
@@ -158,11 +159,16 @@ def name_columns(
     """
     named = {column: what for column in columns if (what := named_of(column)) is not None}
     unclear: dict[str, str] = {}
+    for column in columns:
+        for name in mentioned([column]) if column not in named else ():
+            unclear[column] = f"begins like {name}, but is not clearly its total or an item (--map '{name}=COLUMN')"
+    named |= _worded(columns)
     for stem, run in _runs(columns):
         own = instrument_of(stem)
         if own is not None:  # phq9_1 ...: named one by one; what lies beyond the last item is none
             unclear |= {c: f"{own.name} has no item of this number" for n, c in run if n > len(own.items)}
             named |= {c: item_of(own, n) for n, c in run if n <= len(own.items)}
+            unclear = {column: reason for column, reason in unclear.items() if column not in named}
             continue
         others = [column for column in columns if column not in {c for _, c in run}]
         near = {instrument.name} if instrument else mentioned((*others, *context))
@@ -179,6 +185,20 @@ def name_columns(
             elif alike:
                 unclear[column] = "counts items, but not clearly of which instrument (--instrument)"
     return named, unclear
+
+
+def _worded(columns: Sequence[str]) -> dict[str, Named]:
+    """Return columns whose names are the questions of an instrument, all of them in their order."""
+    named: dict[str, Named] = {}
+    for instrument in sorted(
+        INSTRUMENTS, key=lambda instrument: -len(instrument.items)
+    ):  # a short form is part of a long
+        count = len(instrument.items)
+        for first in range(len(columns) - count + 1):
+            block = columns[first : first + count]
+            if named.keys().isdisjoint(block) and all(worded_as(instrument, n, c) for n, c in enumerate(block, 1)):
+                named |= {column: item_of(instrument, n) for n, column in enumerate(block, 1)}
+    return named
 
 
 def _runs(columns: Sequence[str]) -> list[tuple[str, list[tuple[int, str]]]]:

@@ -8,10 +8,11 @@ numbered index are passed over and named in ``remarks``. Rows count from 1 below
 import codecs
 import csv
 import io
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ from novamind.records.tables.files import parse_table
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _LINES_LOOKED_AT: Final = 60
+_LITERAL: Final = re.compile(r'^="([^"]*)"$')  # how Excel is told to leave a text as it is
 _LONGEST_HEADER: Final = 65_536  # characters
 _SHOWN: Final = 8
 _EXPORT_INSTEAD: Final = {
@@ -64,6 +66,10 @@ class Grid:
 
     def __getitem__(self, column: str) -> list[str | None]:
         return self.cells[self.columns.index(column)]
+
+    def renamed(self, columns: Sequence[str]) -> "Grid":
+        """Return the grid with other names of its columns."""
+        return replace(self, columns=tuple(columns))
 
     def without_rows(self, positions: Iterable[int]) -> "Grid":
         """Return the grid without the rows at some positions."""
@@ -164,7 +170,7 @@ def _text_rows(text: str, delimiter: str, name: str) -> Iterable[list[str | None
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     try:
         for row in reader:
-            yield [cell.strip() or None for cell in row]
+            yield [_LITERAL.sub(r"\1", cell.strip()) or None for cell in row]
     except csv.Error as error:
         raise ValidationError(
             f"{name}: line {reader.line_num} cannot be read: a quote is opened but not closed, or has text behind it"
@@ -270,10 +276,10 @@ def _grid(
     cells = [[body[i][j] if j < len(body[i]) else None for i in kept] for j in range(width)]
     columns, chosen = [], []
     for j, title in enumerate(header):
-        if title is None and (not any(cells[j]) or _is_index(cells[j])):
-            notes += [f"column {j + 1} has no name and only counts the rows: passed over"] if any(cells[j]) else []
+        if title is None:
+            notes += [f"column {j + 1} has no name: passed over"] if any(cells[j]) else []
             continue
-        columns.append(" ".join((title or f"column {j + 1}").split()))
+        columns.append(" ".join(title.split()))
         chosen.append(cells[j])
     repeated = [column for column, count in Counter(columns).items() if count > 1]
     if repeated:
@@ -285,8 +291,3 @@ def _looks_like_data(cell: str | None) -> bool:
     """Return whether a header cell is a number or a date; such a cell must not be shown either."""
     text = (cell or "").lstrip("+-")
     return text[:1].isdigit() and set(text) <= set("0123456789.,:-/TZ ")
-
-
-def _is_index(cells: Sequence[str | None]) -> bool:
-    numbers = [int(cell) if cell and cell.isdecimal() else -1 for cell in cells]
-    return numbers[:1] in ([0], [1]) and numbers == list(range(numbers[0], numbers[0] + len(numbers)))

@@ -89,8 +89,13 @@ def on_scale(raw: Iterable[Ranged], profile: TableProfile, tally: Tally) -> list
         A series of unknown range holds what looks like a code for a missing value.
     """
     kept: list[Ranged] = []
+    raw = list(raw)
+    from_one = _counted_from_one(raw)
     unranged: dict[str, list[Observation]] = defaultdict(list)
     for observation, named in raw:
+        if named is not None and named.item and named.instrument in from_one:
+            tally.add(observation.series, "seems to be counted from 1 where the form counts from 0", observation.row)
+            continue
         if named is not None and not named.allows(observation.value):
             steps = f" in steps of {named.step}" if named.step > 1 else ""
             reason = f"is off the scale of {named.low:g} to {named.high:g}{steps}"
@@ -108,6 +113,20 @@ def on_scale(raw: Iterable[Ranged], profile: TableProfile, tally: Tally) -> list
                 "declare it (--missing 999), or that there is none (--missing none)"
             )
     return kept
+
+
+def _counted_from_one(raw: Iterable[Ranged]) -> frozenset[str]:
+    """Return the instruments whose items are all one too high: none has the lowest answer, some exceed the highest."""
+    answers: dict[str, list[tuple[float, Named]]] = defaultdict(list)
+    for observation, named in raw:
+        if named is not None and named.item and named.low == 0:
+            answers[named.instrument].append((observation.value, named))
+    return frozenset(
+        name
+        for name, pairs in answers.items()
+        if all(1 <= value <= named.high + 1 for value, named in pairs)
+        and any(value == named.high + 1 for value, named in pairs)
+    )
 
 
 def with_totals(ranged: Sequence[Ranged]) -> tuple[list[Observation], list[str]]:

@@ -10,6 +10,9 @@ m-Path
 Qualtrics
     Two or three header rows: short names, texts of the questions, ``{"ImportId": ...}``. Times are on the clock of the
     account. Source: Qualtrics, "Understanding your data set".
+LimeSurvey
+    Columns are codes, or codes before the questions (``PHQ9[SQ001]. Little interest ...``). ``token`` is the
+    participant, ``id`` the response. Source: LimeSurvey manual, "Export responses".
 """
 
 import re
@@ -40,6 +43,7 @@ _MPATH_KINDS: Final = {
     "steps": "counts steps since the phone was started", "image": "holds an image", "audio": "holds sound",
 }  # fmt: skip
 _MPATH_ROW: Final = ("timestamp", "timezone", "deltautc", "originaltime")
+_CODE: Final = re.compile(r"(\S+)\. \S.*")
 _CHECKBOX: Final = re.compile(r".+___\w+")
 
 
@@ -50,6 +54,9 @@ def layout_of(grid: Grid, profile: TableProfile) -> tuple[Grid, Layout]:
         return grid, _mpath(grid, profile)
     if {"startdate", "enddate"} <= columns and columns & {"responseid", "recordeddate", "v1"}:
         return _qualtrics(grid, profile)
+    codes = [match[1] if (match := _CODE.fullmatch(column)) else column for column in grid.columns]
+    if {"id", "submitdate"} <= set(codes) and len(set(codes)) == len(codes):
+        return _limesurvey(grid.renamed(codes), profile)
     ends = [column for column in grid.columns if column.endswith("_complete")]
     if any(column.startswith("redcap_") for column in grid.columns) or (ends and plain(grid.columns[0]).endswith("id")):
         return grid, _redcap(grid, profile)
@@ -141,6 +148,16 @@ def _mpath(grid: Grid, profile: TableProfile) -> Layout:
     )
 
 
+def _limesurvey(grid: Grid, profile: TableProfile) -> tuple[Grid, Layout]:
+    roles = Roles(grid, profile)
+    named, instrument = declared_instrument(profile)
+    time = roles.mapping.get("timestamp", "submitdate")
+    person = roles.mapping.get("patient_id") or ("token" if "token" in grid.columns and any(grid["token"]) else None)
+    roles.taken |= {c for c in grid.columns if c in ROLES["limesurvey"]} | {c for c in (time, person) if c}
+    measures, unread = wide_measures(grid, roles, instrument, named, dict.fromkeys(grid.columns, time))
+    return grid, Layout("LimeSurvey export", measures, person, unread=unread, guesses=tuple(roles.guesses))
+
+
 def _qualtrics(grid: Grid, profile: TableProfile) -> tuple[Grid, Layout]:
     start = next(c for c in grid.columns if plain(c) == "startdate")
     heads = next((i + 1 for i in range(min(3, len(grid))) if any('"ImportId"' in (c[i] or "") for c in grid.cells)), 0)
@@ -169,14 +186,19 @@ def _qualtrics(grid: Grid, profile: TableProfile) -> tuple[Grid, Layout]:
 
 
 def refuse_unnamed_persons(layout: Layout, rows: int, patient_id: str | None) -> None:
-    """Refuse responses of Qualtrics that do not say whose they are.
+    """Refuse responses of a survey that do not say whose they are.
 
     Raises
     ------
     ValidationError
         There are several, and no person is named for all.
     """
-    if layout.kind.startswith("Qualtrics") and layout.person is None and patient_id is None and rows > 1:
+    if (
+        layout.kind.startswith(("Qualtrics", "LimeSurvey"))
+        and layout.person is None
+        and patient_id is None
+        and rows > 1
+    ):
         raise ValidationError(
             "the responses do not say whose they are: name the column (--map patient_id=COLUMN), or the person of all "
             "rows (--patient ID)"
