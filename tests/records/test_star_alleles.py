@@ -46,6 +46,7 @@ from novamind.records.genotypes.star_alleles import read_star_alleles
         ("Gene Diplotype\nCYP2D6 *4/*4\n", {"": {"CYP2D6": "*4/*4"}}),
         ("CYP2D6,*1/*46;*43/*45\n", {"": {"CYP2D6": "*1/*46;*43/*45"}}),
         ("Sample ID;Gene Symbol;Metaboliser status\ns 1;cyp2d6;PM\n", {"s 1": {"CYP2D6": "PM"}}),
+        ("Gen;Diplotyp;Phänotyp\nCYP2D6;;PM\n", {"": {"CYP2D6": "PM"}}),
         ("\ufeffgene,diplotype\nCYP2D6,*1/*4\n", {"": {"CYP2D6": "*1/*4"}}),
         # an HLA allele a line
         (

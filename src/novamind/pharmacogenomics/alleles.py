@@ -165,7 +165,7 @@ def _diplotype(
         warnings.append(f"{gene}: the records at {places} contradict each other; none is used.")
     if doubts.one_copy:
         warnings.append(
-            f"{gene}: {len(doubts.one_copy)} positions have a call on one copy only, which is not used;"
+            f"{gene}: calls on one copy only, at {len(doubts.one_copy)} of its positions, are not used;"
             " the gene needs both copies."
         )
     if doubts.unsupported:

@@ -16,10 +16,10 @@ from novamind.records.genotypes.callers import CALLER_MARKS, ReportedResult, Row
 from novamind.records.genotypes.files import read_text
 
 _TITLES = {
-    "gene": ("gene", "genesymbol", "symbol"),
-    "sample": ("sample", "sampleid", "samplename", "patient", "patientid"),
-    "diplotype": ("diplotype", "result", "genotype", "call", "staralleles"),
-    "phenotype": ("phenotype", "metabolizerstatus", "metaboliserstatus", "predictedphenotype"),
+    "gene": ("gene", "genesymbol", "symbol", "gen"),
+    "sample": ("sample", "sampleid", "samplename", "patient", "patientid", "probe"),
+    "diplotype": ("diplotype", "result", "genotype", "call", "staralleles", "diplotyp", "genotyp", "ergebnis"),
+    "phenotype": ("phenotype", "metabolizerstatus", "metaboliserstatus", "predictedphenotype", "phnotyp"),
     "activity_score": ("activityscore", "score"),
 }
 _RESULTS = ("diplotype", "phenotype", "activity_score")

@@ -193,7 +193,8 @@ class _Body:
             fields = line.split(b"\t", 8)
             if len(fields) < 9 or not fields[1].isdigit():
                 raise self._damaged(number, line)
-            position, end = int(fields[1]), _block_end(fields[7])
+            position = int(fields[1])
+            end = _block_end(position, fields[4], fields[7])
             self._note_place(chrom, position, fields[2])
             at = self._wanted.get(chrom, ())
             nearest = bisect_left(at, position)
@@ -271,9 +272,13 @@ class _Columns(NamedTuple):
     filter: int | None
 
 
-def _block_end(info: bytes) -> int | None:
-    match = re.search(rb"(?:^|;)END=(\d+)(?:;|$)", info) if b"END=" in info else None
-    return None if match is None else int(match[1])
+def _block_end(position: int, alts: bytes, info: bytes) -> int | None:
+    """Return where a block or a structural variant ends: its END, or since VCF 4.4 its length."""
+    if b"END=" in info and (match := re.search(rb"(?:^|;)END=(\d+)(?:;|$)", info)):
+        return int(match[1])
+    if alts[:1] == b"<" and (match := re.search(rb"(?:^|;)SVLEN=(?:-?\d+,)*-?(\d+)(?:;|$)", info)):
+        return position + int(match[1])
+    return None
 
 
 def _sample(text: str, keys: int, columns: _Columns, genotypes: dict[str, Genotype]) -> Genotype:
