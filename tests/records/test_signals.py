@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -291,3 +292,14 @@ def test_a_signal_is_found_by_name_or_refused() -> None:
 
 def test_the_table_of_signals_is_as_it_was_read() -> None:
     check_golden(__file__, "signals", [list(asdict(signal).values()) for signal in SIGNALS.values()])
+
+
+def test_the_page_lists_every_signal() -> None:
+    """Prints the table as it should stand in docs/signals.md when it does not."""
+    rows = ["| signal | unit | UCUM | LOINC | kind | range | meaning |", "|---|---|---|---|---|---|---|"]
+    rows += [
+        f"| `{s.name}` | {s.unit} | `{s.ucum}` | {' '.join(s.loinc)} | {s.kind} | {s.low:g} to {s.high:g} | {s.meaning} |"
+        for s in SIGNALS.values()
+    ]
+    page = Path(__file__).parents[2] / "docs" / "signals.md"
+    assert "\n".join(rows) in page.read_text("utf-8"), "\n".join(rows)
