@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from novamind.records.signals import SIGNALS
 from novamind.records.wearables.nights import Nights, is_sleep
 from novamind.records.wearables.samples import DEVICES
-from novamind.records.wearables.signals import SIGNALS
 
 EVENING = datetime(2024, 5, 1, 22)
 Row = tuple[str, str, float, float, str]  # source, signal, hours after the evening: start and end, device

@@ -11,8 +11,8 @@ import numpy as np
 
 from novamind.errors import ValidationError
 from novamind.records.instruments.columns import range_of
+from novamind.records.signals import SIGNALS
 from novamind.records.tables.frames import LongFrame
-from novamind.records.wearables.signals import SIGNALS
 
 #: Numbers that stand for "no value" wherever they cannot be one.
 NO_VALUE = (-9999, -999, -99, -9, -8, -7, -2, -1, 0, 77, 88, 99, 255, 777, 888, 999, 9999, 32767, 65535)

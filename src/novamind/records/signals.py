@@ -230,7 +230,7 @@ SIGNALS: dict[str, Signal] = {
 def signal_named(name: str) -> Signal:
     """Return one signal by its name."""
     if name not in SIGNALS:
-        raise NotFoundError("no signal has that name: see novamind.records.wearables.SIGNALS")
+        raise NotFoundError("no signal has that name; see novamind.records.signals.SIGNALS")
     return SIGNALS[name]
 
 

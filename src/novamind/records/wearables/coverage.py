@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from novamind.records.wearables.signals import SIGNALS
+from novamind.records.signals import SIGNALS
 
 
 @dataclass(frozen=True, slots=True)

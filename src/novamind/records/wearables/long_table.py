@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from novamind.records.signals import SIGNALS
 from novamind.records.tables.files import parse_table
 from novamind.records.tables.frames import parse_numbers, parse_times, require_columns
 from novamind.records.wearables.files import Context, ExportFile
 from novamind.records.wearables.samples import Batch, frame_of
-from novamind.records.wearables.signals import SIGNALS
 
 MAKER = "long table"
 

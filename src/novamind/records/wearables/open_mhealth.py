@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from novamind.records.signals import SIGNALS
 from novamind.records.wearables.files import JSON_SUFFIXES, Context, ExportFile
 from novamind.records.wearables.json_files import number
 from novamind.records.wearables.rows import Rows
 from novamind.records.wearables.samples import Batch, Tally
-from novamind.records.wearables.signals import SIGNALS
 
 MAKER = "Open mHealth"
 

@@ -20,8 +20,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from novamind.records.signals import DAILY_HOURS, SIGNALS
 from novamind.records.wearables.samples import DEVICES
-from novamind.records.wearables.signals import DAILY_HOURS, SIGNALS
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]

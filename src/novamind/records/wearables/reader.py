@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from novamind.errors import DataProcessingError, InsufficientDataError, ValidationError
+from novamind.records.signals import SIGNALS
 from novamind.records.wearables.coverage import CoverageCount
 from novamind.records.wearables.files import Export
 from novamind.records.wearables.formats import batches
@@ -18,7 +19,6 @@ from novamind.records.wearables.non_wear import NonWear
 from novamind.records.wearables.overlaps import resolve
 from novamind.records.wearables.results import WearableRecord, WearableSummary
 from novamind.records.wearables.samples import Tally, valid_rows
-from novamind.records.wearables.signals import SIGNALS
 from novamind.records.wearables.spill import Spill
 from novamind.settings import Settings
 from novamind.timeline import parse_timezone
