@@ -647,22 +647,70 @@ def test_the_options_of_a_form_say_how_an_answer_scores(
         assert series == {"PHQ-9 item 1": expected}
 
 
-def test_options_of_a_contained_value_set() -> None:
-    concepts = [
-        {"code": str(i), "display": f"t{i}", "extension": [{"url": "itemWeight", "valueDecimal": i}]} for i in range(4)
-    ]
-    shapes = (
-        {"expansion": {"contains": concepts}},
-        {"compose": {"include": [{"system": "urn:x", "concept": concepts}]}},
-    )
-    for shape in shapes:
-        located = form(
+CONCEPTS = [
+    {"code": str(i), "display": f"t{i}", "extension": [{"url": "itemWeight", "valueDecimal": i}]} for i in range(4)
+]
+BARE = [{key: value for key, value in concept.items() if key != "extension"} for concept in CONCEPTS]
+
+
+@pytest.mark.parametrize(
+    "value_set",
+    [
+        {"expansion": {"contains": CONCEPTS}},
+        {"compose": {"include": [{"system": "urn:x", "concept": CONCEPTS}]}},
+        {"compose": {"include": [{"system": "urn:x", "concept": CONCEPTS[:2]}, {"concept": CONCEPTS[2:]}]}},
+        {"compose": {"include": [{"system": "urn:codes"}]}},
+        {"compose": {"include": [{"system": "urn:codes", "concept": BARE}]}},
+        {"expansion": {"contains": BARE}, "compose": {"include": [{"system": "urn:codes"}]}},
+    ],
+)
+@pytest.mark.parametrize("contained", [True, False])
+def test_options_of_a_value_set(value_set: dict[str, Any], *, contained: bool) -> None:
+    value_set |= {"resourceType": "ValueSet", "id": "v", "url": "urn:v"}
+    system = {"resourceType": "CodeSystem", "id": "c", "url": "urn:codes", "concept": CONCEPTS}
+    address = "#v" if contained else "urn:v|2"
+    located = [
+        form(
             url="urn:q",
-            contained=[{"resourceType": "ValueSet", "id": "v"} | shape],
-            item=[{"linkId": "a", "answerValueSet": "#v"} | coded(PHQ[0])],
+            item=[{"linkId": "a", "answerValueSet": address} | coded(PHQ[0])],
+            contained=[value_set] if contained else [],
+        ),
+        Located(system, "C"),
+        *([] if contained else [Located(value_set, "V")]),
+    ]
+    for answer in ({"valueString": "t3"}, {"valueCoding": {"code": "3"}}):
+        one = response(item("a", answer), questionnaire="urn:q")
+        for order in (located, located[::-1]):
+            assert read(one, questionnaires(order))[0] == {"PHQ-9 item 1": 3.0}
+
+
+def test_of_value_sets_that_differ_none_is_meant() -> None:
+    sets = [
+        Located({"resourceType": "ValueSet", "url": "urn:v", "expansion": {"contains": concepts}}, "V")
+        for concepts in (CONCEPTS, CONCEPTS[::-1][:2])
+    ]
+    located = form(url="urn:q", item=[{"linkId": "a", "answerValueSet": "urn:v"} | coded(PHQ[0])])
+    for several in (sets, sets[::-1], [*sets, sets[1]]):
+        assert (
+            read(
+                response(item("a", {"valueString": "t3"}), questionnaire="urn:q"), questionnaires([located, *several])
+            )[0]
+            == {}
         )
-        one = response(item("a", {"valueString": "t3"}), questionnaire="urn:q")
-        assert read(one, questionnaires([located]))[0] == {"PHQ-9 item 1": 3.0}
+
+
+def test_groups_of_one_form_that_use_the_same_links() -> None:
+    def group(link: str, codes: list[str]) -> dict[str, Any]:
+        return {"linkId": link, "item": [{"linkId": str(i)} | coded(code) for i, code in enumerate(codes, 1)]}
+
+    def answers(link: str, *values: int) -> dict[str, Any]:
+        return {"linkId": link, "item": [item(str(i), value) for i, value in enumerate(values, 1)]}
+
+    forms = questionnaires([form(url="urn:q", item=[group("a", PHQ), group("b", GAD)])])
+    nested = response(answers("b", *[3] * 7), answers("a", *[1] * 9), questionnaire="urn:q")
+    assert read(nested, forms)[0] == phq(*[1] * 9) | gad(*[3] * 7)
+    flat = response(*answers("", *[1] * 9)["item"], questionnaire="urn:q")
+    assert read(flat, forms)[0] == {"PHQ-9 item 8": 1.0, "PHQ-9 item 9": 1.0}  # the only ones of their links
 
 
 def test_answers_that_are_none_or_several() -> None:

@@ -5,7 +5,7 @@ version), by its ``fullUrl``, or by ``Questionnaire/id`` where the file has one 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,11 +44,16 @@ class FormItem:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A Questionnaire: its LOINC codes, its names, and its items by ``linkId``."""
+    """A Questionnaire: its LOINC codes, its names, and its items by their links from the outermost group inwards."""
 
     codes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
-    items: Mapping[str, FormItem] = field(default_factory=dict)
+    items: Mapping[tuple[str, ...], FormItem] = field(default_factory=dict)
+    by_link: Mapping[str, FormItem] = field(default_factory=dict)
+
+    def item(self, links: tuple[str, ...]) -> FormItem:
+        """Return the item at a place of a response, else the only one of its ``linkId``."""
+        return self.items.get(links) or self.by_link.get(links[-1], FormItem())
 
 
 class Forms:
@@ -57,7 +62,12 @@ class Forms:
     def __init__(self, located: Sequence[Located] = (), mapping: ItemMapping | None = None) -> None:
         self._by_name: dict[str, list[Located]] = {}
         self._read: dict[int, Form] = {}
+        self._terms: dict[str, Resource] = {}
         for entry in located:
+            url = entry.resource.get("url")
+            if entry.kind in ("ValueSet", "CodeSystem") and isinstance(url, str):
+                # Of several that differ none is meant.
+                self._terms[url] = entry.resource if self._terms.get(url, entry.resource) == entry.resource else {}
             if entry.kind == "Questionnaire" and entry.parent is None:
                 own = entry.resource.get("id")
                 names = {entry.resource.get("url"), entry.full_url, f"Questionnaire/{own}" if own else ""}
@@ -89,7 +99,7 @@ class Forms:
     def _form(self, questionnaire: Resource) -> Form:
         """Return a Questionnaire as a form; each is read once, however many responses name it."""
         if id(questionnaire) not in self._read:
-            self._read[id(questionnaire)] = _form(questionnaire)
+            self._read[id(questionnaire)] = _form(questionnaire, self._terms)
         return self._read[id(questionnaire)]
 
 
@@ -151,18 +161,26 @@ def _declared(series: str) -> Measure:
         raise ValidationError("a mapping names no item of an instrument; write one such as PHQ-9 item 1") from error
 
 
-def _form(questionnaire: Resource) -> Form:
-    items: dict[str, FormItem] = {}
-    for element, _, _ in elements(questionnaire, ""):
-        link, text = element.get("linkId"), element.get("text")
-        if isinstance(link, str):
-            codes = loinc_codes(element.get("code")) or loinc_at_end(element.get("definition"))
-            options = tuple(_option(option) for option in objects(element.get("answerOption")))
-            options += _contained_options(element.get("answerValueSet"), questionnaire)
-            other_codes = tuple(_text(coding.get("code")) for coding in objects(element.get("code")))
-            items[link] = FormItem(codes, other_codes, _text(text), options)
-    names = (questionnaire.get(key) for key in ("url", "name", "title"))
-    return Form(loinc_codes(questionnaire.get("code")), tuple(name for name in names if isinstance(name, str)), items)
+def _form(questionnaire: Resource, terms: Mapping[str, Resource]) -> Form:
+    contained = {f"#{resource.get('id')}": resource for resource in objects(questionnaire.get("contained"))}
+    items: dict[tuple[str, ...], FormItem] = {}
+    for element, _, around in elements(questionnaire, ""):
+        codes = loinc_codes(element.get("code")) or loinc_at_end(element.get("definition"))
+        other_codes = tuple(_text(coding.get("code")) for coding in objects(element.get("code")))
+        options = tuple(_option(option) for option in objects(element.get("answerOption")))
+        options += _options(_text(element.get("answerValueSet")).partition("|")[0], {**terms, **contained})
+        items[links_of((*around, element))] = FormItem(codes, other_codes, _text(element.get("text")), options)
+    by_link: dict[str, FormItem] = {}
+    for (*_, link), item in items.items():
+        # Of different items of one link none is meant where a response does not keep to the groups.
+        by_link[link] = item if by_link.get(link, item) == item else FormItem()
+    names = tuple(_text(questionnaire.get(key)) for key in ("url", "name", "title"))
+    return Form(loinc_codes(questionnaire.get("code")), tuple(filter(None, names)), items, by_link)
+
+
+def links_of(path: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the links of items from the outermost inwards."""
+    return tuple(_text(element.get("linkId")) for element in path)
 
 
 def _option(option: Mapping[str, Any]) -> Option:
@@ -177,18 +195,22 @@ def _option(option: Mapping[str, Any]) -> Option:
     return Option("", _text(value), score)
 
 
-def _contained_options(address: Any, questionnaire: Resource) -> tuple[Option, ...]:
-    """Return the options of a contained ValueSet, from its expansion or its list of concepts."""
-    for resource in objects(questionnaire.get("contained")):
-        if isinstance(address, str) and address == f"#{resource.get('id')}":
-            expansion, compose = resource.get("expansion"), resource.get("compose")
-            concepts = objects(expansion.get("contains")) if isinstance(expansion, Mapping) else []
-            if not concepts and isinstance(compose, Mapping):
-                concepts = [c for part in objects(compose.get("include")) for c in objects(part.get("concept"))]
-            return tuple(
-                Option(_text(c.get("code")), _text(c.get("display")), _stated(c.get("extension"))) for c in concepts
-            )
-    return ()
+def _options(address: str, terms: Mapping[str, Resource]) -> tuple[Option, ...]:
+    """Return the options of a ValueSet: its expansion, its list of concepts, or the CodeSystem that it includes."""
+    value_set = terms.get(address, {})
+    expansion, compose = value_set.get("expansion"), value_set.get("compose")
+    included = objects(compose.get("include")) if isinstance(compose, Mapping) else []
+    systems = [objects(terms.get(_text(part.get("system")), {}).get("concept")) for part in included]
+    scores = {_text(concept.get("code")): _stated(concept.get("extension")) for system in systems for concept in system}
+    concepts = objects(expansion.get("contains")) if isinstance(expansion, Mapping) else []
+    if not concepts:
+        pairs = zip(included, systems, strict=True)
+        concepts = [c for part, system in pairs for c in objects(part.get("concept")) or system]
+    options = []
+    for concept in concepts:
+        code, score = _text(concept.get("code")), _stated(concept.get("extension"))
+        options.append(Option(code, _text(concept.get("display")), scores.get(code) if score is None else score))
+    return tuple(options)
 
 
 def _stated(*extensions: Any) -> float | None:

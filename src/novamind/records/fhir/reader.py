@@ -164,6 +164,8 @@ _READ = frozenset({*_READERS, *TAKEN, "QuestionnaireResponse"})
 _AIDS = {
     "Questionnaire": "Questionnaire: a form without answers, used to read responses",
     "Medication": "Medication: used to read what refers to it",
+    "ValueSet": "ValueSet: used to read the options of forms",
+    "CodeSystem": "CodeSystem: used to read the options of forms",
 }
 
 

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from novamind.records.fhir.documents import Located
-from novamind.records.fhir.forms import Form, FormItem, Forms, elements, form_names, loinc_at_end
+from novamind.records.fhir.forms import Form, FormItem, Forms, elements, form_names, links_of, loinc_at_end
 from novamind.records.instruments.columns import item_columns, item_of
 from novamind.records.instruments.domain import (
     INSTRUMENTS,
@@ -91,23 +91,22 @@ def recognise(entry: Located, forms: Forms) -> Recognition:
 
 def _nodes(entry: Located, form: Form) -> Iterator[Node]:
     for element, place, around in elements(entry.resource, entry.place):
-        link = _text(element.get("linkId"))
-        form_item = form.items.get(link, FormItem())
-        codes = form_item.codes or loinc_at_end(element.get("definition")) or loinc_at_end(link)
+        links = links_of((*around, element))
+        form_item = form.item(links)
         answers = element.get("answer")
         yield Node(
-            link,
-            codes,
+            links[-1],
+            form_item.codes or loinc_at_end(element.get("definition")) or loinc_at_end(links[-1]),
             _text(element.get("text")) or form_item.text,
             tuple(answers) if isinstance(answers, list) else (),
             place,
             form_item,
-            tuple(code for group in reversed(around) for code in _codes_of(_text(group.get("linkId")), form)),
+            tuple(code for depth in range(len(around), 0, -1) for code in _codes_of(links[:depth], form)),
         )
 
 
-def _codes_of(link: str, form: Form) -> tuple[str, ...]:
-    return form.items.get(link, FormItem()).codes or loinc_at_end(link)
+def _codes_of(links: tuple[str, ...], form: Form) -> tuple[str, ...]:
+    return form.item(links).codes or loinc_at_end(links[-1])
 
 
 # -- by code
