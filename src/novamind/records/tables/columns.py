@@ -163,15 +163,17 @@ def name_columns(
         for name in mentioned([column]) if column not in named else ():
             unclear[column] = f"begins like {name}, but is not clearly its total or an item (--map '{name}=COLUMN')"
     named |= _worded(columns)
-    for stem, run in _runs(columns):
+    runs = _runs(columns)
+    counted = {column for _, run in runs for _, column in run}
+    near = mentioned((*(column for column in columns if column not in counted), *context))
+    near = frozenset({instrument.name}) if instrument else near
+    for stem, run in runs:
         own = instrument_of(stem)
         if own is not None:  # phq9_1 ...: named one by one; what lies beyond the last item is none
             unclear |= {c: f"{own.name} has no item of this number" for n, c in run if n > len(own.items)}
             named |= {c: item_of(own, n) for n, c in run if n <= len(own.items)}
             unclear = {column: reason for column, reason in unclear.items() if column not in named}
             continue
-        others = [column for column in columns if column not in {c for _, c in run}]
-        near = {instrument.name} if instrument else mentioned((*others, *context))
         alike = [
             i
             for i in INSTRUMENTS
@@ -196,7 +198,9 @@ def _worded(columns: Sequence[str]) -> dict[str, Named]:
         count = len(instrument.items)
         for first in range(len(columns) - count + 1):
             block = columns[first : first + count]
-            if named.keys().isdisjoint(block) and all(worded_as(instrument, n, c) for n, c in enumerate(block, 1)):
+            if " " not in block[0] or not named.keys().isdisjoint(block):
+                continue
+            if all(worded_as(instrument, n, c) for n, c in enumerate(block, 1)):
                 named |= {column: item_of(instrument, n) for n, column in enumerate(block, 1)}
     return named
 

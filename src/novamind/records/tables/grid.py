@@ -26,7 +26,7 @@ from novamind.records.tables.files import parse_table
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _LINES_LOOKED_AT: Final = 60
 _LITERAL: Final = re.compile(r'^="([^"]*)"$')  # how Excel is told to leave a text as it is
-_LONGEST_HEADER: Final = 65_536  # characters
+_LONGEST_HEADER: Final = 262_144  # characters; some ten thousand columns
 _SHOWN: Final = 8
 _EXPORT_INSTEAD: Final = {
     ".xls": "an old Excel file", ".xlsb": "a binary Excel file", ".ods": "an OpenDocument table",
