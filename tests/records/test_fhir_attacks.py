@@ -1,13 +1,14 @@
 """Input made to hurt is refused with an OperationOutcome, quickly and whole."""
 
 import json
+import sys
 from typing import Any
 
 import pytest
 
 from novamind.records import FhirImportError, read_fhir
 from novamind.settings import Settings
-from tests.records.fhir_input import bundle, observation, patient
+from tests.records.fhir_input import bundle, medication, observation, patient
 
 
 def nested(depth: int, key: str) -> bytes:
@@ -45,6 +46,8 @@ CYCLE = [
             "structure",
         ),
         (b"", "structure"),
+        (b'{"resourceType":"Patient","id":"a","id":"b"}', "structure"),
+        (b'{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"a","id":"b"}}]}', "structure"),
         (b"null", "not-found"),
         (b'{"resourceType":7}', "not-found"),
         (b'{"resourceType":"Bundle","entry":{"resource":{}}}', "not-found"),
@@ -124,3 +127,70 @@ def test_any_resource_of_any_form_gives_an_outcome(kind: str, wrong: Any) -> Non
         found = read_fhir(bundle(patient("other"), {"resourceType": kind, element: wrong}))
         read = [r for r in found.records if r.patient_id != "other" or r.consents or r.medications or r.conditions]
         assert found.outcome.issues or read
+
+
+def entries(*resources: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    return [{"resource": resource} | more for resource in resources]
+
+
+def calls(document: dict[str, Any]) -> int:
+    """How many functions are called to read it."""
+    count = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    content = json.dumps(document).encode()
+    sys.setprofile(note)
+    try:
+        read_fhir(content)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+SHARED = [{"system": "urn:s", "value": "1"}]
+GROWING = {
+    "values": lambda n: entries(*(observation("44261-6", i % 28, f"2023-{1 + i % 12:02d}-01") for i in range(n))),
+    "values without a subject": lambda n: entries(
+        patient(), *(observation("44261-6", 1, subject=None) for _ in range(n))
+    ),
+    "versions": lambda n: entries(*(observation("44261-6", 1, id="o", meta={"versionId": str(i)}) for i in range(n))),
+    "people": lambda n: entries(*(patient(f"p{i}") for i in range(n)), *(of(f"Patient/p{i}") for i in range(n))),
+    "people without a name": lambda n: entries(
+        *({"resourceType": "Patient", "birthDate": str(1900 + i)} for i in range(n))
+    ),
+    "servers": lambda n: [
+        *(entry for i in range(n) for entry in entries(patient("1"), fullUrl=f"https://a{i}.example/Patient/1")),
+        *entries(*(of("Patient/1") for _ in range(n))),
+    ],
+    "people of one identifier": lambda n: entries(
+        *(patient(f"p{i}", identifier=SHARED) for i in range(n)),
+        *(of("#p", contained=[patient("p", identifier=SHARED)]) for _ in range(n)),
+    ),
+    "containers": lambda n: entries(*(of("#p", contained=[patient("p")]) for _ in range(n))),
+    "deletions": lambda n: [
+        *({"request": {"method": "DELETE", "url": "Observation/o"}} for _ in range(n)),
+        *entries(*(of("Patient/p-1", id="o", meta={"versionId": str(i)}) for i in range(n))),
+        *entries(patient()),
+    ],
+    "courses": lambda n: entries(*(medication("Sertraline 50 MG", status="stopped", id=f"m{i}") for i in range(n))),
+    "dispenses": lambda n: entries(
+        *(medication("Sertraline 50 MG", status="stopped", authoredOn="2020-01-01", id=f"m{i}") for i in range(n)),
+        *(
+            medication("Sertraline 50 MG", resourceType="MedicationDispense", status="completed", id=f"d{i}")
+            for i in range(n)
+        ),
+    ),
+}
+
+
+def of(reference: str, **more: Any) -> dict[str, Any]:
+    return observation("44261-6", 1, subject={"reference": reference}, **more)
+
+
+@pytest.mark.parametrize("what", GROWING)
+def test_twice_as_much_takes_twice_as_long(what: str) -> None:
+    made = {n: calls({"resourceType": "Bundle", "entry": GROWING[what](n)}) for n in (40, 80, 160)}
+    assert made[160] - made[80] < 2.3 * (made[80] - made[40])

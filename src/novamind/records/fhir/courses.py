@@ -47,10 +47,13 @@ def joined(supplies: list[Supply]) -> tuple[MedicationCourse, ...]:
 
 
 def _of_one_drug(supplies: list[Supply]) -> list[MedicationCourse]:
-    prescriptions = [supply for supply in supplies if not supply.is_event]
     chains: list[_Chain] = []
+    covered_until: date | None = None
     for supply in sorted(supplies, key=_order):
-        if supply.is_event and supply.course.dose_mg is None and any(_covers(p, supply) for p in prescriptions):
+        day = supply.course.start or date.min
+        if not supply.is_event:
+            covered_until = max(covered_until or day, supply.reach or day)
+        elif supply.course.dose_mg is None and covered_until is not None and day <= covered_until:
             continue
         if chains and chains[-1].goes_on_with(supply):
             chains[-1].add(supply)
@@ -59,14 +62,11 @@ def _of_one_drug(supplies: list[Supply]) -> list[MedicationCourse]:
     return [replace(chain.course, source=shortened(dict.fromkeys(chain.sources))) for chain in chains]
 
 
-def _order(supply: Supply) -> tuple[date, float, date, bool, str]:
+def _order(supply: Supply) -> tuple[date, bool, float, date, bool, str]:
+    """Return what courses are sorted by: start, and of those that start together prescriptions before events."""
     course = supply.course
-    return course.start or date.min, course.dose_mg or 0.0, course.end or date.max, course.stopped, course.source
-
-
-def _covers(prescription: Supply, event: Supply) -> bool:
-    day, begun = event.course.start or date.min, prescription.course.start or date.min
-    return begun <= day <= (prescription.reach or begun)
+    last = course.end or date.max
+    return course.start or date.min, supply.is_event, course.dose_mg or 0.0, last, course.stopped, course.source
 
 
 def _is_open(course: MedicationCourse) -> bool:

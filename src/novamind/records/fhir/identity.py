@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
@@ -103,12 +104,13 @@ class People:
         self.issues: list[Issue] = []
         self._people: list[Person] = []
         self._by_key: dict[Key, list[Person]] = defaultdict(list)
-        self._by_identifier: dict[Identifier, list[Person]] = defaultdict(list)
+        self._by_identifier: dict[Identifier, dict[Person, None]] = defaultdict(dict)
         self._by_reference: dict[Address, Person] = {}
         self._by_place: dict[str, Person] = {}
         self._contained: dict[tuple[str, str], Located] = {}
         self._by_contained: dict[object, Person] = {}
         self._servers: dict[str, set[str]] = defaultdict(set)
+        self._homes: dict[str, set[str]] = defaultdict(set)
         self._deleted: dict[str, set[str]] = defaultdict(set)
         self._joined: set[str] = set()
         for key in deleted:
@@ -145,9 +147,10 @@ class People:
                     self._by_key[each].append(person)
             if relative is not None:
                 self._servers[relative.id] |= {relative.server} - {""}
+                self._homes[relative.id].add(relative.server)
             for identifier in identifiers(entry.resource.get("identifier")):
                 for search in searched(identifier):
-                    self._by_identifier[search].append(person)
+                    self._by_identifier[search][person] = None
 
     def _new(self, name: str, full_name: str, entry: Located | None = None) -> Person:
         person = Person(name, full_name, entry)
@@ -181,15 +184,15 @@ class People:
             return _IN_WORDS if identifier is None else self._identified(identifier)
         person = self._referred(reference, entry)
         if isinstance(person, Person) and identifier is not None:
-            others = self._by_identifier.get(identifier, [])
+            others = self._by_identifier.get(identifier, {})
             systems = {} if person.entry is None else dict(identifiers(person.entry.resource.get("identifier")))
             if (others and person not in others) or (not others and identifier.system in systems):
                 return _CONTRARY
         return person
 
     def _identified(self, identifier: Identifier) -> Person | Problem:
-        people = self._by_identifier.get(identifier, [])
-        return people[0] if len(people) == 1 else _SEVERAL if people else _NO_IDENTIFIER
+        people = self._by_identifier.get(identifier, {})
+        return next(iter(people)) if len(people) == 1 else _SEVERAL if people else _NO_IDENTIFIER
 
     def _referred(self, text: str, entry: Located) -> Person | Problem:
         if text.startswith("#"):
@@ -214,15 +217,14 @@ class People:
         gone = self._deleted.get(target.id, set())
         if gone and (not target.server or gone & {target.server, ""}):
             return _DELETED
-        servers = self._servers[target.id]
-        elsewhere = {""} if target.server else servers
-        people = [p for server in elsewhere for p in self._by_key.get(target._replace(server=server), ())]
-        if not people:
+        homes, servers = self._homes.get(target.id, set()), self._servers[target.id]
+        if not homes or (target.server and "" not in homes):
             if target not in self._by_reference:
                 self._by_reference[target] = self._new(target.id, str(target))
             return self._by_reference[target]
         if target.server and target.server != server_of(entry):
             return _OTHER_SERVER
+        people = self._by_key[target._replace(server="" if target.server else next(iter(homes)))]
         if len(people) > 1 or len(servers) > 1:
             return _SEVERAL
         if target.id not in self._joined:
@@ -239,10 +241,11 @@ class People:
         if patient is None:
             return _NOT_A_PATIENT if own_id in entry.contained else _NOT_IN_FILE
         marks = identifiers(patient.resource.get("identifier"))
-        people = {id(person): person for mark in marks for person in self._by_identifier.get(mark, ())}
+        matches = [self._by_identifier[mark] for mark in marks if mark in self._by_identifier]
+        people = {person for match in matches for person in islice(match, 2)}
         if len(people) > 1:
             return _SEVERAL
-        person = next(iter(people.values()), None)
+        person = next(iter(people), None)
         if person is None:
             about = (patient.resource.get("gender"), patient.resource.get("birthDate"))
             key = (frozenset(marks), *map(str, about)) if marks else (place, own_id)
