@@ -21,7 +21,7 @@ from novamind.errors import (
     ServiceUnavailableError,
     ValidationError,
 )
-from novamind.records.wearables import connectors, read_wearables
+from novamind.records.wearables import connectors, read_wearables, service_client
 from novamind.records.wearables.connectors import OuraConnector
 from tests.patience import patient
 
@@ -173,11 +173,12 @@ def test_who_is_slow_or_away_is_asked_again(trouble: Exception, message: str) ->
         return httpx.Response(200, content=page([])[2])
 
     with OuraConnector(TOKEN, attempts=3, first_wait_seconds=0.01) as connector:
-        connector._client = httpx.Client(base_url="http://oura", transport=httpx.MockTransport(answer))
+        service = connector._service
+        service._client = httpx.Client(base_url="http://oura", transport=httpx.MockTransport(answer))
         assert connector.documents(START, END)["sleep"] == []
         assert asked[:4] == ["/v2/usercollection/sleep"] * 3 + ["/v2/usercollection/heartrate"]
         asked.clear()
-        connector._attempts = 2
+        service._attempts = 2
         with pytest.raises(ServiceUnavailableError, match=f"the wearable's service {message}: try again later"):
             connector.documents(START, END)
 
@@ -295,7 +296,8 @@ def test_a_token_for_the_next_page_is_text(server: Any) -> None:
 
 def test_pages_and_answers_have_limits(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded, connector = server
-    assert (connectors._MOST_PAGES, connectors._LARGEST_ANSWER, connectors._DAYS_A_REQUEST) == (10_000, 67_108_864, 30)
+    limits = (connectors._MOST_PAGES, service_client._LARGEST_ANSWER, connectors._DAYS_A_REQUEST)
+    assert limits == (10_000, 67_108_864, 30)
     monkeypatch.setattr(connectors, "_MOST_PAGES", 2)
     recorded.script["sleep"] = [page([], "a"), page([])]
     connector().documents(START, END)
@@ -303,9 +305,9 @@ def test_pages_and_answers_have_limits(server: Any, monkeypatch: pytest.MonkeyPa
     with pytest.raises(DataProcessingError, match="without end"):
         connector().documents(START, END)
     body = page([])[2]
-    monkeypatch.setattr(connectors, "_LARGEST_ANSWER", len(body))
+    monkeypatch.setattr(service_client, "_LARGEST_ANSWER", len(body))
     assert connector().documents(START, START)["sleep"] == []
-    monkeypatch.setattr(connectors, "_LARGEST_ANSWER", len(body) - 1)
+    monkeypatch.setattr(service_client, "_LARGEST_ANSWER", len(body) - 1)
     with pytest.raises(DataProcessingError, match="larger than any real one"):
         connector().documents(START, START)
 
@@ -321,8 +323,8 @@ def test_pages_and_answers_have_limits(server: Any, monkeypatch: pytest.MonkeyPa
 def test_how_long_a_server_asks_to_wait(
     monkeypatch: pytest.MonkeyPatch, header: str | None, seconds: float | None
 ) -> None:
-    monkeypatch.setattr(connectors.time, "time", lambda: 1_714_521_600.0)  # 1 May 2024, 00:00 UTC
-    assert connectors._retry_after(header) == seconds
+    monkeypatch.setattr(service_client.time, "time", lambda: 1_714_521_600.0)  # 1 May 2024, 00:00 UTC
+    assert service_client.retry_after(header) == seconds
 
 
 @pytest.mark.parametrize(
@@ -332,18 +334,18 @@ def test_how_long_a_server_asks_to_wait(
         (403, AuthorizationError, "lacks a permission, or the person's membership has ended"),
         (404, DataProcessingError, "does not take the request \\(it answers 404\\)"),
         (499, DataProcessingError, "it answers 499"),
-        (429, connectors._TryAgainError, "allows no more requests for now"),
-        (500, connectors._TryAgainError, "answers 500"),
-        (599, connectors._TryAgainError, "answers 599"),
+        (429, service_client.TryAgainError, "allows no more requests for now"),
+        (500, service_client.TryAgainError, "answers 500"),
+        (599, service_client.TryAgainError, "answers 599"),
         (201, DataProcessingError, "it answers 201"),
     ],
 )
 def test_what_each_status_means(status: int, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message) as caught:
-        connectors._check_status(httpx.Response(status, headers={"Retry-After": "7"}))
-    if isinstance(caught.value, connectors._TryAgainError):
+        service_client.check_status(httpx.Response(status, headers={"Retry-After": "7"}))
+    if isinstance(caught.value, service_client.TryAgainError):
         assert caught.value.wait_seconds == 7.0
-    connectors._check_status(httpx.Response(200))
+    service_client.check_status(httpx.Response(200))
 
 
 @pytest.mark.parametrize(("wait", "kept"), [("0.3", True), ("0.31", False)])
@@ -362,15 +364,15 @@ def test_the_longest_wait_is_waited_and_no_longer(server: Any, wait: str, kept: 
 
 def test_defaults_of_the_connector(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(connectors.stamina, "retry_context", lambda **options: seen.update(options) or iter(()))
+    monkeypatch.setattr(service_client.stamina, "retry_context", lambda **options: seen.update(options) or iter(()))
     with OuraConnector(TOKEN) as connector, pytest.raises(AssertionError, match="ends with an answer or an error"):
         connector.documents(START, END)
     del seen["on"]
     assert seen == {"attempts": 6, "timeout": None, "wait_initial": 0.5, "wait_max": 120.0, "wait_jitter": 0.5}
-    assert connector._client.timeout == httpx.Timeout(30.0)
-    assert not connector._client.follow_redirects
-    assert connector._client.base_url == "https://api.ouraring.com"
-    assert connector._client.is_closed
+    assert connector._service._client.timeout == httpx.Timeout(30.0)
+    assert not connector._service._client.follow_redirects
+    assert connector._service._client.base_url == "https://api.ouraring.com"
+    assert connector._service._client.is_closed
     with pytest.raises(ValidationError, match="attempts must be at least 1"):
         OuraConnector(TOKEN, attempts=0)
     OuraConnector(TOKEN, attempts=1).close()

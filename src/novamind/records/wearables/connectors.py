@@ -1,32 +1,22 @@
-"""Live data from a maker's API: one interface, and Oura's API v2 behind it.
+"""Live data from makers' APIs: one interface, and Oura (API v2), Fitbit (Web API) and Withings (API) behind it.
 
-The caller brings an OAuth 2.0 access token and renews it; nothing of it is kept or shown. Passing faults are tried
-again: answers 429 and 5xx, time-outs, broken connections, and answers that are cut off. Between tries the wait doubles,
-with random jitter (stamina). If the server says how long to wait (``Retry-After``, in seconds or as a date), that
-counts, up to ``longest_wait_seconds``. Lasting faults raise at once: a refused token, a missing permission, a request
-the server does not understand.
+What a connector returns is, as JSON, a file that :func:`novamind.records.wearables.read_wearables` reads by the rules
+of its maker. The person's agreement comes from :mod:`novamind.records.wearables.oauth`; how far a device is fetched is
+kept by :mod:`novamind.records.wearables.sync`. Garmin opens its Health API to companies by contract only: its account
+export is read instead.
 """
 
-import json
-import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
-from typing import Any, Protocol
+from datetime import UTC, date, datetime, time, timedelta
+from types import TracebackType
+from typing import Any, Protocol, Self
 
-import httpx
-import stamina
-
-from novamind.errors import (
-    AuthenticationError,
-    AuthorizationError,
-    DataProcessingError,
-    ServiceUnavailableError,
-    ValidationError,
-)
+from novamind.errors import AuthenticationError, DataProcessingError, ServiceUnavailableError, ValidationError
+from novamind.records.wearables.service_client import ServiceClient, TokenSource
 
 _OURA = "https://api.ouraring.com"
+_FITBIT = "https://api.fitbit.com"
+_WITHINGS = "https://wbsapi.withings.net"
 #: Collections of Oura's API v2 that hold our signals, and whether they are asked for by time or by day.
 _COLLECTIONS = {
     "sleep": "date",
@@ -36,16 +26,40 @@ _COLLECTIONS = {
     "daily_spo2": "date",
     "vO2_max": "date",
 }
-#: Oura answers questions on heart rate for at most 30 days.
+#: Fitbit's daily series: ``{key of the answer: path of a span}``.
+_FITBIT_SERIES = {
+    "sleep": "/1.2/user/-/sleep/date/{start}/{end}.json",
+    "activities-heart": "/1/user/-/activities/heart/date/{start}/{end}.json",
+    "activities-steps": "/1/user/-/activities/steps/date/{start}/{end}.json",
+    "activities-distance": "/1/user/-/activities/distance/date/{start}/{end}.json",
+    "activities-calories": "/1/user/-/activities/calories/date/{start}/{end}.json",
+    "hrv": "/1/user/-/hrv/date/{start}/{end}.json",
+    "br": "/1/user/-/br/date/{start}/{end}.json",
+    "spo2": "/1/user/-/spo2/date/{start}/{end}.json",
+    "tempSkin": "/1/user/-/temp/skin/date/{start}/{end}.json",
+}
+#: Withings' collections: ``{key of the answer: (path, action, whether days are given as epoch seconds)}``.
+_WITHINGS_SERIES = {
+    "measuregrps": ("/measure", "getmeas", True),
+    "activities": ("/v2/measure", "getactivity", False),
+    "series": ("/v2/sleep", "getsummary", False),
+}
+_WITHINGS_SLEEP_FIELDS = (
+    "total_sleep_time,lightsleepduration,deepsleepduration,remsleepduration,wakeupduration,sleep_latency,"
+    "sleep_efficiency,sleep_score,hr_average,rr_average"
+)
+_WITHINGS_TOKEN, _WITHINGS_BUSY = 401, (601, 2554, 2555)
+#: Oura answers questions on heart rate, and Fitbit on nights' values, for at most 30 days.
 _DAYS_A_REQUEST = 30
-_LARGEST_ANSWER = 64 * 1024 * 1024
 _MOST_PAGES = 10_000
+
+Progress = Callable[[str, int], None]
 
 
 class WearableConnector(Protocol):
     """Interface of a maker's API."""
 
-    def documents(self, start: date, end: date) -> dict[str, list[dict[str, Any]]]:
+    def documents(self, start: date, end: date) -> dict[str, Any]:
         """Return all documents from ``start`` to ``end`` (local days, both included), by collection.
 
         The answer, as JSON, is a file that :func:`novamind.records.wearables.read_wearables` reads.
@@ -53,66 +67,62 @@ class WearableConnector(Protocol):
         ...
 
 
-class _TryAgainError(Exception):
-    """An answer that may be better next time."""
+class _Connector:
+    """What connectors share: a client, and spans of at most a month."""
 
-    def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait_seconds = wait_seconds
+    _URL: str
 
+    def __init__(self, tokens: str | TokenSource, *, base_url: str | None = None, **options: Any) -> None:
+        self._service = ServiceClient(tokens, base_url or self._URL, **options)
 
-class OuraConnector:
-    """Oura's API v2.
-
-    Parameters
-    ----------
-    access_token
-        The person's OAuth 2.0 access token, with the scopes ``daily heartrate spo2``.
-    base_url
-        Where the API is.
-    attempts
-        How often one request is tried.
-    timeout_seconds
-        How long one try may take to connect, and to send each next piece of its answer.
-    first_wait_seconds, longest_wait_seconds
-        The first pause between tries, and the longest. A server that asks for a longer one is not waited for.
-    """
-
-    def __init__(
-        self,
-        access_token: str,
-        *,
-        base_url: str = _OURA,
-        attempts: int = 6,
-        timeout_seconds: float = 30.0,
-        first_wait_seconds: float = 0.5,
-        longest_wait_seconds: float = 120.0,
-    ) -> None:
-        if not access_token or not access_token.isascii() or not access_token.isprintable():
-            raise ValidationError("the access token is empty or holds characters that no token has")
-        if attempts < 1:
-            raise ValidationError("attempts must be at least 1")
-        self._client = httpx.Client(
-            base_url=base_url,
-            headers={"Authorization": f"Bearer {access_token}"},
-            timeout=timeout_seconds,
-            follow_redirects=False,  # a redirect could carry the token elsewhere
-        )
-        self._attempts = attempts
-        self._first_wait, self._longest_wait = first_wait_seconds, longest_wait_seconds
-
-    def __enter__(self) -> "OuraConnector":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
         """Give the connections back."""
-        self._client.close()
+        self._service.close()
+
+
+def _spans(start: date, end: date) -> Iterator[tuple[date, date]]:
+    if end < start:
+        raise ValidationError("end lies before start: give the first day, then the last")
+    while start <= end:
+        last = min(start + timedelta(days=_DAYS_A_REQUEST - 1), end)
+        yield start, last
+        start = last + timedelta(days=1)
+
+
+def _listed(answer: Any, key: str) -> list[dict[str, Any]]:
+    """Return the documents under a key of an answer."""
+    documents = answer.get(key) if isinstance(answer, dict) else None
+    if not isinstance(documents, list) or not all(isinstance(entry, dict) for entry in documents):
+        raise DataProcessingError("the service's answer holds no list of documents: its interface has changed")
+    return documents
+
+
+class OuraConnector(_Connector):
+    """Oura's API v2.
+
+    Parameters
+    ----------
+    tokens
+        The person's OAuth 2.0 access token, with the scopes ``daily heartrate spo2``, or what renews it.
+    base_url
+        Where the API is.
+    options
+        Of :class:`novamind.records.wearables.service_client.ServiceClient`: ``attempts``, ``timeout_seconds``,
+        ``first_wait_seconds``, ``longest_wait_seconds``.
+    """
+
+    _URL = _OURA
 
     def documents(
-        self, start: date, end: date, *, progress: Callable[[str, int], None] = lambda _collection, _count: None
+        self, start: date, end: date, *, progress: Progress = lambda _collection, _count: None
     ) -> dict[str, list[dict[str, Any]]]:
         """Return the documents of every collection, fetched page after page.
 
@@ -132,24 +142,17 @@ class OuraConnector:
         DataProcessingError
             An answer has another form than the API's.
         """
-        if end < start:
-            raise ValidationError("end lies before start: give the first day, then the last")
+        spans = list(_spans(start, end))
         by_collection: dict[str, list[dict[str, Any]]] = {}
         for collection in _COLLECTIONS:
             documents = by_collection.setdefault(collection, [])
-            for page in self._pages(collection, start, end):
-                documents += page
-                progress(collection, len(documents))
+            for first, last in spans:
+                for page in self._pages(collection, first, last):
+                    documents += page
+                    progress(collection, len(documents))
         return by_collection
 
-    def _pages(self, collection: str, start: date, end: date) -> Iterator[list[dict[str, Any]]]:
-        first = start
-        while first <= end:
-            last = min(first + timedelta(days=_DAYS_A_REQUEST - 1), end)
-            yield from self._span(collection, first, last)
-            first = last + timedelta(days=1)
-
-    def _span(self, collection: str, first: date, last: date) -> Iterator[list[dict[str, Any]]]:
+    def _pages(self, collection: str, first: date, last: date) -> Iterator[list[dict[str, Any]]]:
         if _COLLECTIONS[collection] == "date":
             span = {"start_date": first.isoformat(), "end_date": last.isoformat()}
         else:
@@ -158,13 +161,10 @@ class OuraConnector:
         token: str | None = None
         seen: set[str] = set()
         for _ in range(_MOST_PAGES):
-            answer = self._get(
+            answer = self._service.get(
                 f"/v2/usercollection/{collection}", span if token is None else {**span, "next_token": token}
             )
-            data = answer.get("data") if isinstance(answer, dict) else None
-            if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
-                raise DataProcessingError("the service's answer holds no list of documents: its interface has changed")
-            yield data
+            yield _listed(answer, "data")
             token = answer.get("next_token")
             if token is None:
                 return
@@ -173,75 +173,75 @@ class OuraConnector:
             seen.add(token)
         raise DataProcessingError("the service repeats its pages without end: try a shorter span")
 
-    def _get(self, path: str, parameters: dict[str, str]) -> Any:
-        def pause(error: Exception) -> bool | float:
-            """Return whether to try again, or the seconds to wait where the server says so."""
-            if not isinstance(error, _TryAgainError):
-                return False
-            if error.wait_seconds is None:
-                return True
-            return error.wait_seconds if error.wait_seconds <= self._longest_wait else False
 
-        try:
-            for attempt in stamina.retry_context(
-                on=pause,
-                attempts=self._attempts,
-                timeout=None,
-                wait_initial=self._first_wait,
-                wait_max=self._longest_wait,
-                wait_jitter=self._first_wait,
-            ):
-                with attempt:
-                    return self._tried(path, parameters)
-        except _TryAgainError as error:
-            waiting = "" if error.wait_seconds is None else f"; it asks to wait {error.wait_seconds:.0f} s"
-            raise ServiceUnavailableError(f"the wearable's service {error}{waiting}: try again later") from error
-        raise AssertionError("a retry ends with an answer or an error")
+class FitbitConnector(_Connector):
+    """Fitbit's Web API: daily series and nights; parameters as :class:`OuraConnector`, errors as its ``documents``."""
 
-    def _tried(self, path: str, parameters: dict[str, str]) -> Any:
-        try:
-            with self._client.stream("GET", path, params=parameters) as response:
-                _check_status(response)
-                body = b""
-                for piece in response.iter_bytes():
-                    body += piece
-                    if len(body) > _LARGEST_ANSWER:
-                        raise DataProcessingError("the service's answer is larger than any real one")
-        except httpx.TimeoutException as error:
-            raise _TryAgainError("did not answer in time") from error
-        except httpx.TransportError as error:
-            raise _TryAgainError("cannot be reached or broke the connection") from error
-        try:
-            return json.loads(body)
-        except ValueError as error:
-            raise _TryAgainError("sent an answer that is cut off") from error
+    _URL = _FITBIT
+
+    def documents(
+        self, start: date, end: date, *, progress: Progress = lambda _collection, _count: None
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Return the series of every kind, a month at a time."""
+        spans = list(_spans(start, end))
+        by_collection: dict[str, list[dict[str, Any]]] = {}
+        for key, path in _FITBIT_SERIES.items():
+            documents = by_collection.setdefault(key, [])
+            for first, last in spans:
+                answer = self._service.get(path.format(start=first.isoformat(), end=last.isoformat()), {})
+                # Oxygen saturation alone is a list without a name.
+                documents += _listed({key: answer} if isinstance(answer, list) else answer, key)
+                progress(key, len(documents))
+        return by_collection
 
 
-def _check_status(response: httpx.Response) -> None:
-    status = response.status_code
-    if status == HTTPStatus.OK:
-        return
-    if status == HTTPStatus.UNAUTHORIZED:
-        raise AuthenticationError("the wearable's service refuses the access token: renew it")
-    if status == HTTPStatus.FORBIDDEN:
-        raise AuthorizationError("the access token lacks a permission, or the person's membership has ended")
-    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        reason = "allows no more requests for now" if status == HTTPStatus.TOO_MANY_REQUESTS else f"answers {status}"
-        raise _TryAgainError(reason, _retry_after(response.headers.get("Retry-After")))
-    raise DataProcessingError(f"the wearable's service does not take the request (it answers {status})")
+class WithingsConnector(_Connector):
+    """Withings' API: measures, days and nights; parameters as :class:`OuraConnector`, errors as its ``documents``."""
+
+    _URL = _WITHINGS
+
+    def documents(
+        self, start: date, end: date, *, progress: Progress = lambda _collection, _count: None
+    ) -> dict[str, Any]:
+        """Return the documents of every kind, and the ``timezone`` of the account."""
+        spans = list(_spans(start, end))
+        found: dict[str, Any] = {key: [] for key in _WITHINGS_SERIES}
+        for key, (path, action, in_seconds) in _WITHINGS_SERIES.items():
+            for first, last in spans:
+                for body in self._pages(path, action, _withings_span(first, last, in_seconds=in_seconds)):
+                    found[key] += _listed(body, key)
+                    found.setdefault("timezone", body.get("timezone"))
+                    progress(key, len(found[key]))
+        return found
+
+    def _pages(self, path: str, action: str, span: dict[str, str]) -> Iterator[dict[str, Any]]:
+        form = {"action": action, **span, **({"data_fields": _WITHINGS_SLEEP_FIELDS} if action == "getsummary" else {})}
+        offset: object = None
+        for _ in range(_MOST_PAGES):
+            body = self._body(path, form if offset is None else {**form, "offset": str(offset)})
+            yield body
+            if not body.get("more"):
+                return
+            if body.get("offset") in (None, offset):
+                break
+            offset = body["offset"]
+        raise DataProcessingError("the service repeats its pages without end: try a shorter span")
+
+    def _body(self, path: str, form: dict[str, str]) -> dict[str, Any]:
+        answer = self._service.post(path, form)
+        status = answer.get("status") if isinstance(answer, dict) else None
+        if status == _WITHINGS_TOKEN:
+            raise AuthenticationError("the wearable's service refuses the access token: renew it")
+        if status in _WITHINGS_BUSY:
+            raise ServiceUnavailableError("the wearable's service allows no more requests for now: try again later")
+        body = answer.get("body") if status == 0 else None
+        if not isinstance(body, dict):
+            raise DataProcessingError("the service's answer holds no list of documents: its interface has changed")
+        return body
 
 
-def _retry_after(header: str | None) -> float | None:
-    """Return the seconds that the server asks to wait; ``None`` where it names none that can be understood."""
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        seconds = (moment - datetime.fromtimestamp(time.time(), UTC)).total_seconds()
-    return max(seconds, 0.0) if seconds < float("inf") else None
+def _withings_span(first: date, last: date, *, in_seconds: bool) -> dict[str, str]:
+    if not in_seconds:
+        return {"startdateymd": first.isoformat(), "enddateymd": last.isoformat()}
+    begin, end = (datetime.combine(day, time(), UTC) for day in (first, last + timedelta(days=1)))
+    return {"startdate": str(int(begin.timestamp())), "enddate": str(int(end.timestamp()))}

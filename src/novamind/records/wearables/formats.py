@@ -34,6 +34,7 @@ from novamind.records.wearables import (
     takeout,
     whoop,
     withings,
+    withings_api,
 )
 from novamind.records.wearables.files import DAMAGED, Context, Export, ExportFile
 from novamind.records.wearables.samples import Batch, Tally
@@ -78,6 +79,7 @@ MAKERS: tuple[Maker, ...] = (
     whoop,
     samsung,
     withings,
+    withings_api,
     polar,
     empatica,
     actigraph,
