@@ -205,14 +205,14 @@ class WithingsConnector(_Connector):
     ) -> dict[str, Any]:
         """Return the documents of every kind, and the ``timezone`` of the account."""
         spans = list(_spans(start, end))
-        found: dict[str, Any] = {key: [] for key in _WITHINGS_SERIES}
+        documents: dict[str, Any] = {key: [] for key in _WITHINGS_SERIES}
         for key, (path, action, in_seconds) in _WITHINGS_SERIES.items():
             for first, last in spans:
                 for body in self._pages(path, action, _withings_span(first, last, in_seconds=in_seconds)):
-                    found[key] += _listed(body, key)
-                    found.setdefault("timezone", body.get("timezone"))
-                    progress(key, len(found[key]))
-        return found
+                    documents[key] += _listed(body, key)
+                    documents.setdefault("timezone", body.get("timezone"))
+                    progress(key, len(documents[key]))
+        return documents
 
     def _pages(self, path: str, action: str, span: dict[str, str]) -> Iterator[dict[str, Any]]:
         form = {"action": action, **span, **({"data_fields": _WITHINGS_SLEEP_FIELDS} if action == "getsummary" else {})}
