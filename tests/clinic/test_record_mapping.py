@@ -126,6 +126,18 @@ def test_a_signal_keeps_the_unit_of_its_first_stretch() -> None:
     assert told == []
 
 
+def test_a_name_from_before_the_one_vocabulary_is_the_same_series() -> None:
+    found, unread = signals(
+        stretch("body_weight", "kg", [70]), stretch("weight", "[lb_av]", [165], first=HOUR),
+        stretch("steps_per_day", "/d", [4000]), stretch("daily_steps", "count", [5000], first=HOUR),
+    )  # fmt: skip
+    assert found == {
+        "weight": ("kg", [70.0, pytest.approx(165 * 0.45359237)]),
+        "daily_steps": ("/d", [4000.0, 5000.0]),
+    }
+    assert unread == []
+
+
 def test_a_unit_that_cannot_be_brought_to_that_of_its_series_is_named_and_left_out() -> None:
     strange = stretch("heart_rate", "furlong", [60.0])
     other = stretch("mood_swing", "kg", [3.0], HOUR)

@@ -11,7 +11,7 @@ import pytest
 from scipy import constants as c
 
 from novamind.errors import NotFoundError
-from novamind.records.signals import DAILY_HOURS, SIGNAL_OF_LOINC, SIGNALS, daily_names, signal_named
+from novamind.records.signals import DAILY_HOURS, EARLIER_NAMES, SIGNAL_OF_LOINC, SIGNALS, daily_names, signal_named
 from novamind.records.units import conversion
 from novamind.records.wearables.samples import Batch, Tally, frame_of, valid_rows
 from tests.golden import check_golden
@@ -292,6 +292,12 @@ def test_a_signal_is_found_by_name_or_refused() -> None:
 
 def test_the_table_of_signals_is_as_it_was_read() -> None:
     check_golden(__file__, "signals", [list(asdict(signal).values()) for signal in SIGNALS.values()])
+
+
+def test_earlier_names_lead_to_signals_and_are_none_themselves() -> None:
+    assert set(EARLIER_NAMES.values()) <= set(SIGNALS)
+    assert not set(EARLIER_NAMES) & set(SIGNALS)
+    assert EARLIER_NAMES["heart_rate_variability_sdnn"] == "hrv_sdnn"
 
 
 def test_the_page_lists_every_signal() -> None:

@@ -30,7 +30,7 @@ from novamind.records import (
     signal_frame,
     symptom_frame,
 )
-from novamind.records.signals import SIGNALS
+from novamind.records.signals import EARLIER_NAMES, SIGNALS
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
 from novamind.timeline import parse_timezone
@@ -406,7 +406,8 @@ def _signals(
     def stretch(record: StoredRecord) -> pl.DataFrame:
         if not isinstance(record.content, Samples):
             raise ValidationError("a stored stretch of a signal holds no samples")
-        part, dropped = in_series_unit(record.content, units.get(record.content.signal))
+        name = EARLIER_NAMES.get(record.content.signal, record.content.signal)
+        part, dropped = in_series_unit(replace(record.content, signal=name), units.get(name))
         early = part.timestamps < (FIRST - _EPOCH) // timedelta(milliseconds=1)
         late = part.timestamps > (datetime.now(UTC) - _EPOCH) // timedelta(milliseconds=1) + _DAY
         kept = ~(early | late)

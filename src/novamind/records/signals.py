@@ -238,6 +238,13 @@ def signal_named(name: str) -> Signal:
 SIGNAL_OF_LOINC = {code: signal for signal in SIGNALS.values() for code in signal.loinc}
 
 
+#: Names that records of FHIR had before there was one vocabulary, as stored records and tables may still have them.
+EARLIER_NAMES = {
+    "body_weight": "weight", "body_height": "height", "systolic_blood_pressure": "blood_pressure_systolic",
+    "diastolic_blood_pressure": "blood_pressure_diastolic", "heart_rate_variability_sdnn": "hrv_sdnn",
+    "arterial_oxygen_saturation": "oxygen_saturation", "steps_per_day": "daily_steps", "energy_burned": "total_energy",
+}  # fmt: skip
+
 #: A sum over at least this long is a day's total.
 DAILY_HOURS = 20
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from novamind.records.signals import SIGNALS
+from novamind.records.signals import EARLIER_NAMES, SIGNALS
 from novamind.records.tables.files import parse_table
 from novamind.records.tables.frames import parse_numbers, parse_times, require_columns
 from novamind.records.wearables.files import Context, ExportFile
@@ -46,7 +46,7 @@ def batches(file: ExportFile, _: Context) -> Iterator[Batch]:
             offset = (minutes * 60).astype("timedelta64[s]")
             ends = (ends[0], offset if ends[1] is None else ends[1])
     units = {name: signal.unit for name, signal in SIGNALS.items()}
-    names = table["signal"].cast(pl.String).str.strip_chars()
+    names = table["signal"].cast(pl.String).str.strip_chars().replace(EARLIER_NAMES)
     sources = table["source"].cast(pl.String) if "source" in table.columns else pl.Series(["table"] * len(table))
     frame = frame_of(
         {
