@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from cryptography.exceptions import InvalidTag
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -556,3 +557,25 @@ def test_the_last_second_of_a_month_is_of_its_day_and_an_hour_begins_on_the_minu
     minutes = pl.DataFrame({"timestamp": [f"2024-01-31T12:{m}:00" for m in ("00", "30")], "signal": ["heart_rate"] * 2,
                             "value": [60.0, 61.0]})  # fmt: skip
     assert read_wearables(table(tmp_path, minutes)).summary.coverage[0].hours_with_values == 1
+
+
+def test_what_lies_on_the_disk_is_sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, disk = long(), spill.SealedFolder(tmp_path)
+    for name in ("a", "b"):
+        disk.write(frame, tmp_path / name)
+        assert disk.read(tmp_path / name).equals(frame)
+    contents = [(tmp_path / name).read_bytes() for name in ("a", "b")]
+    assert contents[0] != contents[1], "each file has a nonce of its own"
+    with pytest.raises(InvalidTag):
+        spill.SealedFolder(tmp_path).read(tmp_path / "a")
+    seen: list[bytes] = []
+    write = spill.SealedFolder.write
+
+    def noted(self: spill.SealedFolder, part: pl.DataFrame, path: Path) -> None:
+        write(self, part, path)
+        seen.append(path.read_bytes())
+
+    monkeypatch.setattr(spill.SealedFolder, "write", noted)
+    convert_wearables(table(tmp_path, long()), tmp_path / "out.parquet")
+    assert seen
+    assert not any(b"heart_rate" in content or b"ARROW" in content for content in seen)

@@ -2,12 +2,13 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from novamind.errors import DataProcessingError, InsufficientDataError, ValidationError
 from novamind.records.signals import SIGNALS
@@ -19,7 +20,7 @@ from novamind.records.wearables.non_wear import NonWear
 from novamind.records.wearables.overlaps import resolve
 from novamind.records.wearables.results import WearableRecord, WearableSummary
 from novamind.records.wearables.samples import Tally, valid_rows
-from novamind.records.wearables.spill import Spill
+from novamind.records.wearables.spill import SealedFolder, Spill
 from novamind.settings import Settings
 from novamind.timeline import parse_timezone
 
@@ -66,7 +67,7 @@ def read_wearables(
         The file is missing; breaks a rule of its format; holds no sample that can be used; cannot be read.
     """
     with _resolved(path, patient_id, timezone, settings, now, progress) as done:
-        frame = pl.concat([pl.read_ipc(part) for part in done.parts])
+        frame = pl.concat([done.disk.read(part) for part in done.parts])
         return WearableRecord(frame, done.non_wear, done.summary)
 
 
@@ -87,7 +88,7 @@ def convert_wearables(
     with _resolved(path, patient_id, timezone, settings, now, progress) as done:
         unfinished = out.with_name(f".{out.name}.unfinished")
         try:
-            pl.scan_ipc(done.parts).sink_parquet(unfinished)
+            _lazy(done.disk, done.parts).sink_parquet(unfinished)
             unfinished.replace(out)
         except OSError as error:
             unfinished.unlink(missing_ok=True)
@@ -109,6 +110,7 @@ class _resolved:  # noqa: N801 - a context manager, used like a function
     parts: list[Path] = field(default_factory=list)
     non_wear: pl.DataFrame = field(default_factory=pl.DataFrame)
     summary: WearableSummary = field(init=False)
+    disk: SealedFolder = field(init=False)
     _folder: str = ""
 
     def __enter__(self) -> "_resolved":
@@ -117,7 +119,8 @@ class _resolved:  # noqa: N801 - a context manager, used like a function
         tally = Tally()
         self._folder = tempfile.mkdtemp(prefix="novamind-")
         try:
-            spill, formats = Spill(Path(self._folder), self.patient_id), []
+            self.disk = SealedFolder(Path(self._folder))
+            spill, formats = Spill(self.disk, self.patient_id), []
             limit = (self.settings or Settings()).max_file_bytes
             with Export(Path(self.path), limit, tally) as export:
                 for maker, batch in batches(export, tally, zone, self.progress):
@@ -172,7 +175,7 @@ class _resolved:  # noqa: N801 - a context manager, used like a function
                         frame = _final(kept)
                         cover.take(frame)
                         part = spill.folder(patient, signal) / f"{month}.done"
-                        frame.write_ipc(part)
+                        self.disk.write(frame, part)
                         written[signal].append(part)
                 if cover.rows:
                     coverage.append(cover.finished())
@@ -202,6 +205,20 @@ class _resolved:  # noqa: N801 - a context manager, used like a function
             for _, samples in spill.months(patient, signal)
         ]
         return Nights(pl.concat(rows)) if rows else None
+
+
+def _lazy(disk: SealedFolder, parts: list[Path]) -> pl.LazyFrame:
+    """Return the parts as one frame that is read part by part."""
+
+    def frames(
+        columns: list[str] | None, predicate: pl.Expr | None, _rows: int | None, _batch: int | None
+    ) -> Iterator[pl.DataFrame]:
+        for part in parts:
+            frame = disk.read(part)
+            frame = frame if columns is None else frame.select(columns)
+            yield frame if predicate is None else frame.filter(predicate)
+
+    return register_io_source(frames, schema=disk.read(parts[0]).schema)
 
 
 def _final(samples: pl.DataFrame) -> pl.DataFrame:

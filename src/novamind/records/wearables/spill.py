@@ -1,14 +1,42 @@
-"""Rows on disk by person, signal and local month, so that memory holds one month of one signal and not the export."""
+"""Rows on disk by person, signal and local month, so that memory holds one month of one signal and not the export.
+
+What lies on the disk is sealed (AES-256-GCM) with a key that is never written and ends with the process, so that a
+folder which a crash leaves behind tells nothing.
+"""
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from novamind.errors import ValidationError
 from novamind.records.wearables.samples import LONGEST
 
 SPILL_ROWS = 250_000
+
+
+class SealedFolder:
+    """Frames in files that only this object can read."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._cipher = AESGCM(AESGCM.generate_key(256))
+        self._written = 0
+
+    def write(self, frame: pl.DataFrame, path: Path) -> None:
+        """Seal a frame into a file; no two files share a nonce."""
+        plain = BytesIO()
+        frame.write_ipc(plain)
+        self._written += 1
+        nonce = self._written.to_bytes(12, "big")
+        path.write_bytes(nonce + self._cipher.encrypt(nonce, plain.getvalue(), None))
+
+    def read(self, path: Path) -> pl.DataFrame:
+        """Return the frame of a file."""
+        sealed = path.read_bytes()
+        return pl.read_ipc(BytesIO(self._cipher.decrypt(sealed[:12], sealed[12:], None)))
 
 
 class Spill:
@@ -18,9 +46,9 @@ class Spill:
     not matter where months meet.
     """
 
-    def __init__(self, root: Path, patient_id: str) -> None:
+    def __init__(self, disk: SealedFolder, patient_id: str) -> None:
         self.rows: dict[tuple[str, str], dict[str, int]] = {}
-        self._root, self._patient_id = root, patient_id
+        self._disk, self._patient_id = disk, patient_id
         self._samples: list[pl.DataFrame] = []
         self._number = 0
         self._folders: dict[tuple[str, str], Path] = {}
@@ -70,7 +98,7 @@ class Spill:
         ]
         self._number += 1
         for (patient, signal, month), part in pl.concat([frame, *context]).group_by("patient_id", "signal", "month"):
-            part.write_ipc(self.folder(str(patient), str(signal)) / f"{month}-{self._number}.rows")
+            self._disk.write(part, self.folder(str(patient), str(signal)) / f"{month}-{self._number}.rows")
 
     def months(self, patient: str, signal: str) -> Iterator[tuple[int, pl.DataFrame]]:
         """Return each month that has rows (12 times the year and the month), with its rows."""
@@ -79,7 +107,7 @@ class Spill:
         for file in sorted(folder.glob("*.rows")):
             files.setdefault(int(file.name.split("-")[0]), []).append(file)
         for month in sorted(files):
-            frame = pl.concat([pl.read_ipc(file) for file in files[month]])
+            frame = pl.concat([self._disk.read(file) for file in files[month]])
             if not frame["context"].all():
                 yield month, frame
 
@@ -87,7 +115,7 @@ class Spill:
         """Return where the rows of a signal are."""
         key = (patient, signal)
         if key not in self._folders:
-            self._folders[key] = self._root / str(len(self._folders))
+            self._folders[key] = self._disk.root / str(len(self._folders))
             self._folders[key].mkdir()
         return self._folders[key]
 
