@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     transit_key: str = Field(
         default="novamind", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Name of the key within that KMS."
     )
+    redcap_token: SecretStr | None = Field(
+        default=None, description="API token of a REDCap project, for 'novamind import redcap'."
+    )
     jwt_secret: SecretStr | None = Field(
         default=None, description="32 random bytes, base64: signs access tokens; needed to serve in production."
     )

@@ -26,6 +26,7 @@ _IMPORT_EXAMPLES = """\b
 Examples:
   novamind import diary.xlsx --dates de --into patient.dir
   novamind import export.csv --map timestamp=Datum --map PHQ-9=Summe --missing 999 --save-profile study.json
+  novamind import redcap --url https://redcap.example.org/api/ --patient 17 --into patient.dir
   novamind import Takeout.zip --timezone Europe/Berlin --into patient.dir
 """
 _EVENT_DAY = ("--event-day", "week_4=28")
@@ -74,6 +75,10 @@ def register(app: typer.Typer, call_genes: "Callable[[], GeneCaller]") -> None:
         ] = None,
         patient: Annotated[str | None, typer.Option(help="Whose rows are read; whose they are if none says.")] = None,
         sample: Annotated[str | None, typer.Option(help="Whose genotype, in a VCF of several samples.")] = None,
+        url: Annotated[
+            str | None, typer.Option(help="With redcap as FILE: its API; the token is NOVAMIND_REDCAP_TOKEN.")
+        ] = None,
+        report: Annotated[str | None, typer.Option(help="With --url: number of a report.")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     ) -> None:
         """Read any file, show what was understood, and write a patient's directory.
@@ -96,20 +101,20 @@ def register(app: typer.Typer, call_genes: "Callable[[], GeneCaller]") -> None:
                 event: _whole(days) for event, days in _pairs(event_day, "--event-day", "week_4=28").items()
             },
         }
-        named = str(file) != "-"
+        content = _content(file, url, report)
         if timezone is None and into is not None and (into / "patient.json").exists():
             from novamind.records.directory import read_patient_directory
 
             timezone = read_patient_directory(into).timezone
         understood = import_file(
-            file if named else Path("stdin"),
+            Path("stdin") if str(file) == "-" else file,
             _pairs(columns, "--map", "timestamp=Datum") or None,
             timezone,
             instrument,
             profile=profile,
             patient_id=patient,
             sample=sample,
-            content=None if named else sys.stdin.buffer.read(),
+            content=content,
             call_genes=call_genes(),
             **{name: value for name, value in declared.items() if value},  # type: ignore[arg-type]
         )
@@ -124,6 +129,17 @@ def register(app: typer.Typer, call_genes: "Callable[[], GeneCaller]") -> None:
             print(f"Written       {path}")
         if not written:
             print("Nothing was written: give --into DIRECTORY" if into is None else "Nothing was written (--dry-run)")
+
+
+def _content(file: Path, url: str | None, report: str | None) -> bytes | None:
+    """Return what does not come from a file: standard input, or the records of a REDCap project."""
+    if url is None and report is None:
+        return sys.stdin.buffer.read() if str(file) == "-" else None
+    if url is None or str(file) != "redcap":
+        raise ValidationError("a project of REDCap is read by: novamind import redcap --url https://.../api/")
+    from novamind.records.redcap import fetch_records
+
+    return fetch_records(url, report=report)
 
 
 def _pairs(texts: list[str] | None, option: str, example: str) -> dict[str, str]:
