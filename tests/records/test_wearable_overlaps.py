@@ -13,6 +13,7 @@ from novamind.records.wearables.overlaps import (
     COUNTED,
     OTHER_DEVICE,
     REPEATED,
+    SAME_DAY,
     SAME_MOMENT,
     SAME_SOURCE,
     _Covered,
@@ -227,3 +228,43 @@ def test_a_union_of_intervals_as_counted_minute_by_minute(spans: list[tuple[int,
     assert union.length(*asked).tolist() == [len(covered & set(range(low, low + length)))]
     free = next(minute for minute in range(low, 200) if minute not in covered)
     assert union.first_free(asked[0]).tolist() == [free]
+
+
+# -- values of a day
+HOUR, WHOLE = 60, 24 * 60
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept"),
+    [
+        # a value that holds for the whole day goes before one of a sleep that ended on that day
+        ([(0, WHOLE, 14.4, 0), (9 * HOUR, 0, 14.3, 0)], [1]),
+        ([(0, WHOLE, 14.4, 0), (-16, 10 * HOUR, 14.3, 0)], [1]),
+        ([(0, WHOLE, 14.4, 1), (9 * HOUR, 0, 14.3, 0)], [1]),
+        # a sleep that ended the day before is of that day
+        ([(0, WHOLE, 14.4, 0), (-600, 540, 14.3, 0)], [1, 2]),
+        # of two whole days the best placed device; of one device the mean
+        ([(0, WHOLE, 14.4, 1), (0, WHOLE, 15.0, 0)], [2]),
+        ([(0, WHOLE, 14.4, 0), (WHOLE, WHOLE, 15.0, 0)], [1, 2]),
+        # without a whole day, sleeps and naps of the best placed device
+        ([(9 * HOUR, 0, 14.3, 0), (18 * HOUR, 0, 21.0, 0), (10 * HOUR, 0, 15.0, 1)], [1, 2]),
+    ],
+)
+def test_one_value_a_day(rows: list[Row], kept: list[int]) -> None:
+    frame = samples(rows, "daily_respiratory_rate").with_columns(offset=pl.lit(0, dtype=pl.Int32))
+    done = resolve(frame, {})
+    assert sorted(done.samples["row"].to_list()) == kept
+    assert set(done.left_out["reason"].to_list()) <= {SAME_DAY}
+
+
+@pytest.mark.parametrize("hours", [0, -7, 7, 14, None])
+def test_the_day_is_that_of_the_wearers_clock(hours: int | None) -> None:
+    """A night that ended at 0:30, and one that ended at 23:30 the day before, beside the value of the day."""
+    midnight = -60 * (hours or 0)
+    frame = samples(
+        [(midnight, WHOLE, 14.4, 0), (midnight - 400, 430, 14.3, 0), (midnight - 400, 370, 14.2, 0)],
+        "daily_respiratory_rate",
+    )
+    offset = None if hours is None else hours * 3600
+    done = resolve(frame.with_columns(offset=pl.lit(offset, dtype=pl.Int32)), {})
+    assert sorted(done.samples["row"].to_list()) == [1, 3]
