@@ -17,13 +17,13 @@ from novamind.pharmacogenomics.matching import natural_order, order_pair
 HLA_GENES = tuple(GUIDELINE_ALLELES)
 SCORED_GENES = ("CYP2D6", "CYP2C9")
 _STAR = re.compile(
-    r"(\*\d+[A-WYZ]?)(?:\.\d+)?(?:\.ALDY(?:_\d+)?)?(?::\d+)?(?:\s*[x×]\s*(>=|≥)?\s*(\d+|N))?", re.IGNORECASE
+    r"(\*\d{1,4}[A-WYZ]?)(?:\.\d+)?(?:\.ALDY(?:_\d+)?)?(?::\d+)?(?:\s*[x×]\s*(>=|≥)?\s*(\d{1,3}|N))?", re.IGNORECASE
 )
 # A change beside the allele's own, which may take its function: *1-like, *41+rs368858603, *1 +42525810:SNP.TC.
 _NOVEL = re.compile(r"-like\b|[+-]\s*(?:rs)?\d{4,}", re.IGNORECASE)
 # (*1/*4)xN, *1/*4 DUP: the gene is duplicated on a copy that the laboratory does not know.
 _DUPLICATED = re.compile(
-    r"(?:\((?P<pair>[^()]+)\)\s*(?:x\s*(?P<copies>N|\d+)|N)|(?P<bare>[^()]+?)\s+\(?dup(?:lication|licated)?\)?)",
+    r"(?:\((?P<pair>[^()]+)\)\s*(?:x\s*(?P<copies>N|\d{1,3})|N)|(?P<bare>[^()]+?)\s+\(?dup(?:lication|licated)?\)?)",
     re.IGNORECASE,
 )
 # Name of a chromosome copy whose allele the laboratory does not know.

@@ -22,6 +22,7 @@ from novamind.records.genotypes.files import DAMAGES, open_genotype_file
 MISSING, ONE_COPY, UNSUPPORTED = -1, -2, -3
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 _MOST_ALLELES = 1000
+_MOST_DIGITS = 12
 
 _OTHER_BUILD = re.compile(r"grch37|hg19|hs37|\bb37\b|g1k_v37|hg18|ncbi36|\bb36\b|t2t|chm13", re.IGNORECASE)
 
@@ -191,7 +192,7 @@ class _Body:
             if chrom is None:
                 continue
             fields = line.split(b"\t", 8)
-            if len(fields) < 9 or not fields[1].isdigit():
+            if len(fields) < 9 or not fields[1].isdigit() or len(fields[1]) > _MOST_DIGITS:
                 raise self._damaged(number, line)
             position = int(fields[1])
             end = _block_end(position, fields[4], fields[7])
@@ -274,9 +275,9 @@ class _Columns(NamedTuple):
 
 def _block_end(position: int, alts: bytes, info: bytes) -> int | None:
     """Return where a block or a structural variant ends: its END, or since VCF 4.4 its length."""
-    if b"END=" in info and (match := re.search(rb"(?:^|;)END=(\d+)(?:;|$)", info)):
+    if b"END=" in info and (match := re.search(rb"(?:^|;)END=(\d{1,12})(?:;|$)", info)):
         return int(match[1])
-    if alts[:1] == b"<" and (match := re.search(rb"(?:^|;)SVLEN=(?:-?\d+,)*-?(\d+)(?:;|$)", info)):
+    if alts[:1] == b"<" and (match := re.search(rb"(?:^|;)SVLEN=(?:-?\d+,)*-?(\d{1,12})(?:;|$)", info)):
         return position + int(match[1])
     return None
 
@@ -302,7 +303,7 @@ def _sample(text: str, keys: int, columns: _Columns, genotypes: dict[str, Genoty
 def _parse(text: str) -> Genotype:
     block = "|" if "|" in text else ""
     alleles = text.split("|") if block else text.split("/")
-    indexes = [int(a) if a.isdecimal() else MISSING for a in alleles]
+    indexes = [int(a) if a.isdecimal() and len(a) <= _MOST_DIGITS else MISSING for a in alleles]
     if len(indexes) != 2:
         return Genotype(ONE_COPY if len(indexes) == 1 and indexes != [MISSING] else MISSING, max(indexes), "")
     return Genotype(indexes[0], indexes[1], block)
