@@ -167,8 +167,7 @@ def points(*documents: Any) -> tuple[list[tuple[Any, ...]], dict[str, int]]:
 def test_every_measure_of_open_mhealth(key: str) -> None:
     start, end = datetime(2024, 5, 1, 8), datetime(2024, 5, 1, 9)
     found, unread = points({key: {"value": 3, "unit": "u"}, "effective_time_frame": HOUR})
-    summed = KEYS[key] in ("steps", "distance", "active_energy")
-    expected = [(1, KEYS[key], start, end if summed else start, 3.0, "u", "Open mHealth", "other")]
+    expected = [(1, KEYS[key], start, end, 3.0, "u", "Open mHealth", "other")]
     if key == "latency_to_sleep_onset":
         expected.insert(0, (1, "sleep_in_bed", start, end, 0.0, "min", "Open mHealth", "other"))
     assert (found, unread) == (expected, {})
