@@ -123,3 +123,61 @@ def test_a_whole_takeout_counts_each_sample_once_and_leaves_no_file_unnamed() ->
 @needs_exports
 def test_three_persons_of_a_study_stay_three() -> None:
     assert read("fitabase/clean").frame["patient_id"].n_unique() == 3
+
+
+CASES = EXPORTS.parents[1] / "cases/wearables"
+needs_cases = pytest.mark.skipif(not CASES.exists(), reason="the shared cases are not at hand")
+
+
+@needs_cases
+@pytest.mark.parametrize(
+    ("file", "rows"),
+    [
+        ("apple/a1_12h", [("00:05:30", "heart_rate", 55), ("07:57:00", "heart_rate", 62),
+                          ("23:05:30", "heart_rate", 58)]),
+        ("apple/a2_frac.xml", [("07:57:00", "heart_rate", 62)]),
+        ("apple/a4_garmin_via_connect.xml", [("08:00:00", "steps", 5200)]),
+        ("apple/a6_localised", [("07:57:00", "heart_rate", 62)]),
+        ("apple/a6b_rezip.zip", [("07:57:00", "heart_rate", 62)]),
+        ("apple/a10_dup.xml", [("08:00:00", "steps", 500)]),
+        ("apple/a12_stateofmind.xml", [("08:00:00", "daily_mood_valence", -0.6), ("07:57:00", "heart_rate", 62),
+                                       ("08:00:00", "hrv_rmssd", 40)]),
+        ("fitbit/Fitabase", [("07:21:00", "heart_rate", 97), ("07:21:00", "steps", 20)]),
+        ("fitbit/steps_15min.json", [("00:00:00", "daily_steps", 4000), ("08:00:00", "steps", 4000),
+                                     ("08:15:00", "steps", 0)]),
+        ("fitbit/Takeout_new", [("00:00:00", "daily_stress_management_score", 74), ("23:00:02", "heart_rate", 61),
+                                ("23:00:05", "heart_rate", 62), ("00:00:00", "resting_heart_rate", 58.1),
+                                ("23:10:00", "sleep_duration", 420),
+                                ("23:10:00", "sleep_in_bed", 450), ("06:40:00", "sleep_score", 80),
+                                ("23:00:00", "steps", 20)]),
+    ],
+)  # fmt: skip
+def test_cases(file: str, rows: list[tuple[str, str, float]]) -> None:
+    zone = "America/Los_Angeles" if "Takeout" in file else None
+    frame = read_wearables(CASES / file, timezone=zone).frame
+    found = frame.select(pl.col("timestamp").dt.strftime("%H:%M:%S"), "signal", "value").rows()
+    assert found == [(time, signal, pytest.approx(value)) for time, signal, value in rows]
+
+
+@needs_cases
+def test_a_night_of_phone_and_watch_in_the_cases() -> None:
+    frame = read_wearables(CASES / "apple/a5_sleep_two.xml").frame
+    assert frame.filter(pl.col("signal") == "sleep_asleep")["value"].sum() == 410
+
+
+@needs_cases
+def test_a_quarter_of_an_hour_stays_one() -> None:
+    frame = read_wearables(CASES / "fitbit/steps_15min.json").frame.filter(pl.col("signal") == "steps")
+    assert (frame["end"] - frame["timestamp"]).to_list() == [timedelta(minutes=15)] * 2
+
+
+@needs_cases
+def test_a_line_that_is_no_xml_is_named_in_the_cases() -> None:
+    with pytest.raises(NovamindError, match="line 8 is not well-formed XML"):
+        read_wearables(CASES / "apple/a7_attrspace.xml")
+
+
+@needs_cases
+def test_a_generic_file_is_nobodys() -> None:
+    with pytest.raises(NovamindError, match="is of no kind that is read here"):
+        read_wearables(CASES / "other/generic_bpm.json")

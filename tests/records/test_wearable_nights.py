@@ -56,7 +56,10 @@ DEEP: Row = ("watch", "sleep_deep", 2, 3, "wearable")
         ([PHONE_BED], [0]),
         # moments belong to the night that they touch
         ([PHONE, WATCH, DEEP, ("watch", "sleep_duration", 0.5, 0.5, "wearable"),
-          ("phone", "sleep_score", 8, 8, "phone")], [1, 2, 3]),
+          ("phone", "sleep_efficiency", 8, 8, "phone")], [1, 2, 3]),
+        # a score is told by another source where the night's own has none
+        ([WATCH, ("app", "sleep_score", 7, 7, "wearable"), ("app", "sleep_deep_duration", 7, 7, "wearable")], [0, 1]),
+        ([WATCH, ("app", "sleep_score", 7, 7, "wearable"), ("watch", "sleep_score", 7, 7, "wearable")], [0, 2]),
         # half an hour without any row ends a night; a little less does not
         ([WATCH, ("phone", "sleep_asleep", 7.51, 8, "phone")], [0, 1]),
         ([WATCH, ("phone", "sleep_asleep", 7.5, 8, "phone")], [0]),

@@ -3,7 +3,7 @@
 Rows of sleep that touch or overlap, whoever wrote them, are one night; a pause of more than half an hour begins the
 next. A night is told by the best of its sources: worn on the body before phone before others before typed in by hand,
 then one that tells stages apart, then by name. A source that saw less than half of the night's length gives way. Time
-in bed is that of the night's source; where it has none, of the best source that has.
+in bed and the maker's score are those of the night's source; where it has none, of the best source that has.
 """
 
 from datetime import timedelta
@@ -16,7 +16,9 @@ from novamind.records.wearables.samples import DEVICES
 OTHER_SOURCE = "another source tells this night"
 PAUSE = timedelta(minutes=30)
 _STAGES = ("sleep_light", "sleep_deep", "sleep_rem")
-_IN_BED = "sleep_in_bed"
+#: What another source may tell of a night where the night's own source does not.
+_APART = ("sleep_in_bed", "sleep_score")
+_ASLEEP = "asleep"
 
 
 def is_sleep(signal: str) -> bool:
@@ -43,32 +45,28 @@ class Nights:
             pl.col("start").min().alias("first"),
             (pl.col("end").max() - pl.col("start").min()).alias("length"),
             pl.col("signal").is_in(_STAGES).any().alias("stages"),
-            (pl.col("signal") == _IN_BED).any().alias("in_bed"),
-            (pl.col("signal") != _IN_BED).any().alias("asleep"),
+            *((pl.col("signal") == name).any().alias(name) for name in _APART),
+            (~pl.col("signal").is_in(_APART)).any().alias(_ASLEEP),
         )
         brief = pl.col("length") * 2 < pl.col("length").max().over("night")
         order = (brief, pl.col("rank"), ~pl.col("stages"), pl.col("source"))
-        asleep = sources.filter("asleep").sort("night", *order).unique("night", keep="first", maintain_order=True)
-        in_bed = (
-            sources.filter("in_bed")
-            .join(asleep.select("night", pl.col("source").alias("chosen")), on="night", how="left")
-            .sort("night", (pl.col("source") != pl.col("chosen")).fill_null(value=False), *order)
-            .unique("night", keep="first", maintain_order=True)
-        )
         starts = sources.group_by("night").agg(pl.col("first").min()).sort("night")
         self._starts = starts["first"].to_numpy().astype("datetime64[us]")
-        self._sources = (
-            starts.select("night")
-            .join(
-                asleep.select("night", pl.col("source").alias("asleep")), on="night", how="left", maintain_order="left"
+        best = sources.filter(_ASLEEP).sort("night", *order).unique("night", keep="first", maintain_order=True)
+        nights = starts.join(best.select("night", pl.col("source").alias(_ASLEEP)), on="night", how="left")
+        for name in _APART:
+            own = pl.col("source") != pl.col(_ASLEEP + "_source")
+            named = sources.join(
+                nights.select("night", pl.col(_ASLEEP).alias(_ASLEEP + "_source")), on="night", how="left"
             )
-            .join(
-                in_bed.select("night", pl.col("source").alias("in_bed")), on="night", how="left", maintain_order="left"
-            )
-        )
+            best = named.filter(name).sort("night", own.fill_null(value=False), *order)
+            best = best.unique("night", keep="first").select("night", pl.col("source").alias(name))
+            nights = nights.join(best, on="night", how="left")
+        self._sources = nights.sort("night")
 
     def chosen(self, samples: pl.DataFrame) -> pl.Series:
         """Return which rows of a sleep signal come from their night's source."""
         night = np.searchsorted(self._starts, samples["start"].to_numpy().astype("datetime64[us]"), side="right") - 1
-        column = self._sources["in_bed" if samples["signal"][0] == _IN_BED else "asleep"]
+        signal = samples["signal"][0]
+        column = self._sources[signal if signal in _APART else _ASLEEP]
         return samples["source"] == column.gather(pl.Series(night, dtype=pl.UInt32))
