@@ -17,12 +17,14 @@ from typing import Final
 from novamind.records.instruments.columns import item_of as read_item
 from novamind.records.instruments.domain import INSTRUMENTS, Instrument, find, plain, worded_as
 from novamind.records.signals import SIGNALS, Signal
-from novamind.records.units import Conversion
+from novamind.records.units import SPELLINGS, Conversion
 
 _WORDS: Final = tomllib.loads(files(__package__).joinpath("words.toml").read_text("utf-8"))
 #: Role of a column to the words that name it, those that say most first.
 ROLES: Final[Mapping[str, tuple[str, ...]]] = {role: tuple(words.split()) for role, words in _WORDS["roles"].items()}
 _SIGNAL_OF_WORD: Final = {word: name for name, words in _WORDS["signals"].items() for word in words.split()}
+#: Units that are read behind a name without brackets: weight_kg.
+_SUFFIXES: Final = frozenset({*SPELLINGS, "kg", "g", "h", "min", "s", "m", "cm"})
 #: Units that a signal has where its column names none, since no other is in use.
 _USUAL_UNITS: Final = frozenset({"bpm", "mmHg", "%", "count"})
 _BIRTH: Final = re.compile(r"birth|\bdob\b|geburt|geb\.", re.IGNORECASE)
@@ -85,6 +87,8 @@ def signal_of(column: str) -> tuple[Signal, Conversion] | None:
     """
     match = _UNIT.fullmatch(column)
     for name, unit in ((column, None), *([(match["name"], match["unit"] or match["last"])] if match else [])):
+        if match and unit and unit == match["last"] and unit.casefold() not in _SUFFIXES:
+            continue  # sleep_quality: a word, and no unit
         signal = SIGNALS.get(_SIGNAL_OF_WORD.get(plain(name), ""))
         if signal is not None and (unit or signal.unit in _USUAL_UNITS):
             way = signal.conversion(unit or signal.unit)

@@ -9,11 +9,9 @@ import codecs
 import csv
 import io
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -22,6 +20,7 @@ import polars as pl
 
 from novamind.errors import ValidationError
 from novamind.records.tables.files import parse_table
+from novamind.records.tables.spreadsheet import cell_text, read_sheets
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _LINES_LOOKED_AT: Final = 60
@@ -112,7 +111,7 @@ def read_grid(data: bytes, name: str, limit: int, encoding: str | None = None, s
         table = parse_table(name, data, limit)
         return _grid([list(table.columns), *_parquet_rows(table)], name, 0, (), decimal_comma=False)
     if suffix in (".xlsx", ".xlsm") or data.startswith(b"PK\x03\x04"):
-        lines, remarks = _spreadsheet(data, name, limit, sheet)
+        lines, remarks = _chosen_sheet(data, name, limit, sheet)
         skipped = _lines_above(lines)
         return _grid(lines, name, skipped, remarks, decimal_comma=True)
     if sheet is not None:
@@ -185,46 +184,16 @@ def _column_texts(column: pl.Series) -> list[str | None]:
     if isinstance(column.dtype, pl.Datetime):
         zone = "%:z" if column.dtype.time_zone else ""
         return column.dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{zone}").to_list()
-    return [_text(value) for value in column.to_list()]
+    return [cell_text(value) for value in column.to_list()]
 
 
-def _text(value: object) -> str | None:
-    if value is None or isinstance(value, bytes | list | dict):
-        return None
-    if isinstance(value, datetime):
-        midnight = value.time() == time() and value.tzinfo is None
-        return value.date().isoformat() if midnight else value.isoformat()
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return str(int(value))
-    return str(value).strip() or None
-
-
-def _spreadsheet(
+def _chosen_sheet(
     data: bytes, name: str, limit: int, sheet: str | None
 ) -> tuple[list[list[str | None]], tuple[str, ...]]:
-    from openpyxl import load_workbook  # a spreadsheet is rare; nothing else needs it
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > limit:
-                raise ValidationError(f"{name}, unpacked, is larger than the limit of {limit / 2**20:,.0f} MiB")
-            for entry in archive.infolist():
-                with archive.open(entry) as part:
-                    if b"<!DOCTYPE" in part.read(4096).upper():
-                        raise ValidationError(f"{name} declares a document type, which no spreadsheet program writes")
-        workbook = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        sheets = {entry.title: [[_text(v) for v in row] for row in entry.iter_rows(values_only=True)]
-                  for entry in workbook.worksheets if sheet in (None, entry.title)}  # fmt: skip
-        titles = workbook.sheetnames
-    except ValidationError:
-        raise
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError, zipfile.BadZipFile) as e:
-        raise ValidationError(f"{name} is not a readable .xlsx file: save it again as .xlsx or 'CSV UTF-8'") from e
-    filled = [title for title, rows in sheets.items() if any(any(row) for row in rows)]
+    sheets, titles = read_sheets(data, name, limit, sheet)
     if sheet is not None and sheet not in titles:
         raise ValidationError(f"{name} has no sheet of that name: choose from {_listed(titles)}")
+    filled = [title for title, rows in sheets.items() if any(any(row) for row in rows)]
     if not filled:
         raise ValidationError(f"{name} has no cells: give a sheet with a header row")
     if len(filled) > 1:
