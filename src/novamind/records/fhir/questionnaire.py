@@ -117,7 +117,7 @@ def _doubt(form: Instrument, pairs: Sequence[tuple[Node, Measure]], readings: Se
         return "has a local code that may count from another start; give the form's options with their scores"
     numbers = [reading.score for _, reading in items if reading.relative and reading.score is not None]
     totals = {r.score for (_, m), r in zip(pairs, readings, strict=True) if m.number is None}
-    if len(numbers) == len(form.items) and sum(numbers) - len(numbers) in totals - {sum(numbers)}:
+    if len(numbers) == len(form.items) and sum(numbers) - len(numbers) in totals:
         return "is a number that counts from one higher, as the total shows"
     return ""
 
