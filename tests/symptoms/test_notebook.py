@@ -363,3 +363,42 @@ def test_other_patients_in_the_batch(width: int) -> None:
 def test_one_alone_is_one_among_many(person: int) -> None:
     one = nm.symptoms.forecast(long_frame(cohort()[person : person + 1]), scale=(0, 16), step=1)
     np.testing.assert_allclose(one.continuous_quantiles, usual().continuous_quantiles[person], atol=16e-5)
+
+
+def coarse(values: tuple[float, ...], top: float) -> nm.symptoms.Forecast:
+    days = pl.datetime_range(datetime(2024, 3, 1), datetime(2024, 4, 29), "1d", eager=True)  # noqa: DTZ001
+    table = pl.DataFrame({"timestamp": days, "value": [float(values[day % len(values)]) for day in range(60)]})
+    return nm.symptoms.forecast(table, scale=(0, top))
+
+
+@pytest.mark.parametrize(
+    ("values", "top", "step"),
+    [
+        ((40, 60, 80, 40), 100, None),  # a habit of the person
+        ((10, 20, 70, 50), 100, None),
+        ((4, 6, 8, 4, 5), 10, 1),
+        ((0, 2, 4, 6), 10, None),
+        ((1, 1.5, 3, 2), 4, 0.5),
+        ((0, 1, 3, 2), 3, 1),
+    ],
+)
+def test_answers_show_steps_of_one_unit_at_most(values: tuple[float, ...], top: float, step: float | None) -> None:
+    assert coarse(values, top).scale.step == (None if step is None else pytest.approx(step))
+
+
+@pytest.mark.parametrize("frame_of", [pl.DataFrame, pd.DataFrame])
+def test_spellings_of_an_instrument_are_one_series(frame_of: Any) -> None:
+    days = [datetime(2024, 3, 1) + timedelta(days=day) for day in range(30)]  # noqa: DTZ001
+    values = [10.0 + day % 5 for day in range(30)]
+    names = ["PHQ-9" if day < 15 else "phq_9" for day in range(30)]
+    table = frame_of({"timestamp": days, "value": values, "symptom": names})
+    whole = frame_of({"timestamp": days, "value": values, "symptom": "PHQ-9"} if frame_of is pd.DataFrame else
+                     {"timestamp": days, "value": values, "symptom": ["PHQ-9"] * 30})  # fmt: skip
+    merged, expected = nm.symptoms.forecast(table), nm.symptoms.forecast(whole)
+    assert merged.symptom == "PHQ-9"
+    assert np.array_equal(merged.quantiles, expected.quantiles)
+    alone = nm.symptoms.forecast(frame_of({"timestamp": days, "value": values, "symptom": ["phq_9"] * 30}))
+    assert alone.symptom == "phq_9"  # one spelling is that of the caller
+    clash = frame_of({"timestamp": days[:1] * 2, "value": [3.0, 4.0], "symptom": ["PHQ-9", "phq9"]})
+    with pytest.raises(ValidationError, match="different values"):
+        nm.symptoms.forecast(clash)

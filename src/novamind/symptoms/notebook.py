@@ -26,8 +26,9 @@ def forecast(
     Parameters
     ----------
     history
-        pandas or Polars frame: ``timestamp, value`` and, for several series, ``patient_id, symptom``. Irregular and
-        missing days are allowed. A row without a value says that the record runs to that day.
+        pandas or Polars frame: ``timestamp, value`` and, for several series, ``patient_id, symptom``; spellings of one
+        instrument are one series. Irregular and missing days are allowed. A row without a value says that the record
+        runs to that day.
     horizon
         Days after the last day of history, 1 to 30.
     quantile_levels
@@ -36,8 +37,9 @@ def forecast(
         The instrument's range ``(low, high)``, a :class:`Scale`, or a mapping of symptom to either. May be left out
         for symptoms named after a known instrument (``PHQ-9``, ``GAD-7`` ...).
     step
-        1 if only whole steps can occur. ``None`` for continuous scales and averages: if all reports lie on steps
-        nevertheless, those are used. The same holds when the day's reports are averaged (more than 1.3 a day).
+        1 if only whole steps can occur. ``None`` for continuous scales and averages: if all reports lie on steps of one
+        unit or less nevertheless, those are used. The same holds when the day's reports are averaged (more than 1.3 a
+        day).
     worse
         Which end of the scale means more suffering.
     covariates

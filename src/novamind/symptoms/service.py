@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import inspect
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -11,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 from cachetools import TTLCache
 from numpy.typing import NDArray
@@ -29,7 +31,7 @@ from novamind.symptoms.forecaster.covariates import (
 )
 from novamind.symptoms.forecaster.model import Prediction, SymptomModel
 from novamind.symptoms.forecaster.preprocessing import LOOKBACK_DAYS, Histories, stack_right, unit_steps
-from novamind.symptoms.instruments import Instrument, recognise
+from novamind.symptoms.instruments import Instrument, recognise, series_name
 from novamind.symptoms.results import Forecast, Forecasts, Series
 from novamind.timeline import daily_grid
 
@@ -37,6 +39,9 @@ SHIPPED = Path(__file__).parent / "weights"
 MIN_REPORTS = 4
 #: Above this mean number of reports a day the day's mean is forecast, which has other steps than a report, or none.
 _SINGLE_REPORT = 1.3
+
+#: The coarsest step, in units of a scale, that answers show by themselves.
+_COARSEST = 1.001
 
 Scales = Scale | tuple[float, float] | Mapping[str, Scale | tuple[float, float]] | None
 
@@ -94,7 +99,7 @@ class SymptomForecastingService:
             raise ValidationError(f"horizon must be a whole number of days, 1 to {self.max_horizon}")
         if not 1 <= horizon <= self.max_horizon:
             raise ValidationError(f"horizon must be 1 to {self.max_horizon} days")
-        frame = symptom_frame(data, today=today, timezone=timezone)
+        frame = symptom_frame(_one_name_each(data), today=today, timezone=timezone)
         signals = None if covariates is None else signal_frame(covariates, today=today, timezone=timezone)
         clocks: Mapping[str | None, str] = {}
         if timezone is None:
@@ -108,6 +113,9 @@ class SymptomForecastingService:
         values = stack_right([s.scale.to_unit(s.values).astype(np.float32) for s in series])
         scale_steps = np.array([s.scale.unit_step for s in series], np.float32)
         steps = unit_steps(values, scale_steps)
+        ranges = np.array([s.scale.range for s in series], np.float32)
+        # Answers in tens on a scale from 0 to 100 are a habit of the person, not steps of the scale.
+        steps = np.where(steps * ranges > _COARSEST, scale_steps, steps)
         for i in np.flatnonzero(steps != scale_steps):
             series[i] = replace(series[i], scale=series[i].scale.in_steps(round(1 / steps[i])))
         records = Histories.untreated(
@@ -251,6 +259,20 @@ def prepare(
         calendar = grid.first_day[i] + np.arange(len(values))
         series.append(Series(key, scale, instrument, calendar, values, float(per_day[i])))
     return series, skipped
+
+
+def _one_name_each(data: Any) -> Any:
+    """Return a frame in which the spellings of one instrument are one series; a single spelling stays as it is."""
+    frame = nw.from_native(data, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame) or frame.columns.count("symptom") != 1:
+        return data
+    names = {str(name): series_name(str(name)) for name in frame["symptom"].unique().to_list() if name is not None}
+    often = Counter(names.values())
+    series = {name: common if often[common] > 1 else name for name, common in names.items()}
+    if all(name == common for name, common in series.items()):
+        return data
+    texts = frame["symptom"].cast(nw.String)
+    return frame.with_columns(symptom=texts.replace_strict(list(series), list(series.values()))).to_native()
 
 
 def weekday_of(days: Days) -> NDArray[np.int64]:
