@@ -155,6 +155,18 @@ def test_genes_are_kept_where_their_call_is_certain(content: bytes, name: str) -
         table(content, name, call_genes=lambda _source, _sample=None: {"CYP2D6": Call("*1/*1", provisional=True)})
 
 
+def test_what_a_genotype_file_leaves_open_is_listed() -> None:
+    class Results(dict[str, Call]):
+        notes = ("Names that are no rs numbers were passed over: 2 i.",)
+
+    genes = Results(A=Call("*1/*4", warnings=("A: columns disagree.",)), B=Call("not called", warnings=("B: why.",)))
+    imported = table(ARRAY, "genome.txt", call_genes=lambda _source, _sample=None: genes, patient_id="p")
+    assert imported.record.genotype == {"A": "*1/*4"}
+    assert [(entry.what, entry.reason) for entry in imported.left_out] == [
+        ("A, which is kept", "columns disagree."), ("B", "is not called: why."), ("genotype file", *Results.notes),
+    ]  # fmt: skip
+
+
 def test_a_profile_is_saved_without_data_of_a_person_and_read_again(tmp_path: Path) -> None:
     imported = table(
         GERMAN.encode(),

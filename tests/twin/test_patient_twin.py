@@ -408,3 +408,11 @@ def test_every_public_signature_of_the_twin_is_typed() -> None:
         assert set(inspect.signature(function).parameters) - {"self", "cls"} <= set(annotations), name
         assert "return" in annotations, name
         assert not [hint for hint in annotations.values() if "Any" in str(hint)], name
+
+
+def test_what_of_a_genotype_file_was_not_read_is_in_the_notes(tmp_path: Path) -> None:
+    (tmp_path / "patient.json").write_text('{"patient_id": "p"}')
+    array = "i50\t1\t5\tAG\nkgp7\t1\t5\tAG\nrs4244285\t10\t6\tGG\n"
+    (tmp_path / "genotype.txt").write_text(array)
+    notes = nm.PatientTwin.from_directory(tmp_path).case.notes
+    assert "Names that are no rs numbers were passed over: 1 i, 1 kgp." in notes

@@ -86,9 +86,8 @@ def parse_hla(gene: str, text: str) -> Diplotype:
             markers[name] = True in carried
         elif name in GUIDELINE_ALLELES[gene]:
             open_alleles.append(name)
-    null = dict.fromkeys(a for t in typings for a in t if a.letter == "N")
     markers = {name: carried for name, carried in markers.items() if carried or name in GUIDELINE_ALLELES[gene]}
-    warnings = [_null(gene, allele) for allele in null]
+    warnings = [_null(gene)] if any(a.letter == "N" for t in typings for a in t) else []
     if open_alleles:
         warnings.append(f"{gene}: the typing does not decide {', '.join(open_alleles)}; nothing is assumed.")
     return Diplotype(gene, origin="outside", markers=markers, warnings=tuple(warnings))
@@ -103,16 +102,16 @@ def _tested(gene: str, results: list[re.Match[str]]) -> Diplotype:
         if allele.protein is None:
             raise _malformed(gene)
         if allele.letter == "N":
-            warnings.append(_null(gene, allele))
+            warnings.append(_null(gene))
         elif allele.letter in _ALTERED:
-            warnings.append(f"{gene}: the expression of {allele.name}{allele.letter} is altered; it is not decided.")
+            warnings.append(f"{gene}: an allele has an altered expression, so the result does not decide it.")
         elif markers.setdefault(allele.name, carried) != carried:
             raise ValidationError(f"{gene}: one allele is given as positive and as negative; keep one")
     return Diplotype(gene, origin="outside", markers=markers, warnings=tuple(warnings))
 
 
-def _null(gene: str, allele: _Allele) -> str:
-    return f"{gene}: {allele.name}N is a null allele, which is not expressed; it does not count as {allele.name}."
+def _null(gene: str) -> str:
+    return f"{gene}: a null allele (N) is not expressed; it does not count as the allele of its number."
 
 
 def _typing(gene: str, text: str) -> tuple[_Allele, _Allele]:

@@ -65,17 +65,12 @@ def _from_table(gene: str, result: ReportedResult) -> Diplotype:
     if gene in RULE_SOURCES and reading.alternatives and result.diplotype:
         status = parse_phenotype(result.phenotype)
         if status is not None and _plain(status) not in {_plain(r.phenotype) for r in reading.alternatives}:
-            warnings.append(
-                f"{gene}: the table's phenotype ({status}) is not that of its diplotype ({reading.phenotype}); the"
-                " diplotype is used."
-            )
+            warnings.append(f"{gene}: the table's phenotype is not that of its diplotype; the diplotype is used.")
     if gene in SCORED_GENES and reading.alternatives and result.text != result.activity_score:
         score = parse_score(result.activity_score)
         if score is not None and score not in {r.activity_score for r in reading.alternatives}:
             column = "diplotype" if result.diplotype else "phenotype"
-            warnings.append(
-                f"{gene}: the table's activity score ({score}) is not that of its {column}; the {column} is used."
-            )
+            warnings.append(f"{gene}: the table's activity score is not that of its {column}; the {column} is used.")
     return replace(diplotype, warnings=tuple(warnings))
 
 

@@ -269,6 +269,7 @@ def _of_genes(
             genes[gene] = call.reported or call.name
             if remarks:
                 left_out.append(LeftOut(f"{gene}, which is kept", remarks, 1))
+    left_out += [LeftOut("genotype file", note, 1) for note in getattr(called, "notes", ())]
     if not genes:
         raise InsufficientDataError(
             "no gene is called with certainty: a panel with star alleles can be imported instead"

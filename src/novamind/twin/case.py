@@ -14,7 +14,7 @@ from novamind.errors import ValidationError
 from novamind.pharmacogenomics import call_vcf
 from novamind.pharmacogenomics import genotype as read_genes
 from novamind.pharmacogenomics.allergies import allergen_of
-from novamind.pharmacogenomics.domain import Diplotype
+from novamind.pharmacogenomics.domain import Diplotype, GenotypeResults
 from novamind.pharmacogenomics.interactions import known_conditions
 from novamind.pharmacogenomics.medications import catalogue, normalise, psychiatric
 from novamind.records import (
@@ -84,7 +84,8 @@ class Case:
 
     @cached_property
     def _genes(self) -> tuple[dict[str, Diplotype], tuple[str, ...]]:
-        diplotypes, notes = {}, []
+        diplotypes: dict[str, Diplotype] = {}
+        notes = list(self.called.notes) if isinstance(self.called, GenotypeResults) else []
         for gene, result in self.record.genotype.items():
             try:
                 diplotypes.update(read_genes({gene: result}))
@@ -99,7 +100,7 @@ class Case:
 
     @property
     def unread_genes(self) -> tuple[str, ...]:
-        """Return a sentence for each gene whose result is in a notation that cannot be read."""
+        """Return a sentence for each gene and each part of a genotype file that cannot be read."""
         return self._genes[1]
 
     @cached_property

@@ -58,7 +58,7 @@ class PatientTwin(Summarised):
         own_scales: Mapping[str, Scale] | None = None,
     ) -> None:
         self.record = record
-        self.case = Case(record, today or today_in(record.timezone), dict(called or {}), dict(own_scales or {}))
+        self.case = Case(record, today or today_in(record.timezone), called or {}, dict(own_scales or {}))
         self._service = service
 
     @classmethod
