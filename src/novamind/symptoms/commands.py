@@ -183,7 +183,10 @@ def _read(path: Path, timezone: str | None = None) -> "LongFrame":
     from novamind.records import read_patient_directory, read_table, symptom_frame
 
     if not path.is_dir():
-        return symptom_frame(read_table(path), timezone=timezone)
+        try:
+            return symptom_frame(read_table(path), timezone=timezone)
+        except ValidationError as error:
+            raise type(error)(f"{error} (a table in another form: novamind import)") from error
     record = read_patient_directory(path)
     if record.symptoms is None:
         raise NotFoundError("the patient's directory has no symptoms.csv or symptoms.parquet: add one")
