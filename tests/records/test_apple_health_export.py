@@ -388,7 +388,8 @@ def test_a_watch_of_any_maker_goes_before_the_phone(tmp_path: Path) -> None:
     phone = record("StepCount", *span, value=400, device=PHONE)
     for name, maker, source in (
         ("Forerunner 255", "Garmin", "Connect"), ("fēnix 7", "", "x"), ("Grit X", "Polar Electro Oy", "Polar Flow"),
-        ("", "", "Connect"), ("Oura", "Oura", "Oura"), ("Mi Band", "Xiaomi", "Mi Fitness"),
+        ("", "", "Connect"), ("Oura", "Oura", "Oura"), ("Steel HR", "Withings", "x"),
+        ("Mi Band", "Xiaomi", "Mi Fitness"),
     ):  # fmt: skip
         watch = record("StepCount", *span, value=5200, device=device(name, maker) if name else None, source=source)
         assert read(tmp_path, export(phone, watch)).frame["value"].to_list() == [5200.0]

@@ -119,6 +119,16 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_read(
     assert record.summary.files_read == 2
 
 
+def test_a_name_that_is_no_text_is_shown_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text(heart(1))
+    try:
+        (tmp_path / "a\udcff.pdf").write_text("x")
+    except OSError:
+        pytest.skip("this system does not keep such names")
+    ((_, (name,)),) = read_wearables(tmp_path).summary.files_left_out.items()
+    assert name == "a?.pdf"
+
+
 def test_a_folder_of_nothing_readable_says_why(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     (tmp_path / "b.pdf").write_text("x")

@@ -76,7 +76,8 @@ _STAGE_OF = {f"HKCategoryValueSleepAnalysis{name}": signals for name, signals in
 _PHONE = "(?i)iphone|ipad|ipod|phone"
 _WORN = (
     r"(?i)watch|^connect$|\b(?:ring|band|strap|fitbit|garmin|polar|whoop|oura|forerunner|f[eē]nix|v[ií]vo\w*|venu|epix"
-    r"|instinct|amazfit|zepp|suunto|coros|miband|mi fitness|xiaomi|huawei|honor|charge \d|versa|inspire|luxe)\b"
+    r"|instinct|amazfit|zepp|suunto|coros|miband|mi fitness|xiaomi|huawei|honor|charge \d|versa|inspire|luxe|steel hr"
+    r"|ultrahuman|ringconn|wahoo|tickr|h10|verity|fossil|mobvoi)\b"
 )
 
 

@@ -155,7 +155,8 @@ class Export:
         if self.path.is_dir():
             for file in sorted(self.path.rglob("*")):
                 if file.is_file():
-                    self._take(self._plain(file, file.relative_to(self.path).as_posix()), 0)
+                    name = file.relative_to(self.path).as_posix().encode(errors="replace").decode()
+                    self._take(self._plain(file, name), 0)
         elif self.path.suffix.lower() == ".zip":
             try:
                 self._list(self._opened(self.path), "", self.path.stat().st_size, 1)
