@@ -17,6 +17,7 @@ import novamind as nm
 from novamind.cli import app
 from novamind.errors import InsufficientDataError, NotFoundError, ValidationError
 from novamind.records import TableProfile, import_file, load_profile, read_patient_directory, write_patient_directory
+from novamind.settings import Settings
 
 TODAY = date(2026, 1, 1)
 DAYS = [f"{day:02d}.01.2025" for day in range(1, 29)]
@@ -113,6 +114,11 @@ def packed(name: str, content: bytes) -> bytes:
 
 def test_a_zip_of_one_table_is_that_table() -> None:
     assert table(packed("folder/diary.csv", TABLE), "diary.zip").series == table().series
+    assert table(gzip.compress(TABLE), "diary.csv.gz").series == table().series
+    with pytest.raises(ValidationError, match="damaged"):
+        table(gzip.compress(TABLE)[:20], "diary.csv.gz")
+    with pytest.raises(ValidationError, match="more than the limit"):
+        table(gzip.compress(b"x" * 2000), "diary.csv.gz", settings=Settings(max_file_bytes=1000))
 
 
 @dataclass

@@ -149,6 +149,15 @@ def test_qualtrics_of_two_header_rows_and_another_date() -> None:
     assert rows(imported, "pain") == [("p1", "2025-01-13 08:28", 2)]
 
 
+def test_qualtrics_of_numbered_columns() -> None:
+    lines = (
+        "V1,V2,V3,V4,Q1",
+        "ResponseID,StartDate,EndDate,ExternalDataReference,How do you feel?",
+        "R_1,2025-01-13 08:28:09,,p1,2",
+    )
+    assert rows(read(*lines), "Q1") == [("p1", "2025-01-13 08:28", 2)]
+
+
 def test_qualtrics_of_unnamed_persons_is_refused_until_they_are_named() -> None:
     lines = [line.replace(",p1,", ",,").replace(",p2,", ",,") for line in QUALTRICS]
     with pytest.raises(ValidationError, match="whose they are"):

@@ -4,6 +4,7 @@ import gzip
 import io
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -32,6 +33,8 @@ class ImportedFile:
         self._path, self._bytes, self._limit = path, content, limit
         self.name = path.name
         self._single: tuple[str, bytes] | None = None
+        if self.name.lower().endswith(".gz") and is_table(self.name[:-3]):
+            self._single = (self.name[:-3], self._unpacked())
         if self.head.startswith(b"PK\x03\x04") and not self.name.lower().endswith((".xlsx", ".xlsm")):
             self._single = self._only_member()
 
@@ -82,6 +85,16 @@ class ImportedFile:
         maker = maker_of(file)
         long = maker is long_table and file.suffix in (".parquet", ".pq") and "signal" not in _columns(content)
         return (content, name) if maker is None or long else None
+
+    def _unpacked(self) -> bytes:
+        """Return the content of a gzip file, within the limit."""
+        try:
+            content = gzip.GzipFile(fileobj=io.BytesIO(self.content())).read(self._limit + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValidationError(f"{self.name} is damaged: pack it again") from error
+        if len(content) > self._limit:
+            raise ValidationError(f"{self.name}: unpacks to more than the limit: raise NOVAMIND_MAX_FILE_BYTES")
+        return content
 
     def _only_member(self) -> tuple[str, bytes] | None:
         """Return name and content of a zip's only file, where that is text or a table."""

@@ -44,11 +44,13 @@ _MPATH_KINDS: Final = {
 }  # fmt: skip
 _MPATH_ROW: Final = ("timestamp", "timezone", "deltautc", "originaltime")
 _CODE: Final = re.compile(r"(\S+)\. \S.*")
+_LEGACY: Final = re.compile(r"V\d{1,2}")
 _CHECKBOX: Final = re.compile(r".+___\w+")
 
 
 def layout_of(grid: Grid, profile: TableProfile) -> tuple[Grid, Layout]:
     """Return the rows of a table that are data, and its layout, whoever wrote it; errors as :func:`plain_layout`."""
+    grid = _legacy_named(grid)
     columns = {plain(column) for column in grid.columns}
     if {"connectionid", "timestampstart"} <= columns:
         return grid, _mpath(grid, profile)
@@ -61,6 +63,15 @@ def layout_of(grid: Grid, profile: TableProfile) -> tuple[Grid, Layout]:
     if any(column.startswith("redcap_") for column in grid.columns) or (ends and plain(grid.columns[0]).endswith("id")):
         return grid, _redcap(grid, profile)
     return grid, plain_layout(grid, profile)
+
+
+def _legacy_named(grid: Grid) -> Grid:
+    """Return a legacy export of Qualtrics with the names that stand in its second row for ``V1``, ``V2`` ..."""
+    second = [cells[0] if cells else None for cells in grid.cells]
+    if "V1" not in grid.columns or not any(plain(cell or "") == "startdate" for cell in second):
+        return grid
+    names = [cell if cell and _LEGACY.fullmatch(c) else c for c, cell in zip(grid.columns, second, strict=True)]
+    return grid.renamed(names) if len(set(names)) == len(names) else grid
 
 
 def _redcap(grid: Grid, profile: TableProfile) -> Layout:
