@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from novamind.errors import DataProcessingError, NovamindError, ValidationError
 from novamind.records.genotypes import vcf
+from novamind.records.genotypes.contigs import chromosome, on_another_build
 from novamind.records.genotypes.vcf import MISSING, ONE_COPY, UNSUPPORTED, VariantRecord, read_vcf
 
 WANTED = {"chr10": frozenset({100, 200})}
@@ -355,3 +356,37 @@ def test_a_zip_with_one_file_is_read_and_any_other_zip_refused() -> None:
 def test_a_position_that_is_no_number_is_named_by_line() -> None:
     with pytest.raises(DataProcessingError, match="line 3 of the VCF has no number as its position"):
         read_vcf((HEAD + LINE.replace("100", "x")).encode(), WANTED)
+
+
+#: The assembly report of GRCh38.p14: RefSeq and GenBank accession, and length, of each chromosome.
+REPORT = """\
+NC_000001.11 CM000663.2 248956422  NC_000002.12 CM000664.2 242193529  NC_000003.12 CM000665.2 198295559
+NC_000004.12 CM000666.2 190214555  NC_000005.10 CM000667.2 181538259  NC_000006.12 CM000668.2 170805979
+NC_000007.14 CM000669.2 159345973  NC_000008.11 CM000670.2 145138636  NC_000009.12 CM000671.2 138394717
+NC_000010.11 CM000672.2 133797422  NC_000011.10 CM000673.2 135086622  NC_000012.12 CM000674.2 133275309
+NC_000013.11 CM000675.2 114364328  NC_000014.9 CM000676.2 107043718   NC_000015.10 CM000677.2 101991189
+NC_000016.10 CM000678.2 90338345   NC_000017.11 CM000679.2 83257441   NC_000018.10 CM000680.2 80373285
+NC_000019.10 CM000681.2 58617616   NC_000020.11 CM000682.2 64444167   NC_000021.9 CM000683.2 46709983
+NC_000022.11 CM000684.2 50818468   NC_000023.11 CM000685.2 156040895  NC_000024.10 CM000686.2 57227415
+"""
+
+
+@pytest.mark.parametrize("number", range(1, 25))
+def test_each_chromosome_has_the_accessions_and_length_of_the_assembly_report(number: int) -> None:
+    refseq, genbank, length = REPORT.split()[3 * number - 3 : 3 * number]
+    plain = {23: "chrX", 24: "chrY"}.get(number, f"chr{number}")
+    for name in (refseq, genbank, plain, plain.removeprefix("chr")):
+        assert chromosome(name) == plain
+        assert not on_another_build(name, int(length))
+        assert on_another_build(name, int(length) + 1)
+    stem, version = refseq.split(".")
+    assert on_another_build(f"{stem}.{int(version) - 1}")
+    assert on_another_build(genbank.replace(".2", ".1"))
+
+
+@pytest.mark.parametrize(
+    "name", ["chr0", "chr23", "chr100", "NC_000025.1", "CM000687.2", "HLA-A", "chr1_random", "", "chr"]
+)
+def test_other_contigs_are_no_chromosome(name: str) -> None:
+    assert chromosome(name) is None
+    assert not on_another_build(name)
