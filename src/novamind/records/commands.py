@@ -202,7 +202,7 @@ def _understood(understood: "FileImport") -> str:
 def wearables(
     file: Annotated[
         Path,
-        typer.Argument(help="Apple Health .xml/.zip, Fitbit or Oura .json/.zip/folder, Garmin .fit, a long table."),
+        typer.Argument(help="Export of a wearable (file, folder or .zip; Apple, Fitbit, Garmin ...), or a long table."),
     ],
     out: Annotated[Path, typer.Option(help="Path of the long table (Parquet).")] = Path("signals.parquet"),
     patient: Annotated[str, typer.Option(help="Id of the person.")] = "1",

@@ -47,8 +47,8 @@ def read_wearables(
     Parameters
     ----------
     path
-        Apple Health ``export.xml`` or ``.zip``; a folder, ``.zip`` or JSON file of Fitbit, Oura or Open mHealth; a
-        Garmin ``.fit`` file; a long table in CSV or Parquet. A folder or archive may hold several files.
+        A file, a folder or a ``.zip`` of the makers in :data:`novamind.records.wearables.formats.MAKERS`, or a long
+        table in CSV or Parquet. A folder or archive may hold archives and files of several makers.
     patient_id
         Whose export it is; a table's own ``patient_id`` goes before.
     timezone
@@ -64,7 +64,8 @@ def read_wearables(
     Raises
     ------
     NotFoundError, ValidationError, InsufficientDataError, DataProcessingError
-        The file is missing; breaks a rule of its format; holds no sample that can be used; cannot be read.
+        The file is missing; breaks a rule of its format; holds no sample that can be used; cannot be read. In a folder
+        or archive, a file of which the last two are true is named in ``summary.files_left_out`` instead.
     """
     with _resolved(path, patient_id, timezone, settings, now, progress) as done:
         frame = pl.concat([done.disk.read(part) for part in done.parts])
