@@ -149,9 +149,8 @@ def test_with_codes_neither_the_order_nor_the_links_matter(
     "links",
     [
         list("123456789"),
-        [*"123456789", "10"],
         [f"q{i:02}" for i in range(1, 10)],
-        [f"PHQ.{i}" for i in range(1, 11)],
+        [f"PHQ.{i}" for i in range(1, 10)],
         [f"phq9-{i}" for i in range(1, 10)],
         [f"1.{i}" for i in range(1, 10)],
     ],
@@ -169,10 +168,24 @@ def test_with_codes_neither_the_order_nor_the_links_matter(
     ],
 )
 def test_a_complete_set_of_numbers_is_recognised(links: list[str], name: str) -> None:
-    values = [1, 2, 1, 2, 1, 1, 0, 1, 0, 3][: len(links)]
-    series, said = read(response(*items(links, *values), questionnaire=name))
-    assert series == phq(*values[:9])
-    assert said == [BY_NUMBER.format("PHQ-9"), *["no item of PHQ-9: 1 answer"][: len(links) - 9]]
+    values = [1, 2, 1, 2, 1, 1, 0, 1, 0]
+    assert read(response(*items(links, *values), questionnaire=name)) == (phq(*values), [BY_NUMBER.format("PHQ-9")])
+
+
+@pytest.mark.parametrize("prefix", ["", "q", "PHQ."])
+def test_a_tenth_number_needs_answers_or_texts_of_the_instrument(prefix: str) -> None:
+    """Else the first may be the one too many: the date of the visit, say."""
+    links = [f"{prefix}{i}" for i in range(1, 11)]
+    said = "its links number more items, and neither texts nor answers say which are its"
+    assert read(response(*items(links, 1), questionnaire="phq-9")) == (
+        {},
+        [f"a form that looks like PHQ-9, but {said}; {NEED}"],
+    )
+    often = {"valueCoding": {"code": "LA6571-9"}}
+    expected = (phq(*[3] * 9), [BY_NUMBER.format("PHQ-9"), "no item of PHQ-9: 1 answer"])
+    assert read(response(*items(links, often), questionnaire="phq-9")) == expected
+    texts = [item(link, 3, text=text) for link, text in zip(links, [*TEXTS, "How difficult?"], strict=True)]
+    assert read(response(*texts, questionnaire="phq-9")) == expected
 
 
 @pytest.mark.parametrize(
@@ -275,9 +288,8 @@ def test_words_before_the_name_need_answers_or_links_of_the_instrument() -> None
 
 
 def test_an_answer_of_another_kind_shows_that_the_numbers_are_shifted() -> None:
-    answers = [{"valueDate": "2024-05-01"}, *[1] * 9]
-    links = [*"123456789", "10"]
-    series, said = read(response(*items(links, *answers), questionnaire="phq-9"))
+    answers = [{"valueDate": "2024-05-01"}, *[1] * 8]
+    series, said = read(response(*items(list("123456789"), *answers), questionnaire="phq-9"))
     assert series == {}
     assert "an item of PHQ-9 is one by its number alone, beside an answer that is none of PHQ-9" in said
     texts = [

@@ -235,11 +235,14 @@ def _doubt(form: Instrument, numbered: _Numbered, names: Sequence[str], declared
     texts = [worded_as(form, n, node.text) for n, node in own]
     if False in texts:
         return "the text of an item is not the instrument's in English, German or Spanish"
-    named = [name for name in names if _named([name])]
-    if form.name in declared or all(texts) or not named:
+    if all(texts):
         return ""
-    published = all(item_of(node.link) for _, node in own) or _all_published(form, own)
-    if any(form.name not in _named([name]) or not _says_nothing_else(name, published) for name in named):
+    # Where links or answers are the instrument's own, a publisher's name and a tenth question are no reason for doubt.
+    own_words = all(item_of(node.link) for _, node in own) or _all_published(form, own)
+    if not own_words and len(numbered) > len(own):
+        return "its links number more items, and neither texts nor answers say which are its"
+    named = [name for name in names if _named([name])] if form.name not in declared else []
+    if any(form.name not in _named([name]) or not _says_nothing_else(name, own_words) for name in named):
         return "its name says something else as well"
     return ""
 
@@ -310,7 +313,7 @@ def _named(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(instrument for name in names for _, _, instrument in _spelled(_last_part(name))))
 
 
-def _says_nothing_else(name: str, published: bool) -> bool:
+def _says_nothing_else(name: str, own_words: bool) -> bool:
     """Return whether the words beside an instrument's name are neutral.
 
     Those before it need not be (``clinic-phq9``), where links or answers are the instrument's own.
@@ -320,7 +323,7 @@ def _says_nothing_else(name: str, published: bool) -> bool:
     outside = {
         word
         for i, word in enumerate(words)
-        if i not in inside and (i > spelled[0][0] or not published or word in _OTHER)
+        if i not in inside and (i > spelled[0][0] or not own_words or word in _OTHER)
     }
     return all(word in _NEUTRAL or word.isdigit() for word in outside)
 
