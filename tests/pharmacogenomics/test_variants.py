@@ -349,6 +349,8 @@ def test_a_file_on_grch37_without_a_word_about_it_is_refused() -> None:
         call_vcf(moved.replace(b"10\t96521657", b"10\t96511647"))
     for named in (True, False):
         assert call_vcf(at_build(38, named))["CYP2C19"].calls
+    slip = row("chr10", 5, "A", "G", "0/1").replace("\t.\tA", "\trs4986893\tA")
+    assert call_vcf(at_build(38, named=False) + slip.encode())["CYP2C19"].calls
 
 
 def test_an_indels_rs_number_one_base_off_is_no_other_build() -> None:
