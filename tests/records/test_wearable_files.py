@@ -99,6 +99,8 @@ def test_files_of_the_operating_system_are_named(tmp_path: Path, name: str) -> N
         ("x.csv.gz", "no", "cannot be read: it is damaged or locked"),
         ("x.zip", "no", "the archive is damaged or locked"),
         ("x.pdf", "%PDF", "is of no kind that is read here"),
+        ("x.7z", "7z", "is an archive of a kind that is not opened here: unpack it"),
+        ("x.tar.gz", gzip.compress(b"tar"), "is an archive of a kind that is not opened here: unpack it"),
         ("x.csv", "", "holds no data"),
         ("Glucose 202405.csv", "no data\n", "holds no data"),
         ("heart_rate_2024-05-01.csv", "timestamp,beats per minute\n", "holds no samples (Fitbit)"),

@@ -93,6 +93,7 @@ MAKERS: tuple[Maker, ...] = (
 #: Makers whose export holds everything since its beginning, so that a later one replaces an earlier.
 GROWING = (apple_health.MAKER, health_connect.MAKER)
 
+_OTHER_ARCHIVES = (".tar", ".tgz", ".tar.gz", ".7z", ".rar", ".bz2", ".xz")
 _ADVICE = (
     ": give an export of "
     + ", ".join(dict.fromkeys(maker.MAKER for maker in MAKERS[:-1]))
@@ -125,6 +126,8 @@ def batches(export: Export, tally: Tally, zone: ZoneInfo | None, progress: Progr
             maker = maker_of(file)
             if file.head.strip().lower() in (b"", b"no data"):
                 raise InsufficientDataError(f"{file.path}: holds no data")
+            if maker is None and file.path.lower().endswith(_OTHER_ARCHIVES):
+                raise ValidationError(f"{file.path}: is an archive of a kind that is not opened here: unpack it")
             if maker is None:
                 raise ValidationError(f"{file.path}: is of no kind that is read here{_ADVICE if export.alone else ''}")
             used, named = False, tally.files_named
