@@ -141,6 +141,8 @@ def test_ends_of_the_scale(name: str) -> None:
         ("phq_9", {1: 1, 2: 2, 3: 1, 4: 2, 5: 1, 6: 1, 7: 0, 8: 1, 9: 0}, 9),
         ("GAD7", {f"gad7_{i}": 3 for i in range(1, 8)}, 21),
         ("AUDIT", [4, 4, 4, 4, 4, 4, 4, 4, 2, 4], 38),
+        ("AUDIT", {f"audit{i}": 4 for i in range(1, 11)}, 40),
+        ("MADRS", {f"MADRS_{i}": 1 for i in range(1, 11)}, 10),
         ("HDRS-17", [4, 3, 2, 2, 1, 0, 4, 3, 2, 1, 0, 2, 1, 0, 4, 2, 1], 32),
         ("YMRS", [1, 2, 3, 4, 6, 7, 1, 8, 2, 0, 4], 38),
         ("WHO-5", [5, 4, 3, 2, 1], 60),
@@ -156,7 +158,13 @@ def test_worked_forms(name: str, items: Any, total: int) -> None:
 
 def test_the_kind_of_sequence_does_not_matter() -> None:
     values = [1, 0, 2, 3, 1, 0, 2, 3, 1]
-    for items in (tuple(values), np.array(values), pd.Series(values), [float(v) for v in values]):
+    for items in (
+        dict(zip(np.arange(1, 10), values, strict=True)),
+        tuple(values),
+        np.array(values),
+        pd.Series(values),
+        [float(v) for v in values],
+    ):
         assert score("PHQ-9", items).total == 13
 
 
@@ -323,6 +331,8 @@ def test_subscales_are_sums_of_their_items() -> None:
         ("K10", [0] * 10, "item 1 of K10 is off its scale; allowed are 1 to 5"),
         ("PHQ-9", {10: 1}, "an item that PHQ-9 does not have; number them 1 to 9"),
         ("PHQ-9", {0: 1}, "an item that PHQ-9 does not have; number them 1 to 9"),
+        ("PHQ-9", {1.5: 1}, "an item that PHQ-9 does not have; number them 1 to 9"),
+        ("PHQ-9", {True: 1}, "an item that PHQ-9 does not have; number them 1 to 9"),
         ("PHQ-9", {"gad7_1": 1}, "an item that PHQ-9 does not have; number them 1 to 9"),
         ("PHQ-9", {"1": 1, "phq9_1": 2}, "an item of PHQ-9 is there twice; give each once"),
         ("PHQ-9", "111111111", "items of PHQ-9 as text; give a list of numbers"),

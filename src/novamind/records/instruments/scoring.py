@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, isnan
-from numbers import Real
+from numbers import Integral, Real
+from operator import index
 
 from novamind.errors import ValidationError
-from novamind.records.instruments.columns import item_of
+from novamind.records.instruments.columns import items_of
 from novamind.records.instruments.domain import Instrument, find
 from novamind.summary import Summarised, Summary, counted
 
@@ -146,7 +147,9 @@ def _highest(scores: Mapping[int, int], domain: Iterable[int]) -> int:
 def _by_number(form: Instrument, items: Items) -> list[tuple[int, float | None]]:
     count = len(form.items)
     if isinstance(items, Mapping):
-        numbers = [_number(form, key) for key in items]
+        names = items_of(form.name, (key for key in items if isinstance(key, str)))
+        by_name = {name: number for number, name in names.items()}
+        numbers = [by_name.get(str(key), _number(form, key)) for key in items]
         if None in numbers:
             raise ValidationError(f"an item that {form.name} does not have; number them 1 to {count}")
         if len(set(numbers)) < len(numbers):
@@ -160,10 +163,10 @@ def _by_number(form: Instrument, items: Items) -> list[tuple[int, float | None]]
 
 
 def _number(form: Instrument, key: int | str) -> int | None:
-    if isinstance(key, str) and not key.isdecimal():
-        named = item_of(key)
-        return named[1] if named and named[0] == form.name else None
-    number = int(key)
+    if isinstance(key, str):
+        number = int(key) if key.isdecimal() else 0
+    else:
+        number = index(key) if isinstance(key, Integral) and not isinstance(key, bool) else 0
     return number if 1 <= number <= len(form.items) else None
 
 
