@@ -8,6 +8,14 @@ import polars as pl
 
 from novamind.errors import ValidationError
 
+#: ISO 8601, or a 12-hour clock; some programs of Java name the place in brackets.
+_MOMENT = (
+    r"^(?P<day>\d{4}-\d{2}-\d{2})"
+    r"(?:[Tt\s]\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?"
+    r"(?:\s*(?P<half>[AaPp])\.?\s?[Mm]\.?)?"
+    r"\s*(?P<zone>[Zz]|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?(?:\[[\w/+-]+\])?)?$"
+)
+
 
 def parsed(data: bytes, file: str) -> Any:
     """Return one JSON document, or a list of those in NDJSON, one a line."""
@@ -44,31 +52,34 @@ def number(value: Any) -> float | None:
 def moments(texts: Sequence[str | None] | pl.Series) -> pl.DataFrame:
     """Return ISO 8601 texts as ``instant`` and ``offset``; without an offset the instant is the wall clock's reading.
 
-    Unreadable text gives null in both.
+    The time may be on the 12-hour clock. Text that is not a time as a whole gives null in both.
     """
-    text = pl.Series("text", texts, dtype=pl.String).str.strip_chars()
-    frame = text.to_frame().select(
-        pl.col("text")
-        .str.replace("T", " ")
-        .str.extract(r"^(\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?)")
-        .alias("clock"),
-        pl.col("text").str.extract(r"\d{2}:\d{2}.*(Z|z|[+-]\d{2}:?\d{2})$").alias("zone"),
+    part = pl.col("text").struct.field
+    frame = pl.Series("text", texts, dtype=pl.String).str.strip_chars().str.extract_groups(_MOMENT).to_frame()
+    frame = frame.select(
+        part("day"),
+        part("hour").cast(pl.Int32).fill_null(0).alias("hour"),
+        part("minute").fill_null("00"),
+        part("second").fill_null("00"),
+        part("fraction").fill_null("0").str.slice(0, 6),
+        part("half").str.to_lowercase(),
+        part("zone").str.to_lowercase().str.replace(":", ""),
     )
-    day, clock = pl.col("clock").str.slice(0, 10), pl.col("clock").str.slice(11)
-    clock = (
-        pl.when(clock == "")
-        .then(pl.lit("00:00:00"))
-        .when(clock.str.len_chars() == 5)
-        .then(clock + ":00")
-        .otherwise(clock)
+    noon = pl.when(pl.col("half") == "p").then(12).otherwise(0)
+    hour = (
+        pl.when(pl.col("half").is_null()).then(pl.col("hour"))
+        .when(pl.col("hour").is_between(0, 12)).then(pl.col("hour") % 12 + noon)
+    )  # fmt: skip
+    local = pl.format("{} {}:{}:{}.{}", "day", hour, "minute", "second", "fraction").str.to_datetime(
+        "%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us"
     )
-    local = (day + " " + clock.str.slice(0, 15)).str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
-    digits = pl.col("zone").str.replace(":", "")
-    ahead = (digits.str.slice(1, 2).cast(pl.Int32, strict=False) * 3600
-             + digits.str.slice(3, 2).cast(pl.Int32, strict=False) * 60)  # fmt: skip
+    zone = pl.col("zone")
+    ahead = zone.str.slice(1, 2).cast(pl.Int32, strict=False) * 3600 + (
+        zone.str.slice(3, 2).cast(pl.Int32, strict=False).fill_null(0) * 60
+    )
     offset = (
-        pl.when(digits.str.to_lowercase() == "z").then(pl.lit(0, dtype=pl.Int32))
-        .when(digits.str.starts_with("-")).then(-ahead)
+        pl.when(zone.is_in(["z", "utc", "gmt"])).then(pl.lit(0, dtype=pl.Int32))
+        .when(zone.str.starts_with("-")).then(-ahead)
         .otherwise(ahead)
     )  # fmt: skip
     return frame.select(local.alias("local"), offset.alias("offset")).select(
