@@ -363,6 +363,31 @@ def test_state_of_mind_is_the_persons_own_word(tmp_path: Path) -> None:
     assert done.summary.unread == {"GAD7Assessment": 1, "Me": 1, "PHQ9Assessment": 1, "StateOfMind x": 1}
 
 
+@pytest.mark.parametrize(
+    ("element", "signal"),
+    [
+        ('<StateOfMind {} valence="0.5"/>', "mood_valence"),
+        ('<StateOfMind {} kind="1" valence="0.5"/>', "mood_valence"),
+        ('<StateOfMind {} kind="Momentary Emotion" valence="0.5"/>', "mood_valence"),
+        ('<StateOfMind {} kind="2" valence="0.5"/>', "daily_mood_valence"),
+        ('<StateOfMind {} kind="Daily Mood" valence="0.5"/>', "daily_mood_valence"),
+        ('<Record type="HKDataTypeIdentifierStateOfMindType" {} value="0.5"/>', "mood_valence"),
+        ('<Record type="HKDataTypeStateOfMind" {} value="0.5"/>', "mood_valence"),
+    ],
+)  # fmt: skip
+def test_each_form_of_a_state_of_mind(tmp_path: Path, element: str, signal: str) -> None:
+    done = read(tmp_path, export(element.format('startDate="2024-05-01 08:00:00 +0200"')))
+    assert done.frame.select("signal", "value", "device").rows() == [(signal, 0.5, "manual")]
+
+
+def test_what_a_correlation_says_of_itself_is_of_no_other_record(tmp_path: Path) -> None:
+    mood = '<StateOfMind startDate="2024-05-01 08:00:00 +0200" valence="0.5"/>'
+    run = '<Workout duration="30" startDate="2024-05-01 08:00:00 +0200" endDate="2024-05-01 08:30:00 +0200"/>'
+    typed_in = '<Correlation><MetadataEntry key="HKWasUserEntered" value="1"/></Correlation>'
+    devices = read(tmp_path, export(mood, run, typed_in)).frame
+    assert devices.filter(pl.col("signal") == "workout")["device"].to_list() == ["other"]
+
+
 def test_a_workout_has_its_minutes(tmp_path: Path) -> None:
     run = (
         '<Workout workoutActivityType="HKWorkoutActivityTypeRunning" duration="30" durationUnit="min" sourceName="W" '

@@ -21,7 +21,7 @@ import polars as pl
 
 from novamind.errors import ValidationError
 from novamind.records.wearables.apple_dates import instants
-from novamind.records.wearables.apple_records import STATE_OF_MIND, WORKOUT, Records
+from novamind.records.wearables.apple_records import DAY, MOMENT, WORKOUT, Records
 from novamind.records.wearables.apple_xml import ROOT, Damage, walk
 from novamind.records.wearables.files import Context, ExportFile
 from novamind.records.wearables.samples import Batch, Tally, frame_of
@@ -59,8 +59,8 @@ _QUANTITIES = {
 }
 _SIGNAL_OF = {f"HKQuantityTypeIdentifier{name}": signal for name, signal in _QUANTITIES.items()} | {
     WORKOUT: "workout",
-    f"{STATE_OF_MIND} dailyMood": "daily_mood_valence",
-    f"{STATE_OF_MIND} momentaryEmotion": "mood_valence",
+    DAY: "daily_mood_valence",
+    MOMENT: "mood_valence",
 }
 _SLEEP = "HKCategoryTypeIdentifierSleepAnalysis"
 _STAGES = {

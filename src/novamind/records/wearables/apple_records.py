@@ -7,7 +7,9 @@ from novamind.records.wearables.apple_xml import DEEPEST
 from novamind.records.wearables.samples import Tally
 
 WORKOUT, STATE_OF_MIND = "Workout", "StateOfMind"
-_STATE_OF_MIND_RECORD = "HKStateOfMindTypeIdentifier"
+DAY, MOMENT = f"{STATE_OF_MIND} of a day", f"{STATE_OF_MIND} of a moment"
+#: ``HKStateOfMindKind``: 1 is a momentary emotion, 2 a daily mood.
+_KINDS_OF_MIND = {"momentaryemotion": MOMENT, "1": MOMENT, "": MOMENT, "dailymood": DAY, "2": DAY}
 _COLUMNS = {
     "row": pl.Int64, "kind": pl.String, "text": pl.String, "unit": pl.String, "start_text": pl.String,
     "end_text": pl.String, "stored_text": pl.String, "source_name": pl.String, "device_text": pl.String,
@@ -57,7 +59,7 @@ class Records:
         elif name == WORKOUT:
             self._add(name, attributes, attributes.get("duration"), attributes.get("durationUnit", "min"))
         elif name == STATE_OF_MIND:
-            self._add(f"{name} {attributes.get('kind')}", attributes, attributes.get("valence"), "score")
+            self._add(_state_of_mind(attributes), attributes, attributes.get("valence"), "score")
         elif name == "ExportDate":
             self.exported = attributes.get("value")
         elif (depth == 1 and name != "Correlation") or name == "InstantaneousBeatsPerMinute":
@@ -68,7 +70,7 @@ class Records:
         """Take an element that closes."""
         self.moved = True
         self.open_names.pop()
-        if name == "Record":
+        if name in ("Record", WORKOUT, STATE_OF_MIND):
             self._inside_record = False
 
     def taken(self) -> pl.DataFrame:
@@ -79,8 +81,8 @@ class Records:
         return frame.with_columns(typed_in=pl.Series([row in typed_in for row in range(len(rows))], dtype=pl.Boolean))
 
     def _add(self, kind: str, attributes: dict[str, str], value: str | None, unit: str | None) -> None:
-        if kind == _STATE_OF_MIND_RECORD:
-            kind, unit = f"{STATE_OF_MIND} momentaryEmotion", "score"
+        if "StateOfMindType" in kind or kind.endswith("TypeStateOfMind"):
+            kind, unit = _state_of_mind({}), "score"
         if kind not in self._kinds or "startDate" not in attributes:
             self._tally.not_read(kind)
             return
@@ -99,3 +101,9 @@ class Records:
                 self._typed_in.add(len(self._rows) - 1)
         elif key == "HKTimeZone":
             self.zones[len(self._rows) - 1] = value
+
+
+def _state_of_mind(attributes: dict[str, str]) -> str:
+    """Return whether a state of mind is that of a day; without a kind it is that of a moment."""
+    kind = attributes.get("kind", "")
+    return _KINDS_OF_MIND.get(kind.replace(" ", "").lower(), f"{STATE_OF_MIND} {kind}")
