@@ -369,7 +369,7 @@ def test_a_stretch_in_which_nothing_was_measured_is_refused() -> None:
 
 def test_a_signal_that_we_know_comes_in_units_in_which_it_is_measured() -> None:
     calls: list[Any] = []
-    with pytest.raises(ValidationError, match=r"cannot be brought to that of its series; it is measured in bpm, /min, Hz$"):
+    with pytest.raises(ValidationError, match=r"brought to that of its series; it is measured in bpm, /min, Hz$"):
         did("add_samples", WHO, P, [stretch(unit="kg")], None, calls=calls)
     did("add_samples", WHO, P, [stretch(), stretch(unit="Hz", values=(1,))], None, calls=calls)
     assert not [call for call in calls if call[0] == "read"], "its unit can be brought to that of the series later"
