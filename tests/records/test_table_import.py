@@ -201,6 +201,19 @@ def test_questions_as_names_of_columns() -> None:
         read(table(turned, "1/13/2025 8:30:00," + ",".join(["Several days"] * 9)))
 
 
+def test_items_may_be_lettered() -> None:
+    header = "date," + ",".join(f"phq9{letter}" for letter in "abcdefghij")
+    imported = read(table(header, "2025-01-13,1,1,1,1,1,1,1,1,2,3"))
+    assert values(imported, "PHQ-9") == [10]
+    assert reasons(imported) == {("column 'phq9j'", "PHQ-9 has no item of this number"): 1}
+
+
+def test_a_total_is_not_made_up_for_an_item_that_nobody_was_asked() -> None:
+    imported = read(table("date," + ",".join(f"phq9_{i}" for i in range(1, 9)), "2025-01-13,1,1,1,1,1,1,1,1"))
+    assert values(imported, "PHQ-9") == []
+    assert any("too few items" in guess for guess in imported.guesses)
+
+
 def test_items_counted_from_one_are_not_read_as_if_from_zero() -> None:
     header = "date," + ",".join(f"gad7_{i}" for i in range(1, 8))
     with pytest.raises(InsufficientDataError, match="counted from 1 where the form counts from 0"):
@@ -216,6 +229,8 @@ def test_what_begins_like_an_instrument_and_is_not_clear_is_no_series(column: st
     assert [entry.name for entry in imported.series] == ["mood"]
     assert "is not clearly its total or an item" in imported.left_out[0].reason
     assert values(read(table("date,PHQ-9 (0-27)", "2025-01-13,7")), "PHQ-9") == [7]
+    with pytest.raises(ValidationError, match="begins like"):
+        read(table(f"date,{column}", "2025-01-13,7"))
 
 
 def test_ranges_of_totals_are_those_of_the_instruments() -> None:
@@ -348,6 +363,28 @@ def test_times_in_utc_need_a_place_or_their_days_are_said_to_be_utc_days() -> No
     local = read(text, timezone="America/Los_Angeles")
     assert (rows(local)[0][1], local.zone) == ("2024-01-01 21:30", "America/Los_Angeles")
     assert local.record.timezone == "America/Los_Angeles"
+
+
+def test_a_column_of_one_time_zone_names_the_clock() -> None:
+    imported = read(table("date,tz,PHQ-9", "2024-01-02T05:30Z,America/Los_Angeles,18", "2024-01-03T05:30Z,,18"))
+    assert (rows(imported)[0][1], imported.record.timezone) == ("2024-01-01 21:30", "America/Los_Angeles")
+    assert any("column 'tz' names" in guess for guess in imported.guesses)
+    assert imported.left_out == ()
+    several = read(table("date,tz,PHQ-9", "2024-01-02T05:30Z,Europe/Berlin,18", "2024-01-03T05:30Z,Europe/Paris,18"))
+    assert reasons(several) == {("column 'tz'", "holds text"): 2}
+
+
+def test_a_column_that_says_utc_is_in_utc() -> None:
+    text = table("timestamp_utc,PHQ-9", "2024-01-02 05:30,18")
+    assert read(text).zone.startswith("UTC")
+    assert rows(read(text, timezone="America/Los_Angeles"))[0][1] == "2024-01-01 21:30"
+
+
+def test_days_of_two_kinds_are_refused_where_some_may_be_turned_round() -> None:
+    with pytest.raises(ValidationError, match="perhaps turned round"):
+        read(table("date,PHQ-9", "2025-01-02,7", "2025-01-03,8", "13/02/2025,9"))
+    dotted = read(table("date,PHQ-9", "2025-01-02,7", "2025-01-03,8", "13.02.2025,9"))
+    assert (values(dotted, "PHQ-9"), dotted.left_out[0].count) == ([7, 8], 1)
 
 
 def test_offsets_and_local_times_are_not_mixed_silently() -> None:

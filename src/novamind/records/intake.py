@@ -5,6 +5,7 @@ A patient's directory, FHIR R4, a wearable's export (by maker), a genotype file,
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -18,8 +19,9 @@ from novamind.records.fhir.reader import FhirImport, read_fhir
 from novamind.records.patient import PatientRecord
 from novamind.records.recognition import ImportedFile
 from novamind.records.results import FileImport
+from novamind.records.tables.columns import is_role
 from novamind.records.tables.frames import LongFrame, signal_frame, symptom_frame
-from novamind.records.tables.grid import read_grid
+from novamind.records.tables.grid import Grid, read_grid
 from novamind.records.tables.interpretation import interpret
 from novamind.records.tables.observations import LeftOut, Observation
 from novamind.records.tables.platforms import layout_of, refuse_unnamed_persons
@@ -165,9 +167,13 @@ def _of_table(
     grid = read_grid(content, name, settings.max_file_bytes, profile.encoding, profile.sheet)
     if not len(grid):
         raise InsufficientDataError(f"{name} has a header and no rows: give at least one report")
+    zone_name, column = profile.timezone, None if profile.timezone else _zone_column(grid)
+    if column is not None:
+        zone_name = next(filter(None, grid[column]))
+        grid = grid.without_column(column, f"times are read by the clock that column '{column[:40]}' names")
     body, layout = layout_of(grid, profile)
     refuse_unnamed_persons(layout, len(body), patient_id)
-    zone = None if profile.timezone is None else parse_timezone(profile.timezone)
+    zone = None if zone_name is None else parse_timezone(zone_name)
     understood = interpret(body, layout, profile, patient_id=patient_id, zone=zone, today=today)
     if not understood.observations:
         why = "; ".join(f"{entry.what}: {entry.reason} ({entry.count})" for entry in understood.left_out[:3])
@@ -188,6 +194,17 @@ def _of_table(
     return FileImport(
         understood.kind, understood.rows, records, understood.zone, understood.guesses, understood.left_out, profile
     )
+
+
+def _zone_column(grid: Grid) -> str | None:
+    """Return the column that names the time zone of all rows."""
+    for column in grid.columns:
+        zones = set(filter(None, grid[column])) if is_role(column, "zone") else set()
+        if len(zones) == 1:
+            with suppress(ValidationError):
+                parse_timezone(zones.pop())
+                return column
+    return None
 
 
 def _frame(observations: list[Observation], zone: str | None, today: date | None) -> LongFrame | None:

@@ -210,16 +210,20 @@ def _worded(columns: Sequence[str]) -> dict[str, Named]:
 
 
 def _runs(columns: Sequence[str]) -> list[tuple[str, list[tuple[int, str]]]]:
-    """Return columns that differ by a last number alone and count from 1 without a gap, by what they share."""
+    """Return columns that differ by a last number or letter alone and count without a gap, by what they share."""
     ends = []
     for column in columns:
         tokens = [token.casefold() for token in _TOKEN.findall(column)]
-        if len(tokens) > 1 and tokens[-1].isdecimal() and len(tokens[-1]) <= 2:
-            stem = [token for token in tokens[:-1] if token not in ROLES["numbering"]] or tokens[-2:-1]
-            ends.append(("".join(stem), int(tokens[-1]), column))
+        last = tokens.pop() if len(tokens) > 1 else ""
+        number = int(last) if last.isdecimal() and len(last) <= 2 else 0
+        if len(last) == 1 and "a" <= last <= "z":
+            number = ord(last) - ord("a") + 1
+        if number:
+            stem = [token for token in tokens if token not in ROLES["numbering"]] or tokens[-1:]
+            ends.append(("".join(stem), last.isdecimal(), number, column))
     runs = []
-    for stem, group in groupby(sorted(ends), key=lambda end: end[0]):
-        run = [(number, column) for _, number, column in group]
+    for (stem, _), group in groupby(sorted(ends), key=lambda end: end[:2]):
+        run = [(number, column) for _, _, number, column in group]
         if len(run) > 2 and [number for number, _ in run] == list(range(1, len(run) + 1)):
             runs.append((stem, run))
     return runs

@@ -66,6 +66,12 @@ class Grid:
     def __getitem__(self, column: str) -> list[str | None]:
         return self.cells[self.columns.index(column)]
 
+    def without_column(self, column: str, remark: str) -> "Grid":
+        """Return the grid without a column, and a remark on why."""
+        i = self.columns.index(column)
+        columns, cells = ((*parts[:i], *parts[i + 1 :]) for parts in (self.columns, self.cells))
+        return replace(self, columns=columns, cells=cells, remarks=(*self.remarks, remark))
+
     def renamed(self, columns: Sequence[str]) -> "Grid":
         """Return the grid with other names of its columns."""
         return replace(self, columns=tuple(columns))

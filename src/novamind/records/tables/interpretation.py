@@ -1,5 +1,6 @@
 """From a grid and its layout to observations: every row is read, or left out under a reason and counted."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,7 +67,11 @@ def interpret(
     """
     reader = _Reader(grid, layout, profile, patient_id, zone, today)
     ranged = on_scale(reader.observations(), profile, reader.tally)
-    observations, notes = with_totals(ranged)
+    asked: dict[str, set[int]] = defaultdict(set)
+    for named in (*(measure.named for measure in layout.measures), *(named for _, named in ranged)):
+        if named is not None and named.item:
+            asked[named.instrument].add(named.item)
+    observations, notes = with_totals(ranged, asked)
     guesses = [*grid.remarks, *layout.guesses, *reader.guesses, *notes]
     if profile.aggregate is not None:
         observations = by_day(observations, profile.aggregate)
@@ -207,6 +212,9 @@ class _Reader:
             times = parse_column(cells, column, self._profile.dates)
             moments, words = list(times.moments), times.form
             wrong = dict.fromkeys(times.unreadable, f"its time is not {words}")
+        if column is not None and {"utc", "gmt"} & set(re.findall(r"[a-z]+", column.casefold())):
+            moments = [moment and (moment[0], moment[1] or timedelta(0)) for moment in moments]
+            words += ", in UTC as the column says"
         for i, text in enumerate(self._column(self._layout.clock)):
             moment, clock = moments[i], parse_clock(text)
             if moment is not None and text is not None:

@@ -233,9 +233,10 @@ def wide_measures(
                 f"'{name[:40]}=COLUMN')"
             )
     if not measures:
+        reasons = [f"'{column[:40]}' {reason}" for column, reason in list(unread.items())[:2]]
         raise ValidationError(
             "no column of values was recognised: name it with a mapping (--map value=COLUMN or --map NAME=COLUMN); the "
-            f"table has {listed(grid.columns)}"
+            f"table has {listed(grid.columns)}" + (f" ({'; '.join(reasons)})" if reasons else "")
         )
     return tuple(measures), unread
 

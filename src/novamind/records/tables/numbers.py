@@ -60,7 +60,7 @@ def parse_number(text: str, decimal: Decimal) -> float | None:
     if not (_COMMA if decimal == "comma" else _POINT).fullmatch(plain):
         return None
     number = float(plain.replace(",", "."))
-    return number if math.isfinite(number) else None
+    return number + 0.0 if math.isfinite(number) else None  # -0 is 0
 
 
 def is_missing_word(text: str) -> bool:

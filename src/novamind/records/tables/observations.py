@@ -6,7 +6,7 @@ that do not agree none. A total that is not written is scored from the items.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from statistics import fmean, median
@@ -129,8 +129,14 @@ def _counted_from_one(raw: Iterable[Ranged]) -> frozenset[str]:
     )
 
 
-def with_totals(ranged: Sequence[Ranged]) -> tuple[list[Observation], list[str]]:
-    """Return the observations with totals that are not written, and what is to be said of totals."""
+def with_totals(ranged: Sequence[Ranged], asked: Mapping[str, Collection[int]]) -> tuple[list[Observation], list[str]]:
+    """Return the observations with totals that are not written, and what is to be said of totals.
+
+    Parameters
+    ----------
+    asked
+        The items of each instrument that the table asks; a total is not made up for items that nobody was asked.
+    """
     answers: dict[tuple[str, str, datetime], dict[int, Observation]] = defaultdict(dict)
     totals: dict[tuple[str, str, datetime], Observation] = {}
     for observation, named in ranged:
@@ -149,7 +155,7 @@ def with_totals(ranged: Sequence[Ranged]) -> tuple[list[Observation], list[str]]
         if key in totals:
             if not score.missing and score.total != totals[key].value:
                 rows[key[1], _DIFFERS].append(totals[key].row)
-        elif score.total is None:
+        elif score.total is None or (score.prorated and not set(score.missing) <= set(asked.get(key[1], ()))):
             rows[key[1], _TOO_FEW].append(first.row)
         else:
             added.append(first._replace(series=instrument.name, value=score.total))

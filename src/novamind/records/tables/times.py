@@ -94,6 +94,12 @@ def parse_column(cells: Sequence[str | None], column: str, form: str | None = No
     _refuse_turned_days(filled, chosen, column)
     read, words = _READERS[chosen]
     moments = tuple(None if text is None else read(text) for text in texts)
+    wrong = [text for text, moment in zip(texts, moments, strict=True) if text and not moment]
+    if chosen == "iso" and any((match := _NUMBERS.fullmatch(text)) and match["mark"] != "." for text in wrong):
+        raise ValidationError(
+            f"column '{column}': some days are written with the year first and some with slashes, as after a "
+            "spreadsheet program read a part of them, perhaps turned round: export the file again, or write ISO dates"
+        )
     unreadable = tuple(i for i, (text, moment) in enumerate(zip(texts, moments, strict=True)) if text and not moment)
     if filled and len(unreadable) * 2 > len(filled):
         raise ValidationError(f"column '{column}': most rows are not {words}; {_HOW}, iso, epoch, epoch-ms or excel")
