@@ -1,9 +1,11 @@
 """Whoop: nights on the wall clock of their cycle, empty cells, the journal."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
 
+from novamind.errors import ValidationError
 from novamind.records.wearables import read_wearables, whoop
 from novamind.records.wearables.samples import NO_VALUE
 from tests.records.maker_input import read, utc
@@ -133,3 +135,73 @@ def test_the_journals_yes_and_no() -> None:
 @pytest.mark.parametrize("heading", ["Sleep onset,Wake onset", "Cycle start time,Wake onset", "start,duration,value"])
 def test_other_tables_are_not_whoops(heading: str) -> None:
     assert not whoop.recognised(export_file("sleeps.csv", heading + "\n1,2,3\n"))
+
+
+NIGHT = {
+    "readiness_score": 66, "resting_heart_rate": 52, "daily_hrv_rmssd": 80, "daily_skin_temperature": 33.5,
+    "daily_oxygen_saturation": 97, "sleep_score": 90, "daily_respiratory_rate": 14.5, "sleep_duration": 430,
+    "sleep_light_duration": 200, "sleep_deep_duration": 100, "sleep_rem_duration": 130, "sleep_awake_duration": 40,
+    "sleep_efficiency": 91, "sleep_in_bed": 0,
+}  # fmt: skip
+CELLS = (
+    "2024-06-02 23:10:00,UTC+02:00,66,52,80,33.5,97,2024-06-02 23:15:00,2024-06-03 07:00:00,90,14.5,"
+    "430,200,100,130,40,91"
+)
+
+
+@pytest.mark.parametrize(
+    "headings",
+    [
+        "Cycle start time,Cycle timezone,Recovery score %,Resting heart rate (bpm),Heart rate variability (ms),"
+        "Skin temp (celsius),Blood oxygen %,Sleep onset,Wake onset,Sleep performance %,Respiratory rate (rpm),"
+        "Asleep duration (min),Light sleep duration (min),Deep (SWS) duration (min),REM duration (min),"
+        "Awake duration (min),Sleep efficiency %",
+        "Startzeit des Zyklus,Zeitzone des Zyklus,Erholungswert %,Ruheherzfrequenz (Schläge pro Minute),"
+        "Herzfrequenzvariabilität (ms),Hauttemperatur (Celsius),Blutsauerstoff %,Beginn des Schlafs,"
+        "Beginn des Aufwachens,Schlafleistung %,Atemfrequenz (Atemzüge/Min.),Schlafdauer (Min.),"
+        "Dauer des Leichtschlafs (Min.),Dauer des Tiefschlafs (Min.),Dauer des REM-Schlafs (Min.),"
+        "Dauer des Aufwachens (Min.),Schlafeffizienz %",
+        "Hora de inicio del ciclo,Zona horaria del ciclo,Puntuación de recuperación %,"
+        "Frecuencia cardíaca en reposo (lpm),Variabilidad de la frecuencia cardíaca (ms),"
+        "Temp. cutánea (grados centígrados),Oxígeno en sangre %,Inicio del sueño,Inicio de la vigilia,"
+        "Calificación del sueño %,Frecuencia respiratoria (rpm),Duración del sueño (min),"
+        "Duración de sueño ligero (min),Duración de sueño profundo (SWS) (min),Duración de sueño REM (min),"
+        "Tempo despierto/a (min),Eficiencia del sueño %",
+        "Heure de début du cycle,Fuseau horaire du cycle,Score de récupération\u00a0%,"
+        "Fréquence cardiaque au repos (bpm),Variabilité de la fréquence cardiaque (ms),"
+        "Température cutanée (celsius),Niveau d’oxygène %,Premiers signes de sommeil,Premiers signes de réveil,"
+        "Performance sommeil %,Fréquence respiratoire (tr/min),Durée du sommeil (min),Durée du sommeil léger (min),"
+        "Durée du sommeil profond (min),Durée du sommeil paradoxal (min),Temps d'éveil (min),"
+        "Efficacité du sommeil %",
+        "Hora de início do ciclo,Fuso horário do ciclo,Pontuação de recuperação %,"
+        "Frequência cardíaca em repouso (bpm),Variabilidade da frequência cardíaca (ms),Temp. da pele (celsius),"
+        "% de oxigênio no sangue,Início do sono,Início da vigília,Desempenho do sono %,"
+        "Frequência respiratória (rpm),Duração do sono (min),Duração do sono leve (min),"
+        "Duração profundo (Sono) (min),Duração REM (min),Duração de vigília (min),Eficácia do sono %",
+    ],
+    ids=["en", "de", "es", "fr", "pt"],
+)
+def test_headings_are_in_the_language_of_the_account(headings: str) -> None:
+    for text in (headings, unicodedata.normalize("NFD", headings)):
+        table = f"{text}\n{CELLS}\n"
+        assert whoop.recognised(export_file("table.csv", table))
+        found = read(whoop, "table.csv", table)
+        assert found.values(start=utc(2024, 6, 2, 21, 15), end=utc(2024, 6, 3, 5), offset=7_200) == NIGHT
+        assert found.tally.unread == {}
+
+
+def test_workouts_in_german() -> None:
+    found = read(
+        whoop,
+        "Trainings.csv",
+        "Startzeit des Zyklus,Zeitzone des Zyklus,Startzeit des Trainings,Endzeit des Trainings,Dauer (Min.),"
+        "Name der Aktivität\n2024-06-02 23:10:00,UTC+02:00,2024-06-03 18:00:00,2024-06-03 18:45:00,45,Laufen\n",
+    )
+    assert found.values(start=utc(2024, 6, 3, 16), end=utc(2024, 6, 3, 16, 45)) == {"workout": 45}
+
+
+def test_a_language_that_is_not_known_is_refused_by_name() -> None:
+    file = export_file("physiological_cycles.csv", "Syklin alkamisaika,Palautuminen %\n2024-06-02 23:10:00,66\n")
+    assert whoop.recognised(file)
+    with pytest.raises(ValidationError, match="no language known here: set Whoop's app to English"):
+        read(whoop, "physiological_cycles.csv", "Syklin alkamisaika,Palautuminen %\n2024-06-02 23:10:00,66\n")

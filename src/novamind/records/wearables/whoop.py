@@ -4,6 +4,7 @@
 - What is measured in a cycle's night lasts from falling asleep to waking: it is known in the morning.
 - Empty cells were not scored; they are no zeros.
 - A night stands in two files, with the same numbers: it is counted once, since equal rows of one source are.
+- Headings are in the account's language; questions of the journal are read in English.
 - ``Energy burned (cal)`` counts kilocalories of a cycle, from one sleep to the next, which is no day: it is not read.
 """
 
@@ -11,13 +12,16 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from novamind.errors import ValidationError
 from novamind.records.wearables.columns import Columns, table_of, text_of, timed
 from novamind.records.wearables.files import Context, ExportFile
 from novamind.records.wearables.samples import Batch
+from novamind.records.wearables.whoop_headings import english
 
 MAKER = "Whoop"
 
 _CYCLE = "Cycle start time"
+_NEEDED = {_CYCLE, "Cycle timezone"}
 _TIMES = (
     _CYCLE, "Cycle end time", "Cycle timezone", "Sleep onset", "Wake onset", "Nap", "Notes",
     "Workout start time", "Workout end time", "Activity name", "GPS enabled", "Question text",
@@ -51,12 +55,15 @@ _QUESTIONS = {
 
 def recognised(file: ExportFile) -> bool:
     """Return whether a file is one of Whoop's tables."""
-    return file.suffix == ".csv" and {_CYCLE, "Cycle timezone"} <= _headings(file)
+    return file.suffix == ".csv" and (_headings(file) >= _NEEDED or file.name == "physiological_cycles.csv")
 
 
 def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     """Return samples of one table."""
     table = table_of(text_of(file.read()), file.path)
+    table.columns = [english(name) for name in table.columns]
+    if not set(table.columns) >= _NEEDED:
+        raise ValidationError(f"{file.path}: has headings of no language known here: set Whoop's app to English")
     columns = Columns(file.path, MAKER, context.tally)
     zone = pl.col("Cycle timezone").str.strip_chars()
     table = table.with_columns(
@@ -77,7 +84,7 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
 
 
 def _headings(file: ExportFile) -> set[str]:
-    return {heading.strip(' "') for heading in file.head_text.partition("\n")[0].split(",")}
+    return {english(heading.strip(' "')) for heading in file.head_text.partition("\n")[0].split(",")}
 
 
 def _local(table: pl.DataFrame, column: str, instead: str = _CYCLE) -> pl.Series:
