@@ -1,5 +1,6 @@
 """The table of makers: who reads a file, and what the page says of it."""
 
+import csv
 import os
 import re
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from polars.exceptions import PolarsError
 
 from novamind.records.wearables import formats
 from novamind.records.wearables.files import Context, ExportFile
@@ -74,6 +76,8 @@ def test_a_failure_of_any_kind_inside_a_reader_stays_with_its_file(monkeypatch: 
     monkeypatch.setattr(formats, "MAKERS", (Broken(),))
     for error, reason in (
         (KeyError("x"), "has another layout than Broken gives it"),
+        (csv.Error("x"), "has another layout than Broken gives it"),
+        (PolarsError("x"), "has another layout than Broken gives it"),
         (RecursionError(), "cannot be read: it is damaged or locked"),
         (PermissionError(13, "Permission denied"), "cannot be read: Permission denied"),
     ):

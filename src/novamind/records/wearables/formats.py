@@ -5,6 +5,7 @@ its files by their names and folders, and by what only it writes into them, neve
 whose a file is decides on which clock its times are.
 """
 
+import csv
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -100,7 +101,7 @@ _ADVICE = (
     + ", or a long table (timestamp, signal, value) in .csv or .parquet"
 )
 #: What a document of another layout raises where a maker's reader does not look twice.
-_MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError, PolarsError)
+_MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError, csv.Error, PolarsError)
 
 
 def maker_of(file: ExportFile) -> Maker | None:
