@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,9 @@ from novamind.records.tables.frames import LongFrame
 from novamind.records.tables.observations import LeftOut
 from novamind.records.tables.profile import TableProfile
 from novamind.summary import Summarised, Summary, counted
+
+if TYPE_CHECKING:
+    import altair as alt
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,12 @@ class FileImport(Summarised):
             if frame is not None
         ]
         return pl.concat(parts) if parts else _long("", "", None)
+
+    def plot(self) -> "alt.VConcatChart":
+        """Draw each series over its days, without the ids of persons."""
+        from novamind.records.plots import plot_series
+
+        return plot_series(self.frame)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was understood as JSON can hold it; ids of persons are in it, their values are not."""
