@@ -25,6 +25,7 @@ NAUGHT = 0.0
 #: One of each unit in the signal's own unit, and what its zero is: exact definitions and CODATA, in scipy.constants.
 SECOND: dict[str, dict[str, tuple[float, float]]] = {
     "bpm": {**dict.fromkeys(("bpm", "BPM", "count/min", "beats/min", "/min", "1/min", "{Beats}/min", "min-1"), (1, 0)),
+            **dict.fromkeys(("beats/minute", "Beats per minute", "beat / min"), (1, 0)),
             **dict.fromkeys(("count/s", "Hz", "hz", "1/s", "s-1"), (c.minute, 0)), "/h": (c.minute / c.hour, 0)},
     "ms": {"ms": (1, 0), "s": (1 / c.milli, 0), "sec": (1 / c.milli, 0), "us": (c.micro / c.milli, 0)},
     "breaths/min": dict.fromkeys(("breaths/min", "count/min", "bpm", "brpm", "/min", "{Breaths}/min"), (1, 0)),
@@ -45,7 +46,8 @@ SECOND: dict[str, dict[str, tuple[float, float]]] = {
            "st": (c.stone, 0), "[stone_av]": (c.stone, 0), "[oz_av]": (c.oz, 0)},
     "kg/m²": {"kg/m²": (1, 0), "kg/m2": (1, 0), "g/cm2": (c.gram / c.centi**2, 0),
               "[lb_av]/[in_i]2": (c.pound / c.inch**2, 0)},
-    "mg/dL": {"mg/dL": (1, 0), "mg/dl": (1, 0), "g/L": (1 / c.milli * c.deci, 0), "mmol/L": (GLUCOSE / 10, 0),
+    "mg/dL": {"mg/dL": (1, 0), "mg/dl": (1, 0), "MG/DL": (1, 0), "g/L": (1 / c.milli * c.deci, 0),
+              "mmol/L": (GLUCOSE / 10, 0),
               "mmol<180.15588000005408>/L": (GLUCOSE / 10, 0), "umol/L": (GLUCOSE / 10 * c.milli, 0)},
     "mL/kg/min": {**dict.fromkeys(("mL/kg/min", "mL/min·kg", "ml/(kg*min)", "mL/(kg.min)", "mL/min/kg"), (1, 0)),
                   "[MET]": (3.5, 0)},
@@ -106,7 +108,7 @@ def test_a_factor_is_exact_so_that_a_limit_stays_a_limit() -> None:
 
 def test_a_rate_of_a_day_is_a_days_total() -> None:
     steps, energy = SIGNALS["daily_steps"], SIGNALS["daily_total_energy"]
-    for unit in ("/d", "{steps}/d", "1/(24.h)", "1", "{steps}"):
+    for unit in ("/d", "{steps}/d", "1/(24.h)", "1", "{steps}", "steps/day", "steps per day"):
         assert steps.conversion(unit) == (1, 0)
     assert energy.conversion("kJ/d") == (pytest.approx(1 / c.calorie), 0)
     assert SIGNALS["steps"].conversion("/d") is None

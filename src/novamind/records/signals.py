@@ -113,7 +113,7 @@ _DAILY = frozenset({
     "resting_heart_rate", "walking_heart_rate", "readiness_score", "vo2_max", "journal_alcohol", "journal_caffeine",
     "journal_cannabis", "journal_screen_in_bed",
 })  # fmt: skip
-_PER_DAY = re.compile(r"/(d|day|\(24\.h\))$")
+_PER_DAY = re.compile(r"(/| per )(d|day|\(24\.h\))$")
 # A difference of temperatures has no zero to shift.
 _DIFFERENCES = frozenset({"skin_temperature_deviation"})
 # Grams in a mole: glucose, C6H12O6 by the standard atomic weights of IUPAC (2021).

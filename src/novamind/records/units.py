@@ -17,23 +17,23 @@ import numpy as np
 _LONGEST = 40
 _LARGE_POWER = re.compile(r"\d{5,}|[*^][+-]?\d{3,}|[A-Za-z\]]-?\d{2,}")
 
-#: What makers and people write, in lower case, and the UCUM code that it means.
+#: What makers and people write, in lower case, and the UCUM code that it means; also as a part of ``beats/minute``.
 SPELLINGS = {
-    "bpm": "/min", "beats/min": "/min", "beats per minute": "/min", "count/min": "/min", "brpm": "/min",
-    "breaths/min": "/min", "breaths per minute": "/min", "count/s": "/s", "hz": "Hz",
+    "bpm": "/min", "brpm": "/min", "hz": "Hz",
     "sec": "s", "secs": "s", "second": "s", "seconds": "s", "mins": "min", "minute": "min", "minutes": "min",
     "hr": "h", "hrs": "h", "hour": "h", "hours": "h", "msec": "ms", "milliseconds": "ms", "day": "d", "days": "d",
     "percent": "%", "fraction": "1", "ratio": "1",
     "degc": "Cel", "°c": "Cel", "c": "Cel", "celsius": "Cel", "degf": "[degF]", "°f": "[degF]", "f": "[degF]",
     "fahrenheit": "[degF]", "k": "K",
-    "count": "1", "counts": "1", "steps": "1", "floors": "1", "score": "1", "points": "1",
+    "beat": "1", "beats": "1", "breath": "1", "breaths": "1", "count": "1", "counts": "1", "step": "1", "steps": "1",
+    "floors": "1", "score": "1", "points": "1",
     "meter": "m", "meters": "m", "metres": "m", "mi": "[mi_i]", "mile": "[mi_i]", "miles": "[mi_i]", "ft": "[ft_i]",
     "feet": "[ft_i]", "yd": "[yd_i]", "in": "[in_i]", "inch": "[in_i]", "inches": "[in_i]",
     "calories": "kcal", "kilocalories": "kcal", "kj": "kJ", "j": "J",
     "lb": "[lb_av]", "lbs": "[lb_av]", "pound": "[lb_av]", "pounds": "[lb_av]", "kgs": "kg", "oz": "[oz_av]",
     "st": "[stone_av]", "stone": "[stone_av]",
-    "mmhg": "mm[Hg]", "mm hg": "mm[Hg]", "mg/dl": "mg/dL", "mmol/l": "mmol/L", "kg/m²": "kg/m2", "kg/m^2": "kg/m2",
-    "ml/kg/min": "mL/kg/min", "ml/min·kg": "mL/min/kg", "ml/(kg*min)": "mL/kg/min", "ml/min/kg": "mL/min/kg",
+    "mmhg": "mm[Hg]", "mm hg": "mm[Hg]", "kpa": "kPa", "kg/m²": "kg/m2", "kg/m^2": "kg/m2",
+    "ml/min·kg": "mL/min/kg", "ml/(kg*min)": "mL/kg/min",
     "dba": "dB", "dbaspl": "dB", "db(a)": "dB", "db[spl]": "dB", "db": "dB", "µs": "uS", "microsiemens": "uS",
     "lux": "lx",
 }  # fmt: skip
@@ -64,8 +64,7 @@ def conversion(unit: str, target: str, molar_mass: float | None = None) -> Conve
     text = re.sub(r"<[\d.]*>", "", unit.strip())  # Apple writes the molar mass into the unit
     if not text or len(text) > _LONGEST or _LARGE_POWER.search(text):
         return None
-    spelling = SPELLINGS.get(text.lower())
-    codes = [_plain(code) for code in (_CODES.get(text, text), spelling) if code is not None]
+    codes = [_plain(code) for code in (_CODES.get(text, text), _spelled(text)) if code]
     if _plain(target) in codes:
         return Conversion(1.0)
     ways = (_registry()(code, _plain(target), molar_mass) for code in codes)
@@ -74,12 +73,21 @@ def conversion(unit: str, target: str, molar_mass: float | None = None) -> Conve
 
 def ucum_code(unit: str) -> str:
     """Return the UCUM code that a written unit means; the text itself where it is no known spelling."""
-    return SPELLINGS.get(unit.lower()) or _CODES.get(unit, unit)
+    return _spelled(unit) or _CODES.get(unit, unit)
+
+
+def _spelled(unit: str) -> str:
+    """Return the code that a spelling, or each part of a quotient of spellings, means; "" where there is none."""
+    words = " ".join(unit.lower().split())
+    parts = re.split(r" ?/ ?| per ", words)
+    if words in SPELLINGS or len(parts) == 1:
+        return SPELLINGS.get(words, "")
+    return "/".join(SPELLINGS.get(part, part) for part in parts)
 
 
 def _plain(code: str) -> str:
     """Return a code without its annotations, which say what is counted and change nothing."""
-    return re.sub(r"\{[^{}]*\}", "", code).strip().rstrip("/") or "1"
+    return re.sub(r"^1(?=/)", "", re.sub(r"\{[^{}]*\}", "", code).strip().rstrip("/")) or "1"
 
 
 @cache
