@@ -134,6 +134,16 @@ def test_blood_pressure() -> None:
     assert found.rows("signal", row=2) == [("heart_rate",)]
 
 
+def test_scales_and_blood_pressure_in_german() -> None:
+    scales = read(withings, "weight.csv", 'Date,"Gewicht (kg)","Fettmasse (kg)"\n"2024-03-01 07:00:00",75.0,15.0\n')
+    assert scales.values() == {"weight": 75, "body_fat": 20}
+    pressure = read(
+        withings, "bp.csv", "Date,Herzfrequenz,Systole,Diastole,Kommentare\n2024-03-01 07:00:00,61,121,79,x\n"
+    )
+    assert pressure.values() == {"blood_pressure_systolic": 121, "blood_pressure_diastolic": 79, "heart_rate": 61}
+    assert pressure.tally.unread == {}
+
+
 @pytest.mark.parametrize(
     ("name", "signal", "unit"),
     [

@@ -6,7 +6,7 @@ Read are ``raw_*.csv``, ``aggregates_*.csv``, ``sleep.csv``, ``weight.csv``, ``b
 - Times with an offset are local times with their place; ``Date`` of scales and blood pressure has none.
 - States of sleep are 0 awake, 1 light, 2 deep, 3 REM; those of the older sleep monitor 0 awake, 1 asleep (Withings'
   README of the export).
-- Headings are in the account's language; English, German and Spanish ones are known.
+- Headings are in the account's language; English and German ones are known, of nights Spanish too.
 - Zero is written for a heart rate or a fat mass that was not measured.
 """
 
@@ -52,6 +52,8 @@ _ENGLISH = {
     "tief (s)": "deep (s)", "profundo (s)": "deep (s)",
     "wach (s)": "awake (s)", "despierto (s)": "awake (s)",
     "Aufwachen": "wake up", "despertar": "wake up",
+    "Datum": "Date", "Gewicht (kg)": "Weight (kg)", "Fettmasse (kg)": "Fat mass (kg)",
+    "Systole": "Systolic", "Diastole": "Diastolic", "Herzfrequenz": "Heart rate", "Kommentare": "Comments",
 }  # fmt: skip
 _ASLEEP = {
     "light (s)": "sleep_light_duration",
