@@ -31,7 +31,7 @@ SECOND: dict[str, dict[str, tuple[float, float]]] = {
     "breaths/min": dict.fromkeys(("breaths/min", "count/min", "bpm", "brpm", "/min", "{Breaths}/min"), (1, 0)),
     "%": {"%": (1, 0), "percent": (1, 0), "fraction": (1 / c.centi, 0), "1": (1 / c.centi, 0)},
     "°C": {**dict.fromkeys(("°C", "degC", "c", "Cel", "C"), (1, 0)),
-           **dict.fromkeys(("degF", "F", "°F", "[degF]"), FAHRENHEIT), "K": (1, -c.zero_Celsius)},
+           **dict.fromkeys(("degF", "F", "°F", "[degF]", "deg F"), FAHRENHEIT), "K": (1, -c.zero_Celsius)},
     "count": {**dict.fromkeys(("count", "steps", "floors", "{steps}", "{count}", "1", "/{tot}"), (1, 0)),
               "10*3": (c.kilo, 0)},
     "m": {"m": (1, 0), "km": (c.kilo, 0), "cm": (c.centi, 0), "ft": (c.foot, 0), "yd": (c.yard, 0), "in": (c.inch, 0),

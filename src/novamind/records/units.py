@@ -24,7 +24,7 @@ SPELLINGS = {
     "hr": "h", "hrs": "h", "hour": "h", "hours": "h", "msec": "ms", "milliseconds": "ms", "day": "d", "days": "d",
     "percent": "%", "fraction": "1", "ratio": "1",
     "degc": "Cel", "°c": "Cel", "c": "Cel", "celsius": "Cel", "degf": "[degF]", "°f": "[degF]", "f": "[degF]",
-    "fahrenheit": "[degF]", "k": "K",
+    "fahrenheit": "[degF]", "deg c": "Cel", "degrees c": "Cel", "deg f": "[degF]", "degrees f": "[degF]", "k": "K",
     "beat": "1", "beats": "1", "breath": "1", "breaths": "1", "count": "1", "counts": "1", "step": "1", "steps": "1",
     "floors": "1", "score": "1", "points": "1",
     "meter": "m", "meters": "m", "metres": "m", "mi": "[mi_i]", "mile": "[mi_i]", "miles": "[mi_i]", "ft": "[ft_i]",
