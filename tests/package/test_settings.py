@@ -39,6 +39,7 @@ TABLE: dict[str, tuple[Any, list[Any], list[Any]]] = {
     "transit_url": (None, ["http://kms"], []),
     "transit_token": (None, ["t"], []),
     "transit_key": ("novamind", ["A-z_9", "a" * 64], ["", "a" * 65, "a/b"]),
+    "redcap_token": (None, [], []),
     "jwt_secret": (None, [], []),
     "previous_jwt_secret": (None, [], []),
     "public_url": ("http://127.0.0.1:8000", ["https://a", "http://b:1"],
@@ -67,7 +68,7 @@ TABLE: dict[str, tuple[Any, list[Any], list[Any]]] = {
 
 SECRET = {
     "database_url", "encryption_key", "previous_encryption_keys", "index_key", "audit_signing_key", "transit_token",
-    "jwt_secret", "previous_jwt_secret", "redis_url",
+    "redcap_token", "jwt_secret", "previous_jwt_secret", "redis_url",
 }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def _strip(frame: pl.DataFrame, name: str) -> alt.Chart:
     points = rows.gather_every(max(1, -(-len(rows) // _MOST_POINTS))).select(
         pl.col("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%S"), "value"
     )
-    return (
+    chart: alt.Chart = (
         alt.Chart(alt.InlineData(points.to_dicts()), width=_WIDTH, height=_HEIGHT)
         .mark_point(filled=True, size=12, color=_COLOUR)
         .encode(
@@ -33,3 +33,4 @@ def _strip(frame: pl.DataFrame, name: str) -> alt.Chart:
             alt.Y("value:Q", title=[name[:30], unit][: 2 if unit else 1], scale=alt.Scale(zero=False)),
         )
     )
+    return chart
