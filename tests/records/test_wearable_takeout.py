@@ -163,6 +163,15 @@ def test_nights_are_on_the_clock_of_their_years(
     ]
 
 
+def test_a_table_of_nights_may_hold_both_forms() -> None:
+    old = "1,STAGES,455,-07:00,2024-07-05 00:43:30+0000,-07:00,2024-07-05 09:13:00+0000,DERIVED"
+    new = "2,STAGES,410,+05:30,2026-09-11T17:30:00Z,+05:30,2026-09-12T01:00:00Z,DERIVED"
+    rows, _ = read("UserSleeps_2024.csv", f"{SLEEPS}\n{old}\n{new}\n")
+    assert {(row[0], row[2]) for row in rows} == {
+        ("local", datetime(2024, 7, 5, 0, 43, 30)), ("offset", datetime(2026, 9, 11, 17, 30)),
+    }  # fmt: skip
+
+
 def test_a_table_of_nights_without_minutes_asleep_has_the_difference() -> None:
     header = "sleep_id,sleep_start,sleep_end,minutes_in_sleep_period,minutes_awake"
     rows, _ = read("UserSleeps_2025.csv", f"{header}\n1,2025-02-28T23:10:00,2025-03-01T06:40:00,450,30\n")

@@ -15,7 +15,7 @@ Google scores nights again; its source has a name of its own, so that one night 
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import polars as pl
@@ -43,8 +43,8 @@ class Table:
     end: str | None = None
     #: Columns that describe the row and are no measure.
     passed: tuple[str, ...] = ()
-    #: Values that stand for "not measured": of all measures.
-    codes: tuple[float, ...] = field(default=(-1.0,))
+    #: Values that stand for "not measured".
+    codes: tuple[float, ...] = (-1.0,)
 
 
 _NIGHT_STATISTICS = (
@@ -165,6 +165,7 @@ _ROW_KEYS = (
     "sleep_stage_type", "sleep_stage_start", "sleep_stage_end", "sleep_created", "sleep_last_updated",
     "sleep_stage_created", "sleep_stage_last_updated", "sleep_score_created", "sleep_score_last_updated",
     "sleep_goal_minutes", "minutes_in_sleep_period", "minutes_awake", "sleep_time_minutes",
+    "minutes_asleep", "overall_score",
 )  # fmt: skip
 
 
@@ -239,16 +240,25 @@ def _origin(rows: pl.DataFrame) -> list[pl.Expr]:
 
 
 def _nights(kind: str, rows: pl.DataFrame, file: ExportFile, context: Context) -> Iterator[Batch]:
-    columns = Columns(file.path, _AGAIN, context.tally)
+    """Return nights, row by row on the clock of their form: ``2026-09-11T17:30:00Z`` is UTC, any other local."""
+    time = {_SLEEPS: "sleep_start", _STAGES: "sleep_stage_start", _SCORES: "score_time"}[kind]
+    in_utc = rows[time].str.contains(r"T.*[Zz]\s*$").fill_null(value=False)
+    Columns(file.path, _AGAIN, context.tally).name_the_rest(rows, _ROW_KEYS)
     if "data_source" in rows.columns:
         manual = pl.col("data_source").str.to_uppercase().str.strip_chars() == "MANUAL"
         rows = rows.with_columns(pl.when(manual).then(pl.lit("manual")).otherwise(pl.lit("wearable")).alias("device"))
+    for part, clock in ((rows.filter(in_utc), "utc"), (rows.filter(~in_utc), "local")):
+        columns = Columns(file.path, _AGAIN, context.tally)
+        _add_nights(kind, part, clock == "utc", columns)
+        yield from columns.batches("utc" if clock == "utc" else "local")
+
+
+def _add_nights(kind: str, rows: pl.DataFrame, in_utc: bool, columns: Columns) -> None:
     if kind == _SCORES:
-        rows = _told(rows, "score_time", "score_time", "score_utc_offset")
-        rows = rows.with_columns(_without((-1.0,), "overall_score"))
-        columns.add(rows, "overall_score", "sleep_score", "score")
+        rows = _timed_nights(rows, "score_time", "score_time", "score_utc_offset", in_utc)
+        columns.add(rows.with_columns(_without((-1.0,), "overall_score")), "overall_score", "sleep_score", "score")
     elif kind == _SLEEPS:
-        rows = _told(rows, "sleep_start", "sleep_end", "start_utc_offset")
+        rows = _timed_nights(rows, "sleep_start", "sleep_end", "start_utc_offset", in_utc)
         columns.add_spans(rows, "sleep_in_bed")
         moment = rows.with_columns(end=pl.col("start"))
         if "minutes_asleep" in rows.columns:
@@ -257,26 +267,17 @@ def _nights(kind: str, rows: pl.DataFrame, file: ExportFile, context: Context) -
             asleep = number_of("minutes_in_sleep_period") - number_of("minutes_awake")
             columns.add_values(moment, asleep, "sleep_duration", "min")
     else:
-        rows = _told(rows, "sleep_stage_start", "sleep_stage_end", "start_utc_offset")
-        stage = pl.col("sleep_stage_type").str.strip_chars().str.to_uppercase()
+        rows = _timed_nights(rows, "sleep_stage_start", "sleep_stage_end", "start_utc_offset", in_utc)
+        stage = pl.col("sleep_stage_type").fill_null("").str.strip_chars().str.to_uppercase()
         for name, signals in _STAGE.items():
             columns.add_spans(rows.filter(stage == name), *signals)
-        unknown = rows.filter(~stage.is_in(list(_STAGE)))
-        if len(unknown):
-            context.tally.not_read("Fitbit sleep stage of another kind", len(unknown))
-    columns.name_the_rest(rows, ("device", *_ROW_KEYS))
-    yield from columns.batches("utc" if _in_utc(rows) else "local")
+        if unknown := len(rows.filter(~stage.is_in(list(_STAGE)))):
+            columns.tally.not_read("Fitbit sleep stage of another kind", unknown)
 
 
-def _in_utc(rows: pl.DataFrame) -> bool:
-    """Return whether a table of nights keeps UTC: ``2026-09-11T17:30:00Z``."""
-    time = next(name for name in ("score_time", "sleep_start", "sleep_stage_start") if name in rows.columns)
-    return bool(rows[time].str.contains(r"T.*[Zz]\s*$").any())
-
-
-def _told(rows: pl.DataFrame, start: str, end: str, offset: str) -> pl.DataFrame:
-    """Return a table of nights with its times."""
-    if not _in_utc(rows):
+def _timed_nights(rows: pl.DataFrame, start: str, end: str, offset: str, in_utc: bool) -> pl.DataFrame:
+    """Return a table of nights with its times, and with the offset that stands beside those in UTC."""
+    if not in_utc:
         return timed(rows, rows[start].str.replace(_ZONE, ""), rows[end].str.replace(_ZONE, ""))
     rows = timed(rows, rows[start], rows[end])
     if offset not in rows.columns:
