@@ -170,11 +170,13 @@ def test_absent_positions_are_reference_for_a_vcf_alone() -> None:
     [
         (gzip.compress(b"BCF\x02\x02", mtime=0), "is a BCF"),
         (b"[Header]\nx\n", "no genotype that we read"),
+        (b"rsid\tgenotype\nrs4244285\tGA\n", "names no gene that we know"),
+        (b"name,age\nbob,3\n", "names no gene"),
         (b"%PDF-1.7 \xff", "UTF-8"),
     ],
 )
 def test_other_files_are_refused_with_what_to_do(content: bytes, words: str) -> None:
-    with pytest.raises(DataProcessingError, match=words):
+    with pytest.raises((DataProcessingError, ValidationError), match=words):
         read_genotype(content)
 
 

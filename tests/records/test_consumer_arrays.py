@@ -17,7 +17,8 @@ from novamind.records.genotypes.files import read_text
     [
         ("rs1\t10\t5\tAG", ("A", "G")), ("rs1\t10\t5\tga", ("G", "A")), ("rs1\t10\t5\tA/G", ("A", "G")),
         ("rs1\t10\t5\tII", ("I", "I")), ("rs1\t10\t5\tDI", ("D", "I")), ("rs1\t10\t5\tA\tG", ("A", "G")),
-        ('"rs1","10","5","AG"', ("A", "G")), ("rs1,10,5,A,G", ("A", "G")), ("rs1\t10\t5\t--", None),
+        ('"rs1","10","5","AG"', ("A", "G")), ("rs1,10,5,A,G", ("A", "G")),
+        ("rs1;10;5;AG", ("A", "G")), ("RS1\t10\t5\tAG", ("A", "G")), ("rs1\t10\t5\t--", None),
         ("rs1 chr10 5 AG", ("A", "G")), ("rs1\t--\t--\tAG", ("A", "G")), ("rs1\t26\t5\tAG", ("A", "G")),
         ("rs1\t10\t5\t0\t0", None), ("rs1\tX\t5\tA", None), ("rs1\t10\t5\tAN", None), ("rs1\t10\t5\tAGT", None),
         ("rs1\t10\t5\t", None), ("rs1\t10\t5\t-\t-", None), ("rs1\t10\t5\tNN", None),
@@ -61,11 +62,11 @@ def test_a_report_of_strands_that_cannot_be_compared_is_refused() -> None:
 
 
 def test_names_that_are_no_rs_numbers_are_passed_over_and_counted() -> None:
-    names = ["i50", "i7001", "kgp30", "Affx-9", "VGXS3", "chr1:5:A", "1:5", "xrs1", "."]
+    names = ["i50", "i7001", "kgp30", "Affx-9", "AFFX-SP-01", "AX-7", "VGXS3", "chr1:5:A", "1:5", "xrs1", "."]
     lines = "".join(f"{name}\t1\t5\tAG\n" for name in names)
     array = read_consumer_array(f"# rsid\tchromosome\tposition\tgenotype\n{lines}rs9\t1\t1\tCC\n".encode())
     assert array.calls == {"rs9": ("C", "C")}
-    assert array.passed_over == {"i": 2, "kgp": 1, "Affx": 1, "VGXS": 1, "other": 4}
+    assert array.passed_over == {"i": 2, "kgp": 1, "Affx": 2, "ax": 1, "vgxs": 1, "other": 4}
 
 
 def test_one_rs_number_with_different_letters_is_missing() -> None:

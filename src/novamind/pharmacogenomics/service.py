@@ -169,6 +169,11 @@ def read_genotype(
         array = read_consumer_array(source)
         return GenotypeResults(alleles.call_rsids(array), _array_notes(array))
     table = _one_person(read_star_alleles(source), sample)
+    if not known_genes() & table.keys() and not any("*" in result.text for result in table.values()):
+        raise ValidationError(
+            f"the table names no gene that we know; known are {', '.join(sorted(known_genes()))}, and raw data of an"
+            " array need the columns rsid, chromosome, position and genotype"
+        )
     return GenotypeResults({gene: _from_table(gene, result) for gene, result in table.items()})
 
 

@@ -19,9 +19,9 @@ from novamind.errors import DataProcessingError
 from novamind.records.genotypes.files import read_text
 
 _CALLS = frozenset("ACGTID")
-_RSID = re.compile(r"rs\d+")
+_RSID = re.compile(r"rs\d+", re.IGNORECASE)
 # The makers' own names; what stands before the number says whose.
-_OWN_ID = re.compile(r"(i|kgp|Affx|VGXS|exm|GSA|JHU|ilmnseq|seq)[-_]?\w*\d", re.IGNORECASE)
+_OWN_ID = re.compile(r"(i|kgp|Affx|AX|VGXS|exm|GSA|JHU|ilmnseq|seq)[\w-]*\d", re.IGNORECASE)
 _CHROMOSOME = re.compile(r"(chr)?(\d{1,2}|X|Y|XY|PAR|MT?)|--|", re.IGNORECASE)
 
 _NAMES = ("irsid", "rsid", "snpname", "markername", "snp", "marker", "name")
@@ -102,7 +102,7 @@ def _header_layout(cells: Sequence[str]) -> _Layout | None:
 
 def _cells(line: str) -> list[str]:
     text = line.lstrip("#").strip() if line.startswith("#") else line.strip("\r\n ")
-    parts = re.split(r"[\t,]", text) if "\t" in text or "," in text else text.split()
+    parts = re.split(r"[\t,;]", text) if re.search(r"[\t,;]", text) else text.split()
     return [part.strip('" ') for part in parts]
 
 
@@ -153,8 +153,8 @@ def read_consumer_array(source: str | Path | bytes) -> ConsumerArray:
         name, letters = cells[layout.name], _letters(cells, layout)
         if not _RSID.fullmatch(name):
             passed_over[_kind(name)] += 1
-        elif letters is not None and sorted(calls.setdefault(name, letters)) != sorted(letters):
-            contradicting.add(name)
+        elif letters is not None and sorted(calls.setdefault(name.lower(), letters)) != sorted(letters):
+            contradicting.add(name.lower())
     if not begun or not (calls or contradicting):
         raise DataProcessingError(
             "the genotype file holds no called variant; is it raw data of a consumer array (rsid, chromosome, position,"
@@ -176,4 +176,4 @@ def _letters(cells: Sequence[str], layout: _Layout) -> tuple[str, str] | None:
 
 def _kind(name: str) -> str:
     match = _OWN_ID.fullmatch(name)
-    return match[1] if match else "other"
+    return match[1].lower().replace("affx", "Affx") if match else "other"
