@@ -244,6 +244,16 @@ def read_batches(path: str, document: Any, *others: tuple[str, Any], zone: str |
     return list(oura.batches(file, context))
 
 
+@pytest.mark.parametrize("written", ["2025-07-01T00:00:00+00:00", "2025-07-01T00:00:00Z", "2025-07-01T00:00:00", None])
+def test_a_day_written_at_zero_has_the_place_of_its_night(written: str | None) -> None:
+    day = {"day": "2025-07-01", "score": 80, "temperature_deviation": -0.2, "timestamp": written}
+    (batch,) = read_batches("daily_readiness.json", {"data": [day]}, ("sleep.json", {"data": [NIGHT]}))
+    assert batch.samples["offset"].to_list() == [-18_000, -18_000]
+    assert batch.samples["start"].unique().to_list() == [datetime(2025, 7, 1, 5)]  # noqa: DTZ001
+    (alone,) = read_batches("daily_readiness.json", {"data": [day]}, ("heartrate.json", {"data": [BEAT]}))
+    assert (alone.clock, alone.samples["start"].unique().to_list()) == ("local", [datetime(2025, 7, 1)])  # noqa: DTZ001
+
+
 def test_heart_rates_take_their_place_from_the_documents_of_that_day() -> None:
     (batch,) = read_batches("heartrate.json", {"data": [BEAT]}, ("sleep.json", {"data": [NIGHT]}))
     assert (batch.clock, batch.samples["offset"].to_list()) == ("offset", [-18_000])

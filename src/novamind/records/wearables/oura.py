@@ -5,12 +5,14 @@ and other tables with semicolons. The account export of the API v1 has other fie
 
 - A sleep carries its whole night: stages every 5 minutes, heart rate and HRV (RMSSD) at their own interval. Sleeps of
   type ``deleted`` are not read; rests are not sleep.
-- A day's summary starts at its midnight (or at the time it names) and lasts a day; it is known only then.
+- A day's summary starts at its midnight (or at the time it names) and lasts a day; it is known only then. Its
+  ``+00:00`` is no place: Oura's samples of readiness have it at midnight of the day.
 - Heart rates are written in UTC (``+00:00``), without the place; their place is that of the export's other documents.
 - Null says that nothing was measured.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -169,7 +171,8 @@ def _offsets(file: ExportFile, context: Context) -> Offsets:
             for entries in documents:
                 for entry in entries:
                     if collection_of(entry) not in (None, "heartrate", "temperature"):
-                        texts += [text for name in _TIMES if isinstance(text := entry.get(name), str)]
+                        times = [_start_of(entry), *(entry.get(name) for name in _TIMES)]
+                        texts += [text for text in times if isinstance(text, str)]
             if other is not file:
                 other.close()
         context.memory[MAKER] = Offsets(texts)
@@ -177,7 +180,7 @@ def _offsets(file: ExportFile, context: Context) -> Offsets:
     return offsets
 
 
-_TIMES = ("bedtime_start", "bedtime_end", "timestamp", "start_datetime")
+_TIMES = ("bedtime_start", "bedtime_end", "start_datetime")
 
 
 def _collections(document: Any) -> list[list[Any]]:
@@ -278,7 +281,9 @@ class _Documents:
 
 
 def _start_of(entry: dict[str, Any]) -> Any:
-    return entry.get("timestamp") or entry.get("day")
+    """Return where a day begins on its own clock; ``+00:00`` is written for every place, and is no place."""
+    start = entry.get("timestamp") or entry.get("day")
+    return re.sub(r"(Z|\+00:00)$", "", start) if isinstance(start, str) else start
 
 
 def _in_utc(text: Any) -> Any:
