@@ -87,6 +87,19 @@ EXAMPLES = (
         ("GAD-2", "2025-01-13 11:00", 2),
     ),
     Example(
+        "an instrument and its item in two columns",
+        "date,instrument,item,value\n2025-01-13,GAD-2,1,1\n2025-01-13,GAD-2,2,3\n",
+        ("GAD-2", "2025-01-13 00:00", 4),
+    ),
+    Example(
+        "questions as names of columns (Google Forms), answers in words",
+        "Timestamp,Feeling nervous or anxious or on edge,Not being able to stop or control worrying,"
+        "Worrying too much about different things,Trouble relaxing,Being so restless that it is hard to sit still,"
+        "Becoming easily annoyed or irritable,Feeling afraid as if something awful might happen\n"
+        "1/13/2025 8:30:00" + ",Several days" * 7 + "\n",
+        ("GAD-7", "2025-01-13 08:30", 7),
+    ),
+    Example(
         "columns of any name",
         "when;Q7\n2025-01-13;4\n",
         ("mood", "2025-01-13 00:00", 4),
@@ -163,6 +176,11 @@ EXAMPLES = (
     ),
     Example(
         "m-Path", "connectionId;timeStampStart;mood_sliderNegPos\n1;1736757060;40\n", ("mood", "2025-01-13 08:31", 40)
+    ),
+    Example(
+        "LimeSurvey: codes, or codes and questions",
+        "id,submitdate,token,GAD2[SQ001],GAD2[SQ002]\n1,2025-01-13 08:30:00,abc,1,2\n",
+        ("GAD-2", "2025-01-13 08:30", 3),
     ),
     Example(
         "Qualtrics: two or three header rows",

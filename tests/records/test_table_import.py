@@ -91,6 +91,32 @@ def test_a_mapping_that_does_not_fit(mapping: dict[str, str], message: str) -> N
         read(table("when,x", "a,7", "b,8"), mapping=mapping)
 
 
+def test_a_mapping_the_wrong_way_round_says_so() -> None:
+    with pytest.raises(ValidationError, match="the role first"):
+        read(table("Datum,PHQ-9", "13.01.2025,7"), mapping={"Datum": "timestamp"})
+
+
+def test_series_of_numbers_are_kept_apart() -> None:
+    imported = read(table("timestamp,symptom,value", "2025-01-13,1,7", "2025-01-14,2,8"))
+    assert [(row[0], row[2]) for row in rows(imported)] == [("symptom 1", 7), ("symptom 2", 8)]
+
+
+def test_an_item_beside_its_instrument_is_no_total() -> None:
+    lines = [f"2025-01-13 08:0{i},GAD-2,{i},{i}" for i in (1, 2)]
+    imported = read(table("date,instrument,item,value", *lines))
+    assert [(row[0], row[2]) for row in rows(imported)] == [("GAD-2 item 1", 1), ("GAD-2 item 2", 2)]
+    other = read(table("date,questionnaire,subscale,value", "2025-01-13,PANAS,positive,30"))
+    assert [row[0] for row in rows(other)] == ["PANAS positive"]
+
+
+def test_a_declared_instrument_is_not_ignored() -> None:
+    with pytest.raises(ValidationError, match="no column is clearly of GAD-7"):
+        read(table("date,a,b", "2025-01-13,7,5"), instrument="GAD-7")
+    assert values(read(table("date,a", "2025-01-13,7"), instrument="GAD-7"), "GAD-7") == [7]
+    named = read(table("date,symptom,value", "2025-01-13,mood,7"), instrument="GAD-7")
+    assert any("the declared instrument is not used" in guess for guess in named.guesses)
+
+
 def test_an_id_is_the_person_unless_its_cells_are_items() -> None:
     persons = read(table("id,date,PHQ-9", "a,2025-01-13,7", "b,2025-01-13,9", "a,2025-01-14,8"))
     assert persons.persons == ("a", "b")

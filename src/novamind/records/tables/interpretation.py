@@ -106,6 +106,7 @@ class _Reader:
         self._grid, self._layout, self._profile, self._zone, self._today = grid, layout, profile, zone, today
         self._patient_id = patient_id
         self._persons = self._column(layout.person) if layout.person else [patient_id or "1"] * len(grid)
+        self._parts = self._column(layout.part)
         self._series, self._units = self._column(layout.series), self._column(layout.unit)
         self._words, self._codes = declared_codes(profile.missing)
         self._decimal = self._decimal_mark()
@@ -159,6 +160,10 @@ class _Reader:
             if name is None:
                 self.tally.add("row", "names no series", row)
                 return []
+            if (part := self._parts[i]) is not None:
+                name = f"{name} item {part}" if part.isdecimal() else f"{name} {part}"
+            elif name.isdecimal():
+                name = f"{self._layout.series} {name}"
             named = named_of(name)
             series = named.series if named else " ".join(name.split())
         number = parse_number(text, self._decimal)
@@ -191,7 +196,7 @@ class _Reader:
                 f"column '{column}': some times have an offset to UTC and some have none: give the timezone that the "
                 "person lives by, e.g. Europe/Berlin"
             )
-        groups = list(zip(self._persons, self._series, strict=True))
+        groups = list(zip(self._persons, self._series, self._parts, strict=True))
         placed, wrong, skipped = on_clock(moments, self._zone, groups, self._today)
         for i, reason in wrong.items():
             self.tally.add("row", reason, self._grid.rows[i])

@@ -33,6 +33,9 @@ _ROLES_OF_MAPPING: Final = (
     "patient_id", "timestamp", "clock", "value", "symptom", "unit", "day", "beep", "event",
 )  # fmt: skip
 _SHOWN: Final = 8
+#: Columns that name the series of a row whatever is in them, and those that name a part of it.
+_SURE_SERIES: Final = ("symptom", "instrument", "questionnaire", "fragebogen")
+_PARTS: Final = ("item", "itemid", "itemno", "itemnumber", "question", "questionid", "questionno", "frage", "subscale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,8 @@ class Layout:
     ----------
     kind
         In words: a long table, a REDCap export ...
-    person, series, unit, clock, day, beep, event, instance
-        Columns, where there are such.
+    person, series, part, unit, clock, day, beep, event, instance
+        Columns, where there are such; ``part`` names the item of a series.
     dates
         Columns of dates by which events can be dated.
     unread
@@ -73,6 +76,7 @@ class Layout:
     measures: tuple[Measure, ...]
     person: str | None = None
     series: str | None = None
+    part: str | None = None
     unit: str | None = None
     clock: str | None = None
     day: str | None = None
@@ -94,6 +98,8 @@ class Roles:
         self.mapping |= {"timestamp": self.mapping.pop("date")} if "date" in self.mapping else {}
         self.taken: set[str] = set()
         self.guesses: list[str] = []
+        if set(self.mapping) <= set(grid.columns) and set(self.mapping.values()) & set(_ROLES_OF_MAPPING):
+            raise ValidationError('a mapping names the role first and then the column, e.g. {"timestamp": "Datum"}')
         for column in self.mapping.values():
             if column not in grid.columns:
                 raise ValidationError(f"the table has no column of a mapped name; it has {listed(grid.columns)}")
@@ -151,6 +157,8 @@ def plain_layout(grid: Grid, profile: TableProfile) -> Layout:
     named, instrument = declared_instrument(profile)
     roles = Roles(grid, profile)
     series = _series_column(grid, roles)
+    part = next((c for c in grid.columns if series and c not in roles.taken and plain(c) in _PARTS), None)
+    roles.taken |= {part} if part else set()
     person = roles.find("patient_id", lambda cells: any(cells))
     time = _time_column(grid, roles, profile)
     clock = roles.find("clock", _are_clocks) if time else None
@@ -162,7 +170,9 @@ def plain_layout(grid: Grid, profile: TableProfile) -> Layout:
             f"no column of times was recognised: name it with a mapping (--map timestamp=COLUMN); the table has "
             f"{listed(grid.columns)}"
         )
-    base = Layout("", (), person, series, clock=clock, day=day, beep=beep, event=event)
+    if series and named:
+        roles.guesses.append(f"the declared instrument is not used: column '{series[:40]}' names the series")
+    base = Layout("", (), person, series, part, clock=clock, day=day, beep=beep, event=event)
     value = roles.find("value") if not roles.series else None
     if value is not None and not (series or "value" in roles.mapping) and _wide_names(grid, roles, instrument):
         roles.put_back(value)
@@ -223,6 +233,11 @@ def wide_measures(
                 measures.append(_measure(grid, column, matches.get(column), times[column]))
         if len(measures) == 1 and measures[0].named is None and named is not None:
             measures = [replace(measures[0], series=named.series, named=named)]
+        if named is not None and not any(m.named and m.named.instrument == named.instrument for m in measures):
+            raise ValidationError(
+                f"no column is clearly of {named.instrument}: name it (--map '{named.instrument}=COLUMN'); the table "
+                f"has {listed(grid.columns)}"
+            )
     by_series: dict[str, list[str]] = {}
     for measure in measures:
         by_series.setdefault(measure.series or "", []).append(measure.column)
@@ -301,8 +316,8 @@ def _series_column(grid: Grid, roles: Roles) -> str | None:
     if column is None:
         for candidate in grid.columns:  # 'id' names a person, unless its cells are names of items
             fits = items if is_role(candidate, "patient_id") else names_series
-            empty = plain(candidate) == "symptom" and not any(grid[candidate])  # names nothing, row by row
-            if empty or (is_role(candidate, "symptom") and fits(grid[candidate])):
+            sure = plain(candidate) in _SURE_SERIES  # even of numbers, and of nothing, row by row
+            if sure or (is_role(candidate, "symptom") and fits(grid[candidate])):
                 roles.mapping["symptom"] = candidate
                 roles.guesses.append(f"column '{candidate[:40]}' names the series")
                 break
