@@ -149,6 +149,16 @@ def test_qualtrics_of_two_header_rows_and_another_date() -> None:
     assert rows(imported, "pain") == [("p1", "2025-01-13 08:28", 2)]
 
 
+def test_qualtrics_names_the_clock_of_the_account() -> None:
+    zone = '"{""ImportId"":""startDate"",""timeZone"":""America/Denver""}",,,,,,,,,'
+    lines = (*QUALTRICS[:2], zone, *QUALTRICS[3:])
+    assert rows(read(*lines, timezone="Europe/Berlin"), "PHQ-9")[0] == ("p1", "2025-01-13 16:28", 7)
+    imported = read(*lines)
+    assert rows(imported, "PHQ-9")[0] == ("p1", "2025-01-13 08:28", 7)
+    assert any("that of America/Denver" in guess for guess in imported.guesses)
+    assert imported.of("p1").symptoms.utc_offset[0] == -7 * 3600  # type: ignore[union-attr,index]
+
+
 def test_qualtrics_of_numbered_columns() -> None:
     lines = (
         "V1,V2,V3,V4,Q1",

@@ -189,6 +189,9 @@ class _Reader:
         moments, words = self._written(column, used)
         if self._layout.local_seconds:
             moments, words = [moment and (moment[0], None) for moment in moments], "seconds on the person's own clock"
+        groups = list(zip(self._persons, self._series, self._parts, strict=True))
+        if self._layout.zone is not None:
+            moments, _, _ = on_clock(moments, ZoneInfo(self._layout.zone), groups, self._today)
         if words:
             self.guesses.append(f"times of '{column}': {words}" if column else words)
         if self._zone is None and len({moment[1] is None for moment in moments if moment}) > 1:
@@ -196,7 +199,6 @@ class _Reader:
                 f"column '{column}': some times have an offset to UTC and some have none: give the timezone that the "
                 "person lives by, e.g. Europe/Berlin"
             )
-        groups = list(zip(self._persons, self._series, self._parts, strict=True))
         placed, wrong, skipped = on_clock(moments, self._zone, groups, self._today)
         for i, reason in wrong.items():
             self.tally.add("row", reason, self._grid.rows[i])

@@ -68,6 +68,8 @@ class Layout:
         Column to the reason why it is not read.
     dropped
         Positions of rows that are no data, under their reasons.
+    zone
+        The clock of the platform, where the file names it and times name none.
     local_seconds
         Whether seconds count on the person's clock, as if it were UTC.
     """
@@ -88,6 +90,7 @@ class Layout:
     guesses: tuple[str, ...] = ()
     dropped: dict[str, tuple[int, ...]] = field(default_factory=dict)
     local_seconds: bool = False
+    zone: str | None = None
 
 
 class Roles:

@@ -16,7 +16,8 @@ LimeSurvey
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -36,6 +37,7 @@ from novamind.records.tables.layouts import (
 from novamind.records.tables.numbers import is_missing_word
 from novamind.records.tables.profile import TableProfile
 from novamind.records.tables.times import looks_like_times, parse_column
+from novamind.timeline import parse_timezone
 
 _MPATH_KINDS: Final = {
     "slidernegpos": None, "sliderneutralpos": None, "slider": None, "likert": None, "scale": None, "yesno": None,
@@ -45,6 +47,7 @@ _MPATH_KINDS: Final = {
 _MPATH_ROW: Final = ("timestamp", "timezone", "deltautc", "originaltime")
 _CODE: Final = re.compile(r"(\S+)\. \S.*")
 _LEGACY: Final = re.compile(r"V\d{1,2}")
+_ZONE: Final = re.compile(r'"timeZone"\s*:\s*"([^"]{1,60})"')
 _CHECKBOX: Final = re.compile(r".+___\w+")
 
 
@@ -184,6 +187,8 @@ def _qualtrics(grid: Grid, profile: TableProfile) -> tuple[Grid, Layout]:
         {c for c in body.columns if plain(c) in ROLES["qualtrics"]} | {time} | ({person} if person else set())
     )
     measures, unread = wide_measures(body, roles, instrument, named, dict.fromkeys(body.columns, time))
+    zone = _zone_in(cells[i] or "" for cells in grid.cells for i in range(heads))
+    named_zone = f"which is that of {zone}" if zone else "which the file does not name"
     status = next((c for c in body.columns if plain(c) == "status"), None)
     previews = [i for i in range(len(body)) if status and body[status][i] in ("1", "Survey Preview")]
     return body, Layout(
@@ -191,9 +196,18 @@ def _qualtrics(grid: Grid, profile: TableProfile) -> tuple[Grid, Layout]:
         measures,
         person,
         unread=unread,
-        guesses=(*roles.guesses, f"'{time}' is on the clock of the Qualtrics account, which the file does not name"),
+        guesses=(*roles.guesses, f"'{time}' is on the clock of the Qualtrics account, {named_zone}"),
+        zone=zone,
         dropped={"a preview of the survey": tuple(previews)} if previews else {},
     )
+
+
+def _zone_in(heads: Iterable[str]) -> str | None:
+    """Return the one time zone that header cells such as ``{"ImportId":"startDate","timeZone":"UTC"}`` name."""
+    zones = {match[1] for head in heads if (match := _ZONE.search(head))}
+    with suppress(ValidationError):
+        return parse_timezone(zones.pop()).key if len(zones) == 1 else None
+    return None
 
 
 def refuse_unnamed_persons(layout: Layout, rows: int, patient_id: str | None) -> None:
