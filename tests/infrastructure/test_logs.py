@@ -153,8 +153,8 @@ FORMS: dict[str, tuple[list[object], list[object]]] = {
     "status": ([200], [False, "200"]),
     "method": (["GET", "OPTIONS", "other"], ["GE", "OPTIONSX", "get", "others"]),
     "route": (
-        ["none", "/", "/api/v1/patients/{patient_id}/fhir-x.y", "/" + "a" * 100],
-        ["", "api", "/A", "/" + "a" * 101, "/a b", "nones"],
+        ["none", "/", "/fhir/Patient/{resource_id}/$everything-x.y", "/" + "a" * 100],
+        ["", "api", "/ä", "/" + "a" * 101, "/a b", "nones"],
     ),
     "count": ([3], ["3"]),
     "horizon": ([14], ["14"]),

@@ -171,15 +171,18 @@ def test_limits_of_bodies_and_public_paths_reach_the_door() -> None:
         sizes = {"max_fhir_bytes": 1, "max_table_bytes": 2, "max_body_bytes": 3}
         made = create_app(Settings.model_construct(**Settings().model_dump() | sizes | settings), only)
         (found,) = [one.kwargs for one in made.user_middleware if one.cls.__name__ == "GuardMiddleware"]
-        assert [one.cls.__name__ for one in made.user_middleware] == ["ErrorPages", "GuardMiddleware"], (
-            "pages outside, then the door"
-        )
+        assert [one.cls.__name__ for one in made.user_middleware] == [
+            "FhirOutcomes",
+            "ErrorPages",
+            "GuardMiddleware",
+        ], "forms of errors outside, then the door"
         return dict(found)
 
     known = door()
     sizes = {form.pattern: size for form, size in known["file_routes"].items()}
     assert sizes == {
         "/api/v1/patients/[^/]+/fhir": 1,
+        r"/fhir(?:/[A-Z]\w+)?": 1,
         "/api/v1/populations/models": 2,
         "/patients/[^/]+/upload": 1,
         "/populations/models": 2,
@@ -189,8 +192,8 @@ def test_limits_of_bodies_and_public_paths_reach_the_door() -> None:
         "/.well-known/smart-configuration", "/cds-services", "/static/app.css", "/static/app.js", "/static/icon.svg",
         "/favicon.ico",
     }  # fmt: skip
-    assert known["public"] == public | {"/login", "/callback", "/openapi.json"}
-    assert door(environment="production")["public"] == public | {"/login", "/callback"}
+    assert known["public"] == public | {"/login", "/callback", "/openapi.json", "/fhir/metadata"}
+    assert door(environment="production")["public"] == public | {"/login", "/callback", "/fhir/metadata"}
     assert door(only=("symptoms",))["public"] == public | {"/openapi.json"}
 
 

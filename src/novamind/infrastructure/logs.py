@@ -86,7 +86,7 @@ FIELDS: Mapping[str, Callable[[object], bool]] = {
     "duration_ms": _number,
     "status": _number,
     "method": _form(r"[A-Z]{3,7}|other"),
-    "route": _form(r"none|/[a-z0-9/{}_.-]{0,100}"),
+    "route": _form(r"none|/[A-Za-z0-9/{}_.$-]{0,100}"),
     "count": _number,
     "horizon": _number,
     "seed": _number,

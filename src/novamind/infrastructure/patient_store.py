@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import NotFoundError, NovamindError, OutdatedError, ServiceUnavailableError, ValidationError
 from novamind.infrastructure.audit import Access, AuditLog, Event
-from novamind.infrastructure.database import Batcher, Database, insert_all_missing
+from novamind.infrastructure.database import Batcher, Database, UtcDateTime, insert_all_missing
 from novamind.infrastructure.events import outbox_row, record_event
 from novamind.infrastructure.tables import (
     Consent,
@@ -113,6 +113,23 @@ class StoredRecord:
     kind: Kind
     content: Content
     recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class RecordVersion:
+    """A version of a record, also one that no longer counts.
+
+    Attributes
+    ----------
+    since
+        From when this version counted.
+    until
+        When another took its place or it was withdrawn; ``None`` while it counts.
+    """
+
+    record: StoredRecord
+    since: datetime
+    until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -434,6 +451,62 @@ class PatientStore:
             *(_reading(accesses[patient_id], kind, patient_id, answer) for patient_id, answer in answers.items())
         )
         return answers
+
+    async def owner(self, record_id: UUID) -> tuple[UUID, Kind] | None:
+        """Return whose a record is and its kind, also where it was withdrawn; ``None`` if there is none."""
+        query = sa.select(Record.patient_id, Record.kind).where(Record.record_id == record_id).limit(1)
+        async with self._database.snapshot() as session:
+            row = (await session.execute(query)).one_or_none()
+        return None if row is None else (row.patient_id, Kind(row.kind))
+
+    async def corrections(self, patient_id: UUID) -> dict[UUID, datetime]:
+        """Return when each corrected record of a patient was last corrected."""
+        query = (
+            sa.select(Record.record_id, sa.func.max(Record.superseded_at, type_=UtcDateTime))
+            .where(Record.patient_id == patient_id, Record.superseded_at.is_not(None))
+            .group_by(Record.record_id)
+        )
+        async with self._database.snapshot() as session:
+            rows = await session.execute(query)
+        return {record_id: when for record_id, when in rows if when is not None}
+
+    async def versions(self, patient_id: UUID, record_id: UUID, access: Access) -> list[RecordVersion]:
+        """Return the versions of one record that are kept, the first first, once the audit has the entry.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such record of this patient.
+        TamperedError
+            If a stored version was altered.
+        """
+        query = (
+            sa.select(Record)
+            .where(Record.record_id == record_id, Record.patient_id == patient_id)
+            .order_by(Record.version)
+        )
+        async with self._database.snapshot() as session:
+            rows = list(await session.scalars(query))
+        if not rows:
+            raise NotFoundError("there is no such record")
+        kind, since, versions = Kind(rows[0].kind), rows[0].recorded_at, []
+        for row in rows:
+            cipher = await self._vault.cipher(patient_id, key_id=row.key_id)
+            plain = cipher.open(row.payload, row.key_id, place(row.record_id, kind, row.version))
+            stored = StoredRecord(row.record_id, row.version, kind, _unpack(plain), row.recorded_at)
+            versions.append(RecordVersion(stored, since, row.superseded_at))
+            since = row.superseded_at or since
+        await self._audit.append(
+            Event(
+                access=access,
+                action="read",
+                what=kind,
+                patient_id=patient_id,
+                count=len(versions),
+                references=[str(record_id)],
+            )
+        )
+        return versions
 
     async def revision(self, patient_id: UUID) -> int:
         """Return a number that grows with each change of a patient's record or consent; part of every cache key.

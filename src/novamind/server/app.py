@@ -19,6 +19,7 @@ from novamind.infrastructure.tasks import end
 from novamind.server.container import open_container
 from novamind.server.dashboard import error_pages, static_files
 from novamind.server.dependencies import Caller, ContainerDep, may_use_populations
+from novamind.server.fhir.outcomes import FhirOutcomes
 from novamind.server.middleware import API, DOCUMENTATION, PUBLIC, GuardMiddleware
 from novamind.server.problems import PROBLEM_RESPONSES, RESPONSES, Problem, register
 from novamind.settings import Settings
@@ -31,6 +32,7 @@ ROOMS: Final = ("symptoms", "biometrics", "pharmacogenomics", "neurochemistry", 
 
 _TABLE: Final = re.compile(r"/api/v1/populations/models")
 _FHIR: Final = re.compile(r"/api/v1/patients/[^/]+/fhir")
+_FHIR_SERVER: Final = re.compile(r"/fhir(?:/[A-Z]\w+)?")
 
 
 def create_app(
@@ -95,15 +97,18 @@ def create_app(
     if not only:
         from novamind.server import administration, cds, live
         from novamind.server.dashboard import routes as dashboard
+        from novamind.server.fhir import endpoints as fhir
         from novamind.server.graphql import endpoint as graphql
 
         app.include_router(administration.routes)
         app.include_router(cds.routes)
+        app.include_router(fhir.routes())
         app.include_router(live.routes(metrics))
         app.include_router(graphql.routes(introspection=settings.environment != "production"))
         for pages in dashboard.PAGES:
             app.include_router(pages)
-        public |= dashboard.PUBLIC
+        public |= dashboard.PUBLIC | fhir.PUBLIC
+        file_routes |= {_FHIR_SERVER: settings.max_fhir_bytes}
         file_routes |= {dashboard.UPLOAD: settings.max_fhir_bytes, dashboard.TABLE: settings.max_table_bytes}
     register(app)
     _document(app)
@@ -115,6 +120,7 @@ def create_app(
         registry=metrics,
     )
     app.add_middleware(error_pages.ErrorPages)
+    app.add_middleware(FhirOutcomes)
     return app
 
 

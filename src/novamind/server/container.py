@@ -13,6 +13,7 @@ from novamind.settings import Settings
 
 if TYPE_CHECKING:
     from novamind.clinic import Clinic
+    from novamind.clinic.fhir_service import FhirClinic
     from novamind.infrastructure.bootstrap import Foundation
     from novamind.infrastructure.cache import Shelf
     from novamind.infrastructure.identity.passwords import Passwords
@@ -29,6 +30,7 @@ class Container:
     foundation: "Foundation"
     identity: "Identity"
     clinic: "Clinic"
+    fhir: "FhirClinic"
     forecasts: "ForecastCache"
     jobs: "Jobs"
     metrics: CollectorRegistry
@@ -52,6 +54,7 @@ async def open_container(
         If the database does not answer.
     """
     from novamind.clinic import Clinic
+    from novamind.clinic.fhir_service import FhirClinic
     from novamind.infrastructure.bootstrap import open_foundation
     from novamind.infrastructure.cache import SealedCache
     from novamind.infrastructure.identity.wiring import open_identity
@@ -74,6 +77,7 @@ async def open_container(
             foundation,
             identity,
             clinic,
+            FhirClinic(identity.access, foundation.store, clinic),
             ForecastCache(clinic, cache, twin.model_version(SYMPTOMS)),
             background.jobs(settings, foundation),
             metrics or CollectorRegistry(),

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Services of CDS Hooks, which callers may sign for themselves.
 HOOKS: Final = "/cds-services"
+#: Where the FHIR server begins.
+FHIR: Final = "/fhir"
 #: Open to everybody. Nothing else is.
 PUBLIC: Final = frozenset(
     {
@@ -176,7 +178,8 @@ class GuardMiddleware:
             close = {"Connection": "close"}
             return problem(400, "length", "send either Content-Length or Transfer-Encoding", close), receive
         names = [name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)]
-        if len(set(names)) < len(names):
+        # In FHIR both limits of a span are given under one name.
+        if len(set(names)) < len(names) and not scope["path"].startswith(f"{FHIR}/"):
             return problem(400, "query", "a parameter is given twice"), receive
         if scope["path"] not in self._public:
             principal = await self._identify(scope, headers)

@@ -1,0 +1,77 @@
+"""Routes of the FHIR server, registered from the one table; each translates and decides nothing."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+
+from novamind.errors import AuthenticationError
+from novamind.infrastructure.identity.domain import Principal
+from novamind.server.container import Container
+from novamind.server.dependencies import ContainerDep
+from novamind.server.fhir import answers
+from novamind.server.fhir.capability import capability_statement
+from novamind.server.fhir.interactions import BASE, OPERATIONS, PATHS, TYPES, Interaction
+from novamind.server.patients import FhirResponse
+from novamind.server.problems import FHIR_JSON, problem
+
+#: Where FHIR clients learn what the server offers; open to everybody.
+METADATA: Final = f"{BASE}/metadata"
+PUBLIC: Final = frozenset({METADATA})
+
+Answer = Callable[[Container, Principal, Request, str], Awaitable[Response]]
+_ANSWERS: Final[dict[Interaction, Answer]] = {
+    "search-type": answers.search,
+    "read": answers.read,
+    "vread": answers.read_version,
+    "history-instance": answers.history,
+}
+_OPERATIONS: Final[dict[str, Answer]] = {"everything": answers.everything}
+
+
+def routes() -> APIRouter:
+    """Return the routes of every interaction in the table; they describe themselves at ``/fhir/metadata``."""
+    router = APIRouter(prefix=BASE, include_in_schema=False)
+    router.add_api_route("/metadata", _metadata, methods=["GET"])
+    for resource_type, served in TYPES.items():
+        for interaction in served.interactions:
+            for method, path in PATHS[interaction]:
+                handler = _handler(_ANSWERS[interaction], resource_type)
+                router.add_api_route(path.format(type=resource_type), handler, methods=[method], name=interaction)
+    for operation in OPERATIONS:
+        for method, path in operation.routes:
+            handler = _handler(_OPERATIONS[operation.name], operation.resource_type)
+            router.add_api_route(path, handler, methods=[method], name=operation.name)
+    return router
+
+
+async def _metadata(container: ContainerDep) -> FhirResponse:
+    return FhirResponse(capability_statement(container.settings.public_url))
+
+
+def _handler(answer: Answer, resource_type: str) -> Callable[..., Awaitable[Response]]:
+    async def handle(request: Request, container: ContainerDep) -> Response:
+        if not _accepts_json(request):
+            return problem(406, "format", f"resources are served as JSON alone: send 'Accept: {FHIR_JSON}'")
+        return await answer(container, caller_of(request), request, resource_type)
+
+    return handle
+
+
+def caller_of(request: Request) -> Principal:
+    """Return who calls, as the guard found out.
+
+    Raises
+    ------
+    AuthenticationError
+        If nobody was identified.
+    """
+    principal: Any = getattr(request.state, "principal", None)
+    if not isinstance(principal, Principal):
+        raise AuthenticationError("send an access token or an API key")
+    return principal
+
+
+def _accepts_json(request: Request) -> bool:
+    accepted = request.headers.get("accept", "*/*").lower()
+    return any(kind in accepted for kind in ("json", "*/*", "application/*"))
