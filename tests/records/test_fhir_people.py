@@ -20,8 +20,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from novamind.records import FhirImport, FhirImportError, read_fhir
-from novamind.records.fhir import dialects, identity, versions
+from novamind.records.fhir import documents, reader, references, versions
 from novamind.records.fhir.identity import People
+from novamind.records.fhir.references import Target
 from tests.weak import must_fail
 
 SERVERS = ("https://a.example/fhir", "https://b.example/fhir")
@@ -279,16 +280,17 @@ def test_folders_of_files_and_their_order_are_alike(seed: int) -> None:
 # -- the property notices when a guard is gone
 
 
-REFERRED, ADDRESS, IDENTIFIERS = People._referred, identity.address, identity.identifiers
+REFERRED, ADDRESS, TARGET = People._referred, references.address, references.target
 
 
-def by_last_segment(self: People, text: str, entry: Any) -> object:
-    people = [p for p in self._people if p.name == text.rstrip("/").rpartition("/")[2]]
-    return people[0] if people else REFERRED(self, text, entry)
+def by_last_segment(self: People, subject: Target, entry: Any) -> object:
+    people = [p for p in self._people if p.name == subject.text.rstrip("/").rpartition("/")[2]]
+    return people[0] if people else REFERRED(self, subject, entry)
 
 
-def any_kind(self: People, text: str, entry: Any) -> object:
-    return REFERRED(self, text.replace("Group/", "Patient/").replace("Device/", "Patient/"), entry)
+def any_kind(self: People, subject: Target, entry: Any) -> object:
+    written = subject.address
+    return REFERRED(self, subject._replace(address=written and written._replace(kind="Patient")), entry)
 
 
 def without_server(text: str) -> Any:
@@ -296,23 +298,34 @@ def without_server(text: str) -> Any:
     return written and written._replace(server="")
 
 
-def of_patients_alone(value: Any) -> Any:
-    return IDENTIFIERS(value) if isinstance(value, list) else set()
+def without_identifier(reference: Any) -> Target:
+    written = TARGET(reference)
+    return written._replace(identifier=None) if written.text else written
 
 
+def everywhere(entry: documents.Located) -> None:
+    POST_INIT(entry)
+    object.__setattr__(entry, "container_place", "")
+
+
+POST_INIT = documents.Located.__post_init__
 WEAK: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "the last segment counts": lambda patch: patch.setattr(People, "_referred", by_last_segment),
-    "the server does not count": lambda patch: patch.setattr(identity, "address", without_server),
-    "contained resources are known everywhere": lambda patch: patch.setattr(identity, "container_place", lambda _: ""),
+    "the server does not count": lambda patch: patch.setattr(references, "address", without_server),
+    "contained resources are known everywhere": lambda patch: patch.setattr(
+        documents.Located, "__post_init__", everywhere
+    ),
     "focus is not looked at": lambda patch: patch.setattr(People, "_focused", lambda _self, _entry, person: person),
-    "modifiers are not looked at": lambda patch: patch.setattr(dialects, "_is_modified", lambda _: False),
-    "all versions are read": lambda patch: patch.setattr(versions, "key_of", lambda _: None),
+    "modifiers are not looked at": lambda patch: patch.setattr(versions, "_is_modified", lambda _: False),
+    "all versions are read": lambda patch: patch.setattr(
+        reader, "current", lambda loaded: versions.Current(loaded.resources, set(), [])
+    ),
     "the first version is read": lambda patch: patch.setattr(versions, "_newest", lambda same, _: same[0]),
     "deletions are not followed": lambda patch: patch.setattr(versions._Removals, "of", lambda *_: None),
     "without a subject the first person is meant": lambda patch: patch.setattr(
         People, "_sole", lambda self, _: self._people[0]
     ),
-    "reference and identifier may differ": lambda patch: patch.setattr(identity, "identifiers", of_patients_alone),
+    "reference and identifier may differ": lambda patch: patch.setattr(references, "target", without_identifier),
     "groups are patients": lambda patch: patch.setattr(People, "_referred", any_kind),
 }
 

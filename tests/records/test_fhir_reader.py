@@ -13,7 +13,7 @@ from novamind.errors import NotFoundError, ValidationError
 from novamind.records import FhirImport, FhirImportError, PatientRecord, read_fhir
 from novamind.records.fhir import reader
 from novamind.records.fhir.terminology import ATC, LOINC, OWN, RXNORM, SNOMED
-from novamind.records.fhir.times import moment
+from novamind.records.fhir.models import read_moment
 from novamind.records.instruments.domain import find
 from tests.golden import check_golden
 from tests.records.fhir_input import bundle, medication, observation, patient, response, values
@@ -798,11 +798,11 @@ def test_a_rich_record_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def test_full_dates_and_times() -> None:
-    assert moment("2024-03-01T08:00:00.1234567Z") == datetime(2024, 3, 1, 8, 0, 0, 123456, tzinfo=UTC)
-    assert moment("2024-03-01T08:00:00-05:45") == datetime(
+    assert read_moment("2024-03-01T08:00:00.1234567Z").when == datetime(2024, 3, 1, 8, 0, 0, 123456, tzinfo=UTC)
+    assert read_moment("2024-03-01T08:00:00-05:45").when == datetime(
         2024, 3, 1, 8, tzinfo=timezone(-timedelta(hours=5, minutes=45))
     )
-    assert (moment("2024-03-01"), moment(None), moment("2024")) == (
+    assert (read_moment("2024-03-01").when, read_moment("2024").when, read_moment("").when) == (
         date(2024, 3, 1),
         None,
         None,

@@ -179,7 +179,7 @@ class PatientRecord(Summarised):
         ):
             if frame is not None and {key.patient_id for key in frame.series} - {self.patient_id}:
                 raise ValidationError(f"{name}: 'patient_id' differs from the record's: give one person's rows only")
-            if sources and len(sources) != (0 if frame is None else len(frame)):
+            if sources and len(sources) != (0 if frame is None else len(frame.values)):
                 raise ValidationError(f"{name}: give one source a row, or none")
 
     def _summary(self) -> Summary:

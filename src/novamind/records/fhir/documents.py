@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from novamind.errors import DataProcessingError, NotFoundError, NovamindError
 from novamind.records.fhir.outcome import FhirImportError, Issue, refused
+from novamind.records.fhir.references import Names, Target, names_of, subject
 from novamind.records.tables.files import read_bytes
 from novamind.settings import Settings
 
@@ -47,6 +48,12 @@ class Located:
         The ``resourceType``.
     name
         Where our own export says that it was first read, else type and id, else the place.
+    names
+        What references may call it.
+    subject
+        Whom it names as the person whom it is about.
+    container_place
+        Where ``#id`` means something: the place of its container, or its own.
     """
 
     resource: Resource
@@ -57,6 +64,9 @@ class Located:
     response: Resource = field(default_factory=dict)
     kind: str = field(init=False)
     name: str = field(init=False)
+    names: Names = field(init=False)
+    subject: Target | None = field(init=False)
+    container_place: str = field(init=False)
 
     def __post_init__(self) -> None:
         kind, own, meta = str(self.resource["resourceType"]), self.resource.get("id"), self.resource.get("meta")
@@ -66,6 +76,10 @@ class Located:
             name = unquote(first.removeprefix(SOURCE_PREFIX))
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "name", name)
+        object.__setattr__(self, "names", names_of(kind, self.full_url, self.resource))
+        object.__setattr__(self, "subject", subject(self.resource, self.parent))
+        place = self.place if self.parent is None else self.place.rpartition(".contained[")[0]
+        object.__setattr__(self, "container_place", place)
 
 
 class Removal(NamedTuple):

@@ -8,27 +8,15 @@ Nothing here depends on the order of entries or files.
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
-from novamind.records.fhir.documents import Located, Resource
+from novamind.records.fhir.documents import Located
 from novamind.records.fhir.outcome import Issue, Severity
-from novamind.records.fhir.references import (
-    Address,
-    Identifier,
-    Key,
-    address,
-    conditional,
-    container_place,
-    identifiers,
-    key_of,
-    relative_key,
-    searched,
-    server_of,
-)
+from novamind.records.fhir.references import Address, Identifier, Key, Target, searched, target
 from novamind.records.fhir.terminology import OWN
 
 PATIENT_IDENTIFIER = f"{OWN}:patient"
@@ -41,8 +29,6 @@ def export_url(patient_id: str, position: int) -> str:
 
 #: Whose record it is where neither a Patient nor a subject says so.
 UNNAMED = "unnamed"
-#: The element that names the person, where it is not ``subject``.
-_SUBJECT = {"AllergyIntolerance": "patient", "Consent": "patient"}
 
 
 @dataclass(eq=False, slots=True)
@@ -133,22 +119,24 @@ class People:
     def _note_mention(self, entry: Located) -> None:
         """Note the people whom Patient resources bring, and on which servers there are Patients of an id."""
         if entry.kind != "Patient":
-            written = address(_text(_subject_element(entry), "reference"))
+            written = entry.subject.address if entry.subject else None
             if written is not None and written.kind == "Patient":
-                self._servers[written.id] |= {written.server or server_of(entry)} - {""}
+                self._servers[written.id] |= {written.server or entry.names.server} - {""}
         elif entry.parent is not None:
-            self._contained[container_place(entry), _text(entry.resource, "id")] = entry
+            own_id = entry.resource.get("id")
+            if isinstance(own_id, str):
+                self._contained[entry.container_place, own_id] = entry
         else:
-            key, relative = key_of(entry), relative_key(entry)
-            person = self._new(_name(entry.resource, key), "" if key is None else str(key), entry)
-            self._by_place[entry.place] = person
+            key, relative, _, identifiers = entry.names
+            full_name = "/".join(filter(None, key)) if isinstance(key, Address) else key or ""
+            person = self._by_place[entry.place] = self._new(_name(entry), full_name, entry)
             for each in {key, relative}:
                 if each is not None:
                     self._by_key[each].append(person)
             if relative is not None:
                 self._servers[relative.id] |= {relative.server} - {""}
                 self._homes[relative.id].add(relative.server)
-            for identifier in identifiers(entry.resource.get("identifier")):
+            for identifier in identifiers:
                 for search in searched(identifier):
                     self._by_identifier[search][person] = None
 
@@ -172,20 +160,18 @@ class People:
         """Return the person, why there is none, or ``None`` where the resource names no subject at all."""
         if entry.kind == "Patient":
             return self._by_place.get(entry.place, _UNUSED)
-        subject = _subject_element(entry)
-        return None if subject is None else self._person(subject, entry)
+        return None if entry.subject is None else self._person(entry.subject, entry)
 
-    def _person(self, subject: Resource, entry: Located) -> Person | Problem:
-        reference, kind = _text(subject, "reference"), _text(subject, "type")
-        identifier = next(iter(identifiers(subject.get("identifier"))), None)
-        if kind and kind.rpartition("/")[2] != "Patient":
+    def _person(self, subject: Target, entry: Located) -> Person | Problem:
+        if subject.kind and subject.kind.rpartition("/")[2] != "Patient":
             return _NOT_A_PATIENT
-        if not reference:
+        identifier = subject.identifier
+        if not subject.text:
             return _IN_WORDS if identifier is None else self._identified(identifier)
-        person = self._referred(reference, entry)
+        person = self._referred(subject, entry)
         if isinstance(person, Person) and identifier is not None:
             others = self._by_identifier.get(identifier, {})
-            systems = {} if person.entry is None else dict(identifiers(person.entry.resource.get("identifier")))
+            systems = {} if person.entry is None else dict(person.entry.names.identifiers)
             if (others and person not in others) or (not others and identifier.system in systems):
                 return _CONTRARY
         return person
@@ -194,53 +180,54 @@ class People:
         people = self._by_identifier.get(identifier, {})
         return next(iter(people)) if len(people) == 1 else _SEVERAL if people else _NO_IDENTIFIER
 
-    def _referred(self, text: str, entry: Located) -> Person | Problem:
-        if text.startswith("#"):
-            return self._within(text[1:], entry)
-        people = self._by_key.get(text, [])
+    def _referred(self, subject: Target, entry: Located) -> Person | Problem:
+        if subject.text.startswith("#"):
+            return self._within(subject.text[1:], entry)
+        people = self._by_key.get(subject.text, [])
         if people:
             return people[0] if len(people) == 1 else _SEVERAL
-        search, written = conditional(text), address(text)
-        if search is not None:
-            return self._identified(search[1]) if search[0] == "Patient" else _NOT_A_PATIENT
+        written = subject.address
+        if subject.search is not None:
+            kind, identifier = subject.search
+            return self._identified(identifier) if kind == "Patient" else _NOT_A_PATIENT
         if written is None:
             return _NOT_IN_FILE
         if written.kind != "Patient":
             return _NOT_A_PATIENT
-        return self._at(written if written.server else written._replace(server=server_of(entry)), entry)
+        return self._at(written if written.server else written._replace(server=entry.names.server), entry)
 
-    def _at(self, target: Address, entry: Located) -> Person | Problem:
+    def _at(self, home: Address, entry: Located) -> Person | Problem:
         """Return who lives at an address; a server that one side leaves open is the one that the file names."""
-        exact = self._by_key.get(target, [])
+        exact = self._by_key.get(home, [])
         if exact:
             return exact[0] if len(exact) == 1 else _SEVERAL
-        gone = self._deleted.get(target.id, set())
-        if gone and (not target.server or gone & {target.server, ""}):
+        gone = self._deleted.get(home.id, set())
+        if gone and (not home.server or gone & {home.server, ""}):
             return _DELETED
-        homes, servers = self._homes.get(target.id, set()), self._servers[target.id]
-        if not homes or (target.server and "" not in homes):
-            if target not in self._by_reference:
-                self._by_reference[target] = self._new(target.id, str(target))
-            return self._by_reference[target]
-        if target.server and target.server != server_of(entry):
+        homes, servers = self._homes.get(home.id, set()), self._servers[home.id]
+        if not homes or (home.server and "" not in homes):
+            if home not in self._by_reference:
+                self._by_reference[home] = self._new(home.id, "/".join(filter(None, home)))
+            return self._by_reference[home]
+        if home.server and home.server != entry.names.server:
             return _OTHER_SERVER
-        people = self._by_key[target._replace(server="" if target.server else next(iter(homes)))]
+        people = self._by_key[home._replace(server="" if home.server else next(iter(homes)))]
         if len(people) > 1 or len(servers) > 1:
             return _SEVERAL
-        if target.id not in self._joined:
-            self._joined.add(target.id)
+        if home.id not in self._joined:
+            self._joined.add(home.id)
             self.issues.append(Issue("information", "informational", _JOINED, (entry.place,)))
         return people[0]
 
     def _within(self, own_id: str, entry: Located) -> Person | Problem:
         """Return the person of a contained Patient: known within its container, or by an identifier beyond it."""
-        place = container_place(entry)
+        place = entry.container_place
         if not own_id:  # "#" alone names the container
             return self._by_place.get(place, _NOT_A_PATIENT)
         patient = self._contained.get((place, own_id)) if own_id in entry.contained else None
         if patient is None:
             return _NOT_A_PATIENT if own_id in entry.contained else _NOT_IN_FILE
-        marks = identifiers(patient.resource.get("identifier"))
+        marks = patient.names.identifiers
         matches = [self._by_identifier[mark] for mark in marks if mark in self._by_identifier]
         people = {person for match in matches for person in islice(match, 2)}
         if len(people) > 1:
@@ -248,14 +235,14 @@ class People:
         person = next(iter(people), None)
         if person is None:
             about = (patient.resource.get("gender"), patient.resource.get("birthDate"))
-            key = (frozenset(marks), *map(str, about)) if marks else (place, own_id)
-            person = self._by_contained.get(key)
-            if person is None:
-                person = self._by_contained[key] = self._new(_name(patient.resource, None), "", patient)
+            key = (marks, *map(str, about)) if marks else (place, own_id)
+            if key not in self._by_contained:
+                self._by_contained[key] = self._new(_name(patient), "", patient)
+            person = self._by_contained[key]
+            if person.entry is not patient and person.entry is not None and _rank(patient) < _rank(person.entry):
+                person.entry, person.name = patient, _name(patient)
         elif _differ(person.entry, patient):
             return _CONTRARY
-        elif person.entry is not None and person.entry.parent is not None and _rank(patient) < _rank(person.entry):
-            person.entry, person.name = patient, _name(patient.resource, None)
         self._by_place[patient.place] = person
         return person
 
@@ -265,30 +252,18 @@ class People:
         if isinstance(person, Problem) or not focus:
             return person
         others = focus if isinstance(focus, list) else [focus]
-        own = all(isinstance(other, Mapping) and self._person(other, entry) is person for other in others)
+        own = all(self._person(target(other), entry) is person for other in others)
         return person if own else _FOCUS
 
 
-def _subject_element(entry: Located) -> Resource | None:
-    """Return the element that says whose a resource is; of a contained one without it, its container's."""
-    for resource in (entry.resource, entry.parent):
-        if resource is not None:
-            element = resource.get(_SUBJECT.get(str(resource.get("resourceType")), "subject"))
-            if element is not None:
-                return element if isinstance(element, Mapping) else {}
-    return None
-
-
-def _text(element: Resource | None, name: str) -> str:
-    value = element.get(name) if element is not None else None
-    return value if isinstance(value, str) else ""
-
-
-def _name(resource: Resource, key: Key | None) -> str:
+def _name(entry: Located) -> str:
     """Return what a Patient is called: the name that our own export gave, its id, or its ``fullUrl``."""
-    own = sorted(i.value for i in identifiers(resource.get("identifier")) if i.system == PATIENT_IDENTIFIER)
+    own = sorted(i.value for i in entry.names.identifiers if i.system == PATIENT_IDENTIFIER)
+    key, own_id = entry.names.key, entry.resource.get("id")
     written = key.id if isinstance(key, Address) else (key or "").removeprefix("urn:uuid:")
-    return (own[0] if own else _text(resource, "id").strip()) or written or UNNAMED
+    if entry.parent is not None:
+        written = ""
+    return own[0] if own else (own_id.strip() if isinstance(own_id, str) else "") or written or UNNAMED
 
 
 def _differ(first: Located | None, second: Located) -> bool:

@@ -2,7 +2,7 @@
 
 MedicationRequest and MedicationStatement say what is taken and until when. A MedicationDispense lasts for its
 ``daysSupply``. A MedicationAdministration is one day; a depot (long-acting injection) lasts until the longest interval
-that labels give for its kind. :mod:`novamind.records.fhir.courses` joins what continues each other.
+that labels give for its kind. :mod:`novamind.records.fhir.assembly` joins what continues each other.
 """
 
 import re
@@ -12,14 +12,11 @@ import pydantic
 from numpy import isfinite
 
 from novamind.records.fhir import models as fhir
-from novamind.records.fhir.conditions import states_absence
 from novamind.records.fhir.documents import Located
 from novamind.records.fhir.identity import Person
 from novamind.records.fhir.intake import WITHDRAWN, Intake, Supply
-from novamind.records.fhir.references import Key, address, key_of, relative_key, server_of
-from novamind.records.fhir.terminology import OWN, ingredients, medication_names, medication_of, strength_mg
-from novamind.records.fhir.times import day_of, moment
-from novamind.records.patient import Coding, MedicationCourse
+from novamind.records.fhir.references import Key, address
+from novamind.records.fhir.terminology import meaning_of, strength_mg
 
 #: Statuses of what was taken, in force or over.
 TAKEN = {
@@ -28,6 +25,7 @@ TAKEN = {
     "MedicationDispense": frozenset({"completed"}),
     "MedicationAdministration": frozenset({"completed", "in-progress", "on-hold", "stopped"}),
 }
+_ANY_SERVER = "*"
 _NOT_MEANT = ("proposal", "plan", "option")
 #: A refill may come this much later than the supply before it ends; longest customary supply. Our assumptions.
 GRACE_DAYS = 14
@@ -46,76 +44,81 @@ _PIECE = re.compile(r"\{?(tbl|tab|tablet|capsule|cap|pill)s?\}?|1")
 _MG_PER_ML = re.compile(r"(?<![\d.])(\d{1,6}(?:\.\d{1,4})?)\s*MG\s*/\s*ML\b", re.IGNORECASE)
 
 
-class Products:
-    """The Medication resources of a file, by every name that a reference may use."""
-
-    def __init__(self, entries: list[Located]) -> None:
-        self._by_key: dict[Key, list[Located]] = {}
-        for entry in entries:
-            if entry.kind == "Medication" and entry.parent is None:
-                relative = relative_key(entry)
-                anywhere = None if relative is None else relative._replace(server="*")
-                for key in {key_of(entry), relative, anywhere}:
-                    if key is not None:
-                        self._by_key.setdefault(key, []).append(entry)
-
-    def concept(self, reference: fhir.Reference | None, entry: Located) -> fhir.Concept | None:
-        """Return what a reference names: the product, else the words beside the reference."""
-        text = (reference.reference if reference else None) or ""
-        resource = entry.contained.get(text[1:]) if text.startswith("#") else None
-        written = address(text)
-        if resource is None and text and not text.startswith("#"):
-            keys: list[Key] = [text]
-            if written is not None:
-                server = written.server or server_of(entry)
-                keys = [written._replace(server=server), written._replace(server="")]
-                keys += [] if written.server else [written._replace(server="*")]
-            products = next((match for key in keys if (match := self._by_key.get(key))), [])
-            resource = products[0].resource if len(products) == 1 else None
-        if resource is not None:
-            try:
-                return fhir.Medication.model_validate(resource).code
-            except pydantic.ValidationError:
-                return None
-        return fhir.Concept(text=reference.display) if reference and reference.display else None
+Products = dict[Key, list[Located]]
 
 
-def read_medication(person: Person, entry: Located, intake: Intake, products: Products) -> None:
-    """Read a prescription, statement, dispense or administration."""
-    is_given = entry.kind == "MedicationAdministration"
-    model: type[fhir.MedicationAdministration] = fhir.MedicationAdministration if is_given else fhir.MedicationUse
-    use = intake.parsed(model, entry)
-    if use is None:
-        return
-    draft = intake.drafts[person]
+def read_medication(
+    use: fhir.MedicationAdministration, person: Person, entry: Located, intake: Intake, products: Products
+) -> None:
+    """Read a prescription, statement, dispense or administration; ``products`` are the Medications of the file."""
     is_meant = not isinstance(use, fhir.MedicationUse) or not (use.intent in _NOT_MEANT or use.doNotPerform)
     if use.status not in TAKEN[entry.kind] or not is_meant:
         text = f"{entry.kind} that was not taken (draft, plan, cancelled); not read"
         intake.passed_over(entry, WITHDRAWN if use.status == "entered-in-error" else text)
         return
-    concept = use.medicationCodeableConcept or products.concept(use.medicationReference, entry)
-    if concept is None or not (concept.shown or concept.coding):
+    concept = use.medicationCodeableConcept
+    if concept is None and use.medicationReference is not None:
+        concept = _product(use.medicationReference, entry, products)
+    if concept is None:
         intake.note(person, entry, "error", "required", f"{entry.kind} names no medication; not read")
         return
-    if states_absence(concept):
-        intake.passed_over(entry, f"{entry.kind} that states that there is none or none is known; no entry")
-        return
-    names, code, remark = _names(concept)
-    if remark:
-        intake.note(person, entry, "warning", "code-invalid", remark)
-    start, end = _bounds(use, concept, person, entry, intake)
+    texts = [text for text in (concept.text, *(c.display for c in concept.coding)) if text and text.strip()]
+    start, end = _bounds(use, " ".join(texts), person, entry, intake)
     if start and end and end < start:
         text = f"{entry.kind} ends before it starts; its end is left out"
         intake.note(person, entry, "warning", "value", text)
         end = None
     doses = (*use.dosageInstruction, *use.dosage) if isinstance(use, fhir.MedicationUse) else ()
-    dose = _daily_dose(doses, concept.shown) if len(names) == 1 else None
-    is_event = is_given or entry.kind == "MedicationDispense"
+    dose = _daily_dose(doses, texts[0] if texts else "")
+    is_event = entry.kind in ("MedicationDispense", "MedicationAdministration")
     stopped = not is_event and use.status != "active" and end is None
     reach = _reach(use.status, start, end, is_open=end is None and not stopped)
-    draft.supplies.extend(
-        Supply(MedicationCourse(name, start, end, dose, stopped, code, entry.name), reach, is_event) for name in names
+    meaning = meaning_of(concept)
+    names = [name for name in meaning.medications if meaning.name and name.strip()]
+    if meaning.is_absence:
+        intake.passed_over(entry, f"{entry.kind} that states that there is none or none is known; no entry")
+        return
+    if not names:
+        intake.note(person, entry, "error", "required", f"{entry.kind} names no medication; not read")
+    elif meaning.remark:
+        intake.note(person, entry, "warning", "code-invalid", meaning.remark)
+    of_each = dose if len(names) == 1 else None
+    intake.drafts[person].supplies.extend(
+        Supply(name, start, end, of_each, stopped, meaning.medication_code, entry.name, reach, is_event)
+        for name in names
     )
+
+
+def products_of(entries: list[Located]) -> Products:
+    """Return the Medication resources of a file, by every name that a reference may use."""
+    products: Products = {}
+    for entry in entries:
+        if entry.kind == "Medication" and entry.parent is None:
+            relative = entry.names.relative
+            anywhere = None if relative is None else relative._replace(server=_ANY_SERVER)
+            for key in {entry.names.key, relative, anywhere}:
+                if key is not None:
+                    products.setdefault(key, []).append(entry)
+    return products
+
+
+def _product(reference: fhir.Reference, entry: Located, products: Products) -> fhir.Concept | None:
+    """Return what a reference names: the product, else the words beside the reference."""
+    text = reference.reference or ""
+    resource = entry.contained.get(text[1:]) if text.startswith("#") else None
+    if resource is None and text and not text.startswith("#"):
+        keys: list[Key] = [text]
+        if (written := address(text)) is not None:
+            keys = [written._replace(server=written.server or entry.names.server), written._replace(server="")]
+            keys += [] if written.server else [written._replace(server=_ANY_SERVER)]
+        matches = next((match for key in keys if (match := products.get(key))), [])
+        resource = matches[0].resource if len(matches) == 1 else None
+    if resource is None:
+        return fhir.Concept(text=reference.display) if reference.display else None
+    try:
+        return fhir.Medication.model_validate(resource).code
+    except pydantic.ValidationError:
+        return None
 
 
 def _reach(status: str, start: date | None, end: date | None, *, is_open: bool) -> date | None:
@@ -129,24 +132,23 @@ def _reach(status: str, start: date | None, end: date | None, *, is_open: bool) 
 
 
 def _bounds(
-    use: fhir.MedicationAdministration, concept: fhir.Concept, person: Person, entry: Located, intake: Intake
+    use: fhir.MedicationAdministration, words: str, person: Person, entry: Located, intake: Intake
 ) -> tuple[date | None, date | None]:
     """Return the first and the last day, where they are known."""
     if not isinstance(use, fhir.MedicationUse):
         period = use.effectivePeriod or fhir.Period()
         first = _day(period.start or use.effectiveDateTime, person, entry, intake)
         last = _day(period.end, person, entry, intake) or first
-        text = " ".join([concept.shown, *(coding.display or "" for coding in concept.coding)]).casefold()
-        lasts = max((days for words, days in DEPOT_DAYS.items() if words in text), default=1)
+        lasts = max((days for kind, days in DEPOT_DAYS.items() if kind in words.casefold()), default=1)
         return first, None if last is None else last + timedelta(days=lasts - 1)
     if entry.kind == "MedicationDispense":
         first = _day(use.whenHandedOver or use.whenPrepared, person, entry, intake)
-        days = _days(use.daysSupply)
-        if first is None or days is None:
+        supply = _days(use.daysSupply)
+        if first is None or supply is None:
             text = "MedicationDispense that does not say from when and for how many days; its end is left open"
             intake.note(person, entry, "warning", "incomplete", text)
             return first, None
-        return first, first + timedelta(days=days - 1)
+        return first, first + timedelta(days=supply - 1)
     timings = (dose.timing.repeat for dose in (*use.dosageInstruction, *use.dosage) if dose.timing)
     bounds = next((repeat.boundsPeriod for repeat in timings if repeat and repeat.boundsPeriod), None)
     validity = use.dispenseRequest.validityPeriod if use.dispenseRequest else None
@@ -155,14 +157,14 @@ def _bounds(
     return first, _day(period.end, person, entry, intake)
 
 
-def _day(text: str | None, person: Person, entry: Located, intake: Intake) -> date | None:
-    when: datetime | date | None = moment(text)
-    if when is None:
-        if text is not None:
-            issue = f"{entry.kind} with a date that is not a full day; left open"
-            intake.note(person, entry, "warning", "value", issue)
-        return None
-    return day_of(when, intake.drafts[person].zone)
+def _day(moment: fhir.Moment | None, person: Person, entry: Located, intake: Intake) -> date | None:
+    """Return the local day; ``None`` where there is no full date, with an issue where there is another text."""
+    zone = intake.drafts[person].zone
+    if moment is not None and isinstance(moment.when, datetime) and zone is not None:
+        return moment.when.astimezone(zone).date()
+    if moment is not None and moment.day is None:
+        intake.note(person, entry, "warning", "value", f"{entry.kind} with a date that is not a full day; left open")
+    return moment.day if moment is not None else None
 
 
 def _days(quantity: fhir.Quantity | None) -> int | None:
@@ -171,28 +173,6 @@ def _days(quantity: fhir.Quantity | None) -> int | None:
         return None
     days = quantity.value * _DAYS[unit]
     return int(days) if 1 <= days <= 3660 else None
-
-
-def _names(concept: fhir.Concept) -> tuple[tuple[str, ...], Coding | None, str]:
-    """Return our names, the reported code, and a remark for the sender."""
-    own = next((c for c in concept.coding if c.system == f"{OWN}:medication"), None)
-    codings = [Coding(c.system or "", c.code) for c in concept.coding if c.code and c is not own]
-    code = codings[0] if codings else None
-    if own is not None:
-        return (own.display or concept.shown,), code, ""
-    coded = [(c, name) for c in codings if (name := medication_of(c.system, c.code))]
-    text = ingredients(concept.shown) if concept.shown else ()
-    strangers = [name for name in text if name in medication_names()]
-    if coded:
-        code, name = coded[0]
-        if strangers and name not in strangers:
-            return tuple(strangers), code, "a medication's code and its text name different drugs: the text is used"
-        return (name,), code, ""
-    if not text:
-        return (str(code),), code, "a medication's code is in no table and it has no text: kept under its code"
-    if not strangers:
-        return text, code, "a medication is not in our tables: kept under the name in its text"
-    return text, code, ""
 
 
 def _daily_dose(doses: tuple[fhir.Dosage, ...], text: str) -> float | None:

@@ -4,13 +4,68 @@ Narrative (``text.div``) is no element here, so it is never read, kept or shown.
 R4 (4.0.1); names that FHIR spells in camel case stay as they are.
 """
 
-from typing import Annotated
+import re
+from datetime import date, datetime
+from typing import Annotated, Any, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 Text = Annotated[str, Field(strict=True, max_length=4096)]
 #: Strict: neither a text nor a boolean is a number.
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_EARLIEST = date(1900, 1, 1)
+_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2}))?)?)?")
+_TIME = re.compile(r"(.{19})(?:\.(\d+))?(.+)")
+_LONGEST = 4096
+
+
+class Moment(NamedTuple):
+    """A ``date``, ``dateTime`` or ``instant`` as it was written.
+
+    Attributes
+    ----------
+    when
+        The full date, or the time with its timezone; ``None`` for anything else.
+    day
+        The day of ``when`` on its own clock.
+    is_date
+        Whether it is a FHIR date, as exact as it may be, that the calendar and the clock have.
+    """
+
+    text: str
+    when: datetime | date | None
+    day: date | None
+    is_date: bool
+
+
+def read_moment(value: Any) -> Moment:
+    """Return what a date or time says; any text has an answer.
+
+    Raises
+    ------
+    ValueError
+        It is no text, or a longer one than any date.
+    """
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise ValueError("must be a text")
+    nothing = Moment(value, None, None, is_date=False)
+    if not _DATE.fullmatch(value):
+        return nothing
+    try:
+        day = date.fromisoformat(f"{value[:10]}{'-01-01'[len(value[:10]) - 4 :] if len(value) < 10 else ''}")
+        if len(value) < 10:
+            return nothing._replace(is_date=True)
+        match = _TIME.fullmatch(value)
+        if match is None:
+            return Moment(value, day, day, is_date=True)
+        whole, fraction, zone = match.groups()
+        return Moment(value, datetime.fromisoformat(f"{whole}.{(fraction or '0')[:6]:0<6}{zone}"), day, is_date=True)
+    except ValueError:
+        return nothing
+
+
+When = Annotated[Moment, PlainValidator(read_moment)]
 
 
 class Element(BaseModel):
@@ -42,11 +97,6 @@ class Concept(Element):
     coding: tuple[Code, ...] = ()
     text: Text | None = None
 
-    @property
-    def shown(self) -> str:
-        """Return the text, else the first display."""
-        return next((t.strip() for t in (self.text, *(c.display for c in self.coding)) if t and t.strip()), "")
-
 
 class Identifier(Element):
     """``Identifier``."""
@@ -77,8 +127,8 @@ class Quantity(Element):
 class Period(Element):
     """``Period``."""
 
-    start: Text | None = None
-    end: Text | None = None
+    start: When | None = None
+    end: When | None = None
 
 
 class Component(Element):
@@ -100,8 +150,8 @@ class Observation(Component):
     id: Text | None = None
     status: Text = ""
     subject: Reference | None = None
-    effectiveDateTime: Text | None = None
-    effectiveInstant: Text | None = None
+    effectiveDateTime: When | None = None
+    effectiveInstant: When | None = None
     effectivePeriod: Period | None = None
     focus: tuple[Reference, ...] = ()
     component: tuple[Component, ...] = ()
@@ -113,9 +163,9 @@ class Patient(Element):
     id: Text | None = None
     identifier: tuple[Identifier, ...] = ()
     gender: Text | None = None
-    birthDate: Text | None = None
+    birthDate: When | None = None
     deceasedBoolean: bool | None = None
-    deceasedDateTime: Text | None = None
+    deceasedDateTime: When | None = None
     extension: tuple[Extension, ...] = ()
 
 
@@ -137,7 +187,7 @@ class QuestionnaireResponse(Element):
     id: Text | None = None
     status: Text = ""
     subject: Reference | None = None
-    authored: Text | None = None
+    authored: When | None = None
 
 
 class Repeat(Element):
@@ -189,7 +239,7 @@ class MedicationAdministration(Element):
     subject: Reference | None = None
     medicationCodeableConcept: Concept | None = None
     medicationReference: Reference | None = None
-    effectiveDateTime: Text | None = None
+    effectiveDateTime: When | None = None
     effectivePeriod: Period | None = None
 
 
@@ -197,13 +247,13 @@ class MedicationUse(MedicationAdministration):
     """``MedicationRequest``, ``MedicationStatement`` and ``MedicationDispense``."""
 
     intent: Text = "order"
-    authoredOn: Text | None = None
+    authoredOn: When | None = None
     dosageInstruction: tuple[Dosage, ...] = ()
     dosage: tuple[Dosage, ...] = ()
     dispenseRequest: DispenseRequest | None = None
     doNotPerform: bool = False
-    whenPrepared: Text | None = None
-    whenHandedOver: Text | None = None
+    whenPrepared: When | None = None
+    whenHandedOver: When | None = None
     daysSupply: Quantity | None = None
 
 
@@ -215,9 +265,9 @@ class Condition(Element):
     code: Concept | None = None
     clinicalStatus: Concept | None = None
     verificationStatus: Concept | None = None
-    onsetDateTime: Text | None = None
+    onsetDateTime: When | None = None
     onsetPeriod: Period | None = None
-    abatementDateTime: Text | None = None
+    abatementDateTime: When | None = None
     abatementPeriod: Period | None = None
 
 
@@ -239,7 +289,7 @@ class Procedure(Element):
     status: Text = ""
     subject: Reference | None = None
     code: Concept | None = None
-    performedDateTime: Text | None = None
+    performedDateTime: When | None = None
     performedPeriod: Period | None = None
 
 
@@ -256,5 +306,29 @@ class Consent(Element):
     status: Text = ""
     patient: Reference | None = None
     scope: Concept | None = None
-    dateTime: Text | None = None
+    dateTime: When | None = None
     provision: Provision | None = None
+
+
+class Fault(NamedTuple):
+    """Where a resource has another form than R4 allows: the element, its path, and whether it is missing."""
+
+    element: str
+    path: str
+    is_missing: bool
+
+
+_Model = TypeVar("_Model", bound=Element)
+
+
+def parsed(model: type[_Model], resource: Any) -> _Model | list[Fault]:
+    """Return a resource as its model; where it has another form, the faults."""
+    try:
+        return model.model_validate(resource)
+    except pydantic.ValidationError as error:
+        faults = []
+        for wrong in error.errors():
+            path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in wrong["loc"])
+            element = re.sub(r"\[\d+\]", "", path).lstrip(".")
+            faults.append(Fault(element, path, wrong["type"] == "missing"))
+        return faults

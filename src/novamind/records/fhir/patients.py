@@ -7,10 +7,32 @@ from novamind.records.fhir import models as fhir
 from novamind.records.fhir.documents import Located, Resource
 from novamind.records.fhir.identity import Person, export_url
 from novamind.records.fhir.intake import Intake
-from novamind.records.fhir.references import Identifier, identifiers
+from novamind.records.fhir.references import Identifier
 from novamind.timeline import parse_timezone
 
 TIMEZONE_EXTENSION = "http://hl7.org/fhir/StructureDefinition/timezone"
+
+
+def read_patient(patient: fhir.Patient, person: Person, entry: Located, intake: Intake) -> None:
+    """Read what a record keeps of a Patient."""
+    draft = intake.drafts[person]
+    if patient.gender:
+        draft.demographics["gender"] = patient.gender
+    born = patient.birthDate
+    if born is not None and born.is_date:
+        draft.demographics["birth_year"] = int(born.text[:4])
+    elif born is not None:
+        intake.no_date(person, entry, "birthDate")
+    if patient.deceasedBoolean or patient.deceasedDateTime:
+        draft.demographics["deceased"] = True
+    name = next((e.valueCode for e in patient.extension if e.url == TIMEZONE_EXTENSION), None)
+    if name:
+        try:
+            draft.zone = parse_timezone(name)
+            draft.timezone = name
+        except ValidationError:
+            text = "the Patient's timezone is not known; left out"
+            intake.note(person, entry, "warning", "value", text)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -26,20 +48,22 @@ class Claims:
     gender: str = ""
     exported_as: str = ""
 
-    @classmethod
-    def of(cls, person: Person) -> "Claims":
-        """Return the claims of a person's Patient resource; elements of another form claim nothing."""
-        resource: Resource = {} if person.entry is None else person.entry.resource
-        names = resource.get("name")
-        texts = [_full_name(name) for name in (names if isinstance(names, list) else ()) if isinstance(name, dict)]
-        born, gender = resource.get("birthDate"), resource.get("gender")
-        return cls(
-            frozenset(identifiers(resource.get("identifier"))),
-            tuple(text for text in texts if text),
-            born if isinstance(born, str) else "",
-            gender if isinstance(gender, str) else "",
-            person.name if person.entry and person.entry.full_url == export_url(person.name, 0) else "",
-        )
+
+def claims_of(person: Person) -> Claims:
+    """Return the claims of a person's Patient resource; elements of another form claim nothing."""
+    if person.entry is None:
+        return Claims()
+    resource = person.entry.resource
+    names = resource.get("name")
+    texts = [_full_name(name) for name in (names if isinstance(names, list) else ()) if isinstance(name, dict)]
+    born, gender = resource.get("birthDate"), resource.get("gender")
+    return Claims(
+        person.entry.names.identifiers,
+        tuple(text for text in texts if text),
+        born if isinstance(born, str) else "",
+        gender if isinstance(gender, str) else "",
+        person.name if person.entry.full_url == export_url(person.name, 0) else "",
+    )
 
 
 def _full_name(name: Resource) -> str:
@@ -48,26 +72,3 @@ def _full_name(name: Resource) -> str:
     words = " ".join(part for part in parts if isinstance(part, str))
     text = name.get("text")
     return words or (text if isinstance(text, str) else "")
-
-
-def read_patient(person: Person, entry: Located, intake: Intake) -> None:
-    """Read what a record keeps of a Patient."""
-    patient = intake.parsed(fhir.Patient, entry)
-    if patient is None:
-        return
-    draft = intake.drafts[person]
-    if patient.gender:
-        draft.demographics["gender"] = patient.gender
-    born = intake.date_as_given(patient.birthDate, person, entry, "birthDate")
-    if born:
-        draft.demographics["birth_year"] = int(born[:4])
-    if patient.deceasedBoolean or patient.deceasedDateTime:
-        draft.demographics["deceased"] = True
-    zone = next((e.valueCode for e in patient.extension if e.url == TIMEZONE_EXTENSION), None)
-    if zone:
-        try:
-            parse_timezone(zone)
-            draft.timezone = zone
-        except ValidationError:
-            text = "the Patient's timezone is not known; left out"
-            intake.note(person, entry, "warning", "value", text)

@@ -4,7 +4,7 @@ The order of reading: :mod:`documents` finds the resources, :mod:`versions` the 
 :mod:`identity` whose each is. Then each kind is read in the file of its name, and :mod:`assembly` puts each person's
 record together. The rules that cross these files:
 
-- **Version.** A resource that shows marks of another version of FHIR (:mod:`dialects`) is refused with the reason, but
+- **Version.** A resource that shows marks of another version of FHIR (:mod:`versions`) is refused with the reason, but
   for Patient and QuestionnaireResponse: what we read of those is the same in STU3 and R4.
 - **Times.** An observation needs a full date. Where some times of a record have a clock and a timezone and others
   are dates, a date counts as the midnight of the record's timezone or, without one, of the offset nearest in time.
@@ -15,26 +15,28 @@ record together. The rules that cross these files:
 Times are wall-clock times of the person's timezone, or as written where there is none, with their offset to UTC.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from novamind.errors import NotFoundError, ValidationError
+from novamind.records.fhir import models as fhir
 from novamind.records.fhir.assembly import record_of
 from novamind.records.fhir.conditions import read_allergy, read_condition
-from novamind.records.fhir.dialects import obstacle
 from novamind.records.fhir.documents import Resource, load
 from novamind.records.fhir.forms import ItemMapping, questionnaires
-from novamind.records.fhir.identity import People, Problem
-from novamind.records.fhir.intake import Intake
-from novamind.records.fhir.medications import TAKEN, Products, read_medication
+from novamind.records.fhir.identity import People, Person, Problem
+from novamind.records.fhir.intake import Draft, Intake
+from novamind.records.fhir.medications import products_of, read_medication
+from novamind.records.fhir.models import parsed
 from novamind.records.fhir.observations import read_observation
 from novamind.records.fhir.outcome import FhirImportError, Issue, OperationOutcome
-from novamind.records.fhir.patients import Claims, read_patient
+from novamind.records.fhir.patients import Claims, claims_of, read_patient
 from novamind.records.fhir.procedures import read_consent, read_procedure
 from novamind.records.fhir.responses import read_response
-from novamind.records.fhir.versions import current
+from novamind.records.fhir.versions import MEDICATIONS, current
 from novamind.records.patient import PatientRecord
 from novamind.settings import Settings
 from novamind.summary import Summarised, Summary, counted
@@ -53,14 +55,19 @@ class FhirImport(Summarised):
         What was not read, where and why; for the sender.
     types
         Types of all resources.
-    claims
-        ``patient_id`` to what the Patient resource says of who that is; nothing where the file has none.
+    people
+        ``patient_id`` to whom the file speaks of.
     """
 
     records: tuple[PatientRecord, ...]
     outcome: OperationOutcome
     types: frozenset[str]
-    claims: Mapping[str, Claims] = field(default_factory=dict)
+    people: Mapping[str, Person] = field(default_factory=dict)
+
+    @property
+    def claims(self) -> dict[str, Claims]:
+        """Return ``patient_id`` to what the Patient resource says of who that is; nothing where there is none."""
+        return {name: claims_of(person) for name, person in self.people.items()}
 
     @property
     def record(self) -> PatientRecord:
@@ -119,40 +126,45 @@ def read_fhir(
     NotFoundError, DataProcessingError
         The file does not exist or the system does not let us read it.
     """
-    if timezone is not None:
-        parse_timezone(timezone)
+    zone = None if timezone is None else parse_timezone(timezone)
     loaded = load(source, settings or Settings())
     entries, deleted, superseded = current(loaded)
     people = People(entries, deleted)
-    forms, products = questionnaires(entries, items), Products(entries)
-    issues = [*loaded.issues, *superseded, *people.issues]
-    intake = Intake(issues, timezone, today or datetime.now(UTC).date() + timedelta(days=1))
-    pairs = list(zip(entries, people.subjects, strict=True))
+    kinds = {entry.kind for entry in entries}
+    forms = questionnaires(entries, items) if items or "QuestionnaireResponse" in kinds else None
+    products = products_of(entries) if "Medication" in kinds else {}
+    intake = Intake(
+        [*loaded.issues, *superseded, *people.issues],
+        defaultdict(lambda: Draft(timezone, zone)),
+        today or datetime.now(UTC).date() + timedelta(days=1),
+    )
     # Patients first: times are read on the person's own clock.
-    for entry, person in sorted(pairs, key=lambda pair: pair[0].kind != "Patient"):
-        if entry.kind not in _READ:
+    pairs = sorted(zip(entries, people.subjects, strict=True), key=lambda pair: pair[0].kind != "Patient")
+    for entry, person in pairs:
+        model = parsed(_MODELS[entry.kind], entry.resource) if entry.kind in _MODELS else None
+        if model is None:
             intake.note(None, entry, "information", "not-supported", _unread(entry.kind))
-            continue
-        subject = obstacle(entry) or person
-        if isinstance(subject, Problem):
-            intake.note(None, entry, *subject)
-        elif entry.kind == "QuestionnaireResponse":
-            read_response(subject, entry, intake, forms)
-        elif entry.kind in TAKEN:
-            read_medication(subject, entry, intake, products)
+        elif isinstance(person, Problem):
+            intake.note(None, entry, *person)
+        elif isinstance(model, list):
+            intake.malformed(model, entry)
+        elif isinstance(model, fhir.QuestionnaireResponse) and forms is not None:
+            read_response(model, person, entry, intake, forms)
+        elif isinstance(model, fhir.MedicationAdministration):
+            read_medication(model, person, entry, intake, products)
         else:
-            _READERS[entry.kind](subject, entry, intake)
+            _READERS[entry.kind](model, person, entry, intake)
     drafts = sorted(intake.drafts, key=lambda person: person.name)
     records = tuple(record_of(person, intake) for person in drafts)
     outcome = OperationOutcome.of(intake.issues)
     if not records:
         nothing = Issue("fatal", "not-found", "nothing in the input can be read into a patient's record")
         raise FhirImportError(OperationOutcome((nothing, *outcome.issues)))
-    claims = {person.name: Claims.of(person) for person in drafts}
-    return FhirImport(records, outcome, frozenset(entry.kind for entry in loaded.resources), claims)
+    types = frozenset(entry.kind for entry in loaded.resources)
+    return FhirImport(records, outcome, types, {person.name: person for person in drafts})
 
 
-_READERS = {
+_READERS: dict[str, Callable[..., None]] = {
     "Patient": read_patient,
     "Observation": read_observation,
     "Condition": read_condition,
@@ -160,7 +172,17 @@ _READERS = {
     "Procedure": read_procedure,
     "Consent": read_consent,
 }
-_READ = frozenset({*_READERS, *TAKEN, "QuestionnaireResponse"})
+_MODELS: dict[str, type[fhir.Element]] = {
+    "Patient": fhir.Patient,
+    "Observation": fhir.Observation,
+    "QuestionnaireResponse": fhir.QuestionnaireResponse,
+    **dict.fromkeys(MEDICATIONS, fhir.MedicationUse),
+    "MedicationAdministration": fhir.MedicationAdministration,
+    "Condition": fhir.Condition,
+    "AllergyIntolerance": fhir.AllergyIntolerance,
+    "Procedure": fhir.Procedure,
+    "Consent": fhir.Consent,
+}
 _AIDS = {
     "Questionnaire": "Questionnaire: a form without answers, used to read responses",
     "Medication": "Medication: used to read what refers to it",

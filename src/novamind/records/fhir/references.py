@@ -6,14 +6,15 @@ same resource; types and ids are case-sensitive.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
-
-from novamind.records.fhir.documents import Located
 
 _LONGEST = 2048
 _RESTFUL = re.compile(r"(?:(https?)://([^/?#]+)((?:/[^/?#]+)*?)/)?([A-Z][A-Za-z]+)/([^/?#|]+)(?:/_history/[^/?#]+)?/?")
 _CONDITIONAL = re.compile(r"(?:(?:https?://[^?#]+/)?([A-Z][A-Za-z]+))\?identifier=([^&#]+)")
+#: The element that names the person, where it is not ``subject``.
+_SUBJECT = {"AllergyIntolerance": "patient", "Consent": "patient"}
 
 
 class Address(NamedTuple):
@@ -22,9 +23,6 @@ class Address(NamedTuple):
     server: str
     kind: str
     id: str
-
-    def __str__(self) -> str:
-        return "/".join(part for part in self if part)
 
 
 class Identifier(NamedTuple):
@@ -40,6 +38,35 @@ ANY_SYSTEM = "*"
 Key = Address | str
 
 
+class Names(NamedTuple):
+    """What a resource is known by.
+
+    Attributes
+    ----------
+    key
+        Its address or ``fullUrl``; ``None`` where it has neither ``fullUrl`` nor id.
+    relative
+        The address by which relative references name it; ``None`` where it has no id.
+    server
+        Where its own relative references start; empty where it is not known.
+    """
+
+    key: Key | None
+    relative: Address | None
+    server: str
+    identifiers: frozenset[Identifier]
+
+
+class Target(NamedTuple):
+    """What a ``Reference`` writes; ``address`` and ``search`` are two ways to understand its ``text``."""
+
+    text: str
+    kind: str
+    identifier: Identifier | None
+    address: Address | None
+    search: tuple[str, Identifier] | None
+
+
 def address(text: str) -> Address | None:
     """Return the address that a reference or a ``fullUrl`` writes; ``None`` where it has another form."""
     match = _RESTFUL.fullmatch(text) if len(text) <= _LONGEST else None
@@ -49,26 +76,29 @@ def address(text: str) -> Address | None:
     return Address(f"{scheme}://{host.lower()}{path}" if scheme else "", kind, own)
 
 
-def key_of(entry: Located) -> Key | None:
-    """Return what a resource is known by; ``None`` where it has neither ``fullUrl`` nor id."""
-    written = address(entry.full_url)
-    if written is not None and written.kind == entry.kind:
-        return written
-    return entry.full_url or relative_key(entry)
+def names_of(kind: str, full_url: str, resource: Mapping[str, Any]) -> Names:
+    """Return what a resource is known by."""
+    written, own = address(full_url), resource.get("id")
+    server = written.server if written is not None else ""
+    marks = identifiers(resource.get("identifier"))
+    if written is not None and written.kind == kind:
+        return Names(written, written, server, marks)
+    relative = Address("", kind, own.strip()) if isinstance(own, str) and own.strip() else None
+    return Names(full_url or relative, relative, server, marks)
 
 
-def relative_key(entry: Located) -> Address | None:
-    """Return the address by which relative references name a resource; ``None`` where it has no id."""
-    written, own = address(entry.full_url), entry.resource.get("id")
-    if written is not None and written.kind == entry.kind:
-        return written
-    return Address("", entry.kind, own.strip()) if isinstance(own, str) and own.strip() else None
+def identifiers(value: Any) -> frozenset[Identifier]:
+    """Return the identifiers in an element; those without a value are none."""
+    return frozenset(
+        Identifier(item["system"].strip() if isinstance(item.get("system"), str) else "", item["value"].strip())
+        for item in (value if isinstance(value, list) else [value])
+        if isinstance(item, dict) and isinstance(item.get("value"), str) and item["value"].strip()
+    )
 
 
-def server_of(entry: Located) -> str:
-    """Return the server at which the relative references of an entry start; empty where it is not known."""
-    written = address(entry.full_url)
-    return written.server if written is not None else ""
+def searched(identifier: Identifier) -> tuple[Identifier, Identifier]:
+    """Return the two ways in which a search finds an identifier."""
+    return identifier, Identifier(ANY_SYSTEM, identifier.value)
 
 
 def conditional(text: str) -> tuple[str, Identifier] | None:
@@ -81,20 +111,20 @@ def conditional(text: str) -> tuple[str, Identifier] | None:
     return match[1], Identifier(system if bar else ANY_SYSTEM, value)
 
 
-def identifiers(value: Any) -> set[Identifier]:
-    """Return the identifiers in an element; those without a value are none."""
-    return {
-        Identifier(item["system"].strip() if isinstance(item.get("system"), str) else "", item["value"].strip())
-        for item in (value if isinstance(value, list) else [value])
-        if isinstance(item, dict) and isinstance(item.get("value"), str) and item["value"].strip()
-    }
+def target(reference: Any) -> Target:
+    """Return what a ``Reference`` writes; nothing where it has another form."""
+    element: Mapping[str, Any] = reference if isinstance(reference, Mapping) else {}
+    text, kind = element.get("reference"), element.get("type")
+    text = text if isinstance(text, str) else ""
+    search = conditional(text) if "?" in text else None
+    identifier = next(iter(identifiers(element.get("identifier"))), None)
+    return Target(text, kind if isinstance(kind, str) else "", identifier, address(text), search)
 
 
-def searched(identifier: Identifier) -> tuple[Identifier, Identifier]:
-    """Return the two ways in which a search finds an identifier."""
-    return identifier, Identifier(ANY_SYSTEM, identifier.value)
-
-
-def container_place(entry: Located) -> str:
-    """Return the place within which ``#id`` means something: the container's, or the resource's own."""
-    return entry.place if entry.parent is None else entry.place.rpartition(".contained[")[0]
+def subject(resource: Mapping[str, Any], container: Mapping[str, Any] | None) -> Target | None:
+    """Return whom a resource names as its subject; a contained one without any its container's. ``None``: nobody."""
+    for part in (resource, container):
+        element = None if part is None else part.get(_SUBJECT.get(str(part.get("resourceType")), "subject"))
+        if element is not None:
+            return target(element)
+    return None

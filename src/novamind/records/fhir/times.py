@@ -1,48 +1,10 @@
-"""Times of FHIR: what a text says, where a period counts, and how dates and times come to one clock.
+"""Where a period of FHIR counts.
 
-A full date or a time with its timezone is read (R4, ``dateTime`` and ``instant``). A period counts at its end, as a
-night counts on the day of waking. A period that ends at a midnight holds nothing of the day that begins then: it counts
-on the day before, a whole day (00:00 to the next 00:00) at its start.
+A period counts at its end, as a night counts on the day of waking. A period that ends at a midnight holds nothing of
+the day that begins then: it counts on the day before, a whole day (00:00 to the next 00:00) at its start.
 """
 
-import re
-from bisect import bisect_left
-from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
-
-_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2}))?)?)?")
-_TIME = re.compile(r"(.{19})(?:\.(\d+))?(.+)")
-
-
-def is_date(text: str) -> bool:
-    """Return whether a text is a FHIR date, as exact as it may be, that the calendar and the clock have."""
-    if not _DATE.fullmatch(text):
-        return False
-    try:
-        date.fromisoformat(f"{text[:10]}{'-01-01'[len(text[:10]) - 4 :] if len(text) < 10 else ''}")
-        if "T" in text:
-            datetime.fromisoformat(re.sub(r"\.\d+", "", text))
-    except ValueError:
-        return False
-    return True
-
-
-def moment(text: str | None) -> datetime | date | None:
-    """Return a full date, or a time with its timezone; ``None`` for anything else."""
-    if text is None or len(text) < 10 or not is_date(text):
-        return None
-    match = _TIME.fullmatch(text)
-    if match is None:
-        return date.fromisoformat(text)
-    whole, fraction, zone = match.groups()
-    return datetime.fromisoformat(f"{whole}.{(fraction or '0')[:6]:0<6}{zone}")
-
-
-def day_of(when: datetime | date, zone: tzinfo | None) -> date:
-    """Return the local day: in the record's timezone, else by the offset that came with the time."""
-    if not isinstance(when, datetime):
-        return when
-    return (when if zone is None else when.astimezone(zone)).date()
+from datetime import date, datetime, timedelta, tzinfo
 
 
 def of_period(
@@ -56,7 +18,7 @@ def of_period(
         if end < start:
             return None
         return _before_midnight(start, end, zone)
-    if day_of(end, zone) < day_of(start, zone):
+    if _day(end, zone) < _day(start, zone):
         return None
     return _before_midnight(None, end, zone) if isinstance(end, datetime) else end
 
@@ -74,21 +36,8 @@ def _before_midnight(start: datetime | None, end: datetime, zone: tzinfo | None)
     return start if first.replace(tzinfo=None) >= begin.replace(tzinfo=None) else begin
 
 
-def instant(when: datetime | date) -> datetime | date:
-    """Return the time in UTC, so that equal instants are equal; a date stays a date."""
-    return when.astimezone(UTC) if isinstance(when, datetime) else when
-
-
-def midnights(days: Iterable[date], times: Iterable[datetime], zone: tzinfo | None) -> dict[date, datetime]:
-    """Return each day's midnight: in the record's timezone, else by the offset of the nearest of the times."""
-    timed = sorted(times)
-    on = [time.date() for time in timed]
-
-    def clock(day: date) -> tzinfo:
-        if zone is not None:
-            return zone
-        at = bisect_left(on, day)
-        near = min({max(at - 1, 0), min(at, len(on) - 1)}, key=lambda i: (abs(on[i] - day), i))
-        return timezone(timed[near].utcoffset() or timedelta())
-
-    return {day: datetime(day.year, day.month, day.day, tzinfo=clock(day)) for day in days}
+def _day(when: datetime | date, zone: tzinfo | None) -> date:
+    """Return the local day: in the person's timezone, else by the offset that came with the time."""
+    if not isinstance(when, datetime):
+        return when
+    return (when if zone is None else when.astimezone(zone)).date()

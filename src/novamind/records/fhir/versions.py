@@ -1,4 +1,8 @@
-"""Which version of a resource counts: the newest that was not taken back.
+"""Which resources count: those of R4 whose meaning is understood, in the newest version that was not taken back.
+
+A ``modifierExtension`` or ``implicitRules`` may turn the meaning of a resource round (R4, "Extensibility", "Resource");
+no such extension is known here. The marks of other versions of FHIR are elements that R4 does not have or has in
+another form.
 
 A history, or a folder of exports, may hold one resource several times. The order of entries and files says nothing;
 ``meta.lastUpdated``, else ``meta.versionId``, does (a history may give both beside the resource, in ``response``).
@@ -7,25 +11,23 @@ Where neither decides, no version is read. A ``DELETE`` takes back every version
 
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from novamind.records.fhir.documents import Loaded, Located, Removal
+from novamind.records.fhir.documents import Loaded, Located, Removal, Resource
 from novamind.records.fhir.outcome import Issue
-from novamind.records.fhir.references import (
-    Address,
-    Identifier,
-    Key,
-    address,
-    conditional,
-    identifiers,
-    key_of,
-    relative_key,
-    searched,
-)
+from novamind.records.fhir.references import Address, Identifier, Key, address, conditional, searched
 
+MEDICATIONS = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration")
+#: Kinds of resources that are read.
+READ = frozenset({
+    "Patient", "Observation", "QuestionnaireResponse", "Condition", "AllergyIntolerance", "Procedure", "Consent",
+    *MEDICATIONS,
+})  # fmt: skip
+#: What we read of these is the same in STU3 and R4.
+_SAME_IN_STU3 = ("Patient", "QuestionnaireResponse")
 _ANY_SERVER = "*"
 _TAKEN_BACK = {
     "DELETE": "deleted by the file; not read",
@@ -50,7 +52,7 @@ def current(loaded: Loaded) -> Current:
     for position, entry in enumerate(loaded.resources):
         if entry.parent is None:
             # A form is named by its own canonical version: responses may refer to an earlier one.
-            key = None if entry.kind == "Questionnaire" else key_of(entry)
+            key = None if entry.kind == "Questionnaire" else entry.names.key
             versions[position if key is None else key].append(entry)
     kept: set[int] = set()
     for same in versions.values():
@@ -66,7 +68,11 @@ def current(loaded: Loaded) -> Current:
     for entry in loaded.resources:  # what a resource contains follows it
         container_is_kept = id(entry) in kept if entry.parent is None else container_is_kept
         if container_is_kept:
-            entries.append(entry)
+            problem = _obstacle(entry)
+            if problem is None:
+                entries.append(entry)
+            else:
+                issues.append(problem)
     return Current(entries, removals.deleted, issues)
 
 
@@ -148,12 +154,12 @@ class _Removals:
 
     def of(self, entry: Located) -> Removal | None:
         """Return what takes a resource back after this version of it."""
-        own, relative = key_of(entry), relative_key(entry)
+        own, relative = entry.names.key, entry.names.relative
         removals = [*self._by_key.get(own, ())] if own is not None else []
         if relative is not None:  # a server that either side leaves open may be the other's
             removals += self._by_key.get(relative._replace(server=""), ())
             removals += self._by_key.get(relative._replace(server=_ANY_SERVER), ()) if not relative.server else ()
-        for identifier in identifiers(entry.resource.get("identifier")):
+        for identifier in entry.names.identifiers:
             for search in searched(identifier):
                 removals += self._by_identifier.get((entry.kind, search), ())
         return next((removal for removal in removals if not _newer(entry, removal)), None)
@@ -166,3 +172,61 @@ def _newer(entry: Located, removal: Removal) -> bool:
         return updated > removed
     number, last = _number(entry), _number(removal)
     return number is not None and last is not None and number > last
+
+
+def _obstacle(entry: Located) -> Issue | None:
+    """Return why a resource of a kind that we read must not be read; ``None`` where it may be."""
+    if entry.kind not in READ:
+        return None
+    version = None if entry.kind in _SAME_IN_STU3 else _other_version(entry.resource)
+    if version is not None:
+        text = f"{entry.kind} of FHIR {version}: only R4 is read, convert it"
+        return Issue("error", "not-supported", text, (entry.place,))
+    # Who somebody is does not depend on what contains the Patient.
+    container = None if entry.kind == "Patient" else entry.parent
+    if container is not None and container.get("status") == "entered-in-error":
+        text = "contained in what was entered in error; not read"
+        return Issue("information", "informational", text, (entry.place,))
+    if _is_modified(entry.resource) or (container is not None and _is_modified(container)):
+        text = f"{entry.kind} with a modifierExtension or implicitRules that may change its meaning; not read"
+        return Issue("error", "extension", text, (entry.place,))
+    return None
+
+
+def _other_version(resource: Resource) -> str | None:
+    """Return the other version of FHIR whose elements a resource shows; ``None`` for R4."""
+    kind = resource["resourceType"]
+    if kind == "Observation":
+        old = isinstance(resource.get("category"), dict) or "context" in resource or "related" in resource
+    elif kind in MEDICATIONS:
+        if isinstance(resource.get("medication"), dict):
+            return "R5"
+        requester = resource.get("requester")
+        old = (
+            ("context" in resource and kind == "MedicationRequest")
+            or any(name in resource for name in ("taken", "notGiven", "notDone", "wasNotGiven", "wasNotTaken"))
+            or (isinstance(requester, dict) and "agent" in requester)
+        )
+    elif kind in ("Condition", "AllergyIntolerance"):
+        old = isinstance(resource.get("clinicalStatus"), str)
+    elif kind == "Procedure":
+        old = "context" in resource or "notDone" in resource
+    else:
+        old = "animal" in resource
+    return "STU3" if old else None
+
+
+def _is_modified(resource: Resource) -> bool:
+    """Return whether a modifier that is not known stands anywhere in a resource, what it contains left out."""
+    if resource.get("implicitRules"):
+        return True
+    pending: list[Any] = [value for name, value in resource.items() if name not in ("contained", "modifierExtension")]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Mapping):
+            if value.get("modifierExtension"):
+                return True
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+    return bool(resource.get("modifierExtension"))
