@@ -391,6 +391,16 @@ def test_times_in_utc_need_a_place_or_their_days_are_said_to_be_utc_days() -> No
     assert local.record.timezone == "America/Los_Angeles"
 
 
+def test_days_written_as_midnight_in_utc_stay_days() -> None:
+    days = read(table("date,PHQ-9", "2025-01-13T00:00:00Z,7", "2025-01-14T00:00:00Z,8"), timezone="America/Los_Angeles")
+    assert [row[1] for row in rows(days)] == ["2025-01-13 00:00", "2025-01-14 00:00"]
+    assert any("all at midnight UTC: days" in guess for guess in days.guesses)
+    times = read(
+        table("date,PHQ-9", "2025-01-13T00:00:00Z,7", "2025-01-14T00:01:00Z,8"), timezone="America/Los_Angeles"
+    )
+    assert [row[1] for row in rows(times)] == ["2025-01-12 16:00", "2025-01-13 16:01"]
+
+
 def test_a_column_of_one_time_zone_names_the_clock() -> None:
     imported = read(table("date,tz,PHQ-9", "2024-01-02T05:30Z,America/Los_Angeles,18", "2024-01-03T05:30Z,,18"))
     assert (rows(imported)[0][1], imported.record.timezone) == ("2024-01-01 21:30", "America/Los_Angeles")

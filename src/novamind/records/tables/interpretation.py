@@ -219,7 +219,11 @@ class _Reader:
             times = parse_column(cells, column, self._profile.dates)
             moments, words = list(times.moments), times.form
             wrong = dict.fromkeys(times.unreadable, f"its time is not {words}")
-        if column is not None and {"utc", "gmt"} & set(re.findall(r"[a-z]+", column.casefold())):
+        clocks = {(moment[0].time(), moment[1]) for moment in moments if moment}
+        if clocks == {(time.min, timedelta(0))}:  # a program wrote days as instants
+            moments, words = [moment and (moment[0], None) for moment in moments], f"{words}, all at midnight UTC: days"
+        says_utc = column is not None and {"utc", "gmt"} & set(re.findall(r"[a-z]+", column.casefold()))
+        if says_utc and {clock for clock, _ in clocks} != {time.min}:
             moments = [moment and (moment[0], moment[1] or timedelta(0)) for moment in moments]
             words += ", in UTC as the column says"
         for i, text in enumerate(self._column(self._layout.clock)):
