@@ -109,12 +109,21 @@ def test_an_item_beside_its_instrument_is_no_total() -> None:
     assert [row[0] for row in rows(other)] == ["PANAS positive"]
 
 
+def test_names_of_rows_follow_the_rules_of_names_of_columns() -> None:
+    lines = [f"2025-01-13,phq{i},{i % 4}" for i in range(1, 10)]  # phq9 is then no total, phq2 no PHQ-2
+    with pytest.raises(InsufficientDataError, match="not clearly of which instrument"):
+        read(table("date,item,value", *lines))
+    assert values(read(table("date,item,value", *lines), instrument="PHQ-9"), "PHQ-9") == [13]
+    clear = read(table("date,item,value", *(line.replace("phq", "phq9_") for line in lines)))
+    assert values(clear, "PHQ-9") == [13]
+
+
 def test_a_declared_instrument_is_not_ignored() -> None:
     with pytest.raises(ValidationError, match="no column is clearly of GAD-7"):
         read(table("date,a,b", "2025-01-13,7,5"), instrument="GAD-7")
     assert values(read(table("date,a", "2025-01-13,7"), instrument="GAD-7"), "GAD-7") == [7]
     named = read(table("date,symptom,value", "2025-01-13,mood,7"), instrument="GAD-7")
-    assert any("the declared instrument is not used" in guess for guess in named.guesses)
+    assert any("is that of items without a name" in guess for guess in named.guesses)
 
 
 def test_an_id_is_the_person_unless_its_cells_are_items() -> None:

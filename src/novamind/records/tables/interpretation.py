@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from novamind.errors import ValidationError
 from novamind.records.instruments.domain import answer_by_text, find
-from novamind.records.tables.columns import Named, named_of
+from novamind.records.tables.columns import Named, name_columns
 from novamind.records.tables.grid import Grid
-from novamind.records.tables.layouts import Layout, Measure
+from novamind.records.tables.layouts import Layout, Measure, declared_instrument
 from novamind.records.tables.numbers import Decimal, decimal_of, declared_codes, is_missing_word, parse_number
 from novamind.records.tables.observations import (
     LeftOut,
@@ -106,8 +106,9 @@ class _Reader:
         self._grid, self._layout, self._profile, self._zone, self._today = grid, layout, profile, zone, today
         self._patient_id = patient_id
         self._persons = self._column(layout.person) if layout.person else [patient_id or "1"] * len(grid)
-        self._parts = self._column(layout.part)
-        self._series, self._units = self._column(layout.series), self._column(layout.unit)
+        self._series, self._units = self._names(), self._column(layout.unit)
+        different = tuple(sorted({name for name in self._series if name is not None}))
+        self._named, self._unclear = name_columns(different, declared_instrument(profile)[1])
         self._words, self._codes = declared_codes(profile.missing)
         self._decimal = self._decimal_mark()
         self._dropped = {i for rows in layout.dropped.values() for i in rows}
@@ -130,6 +131,11 @@ class _Reader:
                     if moment is not None and used[i] and text is not None:
                         ranged += self._value(measure, i, text, moment)
         return ranged
+
+    def _names(self) -> list[str | None]:
+        """Return the name of the series of each row of a long table."""
+        names = zip(self._column(self._layout.series), self._column(self._layout.part), strict=True)
+        return [_joined(name, part, self._layout.series) for name, part in names]
 
     def _column(self, column: str | None) -> list[str | None]:
         return [None] * len(self._grid) if column is None else self._grid[column]
@@ -157,15 +163,11 @@ class _Reader:
         row, series, named = self._grid.rows[i], measure.series, measure.named
         if series is None:
             name = self._series[i]
-            if name is None:
-                self.tally.add("row", "names no series", row)
+            if name is None or name in self._unclear:
+                self.tally.add(name or "row", self._unclear.get(name or "", "names no series"), row)
                 return []
-            if (part := self._parts[i]) is not None:
-                name = f"{name} item {part}" if part.isdecimal() else f"{name} {part}"
-            elif name.isdecimal():
-                name = f"{self._layout.series} {name}"
-            named = named_of(name)
-            series = named.series if named else " ".join(name.split())
+            named = self._named.get(name)
+            series = named.series if named else name
         number = parse_number(text, self._decimal)
         if number is None and named is not None and named.item:
             number = _answer(named, text)
@@ -189,7 +191,7 @@ class _Reader:
         moments, words = self._written(column, used)
         if self._layout.local_seconds:
             moments, words = [moment and (moment[0], None) for moment in moments], "seconds on the person's own clock"
-        groups = list(zip(self._persons, self._series, self._parts, strict=True))
+        groups = list(zip(self._persons, self._series, strict=True))
         if self._layout.zone is not None:
             moments, _, _ = on_clock(moments, ZoneInfo(self._layout.zone), groups, self._today)
         if words:
@@ -299,6 +301,15 @@ class _Reader:
             if used[i] and not good:
                 self.tally.add("row", "has no day or beep that was declared", self._grid.rows[i])
         return moments
+
+
+def _joined(name: str | None, part: str | None, column: str | None) -> str | None:
+    """Return the name of a series and its part; a bare number says which of its column it is."""
+    if name is None:
+        return None
+    if part is not None:
+        return f"{name} item {part}" if part.isdecimal() else f"{name} {part}"
+    return f"{column} {name}" if name.isdecimal() else " ".join(name.split())
 
 
 def _answer(named: Named, text: str) -> float | None:

@@ -174,7 +174,9 @@ def plain_layout(grid: Grid, profile: TableProfile) -> Layout:
             f"{listed(grid.columns)}"
         )
     if series and named:
-        roles.guesses.append(f"the declared instrument is not used: column '{series[:40]}' names the series")
+        roles.guesses.append(
+            f"column '{series[:40]}' names series; the declared instrument is that of items without a name"
+        )
     base = Layout("", (), person, series, part, clock=clock, day=day, beep=beep, event=event)
     value = roles.find("value") if not roles.series else None
     if value is not None and not (series or "value" in roles.mapping) and _wide_names(grid, roles, instrument):

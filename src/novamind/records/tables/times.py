@@ -66,15 +66,12 @@ class ColumnTimes:
         Wall clock and its offset to UTC (``None`` where the cell has none); ``None`` where a cell is empty or no time.
     unreadable
         Positions of cells that hold something else.
-    has_clock
-        Whether some cell has a time of day.
     form
         What was understood, in words.
     """
 
     moments: tuple[Moment | None, ...]
     unreadable: tuple[int, ...]
-    has_clock: bool
     form: str
 
 
@@ -103,8 +100,7 @@ def parse_column(cells: Sequence[str | None], column: str, form: str | None = No
     unreadable = tuple(i for i, (text, moment) in enumerate(zip(texts, moments, strict=True)) if text and not moment)
     if filled and len(unreadable) * 2 > len(filled):
         raise ValidationError(f"column '{column}': most rows are not {words}; {_HOW}, iso, epoch, epoch-ms or excel")
-    clocks = any(moment is not None and moment[0].time() != datetime.min.time() for moment in moments)
-    return ColumnTimes(moments, unreadable, clocks, words)
+    return ColumnTimes(moments, unreadable, words)
 
 
 def looks_like_times(cells: Sequence[str | None]) -> bool:
