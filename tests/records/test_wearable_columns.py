@@ -32,31 +32,54 @@ def test_encodings(data: bytes, text: str) -> None:
     ],
 )  # fmt: skip
 def test_rows(text: str, rows: list[tuple[object, ...]]) -> None:
-    table = table_of(text, "f.csv")
+    table = table_of(text, "f.csv", Tally())
     assert table.rows() == rows
     assert table.columns[2] == "b"
 
 
 def test_headings_that_repeat_or_are_empty_stay_apart() -> None:
-    assert table_of("a,a,,b\n1,2,3,4\n", "f.csv").columns == ["row", "a", "a 2", "column 3", "b"]
-    assert table_of("x\nx\na;b\n1;2\n", "f.csv", separator=";", skip_lines=2).rows() == [(1, "1", "2")]
-    assert table_of("1,2\n", "f.csv", headings=("a", "b")).rows() == [(1, "1", "2")]
+    assert table_of("a,a,,b\n1,2,3,4\n", "f.csv", Tally()).columns == ["row", "a", "a 2", "column 3", "b"]
+    assert table_of("x\nx\na;b\n1;2\n", "f.csv", Tally(), separator=";", skip_lines=2).rows() == [(1, "1", "2")]
+    assert table_of("1,2\n", "f.csv", Tally(), headings=("a", "b")).rows() == [(1, "1", "2")]
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "has no headings"), (",,\n1,2,3\n", "has no headings"), ("a,b\n1,2,3\n", "more cells than headings"),
-        ("a,b\n1,2,,,5\n", "do not fit its headings"), ('a,b\n1,"2\n', "do not fit its headings"),
+        ("", "has no headings"), (",,\n1,2,3\n", "has no headings"), ("a,b\n1,2,3\n", "do not fit its headings"),
+        ("a,b\n1,2,,,5\n", "do not fit its headings"), ("a,b\n1,2\n" + 4 * "1,2,3\n", "do not fit its headings"),
+        ('a,b\n1,"2\n', "do not fit its headings"),
     ],
 )  # fmt: skip
 def test_what_is_no_table(text: str, reason: str) -> None:
     with pytest.raises(ValidationError, match=rf"^f\.csv: .*{reason}"):
-        table_of(text, "f.csv")
+        table_of(text, "f.csv", Tally())
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "misfit"),
+    [
+        ("a,b\n1,2\n3,4,5\n6,7\n", [(1, "1", "2"), (3, "6", "7")], "row 2 left out"),
+        ("a,b\n1,2\n3,4,,,5\n6\n", [(1, "1", "2"), (3, "6", "")], "row 2 left out"),
+        (
+            'a,b\n"1,5","say ""x"""\n3,"4\n6,7\n\n',
+            [(1, "1,5", 'say "x"'), (3, "6", "7"), (4, "", "")],
+            "row 2 left out",
+        ),
+        ("a,b\n" + 3 * "1,2,3\n" + "1,2\n", [(4, "1", "2")], "row 1 and 2 more left out"),
+        ("a,b\n" + 4 * "1,2,3\n" + 36 * "1,2\n", [(n, "1", "2") for n in range(5, 41)], "row 1 and 3 more left out"),
+    ],
+    ids=["wide", "wider", "open quote", "three", "a tenth"],
+)
+def test_a_few_rows_that_do_not_fit_are_left_out_and_named(text: str, rows: list[object], misfit: str) -> None:
+    tally = Tally()
+    assert table_of(text, "f.csv", tally).rows() == rows
+    assert tally.skipped == {f"{misfit}: the cells do not fit the headings": ["f.csv"]}
+    assert tally.files_named == 1
 
 
 def cells(*values: str) -> pl.DataFrame:
-    table = table_of("t,v\n" + "".join(f'2024-03-01T07:00:00+01:00,"{value}"\n' for value in values), "f.csv")
+    table = table_of("t,v\n" + "".join(f'2024-03-01T07:00:00+01:00,"{value}"\n' for value in values), "f.csv", Tally())
     return timed(table, table["t"])
 
 
@@ -88,7 +111,7 @@ def test_zero_is_missing_where_the_maker_says_so() -> None:
 
 
 def test_columns_that_are_not_read_are_counted_by_name() -> None:
-    table = table_of("t,v,w,x\n2024-03-01,1,2,\n2024-03-02,1,,\n", "f.csv")
+    table = table_of("t,v,w,x\n2024-03-01,1,2,\n2024-03-02,1,,\n", "f.csv", Tally())
     columns = Columns("f.csv", "Maker", tally := Tally())
     columns.add(timed(table, table["t"]), "v", "steps", "count")
     columns.name_the_rest(table, ("t",))
@@ -96,7 +119,7 @@ def test_columns_that_are_not_read_are_counted_by_name() -> None:
 
 
 def test_rows_with_and_without_an_offset_are_two_batches() -> None:
-    table = table_of("t,v\n2024-03-01T07:00:00+01:00,1\n2024-03-01T07:00:00,2\n", "f.csv")
+    table = table_of("t,v\n2024-03-01T07:00:00+01:00,1\n2024-03-01T07:00:00,2\n", "f.csv", Tally())
     columns = Columns("f.csv", "Maker", Tally())
     columns.add(timed(table, table["t"]), "v", "steps", "count")
     assert [(batch.clock, batch.samples["value"].to_list()) for batch in columns.batches("utc")] == [

@@ -58,7 +58,10 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
         raise ValidationError(f"{file.path}: export its epochs from ActiLife, as a table in .csv with headings")
     text = text_of(file.read())
     header = _Header(text, file.path)
-    table = table_of(text, file.path, separator=header.separator, skip_lines=header.lines, headings=header.headings)
+    table = table_of(
+        text, file.path, context.tally,
+        separator=header.separator, skip_lines=header.lines, headings=header.headings,
+    )  # fmt: skip
     table = table.rename({name: name.lower().replace(" ", "") for name in table.columns})
     columns = Columns(file.path, MAKER, context.tally)
     rows = _timed(table, header, file.path)

@@ -18,6 +18,8 @@ from novamind.records.wearables.samples import Batch, Clock, Tally, frame_of
 
 _BEYOND = "cells beyond the headings"
 _LONGEST_HEADING = 60
+#: More rows than these, and than this share, do not fit the headings by accident.
+_MOST_MISFITS, _MOST_SHARE = 3, 0.1
 #: How makers write that a cell has no value, in lower case.
 _EMPTY = ("", "--", "-", "nan", "null", "none", "n/a", "no data")
 
@@ -36,9 +38,17 @@ def text_of(data: bytes) -> str:
 
 
 def table_of(
-    text: str, file: str, *, separator: str = ",", skip_lines: int = 0, headings: Sequence[str] | None = None
+    text: str,
+    file: str,
+    tally: Tally,
+    *,
+    separator: str = ",",
+    skip_lines: int = 0,
+    headings: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """Return a table's cells as text, with ``row`` counted from 1.
+
+    A few rows that do not fit the headings are left out and named; many mean that the table is another one.
 
     Parameters
     ----------
@@ -65,12 +75,30 @@ def table_of(
         table = pl.read_csv(
             io.BytesIO("".join([numbered, "\n", *lines]).encode()), infer_schema=False, separator=separator
         ).fill_null("")
-    except pl.exceptions.PolarsError as error:
-        raise ValidationError(f"{file}: its rows do not fit its headings: export it again") from error
-    table.columns = [*names, _BEYOND]
-    if (table[_BEYOND].str.strip_chars() != "").any():
-        raise ValidationError(f"{file}: has rows with more cells than headings: export it again")
-    return table.drop(_BEYOND).with_row_index("row", offset=1).with_columns(pl.col("row").cast(pl.Int64))
+        table.columns = [*names, _BEYOND]
+        fits = bool((table[_BEYOND].str.strip_chars() == "").all())
+    except pl.exceptions.PolarsError:
+        fits = False
+    if fits:
+        return table.drop(_BEYOND).with_row_index("row", offset=1).with_columns(pl.col("row").cast(pl.Int64))
+    return _fitting_rows(lines, names, separator, file, tally)
+
+
+def _fitting_rows(lines: list[str], names: list[str], separator: str, file: str, tally: Tally) -> pl.DataFrame:
+    """Return the lines that are rows of the table, each read by itself, so that a quote that stays open ends there."""
+    rows: list[tuple[int | str, ...]] = []
+    misfits: list[int] = []
+    for number, line in enumerate(lines, start=1):
+        cells = next(csv.reader([line], delimiter=separator), [])
+        if line.count('"') % 2 or any(cell.strip() for cell in cells[len(names) :]):
+            misfits.append(number)
+        else:
+            rows.append((number, *cells[: len(names)], *[""] * (len(names) - len(cells))))
+    if len(misfits) > max(_MOST_MISFITS, _MOST_SHARE * len(lines)) or not rows:
+        raise ValidationError(f"{file}: its rows do not fit its headings: export it again")
+    more = f" and {len(misfits) - 1:,} more" if len(misfits) > 1 else ""
+    tally.skip_file(file, f"row {misfits[0]:,}{more} left out: the cells do not fit the headings")
+    return pl.DataFrame(rows, schema={"row": pl.Int64, **dict.fromkeys(names, pl.String)}, orient="row")
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -70,7 +70,7 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     elif name == "ibi.csv":
         _beats(text, columns)
     elif name == "tags.csv":
-        marks = table_of(text, file.path, headings=("time",))
+        marks = table_of(text, file.path, context.tally, headings=("time",))
         columns.add_values(_at(marks, number_of("time")), pl.lit(1.0), "event_mark", "count")
     else:
         columns = Columns(file.path, f"{MAKER} EmbracePlus", context.tally)
@@ -79,8 +79,9 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
 
 
 def _samples(text: str, signal: str, unit: str, columns: Columns) -> None:
-    table = table_of(text, columns.file, headings=("value",))
-    start, rate = table.head(2).select(number_of("value")).to_series().to_list() if len(table) > 1 else (None, None)
+    table = table_of(text, columns.file, columns.tally, headings=("value",))
+    head = dict(table.head(2).select("row", number_of("value")).iter_rows())
+    start, rate = head.get(1), head.get(2)
     if start is None or not rate or rate < 0:
         raise ValidationError(f"{columns.file}: has no start and rate in its first rows: export the session again")
     rows = table.slice(2)
@@ -88,15 +89,15 @@ def _samples(text: str, signal: str, unit: str, columns: Columns) -> None:
 
 
 def _beats(text: str, columns: Columns) -> None:
-    table = table_of(text, columns.file, headings=("seconds", "interval"))
-    start = table.head(1).select(number_of("seconds")).item() if len(table) else None
+    table = table_of(text, columns.file, columns.tally, headings=("seconds", "interval"))
+    start = dict(table.head(1).select("row", number_of("seconds")).iter_rows()).get(1)
     if start is None:
         raise ValidationError(f"{columns.file}: has no start in its first row: export the session again")
     columns.add(_at(table.slice(1), start + number_of("seconds")), "interval", "rr_interval", "s")
 
 
 def _minutes(text: str, columns: Columns) -> None:
-    table = table_of(text, columns.file)
+    table = table_of(text, columns.file, columns.tally)
     rows = _at(table, number_of("timestamp_unix") / 1_000).with_columns(
         pl.col("participant_full_id").str.strip_chars().alias("patient_id"),
         (pl.col("start") + pl.duration(minutes=1)).alias("end"),

@@ -90,7 +90,7 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     name = _NAME.match(file.name)
     kind, person = (name["kind"].lower(), name["person"]) if name else ("", None)
     table = _TABLES[kind]
-    rows = table_of(text_of(file.read()), file.path)
+    rows = table_of(text_of(file.read()), file.path, context.tally)
     columns = Columns(file.path, _SOURCES.get(table.seconds, "Fitbit"), context.tally)
     columns.name_the_rest(rows, (table.time, *_PASSED, *_BRISK, *table.measures, *_MINUTES, "value"))
     who = pl.col("Id").str.strip_chars() if "Id" in rows.columns else pl.lit(person, dtype=pl.String)

@@ -258,7 +258,7 @@ def _headings(file: ExportFile) -> list[str]:
 
 
 def _table_batches(file: ExportFile, context: Context) -> Iterator[Batch]:
-    table = table_of(text_of(file.read()), file.path)
+    table = table_of(text_of(file.read()), file.path, context.tally)
     columns = Columns(file.path, _SOURCE, context.tally)
     if set(table.columns) >= _ACTIVITIES:
         rows = timed(table, table["Date"])

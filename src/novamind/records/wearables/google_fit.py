@@ -161,7 +161,7 @@ def _metrics(file: ExportFile, context: Context) -> Iterator[Batch]:
     cells = [len(row) for row in csv.reader(io.StringIO(text)) if row]
     if len(set(cells)) > 1:
         raise ValidationError(f"{file.path}: its rows have another number of cells than its headings: export it again")
-    table = table_of(text, file.path)
+    table = table_of(text, file.path, context.tally)
     columns = Columns(file.path, MAKER, context.tally, device="other")
     day = _DAY_NAME.match(file.name)
     if day is None:

@@ -183,7 +183,7 @@ def _metric(heading: str) -> tuple[str, str, str] | None:
 
 
 def _table_batches(file: ExportFile, context: Context) -> Iterator[Batch]:
-    table = table_of(text_of(file.read()), file.path)
+    table = table_of(text_of(file.read()), file.path, context.tally)
     columns = Columns(file.path, MAKER, context.tally, device=_DEVICE)
     date = table.columns[1]
     seconds = _seconds(table[date].to_list())

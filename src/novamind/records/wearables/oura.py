@@ -107,7 +107,7 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     ValidationError
         The table holds no signal that is read here.
     """
-    for batch in json_batches(file.path, _document(file), context.tally):
+    for batch in json_batches(file.path, _document(file, context.tally), context.tally):
         if context.zone is not None or batch.clock == "offset":
             yield batch
         else:
@@ -139,12 +139,12 @@ def json_batches(file: str, document: Any, tally: Tally) -> Iterator[Batch]:
     yield from documents.in_utc.batches(written_in_utc=True)
 
 
-def _document(file: ExportFile) -> Any:
+def _document(file: ExportFile, tally: Tally) -> Any:
     if file.suffix != ".csv":
         return file.document
     if _TABLES[file.name.lower()] is None:
         raise ValidationError(f"{file.path}: holds no signal that is read here")
-    table = table_of(text_of(file.read()), file.path, separator=";").drop("row")
+    table = table_of(text_of(file.read()), file.path, tally, separator=";").drop("row")
     return [{name: _cell(text) for name, text in row.items()} for row in table.iter_rows(named=True)]
 
 
@@ -165,7 +165,7 @@ def _offsets(file: ExportFile, context: Context) -> Offsets:
         texts: list[str | None] = []
         for other in {other.path: other for other in (*context.files, file)}.values():
             try:
-                documents = _collections(_document(other)) if recognised(other) else []
+                documents = _collections(_document(other, Tally())) if recognised(other) else []
             except (ValidationError, OSError):  # it is named when its own turn comes
                 continue
             for entries in documents:

@@ -67,7 +67,7 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     """
     if file.suffix == ".json":
         raise ValidationError(f"{file.path}: describes a table: it holds no signal")
-    table = table_of(text_of(file.read()), file.path)
+    table = table_of(text_of(file.read()), file.path, context.tally)
     folder = file.path.rsplit("/", 2)[-2] if "/" in file.path else file.name
     topic = next((name for name in _OF_TOPIC if name in folder), "")
     measures = {**_MEASURES, **_OF_TOPIC.get(topic, {})}

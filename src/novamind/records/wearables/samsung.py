@@ -111,7 +111,7 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
         raise ValidationError(f"{file.path}: is not read: {_ELSEWHERE[kind]}")
     if kind not in _MEASURES and kind not in ("sleep_stage", "step_daily_trend"):
         raise ValidationError(f"{file.path}: holds no signal that is read here")
-    table = table_of(text, file.path, skip_lines=1 if named else 0)
+    table = table_of(text, file.path, context.tally, skip_lines=1 if named else 0)
     table = table.rename(_plain_names(table.columns))
     columns = Columns(file.path, MAKER, context.tally)
     if kind == "step_daily_trend":

@@ -184,7 +184,7 @@ def recognised(file: ExportFile) -> bool:
 def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     """Return samples of one table."""
     kind = _kind(file.name)
-    rows = table_of(text_of(file.read()), file.path)
+    rows = table_of(text_of(file.read()), file.path, context.tally)
     rows = rows.rename({name: name.lower() for name in rows.columns})
     if kind in _NIGHTS:
         yield from _nights(kind, rows, file, context)

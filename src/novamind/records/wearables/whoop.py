@@ -60,7 +60,7 @@ def recognised(file: ExportFile) -> bool:
 
 def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     """Return samples of one table."""
-    table = table_of(text_of(file.read()), file.path)
+    table = table_of(text_of(file.read()), file.path, context.tally)
     table.columns = [english(name) for name in table.columns]
     if not set(table.columns) >= _NEEDED:
         raise ValidationError(f"{file.path}: has headings of no language known here: set Whoop's app to English")

@@ -83,7 +83,7 @@ def recognised(file: ExportFile) -> bool:
 def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     """Return samples of one table."""
     name = file.name.lower()
-    table = table_of(text_of(file.read()), file.path)
+    table = table_of(text_of(file.read()), file.path, context.tally)
     table = table.rename({heading: _ENGLISH[heading] for heading in table.columns if heading in _ENGLISH})
     columns = Columns(file.path, MAKER, context.tally)
     if raw := _RAW.match(name):
