@@ -173,6 +173,30 @@ def test_resources_of_other_patients_are_not_used() -> None:
     assert cards("order-sign", order("Amitriptyline 75 MG"), genomics=foreign) == []
 
 
+@pytest.mark.parametrize(
+    ("reference", "used"),
+    [
+        ("Patient/p1", True),
+        ("https://ehr.example/fhir/Patient/p1", True),
+        ("https://other.example/fhir/Patient/p1", False),
+        ("p1", False),
+    ],
+)
+def test_the_server_that_asks_is_the_patients_home(reference: str, used: bool) -> None:
+    reported = allergy("citalopram") | {"patient": {"reference": reference}}
+    body = request("order-sign", order("Citalopram 20 MG"), known=[reported])
+    body |= {"fhirServer": "https://ehr.example/fhir/"}
+    body["prefetch"] |= {"patient": {"resourceType": "Patient", "id": "p1"}}
+    indicators = [card["indicator"] for card in answer("order-sign", body, TODAY)["cards"]]
+    assert ("critical" in indicators) == used
+
+
+@pytest.mark.parametrize("subject", [None, {"identifier": {"value": "7"}}, {"display": "x"}, {"reference": "#p"}])
+def test_a_draft_is_for_the_patient_of_the_request_however_it_names_them(subject: Any) -> None:
+    draft = order("Citalopram 20 MG", subject=subject)
+    assert [card["indicator"] for card in cards("order-sign", draft, known=[allergy("citalopram")])] == ["critical"]
+
+
 def test_the_same_content_has_the_same_uuid_and_other_content_another() -> None:
     first, again = (cards("order-sign", order("Amitriptyline 75 MG"), genomics=POOR) for _ in range(2))
     assert first == again

@@ -146,7 +146,8 @@ def _record(request: Mapping[str, Any], patient_id: str, settings: Settings | No
     items = [item for item in request.get("prefetch", {}).values() if isinstance(item, Mapping)]
     # The same drafts wrapped each resource with the response that brought it.
     contents = [item["resource"] if isinstance(item.get("resource"), Mapping) else item for item in items]
-    resources = [item for item in contents if isinstance(item.get("resourceType"), str)]
+    server = str(request.get("fhirServer") or "").rstrip("/")
+    resources = [_at_home(item, server) for item in contents if isinstance(item.get("resourceType"), str)]
     if not resources:
         return PatientRecord(own)
     try:
@@ -158,6 +159,26 @@ def _record(request: Mapping[str, Any], patient_id: str, settings: Settings | No
             raise ValidationError(f"the prefetch cannot be read: {refusal}") from refusal
         return PatientRecord(own)
     return next((record for record in documents.records if record.patient_id == own), PatientRecord(own))
+
+
+def _at_home(resource: Mapping[str, Any], server: str) -> dict[str, Any]:
+    """Return a resource, or the Bundle of some, whose patient is named relative to the server that asks."""
+    entries = resource.get("entry")
+    if isinstance(entries, list):
+        inner = [
+            {**entry, "resource": _at_home(entry["resource"], server)}
+            if isinstance(entry, Mapping) and isinstance(entry.get("resource"), Mapping)
+            else entry
+            for entry in entries
+        ]
+        return {**resource, "entry": inner}
+    home = dict(resource)
+    for name in ("subject", "patient"):
+        reference = home.get(name)
+        text = reference.get("reference") if isinstance(reference, Mapping) else None
+        if server and isinstance(text, str) and text.startswith(f"{server}/Patient/"):
+            home[name] = {**reference, "reference": text.removeprefix(f"{server}/")}  # type: ignore[dict-item]
+    return home
 
 
 def _orders(context: Mapping[str, Any], settings: Settings | None) -> dict[str, list[str]]:
@@ -174,8 +195,9 @@ def _orders(context: Mapping[str, Any], settings: Settings | None) -> dict[str, 
             continue
         name = f"{_DRAFT}/{draft['id']}" if _text(draft.get("id")) else ""
         try:
-            # A draft is read as the order that it would become.
-            record = read_fhir(dict(draft) | {"status": "active", "intent": "order"}, settings=settings).records[0]
+            # A draft is read as the order that it would become, for the patient of the request.
+            order = {**draft, "status": "active", "intent": "order", "subject": None}
+            record = read_fhir(order, settings=settings).records[0]
         except FhirImportError:
             continue
         for course in record.medications:
