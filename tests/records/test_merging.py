@@ -51,6 +51,12 @@ def test_clocks_are_joined_where_the_zone_is_known() -> None:
         merged(aware, naive)
     both = merged(table("2025-01-13T07:00:00Z,7", timezone="Europe/Berlin"), naive)
     assert rows(both) == [("2025-01-13T08:00", 7), ("2025-01-13T09:00", 8)]
+    frame = pl.DataFrame({"timestamp": ["2025-01-13T08:00:00+01:00"], "signal": ["weight"], "value": [70.0]})
+    signals = signal_frame(frame.with_columns(patient_id=pl.lit("1"), unit=pl.lit("kg")))
+    beside = merged(naive, PatientRecord("1", "Europe/Berlin", signals=signals))
+    assert beside.symptoms is not None
+    assert beside.symptoms.utc_offset is not None  # so that both can be compared
+    assert rows(beside) == [("2025-01-13T09:00", 8)]
     with pytest.raises(ValidationError, match="another time zone"):
         merged(replace(naive, timezone="Europe/Paris"), table("2025-01-14,7", timezone="Europe/Berlin"))
 

@@ -17,7 +17,8 @@ _T = TypeVar("_T", bound=Hashable)
 def merged(record: PatientRecord, other: PatientRecord) -> PatientRecord:
     """Return a record with everything that another one of the same person holds.
 
-    What both hold alike counts once. Without ``timezone`` the record takes the other's.
+    What both hold alike counts once. Without ``timezone`` the record takes the other's; where one is known, times
+    without an offset get that of its clock, so that reports and signals can be laid beside each other.
 
     Raises
     ------
@@ -61,9 +62,10 @@ def _joined(
     """Return the rows of two frames as one frame, sorted."""
     if mine is None or other is None:
         frame = mine if other is None else other
-        return None if frame is None else _owned(frame, record.patient_id)
+        owned = None if frame is None else _owned(frame, record.patient_id)
+        return owned if owned is None or zone is None else _on_clock(owned, zone)
     first, second = (_owned(frame, record.patient_id) for frame in (mine, other))
-    if (first.utc_offset is None) != (second.utc_offset is None):
+    if zone is not None or (first.utc_offset is None) != (second.utc_offset is None):
         first, second = _on_clock(first, zone), _on_clock(second, zone)
     units = dict(zip((key.name for key in first.series), first.units, strict=True))
     for key, unit in zip(second.series, second.units, strict=True):
