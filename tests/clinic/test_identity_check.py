@@ -35,10 +35,10 @@ def claims(**more: Any) -> Claims:
         ({"identifiers": frozenset({Identifier("urn:mrn", "ab123"), Identifier("urn:ssn", "9")})}, ()),
         ({"identifiers": frozenset({Identifier("urn:mrn", "ab124")})}, ("identifier",)),
         ({"identifiers": frozenset({Identifier("", "x@example.org")})}, ("identifier",)),
-        ({"exported_as": str(P)}, ()),
-        ({"exported_as": str(UUID(int=8))}, ("identifier",)),
-        ({"exported_as": "p-17"}, ()),
-        ({"exported_as": str(P), "identifiers": frozenset({Identifier("urn:mrn", "ab124")})}, ()),
+        ({"record_id": str(P)}, ()),
+        ({"record_id": str(UUID(int=8))}, ("identifier",)),
+        ({"record_id": "p-17"}, ()),
+        ({"record_id": str(P), "identifiers": frozenset({Identifier("urn:mrn", "ab124")})}, ()),
         ({"birth_date": "1984-03-05"}, ()),
         ({"birth_date": "1984"}, ()),
         ({"birth_date": "1984-03"}, ()),
@@ -74,10 +74,10 @@ def claims(**more: Any) -> Claims:
 def test_what_differs(more: Json, differences: tuple[str, ...]) -> None:
     comparison = compared(WHO, claims(**more))
     assert comparison.differences == differences
-    nothing = ({}, {"exported_as": "p-17"}, {"birth_date": "198"}, {"gender": "unknown"}, {"names": ("123", "")})
+    nothing = ({}, {"record_id": "p-17"}, {"birth_date": "198"}, {"gender": "unknown"}, {"names": ("123", "")})
     assert comparison.is_decided == (more not in nothing)
     assert compared(PatientSummary(P, {}, {}), claims(**more)).differences == (
-        ("identifier",) if more.get("exported_as") == str(UUID(int=8)) else ()
+        ("identifier",) if more.get("record_id") == str(UUID(int=8)) else ()
     )
 
 
@@ -89,7 +89,7 @@ def test_the_claims_of_a_patient_resource() -> None:
     assert result.claims["p-1"] == Claims(known, ("Anna Maria Müller", "Anni"), "1990-05-17", "female")
     assert "Anna" not in repr(result) + repr(result.claims["p-1"])
     nobody = read_fhir(bundle(observation("44261-6", 3)))
-    assert nobody.claims["p-1"] == Claims()
+    assert nobody.claims["p-1"] == Claims(record_id="p-1")
 
 
 # -- over the wire
@@ -163,6 +163,15 @@ def test_our_own_export_of_another_patient_is_refused(world: World) -> None:
     refused = send(world, anne, export)
     assert refused.status_code == 409
     assert "in identifier;" in refused.json()["detail"]
+
+
+def test_a_reference_to_another_patient_of_ours_is_refused(world: World) -> None:
+    alice, anne = registered(world), registered(world)
+    value = observation("44261-6", 12, "2024-03-01", subject={"reference": f"Patient/{anne}"})
+    assert send(world, alice, value).status_code == 409
+    answer = send(world, anne, value)
+    assert answer.status_code == 201
+    assert answer.json()["outcome"]["issue"][0]["diagnostics"] == "Everything was read."
 
 
 def test_several_people_in_one_bundle_are_refused(world: World) -> None:

@@ -285,6 +285,7 @@ def versions_of(*parts: tuple[float, Json], **more: Any) -> list[Json]:
     [
         ({"versionId": "1"}, {"versionId": "2"}, 2),
         ({"versionId": "9"}, {"versionId": "10"}, 2),
+        ({"versionId": 9}, {"versionId": 10}, 2),
         ({"lastUpdated": MAY_1}, {"lastUpdated": MAY_3}, 2),
         ({"lastUpdated": "2024-05-01T10:00:00-08:00"}, {"lastUpdated": "2024-05-01T12:00:00+02:00"}, 1),
         ({"lastUpdated": "2024-05-01T10:00:00.123456789Z"}, {"lastUpdated": "2024-05-01T10:00:00.2Z"}, 2),

@@ -38,8 +38,8 @@ def compared(patient: PatientSummary, claims: Claims) -> Comparison:
 
 
 def _same_identifier(patient: PatientSummary, claims: Claims) -> bool | None:
-    """Return whether an identifier is the same; the id of an export of ours before all others."""
-    own = _uuid(claims.exported_as)
+    """Return whether an identifier is the same; an id that may be one of ours before all others."""
+    own = _uuid(claims.record_id)
     if own is not None:
         return own == patient.patient_id
     mine = {_plain(value) for kind, value in patient.identifiers.items() if kind not in _CONTACTS}

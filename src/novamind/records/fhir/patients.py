@@ -39,20 +39,20 @@ def read_patient(patient: fhir.Patient, person: Person, entry: Located, intake: 
 class Claims:
     """What a Patient resource says of who somebody is: for comparing, never for keeping or showing.
 
-    ``exported_as`` is the ``patient_id`` of a record that we exported.
+    ``record_id`` is the ``patient_id`` of a record that we exported, or the id by which references alone name somebody.
     """
 
     identifiers: frozenset[Identifier] = frozenset()
     names: tuple[str, ...] = ()
     birth_date: str = ""
     gender: str = ""
-    exported_as: str = ""
+    record_id: str = ""
 
 
 def claims_of(person: Person) -> Claims:
     """Return the claims of a person's Patient resource; elements of another form claim nothing."""
     if person.entry is None:
-        return Claims()
+        return Claims(record_id=person.name)
     resource = person.entry.resource
     names = resource.get("name")
     texts = [_full_name(name) for name in (names if isinstance(names, list) else ()) if isinstance(name, dict)]

@@ -119,7 +119,7 @@ def _updated(entry: Located | Removal) -> datetime | None:
 def _number(entry: Located | Removal) -> int | None:
     meta = entry.resource.get("meta") if isinstance(entry, Located) else None
     text = (meta.get("versionId") if isinstance(meta, dict) else None) or entry.response.get("etag")
-    match = _ETAG.fullmatch(text) if isinstance(text, str) else None
+    match = _ETAG.fullmatch(str(text)) if isinstance(text, str | int) else None
     return int(match[1]) if match else None
 
 
