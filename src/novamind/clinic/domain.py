@@ -71,10 +71,11 @@ Piece = SymptomReport | SignalSamples | MedicationCourse | Condition | Allergy |
 
 @dataclass(frozen=True)
 class FhirStored:
-    """How many pieces of each kind were stored, and what was not read."""
+    """How many pieces of each kind were stored, what was not read, and the import where anything was stored."""
 
     counts: Mapping[str, int]
     outcome: OperationOutcome
+    import_id: UUID | None = None
 
 
 @dataclass(frozen=True)

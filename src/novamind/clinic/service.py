@@ -55,7 +55,7 @@ from novamind.infrastructure.patient_store import Identity, Kind, PatientStore, 
 from novamind.pharmacogenomics import Review
 from novamind.pharmacogenomics import genotype as read_genes
 from novamind.records import OperationOutcome, PatientRecord, read_fhir
-from novamind.records.fhir.outcome import Issue
+from novamind.records.fhir.outcome import FhirImportError, Issue
 from novamind.records.fhir.patients import Claims
 from novamind.records.signals import SIGNALS
 from novamind.settings import Settings
@@ -478,6 +478,7 @@ class Clinic:
         *,
         settings: Settings | None = None,
         confirm_identity: bool = False,
+        is_strict: bool = False,
     ) -> FhirStored:
         """Store what FHIR resources say of one patient; whether the caller may is asked before they are read.
 
@@ -485,9 +486,13 @@ class Clinic:
         ----------
         confirm_identity
             Whether the caller has checked that the resources are this patient's, although something differs.
+        is_strict
+            Whether nothing is stored unless everything was understood.
 
         Raises
         ------
+        FhirImportError
+            If nothing can be imported, or under ``is_strict`` not everything; the outcome says why.
         AuthorizationError
             If the token does not let resources of one of their types be created.
         IdentityError
@@ -505,9 +510,13 @@ class Clinic:
         record = imported.record
         claims = imported.claims[record.patient_id]
         is_decided = await self._compare(principal, access, patient, claims, confirmed=confirm_identity)
-        counts = await self.import_record(principal, patient_id, record, idempotency_key, Permission.FHIR_WRITE)
+        if is_strict and imported.outcome.issues:
+            raise FhirImportError(imported.outcome)
+        counts, import_id = await self._import_record(
+            principal, patient_id, record, idempotency_key, Permission.FHIR_WRITE
+        )
         outcome = imported.outcome if is_decided else OperationOutcome.of((*imported.outcome.issues, _UNDECIDED))
-        return FhirStored(counts, outcome)
+        return FhirStored(counts, outcome, import_id)
 
     async def check_identity(
         self, principal: Principal, patient_id: UUID, claims: Claims, *, confirmed: bool = False
@@ -557,8 +566,8 @@ class Clinic:
         *others, last = comparison.differences
         differing = f"{', '.join(others)} and {last}" if others else last
         raise IdentityError(
-            f"the data differ from this patient in {differing}; nothing was stored: check whose they are, and confirm the"
-            " identity if they are this patient's"
+            f"the data differ from this patient in {differing}; nothing was stored: check whose they are, and confirm"
+            " the identity if they are this patient's"
         )
 
     async def permit_import(self, principal: Principal, patient_id: UUID) -> None:
@@ -591,6 +600,25 @@ class Clinic:
         export
             The kind of wearable export, where a later one of this kind replaces what it covers.
         """
+        return (
+            await self._import_record(
+                principal, patient_id, record, idempotency_key, needed, name, anew=anew, export=export
+            )
+        )[0]
+
+    async def _import_record(
+        self,
+        principal: Principal,
+        patient_id: UUID,
+        record: PatientRecord,
+        idempotency_key: str | None,
+        needed: Permission,
+        name: str = "",
+        *,
+        anew: bool = False,
+        export: str = "",
+    ) -> tuple[dict[str, int], UUID | None]:
+        """Store everything that a record holds; return counts, and the import's id where there was anything."""
         access = await self._access.permit_patient(principal, needed, patient_id)
         if record.genotype:
             await self._genomics_allowed(patient_id)
@@ -600,7 +628,7 @@ class Clinic:
         while anew and imported is not None and not await self._counts(patient_id, imported, access):
             taken_back += 1
             imported = await self._store_import(patient_id, parts, access, f"{idempotency_key}:{taken_back}", name)
-        return {str(kind): len(contents) for kind, contents in parts.items()}
+        return {str(kind): len(contents) for kind, contents in parts.items()}, imported
 
     async def _counts(self, patient_id: UUID, import_id: UUID, access: Access) -> bool:
         """Return whether an import still counts, that is, was not taken back."""
