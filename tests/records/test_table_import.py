@@ -109,6 +109,16 @@ def test_an_item_beside_its_instrument_is_no_total() -> None:
     assert [row[0] for row in rows(other)] == ["PANAS positive"]
 
 
+@pytest.mark.parametrize("value", ["many", "999"])
+def test_an_error_names_no_cell(value: str) -> None:
+    text = table(
+        "timestamp,symptom,value", f"2025-01-13,CANARY,{value}", *(["2025-01-14,CANARY,3"] if value == "999" else [])
+    )
+    with pytest.raises(ValidationError, match="a series") as caught:
+        read(text)
+    assert "CANARY" not in str(caught.value)
+
+
 def test_names_of_rows_follow_the_rules_of_names_of_columns() -> None:
     lines = [f"2025-01-13,phq{i},{i % 4}" for i in range(1, 10)]  # phq9 is then no total, phq2 no PHQ-2
     with pytest.raises(InsufficientDataError, match="not clearly of which instrument"):

@@ -19,7 +19,7 @@ from novamind.records.fhir.reader import FhirImport, read_fhir
 from novamind.records.patient import PatientRecord
 from novamind.records.recognition import ImportedFile
 from novamind.records.results import FileImport
-from novamind.records.tables.columns import is_role
+from novamind.records.tables.columns import is_role, named_of
 from novamind.records.tables.frames import LongFrame, signal_frame, symptom_frame
 from novamind.records.tables.grid import Grid, read_grid
 from novamind.records.tables.interpretation import interpret
@@ -176,7 +176,8 @@ def _of_table(
     zone = None if zone_name is None else parse_timezone(zone_name)
     understood = interpret(body, layout, profile, patient_id=patient_id, zone=zone, today=today)
     if not understood.observations:
-        why = "; ".join(f"{entry.what}: {entry.reason} ({entry.count})" for entry in understood.left_out[:3])
+        whys = understood.left_out[:3]
+        why = "; ".join(f"{_public(entry.what)}: {entry.reason} ({entry.count})" for entry in whys)
         raise InsufficientDataError(f"{name} holds no report that can be used" + (f": {why}" if why else ""))
     by_person: dict[str, list[Observation]] = defaultdict(list)
     for observation in understood.observations:
@@ -194,6 +195,11 @@ def _of_table(
     return FileImport(
         understood.kind, understood.rows, records, understood.zone, understood.guesses, understood.left_out, profile
     )
+
+
+def _public(what: str) -> str:
+    """Return what a reason is about, as an error may name it: an instrument or a column, and no cell."""
+    return what if what == "row" or what.startswith("column '") or named_of(what) else "a series"
 
 
 def _zone_column(grid: Grid) -> str | None:

@@ -66,7 +66,7 @@ def interpret(
         Something has to be declared before a value can be read; the message says what.
     """
     reader = _Reader(grid, layout, profile, patient_id, zone, today)
-    ranged = on_scale(reader.observations(), profile, reader.tally)
+    ranged = on_scale(reader.observations(), profile, reader.tally, {m.series for m in layout.measures if m.series})
     asked: dict[str, set[int]] = defaultdict(set)
     for named in (*(measure.named for measure in layout.measures), *(named for _, named in ranged)):
         if named is not None and named.item:

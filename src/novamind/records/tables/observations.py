@@ -80,8 +80,8 @@ class Tally:
         return tuple(sorted(entries, key=lambda entry: (-entry.count, entry.what, entry.reason)))
 
 
-def on_scale(raw: Iterable[Ranged], profile: TableProfile, tally: Tally) -> list[Ranged]:
-    """Return what is on its scale.
+def on_scale(raw: Iterable[Ranged], profile: TableProfile, tally: Tally, columns: Collection[str]) -> list[Ranged]:
+    """Return what is on its scale; an error names a series only where it is one of ``columns`` and not of cells.
 
     Raises
     ------
@@ -108,9 +108,10 @@ def on_scale(raw: Iterable[Ranged], profile: TableProfile, tally: Tally) -> list
         codes = suspects([observation.value for observation in observations])
         rows = [observation.row for observation in observations if observation.value in codes]
         if rows and not profile.missing:
+            name = f"'{series[:40]}'" if series in columns else "a series"
             raise ValidationError(
-                f"'{series[:40]}': {len(rows)} row(s), first row {rows[0]}, may hold a code for a missing value: "
-                "declare it (--missing 999), or that there is none (--missing none)"
+                f"{name}: {len(rows)} row(s), first row {rows[0]}, may hold a code for a missing value: declare it "
+                "(--missing 999), or that there is none (--missing none)"
             )
     return kept
 
