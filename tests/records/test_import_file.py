@@ -280,6 +280,19 @@ def test_options_that_say_nothing(arguments: list[str], message: str) -> None:
     assert message in str(shown.exception)
 
 
+@pytest.mark.parametrize(
+    ("time", "zone"),
+    [
+        ("2025-01-13T08:00:00+01:00", "own offset of each time"),
+        ("2025-01-13T08:00:00", "local time"),
+    ],
+)
+def test_the_clock_of_a_wearable_is_said(time: str, zone: str) -> None:
+    content = f"timestamp,signal,value\n{time},heart_rate,61\n".encode()
+    assert table(content, "signals.csv").zone.startswith(zone)
+    assert table(content, "signals.csv", timezone="Europe/Berlin").zone == "Europe/Berlin"
+
+
 def test_a_patient_directory_is_shown_too(tmp_path: Path) -> None:
     write_patient_directory(table().record, tmp_path / "patient")
     imported = import_file(tmp_path / "patient", today=TODAY)

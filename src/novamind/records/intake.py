@@ -7,10 +7,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Final, Protocol, Unpack
+from typing import Protocol, Unpack
 
+import numpy as np
 import polars as pl
 
 from novamind.errors import InsufficientDataError, NotFoundError, ValidationError
@@ -22,7 +23,7 @@ from novamind.records.results import FileImport
 from novamind.records.tables.columns import is_role, named_of
 from novamind.records.tables.frames import LongFrame, signal_frame, symptom_frame
 from novamind.records.tables.grid import Grid, read_grid
-from novamind.records.tables.interpretation import interpret
+from novamind.records.tables.interpretation import interpret, zone_words
 from novamind.records.tables.observations import LeftOut, Observation
 from novamind.records.tables.platforms import layout_of, refuse_unnamed_persons
 from novamind.records.tables.profile import Declared, TableProfile, load_profile
@@ -32,8 +33,6 @@ from novamind.records.wearables.reader import read_wearables
 from novamind.records.wearables.results import WearableRecord
 from novamind.settings import Settings
 from novamind.timeline import parse_timezone
-
-_UTC: Final = "UTC where a time names no offset; days are those of each time's own clock"
 
 
 class CalledGene(Protocol):
@@ -315,9 +314,6 @@ def _rows(record: PatientRecord) -> int:
 
 
 def _zone(record: PatientRecord) -> str:
-    if record.timezone is not None:
-        return record.timezone
     frames = [frame for frame in (record.symptoms, record.signals) if frame is not None]
-    if any(frame.utc_offset is not None for frame in frames):
-        return _UTC
-    return "local time, of no named zone"
+    seconds = {int(o) for f in frames if f.utc_offset is not None for o in np.unique(f.utc_offset.astype(np.int64))}
+    return zone_words({timedelta(seconds=offset) for offset in seconds}, record.timezone)

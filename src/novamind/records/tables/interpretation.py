@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -86,7 +86,7 @@ def interpret(
         tuple(observations),
         reader.tally.left_out(),
         tuple(guesses),
-        _zone_of(observations, zone),
+        zone_words({observation.offset for observation in observations}, None if zone is None else zone.key),
     )
 
 
@@ -323,12 +323,11 @@ def _count(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdecimal() and len(text) < 6 and int(text) > 0 else None
 
 
-def _zone_of(observations: Sequence[Observation], zone: ZoneInfo | None) -> str:
+def zone_words(offsets: Collection[timedelta | None], zone: str | None) -> str:
+    """Return by which clock days are counted: its name, or in words where none is named."""
     if zone is not None:
-        return zone.key
-    offsets = {observation.offset for observation in observations}
-    if offsets == {timedelta(0)}:
+        return zone
+    if set(offsets) == {timedelta(0)}:
         return "UTC: days are UTC days, not the person's; give the timezone (e.g. Europe/Berlin) for local days"
-    return (
-        "local time, of no named zone" if offsets <= {None} else "own offset of each time; days are those of its clock"
-    )
+    local = set(offsets) <= {None}
+    return "local time, of no named zone" if local else "own offset of each time; days are of its clock"
