@@ -13,6 +13,7 @@ import pytest
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.records import FileImport, import_file
 from novamind.records.signals import SIGNALS
+from novamind.records.tables import grid, interpretation
 from novamind.records.tables.columns import TOTALS_ONLY, name_columns, named_of
 from novamind.symptoms.instruments import INSTRUMENTS
 from novamind.symptoms.instruments import find as find_range
@@ -574,6 +575,18 @@ def test_texts_of_other_programs(content: bytes, declared: dict[str, str]) -> No
 def test_what_cannot_be_read_says_what_to_do(content: bytes, name: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         read(content, name)
+
+
+def test_more_than_reports_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = table("date,PHQ-9,GAD-7", "2025-01-13,7,5", "2025-01-14,8,6")
+    monkeypatch.setattr(interpretation, "_MOST_VALUES", 4)
+    assert len(read(text).frame) == 4
+    monkeypatch.setattr(interpretation, "_MOST_VALUES", 3)
+    with pytest.raises(ValidationError, match="more than 3 values"):
+        read(text)
+    monkeypatch.setattr(grid, "_MOST_FILLED", 8)
+    with pytest.raises(ValidationError, match="more cells than a table of reports"):
+        read(text)
 
 
 def workbook(**sheets: list[list[Any]]) -> bytes:

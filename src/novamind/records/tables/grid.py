@@ -24,6 +24,7 @@ from novamind.records.tables.spreadsheet import cell_text, read_sheets
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _LINES_LOOKED_AT: Final = 60
+_MOST_FILLED, _MOST_CELLS = 6_000_000, 40_000_000  # what fits into a gigabyte
 _LITERAL: Final = re.compile(r'^="([^"]*)"$')  # how Excel is told to leave a text as it is
 _LONGEST_HEADER: Final = 262_144  # characters; some ten thousand columns
 _SHOWN: Final = 8
@@ -173,9 +174,14 @@ def _delimiter(text: str, name: str) -> tuple[str, int]:
 
 def _text_rows(text: str, delimiter: str, name: str) -> Iterable[list[str | None]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    filled = total = 0
     try:
         for row in reader:
-            yield [_LITERAL.sub(r"\1", cell.strip()) or None for cell in row]
+            cells = [_LITERAL.sub(r"\1", cell.strip()) or None for cell in row]
+            filled, total = filled + len(cells) - cells.count(None), total + len(cells)
+            if filled > _MOST_FILLED or total > _MOST_CELLS:
+                raise ValidationError(f"{name} has more cells than a table of reports: split it by patient")
+            yield cells
     except csv.Error as error:
         raise ValidationError(
             f"{name}: line {reader.line_num} cannot be read: a quote is opened but not closed, or has text behind it"

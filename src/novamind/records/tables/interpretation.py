@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from novamind.errors import ValidationError
@@ -26,6 +27,8 @@ from novamind.records.tables.observations import (
 )
 from novamind.records.tables.profile import TableProfile
 from novamind.records.tables.times import Moment, on_clock, parse_clock, parse_column
+
+_MOST_VALUES: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,11 @@ class _Reader:
 
     def _decimal_mark(self) -> Decimal:
         cells = [cell for measure in self._layout.measures for cell in self._grid[measure.column] if cell is not None]
+        if len(cells) > _MOST_VALUES:
+            raise ValidationError(
+                f"the table has more than {_MOST_VALUES:,} values: split it by patient, or give samples of a device as "
+                "a long table (timestamp, signal, value)"
+            )
         decimal = decimal_of(cells, self._profile.decimal, comma_likely=self._grid.decimal_comma)
         if decimal == "comma" and self._profile.decimal is None:
             self.guesses.append("numbers are read with a decimal comma")
