@@ -85,3 +85,18 @@ def test_a_failure_of_any_kind_inside_a_reader_stays_with_its_file(monkeypatch: 
         tally = Tally()
         assert list(formats.batches(whole, tally, None, lambda *_: None)) == []  # type: ignore[arg-type]
         assert tally.skipped == {reason: ["a.csv", "b.csv"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("run.tcx", "give the original .fit"), ("run.GPX", "give the original .fit"), ("a.cwa", "give epochs"),
+        ("a.bin", "give epochs"), ("1-1-001_01.avro", "give Empatica's digital biomarkers"),
+    ],
+)  # fmt: skip
+def test_files_of_devices_that_are_not_read_say_what_to_give_instead(name: str, advice: str) -> None:
+    tally = Tally()
+    whole = SimpleNamespace(files=[export_file(name, b"\x00\x01 x")], alone=False)
+    assert list(formats.batches(whole, tally, None, lambda *_: None)) == []  # type: ignore[arg-type]
+    ((reason, files),) = tally.skipped.items()
+    assert (advice in reason, files) == (True, [name])

@@ -100,6 +100,16 @@ _ADVICE = (
     + ", ".join(dict.fromkeys(maker.MAKER for maker in MAKERS[:-1]))
     + ", or a long table (timestamp, signal, value) in .csv or .parquet"
 )
+_ACCELERATION = "holds raw acceleration, which is not read: give epochs as a long table (timestamp, signal, value)"
+_TRACK = "is the track of one activity, which is not read: give the original .fit, or the account's export"
+#: What people hold of their devices and is not read: ``{ending: what to give instead}``.
+_INSTEAD = {
+    ".tcx": _TRACK,
+    ".gpx": _TRACK,
+    ".cwa": _ACCELERATION,
+    ".bin": _ACCELERATION,
+    ".avro": "holds raw signals, which are not read: give Empatica's digital biomarkers, tables in .csv",
+}
 #: What a document of another layout raises where a maker's reader does not look twice.
 _MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError, csv.Error, PolarsError)
 
@@ -129,6 +139,8 @@ def batches(export: Export, tally: Tally, zone: ZoneInfo | None, progress: Progr
                 raise InsufficientDataError(f"{file.path}: holds no data")
             if maker is None and file.path.lower().endswith(_OTHER_ARCHIVES):
                 raise ValidationError(f"{file.path}: is an archive of a kind that is not opened here: unpack it")
+            if maker is None and file.suffix in _INSTEAD:
+                raise ValidationError(f"{file.path}: {_INSTEAD[file.suffix]}")
             if maker is None:
                 raise ValidationError(f"{file.path}: is of no kind that is read here{_ADVICE if export.alone else ''}")
             used, named = False, tally.files_named
