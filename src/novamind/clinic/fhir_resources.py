@@ -6,19 +6,20 @@ results that were stored together each gene; their ids add the place or the gene
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
 
-from novamind.clinic.domain import PatientSummary
+from novamind.clinic.domain import PatientSummary, Piece, SymptomReport
 from novamind.clinic.record_mapping import LISTS, course_of, piece_of, readable, report_of, results_of
-from novamind.errors import NotFoundError
+from novamind.errors import NotFoundError, ValidationError
 from novamind.infrastructure.patient_store import Kind, Samples, StoredRecord
 from novamind.records import LongFrame, PatientRecord
 from novamind.records.fhir.identity import PATIENT_IDENTIFIER
 from novamind.records.fhir.terminology import OWN
+from novamind.timeline import parse_timezone
 from novamind.twin.fhir_export import to_fhir
 
 Resource = dict[str, Any]
@@ -145,6 +146,33 @@ def provenance_of(resource: Resource) -> Resource:
         ],
         **({"entity": source} if source else {}),
     }
+
+
+def piece_of_record(record: PatientRecord, zone: str | None) -> Piece:
+    """Return the one piece that a record holds.
+
+    Parameters
+    ----------
+    zone
+        The patient's, for a report whose time has no offset.
+
+    Raises
+    ------
+    ValidationError
+        If it holds none or several.
+    """
+    pieces: list[Piece] = [*record.medications, *record.conditions, *record.allergies]
+    frame = record.symptoms
+    for row in range(0 if frame is None else len(frame)):
+        assert frame is not None  # noqa: S101 - it has rows
+        when = frame.timestamps[row].item()
+        offset = None if frame.utc_offset is None else timezone(frame.utc_offset[row].item())
+        clock = offset or parse_timezone(zone or "UTC")
+        name = frame.series[frame.series_index[row]].name
+        pieces.append(SymptomReport(name, when.replace(tzinfo=clock), float(frame.values[row])))
+    if len(pieces) != 1 or record.signals is not None or record.genotype:
+        raise ValidationError("the resource is no single report, course, condition or allergy; send one")
+    return pieces[0]
 
 
 def _places(record: PatientRecord, stored: Mapping[Kind, Sequence[StoredRecord]]) -> Iterator[Place]:

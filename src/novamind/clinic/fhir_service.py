@@ -6,26 +6,30 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from novamind.clinic.domain import PatientSummary
+from novamind.clinic.domain import FhirStored, PatientSummary
 from novamind.clinic.fhir_resources import (
     COMPUTED,
     KINDS,
     Resource,
     patient_resource,
+    piece_of_record,
     provenance_of,
     record_id_of,
     resources_of,
 )
 from novamind.clinic.record_mapping import mapping_of, record_of
 from novamind.clinic.service import Clinic
-from novamind.errors import NotFoundError
+from novamind.errors import NotFoundError, ValidationError
 from novamind.infrastructure.audit import Access
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.domain import Permission, Principal
 from novamind.infrastructure.patient_store import Kind, PatientStore, StoredRecord
+from novamind.records import FhirImportError, read_fhir
+from novamind.settings import Settings
 from novamind.twin.fhir_export import result_resources
 
 _PROVENANCE: Final = "Provenance"
+_STORED: Final = frozenset(kind for kinds in KINDS.values() for kind in kinds)
 _NO_RESOURCE: Final = "there is no resource of this id"
 
 
@@ -143,6 +147,88 @@ class FhirClinic:
         if last.until is not None:
             versions.append(ResourceVersion(None, last.record.version + 1, last.until))
         return versions[::-1]
+
+    async def create(
+        self,
+        principal: Principal,
+        patient_id: UUID,
+        content: bytes,
+        *,
+        settings: Settings | None = None,
+        is_strict: bool = True,
+    ) -> tuple[FhirStored, list[Resource]]:
+        """Store what FHIR resources say of a patient, and return the resources that came of it.
+
+        Parameters
+        ----------
+        is_strict
+            Whether nothing is stored unless everything was understood.
+
+        Raises
+        ------
+        FhirImportError
+            If nothing was understood, or under ``is_strict`` not everything.
+        IdentityError
+            If they are of another person.
+        """
+        stored = await self._clinic.import_fhir(principal, patient_id, content, settings=settings, is_strict=is_strict)
+        if stored.import_id is None:
+            raise FhirImportError(stored.outcome)
+        access = await self._access.permit_patient(principal, Permission.FHIR_WRITE, patient_id)
+        imported = await self._store.read_one(patient_id, stored.import_id, access)
+        brought = {UUID(record_id) for record_id in mapping_of(imported)["records"]}
+        pieces = await self._read(patient_id, _STORED, access)
+        resources = await asyncio.to_thread(_all, patient_id, pieces, {})
+        return stored, [resource for resource in resources[1:] if record_id_of(resource["id"]) in brought]
+
+    async def update(
+        self,
+        principal: Principal,
+        resource_type: str,
+        resource_id: str,
+        content: bytes,
+        version: int | None,
+        settings: Settings | None = None,
+    ) -> None:
+        """Put a corrected resource in the place of a stored one; the earlier version is kept.
+
+        Raises
+        ------
+        FhirImportError
+            If not everything in it was understood.
+        OutdatedError
+            If the stored resource has another version than the client read.
+        ValidationError
+            If it is not one piece of this kind of this patient.
+        """
+        patient_id, record_id = await self._whole(principal, resource_type, resource_id)
+        access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
+        identity = mapping_of((await self._store.read(patient_id, Kind.IDENTITY, access, newest=1))[-1])
+        zone = identity["details"].get("timezone")
+        imported = await asyncio.to_thread(read_fhir, content, timezone=zone, settings=settings)
+        if imported.outcome.issues:
+            raise FhirImportError(imported.outcome)
+        if [record.patient_id for record in imported.records] != [str(patient_id)]:
+            raise ValidationError("the resource is of another patient than the stored one; its subject cannot change")
+        piece = await asyncio.to_thread(piece_of_record, imported.record, zone)
+        await self._clinic.correct(principal, patient_id, record_id, piece, version)
+
+    async def delete(self, principal: Principal, resource_type: str, resource_id: str, version: int | None) -> None:
+        """Withdraw a resource as entered in error; errors as of :meth:`update`."""
+        patient_id, record_id = await self._whole(principal, resource_type, resource_id)
+        await self._clinic.withdraw(principal, patient_id, record_id, version)
+
+    async def _whole(self, principal: Principal, resource_type: str, resource_id: str) -> tuple[UUID, UUID]:
+        """Return patient and record of a resource that is a whole record, which alone can be changed."""
+        patient_id, kind = await self._owner(resource_type, resource_id)
+        allowed = principal.fhir_types.get(Permission.FHIR_WRITE)
+        if allowed is not None and resource_type not in allowed:
+            await self._access.refuse(principal, Permission.FHIR_WRITE, patient_id)
+        if await self.resource(principal, resource_type, resource_id) is None:
+            raise NotFoundError("there is no such resource, or it was withdrawn already")
+        if kind in (Kind.BIOMETRIC_SAMPLES, Kind.GENOTYPE):
+            raise ValidationError("samples and genes are stored together; correct the stretch or results as a whole")
+        return patient_id, record_id_of(resource_id)
 
     async def identified(self, principal: Principal, kind: str, value: str) -> list[UUID]:
         """Return the patients of the caller's organisation with exactly this identifier whom the caller may read."""

@@ -21,7 +21,7 @@ def get(world: World) -> Get:
     """Ask the FHIR server, and expect this status."""
 
     def ask(path: str, status: int = 200, who: str | None = "C11", method: str = "GET", **options: Any) -> Any:
-        answer = world.call(method, f"/fhir/{path}", who, **options)
+        answer = world.call(method, f"/fhir/{path}".rstrip("/"), who, **options)
         assert answer.status_code == status, (path, answer.status_code, answer.text[:500])
         if answer.content:
             assert answer.headers["content-type"] == "application/fhir+json"

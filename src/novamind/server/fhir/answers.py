@@ -36,8 +36,7 @@ async def search(container: Container, caller: Principal, request: Request, reso
     pairs, offset, is_private = await _asked(request, pages, caller, resource_type)
     is_lenient = "handling=lenient" in request.headers.get("prefer", "")
     wanted = parsed(resource_type, pairs, in_address=not is_private, is_lenient=is_lenient)
-    patient_ids = await patients_of(container, caller, wanted)
-    matches = await _matches(container, caller, wanted, patient_ids)
+    matches = await matching(container, caller, wanted)
     shown = [] if wanted.counts_only else matches[offset : offset + wanted.count]
     included = await _included(container, caller, wanted, shown)
     base = container.settings.public_url + BASE
@@ -140,7 +139,7 @@ async def patients_of(container: Container, caller: Principal, wanted: Search) -
         return await _searched_patients(container, caller, wanted)
     references = wanted.values("patient", "subject")
     if references:
-        return list(dict.fromkeys(_patient_id(container, reference) for reference in references))
+        return list(dict.fromkeys(patient_id_of(container, reference) for reference in references))
     if caller.patient_id is not None:
         return [caller.patient_id]
     if wanted.values("_id"):
@@ -168,9 +167,18 @@ async def _searched_patients(container: Container, caller: Principal, wanted: Se
     return everybody
 
 
-async def _matches(
-    container: Container, caller: Principal, wanted: Search, patient_ids: Sequence[UUID] | None
+async def matching(
+    container: Container, caller: Principal, wanted: Search, patient_ids: Sequence[UUID] | None = None
 ) -> list[Resource]:
+    """Return all matches of a search.
+
+    Parameters
+    ----------
+    patient_ids
+        Among whose resources is searched; those whom the search names where not given.
+    """
+    if patient_ids is None:
+        patient_ids = await patients_of(container, caller, wanted)
     resources: list[Resource] = []
     if patient_ids is None:
         for resource_id in wanted.values("_id"):
@@ -228,7 +236,14 @@ async def _asked(request: Request, pages: PageSeal, caller: Principal, resource_
         raise ValidationError("the body is no form; send name=value pairs joined by &") from error
 
 
-def _patient_id(container: Container, reference: str) -> UUID:
+def patient_id_of(container: Container, reference: str) -> UUID:
+    """Return the patient's id that a reference holds.
+
+    Raises
+    ------
+    NotFoundError
+        If it is no reference to a patient of this server.
+    """
     base = f"{container.settings.public_url}{BASE}/"
     try:
         return UUID(reference.removeprefix(base).removeprefix("Patient/"))

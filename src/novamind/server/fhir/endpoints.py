@@ -7,11 +7,10 @@ from fastapi import APIRouter, Request, Response
 
 from novamind.errors import AuthenticationError
 from novamind.infrastructure.identity.domain import Principal
-from novamind.server.container import Container
 from novamind.server.dependencies import ContainerDep
-from novamind.server.fhir import answers
+from novamind.server.fhir import answers, bundles
 from novamind.server.fhir.capability import capability_statement
-from novamind.server.fhir.interactions import BASE, OPERATIONS, PATHS, TYPES, Interaction
+from novamind.server.fhir.interactions import BASE, OPERATIONS, PATHS, TYPES
 from novamind.server.patients import FhirResponse
 from novamind.server.problems import FHIR_JSON, problem
 
@@ -19,24 +18,18 @@ from novamind.server.problems import FHIR_JSON, problem
 METADATA: Final = f"{BASE}/metadata"
 PUBLIC: Final = frozenset({METADATA})
 
-Answer = Callable[[Container, Principal, Request, str], Awaitable[Response]]
-_ANSWERS: Final[dict[Interaction, Answer]] = {
-    "search-type": answers.search,
-    "read": answers.read,
-    "vread": answers.read_version,
-    "history-instance": answers.history,
-}
-_OPERATIONS: Final[dict[str, Answer]] = {"everything": answers.everything}
+_OPERATIONS: Final[dict[str, bundles.Answer]] = {"everything": answers.everything}
 
 
 def routes() -> APIRouter:
     """Return the routes of every interaction in the table; they describe themselves at ``/fhir/metadata``."""
     router = APIRouter(prefix=BASE, include_in_schema=False)
     router.add_api_route("/metadata", _metadata, methods=["GET"])
+    router.add_api_route("", _handler(bundles.carry_out, ""), methods=["POST"], name="transaction")
     for resource_type, served in TYPES.items():
         for interaction in served.interactions:
             for method, path in PATHS[interaction]:
-                handler = _handler(_ANSWERS[interaction], resource_type)
+                handler = _handler(bundles.ANSWERS[interaction], resource_type)
                 router.add_api_route(path.format(type=resource_type), handler, methods=[method], name=interaction)
     for operation in OPERATIONS:
         for method, path in operation.routes:
@@ -49,7 +42,7 @@ async def _metadata(container: ContainerDep) -> FhirResponse:
     return FhirResponse(capability_statement(container.settings.public_url))
 
 
-def _handler(answer: Answer, resource_type: str) -> Callable[..., Awaitable[Response]]:
+def _handler(answer: bundles.Answer, resource_type: str) -> Callable[..., Awaitable[Response]]:
     async def handle(request: Request, container: ContainerDep) -> Response:
         if not _accepts_json(request):
             return problem(406, "format", f"resources are served as JSON alone: send 'Accept: {FHIR_JSON}'")

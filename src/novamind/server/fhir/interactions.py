@@ -85,7 +85,7 @@ _SUBJECT: Final = {
 }
 _PATIENT: Final = {"patient": SearchParameter("reference", ("patient",))}
 _STORED: Final[tuple[Interaction, ...]] = ("read", "vread", "history-instance", "search-type")
-_WRITTEN: Final[tuple[Interaction, ...]] = _STORED
+_WRITTEN: Final[tuple[Interaction, ...]] = (*_STORED, "create", "update", "delete")
 
 TYPES: Final[Mapping[str, ResourceType]] = {
     "Patient": ResourceType(
@@ -105,7 +105,7 @@ TYPES: Final[Mapping[str, ResourceType]] = {
         ("patient", "subject"),
     ),
     "QuestionnaireResponse": ResourceType(
-        ("search-type",),
+        ("search-type", "create"),
         _SUBJECT | {"authored": _date("authored"), "status": _token("status")},
         note="answers to questionnaires are kept as items and totals: search Observation, category survey",
     ),
@@ -117,7 +117,7 @@ TYPES: Final[Mapping[str, ResourceType]] = {
         ("patient", "subject"),
     ),
     "MedicationRequest": ResourceType(
-        ("search-type",),
+        ("search-type", "create"),
         _SUBJECT
         | {"code": _token("medicationCodeableConcept"), "status": _token("status"), "intent": _token("intent")}
         | {"authoredon": _date("authoredOn")},
@@ -137,12 +137,12 @@ TYPES: Final[Mapping[str, ResourceType]] = {
         ("patient",),
     ),
     "Procedure": ResourceType(
-        _STORED,
+        (*_STORED, "create"),
         _SUBJECT | {"code": _token("code"), "status": _token("status"), "date": _date("performedDateTime")},
         ("patient", "subject"),
     ),
     "Consent": ResourceType(
-        _STORED,
+        (*_STORED, "create"),
         _PATIENT | {"status": _token("status"), "scope": _token("scope"), "date": _date("dateTime")},
         ("patient",),
     ),
@@ -166,7 +166,7 @@ TYPES: Final[Mapping[str, ResourceType]] = {
     ),
 }
 #: What can be done with the base address itself.
-SYSTEM: Final[tuple[Literal["transaction", "batch"], ...]] = ()
+SYSTEM: Final[tuple[Literal["transaction", "batch"], ...]] = ("transaction", "batch")
 OPERATIONS: Final = (
     Operation(
         "everything",
