@@ -2,6 +2,9 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from random import Random
 from typing import Any
 
 import pytest
@@ -194,3 +197,49 @@ def of(reference: str, **more: Any) -> dict[str, Any]:
 def test_twice_as_much_takes_twice_as_long(what: str) -> None:
     made = {n: calls({"resourceType": "Bundle", "entry": GROWING[what](n)}) for n in (40, 80, 160)}
     assert made[160] - made[80] < 2.3 * (made[80] - made[40])
+
+
+ODD: list[Any] = [
+    None, 7, -1, 1e308, "", "#", "Patient/", "2024-02-30", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00",
+    True, [], {}, [None], {"a": 1}, "https://a//Patient/1", ["x"], {"reference": "#"}, {"reference": {}}, "\ud800",
+    "a" * 5000, 2**70,
+]  # fmt: skip
+
+
+def paths(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, child in children:
+        yield from paths(child, (*path, name))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_is_changed_gives_an_outcome_never_an_accident(seed: int) -> None:
+    random = Random(seed)
+    who = {"reference": "Patient/p-1"}
+    period = {"start": "2024-05-01T00:00:00Z", "end": "2024-05-02T00:00:00Z"}
+    whole = bundle(
+        patient(identifier=SHARED, contained=[]),
+        observation("8867-4", 60, None, id="o", effectivePeriod=period, focus=[who], meta={"versionId": "1"}),
+        medication("Sertraline", dispenseRequest={"validityPeriod": period}, dosageInstruction=[{"timing": {}}]),
+        medication(medicationReference={"reference": "#m"}, contained=[{"resourceType": "Medication", "id": "m"}]),
+        {"resourceType": "MedicationDispense", "status": "completed", "subject": who, "daysSupply": {"value": 3},
+         "medicationCodeableConcept": {"text": "x"}, "whenHandedOver": "2024-01-01"},
+        {"resourceType": "Condition", "subject": {"reference": "Patient?identifier=urn:s|1"}, "onsetPeriod": period,
+         "code": {"text": "x", "coding": [{"code": "1"}]}},
+        {"resourceType": "Consent", "status": "active", "patient": who, "scope": {"coding": [{"display": " "}]}},
+    )  # fmt: skip
+    whole["entry"].append({"request": {"method": "DELETE", "url": "Observation/x"}, "response": {"etag": 'W/"2"'}})
+    whole["entry"][1]["fullUrl"] = "https://a.example/Observation/o"
+    places = [path for path in paths(whole) if path]
+    for _ in range(15):
+        changed = json.loads(json.dumps(whole))
+        *above, last = random.choice(places)
+        node = changed
+        for name in above:
+            node = node[name]
+        node[last] = random.choice([*ODD, [node[last]] * 2])
+        with suppress(FhirImportError):
+            result = read_fhir(changed, timezone=random.choice([None, "Pacific/Kiritimati"]))
+            json.dumps(result.outcome.to_fhir()).encode()
+            assert len(result.claims) == len(result.records)

@@ -258,6 +258,15 @@ def test_days_of_a_prescription_are_of_the_persons_timezone() -> None:
     assert course.start == date(2024, 1, 2)
 
 
+@pytest.mark.parametrize(("end", "open_ended"), [("9999-12-31", True), ("2199-12-31", False), ("1899-12-31", True)])
+def test_a_date_that_cannot_be_is_no_end(end: str, open_ended: bool) -> None:
+    result = read(prescription(None, effectivePeriod={"start": "2024-01-01", "end": end}))
+    assert [course.end is None for course in result.record.medications] == [open_ended]
+    assert [i.diagnostics for i in result.outcome.issues] == [
+        "MedicationRequest with a date that is not a full day; left open"
+    ] * open_ended
+
+
 # -- nothing known
 
 #: Second entry: SNOMED CT international edition and US extension, as terminology servers show them.

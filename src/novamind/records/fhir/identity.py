@@ -24,7 +24,8 @@ PATIENT_IDENTIFIER = f"{OWN}:patient"
 
 def export_url(patient_id: str, position: int) -> str:
     """Return the ``fullUrl`` of a resource of our own export; the Patient is at position 0."""
-    return f"urn:uuid:{uuid5(NAMESPACE_URL, f'{OWN}:record:{patient_id}:{position}')}"
+    name = f"{OWN}:record:{patient_id}:{position}".encode("utf-8", "replace").decode()
+    return f"urn:uuid:{uuid5(NAMESPACE_URL, name)}"
 
 
 #: Whose record it is where neither a Patient nor a subject says so.

@@ -14,7 +14,7 @@ from numpy import isfinite
 from novamind.records.fhir import models as fhir
 from novamind.records.fhir.documents import Located
 from novamind.records.fhir.identity import Person
-from novamind.records.fhir.intake import WITHDRAWN, Intake, Supply
+from novamind.records.fhir.intake import EARLIEST, WITHDRAWN, Intake, Supply
 from novamind.records.fhir.references import Key, address
 from novamind.records.fhir.terminology import meaning_of, strength_mg
 
@@ -26,6 +26,7 @@ TAKEN = {
     "MedicationAdministration": frozenset({"completed", "in-progress", "on-hold", "stopped"}),
 }
 _ANY_SERVER = "*"
+_LATEST = date(2199, 12, 31)
 _NOT_MEANT = ("proposal", "plan", "option")
 #: A refill may come this much later than the supply before it ends; longest customary supply. Our assumptions.
 GRACE_DAYS = 14
@@ -158,13 +159,15 @@ def _bounds(
 
 
 def _day(moment: fhir.Moment | None, person: Person, entry: Located, intake: Intake) -> date | None:
-    """Return the local day; ``None`` where there is no full date, with an issue where there is another text."""
-    zone = intake.drafts[person].zone
-    if moment is not None and isinstance(moment.when, datetime) and zone is not None:
-        return moment.when.astimezone(zone).date()
-    if moment is not None and moment.day is None:
+    """Return the local day; ``None``, with an issue on any other text, where there is no full date that can be."""
+    if moment is None:
+        return None
+    # Some systems write 9999-12-31 where there is no end.
+    if moment.day is None or not EARLIEST <= moment.day <= _LATEST:
         intake.note(person, entry, "warning", "value", f"{entry.kind} with a date that is not a full day; left open")
-    return moment.day if moment is not None else None
+        return None
+    zone = intake.drafts[person].zone
+    return moment.when.astimezone(zone).date() if isinstance(moment.when, datetime) and zone else moment.day
 
 
 def _days(quantity: fhir.Quantity | None) -> int | None:
