@@ -149,6 +149,21 @@ def test_an_id_is_the_person_unless_its_cells_are_items() -> None:
     assert values(items, "GAD-7") == [sum(i % 4 for i in range(1, 8))]
 
 
+def test_people_that_only_a_name_keeps_apart_are_not_one() -> None:
+    text = table("Name,date,PHQ-9", "Ada,2025-01-13,7", "Eve,2025-01-14,9")
+    with pytest.raises(ValidationError, match="'Name' seems to name several people") as caught:
+        read(text)
+    assert "Ada" not in str(caught.value)
+    assert read(text, mapping={"patient_id": "Name"}).persons == ("Ada", "Eve")
+    assert values(read(text, patient_id="p"), "PHQ-9") == [7, 9]
+    assert read(text.replace("Eve", "Ada")).persons == ("1",)
+
+
+def test_a_code_is_the_person_unless_it_is_one_of_an_instrument() -> None:
+    assert read(table("code,date,PHQ-9", "a,2025-01-13,7", "b,2025-01-14,9")).persons == ("a", "b")
+    assert values(read(table("code,date,value", "PHQ9,2025-01-13,7", "GAD7,2025-01-14,9")), "GAD-7") == [9]
+
+
 def test_one_person_is_chosen_or_named() -> None:
     text = table("subject,date,PHQ-9", "007,2025-01-13,7", "8,2025-01-13,9", ",2025-01-14,8")
     imported = read(text, patient_id="007")

@@ -171,7 +171,7 @@ def _of_table(
         zone_name = next(filter(None, grid[column]))
         grid = grid.without_column(column, f"times are read by the clock that column '{column[:40]}' names")
     body, layout = layout_of(grid, profile)
-    refuse_unnamed_persons(layout, len(body), patient_id)
+    refuse_unnamed_persons(body, layout, patient_id)
     zone = None if zone_name is None else parse_timezone(zone_name)
     understood = interpret(body, layout, profile, patient_id=patient_id, zone=zone, today=today)
     if not understood.observations:

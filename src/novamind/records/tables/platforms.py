@@ -23,7 +23,7 @@ from typing import Final
 
 from novamind.errors import ValidationError
 from novamind.records.instruments.domain import plain
-from novamind.records.tables.columns import ROLES, is_birth, name_columns
+from novamind.records.tables.columns import ROLES, is_birth, is_role, name_columns
 from novamind.records.tables.grid import Grid
 from novamind.records.tables.layouts import (
     Layout,
@@ -210,20 +210,23 @@ def _zone_in(heads: Iterable[str]) -> str | None:
     return None
 
 
-def refuse_unnamed_persons(layout: Layout, rows: int, patient_id: str | None) -> None:
-    """Refuse responses of a survey that do not say whose they are.
+def refuse_unnamed_persons(grid: Grid, layout: Layout, patient_id: str | None) -> None:
+    """Refuse rows of several people that no column of ids keeps apart.
 
     Raises
     ------
     ValidationError
-        There are several, and no person is named for all.
+        Responses of a survey, or a column of names, may be of several people, and no person is named for all.
     """
-    if (
-        layout.kind.startswith(("Qualtrics", "LimeSurvey"))
-        and layout.person is None
-        and patient_id is None
-        and rows > 1
-    ):
+    if layout.person is not None or patient_id is not None or len(grid) < 2:
+        return
+    names = [c for c in grid.columns if is_role(c, "who") and len({cell for cell in grid[c] if cell}) > 1]
+    if names:
+        raise ValidationError(
+            f"column '{names[0][:40]}' seems to name several people: say that it does (--map patient_id=COLUMN), or "
+            "whose all rows are (--patient ID)"
+        )
+    if layout.kind.startswith(("Qualtrics", "LimeSurvey")):
         raise ValidationError(
             "the responses do not say whose they are: name the column (--map patient_id=COLUMN), or the person of all "
             "rows (--patient ID)"
