@@ -53,6 +53,7 @@ def people(result: FhirImport, name: str) -> list[list[tuple[str, float]]]:
         ("g12_units", "sleep_duration", [[("2024-05-01", 420)]]),
         ("g12_units", "steps", [[("2024-05-01", 4000)]]),
         ("g12_units", "oxygen_saturation", [[("2024-05-01", 97)]]),
+        ("g12b_unit", "heart_rate", [[("2024-05-01", 72)]]),
         ("e3_openemr", "GAD-7", [[("2022-11-18", 9)]]),
         ("e4_panel", "PHQ-9", [[("2024-05-01", 9)]]),
         ("e6_trailing", "PHQ-9", [[]]),
