@@ -389,6 +389,33 @@ def test_the_newest_patient_says_who_they_are() -> None:
     assert scores(result) == {"p-1": []}
 
 
+A_WOMAN = patient("1", identifier=[MRN])
+A_MAN = patient("1", gender="male", birthDate="1950-01-01")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "one"),
+    [
+        (A_WOMAN, A_WOMAN, True),
+        (A_WOMAN, A_MAN, False),
+        (A_WOMAN | {"meta": {"versionId": "1"}}, A_MAN | {"meta": {"versionId": "2"}}, False),
+        (
+            A_WOMAN | {"meta": {"versionId": "1"}},
+            A_WOMAN | {"birthDate": "1991", "identifier": [MRN | {"value": "8"}], "meta": {"versionId": "2"}},
+            False,
+        ),
+        (A_WOMAN | {"meta": {"versionId": "1"}}, A_MAN | {"gender": "female", "meta": {"versionId": "2"}}, True),
+    ],
+)
+def test_exports_of_two_unnamed_servers_are_not_put_together(first: Json, second: Json, one: bool) -> None:
+    both = [entry(total(3, "Patient/1")), entry(total(4, "Patient/1", when="2024-03-02", id="o"))]
+    other = entry(patient("other"))
+    plain = read(entry(first), *both, entry(second), other)
+    assert scores(plain) == ({"1": [3, 4]} if one else {}) | {"other": []}
+    history = read(entry(first, f"{A}/Patient/1"), *both, entry(second, f"{A}/Patient/1"), other)
+    assert scores(history) == {"1": [3, 4], "other": []}
+
+
 # -- whose genes they are
 
 

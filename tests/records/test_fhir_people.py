@@ -318,7 +318,7 @@ WEAK: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "focus is not looked at": lambda patch: patch.setattr(People, "_focused", lambda _self, _entry, person: person),
     "modifiers are not looked at": lambda patch: patch.setattr(versions, "_is_modified", lambda _: False),
     "all versions are read": lambda patch: patch.setattr(
-        reader, "current", lambda loaded: versions.Current(loaded.resources, set(), [])
+        reader, "current", lambda loaded: versions.Current(loaded.resources, set(), set(), [])
     ),
     "the first version is read": lambda patch: patch.setattr(versions, "_newest", lambda same, _: same[0]),
     "deletions are not followed": lambda patch: patch.setattr(versions._Removals, "of", lambda *_: None),

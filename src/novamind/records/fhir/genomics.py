@@ -43,13 +43,13 @@ def read_fhir_genomics(source: str | Path | bytes) -> dict[str, str]:
         Two observations disagree on a gene, or they are not of one person.
     """
     try:
-        entries, deleted, _ = current(load(source, Settings()))
+        entries, deleted, disputed, _ = current(load(source, Settings()))
     except FhirImportError as error:
         raise DataProcessingError(f"the FHIR file cannot be read: {error}") from error
     genotypes: dict[str, str] = {}
     phenotypes: dict[str, str] = {}
     people: set[Person] = set()
-    for entry, person in zip(entries, People(entries, deleted).subjects, strict=True):
+    for entry, person in zip(entries, People(entries, deleted, disputed).subjects, strict=True):
         observation = gene_result(entry.resource)
         if observation is None:
             continue

@@ -87,7 +87,8 @@ class People:
         Where a server was left open and filled in.
     """
 
-    def __init__(self, entries: list[Located], deleted: Set[Key]) -> None:
+    def __init__(self, entries: list[Located], deleted: Set[Key], disputed: Set[Key]) -> None:
+        self._disputed = disputed
         self.issues: list[Issue] = []
         self._people: list[Person] = []
         self._by_key: dict[Key, list[Person]] = defaultdict(list)
@@ -185,6 +186,8 @@ class People:
         if subject.text.startswith("#"):
             return self._within(subject.text[1:], entry)
         people = self._by_key.get(subject.text, [])
+        if subject.text in self._disputed:
+            return _SEVERAL
         if people:
             return people[0] if len(people) == 1 else _SEVERAL
         written = subject.address
@@ -202,6 +205,8 @@ class People:
         exact = self._by_key.get(home, [])
         if exact:
             return exact[0] if len(exact) == 1 else _SEVERAL
+        if home in self._disputed or home._replace(server="") in self._disputed:
+            return _SEVERAL
         gone = self._deleted.get(home.id, set())
         if gone and (not home.server or gone & {home.server, ""}):
             return _DELETED

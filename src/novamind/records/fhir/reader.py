@@ -128,8 +128,8 @@ def read_fhir(
     """
     zone = None if timezone is None else parse_timezone(timezone)
     loaded = load(source, settings or Settings())
-    entries, deleted, superseded = current(loaded)
-    people = People(entries, deleted)
+    entries, deleted, disputed, superseded = current(loaded)
+    people = People(entries, deleted, disputed)
     kinds = {entry.kind for entry in entries}
     forms = questionnaires(entries, items) if items or "QuestionnaireResponse" in kinds else None
     products = products_of(entries) if "Medication" in kinds else {}

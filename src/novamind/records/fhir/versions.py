@@ -37,10 +37,21 @@ _ETAG = re.compile(r'(?:W/)?"?(\d{1,18})"?')
 
 
 class Current(NamedTuple):
-    """What counts: resources with their contained ones, the addresses that were deleted, and issues on the rest."""
+    """What counts, and issues on the rest.
+
+    Attributes
+    ----------
+    entries
+        Resources, each followed by those that it contains.
+    deleted
+        What the file deletes.
+    disputed
+        Where Patients live, on servers that the file does not name, of whom it is not known that they are one.
+    """
 
     entries: list[Located]
     deleted: set[Key]
+    disputed: set[Key]
     issues: list[Issue]
 
 
@@ -55,9 +66,12 @@ def current(loaded: Loaded) -> Current:
             key = None if entry.kind == "Questionnaire" else entry.names.key
             versions[position if key is None else key].append(entry)
     kept: set[int] = set()
+    disputed: set[Key] = set()
     for same in versions.values():
         newest = _newest(same, issues) if len(same) > 1 else same[0]
         if newest is None:
+            if same[0].kind == "Patient" and not same[0].full_url:
+                disputed.add(same[0].names.key or "")
             continue
         removal = removals.of(newest)
         if removal is not None:
@@ -73,7 +87,7 @@ def current(loaded: Loaded) -> Current:
                 entries.append(entry)
             else:
                 issues.append(problem)
-    return Current(entries, removals.deleted, issues)
+    return Current(entries, removals.deleted, disputed, issues)
 
 
 def _newest(versions: list[Located], issues: list[Issue]) -> Located | None:
@@ -81,7 +95,8 @@ def _newest(versions: list[Located], issues: list[Issue]) -> Located | None:
     top = _latest(_latest(versions, _updated), _number)
     agreed = all(entry.resource == top[0].resource for entry in top)
     numbers = [number for number in map(_number, versions) if number is not None]
-    if not agreed or (len(numbers) == len(versions) and _number(top[0]) != max(numbers)):
+    contrary = len(numbers) == len(versions) and _number(top[0]) != max(numbers)
+    if not agreed or contrary or any(_are_two_people(top[0], entry) for entry in versions):
         text = "versions of one resource of which neither lastUpdated nor versionId shows the newest; none is read"
         issues.extend(Issue("error", "conflict", text, (entry.place,)) for entry in versions)
         return None
@@ -91,6 +106,16 @@ def _newest(versions: list[Located], issues: list[Issue]) -> Located | None:
             text = "the same resource again; read once" if again else "an earlier version of a resource; not read"
             issues.append(Issue("information", "informational", text, (entry.place,)))
     return top[0]
+
+
+def _are_two_people(first: Located, second: Located) -> bool:
+    """Return whether Patients of one id, whose servers the file does not name, differ in two marks of a person."""
+    if first.kind != "Patient" or first.full_url or first is second:
+        return False
+    mine, other = first.resource, second.resource
+    marks = [mine.get(name) and other.get(name) and mine[name] != other[name] for name in ("gender", "birthDate")]
+    identifiers = first.names.identifiers, second.names.identifiers
+    return sum(map(bool, marks)) + (all(identifiers) and identifiers[0].isdisjoint(identifiers[1])) > 1
 
 
 def _latest(versions: list[Located], measure: Callable[[Located], Any]) -> list[Located]:
