@@ -7,6 +7,7 @@ import pytest
 
 from novamind.errors import ValidationError
 from novamind.records.wearables.columns import Columns, table_of, text_of, timed
+from novamind.records.wearables.json_files import moments
 from novamind.records.wearables.offsets import Offsets
 from novamind.records.wearables.samples import NO_VALUE, Batch, Clock, Tally, frame_of
 from tests.records.maker_input import utc
@@ -135,7 +136,7 @@ class TestOffsets:
         samples = frame_of(
             {"row": range(len(starts)), "start": list(starts), "end": [s + timedelta(hours=1) for s in starts]}
         )
-        batches = Offsets(self.PLACES).placed(Batch(samples, clock, "f"))
+        batches = Offsets(moments(self.PLACES)).placed(Batch(samples, clock, "f"))
         return {batch.clock: batch.samples.select("start", "offset").rows() for batch in batches}
 
     def test_the_nearest_offset_within_a_day_and_a_half_counts(self) -> None:
@@ -148,5 +149,5 @@ class TestOffsets:
 
     def test_no_place_is_known(self) -> None:
         samples = frame_of({"row": [1], "start": [utc(2024, 3, 2)]})
-        (batch,) = Offsets([]).placed(Batch(samples, "utc", "f"))
+        (batch,) = Offsets(moments([])).placed(Batch(samples, "utc", "f"))
         assert (batch.clock, batch.samples["offset"].to_list()) == ("utc", [None])

@@ -17,11 +17,14 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import polars as pl
+
 from novamind.errors import ValidationError
 from novamind.records.wearables.columns import table_of, text_of
 from novamind.records.wearables.entries import Entries
 from novamind.records.wearables.files import JSON_SUFFIXES, Context, ExportFile
-from novamind.records.wearables.offsets import Offsets
+from novamind.records.wearables.json_files import moments
+from novamind.records.wearables.offsets import placed
 from novamind.records.wearables.samples import Batch, Tally
 
 MAKER = "Oura"
@@ -107,11 +110,8 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     ValidationError
         The table holds no signal that is read here.
     """
-    for batch in json_batches(file.path, _document(file, context.tally), context.tally):
-        if context.zone is not None or batch.clock == "offset":
-            yield batch
-        else:
-            yield from _offsets(file, context).placed(batch)
+    documents = json_batches(file.path, _document(file, context.tally), context.tally)
+    yield from placed(documents, file, context, MAKER, _times)
 
 
 def document_recognised(document: Any) -> bool:
@@ -159,25 +159,15 @@ def _cell(text: str) -> Any:
     return text or None
 
 
-def _offsets(file: ExportFile, context: Context) -> Offsets:
-    """Return where the clock stood, by all documents of the export that know their place."""
-    if MAKER not in context.memory:
-        texts: list[str | None] = []
-        for other in {other.path: other for other in (*context.files, file)}.values():
-            try:
-                documents = _collections(_document(other, Tally())) if recognised(other) else []
-            except (ValidationError, OSError):  # it is named when its own turn comes
-                continue
-            for entries in documents:
-                for entry in entries:
-                    if collection_of(entry) not in (None, "heartrate", "temperature"):
-                        times = [_start_of(entry), *(entry.get(name) for name in _TIMES)]
-                        texts += [text for text in times if isinstance(text, str)]
-            if other is not file:
-                other.close()
-        context.memory[MAKER] = Offsets(texts)
-    offsets: Offsets = context.memory[MAKER]
-    return offsets
+def _times(file: ExportFile) -> pl.DataFrame:
+    """Return the times of all documents that know their place."""
+    texts: list[str | None] = []
+    for entries in _collections(_document(file, Tally())) if recognised(file) else ():
+        for entry in entries:
+            if collection_of(entry) not in (None, "heartrate", "temperature"):
+                times = [_start_of(entry), *(entry.get(name) for name in _TIMES)]
+                texts += [text for text in times if isinstance(text, str)]
+    return moments(texts)
 
 
 _TIMES = ("bedtime_start", "bedtime_end", "start_datetime")

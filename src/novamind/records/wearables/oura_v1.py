@@ -17,6 +17,7 @@ from typing import Any
 
 from novamind.records.wearables.entries import Entries
 from novamind.records.wearables.files import JSON_SUFFIXES, Context, ExportFile
+from novamind.records.wearables.json_files import moments
 from novamind.records.wearables.offsets import Offsets
 from novamind.records.wearables.oura import STAGES, later, runs
 from novamind.records.wearables.samples import Batch, Tally
@@ -76,7 +77,7 @@ def document_recognised(document: Any) -> bool:
 
 def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     """Return samples of one file."""
-    offsets = None if context.zone else Offsets(_places(file.document))
+    offsets = None if context.zone else Offsets(moments(_places(file.document)))
     for batch in json_batches(file.path, file.document, context.tally):
         if offsets is None or batch.clock == "offset":
             yield batch

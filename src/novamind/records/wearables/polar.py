@@ -3,7 +3,8 @@
 Polar documents the fields of its API, which the export repeats, and not the export itself; its layout is that which
 public readers of it agree on (AccessLink API; FitFreed's reference of the export, 2026).
 
-- Days and their samples are on the wall clock, without a zone; sleeps have the offset of the place.
+- Days and their samples are on the wall clock, without a zone; sleeps have the offset of the place, which is that of
+  the days near them.
 - ``sleep_result``: durations as ISO 8601 (``PT7H2M``); the states of a hypnogram last until the next one, and the last
   one to the end. Non-REM 1 and 2 are light sleep, 3 is deep.
 - ``nightly_recovery``: known in the morning of ``night``; intervals in ms. Details of it have no date: not read.
@@ -17,9 +18,13 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+import polars as pl
+
 from novamind.errors import ValidationError
+from novamind.records.wearables.columns import text_of
 from novamind.records.wearables.entries import Entries
 from novamind.records.wearables.files import Context, ExportFile
+from novamind.records.wearables.offsets import placed, times_in
 from novamind.records.wearables.samples import Batch
 
 MAKER = "Polar"
@@ -67,7 +72,11 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     samples = Entries(MAKER, file.path, context.tally)
     document = file.document
     samples.read(document if isinstance(document, list) else [document], partial(reader, samples))
-    yield from samples.batches()
+    yield from placed(samples.batches(), file, context, MAKER, _times)
+
+
+def _times(file: ExportFile) -> pl.DataFrame:
+    return times_in(text_of(file.read()) if recognised(file) else "")
 
 
 def _activity(samples: Entries, document: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@
   more comma than the headings.
 - Times are in UTC, and ``time_offset`` says how far the wall clock was ahead: a wake-up that ``vitality_score`` gives
   as 09:27 on the wall clock stands as 12:27 beside ``UTC-0300``.
-- ``day_time`` is the UTC midnight, in epoch milliseconds, of the local day.
+- ``day_time`` is the UTC midnight, in epoch milliseconds, of the local day; its place is that of the rows near it.
 - A day's steps stand once for all devices together (``source_type`` -2) and once for each; they are never added.
 - ``sleep_combined`` repeats the nights of ``sleep``; ``pedometer_day_summary`` the days of ``step_daily_trend``.
 - Heart rate variability stands in JSON files beside the table, whose layout is not documented: it is not read.
@@ -20,7 +20,8 @@ import polars as pl
 from novamind.errors import ValidationError
 from novamind.records.wearables.columns import Columns, number_of, table_of, text_of, timed
 from novamind.records.wearables.files import Context, ExportFile
-from novamind.records.wearables.samples import Batch
+from novamind.records.wearables.offsets import placed
+from novamind.records.wearables.samples import Batch, Tally
 
 MAKER = "Samsung Health"
 
@@ -100,6 +101,18 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     ValidationError
         The table is of a kind that holds no signal, or repeats another.
     """
+    kind, table = _table(file, context.tally)
+    columns = Columns(file.path, MAKER, context.tally)
+    if kind == "step_daily_trend":
+        _days(table, columns)
+    else:
+        _rows(kind, table, columns)
+    columns.name_the_rest(table, _ROW)
+    yield from placed(columns.batches("local" if kind == "step_daily_trend" else "utc"), file, context, MAKER, _times)
+
+
+def _table(file: ExportFile, tally: Tally) -> tuple[str, pl.DataFrame]:
+    """Return a table's kind and rows."""
     if file.suffix != ".csv":
         raise ValidationError(f"{file.path}: holds details of a table of {MAKER}, whose layout is not documented")
     text = text_of(file.read())
@@ -111,15 +124,16 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
         raise ValidationError(f"{file.path}: is not read: {_ELSEWHERE[kind]}")
     if kind not in _MEASURES and kind not in ("sleep_stage", "step_daily_trend"):
         raise ValidationError(f"{file.path}: holds no signal that is read here")
-    table = table_of(text, file.path, context.tally, skip_lines=1 if named else 0)
-    table = table.rename(_plain_names(table.columns))
-    columns = Columns(file.path, MAKER, context.tally)
-    if kind == "step_daily_trend":
-        _days(table, columns)
-    else:
-        _rows(kind, table, columns)
-    columns.name_the_rest(table, _ROW)
-    yield from columns.batches("local" if kind == "step_daily_trend" else "utc")
+    table = table_of(text, file.path, tally, skip_lines=1 if named else 0)
+    return kind, table.rename(_plain_names(table.columns))
+
+
+def _times(file: ExportFile) -> pl.DataFrame:
+    """Return the times of a table that know their place."""
+    _, table = _table(file, Tally())
+    return timed(table, _iso(table["start_time"]), offset=_offset(table["time_offset"])).select(
+        "offset", instant="start"
+    )
 
 
 def _plain_names(columns: list[str]) -> Mapping[str, str]:

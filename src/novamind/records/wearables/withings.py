@@ -3,7 +3,8 @@
 Read are ``raw_*.csv``, ``aggregates_*.csv``, ``sleep.csv``, ``weight.csv``, ``bp.csv`` and ``activities.csv``.
 
 - Raw rows are lists: ``[40,60],[121,118]`` are values that last 40 and 60 seconds, one after the other from ``start``.
-- Times with an offset are local times with their place; ``Date`` of scales and blood pressure has none.
+- Times with an offset are local times with their place; ``Date`` of scales and blood pressure has none, and takes that
+  of the export's times near it.
 - States of sleep are 0 awake, 1 light, 2 deep, 3 REM; those of the older sleep monitor 0 awake, 1 asleep (Withings'
   README of the export).
 - Headings are in the account's language; English and German ones are known, of nights Spanish too.
@@ -18,6 +19,7 @@ import polars as pl
 from novamind.errors import ValidationError
 from novamind.records.wearables.columns import Columns, number_of, table_of, text_of, timed
 from novamind.records.wearables.files import Context, ExportFile
+from novamind.records.wearables.offsets import placed, times_in
 from novamind.records.wearables.samples import Batch
 
 MAKER = "Withings"
@@ -105,12 +107,16 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     else:
         _weights(table, columns)
     columns.name_the_rest(table, _ROW)
-    yield from columns.batches("local")
+    yield from placed(columns.batches("local"), file, context, MAKER, _times)
 
 
 def _headings(file: ExportFile) -> set[str]:
     names = {heading.strip(' "') for heading in file.head_text.partition("\n")[0].split(",")}
     return {_ENGLISH.get(name, name) for name in names}
+
+
+def _times(file: ExportFile) -> pl.DataFrame:
+    return times_in(text_of(file.read()) if recognised(file) else "")
 
 
 def _raw(device: str, kind: str, table: pl.DataFrame, columns: Columns) -> None:
