@@ -68,7 +68,10 @@ def test_what_was_understood_in_one_form() -> None:
              "last_day": "2025-01-15"},
         ],
         "genes": [],
-        "guesses": ["column 'date' is read as timestamp", "times of 'date': ISO 8601 (2025-12-31)"],
+        "guesses": [
+            "column 'date' is read as timestamp", "no column names a person: all rows are read as one person's",
+            "times of 'date': ISO 8601 (2025-12-31)",
+        ],
         "left_out": [
             {"what": "PHQ-9", "reason": "is off the scale of 0 to 27", "count": 1, "first_row": 2},
         ],

@@ -151,12 +151,40 @@ def test_an_id_is_the_person_unless_its_cells_are_items() -> None:
 
 def test_people_that_only_a_name_keeps_apart_are_not_one() -> None:
     text = table("Name,date,PHQ-9", "Ada,2025-01-13,7", "Eve,2025-01-14,9")
-    with pytest.raises(ValidationError, match="'Name' seems to name several people") as caught:
+    with pytest.raises(ValidationError, match="'Name' differs between rows, as of several people") as caught:
         read(text)
     assert "Ada" not in str(caught.value)
     assert read(text, mapping={"patient_id": "Name"}).persons == ("Ada", "Eve")
     assert values(read(text, patient_id="p"), "PHQ-9") == [7, 9]
-    assert read(text.replace("Eve", "Ada")).persons == ("1",)
+    alone = read(text.replace("Eve", "Ada"))
+    assert alone.persons == ("1",)
+    assert any("all rows are read as one person's" in guess for guess in alone.guesses)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "Case No",
+        "MRN",
+        "Pt ID",
+        "Probanden-Nr.",
+        "subject_number",
+        "Patient Code",
+        "study_id",
+        "participantId",
+        "Fall-Nr",
+    ],
+)
+def test_a_column_of_people_by_its_words(column: str) -> None:
+    assert read(table(f"{column};date;PHQ-9", "1;2025-01-13;7", "2;2025-01-14;9")).persons == ("1", "2")
+
+
+@pytest.mark.parametrize("column", ["sex", "Geburtsdatum", "group", "Initials", "site", "email"])
+def test_what_differs_between_people_alone_is_refused(column: str) -> None:
+    cells = ("1980-01-01", "1990-01-01") if column == "Geburtsdatum" else ("a", "b")
+    with pytest.raises(ValidationError, match="as of several people"):
+        read(table(f"{column},date,PHQ-9", f"{cells[0]},2025-01-13,7", f"{cells[1]},2025-01-14,9"))
+    assert read(table(f"{column},date,PHQ-9", f"{cells[0]},2025-01-13,7", f"{cells[0]},2025-01-14,9")).persons == ("1",)
 
 
 def test_a_code_is_the_person_unless_it_is_one_of_an_instrument() -> None:

@@ -66,8 +66,25 @@ class Named:
 
 
 def is_role(column: str, role: str) -> bool:
-    """Return whether a column's name is a word for a role."""
-    return plain(column) in ROLES[role]
+    """Return whether a column's name is a word for a role; a person's also is one such as ``Pt No`` or ``Case-Nr.``."""
+    return plain(column) in ROLES[role] or (role == "patient_id" and _is_of_person(column))
+
+
+def role_rank(column: str, role: str) -> int:
+    """Return how much a column's name says of a role: 0 says most."""
+    words, word = ROLES[role], plain(column)
+    return words.index(word) if word in words else len(words) // 2
+
+
+def _is_of_person(column: str) -> bool:
+    tokens = {token.casefold() for token in _TOKEN.findall(column)}
+    people, numbering = set(ROLES["people"]), set(ROLES["identifier"])
+    return len(tokens) > 1 and tokens <= people | numbering and bool(tokens & people and tokens & numbering)
+
+
+def differs_between_people(column: str) -> bool:
+    """Return whether a column says something that is the same in all rows of one person."""
+    return any(plain(column) in ROLES[role] for role in ("who", "fixed")) or is_birth(column)
 
 
 def is_no_report(column: str) -> bool:

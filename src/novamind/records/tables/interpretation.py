@@ -114,6 +114,8 @@ class _Reader:
         self._named, self._unclear = name_columns(different, declared_instrument(profile)[1])
         self._words, self._codes = declared_codes(profile.missing)
         self._decimal = self._decimal_mark()
+        if layout.person is None and patient_id is None:
+            self.guesses.append("no column names a person: all rows are read as one person's")
         self._dropped = {i for rows in layout.dropped.values() for i in rows}
         for column, reason in layout.unread.items():
             if filled := sum(cell is not None for cell in grid[column]):

@@ -20,6 +20,7 @@ from novamind.records.tables.columns import (
     is_role,
     name_columns,
     named_of,
+    role_rank,
     signal_of,
     total_of,
 )
@@ -114,7 +115,7 @@ class Roles:
         column = self.mapping.get(role)
         if column is None:
             named = [c for c in self.grid.columns if c not in self.taken and is_role(c, role) and fits(self.grid[c])]
-            column = min(named, key=lambda c: ROLES[role].index(plain(c)), default=None)
+            column = min(named, key=lambda c: role_rank(c, role), default=None)
             if column is not None and column != role:
                 self.guesses.append(f"column '{column[:40]}' is read as {role.replace('_', ' ')}")
         if column is not None:
@@ -364,6 +365,6 @@ def _unreadable_time(grid: Grid, roles: Roles) -> str | None:
              and not is_role(c, "clock")]  # fmt: skip
     if not named:
         return None
-    column = min(named, key=lambda c: ROLES["timestamp"].index(plain(c)))
+    column = min(named, key=lambda c: role_rank(c, "timestamp"))
     roles.taken.add(column)
     return column

@@ -23,7 +23,7 @@ from typing import Final
 
 from novamind.errors import ValidationError
 from novamind.records.instruments.domain import plain
-from novamind.records.tables.columns import ROLES, is_birth, is_role, name_columns
+from novamind.records.tables.columns import ROLES, differs_between_people, is_birth, name_columns
 from novamind.records.tables.grid import Grid
 from novamind.records.tables.layouts import (
     Layout,
@@ -220,11 +220,12 @@ def refuse_unnamed_persons(grid: Grid, layout: Layout, patient_id: str | None) -
     """
     if layout.person is not None or patient_id is not None or len(grid) < 2:
         return
-    names = [c for c in grid.columns if is_role(c, "who") and len({cell for cell in grid[c] if cell}) > 1]
-    if names:
+    fixed = (column for column in grid.columns if differs_between_people(column))
+    varying = [column for column in fixed if len({cell.casefold() for cell in grid[column] if cell}) > 1]
+    if varying:
         raise ValidationError(
-            f"column '{names[0][:40]}' seems to name several people: say that it does (--map patient_id=COLUMN), or "
-            "whose all rows are (--patient ID)"
+            f"column '{varying[0][:40]}' differs between rows, as of several people: name the column that keeps them "
+            "apart (--map patient_id=COLUMN), or whose all rows are (--patient ID)"
         )
     if layout.kind.startswith(("Qualtrics", "LimeSurvey")):
         raise ValidationError(
