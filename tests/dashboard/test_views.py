@@ -530,13 +530,15 @@ def test_fhir_of_another_person_is_shown_as_such_and_stored_where_that_is_confir
             raise IdentityError("the data differ in sex")
         return True
 
-    here = container(
-        patient=PatientSummary(P, {}, {}), permit_import=None, check_identity=check, import_record={"symptom_report": 1}
-    )
+    answers = {"patient": PatientSummary(P, {}, {}), "permit_import": None, "import_record": {"symptom_report": 1}}
+    here = container(check_identity=check, **answers)
     for confirmed, sent, status in ((False, "", 200), (True, "", 200), (False, once, 409), (True, once, 201)):
         assert upload_of(bundle, "b.json", here, sent, confirmed=confirmed).status_code == status
         assert ("import_record" in [call[0] for call in calls]) == (status == 201)
     assert [context.get("differs") for _, context, _ in shown] == ["the data differ in sex"] * 3 + [None]
+    assert not any("says whose it is" in note for _, context, _ in shown for note in context["notes"])
+    upload_of(bundle, "b.json", container(check_identity=False, **answers))
+    assert "says whose it is" in shown[-1][1]["notes"][-1]
     page = rendering.page(request(), "upload_preview.html", shown[0][1] | {"patient": PatientSummary(P, {}, {})})
     assert b'name="confirm_identity"' in page.body
 

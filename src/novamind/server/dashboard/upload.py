@@ -29,6 +29,7 @@ KINDS: Final = (
 )  # fmt: skip
 _MOST_NOTES: Final = 20
 _LONGEST_NAME: Final = 200
+_UNDECIDED: Final = "nothing in the file says whose it is: check that it is this patient's"
 
 routes = APIRouter(prefix="/patients/{patient_id}/upload", include_in_schema=False)
 
@@ -101,7 +102,9 @@ async def upload(
     differs = ""
     if claims is not None:
         try:
-            await container.clinic.check_identity(caller, patient_id, claims, confirmed=was_shown and confirm_identity)
+            confirmed = was_shown and confirm_identity
+            if not await container.clinic.check_identity(caller, patient_id, claims, confirmed=confirmed):
+                notes.append(_UNDECIDED)
         except IdentityError as error:
             differs = str(error)
     if differs or not was_shown:
