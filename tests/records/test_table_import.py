@@ -305,9 +305,14 @@ def test_a_total_is_not_made_up_for_an_item_that_nobody_was_asked() -> None:
 
 def test_items_counted_from_one_are_not_read_as_if_from_zero() -> None:
     header = "date," + ",".join(f"gad7_{i}" for i in range(1, 8))
-    with pytest.raises(InsufficientDataError, match="counted from 1 where the form counts from 0"):
+    with pytest.raises(InsufficientDataError, match="counted from one more than the form"):
         read(table(header, "2025-01-13,1,2,3,4,1,1,1"))
     assert values(read(table(header, "2025-01-13,1,2,3,3,1,1,1")), "GAD-7") == [12]  # nothing exceeds the scale
+    k10 = "date," + ",".join(f"k10_{i}" for i in range(1, 11))
+    with pytest.raises(InsufficientDataError, match="counted from one less than the form"):
+        read(table(k10, "2025-01-13,0,1,2,3,4,0,1,2,3,4"))
+    many = read(table(header, *(f"2025-01-{day},1,2,3,3,1,1,1" for day in range(11, 20))))
+    assert any("WARNING: no item ever has the lowest answer" in guess for guess in many.guesses)
     left = read(table(header, "2025-01-13,0,2,3,4,1,1,1"))  # a single typing error
     assert reasons(left) == {("GAD-7 item 4", "is off the scale of 0 to 3"): 1}
 

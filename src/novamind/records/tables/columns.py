@@ -149,7 +149,7 @@ def named_of(text: str) -> Named | None:
     for i in range(len(tokens), 0, -1):
         total = _spellings().get("".join(tokens[:i]))
         if total is not None and set(tokens[i:]) <= set(ROLES["total"]):
-            return total
+            return total if total.high > total.low else None  # an instrument without a total
     item = read_item(text)
     return item_of(find(item[0]), item[1]) if item else None
 

@@ -90,11 +90,11 @@ def on_scale(raw: Iterable[Ranged], profile: TableProfile, tally: Tally, columns
     """
     kept: list[Ranged] = []
     raw = list(raw)
-    from_one = _counted_from_one(raw)
+    shifted = _shifted(raw)
     unranged: dict[str, list[Observation]] = defaultdict(list)
     for observation, named in raw:
-        if named is not None and named.item and named.instrument in from_one:
-            tally.add(observation.series, "seems to be counted from 1 where the form counts from 0", observation.row)
+        if named is not None and named.item and named.instrument in shifted:
+            tally.add(observation.series, shifted[named.instrument], observation.row)
             continue
         if named is not None and not named.allows(observation.value):
             steps = f" in steps of {named.step}" if named.step > 1 else ""
@@ -116,18 +116,23 @@ def on_scale(raw: Iterable[Ranged], profile: TableProfile, tally: Tally, columns
     return kept
 
 
-def _counted_from_one(raw: Iterable[Ranged]) -> frozenset[str]:
-    """Return the instruments whose items are all one too high: none has the lowest answer, some exceed the highest."""
-    answers: dict[str, list[tuple[float, Named]]] = defaultdict(list)
+def _shifted(raw: Iterable[Ranged]) -> dict[str, str]:
+    """Return the instruments whose items all seem to be one too high or too low, with the reason.
+
+    None of their answers is at one end of the scale, some are one beyond the other end, and none is further off.
+    """
+    answers: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for observation, named in raw:
-        if named is not None and named.item and named.low == 0:
-            answers[named.instrument].append((observation.value, named))
-    return frozenset(
-        name
-        for name, pairs in answers.items()
-        if all(1 <= value <= named.high + 1 for value, named in pairs)
-        and any(value == named.high + 1 for value, named in pairs)
-    )
+        if named is not None and named.item:
+            answers[named.instrument].append((observation.value - named.low, observation.value - named.high))
+    reasons = {}
+    for name, pairs in answers.items():
+        over, under = [above == 1 for _, above in pairs], [below == -1 for below, _ in pairs]
+        if any(over) and all(below >= 1 and above <= 1 for below, above in pairs):
+            reasons[name] = "seems to be counted from one more than the form does: recode it"
+        if any(under) and all(below >= -1 and above <= -1 for below, above in pairs):
+            reasons[name] = "seems to be counted from one less than the form does: recode it"
+    return reasons
 
 
 def with_totals(ranged: Sequence[Ranged], asked: Mapping[str, Collection[int]]) -> tuple[list[Observation], list[str]]:
@@ -161,10 +166,19 @@ def with_totals(ranged: Sequence[Ranged], asked: Mapping[str, Collection[int]]) 
         else:
             added.append(first._replace(series=instrument.name, value=score.total))
             rows[key[1], _PRORATED if score.prorated else _SCORED].append(first.row)
+    lowest: dict[str, list[bool]] = defaultdict(list)
+    for observation, named in ranged:
+        if named is not None and named.item and named.high - named.low > 1:
+            lowest[named.instrument].append(observation.value == named.low)
+    for name, answers_at_lowest in lowest.items():
+        if len(answers_at_lowest) >= _MANY_ANSWERS and not any(answers_at_lowest):
+            rows[name, _NEVER_LOWEST] = [1]
     notes = [f"{name}: {what.format(n=len(at))} (first: row {min(at)})" for (name, what), at in rows.items()]
     return [observation for observation, _ in ranged] + added, notes
 
 
+_MANY_ANSWERS: Final = 60
+_NEVER_LOWEST: Final = "WARNING: no item ever has the lowest answer; check that they are not counted from one more"
 _SCORED: Final = "{n} total(s) scored from the items"
 _PRORATED: Final = "{n} total(s) prorated from the items by the published rule"
 _TOO_FEW: Final = "{n} time(s) with too few items for a total"
