@@ -57,6 +57,18 @@ def test_another_dose_is_another_course() -> None:
     ]  # fmt: skip
 
 
+def test_what_was_used_up_ended_when_another_dose_began() -> None:
+    lower = [prescription(start, 50, "completed") for start in ("2024-01-01", "2024-01-30")]
+    higher = prescription("2024-02-28", 100, "completed")
+    first, second = courses(*lower, higher)
+    assert first == ("2024-01-01", "2024-02-27", 50, False)
+    assert second == ("2024-02-28", "None", 100, True)
+    late = prescription(day("2024-01-30", SUPPLY_DAYS + GRACE_DAYS + 1), 100)
+    assert courses(*lower, late)[0] == ("2024-01-01", "None", 50, True)
+    assert courses(prescription("2024-01-01", 50, "stopped"), higher)[0][1:] == ("None", 50, True)
+    assert courses(prescription("2024-02-28", 50, "completed"), higher)[0] == ("2024-02-28", "None", 50, True)
+
+
 @pytest.mark.parametrize(("days", "number"), [(1, 1), (GRACE_DAYS, 1), (GRACE_DAYS + 1, 2)])
 def test_a_course_goes_on_where_the_gap_is_short(days: int, number: int) -> None:
     first = prescription(None, status="completed", effectivePeriod={"start": "2024-01-01", "end": "2024-01-31"})
@@ -302,6 +314,7 @@ def test_a_code_that_says_that_nothing_is_known(code: str) -> None:
         ("NKDA", True), ("nka", True), ("none", True), ("None known", True), ("Nil known", True), ("N/A", True),
         ("No current medications", True), ("Not on any medication", True), ("Denies drug allergies", True),
         ("No allergies", True), ("Keine bekannten Allergien", True), ("Keine Medikamente", True), ("", False),
+        ("Patient takes no medications", True), ("Pt. has no known allergies", True), ("On no medication", True),
         ("No known problems", True), ("No significant past medical history", True),
         ("No-Spa 40 MG", False), ("Nomifensine", False), ("Norfluoxetine", False), ("Peanut, no known reaction", False),
         ("No response to sertraline", False), ("Known allergy", False), ("None of the above drugs helped", False),

@@ -214,7 +214,7 @@ def _courses(supplies: list[Supply]) -> Iterator[Supply]:
                 course, sources = _joined(course, supply), sources | {supply.source: None}
                 continue
             if course is not None:
-                yield replace(course, source=_shortened(sources))
+                yield replace(_until(course, day), source=_shortened(sources))
             course, sources = supply, {supply.source: None}
         if course is not None:
             yield replace(course, source=_shortened(sources))
@@ -228,6 +228,14 @@ def _order(supply: Supply) -> tuple[date, bool, float, date, bool, str]:
 
 def _goes_on(course: Supply, day: date) -> bool:
     return day == (course.start or date.min) or (course.reach is not None and day <= course.reach)
+
+
+def _until(course: Supply, day: date) -> Supply:
+    """Return a course that was used up on an unknown day as ended when another dose began within its reach."""
+    if course.end is not None or not course.stopped or course.reach is None or not day <= course.reach:
+        return course
+    last = day - timedelta(days=1)
+    return course if course.start is None or last < course.start else replace(course, end=last, stopped=False)
 
 
 def _joined(course: Supply, later: Supply) -> Supply:

@@ -127,7 +127,7 @@ NOTHING_KNOWN = frozenset({
     "716186003", "409137002", "429625007", "428607008", "716184000", "160244002", "160245001", "787481004",
 })  # fmt: skip
 _NOTHING = re.compile(
-    r"(no|nil|none|denies|keine?|ohne)( any)?"
+    r"((patient|pt)\.? )?(is )?((takes|taking|on|has|having) )?(no|nil|none|denies|keine?|ohne)( any)?"
     r"( (known|current|currently known|regular|active|significant|reported|bekannten?|aktuellen?|derzeitigen?"
     r"|past|drug|drugs|medication|medicine|food|latex|environmental|health|medical))*"
     r"( (known|reported|allerg\w*|medications?|medicines?|medikamente?|medikation|drugs?|drug therapy|problems?"
