@@ -223,6 +223,19 @@ def test_the_code_that_is_understood_is_kept_else_the_first() -> None:
     assert str(other.code) == "urn:x|1"
 
 
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("Family history of long QT", False), ("FH: depression", False), ("FHx depression", False),
+        ("Familienanamnese: Depression", False), ("History of depression", True), ("Familial long QT", True),
+    ],
+)  # fmt: skip
+def test_what_runs_in_the_family_is_not_the_patients(text: str, own: bool) -> None:
+    found = read(condition(code={"text": text}))
+    assert len(found.record.conditions) == own
+    assert [one[2] for one in said(found)] == ([] if own else ["Condition of the family, not of the patient; not read"])
+
+
 @pytest.mark.parametrize("kind", ["Condition", "AllergyIntolerance", "Procedure"])
 @pytest.mark.parametrize("code", [None, {}, {"coding": [{"system": SNOMED}], "text": " "}])
 def test_what_has_neither_code_nor_text_is_refused(kind: str, code: object) -> None:

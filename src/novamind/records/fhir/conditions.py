@@ -1,11 +1,15 @@
 """Condition and AllergyIntolerance; a statement that there is none is no entry."""
 
+import re
+
 from novamind.records.fhir import models as fhir
 from novamind.records.fhir.documents import Located
 from novamind.records.fhir.identity import Person
 from novamind.records.fhir.intake import Intake
 from novamind.records.fhir.terminology import Meaning, meaning_of
 from novamind.records.patient import Allergy, Condition
+
+_FAMILY = re.compile(r"(family (medical )?history|family hx|fhx?\b|f/h\b|fh:|familienanamnese)", re.IGNORECASE)
 
 
 def read_condition(condition: fhir.Condition, person: Person, entry: Located, intake: Intake) -> None:
@@ -16,6 +20,9 @@ def read_condition(condition: fhir.Condition, person: Person, entry: Located, in
         return
     meaning = entry_meaning(condition.code, person, entry, intake)
     if meaning is None:
+        return
+    if _FAMILY.match(meaning.name):
+        intake.passed_over(entry, "Condition of the family, not of the patient; not read")
         return
     onset, abatement = condition.onsetPeriod or fhir.Period(), condition.abatementPeriod or fhir.Period()
     dates = {
