@@ -250,6 +250,11 @@ def test_nothing_is_written_before_it_is_asked_for(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["diary.csv"]
 
 
+def test_genes_are_shown_by_their_results() -> None:
+    shown = run("-", stdin=b"gene\tdiplotype\nCYP2C19\t*1/*2\n")
+    assert "Genes\n  CYP2C19     *1/*2" in shown.stdout
+
+
 def test_a_table_on_standard_input(tmp_path: Path) -> None:
     shown = run(
         "-", "--map", "PHQ-9=PHQ-9", "--missing", "99", "--save-profile", tmp_path / "p.json", "--json", stdin=TABLE

@@ -185,6 +185,9 @@ def _understood(understood: "FileImport") -> str:
             f"{entry.first_day} to {entry.last_day}"
             for entry in understood.series
         ]
+    if len(understood.records) == 1 and understood.record.genotype:
+        lines.append("Genes")
+        lines += [f"  {gene:<12}{result}" for gene, result in understood.record.genotype.items()]
     if understood.guesses:
         lines += ["Understood", *(f"  {guess}" for guess in understood.guesses)]
     if understood.left_out:
