@@ -79,6 +79,23 @@ def test_what_was_understood_in_one_form() -> None:
     assert imported.frame.columns == ["patient_id", "timestamp", "series", "value", "unit", "kind"]
 
 
+def test_a_person_is_chosen_in_any_kind_of_file(tmp_path: Path) -> None:
+    assert table(FHIR, "bundle.json", patient_id="a").persons == ("a",)
+    with pytest.raises(NotFoundError, match="no such person"):
+        table(FHIR, "bundle.json", patient_id="b")
+    write_patient_directory(table().record, tmp_path / "patient")
+    assert import_file(tmp_path / "patient", today=TODAY, patient_id="1").persons == ("1",)
+    with pytest.raises(NotFoundError, match="no such person"):
+        import_file(tmp_path / "patient", today=TODAY, patient_id="2")
+
+
+def test_what_is_declared_about_tables_is_not_ignored_in_silence() -> None:
+    note = "what was declared about tables is not used: the file is none"
+    assert note in table(FHIR, "bundle.json", dates="de").guesses
+    assert note not in table(FHIR, "bundle.json", timezone="Europe/Berlin").guesses
+    assert note not in table(GERMAN.encode(), dates="de").guesses
+
+
 def test_a_picture_has_a_strip_for_each_series_and_no_person() -> None:
     imported = table(b"id,date,PHQ-9,Puls\nAda,2025-01-13,7,61\nAda,2025-01-14,8,\n")
     picture = imported.plot().to_dict()

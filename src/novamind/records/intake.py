@@ -127,21 +127,35 @@ def import_file(
         raise ValidationError("an option of that name is not known; see the fields of TableProfile") from error
     zone = None if chosen.timezone is None else parse_timezone(chosen.timezone).key
     settings, path = settings or Settings(), Path(path)
-    if content is None and path.is_dir():
-        return _folder(path, chosen, patient_id, zone, today, settings)
     if content is None and not path.exists():
         raise NotFoundError(f"{path.name} does not exist: check the path")
+    if content is None and path.is_dir():
+        return _noted(_folder(path, chosen, patient_id, zone, today, settings))
     file = ImportedFile(path, content, settings.max_file_bytes)
     if file.is_fhir:
         source = path if content is None else content
-        return _of_fhir(read_fhir(source, timezone=zone, today=today, settings=settings), chosen)
+        imported = read_fhir(source, timezone=zone, today=today, settings=settings)
+        return _noted(_of_person(_of_fhir(imported, chosen), patient_id))
     if file.genes is not None:
-        return _of_genes(file.genes, chosen, patient_id, sample, call_genes)
+        return _noted(_of_genes(file.genes, chosen, patient_id, sample, call_genes))
     if (table := file.table) is not None:
         return _of_table(*table, chosen, patient_id, today, settings)
     with file.on_disk() as place:
         export = read_wearables(place, patient_id=patient_id or "1", timezone=zone, settings=settings)
-    return _of_wearables(export, chosen, today)
+    return _noted(_of_wearables(export, chosen, today))
+
+
+def _noted(imported: FileImport) -> FileImport:
+    """Return an import of what is no table, with a note where something was declared about tables."""
+    if imported.profile == TableProfile(timezone=imported.profile.timezone):
+        return imported
+    note = "what was declared about tables is not used: the file is none"
+    return replace(imported, guesses=(*imported.guesses, note))
+
+
+def _of_person(imported: FileImport, patient_id: str | None) -> FileImport:
+    """Return the part of an import that is one person's, where one is asked for."""
+    return imported if patient_id is None else replace(imported, records={patient_id: imported.of(patient_id)})
 
 
 def _folder(
@@ -149,12 +163,14 @@ def _folder(
 ) -> FileImport:
     if (path / "patient.json").exists():
         record = read_patient_directory(path, today=today, settings=settings)
-        return FileImport(
-            "patient directory", _rows(record), {record.patient_id: record}, _zone(record), profile=profile
+        records = {record.patient_id: record}
+        return _of_person(
+            FileImport("patient directory", _rows(record), records, _zone(record), profile=profile), patient_id
         )
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in (".json", ".ndjson", ".jsonl"))
     if files and ImportedFile(files[0], None, settings.max_file_bytes).is_fhir:
-        return _of_fhir(read_fhir(path, timezone=zone, today=today, settings=settings), profile)
+        imported = read_fhir(path, timezone=zone, today=today, settings=settings)
+        return _of_person(_of_fhir(imported, profile), patient_id)
     return _of_wearables(
         read_wearables(path, patient_id=patient_id or "1", timezone=zone, settings=settings), profile, today
     )
