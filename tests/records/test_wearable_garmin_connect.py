@@ -53,7 +53,7 @@ def test_a_day_has_its_own_clock_and_length() -> None:
         "daily_total_energy": 1_710, "resting_heart_rate": 58, "daily_oxygen_saturation": 95, "daily_exercise": 7,
         "daily_stress_score": 31,
     }  # fmt: skip
-    assert (tally.left_out, tally.unread) == ({}, {})
+    assert (tally.left_out, tally.unread) == ({}, {"Garmin minHeartRate": 1})
 
 
 def test_a_day_that_names_utc_alone_began_at_its_midnight() -> None:

@@ -43,6 +43,13 @@ _STAGES = (
     ("deepSleepSeconds", "sleep_deep_duration"),
     ("remSleepSeconds", "sleep_rem_duration"),
 )
+_WORN = ("totalSteps", "minHeartRate")
+#: What describes a day, or repeats another value of it.
+_DESCRIBING = (
+    "source", "currentDayRestingHeartRate", "restingHeartRateTimestamp", "wellnessKilocalories",
+    "wellnessTotalKilocalories", "wellnessActiveKilocalories", "wellnessDistanceMeters", "remainingKilocalories",
+    "dailyStepGoal", "userFloorsAscendedGoal", "userIntensityMinutesGoal",
+)  # fmt: skip
 _NOT_MEASURED = ("OFF_WRIST", "UNCONFIRMED")
 _NO_PLACE = "the export does not say where the clock stood on that day: give the timezone"
 _ACTIVITIES = {"Activity Type", "Date", "Title", "Time"}
@@ -102,7 +109,7 @@ class _Export:
         self._places = _places(context)
 
     def days(self, document: list[Any]) -> Iterator[Batch]:
-        self._samples.read(document, self._day)
+        self._samples.read(document, self._day, _DESCRIBING)
         yield from self._samples.batches()
 
     def nights(self, document: list[Any]) -> Iterator[Batch]:
@@ -110,7 +117,7 @@ class _Export:
         yield from self._samples.batches(written_in_utc=True)
 
     def biometrics(self, document: list[Any]) -> Iterator[Batch]:
-        self._samples.read(document, self._body)
+        self._samples.read(document, self._body, _DESCRIBING)
         yield from self._samples.batches()
         yield from self._typed_in.batches()
 
@@ -132,7 +139,7 @@ class _Export:
             ("daily_exercise", sum(minutes) if minutes else None, "min"),
             ("daily_stress_score", stress, "score"),
         ]
-        worn = day.get("totalSteps") is not None or day.get("minHeartRate") is not None
+        worn = any(value is not None for name, value in day.items() if name in _WORN)
         for signal, value, unit in measures:
             coded = signal == "daily_stress_score" and value is not None and value < 0
             if not worn or coded or value is not None:

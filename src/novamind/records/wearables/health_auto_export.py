@@ -104,7 +104,7 @@ def json_batches(file: str, document: dict[str, Any], tally: Tally) -> Iterator[
     samples = Entries(MAKER, file, tally, _DEVICE)
     for metric in document["data"]["metrics"]:
         samples.number = 0  # points are numbered within their metric
-        samples.read(metric["data"], _reader(samples, metric))
+        samples.read(metric["data"], _reader(samples, metric), ("qty",))
     samples.number = 0
     samples.read(
         document["data"].get("workouts"),

@@ -53,6 +53,8 @@ _ACTIVITY = {
 }
 _TYPED_IN = (2, 4)  # ``attrib``: the person typed the values in
 
+_DESCRIBING = ("grpid", "category", "created", "modified", "brand", "model", "deviceid")
+
 
 def recognised(file: ExportFile) -> bool:
     """Return whether a file is an answer of the API."""
@@ -64,9 +66,9 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
     body = _body(file.document) or {}
     zone = body.get("timezone")
     samples, typed_in = (Entries(_SOURCE, file.path, context.tally, device) for device in ("wearable", "manual"))
-    samples.read(body.get("measuregrps"), partial(_measures, samples, typed_in, zone))
-    samples.read(body.get("activities"), partial(_activity, samples, zone))
-    samples.read(body.get("series"), partial(_night, samples, zone))
+    samples.read(body.get("measuregrps"), partial(_measures, samples, typed_in, zone), _DESCRIBING)
+    samples.read(body.get("activities"), partial(_activity, samples, zone), _DESCRIBING)
+    samples.read(body.get("series"), partial(_night, samples, zone), _DESCRIBING)
     yield from samples.batches()
     yield from typed_in.batches()
 
@@ -127,3 +129,5 @@ def _night(samples: Entries, account_zone: Any, night: dict[str, Any]) -> None:
     for name, (signal, unit) in _NIGHT.items():
         if name in night.get("data", {}):
             samples.add(signal, start, night["data"][name], unit, end=end)
+    for name in night.get("data", {}).keys() - _NIGHT.keys():
+        samples.not_read(name)
