@@ -12,8 +12,8 @@ import pytest
 from novamind.errors import NotFoundError, ValidationError
 from novamind.records import FhirImport, FhirImportError, PatientRecord, read_fhir
 from novamind.records.fhir import reader
-from novamind.records.fhir.terminology import ATC, LOINC, OWN, RXNORM, SNOMED
 from novamind.records.fhir.models import read_moment
+from novamind.records.fhir.terminology import ATC, LOINC, OWN, RXNORM, SNOMED
 from novamind.records.instruments.domain import find
 from tests.golden import check_golden
 from tests.records.fhir_input import bundle, medication, observation, patient, response, values
