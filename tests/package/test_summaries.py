@@ -22,10 +22,10 @@ SCRIPT = "<script>x"
 PERSON = "Ada Lovelace CANARY"
 #: What functions return beside results: values of one thing, parts that people work with, and what they configure.
 VALUES = {
-    "AssumedEffect", "Chemistry", "Diplotype", "Exposure", "FidelityRecord", "ForecastCheck", "GenotypeResults", "GroupEffect",
-    "Interval", "MedicationCourse", "NeurotransmitterEffect", "Options", "PhenotypeReading", "ReceptorProfile", "Risk", "Scale",
-    "Schedule", "Table", "TableProfile", "Tally", "TemporalNeurotransmitterMapping", "TemporalSequence",
-    "TreatmentPrediction", "TrialPlan", "TwinGenerator",
+    "AssumedEffect", "Chemistry", "Diplotype", "Exposure", "FidelityRecord", "ForecastCheck", "GenotypeResults",
+    "GroupEffect", "Interval", "MedicationCourse", "NeurotransmitterEffect", "Options", "PhenotypeReading",
+    "ReceptorProfile", "Risk", "Scale", "Schedule", "Table", "TableProfile", "Tally",
+    "TemporalNeurotransmitterMapping", "TemporalSequence", "TreatmentPrediction", "TrialPlan", "TwinGenerator",
 }  # fmt: skip
 
 
