@@ -3,7 +3,7 @@
 import pytest
 
 from novamind.infrastructure.identity.domain import Permission
-from novamind.infrastructure.identity.smart_scopes import granted, is_smart, narrowed
+from novamind.infrastructure.identity.smart_scopes import PERSON, granted, is_smart, narrowed, within_launch
 
 READ, WRITE = Permission.FHIR_READ, Permission.FHIR_WRITE
 
@@ -29,7 +29,11 @@ READ, WRITE = Permission.FHIR_READ, Permission.FHIR_WRITE
         ("system/O" + "b" * 63 + ".rs", True),
         ("system/O" + "b" * 64 + ".rs", False),
         ("system/**.rs", False),
-        ("user/*.rs", False),
+        ("system/*.read", True),  # the syntax of version 1
+        ("system/*.write", True),
+        ("system/Observation.*", True),
+        ("system/Observation.reads", False),
+        ("user/*.rs", False),  # a machine is no person
         ("patient/*.rs", False),
         ("system/*.rs ", False),
         ("system/*.rs\n", False),
@@ -85,3 +89,38 @@ def test_scopes_permit_this_and_limit_it_to_these_types(
 )
 def test_of_the_scopes_asked_for_these_are_left(asked: str, registered: str, left: set[str]) -> None:
     assert narrowed(asked.split(), registered.split()) == left
+
+
+@pytest.mark.parametrize(
+    ("asked", "registered", "left"),
+    [
+        ("patient/*.read", "fhir:read", {"patient/*.rs"}),
+        ("user/*.*", "fhir:read fhir:write", {"user/*.crs"}),
+        ("user/*.*", "fhir:read", {"user/*.rs"}),
+        ("patient/Observation.rs", "user/*.rs", set()),  # another level
+        ("patient/Observation.cruds", "patient/*.rs", {"patient/Observation.rs"}),
+        ("system/*.rs", "fhir:read", set()),  # a person is no machine
+        ("patients:read", "patients:read fhir:read emergency:open", {"patients:read"}),
+        ("launch/patient openid fhirUser launches", "fhir:read", {"launch/patient", "openid", "fhirUser"}),
+        ("offline_access emergency:open", "fhir:read", {"offline_access"}),
+    ],
+)
+def test_an_app_of_people_gets_of_what_it_asks_what_it_may(asked: str, registered: str, left: set[str]) -> None:
+    assert narrowed(asked.split(), registered.split(), PERSON) == left
+
+
+def test_a_machine_gets_no_context_and_no_scope_of_people() -> None:
+    assert narrowed({"launch", "user/*.rs", "patient/*.rs", "openid"}, {"fhir:read"}) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("scopes", "has_patient", "left"),
+    [
+        ("patient/*.rs user/*.rs openid", True, {"patient/*.rs", "openid"}),
+        ("patient/*.rs user/*.rs openid", False, {"user/*.rs", "openid"}),
+        ("user/*.rs launch", True, {"user/*.rs", "launch"}),  # the patient is shown, and others may be read
+        ("patients:read", True, {"patients:read"}),
+    ],
+)
+def test_a_launch_speaks_of_one_patient_or_of_all(scopes: str, has_patient: bool, left: set[str]) -> None:
+    assert within_launch(scopes.split(), has_patient=has_patient) == left

@@ -326,7 +326,8 @@ def test_public_paths_are_open_to_everybody_and_no_other(container: Container) -
 def test_the_list_of_public_paths_and_where_rooms_begin() -> None:
     assert {
         "/health", "/ready", "/oauth/authorize", "/oauth/token", "/.well-known/jwks.json",
-        "/.well-known/smart-configuration", "/cds-services",
+        "/.well-known/smart-configuration", "/cds-services", "/fhir/.well-known/smart-configuration", "/oauth/patient",
+        "/oauth/revoke",
     } == middleware.PUBLIC  # fmt: skip
     assert (middleware.DOCUMENTATION, middleware.API, middleware.HOOKS) == ("/openapi.json", "/api/v1", "/cds-services")
 

@@ -168,6 +168,7 @@ def test_tokens_are_answered_in_their_form() -> None:
     answer, _ = tokens("refresh_token", CLIENT)
     assert answer.model_dump() == {
         "access_token": "access", "token_type": "Bearer", "expires_in": 300, "refresh_token": "refresh", "scope": "a b",
+        "patient": None, "id_token": None,
     }  # fmt: skip
 
 
@@ -206,8 +207,39 @@ def test_the_configuration_names_every_place_and_what_is_supported() -> None:
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": ["none", "client_secret_post", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
-        "scopes_supported": [*sorted(Permission), "system/*.rs", "system/*.c"],
-        "capabilities": ["permission-v2", "client-confidential-asymmetric"],
+        "introspection_endpoint": "https://clinic.example/oauth/introspect",
+        "revocation_endpoint": "https://clinic.example/oauth/revoke",
+        "scopes_supported": [
+            *sorted(Permission),
+            "system/*.rs",
+            "system/*.c",
+            "patient/*.rs",
+            "patient/*.c",
+            "user/*.rs",
+            "user/*.c",
+            "fhirUser",
+            "launch",
+            "launch/patient",
+            "offline_access",
+            "online_access",
+            "openid",
+            "profile",
+        ],
+        "capabilities": [
+            "launch-ehr",
+            "launch-standalone",
+            "client-public",
+            "client-confidential-asymmetric",
+            "sso-openid-connect",
+            "context-ehr-patient",
+            "context-standalone-patient",
+            "permission-offline",
+            "permission-online",
+            "permission-patient",
+            "permission-user",
+            "permission-v1",
+            "permission-v2",
+        ],
     }
     assert asyncio.run(oauth.key_set(container())) == {"keys": []}
     here = container()

@@ -190,7 +190,7 @@ def test_limits_of_bodies_and_public_paths_reach_the_door() -> None:
     public = {
         "/health", "/ready", "/oauth/authorize", "/oauth/token", "/.well-known/jwks.json",
         "/.well-known/smart-configuration", "/cds-services", "/static/app.css", "/static/app.js", "/static/icon.svg",
-        "/favicon.ico",
+        "/favicon.ico", "/fhir/.well-known/smart-configuration", "/oauth/patient", "/oauth/revoke",
     }  # fmt: skip
     assert known["public"] == public | {"/login", "/callback", "/openapi.json", "/fhir/metadata"}
     assert door(environment="production")["public"] == public | {"/login", "/callback", "/fhir/metadata"}

@@ -11,6 +11,7 @@ from novamind.errors import NotFoundError, ValidationError
 from novamind.infrastructure.audit import Access
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
 from novamind.infrastructure.identity.sessions import access_of
+from novamind.infrastructure.identity.smart_scopes import CONTEXT
 from novamind.infrastructure.identity.smart_scopes import FORM as SMART_SCOPE
 from novamind.server.container import Container
 from novamind.server.dependencies import Caller, ContainerDep
@@ -86,7 +87,7 @@ class NewClientBody(_Body):
         default=None, description="What a machine is here; null for a client of people."
     )
     scopes: Annotated[
-        list[Permission | Annotated[str, Field(pattern=rf"^{SMART_SCOPE}$")]] | None,
+        list[Permission | Annotated[str, Field(pattern=rf"^(?:{SMART_SCOPE}|{'|'.join(sorted(CONTEXT))})$")]] | None,
         Field(max_length=50, description="What it may ask for; all that its role may if it is missing."),
     ] = None
     redirect_uris: Annotated[

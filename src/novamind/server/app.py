@@ -95,13 +95,14 @@ def create_app(
     public = PUBLIC | static_files.PATHS
     file_routes = {_FHIR: settings.max_fhir_bytes, _TABLE: settings.max_table_bytes}
     if not only:
-        from novamind.server import administration, cds, live
+        from novamind.server import administration, cds, live, smart
         from novamind.server.dashboard import routes as dashboard
         from novamind.server.fhir import endpoints as fhir
         from novamind.server.graphql import endpoint as graphql
 
         app.include_router(administration.routes)
         app.include_router(cds.routes)
+        app.include_router(smart.routes)  # before FHIR, of which its configuration is a part
         app.include_router(fhir.routes())
         app.include_router(live.routes(metrics))
         app.include_router(graphql.routes(introspection=settings.environment != "production"))

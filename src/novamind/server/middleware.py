@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 HOOKS: Final = "/cds-services"
 #: Where the FHIR server begins.
 FHIR: Final = "/fhir"
+#: Where a token says what it is, and where it ends.
+INTROSPECTION: Final = "/oauth/introspect"
+REVOCATION: Final = "/oauth/revoke"
+#: Where a person says with which patient an app opens; the code of their login says who they are.
+CHOICE: Final = "/oauth/patient"
 #: Open to everybody. Nothing else is.
 PUBLIC: Final = frozenset(
     {
@@ -45,6 +50,9 @@ PUBLIC: Final = frozenset(
         "/oauth/token",
         "/.well-known/jwks.json",
         "/.well-known/smart-configuration",
+        f"{FHIR}/.well-known/smart-configuration",
+        REVOCATION,
+        CHOICE,
         HOOKS,
     }
 )

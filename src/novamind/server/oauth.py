@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from novamind.errors import AuthenticationError
 from novamind.infrastructure.identity.assertions import ALGORITHMS, LONGEST_SIGNED
 from novamind.infrastructure.identity.attempts import TooManyAttemptsError
-from novamind.infrastructure.identity.domain import Permission
+from novamind.infrastructure.identity.domain import Permission, Principal
 from novamind.infrastructure.identity.sessions import (
     TOKEN_ENDPOINT,
     AuthorizationRequest,
@@ -24,10 +24,11 @@ from novamind.infrastructure.identity.sessions import (
     GrantError,
     Tokens,
 )
+from novamind.infrastructure.identity.smart_scopes import CONTEXT, MACHINE, PERSON, is_smart
 from novamind.server.container import Container
 from novamind.server.dashboard.rendering import page
 from novamind.server.dependencies import Caller, ContainerDep
-from novamind.server.middleware import CONTENT_SECURITY_POLICY
+from novamind.server.middleware import CONTENT_SECURITY_POLICY, FHIR, INTROSPECTION, REVOCATION
 
 _LONGEST: Final = 1000
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
@@ -36,6 +37,12 @@ _CLIENT: Final = "Identifier of the client."
 _REDIRECT: Final = "Where the answer goes; one of the client's registered addresses."
 _CHALLENGE: Final = "SHA-256 of the client's verifier, as base64url (RFC 7636)."
 _STATE: Final = "Comes back to the client as it is."
+_SCOPE: Final = "What the client asks for, as words with spaces between; all that it may if empty."
+_AUDIENCE: Final = "Address of the FHIR server with which the client will use its token (SMART App Launch)."
+_LAUNCH: Final = "Secret of a launch that began here (SMART App Launch)."
+_NONCE: Final = "Comes back in the identity token (OpenID Connect)."
+#: Patients among whom a person chooses at most.
+_MOST_CHOICES: Final = 500
 
 routes = APIRouter(tags=["identity"])
 
@@ -46,8 +53,12 @@ class TokenBody(BaseModel):
     access_token: str = Field(description="Say who you are with it: `Authorization: Bearer …`.")
     token_type: Literal["Bearer"] = Field(default="Bearer", description="How it is sent.")
     expires_in: int = Field(description="How long it lives, in seconds.")
-    refresh_token: str | None = Field(default=None, description="Gets the next tokens, once; null for machines.")
+    refresh_token: str | None = Field(
+        default=None, description="Gets the next tokens, once; null for machines, and for apps that did not ask."
+    )
     scope: str = Field(description="What it may, as words with spaces between.")
+    patient: UUID | None = Field(default=None, description="Patient of the launch (SMART App Launch); null without.")
+    id_token: str | None = Field(default=None, description="Who logged in (OpenID Connect), where that was asked for.")
 
 
 class OAuthProblem(BaseModel):
@@ -86,6 +97,8 @@ class SmartConfiguration(TypedDict):
     jwks_uri: Annotated[str, Field(description="Where the keys are that sign access tokens.")]
     authorization_endpoint: Annotated[str, Field(description="Where people log in.")]
     token_endpoint: Annotated[str, Field(description="Where tokens are got.")]
+    introspection_endpoint: Annotated[str, Field(description="Where a token says what it is (RFC 7662).")]
+    revocation_endpoint: Annotated[str, Field(description="Where a token ends (RFC 7009).")]
     grant_types_supported: Annotated[list[str], Field(description="For what tokens are given.")]
     response_types_supported: Annotated[list[str], Field(description="What a login gives.")]
     code_challenge_methods_supported: Annotated[list[str], Field(description="How a code is bound (RFC 7636).")]
@@ -110,11 +123,16 @@ async def login_page(
     response_type: Annotated[Literal["code"], Query(description="What the login gives.")] = "code",
     code_challenge_method: Annotated[Literal["S256"], Query(description="How the challenge was made.")] = "S256",
     state: Annotated[str, Query(max_length=_LONGEST, description=_STATE)] = "",
+    scope: Annotated[str, Query(max_length=_LONGEST, description=_SCOPE)] = "",
+    aud: Annotated[str, Query(max_length=_LONGEST, description=_AUDIENCE)] = "",
+    launch: Annotated[str, Query(max_length=_LONGEST, description=_LAUNCH)] = "",
+    nonce: Annotated[str, Query(max_length=200, description=_NONCE)] = "",
 ) -> Response:
     """The page on which people log in; a client sends them here (RFC 6749 4.1.1 with RFC 7636)."""
     del response_type, code_challenge_method
-    asked = AuthorizationRequest(client_id, redirect_uri, code_challenge)
+    asked = AuthorizationRequest(client_id, redirect_uri, code_challenge, _scopes(scope), launch, nonce)
     try:
+        _check_audience(container, asked, aud)
         await container.identity.sessions.check_request(asked)
     except GrantError as error:
         return _refused(error)
@@ -135,12 +153,15 @@ async def log_in(
         str, Form(max_length=LONGEST_SIGNED, description="What a passkey says, as JSON of WebAuthn.")
     ] = "",
     state: Annotated[str, Form(max_length=_LONGEST, description=_STATE)] = "",
+    scope: Annotated[str, Form(max_length=_LONGEST, description=_SCOPE)] = "",
+    launch: Annotated[str, Form(max_length=_LONGEST, description=_LAUNCH)] = "",
+    nonce: Annotated[str, Form(max_length=200, description=_NONCE)] = "",
 ) -> Response:
     """Log in: name, password and second factor at once; the answer leads back to the client with a code.
 
     The second factor is a one-time code, or what a passkey says (``AuthenticationResponseJSON`` of WebAuthn).
     """
-    asked = AuthorizationRequest(client_id, redirect_uri, code_challenge)
+    asked = AuthorizationRequest(client_id, redirect_uri, code_challenge, _scopes(scope), launch, nonce)
     address = request.client.host if request.client else "unknown"
     try:
         code = await container.identity.sessions.log_in(
@@ -152,8 +173,24 @@ async def log_in(
         return _page(request, container, asked, state, str(error), 401)
     except TooManyAttemptsError as error:
         return _page(request, container, asked, state, str(error), 429, {"Retry-After": str(error.seconds)})
+    if asked.scopes is not None and (chooser := await container.identity.launches.chooser(code)) is not None:
+        return await choice_page(request, container, chooser, redirect_uri, code, state)
+    return led_back(container, redirect_uri, code, state)
+
+
+def led_back(container: Container, redirect_uri: str, code: str, state: str) -> RedirectResponse:
+    """Return the way back to the client, with a code."""
     answer = {"code": code, "iss": container.settings.public_url} | ({"state": state} if state else {})
     return RedirectResponse(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(answer)}", 303)
+
+
+async def choice_page(
+    request: Request, container: Container, chooser: Principal, redirect_uri: str, code: str, state: str
+) -> Response:
+    """Return the page on which a person chooses the patient with whom an app opens."""
+    patients = await container.clinic.patients(chooser, None, _MOST_CHOICES)
+    context = {"patients": patients, "code": code, "state": state}
+    return page(request, "choose_patient.html", context, 200, _form_may_lead_to(redirect_uri))
 
 
 @routes.post(TOKEN_ENDPOINT, responses=_REFUSALS, operation_id="getTokens")
@@ -221,13 +258,33 @@ async def configuration(container: ContainerDep) -> SmartConfiguration:
         "jwks_uri": f"{at}/.well-known/jwks.json",
         "authorization_endpoint": f"{at}/oauth/authorize",
         "token_endpoint": at + TOKEN_ENDPOINT,
+        "introspection_endpoint": at + INTROSPECTION,
+        "revocation_endpoint": at + REVOCATION,
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "response_types_supported": ["code"],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": ["none", "client_secret_post", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
-        "scopes_supported": [*sorted(Permission), "system/*.rs", "system/*.c"],
-        "capabilities": ["permission-v2", "client-confidential-asymmetric"],
+        "scopes_supported": [
+            *sorted(Permission),
+            *(f"{level}/*.{letters}" for level in (MACHINE, *PERSON) for letters in ("rs", "c")),
+            *sorted(CONTEXT),
+        ],
+        "capabilities": [
+            "launch-ehr",
+            "launch-standalone",
+            "client-public",
+            "client-confidential-asymmetric",
+            "sso-openid-connect",
+            "context-ehr-patient",
+            "context-standalone-patient",
+            "permission-offline",
+            "permission-online",
+            "permission-patient",
+            "permission-user",
+            "permission-v1",
+            "permission-v2",
+        ],
     }
 
 
@@ -237,11 +294,21 @@ def _body(tokens: Tokens) -> TokenBody:
         refresh_token=tokens.refresh_token,
         expires_in=tokens.expires_in,
         scope=" ".join(sorted(tokens.scopes)),
+        patient=tokens.patient_id,
+        id_token=tokens.id_token,
     )
 
 
 def _scopes(text: str) -> frozenset[str] | None:
     return frozenset(text.split()) or None
+
+
+def _check_audience(container: Container, asked: AuthorizationRequest, audience: str) -> None:
+    """Refuse a client that would use its token elsewhere, or that asks for FHIR data and does not say where."""
+    at = container.settings.public_url
+    wants_data = asked.scopes is not None and any(is_smart(scope, PERSON) for scope in asked.scopes)
+    if audience.rstrip("/") not in {at, f"{at}{FHIR}"} and (audience or wants_data):
+        raise GrantError("invalid_request", f"aud must be the address of this FHIR server, {at}{FHIR}")
 
 
 def _refused(error: GrantError) -> JSONResponse:

@@ -132,9 +132,15 @@ class AccessControl:
         await self._refused(principal, permission, patient_id)
         raise AuthorizationError(_reason(principal))
 
-    async def patients(self, principal: Principal, after: UUID | None, limit: int) -> Sequence[UUID]:
+    async def patients(
+        self,
+        principal: Principal,
+        after: UUID | None,
+        limit: int,
+        permission: Permission = Permission.PATIENTS_READ,
+    ) -> Sequence[UUID]:
         """Return the patients whose records the principal may read, in the order of their ids."""
-        await self.permit(principal, Permission.PATIENTS_READ)
+        await self.permit(principal, permission)
         query = sa.select(Patient.patient_id).order_by(Patient.patient_id).limit(limit)
         if principal.role is Role.PATIENT:
             query = query.where(Patient.patient_id == principal.patient_id)
@@ -145,6 +151,8 @@ class AccessControl:
                 Relationship.clinician_id == principal.subject, *goes_on(datetime.now(UTC))
             )
             query = query.where(Patient.patient_id.in_(treated))
+        if principal.launch_patient_id is not None:
+            query = query.where(Patient.patient_id == principal.launch_patient_id)
         if after is not None:
             query = query.where(Patient.patient_id > after)
         async with self._database.snapshot() as session:

@@ -19,7 +19,7 @@ from novamind.infrastructure.identity.assertions import key_ring
 from novamind.infrastructure.identity.domain import PERMISSIONS, Permission, Principal, Role
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import AccountSeal, digest, new_secret
-from novamind.infrastructure.identity.smart_scopes import is_smart
+from novamind.infrastructure.identity.smart_scopes import CONTEXT, MACHINE, PERSON, is_smart
 from novamind.infrastructure.identity.tables import ApiKey, OAuthClient, Passkey, Session, User
 from novamind.infrastructure.vault import BlindIndex
 
@@ -242,7 +242,9 @@ class Accounts:
                 raise ValidationError("keys are for machines: give the client a role")
         allowed = frozenset(Permission) if role is None else PERMISSIONS[role]
         wanted = frozenset(map(str, allowed)) if scopes is None else frozenset(map(str, scopes))
-        strange = {scope for scope in wanted - allowed if role is not Role.SERVICE or not is_smart(scope)}
+        levels = PERSON if role is None else (MACHINE,) if role is Role.SERVICE else ()
+        strange = {scope for scope in wanted - allowed if not is_smart(scope, levels)}
+        strange -= CONTEXT if role is None else frozenset()
         if strange:
             raise ValidationError(f"the role '{role}' does not have: {', '.join(sorted(strange))}")
         client_id, secret = uuid4(), None if role is None or key_set is not None else new_secret()

@@ -159,6 +159,8 @@ class Principal:
         What tied them to the patient they ask about when the session was read.
     fhir_types
         Types of FHIR resources to which this token limits a permission; to all where there is no entry.
+    launch_patient_id
+        The one patient to whom an app's launch limits this token.
     """
 
     subject: UUID
@@ -170,6 +172,7 @@ class Principal:
     second_factor: bool = True
     ties: Mapping[UUID, Ties] = field(default_factory=dict, compare=False, repr=False)
     fhir_types: Mapping[Permission, frozenset[str]] = field(default_factory=dict, compare=False)
+    launch_patient_id: UUID | None = None
 
     def may(self, permission: Permission) -> bool:
         """Return whether role and token allow it at all."""
@@ -189,6 +192,8 @@ class Ground(StrEnum):
 def ground(principal: Principal, permission: Permission, patient_id: UUID, ties: Ties, now: datetime) -> Ground | None:
     """Return why the principal may do this to this patient's record; ``None`` if they may not."""
     if not principal.may(permission) or permission not in _ABOUT_A_PATIENT or ties.organisation_id is None:
+        return None
+    if principal.launch_patient_id not in (None, patient_id):
         return None
     if principal.role is Role.PATIENT:
         return Ground.SELF if principal.patient_id == patient_id else None

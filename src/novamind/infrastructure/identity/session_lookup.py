@@ -133,6 +133,7 @@ _OF_A_SESSION: Final = (
     Session.second_factor,
     Session.last_seen_at,
     Session.user_id,
+    Session.launch_patient_id,
     User.role,
     User.organisation_id,
     User.patient_id,

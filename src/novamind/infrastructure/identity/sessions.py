@@ -26,10 +26,11 @@ from novamind.infrastructure.identity.accounts import API_KEY_PREFIX, Accounts
 from novamind.infrastructure.identity.assertions import client_of, key_ring, read
 from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.domain import PERMISSIONS, Principal, Role, audience
+from novamind.infrastructure.identity.launches import lasts, launched, smart_of
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import digest, new_secret
 from novamind.infrastructure.identity.session_lookup import Answer, SessionLookup
-from novamind.infrastructure.identity.smart_scopes import granted, narrowed
+from novamind.infrastructure.identity.smart_scopes import OPENID, PERSON, granted, narrowed
 from novamind.infrastructure.identity.tables import (
     ApiKey,
     AuthorizationCode,
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 TOKEN_ENDPOINT: Final = "/oauth/token"  # noqa: S105 - an address
 CODE_SECONDS: Final = 60
+#: For how long a person may choose a patient for an app.
+CHOICE_SECONDS: Final = 600
 TICKET_SECONDS: Final = 30
 _LONGEST_SECRET: Final = 512
 _WRONG: Final = "the user name, the password or the second factor is wrong"
@@ -80,11 +83,24 @@ class LoginLimits:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """What a client asks for on behalf of a person (RFC 6749 4.1.1, RFC 7636 4.3)."""
+    """What a client asks for on behalf of a person (RFC 6749 4.1.1, RFC 7636 4.3).
+
+    Attributes
+    ----------
+    scopes
+        What the client asks for; all that it may where not given. It gets no more than that.
+    launch
+        Secret of a launch that began here (SMART App Launch).
+    nonce
+        Comes back in the identity token.
+    """
 
     client_id: UUID
     redirect_uri: str
     challenge: str
+    scopes: frozenset[str] | None = None
+    launch: str = ""
+    nonce: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +126,22 @@ class ClientProof:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Tokens of a client."""
+    """Tokens of a client.
+
+    Attributes
+    ----------
+    patient_id
+        The patient of the launch.
+    id_token
+        Who logged in (OpenID Connect), where that was asked for.
+    """
 
     access_token: str
     refresh_token: str | None
     expires_in: int
     scopes: frozenset[str]
+    patient_id: UUID | None = None
+    id_token: str | None = None
 
 
 def access_of(principal: Principal, purpose: str) -> Access:
@@ -183,6 +209,8 @@ class Sessions:
             raise GrantError("invalid_request", "the client or its redirect_uri is not registered")
         if len(request.challenge) != 43:
             raise GrantError("invalid_request", "code_challenge must be the S256 challenge, 43 characters")
+        if request.scopes is not None and not narrowed(request.scopes, client.scopes, PERSON):
+            raise GrantError("invalid_scope", "the client has none of these scopes")
 
     async def log_in(self, request: AuthorizationRequest, credentials: Credentials) -> str:
         """Check a person's credentials and return an authorisation code for the client.
@@ -204,12 +232,15 @@ class Sessions:
         code = new_secret()
         async with self._database.transaction() as session:
             second_factor = False
+            client = await session.get_one(OAuthClient, request.client_id)
             if user is not None and right and user.disabled_at is None:
                 right, second_factor = await self._second_factor(session, user, request, credentials)
             if user is None or not right or user.disabled_at is not None:
                 await self._audit_change(session, "anonymous", "none", "login", "denied")
                 user = None
             else:
+                context = await launched(session, request.scopes, request.launch, user, client)
+                seconds = CHOICE_SECONDS if context.lacks_patient else CODE_SECONDS
                 await session.execute(
                     sa.insert(AuthorizationCode).values(
                         digest=digest(code),
@@ -219,7 +250,11 @@ class Sessions:
                         redirect_uri=request.redirect_uri,
                         challenge=request.challenge,
                         second_factor=second_factor,
-                        expires_at=datetime.now(UTC) + timedelta(seconds=CODE_SECONDS),
+                        expires_at=datetime.now(UTC) + timedelta(seconds=seconds),
+                        scopes=None if context.scopes is None else sorted(context.scopes),
+                        nonce=request.nonce[:200] or None,
+                        launch_patient_id=context.patient_id,
+                        lacks_patient=context.lacks_patient,
                     )
                 )
                 await self._audit_change(session, str(user.user_id), user.role, "login", "success")
@@ -277,8 +312,8 @@ class Sessions:
         verifier: str,
         redirect_uri: str,
         cookie_digest: bytes | None = None,
-    ) -> tuple[UUID, User, OAuthClient] | None:
-        """Open and return the session of a code, with account and client; ``None`` if the code is not valid."""
+    ) -> tuple[Session, User, str] | None:
+        """Open and return the session of a code, with account and nonce; ``None`` if the code is not valid."""
         now = datetime.now(UTC)
         row = await session.get(AuthorizationCode, digest(code[:_LONGEST_SECRET]), with_for_update=True)
         if row is not None and row.used_at is not None:
@@ -287,6 +322,7 @@ class Sessions:
         if (
             row is None
             or row.expires_at <= now
+            or row.lacks_patient
             or row.client_id != client_id
             or row.redirect_uri != redirect_uri
             or not hmac.compare_digest(row.challenge, _challenge(verifier))
@@ -299,9 +335,12 @@ class Sessions:
             return None
         opened = self._session(row.session_id, client, user.user_id, row.second_factor, now)
         opened.cookie_digest = cookie_digest
+        if row.scopes is not None:
+            opened.scopes = row.scopes
+        opened.launch_patient_id = row.launch_patient_id
         session.add(opened)
         await session.flush()
-        return row.session_id, user, client
+        return opened, user, row.nonce or ""
 
     async def refresh(self, client_id: UUID, refresh_token: str) -> Tokens:
         """Return new tokens for a refresh token, once; a second use ends the session and all its tokens.
@@ -335,7 +374,7 @@ class Sessions:
         if living is None or living[0].client_id != client_id or living[1] is None:
             return None
         living[0].last_seen_at = now
-        return await self._pair(session, session_id, living[1], living[2])
+        return await self._pair(session, living[0], living[1])
 
     async def client_credentials(self, proof: ClientProof, scopes: Collection[str] | None) -> Tokens:
         """Return a machine's access token, for those of the requested scopes that it may have.
@@ -532,6 +571,7 @@ class Sessions:
             not of_a_person or row.second_factor or not self._second_factor_needed,
             ties,
             fhir_types,
+            None if any(scope.startswith("user/") for scope in row.scopes) else row.launch_patient_id,
         )
 
     async def _note_use(self, answer: Answer) -> None:
@@ -558,14 +598,26 @@ class Sessions:
             expires_at=now + lifetime,
         )
 
-    async def _pair(self, session: AsyncSession, session_id: UUID, user: User, client: OAuthClient) -> Tokens:
-        role, refresh = Role(user.role), new_secret()
-        await session.execute(
-            sa.insert(RefreshToken).values(digest=digest(refresh), session_id=session_id, created_at=datetime.now(UTC))
+    async def _pair(self, session: AsyncSession, opened: Session, user: User, nonce: str = "") -> Tokens:
+        role, refresh = Role(user.role), new_secret() if lasts(opened.scopes) else None
+        if refresh is not None:
+            await session.execute(
+                sa.insert(RefreshToken).values(
+                    digest=digest(refresh), session_id=opened.session_id, created_at=datetime.now(UTC)
+                )
+            )
+        access = self._tokens.issue(TokenClaims(opened.session_id, user.user_id, audience(role)))
+        scopes = frozenset(map(str, PERMISSIONS[role])) & frozenset(opened.scopes) | smart_of(opened.scopes)
+        return Tokens(
+            access,
+            refresh,
+            self._tokens.lifetime,
+            scopes,
+            opened.launch_patient_id,
+            self._tokens.identify(opened.client_id, user.user_id, user.patient_id, scopes, nonce)
+            if OPENID in scopes
+            else None,
         )
-        access = self._tokens.issue(TokenClaims(session_id, user.user_id, audience(role)))
-        scopes = PERMISSIONS[role] & granted(client.scopes)[0]
-        return Tokens(access, refresh, self._tokens.lifetime, scopes)
 
     async def _end(self, session: AsyncSession, session_id: UUID, reason: str) -> None:
         await session.execute(

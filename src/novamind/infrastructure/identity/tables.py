@@ -84,6 +84,7 @@ class Session(Base):
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None] = mapped_column(sa.String(32))
+    launch_patient_id: Mapped[UUID | None]
 
 
 class RefreshToken(Base):
@@ -97,7 +98,10 @@ class RefreshToken(Base):
 
 
 class AuthorizationCode(Base):
-    """A login on its way back to the client; used once, with the verifier of its challenge (RFC 7636)."""
+    """A login on its way back to the client; used once, with the verifier of its challenge (RFC 7636).
+
+    While it lacks the patient whom the person has yet to choose, it cannot be used.
+    """
 
     __tablename__ = "authorization_codes"
     digest: Mapped[bytes] = mapped_column(sa.LargeBinary(32), primary_key=True)
@@ -109,6 +113,20 @@ class AuthorizationCode(Base):
     second_factor: Mapped[bool]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+    scopes: Mapped[list[Any] | None] = mapped_column(sa.JSON)
+    nonce: Mapped[str | None] = mapped_column(sa.String(200))
+    launch_patient_id: Mapped[UUID | None]
+    lacks_patient: Mapped[bool | None]
+
+
+class Launch(Base):
+    """A person is about to open an app with a patient (SMART App Launch); good for minutes, for this person."""
+
+    __tablename__ = "launches"
+    digest: Mapped[bytes] = mapped_column(sa.LargeBinary(32), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.user_id"))
+    patient_id: Mapped[UUID]
+    expires_at: Mapped[datetime]
 
 
 class Attempts(Base):

@@ -7,7 +7,7 @@ and ``typ`` is refused, and so is every claim of another type than we write.
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -19,6 +19,7 @@ from joserfc.jwk import KeySet, OKPKey
 
 from novamind.errors import AuthenticationError
 from novamind.infrastructure.identity.domain import CLINICAL_AUDIENCE, POPULATION_AUDIENCE
+from novamind.infrastructure.identity.smart_scopes import FHIR_USER
 
 ALGORITHM: Final = "Ed25519"
 _TYPE: Final = "at+jwt"
@@ -35,6 +36,7 @@ class TokenClaims:
     session_id: UUID
     subject: UUID
     audience: str
+    expires: int = field(default=0, compare=False)
 
 
 class AccessTokens:
@@ -77,6 +79,26 @@ class AccessTokens:
         header = {"alg": ALGORITHM, "typ": _TYPE, "kid": str(self._signing.kid)}
         return jwt.encode(header, payload, self._signing, algorithms=[ALGORITHM])
 
+    def identify(
+        self, client_id: UUID, user_id: UUID, patient_id: UUID | None, scopes: frozenset[str], nonce: str
+    ) -> str:
+        """Return a signed identity token (OpenID Connect Core) for a client; with ``fhirUser`` where that was asked."""
+        now = int(time.time())
+        payload: dict[str, Any] = {
+            "iss": self._issuer,
+            "aud": str(client_id),
+            "sub": str(user_id),
+            "iat": now,
+            "exp": now + self.lifetime,
+        }
+        if FHIR_USER in scopes:
+            person = f"Practitioner/{user_id}" if patient_id is None else f"Patient/{patient_id}"
+            payload["fhirUser"] = f"{self._issuer}/fhir/{person}"
+        if nonce:
+            payload["nonce"] = nonce
+        header = {"alg": ALGORITHM, "kid": str(self._signing.kid)}
+        return jwt.encode(header, payload, self._signing, algorithms=[ALGORITHM])
+
     def read(self, token: str) -> TokenClaims:
         """Check a token and return its claims: the signature is checked once, the times each time.
 
@@ -117,4 +139,4 @@ class AccessTokens:
             or payload["aud"] not in (CLINICAL_AUDIENCE, POPULATION_AUDIENCE)
         ):
             raise AuthenticationError(_REFUSED)
-        return TokenClaims(UUID(payload["sid"]), UUID(payload["sub"]), payload["aud"])
+        return TokenClaims(UUID(payload["sid"]), UUID(payload["sub"]), payload["aud"], ends)

@@ -9,6 +9,7 @@ from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.accounts import Accounts
 from novamind.infrastructure.identity.assertions import HookClients
 from novamind.infrastructure.identity.attempts import AttemptCounter
+from novamind.infrastructure.identity.launches import Launches
 from novamind.infrastructure.identity.passkeys import Passkeys
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import AccountSeal, derived_key
@@ -29,6 +30,7 @@ class Identity:
     access: AccessControl
     attempts: AttemptCounter
     hook_clients: HookClients
+    launches: Launches
 
 
 def open_identity(settings: Settings, foundation: Foundation, passwords: Passwords | None = None) -> Identity:
@@ -71,7 +73,14 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
         database, session_lookup, audit, seal, attempts, timedelta(seconds=settings.emergency_seconds)
     )
     return Identity(
-        accounts, passkeys, sessions, tokens, access, attempts, HookClients(settings.cds_clients, database, attempts)
+        accounts,
+        passkeys,
+        sessions,
+        tokens,
+        access,
+        attempts,
+        HookClients(settings.cds_clients, database, attempts),
+        Launches(database, second_factor_needed=settings.second_factor_needed),
     )
 
 

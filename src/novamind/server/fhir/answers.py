@@ -140,8 +140,8 @@ async def patients_of(container: Container, caller: Principal, wanted: Search) -
     references = wanted.values("patient", "subject")
     if references:
         return list(dict.fromkeys(patient_id_of(container, reference) for reference in references))
-    if caller.patient_id is not None:
-        return [caller.patient_id]
+    if context := caller.launch_patient_id or caller.patient_id:
+        return [context]
     if wanted.values("_id"):
         return None
     if targets := wanted.values("target"):

@@ -180,8 +180,8 @@ COMMON: Final[Mapping[str, SearchParameter]] = {
     "_id": _token("id"),
     "_lastUpdated": _date("meta.lastUpdated"),
 }
-#: Parameters that shape the answer.
-RESULT: Final = ("_count", "_sort", "_summary", "_include", "_revinclude", "_format")
+#: Parameters that shape the answer; the total is always exact, also for the client that asks by ``_totalMethod``.
+RESULT: Final = ("_count", "_sort", "_summary", "_include", "_revinclude", "_format", "_total", "_totalMethod")
 #: Categories of Observation that only some kinds of stored records can have, so that the others need not be read.
 CATEGORY_KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
     "survey": (Kind.SYMPTOM_REPORT,),
