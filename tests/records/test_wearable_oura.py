@@ -171,8 +171,13 @@ def test_each_collection(document: dict[str, Any], expected: list[tuple[Any, ...
         ([night()], True),
         ({"sleep": [night()]}, True),
         ({"other": [7], "heartrate": [{"bpm": 60, "source": "rest", "timestamp": START}]}, True),
+        ({"data": [], "next_token": None}, True),  # an account without such data
+        ({"sleep": [], "heartrate": [], "daily_activity": []}, True),
         ({"data": []}, False),
+        ({"sleep": []}, False),
+        ({"daily_activity": [], "mood": []}, False),
         ([], False),
+        ({}, False),
         ({"data": [7]}, False),
         ({"a": 7}, False),
         (7, False),

@@ -35,6 +35,13 @@ def test_times_are_utc_and_the_offset_says_where() -> None:
     assert found.tally.unread == {"Samsung Health max": 2}
 
 
+def test_a_spreadsheet_may_have_quoted_the_cells() -> None:
+    text = '"com.samsung.health.weight",6307003,3\r\n"start_time","time_offset","weight"\r\n'
+    text += '"2024-11-12 05:00:00.000","UTC+0200","70.5",\r\n'
+    found = read(samsung, "weights.csv", text)
+    assert found.rows("signal", "start", "offset", "value") == [("weight", utc(2024, 11, 12, 5), 7_200, 70.5)]
+
+
 @pytest.mark.parametrize(
     ("offset", "seconds"), [("UTC-0300", -10_800), ("UTC+0545", 20_700), ("UTC+00:00", 0), ("-10800000", -10_800)]
 )

@@ -115,7 +115,9 @@ def batches(file: ExportFile, context: Context) -> Iterator[Batch]:
 
 
 def document_recognised(document: Any) -> bool:
-    """Return whether a JSON document holds documents of the API v2."""
+    """Return whether a JSON document holds documents of the API v2, or is an answer of it without any."""
+    if isinstance(document, dict) and document and not any(document.values()):
+        return document.keys() == {"data", "next_token"} or {"daily_activity"} <= document.keys() <= _MARKS.keys()
     return any(collection_of(entry) for entries in _collections(document) for entry in entries[:1])
 
 

@@ -26,7 +26,7 @@ from novamind.records.wearables.samples import Batch, Tally
 MAKER = "Samsung Health"
 
 _KIND = re.compile(r"com\.samsung\.s?health\.([a-z_.]+?)\.?(?:\d+)?\.csv$", re.IGNORECASE)
-_FIRST_LINE = re.compile(r"com\.samsung\.s?health\.([a-z_.]+)\s*,")
+_FIRST_LINE = re.compile(r'"?com\.samsung\.s?health\.([a-z_.]+)"?\s*,')
 #: ``{kind: {column: (signal, unit)}}`` for rows that last from ``start_time`` to ``end_time``.
 _MEASURES: dict[str, dict[str, tuple[str, str]]] = {
     "tracker.heart_rate": {"heart_rate": ("heart_rate", "bpm")},
