@@ -268,3 +268,40 @@ def test_the_day_is_that_of_the_wearers_clock(hours: int | None) -> None:
     offset = None if hours is None else hours * 3600
     done = resolve(frame.with_columns(offset=pl.lit(offset, dtype=pl.Int32)), {})
     assert sorted(done.samples["row"].to_list()) == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("rows", "offsets", "kept"),
+    [
+        # the clock goes forward: the second day begins an hour before the first is over, in UTC
+        (
+            [(-60, WHOLE, 5_000, 0), (WHOLE - 120, WHOLE, 6_000, 0), (2 * WHOLE - 120, WHOLE, 7_000, 0)],
+            [1, 2, 2],
+            [1, 2, 3],
+        ),
+        # and back: an hour is nobody's
+        ([(-120, WHOLE, 5_000, 0), (WHOLE - 60, WHOLE, 6_000, 0)], [2, 1], [1, 2]),
+        # the person flies from New York to Berlin, and to Auckland
+        (
+            [(300, WHOLE, 5_000, 0), (WHOLE - 120, WHOLE, 6_000, 0), (2 * WHOLE - 720, WHOLE, 7_000, 0)],
+            [-5, 2, 12],
+            [1, 2, 3],
+        ),
+        # the same on New York's clock alone
+        ([(300, WHOLE, 5_000, 0), (WHOLE - 120, WHOLE, 6_000, 0)], [-5, -5], [1, 2]),
+        # a ring's days begin at four, the watch's at midnight: the better placed has the day, and no rest is left over
+        ([(0, WHOLE, 5_000, 0), (240, WHOLE, 4_900, 1), (WHOLE + 240, WHOLE, 6_000, 1)], [0, 0, 0], [1, 3]),
+        # a day twice from one source: the longer goes before
+        ([(0, 20 * HOUR, 4_000, 0), (0, WHOLE, 5_000, 0)], [0, 0], [2]),
+    ],
+    ids=["forward", "back", "travel", "travel, one clock", "two makers", "twice"],
+)
+def test_a_sum_of_a_day_is_never_cut(rows: list[Row], offsets: list[int], kept: list[int]) -> None:
+    frame = samples(rows, "daily_steps").with_columns(
+        offset=pl.Series([3600 * hours for hours in offsets], dtype=pl.Int32)
+    )
+    done = resolve(frame, {})
+    assert done.samples["row"].to_list() == kept
+    assert done.samples["value"].to_list() == [rows[number - 1][2] for number in kept]
+    assert not done.samples["shortened"].any()
+    assert set(done.left_out["reason"].to_list()) <= {SAME_DAY}

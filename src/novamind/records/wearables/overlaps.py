@@ -7,6 +7,8 @@ signal they brought, then by name. The rules:
 - Sums and intervals: the time that a higher-ranked source covers, or an earlier row of the same source, is
   taken off a row, and with it that share of its value, as if the value were spread evenly over the row. A row
   of which nothing is left is dropped. What remains starts at its first free moment.
+- Sums of a day (``daily_...``): each local day has one value, the longest of the highest-ranked source. Days are told
+  apart by their middle, since they overlap where the clock changes or the person travels.
 - Levels: within an hour the highest-ranked source that measured is kept. Several values of one source at one
   moment become their mean. Of the values of a day (``daily_...``), those that hold for the whole day go before those
   of a single sleep, and the highest-ranked source before the others.
@@ -77,6 +79,8 @@ def resolve(samples: pl.DataFrame, rows_by_source: dict[str, int]) -> Resolved:
     frame = frame.filter(~repeated)
     if SIGNALS[frame["signal"][0]].aggregation == "mean":
         kept, more = _levels(frame)
+    elif frame["signal"][0].startswith("daily_"):
+        kept, more = _days(frame)
     else:
         kept, more = _amounts(frame)
     left_out = pl.concat([*dropped, *more], how="diagonal").drop("rank")
@@ -99,6 +103,17 @@ def _levels(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     again = frame.filter(~first).with_columns(reason=pl.lit(SAME_MOMENT))
     frame = frame.with_columns(pl.col("value").mean().over("start")) if len(again) else frame
     return frame.filter(first).with_columns(shortened=pl.lit(value=False)), [worse, again]
+
+
+def _days(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    length = pl.col("end") - pl.col("start")
+    ahead = pl.duration(seconds=pl.col("offset").fill_null(0))
+    frame = frame.with_columns(day=(pl.col("start") + length / 2 + ahead).dt.date(), length=length)
+    frame = frame.sort("day", "rank", "length", "start", descending=[False, False, True, False], maintain_order=True)
+    first = frame.select(pl.col("day").is_first_distinct()).to_series()
+    frame = frame.drop("day", "length")
+    again = frame.filter(~first).with_columns(reason=pl.lit(SAME_DAY))
+    return frame.filter(first).with_columns(shortened=pl.lit(value=False)), [again]
 
 
 def _amounts(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
