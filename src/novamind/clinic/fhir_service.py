@@ -19,7 +19,7 @@ from novamind.clinic.fhir_resources import (
 )
 from novamind.clinic.record_mapping import mapping_of, record_of
 from novamind.clinic.service import Clinic
-from novamind.errors import NotFoundError, ValidationError
+from novamind.errors import AuthorizationError, NotFoundError, ValidationError
 from novamind.infrastructure.audit import Access
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.domain import Permission, Principal
@@ -268,6 +268,19 @@ class FhirClinic:
     async def patients(self, principal: Principal) -> list[UUID]:
         """Return the patients whom the caller may read, in the order of their ids."""
         return list(await self._access.patients(principal, None, 1_000_000, Permission.FHIR_READ))
+
+    async def permit_export(self, principal: Principal, types: Collection[str]) -> None:
+        """Refuse an export before it is begun.
+
+        Raises
+        ------
+        AuthorizationError
+            If the caller may read no patient's, or not these types of resources.
+        """
+        await self._access.permit(principal, Permission.FHIR_READ)
+        limited = principal.fhir_types.get(Permission.FHIR_READ)
+        if limited is not None and not limited >= set(types):
+            raise AuthorizationError("this token's scopes do not allow these types of resources")
 
     async def _permitted(self, principal: Principal, patient_id: UUID, types: Collection[str]) -> Access:
         access = await self._access.permit_patient(principal, Permission.FHIR_READ, patient_id)

@@ -18,7 +18,7 @@ from novamind.errors import NotFoundError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import MAINTENANCE_SECONDS, Base, Database
 from novamind.infrastructure.patient_store import RESULTS, Kind
-from novamind.infrastructure.tables import IdempotencyKey, Patient, PatientKey, Record
+from novamind.infrastructure.tables import ExportFile, IdempotencyKey, Patient, PatientKey, Record
 from novamind.infrastructure.vault import Vault
 
 IDEMPOTENCY_AGE: Final = timedelta(days=1)
@@ -120,6 +120,7 @@ class Retention:
             if not wrapped:
                 raise NotFoundError("there is no patient of this id")
             deleted = await _delete_rows(session, patient_id)
+            await session.execute(sa.delete(ExportFile))  # they hold many patients' resources, and are soon made anew
             destroyed = [hashlib.sha256(key).hexdigest() for key in wrapped]
             await self._audit.append_within(
                 session,

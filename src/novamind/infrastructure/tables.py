@@ -135,6 +135,19 @@ class OutboxEvent(Base):
     claimed_until: Mapped[datetime | None]
 
 
+class ExportFile(Base):
+    """A part of a bulk export, sealed and kept for a short time; resources of one type, a line each."""
+
+    __tablename__ = "export_files"
+    file_id: Mapped[UUID] = mapped_column(primary_key=True)
+    export_id: Mapped[UUID] = mapped_column(index=True)
+    owner: Mapped[UUID]
+    resource_type: Mapped[str] = mapped_column(sa.String(64))
+    count: Mapped[int]
+    payload: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class AuditEntry(Base):
     """One link of the audit's chain; the database itself refuses to change or delete it."""
 

@@ -14,7 +14,7 @@ from fastapi import Request
 from novamind.errors import DataProcessingError, ServiceUnavailableError
 from novamind.infrastructure.events import Event, InProcessBus, Outbox
 from novamind.infrastructure.identity.access import EMERGENCY_OPENED
-from novamind.infrastructure.jobs import Jobs
+from novamind.infrastructure.jobs import Handler, Jobs
 from novamind.infrastructure.logs import message
 from novamind.settings import Settings
 
@@ -45,13 +45,13 @@ async def submit_training(request: Request, asked: "Training", table: bytes) -> 
     return job_id
 
 
-def jobs(settings: Settings, foundation: "Foundation") -> Jobs:
-    """Return the jobs of this server and what does them."""
+def jobs(settings: Settings, foundation: "Foundation", handlers: Mapping[str, Handler] | None = None) -> Jobs:
+    """Return the jobs of this server and what does them; ``handlers`` are those of the wire."""
 
     async def train(asked: Mapping[str, Any]) -> dict[str, Any]:
         return await asyncio.to_thread(_train, settings, asked)
 
-    return Jobs(foundation.database, {TRAIN: train})
+    return Jobs(foundation.database, {TRAIN: train, **(handlers or {})})
 
 
 async def publish(foundation: "Foundation") -> None:

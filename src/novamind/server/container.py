@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from novamind.clinic.fhir_service import FhirClinic
     from novamind.infrastructure.bootstrap import Foundation
     from novamind.infrastructure.cache import Shelf
+    from novamind.infrastructure.exports import Exports
     from novamind.infrastructure.identity.passwords import Passwords
     from novamind.infrastructure.identity.wiring import Identity
     from novamind.infrastructure.jobs import Jobs
@@ -33,6 +35,7 @@ class Container:
     fhir: "FhirClinic"
     forecasts: "ForecastCache"
     jobs: "Jobs"
+    exports: "Exports"
     metrics: CollectorRegistry
 
     def operator(self, purpose: str) -> Access:
@@ -57,9 +60,11 @@ async def open_container(
     from novamind.clinic.fhir_service import FhirClinic
     from novamind.infrastructure.bootstrap import open_foundation
     from novamind.infrastructure.cache import SealedCache
+    from novamind.infrastructure.exports import Exports
     from novamind.infrastructure.identity.wiring import open_identity
     from novamind.server import background
     from novamind.server.builtin_client import register_builtin_client
+    from novamind.server.fhir import bulk
     from novamind.server.forecast_cache import ForecastCache
     from novamind.twin import DigitalTwinIntegrationService
     from novamind.twin.domain import SYMPTOMS
@@ -71,15 +76,19 @@ async def open_container(
         stack.push_async_callback(shelf.close)
         twin = DigitalTwinIntegrationService()
         clinic = Clinic(identity.access, foundation.store, foundation.audit, twin)
+        fhir = FhirClinic(identity.access, foundation.store, clinic)
+        exports = Exports(foundation.database, foundation.keys.index)
+        export = partial(bulk.export, fhir=fhir, exports=exports)
         cache = SealedCache(shelf, foundation.vault, foundation.index)
         yield Container(
             settings,
             foundation,
             identity,
             clinic,
-            FhirClinic(identity.access, foundation.store, clinic),
+            fhir,
             ForecastCache(clinic, cache, twin.model_version(SYMPTOMS)),
-            background.jobs(settings, foundation),
+            background.jobs(settings, foundation, {bulk.EXPORT: export}),
+            exports,
             metrics or CollectorRegistry(),
         )
 

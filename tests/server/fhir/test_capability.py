@@ -23,9 +23,15 @@ REST = {
 }
 OPERATIONS = {
     "everything": {"GET /fhir/Patient/{resource_id}/$everything"},
+    "export": {"GET /fhir/$export"},
+    "patient-export": {"GET /fhir/Patient/$export"},
+    "group-export": {"GET /fhir/Group/{resource_id}/$export"},
 }
-#: What is no interaction of FHIR: descriptions of the server.
-DESCRIPTIONS = {"GET /fhir/metadata", "GET /fhir/.well-known/smart-configuration"}
+#: What is no interaction of FHIR: descriptions of the server, and addresses that an export gives.
+OTHERS = {
+    "GET /fhir/metadata", "GET /fhir/.well-known/smart-configuration", "GET /fhir/$export-status/{resource_id}",
+    "DELETE /fhir/$export-status/{resource_id}", "GET /fhir/$export-file/{resource_id}",
+}  # fmt: skip
 
 
 def described(statement: dict[str, Any]) -> set[str]:
@@ -45,7 +51,7 @@ def described(statement: dict[str, Any]) -> set[str]:
 
 def test_it_says_what_the_routes_do(get: Get) -> None:
     routes = {route for route in routes_of(create_app(Settings())) if route.split()[1].startswith("/fhir")}
-    assert described(get("metadata", who=None)) == routes - DESCRIPTIONS
+    assert described(get("metadata", who=None)) == routes - OTHERS
 
 
 def test_it_is_r4_and_open_to_everybody(get: Get) -> None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from novamind.errors import AuthenticationError
 from novamind.infrastructure.identity.domain import Principal
 from novamind.server.dependencies import ContainerDep
-from novamind.server.fhir import answers, bundles
+from novamind.server.fhir import answers, bulk, bundles
 from novamind.server.fhir.capability import capability_statement
 from novamind.server.fhir.interactions import BASE, OPERATIONS, PATHS, TYPES
 from novamind.server.patients import FhirResponse
@@ -18,7 +18,18 @@ from novamind.server.problems import FHIR_JSON, problem
 METADATA: Final = f"{BASE}/metadata"
 PUBLIC: Final = frozenset({METADATA})
 
-_OPERATIONS: Final[dict[str, bundles.Answer]] = {"everything": answers.everything}
+_OPERATIONS: Final[dict[str, bundles.Answer]] = {
+    "everything": answers.everything,
+    "export": bulk.begin,
+    "patient-export": bulk.begin,
+    "group-export": bulk.begin,
+}
+#: How an export stands, its end and its files: addresses that an export gives.
+_EXPORTS: Final = (
+    ("GET", "/$export-status/{resource_id}", bulk.status),
+    ("DELETE", "/$export-status/{resource_id}", bulk.delete),
+    ("GET", "/$export-file/{resource_id}", bulk.file),
+)
 
 
 def routes() -> APIRouter:
@@ -26,15 +37,17 @@ def routes() -> APIRouter:
     router = APIRouter(prefix=BASE, include_in_schema=False)
     router.add_api_route("/metadata", _metadata, methods=["GET"])
     router.add_api_route("", _handler(bundles.carry_out, ""), methods=["POST"], name="transaction")
+    for operation in OPERATIONS:  # before reading, for which an operation would be an id
+        for method, path in operation.routes:
+            handler = _handler(_OPERATIONS[operation.name], path.split("/")[1])
+            router.add_api_route(path, handler, methods=[method], name=operation.name)
+    for method, path, answer in _EXPORTS:
+        router.add_api_route(path, _handler(answer, ""), methods=[method], name="export")
     for resource_type, served in TYPES.items():
         for interaction in served.interactions:
             for method, path in PATHS[interaction]:
                 handler = _handler(bundles.ANSWERS[interaction], resource_type)
                 router.add_api_route(path.format(type=resource_type), handler, methods=[method], name=interaction)
-    for operation in OPERATIONS:
-        for method, path in operation.routes:
-            handler = _handler(_OPERATIONS[operation.name], operation.resource_type)
-            router.add_api_route(path, handler, methods=[method], name=operation.name)
     return router
 
 

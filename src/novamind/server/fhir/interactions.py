@@ -167,6 +167,7 @@ TYPES: Final[Mapping[str, ResourceType]] = {
 }
 #: What can be done with the base address itself.
 SYSTEM: Final[tuple[Literal["transaction", "batch"], ...]] = ("transaction", "batch")
+_BULK: Final = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition"
 OPERATIONS: Final = (
     Operation(
         "everything",
@@ -174,6 +175,9 @@ OPERATIONS: Final = (
         "Patient",
         (("GET", "/Patient/{resource_id}/$everything"),),
     ),
+    Operation("export", f"{_BULK}/export", "", (("GET", "/$export"),)),
+    Operation("patient-export", f"{_BULK}/patient-export", "", (("GET", "/Patient/$export"),)),
+    Operation("group-export", f"{_BULK}/group-export", "", (("GET", "/Group/{resource_id}/$export"),)),
 )
 #: Parameters that every search takes, beside those of its type.
 COMMON: Final[Mapping[str, SearchParameter]] = {
