@@ -27,8 +27,8 @@ def test_the_mean_of_a_heart_rates_extremes_is_read() -> None:
 @pytest.mark.parametrize(
     ("dates", "seconds"),
     [
-        (["2024-03-01 00:00:00 +0100", "2024-03-02 00:00:00 +0100"], 82_800),
-        (["2024-03-30 00:00:00 +0100", "2024-04-01 00:00:00 +0200"], 82_800),  # the offset changes, midnight stays
+        (["2024-03-01 00:00:00 +0100", "2024-03-02 00:00:00 +0100"], 86_400),
+        (["2024-03-30 00:00:00 +0100", "2024-04-01 00:00:00 +0200"], 86_400),  # the offset changes, midnight stays
         (["2024-03-01 00:00:00 +0100", "2024-03-01 05:00:00 +0100"], 3_600),
         (["2024-03-01 05:00:00 +0530", "2024-03-01 05:01:00 +0530"], 60),
         (["2024-03-01 05:00:00 +0530", "2024-03-01 05:01:07 +0530"], 0),
@@ -135,7 +135,7 @@ def test_a_table_of_days() -> None:
         "heart_rate": 61, "steps": 8_000, "sleep_duration": 7.5, "sleep_deep_duration": 1.5,
         "blood_pressure_systolic": 121,
     }  # fmt: skip
-    assert found.rows("start", "end", signal="steps") == [(utc(2024, 3, 1), utc(2024, 3, 1, 23))]
+    assert found.rows("start", "end", signal="steps") == [(utc(2024, 3, 1), utc(2024, 3, 2))]
     assert found.tally.unread == {
         "Health Auto Export Heart Rate [Min] (bpm)": 1, "Health Auto Export Sleep Analysis [Asleep] (hr)": 1,
         "Health Auto Export Mood (score)": 1,

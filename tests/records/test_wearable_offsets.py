@@ -77,3 +77,16 @@ def test_a_row_far_from_all_places_asks_for_the_timezone(tmp_path: Path, maker: 
 def test_times_in_a_text() -> None:
     text = '{"a": "2025-07-01T23:00:00.5-04:00", "b": "2025-07-01 23:00+0200", "c": "2025-07-01T23", "d": "23:00-04"}'
     assert times_in(text).rows() == [(utc(2025, 7, 1, 21), 7_200), (utc(2025, 7, 2, 3, seconds=0.5), -14_400)]
+
+
+def test_days_keep_their_sums_where_the_clock_goes_forward(tmp_path: Path) -> None:
+    (tmp_path / "com.samsung.shealth.step_daily_trend.1.csv").write_text(
+        "com.samsung.shealth.step_daily_trend,1,1\nday_time,source_type,count\n"
+        "1711756800000,-2,5000,\n1711843200000,-2,6000,\n1711929600000,-2,7000,\n"
+    )
+    (tmp_path / "com.samsung.shealth.stress.2.csv").write_text(
+        "com.samsung.shealth.stress,1,1\nstart_time,time_offset,score\n"
+        "2024-03-30 11:00:00.000,UTC+0100,30,\n2024-03-31 10:00:00.000,UTC+0200,31,\n"
+    )
+    days = read_wearables(tmp_path).frame.filter(signal="daily_steps").select("timestamp", "value").rows()
+    assert days == [(utc(2024, 3, 30), 5_000.0), (utc(2024, 3, 31), 6_000.0), (utc(2024, 4, 1), 7_000.0)]

@@ -131,13 +131,13 @@ MIDNIGHT = datetime(2024, 5, 1)  # noqa: DTZ001
         (
             {"equivalent_walking_distance": 6000, "steps": 8000, "active_calories": 300, "total_calories": 2100, **DAY},
             [
-                ("daily_steps", MIDNIGHT, 82_800.0, 8000.0, "count"),
-                ("daily_distance", MIDNIGHT, 82_800.0, 6000.0, "m"),
-                ("daily_active_energy", MIDNIGHT, 82_800.0, 300.0, "kcal"),
-                ("daily_total_energy", MIDNIGHT, 82_800.0, 2100.0, "kcal"),
+                ("daily_steps", MIDNIGHT, 86_400.0, 8000.0, "count"),
+                ("daily_distance", MIDNIGHT, 86_400.0, 6000.0, "m"),
+                ("daily_active_energy", MIDNIGHT, 86_400.0, 300.0, "kcal"),
+                ("daily_total_energy", MIDNIGHT, 86_400.0, 2100.0, "kcal"),
             ],
         ),
-        ({"equivalent_walking_distance": 5, "timestamp": START, **DAY}, [("daily_distance", AT, 82_800.0, 5.0, "m")]),
+        ({"equivalent_walking_distance": 5, "timestamp": START, **DAY}, [("daily_distance", AT, 86_400.0, 5.0, "m")]),
         ({"equivalent_walking_distance": None, **DAY}, []),
         (
             {"temperature_deviation": -0.2, "score": 80, **DAY},
@@ -360,7 +360,7 @@ class TestAccountExport:
         assert later["hrv_rmssd", at + timedelta(minutes=5)] == (at + timedelta(minutes=5), 62.0)
         assert later["sleep_rem", at + timedelta(minutes=10)] == (at + timedelta(minutes=15), 0.0)
         day = datetime(2021, 5, 1, 9)  # noqa: DTZ001 - in UTC
-        assert later["daily_steps", day] == (day + timedelta(hours=23), 9_000.0)
+        assert later["daily_steps", day] == (day + timedelta(days=1), 9_000.0)
         assert later["daily_distance", day][1] == 7_700.0
         assert later["daily_active_energy", day][1] == 500.0
         assert later["daily_total_energy", day][1] == 2_500.0

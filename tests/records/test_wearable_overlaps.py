@@ -305,3 +305,11 @@ def test_a_sum_of_a_day_is_never_cut(rows: list[Row], offsets: list[int], kept: 
     assert done.samples["value"].to_list() == [rows[number - 1][2] for number in kept]
     assert not done.samples["shortened"].any()
     assert set(done.left_out["reason"].to_list()) <= {SAME_DAY}
+
+
+@pytest.mark.parametrize(("offsets", "starts"), [([1, 2], [-60, WHOLE - 120]), ([2, 1], [-120, WHOLE - 60])])
+def test_levels_of_whole_days_stay_apart_where_the_clock_changes(offsets: list[int], starts: list[int]) -> None:
+    frame = samples([(start, WHOLE, 60.0 + start, 0) for start in starts], "daily_heart_rate")
+    offset = pl.Series([3600 * hours for hours in offsets], dtype=pl.Int32)
+    done = resolve(frame.with_columns(offset=offset), {})
+    assert done.samples["row"].to_list() == [1, 2]

@@ -26,7 +26,7 @@ def test_a_day_has_its_sum_and_its_minutes() -> None:
     assert found.rows("signal", "start", "end", "value") == [
         ("steps", utc(2024, 3, 1, 7), utc(2024, 3, 1, 7, 1), 40.0),
         ("steps", utc(2024, 3, 1, 7, 1), utc(2024, 3, 1, 7, 2), 0.0),
-        ("daily_steps", utc(2024, 3, 1), utc(2024, 3, 1, 23), 6_100.0),
+        ("daily_steps", utc(2024, 3, 1), utc(2024, 3, 2), 6_100.0),
     ]
     assert found.tally.unread == {"Polar mets": 1, "Polar calories": 1}
     without = reading("activity-2024-03-01", {"date": "2024-03-01", "samples": {}})

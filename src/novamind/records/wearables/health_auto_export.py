@@ -165,8 +165,7 @@ def _seconds(dates: list[Any]) -> float:
     """Return how long each point of a metric lasts, as all its times say together."""
     times = moments([date if isinstance(date, str) else None for date in dates]).drop_nulls("instant")
     local = times.select(pl.col("instant") + pl.duration(seconds=pl.col("offset").fill_null(0))).to_series()
-    # Days of 23 hours do not overlap where the clock changes.
-    for length, every in ((82_800, "1d"), (3_600, "1h"), (60, "1m")):
+    for length, every in ((86_400, "1d"), (3_600, "1h"), (60, "1m")):
         if len(local) and (local.dt.truncate(every) == local).all():
             return float(length)
     return 0.0

@@ -29,8 +29,7 @@ from novamind.records.wearables.samples import Batch, Tally
 
 MAKER = "Oura"
 
-#: Days of 23 hours do not overlap where the clock changes; a longer one would take its share of the next.
-_DAY = 82_800
+_DAY = 86_400
 _STAGE_SECONDS = 300
 #: ``{code of 5 minutes: signals}``
 STAGES = {

@@ -25,8 +25,7 @@ from novamind.records.wearables.samples import Batch, Tally
 MAKER = "Oura (API v1)"
 
 _SOURCE = "Oura"
-#: Days of 23 hours do not overlap where the clock changes; a longer one would take its share of the next.
-_DAY = 82_800
+_DAY = 86_400
 _INTERVAL = 300
 _NIGHT = (
     ("total", "sleep_duration", "s"),

@@ -89,10 +89,12 @@ def resolve(samples: pl.DataFrame, rows_by_source: dict[str, int]) -> Resolved:
 
 def _levels(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     if frame["signal"][0].startswith("daily_"):
-        # A value of a night belongs to the day of its end; one of a whole day ends where the next day begins.
-        ahead = pl.duration(seconds=pl.col("offset").fill_null(0), microseconds=-1)
-        day = (pl.max_horizontal("end", pl.col("start") + pl.duration(microseconds=1)) + ahead).dt.date()
-        part = pl.col("end") - pl.col("start") < timedelta(hours=DAILY_HOURS)
+        # A value of a night belongs to the day of its end; one of a whole day to that of its middle.
+        length = pl.col("end") - pl.col("start")
+        part = length < timedelta(hours=DAILY_HOURS)
+        last = pl.max_horizontal("end", pl.col("start") + pl.duration(microseconds=1)) - pl.duration(microseconds=1)
+        ahead = pl.duration(seconds=pl.col("offset").fill_null(0))
+        day = (pl.when(part).then(last).otherwise(pl.col("start") + length / 2) + ahead).dt.date()
         rank, period, reason = pl.col("rank") + part * (pl.col("rank").max() + 1), day, SAME_DAY
     else:
         rank, period, reason = pl.col("rank"), pl.col("start").dt.truncate("1h"), OTHER_DEVICE

@@ -34,7 +34,7 @@ _KIND = re.compile(
     r"|account-data|account-profile|calendar-items|favourite-targets|fitness-test-results|orthostatic-test-result"
     r"|products-devices|programs-[a-z]+|sport-profiles|training-target)[-_].+\.json$"
 )
-_DAY_SECONDS = 82_800
+_DAY_SECONDS = 86_400
 _STATES = {
     "WAKE": ("sleep_awake",),
     "REM": ("sleep_asleep", "sleep_rem"),

@@ -21,7 +21,7 @@ from novamind.timeline import parse_timezone
 MAKER = "Withings (API)"
 
 _SOURCE = "Withings"
-_DAY = 82_800
+_DAY = 86_400
 _TYPES = {
     1: ("weight", "kg"),
     6: ("body_fat", "%"),
