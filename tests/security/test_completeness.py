@@ -68,7 +68,7 @@ ABOUT_A_PATIENT: dict[str, list[Told]] = {
     "correctCondition": [("read", "condition"), ("amended", "condition")],
     "correctAllergy": [("read", "condition"), ("amended", "condition")],
     "withdrawRecord": [("withdrawn", "condition")],
-    "importFhir": [("write", "condition"), ("write", "import")],
+    "importFhir": [("read", "identity"), ("write", "condition"), ("write", "import")],
     "takeImportBack": [("read", "import"), ("withdrawn", "condition"), ("withdrawn", "import")],
     "decideConsent": [("granted", "consent")],
 }

@@ -71,9 +71,12 @@ def record_id_of(resource_id: str) -> UUID:
 
 
 def resources_of(
-    record: PatientRecord, stored: Mapping[Kind, Sequence[StoredRecord]], corrections: Mapping[UUID, datetime]
+    summary: PatientSummary,
+    record: PatientRecord,
+    stored: Mapping[Kind, Sequence[StoredRecord]],
+    corrections: Mapping[UUID, datetime],
 ) -> list[Resource]:
-    """Return the resources of a record, in the order of the export; the Patient is not among them.
+    """Return the resources of a record in the order of the export, the Patient first.
 
     Parameters
     ----------
@@ -82,11 +85,15 @@ def resources_of(
     corrections
         When records were last corrected.
     """
-    exported = [entry["resource"] for entry in to_fhir(record)["entry"][1:]]
+    patient, *exported = (entry["resource"] for entry in to_fhir(record)["entry"])
+    identity = stored[Kind.IDENTITY][-1]
     places = _places(record, stored)
     return [
-        named(resource, place.resource_id, place.stored, corrections.get(place.stored.record_id), record.patient_id)
-        for resource, place in zip(exported, places, strict=True)
+        _named_person(patient, summary, identity, corrections.get(identity.record_id)),
+        *(
+            named(resource, place.resource_id, place.stored, corrections.get(place.stored.record_id), record.patient_id)
+            for resource, place in zip(exported, places, strict=True)
+        ),
     ]
 
 
@@ -105,12 +112,11 @@ def named(
     return named_first | resource | category | subject | {"meta": meta | resource.get("meta", {})}
 
 
-def patient_resource(
-    summary: PatientSummary, record: PatientRecord, stored: StoredRecord, corrected_at: datetime | None
+def _named_person(
+    exported: Resource, summary: PatientSummary, stored: StoredRecord, corrected_at: datetime | None
 ) -> Resource:
     """Return the Patient with name, birth date and identifiers, which a record does not have."""
-    details, patient_id = summary.details, str(summary.patient_id)
-    resource = dict(to_fhir(record)["entry"][0]["resource"])
+    details, patient_id, resource = summary.details, str(summary.patient_id), dict(exported)
     numbers = [
         {"system": IDENTIFIER + kind, "value": value}
         for kind, value in summary.identifiers.items()

@@ -11,7 +11,6 @@ from novamind.clinic.fhir_resources import (
     COMPUTED,
     KINDS,
     Resource,
-    patient_resource,
     piece_of_record,
     provenance_of,
     record_id_of,
@@ -339,5 +338,4 @@ def _all(patient_id: UUID, stored: dict[Kind, list[StoredRecord]], corrections: 
         stored.get(Kind.CONDITION, []),
         (stored.get(Kind.GENOTYPE, []), False),
     )
-    patient = patient_resource(summary, record, identity, corrections.get(identity.record_id))
-    return [patient, *resources_of(record, stored, corrections)]
+    return resources_of(summary, record, stored, corrections)

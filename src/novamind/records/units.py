@@ -76,6 +76,7 @@ def ucum_code(unit: str) -> str:
     return _spelled(unit) or _CODES.get(unit, unit)
 
 
+@lru_cache(256)  # it is asked for each value of a record that goes out
 def _spelled(unit: str) -> str:
     """Return the code that a spelling, or each part of a quotient of spellings, means; "" where there is none."""
     words = " ".join(unit.lower().split())

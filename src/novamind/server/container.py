@@ -56,7 +56,7 @@ async def open_container(
     ServiceUnavailableError
         If the database does not answer.
     """
-    from novamind.clinic import Clinic
+    from novamind.clinic import Clinic, bulk_export
     from novamind.clinic.fhir_service import FhirClinic
     from novamind.infrastructure.bootstrap import open_foundation
     from novamind.infrastructure.cache import SealedCache
@@ -64,7 +64,6 @@ async def open_container(
     from novamind.infrastructure.identity.wiring import open_identity
     from novamind.server import background
     from novamind.server.builtin_client import register_builtin_client
-    from novamind.server.fhir import bulk
     from novamind.server.forecast_cache import ForecastCache
     from novamind.twin import DigitalTwinIntegrationService
     from novamind.twin.domain import SYMPTOMS
@@ -78,7 +77,7 @@ async def open_container(
         clinic = Clinic(identity.access, foundation.store, foundation.audit, twin)
         fhir = FhirClinic(identity.access, foundation.store, clinic)
         exports = Exports(foundation.database, foundation.keys.index)
-        export = partial(bulk.export, fhir=fhir, exports=exports)
+        export = partial(bulk_export.export, fhir=fhir, exports=exports)
         cache = SealedCache(shelf, foundation.vault, foundation.index)
         yield Container(
             settings,
@@ -87,7 +86,7 @@ async def open_container(
             clinic,
             fhir,
             ForecastCache(clinic, cache, twin.model_version(SYMPTOMS)),
-            background.jobs(settings, foundation, {bulk.EXPORT: export}),
+            background.jobs(settings, foundation, {bulk_export.EXPORT: export}),
             exports,
             metrics or CollectorRegistry(),
         )

@@ -61,6 +61,15 @@ def test_a_search_by_post_tells_its_parameters_in_no_link(world: World, p1: str)
     assert world.call("POST", "/fhir/Patient/_search", "C11", data=other).json()["total"] == 0
 
 
+def test_patients_of_a_search_are_those_of_every_parameter(world: World, get: Get, p1: str) -> None:
+    p2 = world.patients["P2"]
+    each = [get(f"MedicationStatement?patient={p}&_count=0")["total"] for p in (p1, p2)]
+    assert get(f"MedicationStatement?patient={p1},{p2}&_count=0")["total"] == sum(each)
+    assert get(f"MedicationStatement?patient={p1}&subject=Patient/{p2}&_count=0")["total"] == 0
+    assert get(f"MedicationStatement?patient={p1},{p2}&patient={BASE}/fhir/Patient/{p2}&_count=0")["total"] == each[1]
+    assert get("Patient?_id=x")["total"] == 0
+
+
 def test_includes(get: Get, p1: str) -> None:
     bundle = get(f"Observation?patient={p1}&_count=2&_include=Observation:patient&_revinclude=Provenance:target")
     targets = [r["target"][0]["reference"] for r in matches(bundle, "include") if r["resourceType"] == "Provenance"]

@@ -187,6 +187,9 @@ def test_a_transaction_finds_its_patient_by_identifier_and_refuses_another_perso
         "identifier": [{"system": "urn:novamind:identifier:mrn", "value": "none"}]
     }
     get("", 404, method="POST", json=bundle, headers=JSON)
+    for wrong in (["x"], [{"value": ""}], "x", None):
+        bundle["entry"][0]["resource"] = person | {"identifier": wrong}
+        get("", 422, method="POST", json=bundle, headers=JSON)
     two = transaction(score(p1), score(world.patients["P2"]))
     get("", 422, method="POST", json=two, headers=JSON)
 

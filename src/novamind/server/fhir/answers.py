@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -24,6 +25,7 @@ from novamind.server.patients import FhirResponse
 from novamind.server.problems import problem
 
 Resource = dict[str, Any]
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FORM: Final = "application/x-www-form-urlencoded"
 #: Patients whose identity one search opens at most.
 _MOST_PATIENTS: Final = 500
@@ -137,9 +139,13 @@ async def patients_of(container: Container, caller: Principal, wanted: Search) -
     """
     if wanted.resource_type == "Patient":
         return await _searched_patients(container, caller, wanted)
-    references = wanted.values("patient", "subject")
-    if references:
-        return list(dict.fromkeys(patient_id_of(container, reference) for reference in references))
+    named = [
+        dict.fromkeys(patient_id_of(container, value) for value in criterion.values)
+        for criterion in wanted.criteria
+        if criterion.name in ("patient", "subject")
+    ]
+    if named:
+        return [patient_id for patient_id in named[0] if all(patient_id in others for others in named)]
     if context := caller.launch_patient_id or caller.patient_id:
         return [context]
     if wanted.values("_id"):
@@ -151,7 +157,7 @@ async def patients_of(container: Container, caller: Principal, wanted: Search) -
 
 async def _searched_patients(container: Container, caller: Principal, wanted: Search) -> list[UUID]:
     if ids := wanted.values("_id"):
-        return [record_id_of(value) for value in ids]
+        return [UUID(value) for value in ids if re.fullmatch(_UUID, value)]
     patient_ids: dict[UUID, None] = {}
     if identifiers := wanted.values("identifier"):
         for identifier in identifiers:

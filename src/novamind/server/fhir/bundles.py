@@ -110,9 +110,11 @@ async def _registered(container: Container, caller: Principal, entry: Resource) 
     condition = str(asked.get("ifNoneExist") or str(asked.get("url")).partition("?")[2])
     if condition:
         return await writing.identified(container, caller, "Patient", parse_qsl(condition))
-    for identifier in entry["resource"].get("identifier", []):
-        token = f"{identifier.get('system', '')}|{identifier.get('value', '')}"
-        return await writing.identified(container, caller, "Patient", [("identifier", token)])
+    identifiers = entry["resource"].get("identifier")
+    for identifier in identifiers if isinstance(identifiers, list) else ():
+        if isinstance(identifier, dict) and identifier.get("value"):
+            token = f"{identifier.get('system', '')}|{identifier['value']}"
+            return await writing.identified(container, caller, "Patient", [("identifier", token)])
     raise ValidationError("the Patient of the transaction has no identifier; name a registered patient")
 
 
