@@ -9,10 +9,13 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache, lru_cache
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 
+# A registry of Pint is built while it is used, and two threads would find it half built.
+_ONE_AT_A_TIME = Lock()
 # No unit that measures a person is longer, or has a larger power; a parser must not be kept busy by one.
 _LONGEST = 40
 _LARGE_POWER = re.compile(r"\d{5,}|[*^][+-]?\d{3,}|[A-Za-z\]]-?\d{2,}")
@@ -67,8 +70,9 @@ def conversion(unit: str, target: str, molar_mass: float | None = None) -> Conve
     codes = [_plain(code) for code in (_CODES.get(text, text), _spelled(text)) if code]
     if _plain(target) in codes:
         return Conversion(1.0)
-    ways = (_registry()(code, _plain(target), molar_mass) for code in codes)
-    return next((way for way in ways if way is not None), None)
+    with _ONE_AT_A_TIME:
+        ways = (_registry()(code, _plain(target), molar_mass) for code in codes)
+        return next((way for way in ways if way is not None), None)
 
 
 def ucum_code(unit: str) -> str:
