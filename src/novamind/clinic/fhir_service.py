@@ -22,7 +22,7 @@ from novamind.errors import AuthorizationError, NotFoundError, ValidationError
 from novamind.infrastructure.audit import Access
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.domain import Permission, Principal
-from novamind.infrastructure.patient_store import Kind, PatientStore, StoredRecord
+from novamind.infrastructure.patient_store import Kind, PatientStore, Samples, StoredRecord
 from novamind.records import FhirImportError, read_fhir
 from novamind.settings import Settings
 from novamind.twin.fhir_export import result_resources
@@ -57,7 +57,12 @@ class FhirClinic:
         self._clinic = clinic
 
     async def resources(
-        self, principal: Principal, patient_id: UUID, types: Collection[str], kinds: Collection[Kind] | None = None
+        self,
+        principal: Principal,
+        patient_id: UUID,
+        types: Collection[str],
+        kinds: Collection[Kind] | None = None,
+        signals: Collection[str] | None = None,
     ) -> list[Resource]:
         """Return a patient's resources of some types, in the order of the export, the Patient first.
 
@@ -65,6 +70,8 @@ class FhirClinic:
         ----------
         kinds
             The kinds of stored records that can hold what is looked for; all that the types need where not given.
+        signals
+            The signals that are looked for; all where not given.
 
         Raises
         ------
@@ -78,6 +85,12 @@ class FhirClinic:
         wanted = KINDS.keys() if with_provenance else types
         needed = {kind for name in wanted for kind in KINDS.get(name, ())}
         stored = await self._read(patient_id, needed if kinds is None else needed & set(kinds), access)
+        if signals is not None:
+            stored[Kind.BIOMETRIC_SAMPLES] = [
+                record
+                for record in stored.get(Kind.BIOMETRIC_SAMPLES, [])
+                if isinstance(record.content, Samples) and record.content.signal in signals
+            ]
         corrections = await self._store.corrections(patient_id)
         resources = await asyncio.to_thread(_all, patient_id, stored, corrections)
         if with_provenance:

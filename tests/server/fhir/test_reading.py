@@ -8,6 +8,7 @@ import pytest
 from novamind.infrastructure.identity.domain import Role
 from novamind.records import read_fhir
 from novamind.records.signals import SIGNALS
+from novamind.server.fhir.search import parsed
 from tests.server.fhir.conftest import Get, matches
 from tests.server.world import BASE, World
 
@@ -59,6 +60,18 @@ def test_a_search_by_post_tells_its_parameters_in_no_link(world: World, p1: str)
     assert world.call("POST", "/fhir/Patient/_search", "C12", data=form).json()["total"] == 0
     other = {"identifier": f"{number['system']}|{number['value']}x"}
     assert world.call("POST", "/fhir/Patient/_search", "C11", data=other).json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    "narrow",
+    ["code=44261-6", "code=http://loinc.org|93832-4", "code=84413-4", "code=44261-6,93832-4", "category=survey",
+     "category=vital-signs", "category=laboratory", "category=survey&code=84413-4", "code=urn:novamind:symptom|x"],
+)  # fmt: skip
+def test_a_search_reads_less_and_finds_the_same(get: Get, p1: str, narrow: str) -> None:
+    wanted = parsed("Observation", [tuple(part.split("=")) for part in narrow.split("&")], in_address=True)  # type: ignore[misc]
+    everything = matches(get(f"Observation?patient={p1}&_count=1000"))
+    expected = [resource["id"] for resource in everything if wanted.matches(resource)]
+    assert [resource["id"] for resource in matches(get(f"Observation?patient={p1}&_count=1000&{narrow}"))] == expected
 
 
 def test_patients_of_a_search_are_those_of_every_parameter(world: World, get: Get, p1: str) -> None:

@@ -136,6 +136,7 @@ def measures(code: str) -> tuple[Measure, ...]:
     return _by_code().get(code, ())
 
 
+@lru_cache(512)  # it is asked for each report of a record that goes out
 def code_of(series: str) -> str:
     """Return the LOINC code of a series, where the code means this series before all others; empty without one."""
     return next((code for code, (first, *_) in _by_code().items() if first.name == series and "-" in code), "")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, Final
@@ -12,12 +12,15 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
-from novamind.clinic.fhir_resources import IDENTIFIER, record_id_of
+from novamind.clinic.fhir_resources import IDENTIFIER, KINDS, record_id_of
 from novamind.errors import NotFoundError, ValidationError
 from novamind.infrastructure.identity.domain import Principal
 from novamind.infrastructure.patient_store import Kind
+from novamind.records.fhir.genomics import GENOTYPE, METABOLISM
+from novamind.records.instruments.domain import measures
+from novamind.records.signals import SIGNALS
 from novamind.server.container import Container
-from novamind.server.fhir.interactions import BASE, CATEGORY_KINDS, TYPES
+from novamind.server.fhir.interactions import BASE, TYPES
 from novamind.server.fhir.outcomes import outcome
 from novamind.server.fhir.paging import PAGE, PageSeal, Pairs
 from novamind.server.fhir.search import Search, parsed
@@ -26,6 +29,13 @@ from novamind.server.problems import problem
 
 Resource = dict[str, Any]
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+#: Categories of Observation that only some kinds of stored records can have; signals go by the clock of the reports.
+_CATEGORIES: Final[Mapping[str, frozenset[Kind]]] = {
+    "survey": frozenset({Kind.SYMPTOM_REPORT}),
+    "laboratory": frozenset({Kind.GENOTYPE}),
+    "vital-signs": frozenset({Kind.BIOMETRIC_SAMPLES, Kind.SYMPTOM_REPORT}),
+}
+_EVERYTHING: Final = frozenset(KINDS["Observation"])
 _FORM: Final = "application/x-www-form-urlencoded"
 #: Patients whose identity one search opens at most.
 _MOST_PATIENTS: Final = 500
@@ -195,18 +205,46 @@ async def matching(
             resources += [] if resource is None else [resource]
     else:
         for patient_id in patient_ids:
-            resources += await container.fhir.resources(caller, patient_id, [wanted.resource_type], _kinds(wanted))
+            resources += await container.fhir.resources(
+                caller, patient_id, [wanted.resource_type], _kinds(wanted), _signals(wanted)
+            )
     return await asyncio.to_thread(wanted.selected, resources)
 
 
 def _kinds(wanted: Search) -> set[Kind] | None:
-    """Return the kinds of stored records in which a category of observations can be; all where it is not named."""
+    """Return the kinds of stored records that can hold what is looked for; all where the search does not say."""
     if wanted.resource_type != "Observation":
         return None
-    codes = [value.rpartition("|")[2] for value in wanted.values("category")]
-    if not codes or set(codes) - CATEGORY_KINDS.keys():
-        return None
-    return {kind for code in codes for kind in CATEGORY_KINDS[code]}
+    by_category = [_CATEGORIES.get(_code(value), _EVERYTHING) for value in wanted.values("category")]
+    by_code = [_kinds_of_code(_code(value)) for value in wanted.values("code")]
+    kinds = set(_EVERYTHING)
+    for alternatives in filter(None, (by_category, by_code)):
+        kinds &= set().union(*alternatives)
+    return kinds
+
+
+def _kinds_of_code(code: str) -> frozenset[Kind]:
+    """Return the kinds of stored records whose observations can have a code."""
+    if measures(code):
+        return _CATEGORIES["survey"]
+    if _signals_of(code):
+        return _CATEGORIES["vital-signs"]
+    return _CATEGORIES["laboratory"] if code in (GENOTYPE, METABOLISM) else _EVERYTHING
+
+
+def _signals(wanted: Search) -> set[str] | None:
+    """Return the signals that can match a search for codes; all where a code is none of a signal."""
+    codes = [_code(value) for value in wanted.values("code")]
+    signals = {code: _signals_of(code) for code in codes}
+    return set().union(*signals.values()) if codes and all(signals.values()) else None
+
+
+def _signals_of(code: str) -> set[str]:
+    return {signal.name for signal in SIGNALS.values() if code in signal.loinc}
+
+
+def _code(value: str) -> str:
+    return value.rpartition("|")[2]
 
 
 async def _included(

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from novamind.infrastructure.patient_store import Kind
 from novamind.server.middleware import FHIR
 
 Interaction = Literal["read", "vread", "history-instance", "search-type", "create", "update", "delete"]
@@ -186,10 +185,4 @@ COMMON: Final[Mapping[str, SearchParameter]] = {
 }
 #: Parameters that shape the answer; the total is always exact, also for the client that asks by ``_totalMethod``.
 RESULT: Final = ("_count", "_sort", "_summary", "_include", "_revinclude", "_format", "_total", "_totalMethod")
-#: Categories of Observation that only some kinds of stored records can have, so that the others need not be read.
-CATEGORY_KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
-    "survey": (Kind.SYMPTOM_REPORT,),
-    "laboratory": (Kind.GENOTYPE,),
-    "vital-signs": (Kind.BIOMETRIC_SAMPLES, Kind.SYMPTOM_REPORT),
-}
 REVINCLUDE: Final = "Provenance:target"
