@@ -601,7 +601,7 @@ def test_a_version_that_was_read_is_withdrawn_and_no_other() -> None:
 # -- imports
 
 
-def test_a_record_is_imported_kind_by_kind_each_once() -> None:
+def test_a_record_is_imported_together_and_each_kind_once() -> None:
     calls: list[Any] = []
     table = pl.DataFrame({"timestamp": ["2026-03-01"], "value": [5.0], "symptom": "PHQ-9", "patient_id": "p"})
     known = PatientRecord(
@@ -615,27 +615,23 @@ def test_a_record_is_imported_kind_by_kind_each_once() -> None:
         consents=(Consent("research", "active"),),
     )
 
-    def append(_patient: Any, kind: Kind, contents: Any, _access: Any, **_: Any) -> list[UUID]:
-        return [UUID(int=100 * list(Kind).index(kind) + i) for i in range(len(contents))]
+    brought_ids = [UUID(int=i) for i in range(6)]
 
     brought = {"symptom_report": 1, "biometric_samples": 0, "medication": 1, "genotype": 1, "condition": 3}
     given = (WHO, P, known, "once", Permission.RECORDS_WRITE, "diary.csv")
-    assert did("import_record", *given, calls=calls, append=append) == brought
-    parts = {str(kind): (contents, named["idempotency_key"]) for name, _, kind, contents, _, named in calls[2:]}
-    assert {key for _, key in parts.values()} == {f"once:{kind}" for kind in parts}
-    assert parts["genotype"][0] == [{"genes": {"CYP2D6": "*1/*1"}, "sources": {"CYP2D6": "s"}}]
-    assert [one["list"] for one in parts["condition"][0]] == ["conditions", "allergies", "consents"]
+    assert did("import_record", *given, calls=calls, append_all=brought_ids, append=[UUID(int=9)]) == brought
+    (_, _, parts, _, together), (_, _, kind, (noted,), _, alone) = calls[2:]
+    assert (together["idempotency_key"], alone["idempotency_key"]) == ("once", "once:import")
+    assert {str(name): len(contents) for name, contents in parts.items()} == brought
+    assert parts["genotype"] == [{"genes": {"CYP2D6": "*1/*1"}, "sources": {"CYP2D6": "s"}}]
+    assert [one["list"] for one in parts["condition"]] == ["conditions", "allergies", "consents"]
     assert calls[0] == MAY_WRITE
-    (noted,) = parts["import"][0]
-    assert (noted["name"], noted["counts"]) == ("diary.csv", brought)
-    assert [UUID(one) for one in noted["records"]] == [
-        one for kind in Kind if kind.value in brought and kind is not Kind.CONDITION and kind is not Kind.GENOTYPE
-        for one in append(P, kind, parts[kind][0], None)
-    ] + [one for kind in (Kind.GENOTYPE, Kind.CONDITION) for one in append(P, kind, parts[kind][0], None)]  # fmt: skip
+    assert (kind, noted["name"], noted["counts"]) == (Kind.IMPORT, "diary.csv", brought)
+    assert noted["records"] == [str(record_id) for record_id in brought_ids]
     calls.clear()
-    did("import_record", WHO, P, PatientRecord("p"), calls=calls, append=[])
+    did("import_record", WHO, P, PatientRecord("p"), calls=calls, append_all=[])
     assert {call[-1]["idempotency_key"] for call in calls[1:]} == {None}
-    assert Kind.IMPORT not in [call[2] for call in calls[1:]], "nothing was brought, so nothing can be taken back"
+    assert [call[0] for call in calls[1:]] == ["append_all"], "nothing was brought, so nothing can be taken back"
 
 
 def imported(*records: UUID, **change: Any) -> StoredRecord:

@@ -588,8 +588,8 @@ class Clinic:
     ) -> dict[str, int]:
         """Store everything that a record holds, and return the number of pieces of each kind.
 
-        Each kind is stored whole or not at all; a repetition with the same key completes what was interrupted. The
-        whole can be taken back (:meth:`take_back`).
+        It is stored whole or not at all; a repetition with the same key stores nothing. The whole can be taken back
+        (:meth:`take_back`).
 
         Parameters
         ----------
@@ -638,10 +638,7 @@ class Clinic:
         self, patient_id: UUID, parts: Mapping[Kind, list[Any]], access: Access, key: str | None, name: str
     ) -> UUID | None:
         """Store every part and the import that joins them; return its id, ``None`` where there was nothing."""
-        brought: list[UUID] = []
-        for kind, contents in parts.items():
-            once = key and f"{key}:{kind}"
-            brought += await self._store.append(patient_id, kind, contents, access, idempotency_key=once)
+        brought = await self._store.append_all(patient_id, parts, access, idempotency_key=key)
         if not brought:
             return None
         counts = {str(kind): len(contents) for kind, contents in parts.items()}

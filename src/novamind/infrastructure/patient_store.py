@@ -281,16 +281,63 @@ class PatientStore:
             raise answer
         return answer
 
+    async def append_all(
+        self,
+        patient_id: UUID,
+        parts: Mapping[Kind, Sequence[Content]],
+        access: Access,
+        *,
+        idempotency_key: str | None = None,
+    ) -> list[UUID]:
+        """Store new records of several kinds in one transaction, and return their ids in the order of the parts.
+
+        Parameters
+        ----------
+        idempotency_key
+            As of :meth:`append`; each kind counts by itself.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such patient.
+        ValidationError
+            As of :meth:`append`; nothing of any kind is stored then.
+        """
+        packed = {kind: [_checked(kind, content) for content in contents] for kind, contents in parts.items()}
+        once = {
+            kind: self._once(f"{idempotency_key}:{kind}", patient_id, kind, contents, access)
+            for kind, contents in packed.items()
+            if idempotency_key
+        }
+        for _ in range(2):
+            additions = [
+                await self._addition(patient_id, kind, contents, access, once.get(kind))
+                for kind, contents in packed.items()
+                if contents
+            ]
+            try:
+                answers = await self._add(additions, together=True) if additions else []
+            except IntegrityError:  # somebody's data key was replaced since it was read
+                self._vault.forget(patient_id)
+            else:
+                return [record_id for answer in answers if isinstance(answer, list) for record_id in answer]
+        raise ServiceUnavailableError("the patient's data key is being replaced; try again")
+
     async def _addition(
         self, patient_id: UUID, kind: Kind, packed: Sequence[bytes], access: Access, once: tuple[bytes, bytes] | None
     ) -> "_Addition":
         cipher = await self._vault.cipher(patient_id, messages=len(packed))
         return _Addition(patient_id, kind, _sealed_rows(cipher, kind, packed, datetime.now(UTC)), access, once)
 
-    async def _add(self, additions: Sequence["_Addition"]) -> list[list[UUID] | Exception]:
+    async def _add(self, additions: Sequence["_Addition"], *, together: bool = False) -> list[list[UUID] | Exception]:
         """Store what several callers bring in one transaction, and return each caller's ids or error.
 
         Rows are locked in one order everywhere (patients, noted requests, audit), so that nobody waits in a circle.
+
+        Parameters
+        ----------
+        together
+            Whether the additions are one caller's: an error of one is raised, and nothing is stored.
         """
         rows = sum(len(addition.rows) for addition in additions)
         async with self._database.transaction(self._database.patience + rows / _ROWS_A_SECOND) as session:
@@ -302,6 +349,8 @@ class PatientStore:
             earlier = await self._earlier(session, [additions[i] for i in places])
             for i, answer in zip(places, earlier, strict=True):
                 answers[i] = additions[i].record_ids if answer is None else answer
+            if together and (errors := [answer for answer in answers if isinstance(answer, Exception)]):
+                raise errors[0]
             new = [additions[i] for i, answer in zip(places, earlier, strict=True) if answer is None]
             if new:
                 touched = Patient.patient_id.in_(

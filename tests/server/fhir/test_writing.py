@@ -2,9 +2,12 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from novamind.errors import NotFoundError, ValidationError
+from novamind.infrastructure.patient_store import Kind
 from tests.server.fhir.conftest import Get, matches
 from tests.server.world import BASE, FHIR_JSON, World
 
@@ -170,6 +173,26 @@ def test_a_transaction_is_stored_whole_or_not_at_all(world: World, get: Get) -> 
     )
     assert "outcome" in lenient["entry"][0]["response"]
     assert get(f"Patient/{p}/$everything")["total"] == before + 5
+
+
+def test_kinds_of_one_import_are_stored_together_or_not_at_all(world: World) -> None:
+    store, access = world.container.foundation.store, world.container.operator("test")
+    p = UUID(world.add_patient("Together", "C11"))
+    parts = {Kind.NOTE: [{"n": 1}, {"n": 2}], Kind.CONDITION: [{"list": "conditions", "name": "gout"}]}
+    ids = world.run(store.append_all(p, parts, access, idempotency_key="once"))
+    assert world.run(store.append_all(p, parts, access, idempotency_key="once")) == ids
+    other = {
+        Kind.NOTE: [{"n": 3}],
+        Kind.MEDICATION: [{"medication": "x"}],
+        Kind.CONDITION: [{"list": "x", "name": "y"}],
+    }
+    with pytest.raises(ValidationError, match="used for another request"):
+        world.run(store.append_all(p, other, access, idempotency_key="once"))
+    assert [record.record_id for record in world.run(store.read(p, Kind.NOTE, access))] == ids[:2]
+    assert len(world.run(store.read(p, Kind.MEDICATION, access))) == 1  # that of the patient as added
+    with pytest.raises(NotFoundError):
+        world.run(store.append_all(UUID(int=1), parts, access))
+    assert world.run(store.append_all(p, {Kind.NOTE: []}, access)) == []
 
 
 def test_a_transaction_finds_its_patient_by_identifier_and_refuses_another_person(
