@@ -71,6 +71,14 @@ def test_an_app_gets_no_more_than_it_asks(world: World, app: str) -> None:
     assert again["scope"] == "patients:read"
 
 
+def test_an_app_gets_no_more_than_the_person_may(world: World, app: str) -> None:
+    scope = "user/*.rs patient/*.rs launch/patient calculate emergency:open"
+    tokens = redeemed(world, app, authorize(world, app, "researcher", scope))
+    assert set(tokens["scope"].split()) == {"calculate", "launch/patient"}
+    assert tokens["patient"] is None
+    assert world.call("GET", "/fhir/Patient", tokens["access_token"]).status_code == 403
+
+
 def test_an_app_that_asks_for_nothing_it_may_have_is_refused(world: World, app: str) -> None:
     asked = {"client_id": app, "redirect_uri": CALLBACK, "code_challenge": challenge(VERIFIER), "aud": FHIR}
     for scope in ("system/*.rs", "nonsense", "patient/*.d"):

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import AuthenticationError, NotFoundError
 from novamind.infrastructure.database import Database
-from novamind.infrastructure.identity.domain import Permission, Principal, Role
+from novamind.infrastructure.identity.domain import PERMISSIONS, Permission, Principal, Role
 from novamind.infrastructure.identity.secrets import digest, new_secret
 from novamind.infrastructure.identity.session_lookup import goes_on
 from novamind.infrastructure.identity.smart_scopes import (
@@ -55,7 +55,10 @@ async def launched(
     """
     if asked is None:
         return LaunchContext(None)
-    scopes = narrowed(asked, client.scopes, PERSON)
+    allowed = PERMISSIONS[Role(user.role)]
+    reads_fhir = Permission.FHIR_READ in allowed
+    registered = [scope for scope in client.scopes if scope in allowed or (reads_fhir and is_smart(scope, PERSON))]
+    scopes = narrowed(asked, registered, PERSON)
     needs_patient = any(scope.startswith("patient/") for scope in scopes) or LAUNCH_PATIENT in scopes
     if user.patient_id is not None:
         patient_id = user.patient_id if needs_patient else None
