@@ -426,7 +426,6 @@ def test_signals_of_somebody_without_a_zone_are_of_universal_time() -> None:
     [
         (["2026-03-01T08:00:00+02:00", "2026-03-03T08:00:00-05:00"], [2, 2, 2, -5]),
         (["2026-03-03T08:00:00-05:00", "2026-03-01T08:00:00+02:00"], [2, 2, 2, -5]),
-        (["2026-03-01T08:00:00+02:00", "2026-03-03T08:00:00"], [0, 0, 0, 0]),
     ],
 )
 def test_signals_of_somebody_without_a_zone_follow_the_clock_of_the_reports(
@@ -441,6 +440,22 @@ def test_signals_of_somebody_without_a_zone_follow_the_clock_of_the_reports(
     assert (found.timestamps - times).astype("timedelta64[h]").astype(int).tolist() == hours
     assert found.utc_offset is not None
     assert found.utc_offset.astype("timedelta64[h]").astype(int).tolist() == hours
+
+
+def test_signals_beside_reports_that_name_no_clock_are_taken_to_be_by_theirs_and_a_note_says_so() -> None:
+    times = np.array(["2026-03-01T06:00:00"], "datetime64[ms]")
+    sample = stored(Samples("steps", "1", times.astype(np.int64), np.ones(1)), Kind.BIOMETRIC_SAMPLES)
+    naive = record([stored(report("2026-03-03T08:00:00", 5))], [sample], who=PatientSummary(P, {}, {}))
+    assert naive.signals is not None
+    assert naive.signals.utc_offset is None
+    assert naive.signals.timestamps[0] == times[0]
+    assert [(note.source, note.reason[:22]) for note in naive.not_understood] == [
+        ("timezone", "the patient has none; ")
+    ]
+    at_home = record(
+        [stored(report("2026-03-03T08:00:00", 5))], [sample], who=PatientSummary(P, {}, {"timezone": "UTC"})
+    )
+    assert at_home.not_understood == ()
 
 
 def test_later_results_of_a_gene_replace_earlier_ones() -> None:

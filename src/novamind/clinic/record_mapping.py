@@ -41,6 +41,7 @@ LISTS: Final = {"conditions": Condition, "allergies": Allergy, "procedures": Pro
 #: What a correction does not say: the code, where it was read, the word that rules know, the drug of an allergy.
 _ORIGIN: Final = ("code", "source", "word", "medication")
 _GENOMICS_WITHDRAWN: Final = NotUnderstood("genotype", "not used: the patient withdrew consent to genomics")
+_ONE_CLOCK: Final = NotUnderstood("timezone", "the patient has none; signals and reports are taken to be by one clock")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: The first moment that is read: frames begin with 1900, and clocks may differ by a day.
 FIRST: Final = datetime(1901, 1, 1, tzinfo=UTC)
@@ -399,7 +400,8 @@ def _signals(
 ) -> LongFrame | None:
     """Return samples as a frame in the patient's local time, each signal in the unit of its first stretch.
 
-    Where the patient's zone is not known the clock of the reports counts, so that both have one.
+    Where the patient's zone is not known the clock of the reports counts, so that both have one; reports that name no
+    clock are taken to be by that of the signals, and a note says so.
     """
     units: dict[str, str] = {}
 
@@ -439,6 +441,9 @@ def _signals(
             utc_offset_minutes=pl.Series(offsets.astype("timedelta64[m]").astype(np.int64)),
         )
         return signal_frame(local, today=_last_day())
+    if zone is None and symptoms is not None:
+        unread.append(_ONE_CLOCK)
+        return signal_frame(frame, today=_last_day())
     aware = frame.with_columns(pl.col("timestamp").dt.replace_time_zone("UTC"))
     return signal_frame(aware, today=_last_day(), timezone=zone or "UTC")
 
