@@ -579,3 +579,25 @@ def test_a_file_that_was_taken_back_is_stored_when_it_comes_again(world: World) 
         assert (one["name"], one["counts"]["symptom_report"]) == ("diary.csv", 1)
         assert patient.ask("DELETE", f"imports/{one['id']}").json() == {"records": 1}
         assert patient.get("reports")["items"] == []
+
+
+def test_a_file_does_not_bring_back_the_scale_of_a_series_that_had_ended(world: World) -> None:
+    """The scale may have been entered in error with the report that was withdrawn."""
+    patient, now = Patient(world, None), datetime.now(UTC).replace(microsecond=0)
+    report = {"symptom": "mood", "timestamp": (now - timedelta(days=9)).isoformat(), "value": 5, "scale": SCALES[0]}
+    (first,) = stored(patient, "reports", {"reports": [report]})
+    assert [scale["symptom"] for scale in patient.get("scales")["items"]] == ["mood"]
+    assert patient.ask("DELETE", f"records/{first}").status_code == 204
+    days = [(now - timedelta(days=day)).isoformat() for day in range(6)]
+    table = pl.DataFrame({"symptom": "mood", "timestamp": days, "value": [60.0, 70, 50, 60, 70, 80], "patient_id": "p"})
+    record = PatientRecord("p", timezone="UTC", symptoms=symptom_frame(table))
+    assert patient.ask("POST", "fhir", json=to_fhir(record)).status_code == 201
+    assert patient.get("scales")["items"] == []
+    assert len(patient.get("reports")["items"]) == 6
+    assert "mood is not forecast: its range is not known; give it once." in patient.get("insights")["notes"]
+    (one,) = patient.get("imports")["items"]
+    assert patient.ask("DELETE", f"imports/{one['id']}").status_code == 200
+    stored(patient, "reports", {"reports": [report]})
+    assert [scale["scale"]["high"] for scale in patient.get("scales")["items"]] == [10]
+    assert patient.ask("POST", "fhir", json=to_fhir(record)).status_code == 201
+    assert [scale["scale"]["high"] for scale in patient.get("scales")["items"]] == [10]  # the series goes on

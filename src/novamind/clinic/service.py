@@ -622,6 +622,7 @@ class Clinic:
         access = await self._access.permit_patient(principal, needed, patient_id)
         if record.genotype:
             await self._genomics_allowed(patient_id)
+        await self._end_scales(patient_id, record, access)
         parts = contents_of(record, export)
         imported = await self._store_import(patient_id, parts, access, idempotency_key, name)
         taken_back = 0
@@ -629,6 +630,18 @@ class Clinic:
             taken_back += 1
             imported = await self._store_import(patient_id, parts, access, f"{idempotency_key}:{taken_back}", name)
         return {str(kind): len(contents) for kind, contents in parts.items()}, imported
+
+    async def _end_scales(self, patient_id: UUID, record: PatientRecord, access: Access) -> None:
+        """Withdraw scales whose series had lost all its reports: a file that brings the series begins it anew."""
+        series = () if record.symptoms is None else {series_name(key.name) for key in record.symptoms.series}
+        own = {name for name in series if recognise(name) is None}
+        scales = await self._store.read(patient_id, Kind.SCALE, access) if own else []
+        if not scales:
+            return
+        reports = await self._store.read(patient_id, Kind.SYMPTOM_REPORT, access)
+        ended = own - set(readable(reports, lambda stored: series_name(mapping_of(stored)["symptom"]))[0])
+        if old := [scale.record_id for scale in scales if mapping_of(scale).get("symptom") in ended]:
+            await self._store.withdraw(patient_id, old, access, PIECES)
 
     async def _counts(self, patient_id: UUID, import_id: UUID, access: Access) -> bool:
         """Return whether an import still counts, that is, was not taken back."""
