@@ -30,6 +30,13 @@ def test_one_line(line: str, call: tuple[str, str] | None, end: str) -> None:
     assert array.calls == ({} if call is None else {"rs1": call}) | {"rs9": ("C", "C")}
 
 
+def test_a_remark_between_variants_is_no_variant() -> None:
+    array = read_consumer_array(
+        b"rsid\tchromosome\tposition\tgenotype\nrs1\t10\t5\tAG\n# rs2\t1\t1\tCC\n\nrs9\t1\t1\tCC\n"
+    )
+    assert array.calls == {"rs1": ("A", "G"), "rs9": ("C", "C")}
+
+
 @pytest.mark.parametrize("line", ["rs1\t10\tAG", "rs1\t1\t1\tA\tG\tx", "rs2", "rs1\tten\t5\tAG", "rs1\t1\tx\tAG"])
 def test_another_line_is_named(line: str) -> None:
     with pytest.raises(DataProcessingError, match="line 3 is not a line of a consumer array"):

@@ -2,11 +2,12 @@
 
 import json
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from novamind.errors import NotFoundError, ValidationError
+from novamind.infrastructure.identity.domain import Role
 from novamind.infrastructure.patient_store import Kind
 from tests.server.fhir.conftest import Get, matches
 from tests.server.world import BASE, FHIR_JSON, World
@@ -106,6 +107,27 @@ def test_a_correction_keeps_to_the_version_that_was_read(world: World, get: Get)
     get(path, 204, method="DELETE", headers={"If-Match": 'W/"2"'})
     get(path, 410)
     assert get(f"{path}/_history/1")["valueQuantity"]["value"] == 11
+
+
+def test_a_token_of_one_type_changes_that_type_alone(world: World, get: Get) -> None:
+    p = world.add_patient("Types", "C11")
+    kinds = [("Observation", score(p)), ("Condition", condition(p))]
+    made = {kind: get(kind, 201, method="POST", json=body, headers=JSON) for kind, body in kinds}
+    client = world.run(
+        world.container.identity.accounts.add_client(
+            f"one type {uuid4().hex[:8]}", world.container.operator("test"), role=Role.SERVICE,
+            organisation_id=world.organisations[0], scopes=["system/Observation.crs", "system/Condition.rs",
+                                                            "records:write"],
+        )
+    )  # fmt: skip
+    token = world.token(
+        grant_type="client_credentials", client_id=str(client.client_id), client_secret=str(client.secret)
+    ).json()["access_token"]
+    own, other = (f"{kind}/{made[kind]['id']}" for kind in ("Observation", "Condition"))
+    get(other, 403, who=token, method="DELETE")
+    get(other, 403, who=token, method="PUT", json=made["Condition"], headers=JSON)
+    assert get(other)["id"] == made["Condition"]["id"]
+    get(own, 204, who=token, method="DELETE")
 
 
 def test_every_piece_is_corrected(world: World, get: Get) -> None:
