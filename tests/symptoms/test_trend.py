@@ -223,3 +223,13 @@ def test_a_direction_is_named_from_nine_in_ten() -> None:
             assert one.direction == expected
             seen.add(expected)
     assert seen == {"worsening", "improving", "uncertain"}
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_a_change_of_unit_changes_the_unit_alone(factor: float) -> None:
+    values = record(np.random.default_rng(3), 2.0, 0.5)
+    here, there = trend(values, PERCENT), trend(values * factor, Scale(0, 100 * factor))
+    for name in ("low", "high"):
+        assert getattr(there, name) == pytest.approx(getattr(here, name) * factor, rel=1e-6)
+    assert there.probability_worsening == pytest.approx(here.probability_worsening, rel=1e-6)
+    assert there.direction == here.direction
