@@ -201,7 +201,7 @@ def test_d14_a_cookie_is_worth_nothing_to_other_sites(small_world: World) -> Non
                 headers = {"Cookie": f"novamind={cookie}", "Content-Type": form["type"]}
                 headers |= {"Origin": origin, "Sec-Fetch-Site": "cross-site"} if origin else {}
                 answer = world.call(method, at, headers=headers, content=form["content"])
-                public = origin is None and path in ("/oauth/token", "/oauth/authorize")
+                public = origin is None and path in ("/oauth/token", "/oauth/authorize", "/oauth/patient", "/oauth/revoke")
                 if answer.status_code not in ((400, 422) if public else (401, 403)):
                     through.append(f"{method} {path} {name} {origin}: {answer.status_code}")
     assert through == []

@@ -233,12 +233,17 @@ def server() -> Iterator[Server]:
             server = Server(folder, postgres, proxy, redis)
             stack.callback(server.stop)
             yield server
+    collect_what_was_cut()
 
 
 @pytest.fixture(autouse=True)
 def connections_that_were_cut() -> Iterator[None]:
     """What a fault cut is collected here, where it is no surprise, and not in the test that comes next."""
     yield
+    collect_what_was_cut()
+
+
+def collect_what_was_cut() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
