@@ -187,6 +187,10 @@ FORMS = {
 }
 
 
+#: Forms that need no cookie: what they hold says who sends them.
+OPEN_FORMS = ("/oauth/token", "/oauth/authorize", "/oauth/patient", "/oauth/revoke")
+
+
 def test_d14_a_cookie_is_worth_nothing_to_other_sites(small_world: World) -> None:
     world = small_world
     sessions: Any = world.container.identity.sessions
@@ -201,7 +205,7 @@ def test_d14_a_cookie_is_worth_nothing_to_other_sites(small_world: World) -> Non
                 headers = {"Cookie": f"novamind={cookie}", "Content-Type": form["type"]}
                 headers |= {"Origin": origin, "Sec-Fetch-Site": "cross-site"} if origin else {}
                 answer = world.call(method, at, headers=headers, content=form["content"])
-                public = origin is None and path in ("/oauth/token", "/oauth/authorize", "/oauth/patient", "/oauth/revoke")
+                public = origin is None and path in OPEN_FORMS
                 if answer.status_code not in ((400, 422) if public else (401, 403)):
                     through.append(f"{method} {path} {name} {origin}: {answer.status_code}")
     assert through == []
