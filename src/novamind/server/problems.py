@@ -2,6 +2,7 @@
 
 import http
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -10,7 +11,10 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from novamind.errors import (
     AuthenticationError,
@@ -32,6 +36,7 @@ from novamind.records import FhirImportError
 
 MEDIA_TYPE: Final = "application/problem+json"
 FHIR_JSON: Final = "application/fhir+json"
+_OF_THE_BODY: Final = (b"content-type", b"content-length")
 _RETRY_SECONDS: Final = "5"
 _FAILED = message("a request failed")
 _NAME: Final = re.compile(r"[a-z][a-z_]{0,39}")
@@ -187,3 +192,45 @@ def _text(error: Mapping[str, Any]) -> str:
     if error["type"] in ("uuid_parsing", "json_invalid") or error["type"].endswith(("_parsing", "_from_date_parsing")):
         return f"is not a valid {error['type'].split('_')[0]}"
     return str(error["msg"])
+
+
+class ProblemsAs(ABC):
+    """ASGI middleware around the guard: gives problems the form that a kind of client reads, and passes the rest on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    @abstractmethod
+    def concerns(self, scope: Scope) -> bool:
+        """Return whether a request is of such a client."""
+
+    @abstractmethod
+    def response(self, scope: Scope, status: int, body: bytes) -> Response:
+        """Return the answer in the place of a problem; its other headers are kept."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on but problems on their way to such a client."""
+        if scope["type"] != "http" or not self.concerns(scope):
+            await self._app(scope, receive, send)
+            return
+        start: Message | None = None
+        body = bytearray()
+
+        async def answer(sent: Message) -> None:
+            nonlocal start
+            if sent["type"] == "http.response.start":
+                if Headers(raw=sent["headers"]).get("content-type") == MEDIA_TYPE:
+                    start = sent
+                    return
+            elif start is not None:
+                body.extend(sent.get("body", b""))
+                if not sent.get("more_body", False):
+                    response = self.response(scope, int(start["status"]), bytes(body))
+                    kept = MutableHeaders(raw=[pair for pair in start["headers"] if pair[0] not in _OF_THE_BODY])
+                    for name, value in kept.items():
+                        response.headers.setdefault(name, value)
+                    await response(scope, receive, send)
+                return
+            await send(sent)
+
+        await self._app(scope, receive, answer)
