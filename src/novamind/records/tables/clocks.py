@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from novamind.errors import ValidationError
-from novamind.records.tables.frames import Integers, LongFrame, Mask, Offsets, Times
+from novamind.records.tables.frames import Integers, LongFrame, Offsets, Times
 from novamind.timeline import local_from_utc, parse_timezone
 
 _UTC = "times are UTC and name no place: days and hours of the day are those of UTC; give a timezone for local ones"
@@ -54,8 +54,9 @@ def on_one_clock(signals: LongFrame, reports: LongFrame) -> tuple[LongFrame, Lon
         (signals.timestamps.copy(), signals.utc_offset.copy()),
         (reports.timestamps.copy(), reports.utc_offset.copy()),
     ]
-    for patient in dict.fromkeys(key.patient_id for key in (*signals.series, *reports.series)):
-        rows = [_rows_of(frame, patient) for frame in (signals, reports)]
+    rows_by_patient = [_rows_by_patient(frame) for frame in (signals, reports)]
+    for patient in dict.fromkeys((*rows_by_patient[0], *rows_by_patient[1])):
+        rows = [rows_of.get(patient, slice(0)) for rows_of in rows_by_patient]
         places = [i for i, (_, offset) in enumerate(moved) if offset[rows[i]].any()]
         if not places:
             notes[patient] = _UTC
@@ -73,12 +74,19 @@ def on_one_clock(signals: LongFrame, reports: LongFrame) -> tuple[LongFrame, Lon
     )
 
 
-def _rows_of(frame: LongFrame, patient: str | None) -> Mask:
-    own = np.array([key.patient_id == patient for key in frame.series])
-    return np.asarray(own[frame.series_index])
+def _rows_by_patient(frame: LongFrame) -> dict[str | None, slice]:
+    """Return the rows of each person, which stand together because series are sorted by person."""
+    ends = np.searchsorted(frame.series_index, np.arange(len(frame.series)), side="right").tolist()
+    rows: dict[str | None, slice] = {}
+    begin = 0
+    for key, end in zip(frame.series, ends, strict=True):
+        first = rows[key.patient_id].start if key.patient_id in rows else begin
+        rows[key.patient_id] = slice(first, end)
+        begin = end
+    return rows
 
 
-def _clock(local: Times, offset: Offsets, rows: Mask) -> tuple[Times, Offsets]:
+def _clock(local: Times, offset: Offsets, rows: slice) -> tuple[Times, Offsets]:
     """Return the instants of rows in their order, and the offset in use at each."""
     instants = local[rows] - offset[rows]
     order = np.argsort(instants, kind="stable")
