@@ -322,3 +322,15 @@ def test_a_patient_directory_is_shown_too(tmp_path: Path) -> None:
     write_patient_directory(table().record, tmp_path / "patient")
     imported = import_file(tmp_path / "patient", today=TODAY)
     assert (imported.kind, [entry.rows for entry in imported.series]) == ("patient directory", [2])
+
+
+def test_a_zip_whose_only_table_is_damaged_is_refused(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("diary.csv", "timestamp,value\n" + "2026-01-01,5\n" * 400)
+    content = bytearray(stream.getvalue())
+    begin = 30 + len("diary.csv")  # of the packed rows, behind the local header
+    content[begin : begin + 6] = b"\xff" * 6
+    (tmp_path / "diary.zip").write_bytes(content)
+    with pytest.raises((ValidationError, InsufficientDataError), match="it is damaged or locked"):
+        import_file(tmp_path / "diary.zip")

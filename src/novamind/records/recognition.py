@@ -18,7 +18,7 @@ from novamind.records.genotypes.recognition import is_genotype
 from novamind.records.tables.files import read_bytes
 from novamind.records.tables.grid import is_table
 from novamind.records.wearables import long_table
-from novamind.records.wearables.files import ExportFile
+from novamind.records.wearables.files import DAMAGED, ExportFile
 from novamind.records.wearables.formats import maker_of
 
 _HEAD: Final = 65_536
@@ -106,7 +106,7 @@ class ImportedFile:
                 if members[0].file_size > self._limit:
                     raise ValidationError(f"{self.name}: unpacks to more than the limit: raise NOVAMIND_MAX_FILE_BYTES")
                 return Path(members[0].filename).name, archive.read(members[0])
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError):
+        except DAMAGED:
             return None  # the reader of exports says what is wrong
 
     @contextmanager
