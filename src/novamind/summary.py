@@ -48,6 +48,11 @@ def clipped(text: str, longest: int = _LONGEST_CELL) -> str:
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
+def sentence(text: str) -> str:
+    """Return a remark, which begins in lower case and has no full stop, as a sentence."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun: ``1 series``, ``2 drugs``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

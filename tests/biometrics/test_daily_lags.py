@@ -47,11 +47,11 @@ def test_the_interval_of_a_value_a_day_holds_its_lag_and_is_no_finer_than_a_day(
     seed: int, nights_before: int, lag: int
 ) -> None:
     sampled, reported = diary()
-    found = link(sampled, reported, seed, nights_before)
-    assert found.detected
-    assert found.lag_low <= lag <= found.lag_high
-    assert 18 <= found.lag_high - found.lag_low <= 30
-    assert found.lag_hours == pytest.approx(lag, abs=2)
+    daily = link(sampled, reported, seed, nights_before)
+    assert daily.detected
+    assert daily.lag_low <= lag <= daily.lag_high
+    assert 18 <= daily.lag_high - daily.lag_low <= 30
+    assert daily.lag_hours == pytest.approx(lag, abs=2)
 
 
 def test_a_weight_spreads_over_the_width_and_stays_on_the_scale() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from novamind.errors import NotFoundError
 from novamind.records.tables.frames import SeriesKey, native_frame
-from novamind.summary import Summarised, Summary, counted
+from novamind.summary import Summarised, Summary, counted, sentence
 from novamind.symptoms.domain import Days, Explanation, Floats, Member, Scale, SymptomForecast, at_levels, snapped
 from novamind.symptoms.forecaster.explanation import explain
 from novamind.symptoms.forecaster.model import Prediction, SymptomModel
@@ -185,7 +185,7 @@ class Forecasts(Summarised):
             seed=self.seed,
             backend=self.backend,
         )
-        notes = (f"{series.note[:1].upper()}{series.note[1:]}.",) if series.note else ()
+        notes = (sentence(series.note),) if series.note else ()
         return replace(forecast, insights=insights(forecast, series.instrument) + notes)
 
     def _explain(self, i: int) -> Explanation:

@@ -27,6 +27,7 @@ from novamind.records import (
     symptom_frame,
 )
 from novamind.records.tables.clocks import in_zone, on_one_clock
+from novamind.summary import sentence
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.forecaster.covariates import TREATMENT_START
 from novamind.symptoms.instruments import recognise, series_name
@@ -80,7 +81,7 @@ class Case:
             signals, reports, notes = on_one_clock(signals, reports)
         except ValidationError as error:
             return None, reports, (f"Signals were not used: {error}.",)
-        return signals, reports, tuple(f"{note[:1].upper()}{note[1:]}." for note in dict.fromkeys(notes.values()))
+        return signals, reports, tuple(map(sentence, dict.fromkeys(notes.values())))
 
     @cached_property
     def _genes(self) -> tuple[dict[str, Diplotype], tuple[str, ...]]:
