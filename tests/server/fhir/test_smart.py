@@ -125,6 +125,16 @@ def test_a_standalone_launch_opens_one_patient_alone(world: World, app: str) -> 
     assert world.call("POST", "/oauth/patient", data={"code": code, "patient_id": p2}).status_code == 401
 
 
+def test_a_patient_of_whom_little_is_known_can_be_chosen(world: World, app: str) -> None:
+    made = world.call(
+        "POST", "/api/v1/patients", "C11", json={"name": "No Birthday", "identifiers": {"mrn": "no-birthday"}}
+    )
+    assert made.status_code == 201, made.text
+    page = authorize(world, app, "C11", "launch/patient patient/*.read")
+    assert page.status_code == 200
+    assert f'<option value="{made.json()["ids"][0]}">No Birthday</option>' in page.text
+
+
 def test_types_of_patient_scopes_are_kept_to(world: World, app: str) -> None:
     p1 = world.patients["P1"]
     token = chosen(world, app, "C11", "patient/Observation.rs patient/Patient.read", p1)["access_token"]
