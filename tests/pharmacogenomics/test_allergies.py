@@ -2,11 +2,12 @@
 
 import pytest
 
+from novamind.drugs.catalogue import catalogue
+from novamind.drugs.facts import sources
 from novamind.pharmacogenomics import recommend
 from novamind.pharmacogenomics.allergies import allergen_of, cautions
 from novamind.pharmacogenomics.domain import Caution, Severity
-from novamind.pharmacogenomics.knowledge import rows, sources
-from novamind.pharmacogenomics.medications import catalogue
+from novamind.pharmacogenomics.knowledge import rows
 
 CROSS = list(rows("cross_allergies"))
 TRICYCLICS = sorted(name for name, drug in catalogue().items() if "tca" in drug.tags)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from novamind.drugs.domain import Evidence, Source
 from novamind.pharmacogenomics.codec import DiplotypeBody, GeneResultBody
 from novamind.pharmacogenomics.domain import (
     Action,
@@ -10,12 +11,10 @@ from novamind.pharmacogenomics.domain import (
     AlleleCopy,
     Diplotype,
     DiplotypeCall,
-    Evidence,
     GeneResult,
     Phenotype,
     PhenotypeChange,
     Severity,
-    Source,
 )
 
 SOURCE = Source("somewhere-2020", 2020, Evidence.READ, "Somewhere", "https://example.org")

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from novamind.drugs.facts import sources
 from novamind.pharmacogenomics import exposure
 from novamind.pharmacogenomics.domain import ActivityScore, Exposure, GeneResult, Phenotype
 from novamind.pharmacogenomics.exposure import (
@@ -17,7 +18,7 @@ from novamind.pharmacogenomics.exposure import (
     span,
     therapeutic_ranges,
 )
-from novamind.pharmacogenomics.knowledge import rows, sources
+from novamind.pharmacogenomics.knowledge import rows
 from novamind.pharmacogenomics.outcomes import efficacy, side_effects
 from novamind.pharmacogenomics.phenotypes import phenotype_result, score_result
 from tests.golden import check_golden

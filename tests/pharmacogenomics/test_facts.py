@@ -1,7 +1,7 @@
 """Every packaged fact a second time: a checksum of what was checked, and second entries typed from the publications.
 
-Tables: alleles, cross_allergies, drugs, efficacy, exposure, exposure_checks, guidelines, inhibition, interactions,
-modulators, positions, side_effects, sources, therapeutic_ranges, clozapine.
+Tables: alleles, cross_allergies, efficacy, exposure, exposure_checks, guidelines, inhibition, interactions,
+modulators, positions, side_effects, therapeutic_ranges, clozapine.
 """
 
 import csv
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from novamind.drugs.names import normalise
 from novamind.pharmacogenomics.knowledge import rows
-from novamind.pharmacogenomics.medications import normalise
 
 Rows = Callable[..., Iterator[dict[str, str]]]
 
@@ -41,10 +41,6 @@ def test_a_table_is_the_one_that_was_checked(table: str) -> None:
 
 def test_no_table_is_missing_from_the_manifest() -> None:
     assert set(MANIFEST) == set(PACKAGED)
-
-
-def test_a_source_ends_in_its_year() -> None:
-    assert all(row["id"].endswith(f"-{row['year']}") for row in rows("sources"))
 
 
 # -- alleles and positions ---------------------------------------------------------------------------------------------
@@ -287,70 +283,6 @@ def test_cross_allergies_have_the_labels_weight_and_direction() -> None:
     assert ours == {severity: set(pairs.split()) for severity, pairs in CROSS.items()}
     sides = {side for row in rows("cross_allergies") for side in (row["drug"], row["allergen"])} - {"tag:tca"}
     assert all(normalise(side) == side for side in sides), "a drug that is in no table can't be met"
-
-
-# -- drugs -------------------------------------------------------------------------------------------------------------
-
-# Tag -> drugs, the other way round than drugs.csv has it.
-TAGGED = {
-    "serotonergic": "sertraline escitalopram citalopram fluoxetine paroxetine fluvoxamine vortioxetine vilazodone"
-    " venlafaxine desvenlafaxine duloxetine levomilnacipran milnacipran mirtazapine trazodone nefazodone amitriptyline"
-    " imipramine clomipramine methadone tramadol fentanyl sumatriptan st_john's_wort",
-    "bleeding": "sertraline escitalopram citalopram fluoxetine paroxetine fluvoxamine vortioxetine vilazodone"
-    " venlafaxine desvenlafaxine duloxetine levomilnacipran milnacipran",
-    "qt": "escitalopram citalopram trazodone quetiapine paliperidone haloperidol clozapine pimozide iloperidone"
-    " thioridazine ziprasidone donepezil deutetrabenazine tetrabenazine valbenazine pitolisant lofexidine methadone"
-    " ondansetron amiodarone quinidine sotalol",
-    "maoi": "phenelzine tranylcypromine isocarboxazid moclobemide selegiline linezolid methylene_blue",
-    "tca": "amitriptyline nortriptyline imipramine clomipramine doxepin desipramine trimipramine protriptyline"
-    " amoxapine",
-    "pressor": "venlafaxine desvenlafaxine duloxetine levomilnacipran milnacipran reboxetine atomoxetine amphetamine",
-    "antipsychotic": "quetiapine aripiprazole aripiprazole_lauroxil brexpiprazole risperidone paliperidone olanzapine"
-    " haloperidol clozapine pimozide iloperidone thioridazine perphenazine zuclopenthixol lurasidone ziprasidone",
-    "enzyme_inducing_antiepileptic": "carbamazepine phenytoin fosphenytoin phenobarbital primidone",
-    "benzodiazepine": "clobazam diazepam lorazepam clonazepam alprazolam",
-    "opioid": "methadone tramadol codeine oxycodone fentanyl",
-    "seizure_threshold": "tramadol",
-    "nsaid": "ibuprofen naproxen diclofenac indomethacin",
-    "nsaid_bleeding": "aspirin",
-    "anticoagulant": "warfarin apixaban rivaroxaban",
-    "thiazide": "hydrochlorothiazide chlorthalidone",
-    "renin_angiotensin": "lisinopril enalapril ramipril losartan valsartan",
-    "antidepressant": "sertraline escitalopram citalopram fluoxetine paroxetine fluvoxamine vortioxetine vilazodone"
-    " venlafaxine desvenlafaxine duloxetine levomilnacipran milnacipran bupropion mirtazapine trazodone nefazodone"
-    " agomelatine reboxetine amitriptyline nortriptyline imipramine clomipramine doxepin desipramine trimipramine"
-    " protriptyline amoxapine phenelzine tranylcypromine isocarboxazid moclobemide selegiline",
-}
-BRANDS = {
-    "Zoloft": "sertraline", "Lexapro": "escitalopram", "Cipramil": "citalopram", "Prozac": "fluoxetine",
-    "Seroxat": "paroxetine", "Luvox": "fluvoxamine", "Trintellix": "vortioxetine", "Viibryd": "vilazodone",
-    "Effexor": "venlafaxine", "Pristiq": "desvenlafaxine", "Cymbalta": "duloxetine", "Fetzima": "levomilnacipran",
-    "Savella": "milnacipran", "Wellbutrin": "bupropion", "Remeron": "mirtazapine", "Valdoxan": "agomelatine",
-    "Edronax": "reboxetine", "Elavil": "amitriptyline", "Anafranil": "clomipramine", "Nardil": "phenelzine",
-    "Parnate": "tranylcypromine", "Zyvox": "linezolid", "Seroquel": "quetiapine", "Abilify": "aripiprazole",
-    "Rexulti": "brexpiprazole", "Risperdal": "risperidone", "Invega": "paliperidone", "Zyprexa": "olanzapine",
-    "Haldol": "haloperidol", "Clozaril": "clozapine", "Latuda": "lurasidone", "Geodon": "ziprasidone",
-    "Lamictal": "lamotrigine", "Depakote": "valproate", "Tegretol": "carbamazepine", "Trileptal": "oxcarbazepine",
-    "Dilantin": "phenytoin", "Strattera": "atomoxetine", "Aricept": "donepezil", "Xenazine": "tetrabenazine",
-    "Ingrezza": "valbenazine", "Ultram": "tramadol", "Hypericum": "st john's wort", "Advil": "ibuprofen",
-    "Coumadin": "warfarin", "Eliquis": "apixaban", "Zestril": "lisinopril", "Nolvadex": "tamoxifen",
-    "Prilosec": "omeprazole", "Tagamet": "cimetidine", "Tylenol": "paracetamol", "valproic acid": "valproate",
-    "acetylsalicylic acid": "aspirin",
-}  # fmt: skip
-
-
-def test_each_property_belongs_to_these_drugs() -> None:
-    """drugs.csv"""
-    ours: dict[str, set[str]] = defaultdict(set)
-    for row in rows("drugs"):
-        for tag in row["tags"].split():
-            ours[tag].add(row["drug"].replace(" ", "_"))
-    assert ours == {tag: set(drugs.split()) for tag, drugs in TAGGED.items()}
-
-
-@pytest.mark.parametrize(("brand", "generic"), BRANDS.items())
-def test_a_brand_finds_its_drug(brand: str, generic: str) -> None:
-    assert normalise(brand) == normalise(brand.upper()) == generic
 
 
 # -- what a drug does --------------------------------------------------------------------------------------------------

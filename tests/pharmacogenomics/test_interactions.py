@@ -4,10 +4,10 @@ from hashlib import sha256
 
 import pytest
 
+from novamind.drugs.catalogue import catalogue
 from novamind.pharmacogenomics import interactions
 from novamind.pharmacogenomics.domain import Severity
 from novamind.pharmacogenomics.interactions import cautions, known_conditions, substrate_of, without_size
-from novamind.pharmacogenomics.medications import catalogue
 from tests.golden import check_golden
 
 

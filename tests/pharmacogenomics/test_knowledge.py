@@ -5,29 +5,22 @@ from importlib.resources import files
 
 import pytest
 
+from novamind.drugs.facts import source, sources
+from novamind.drugs.names import normalise
 from novamind.errors import DataProcessingError
 from novamind.pharmacogenomics.domain import Action
-from novamind.pharmacogenomics.knowledge import rows, source, sources
-from novamind.pharmacogenomics.medications import normalise
-from novamind.pharmacogenomics.phenotypes import RULE_SOURCES
+from novamind.pharmacogenomics.knowledge import rows
 
 TABLES = sorted(
     f.name.removesuffix(".csv")
     for f in files("novamind.pharmacogenomics.knowledge").iterdir()
-    if f.name.endswith(".csv") and f.name != "sources.csv"
+    if f.name.endswith(".csv")
 )
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_row_has_its_source_and_year(table: str) -> None:
     assert all(source(row).year == int(row["year"]) for row in rows(table))
-
-
-def test_every_source_is_used() -> None:
-    used = {row["source"] for table in TABLES for row in rows(table)} | set(RULE_SOURCES.values())
-    used |= {"cpic-opioids-2021", "shah-smith-2015"}  # the two rules of phenoconversion.py
-    used.add("clotop-levels-2023")  # clozapine.json
-    assert used == set(sources())
 
 
 def test_a_row_without_a_source_is_a_broken_install() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from novamind.drugs.domain import Evidence, Source
 from novamind.pharmacogenomics import genotype, recommend
-from novamind.pharmacogenomics.domain import Evidence, Source
 from novamind.pharmacogenomics.plots import exposure_chart
 from novamind.pharmacogenomics.report import _Citations
 from novamind.pharmacogenomics.review import Review

@@ -10,12 +10,12 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 import novamind as nm
+from novamind.drugs.catalogue import catalogue, psychiatric
 from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import PharmacogenomicsService, genotype, medication_graph, recommend
 from novamind.pharmacogenomics.domain import Action, Severity
 from novamind.pharmacogenomics.exposure import pathways
 from novamind.pharmacogenomics.interactions import cautions, known_conditions
-from novamind.pharmacogenomics.medications import catalogue, psychiatric
 from novamind.pharmacogenomics.outcomes import efficacy
 
 from .vcf_text import vcf

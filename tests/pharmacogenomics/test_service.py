@@ -10,7 +10,6 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 
 from novamind.errors import DataProcessingError, ValidationError
-from novamind.pharmacogenomics import knowledge
 from novamind.pharmacogenomics.endpoints import ReviewBody, router
 from novamind.pharmacogenomics.review import recommend
 from novamind.pharmacogenomics.service import (
@@ -262,25 +261,6 @@ def test_allergies_of_the_data_are_in_the_review() -> None:
     assert found.allergies == ("citalopram",)
     assert found["escitalopram"].verdict == "avoid"
     assert found == recommend({}, ("escitalopram",), allergies=("Celexa", "pollen"))
-
-
-# -- the packaged tables -----------------------------------------------------------------------------------------------
-
-
-def test_a_row_of_another_year_is_a_broken_install() -> None:
-    assert knowledge.source({"source": "braten-2019", "year": "2019"}).title.startswith("Braten")
-    for row in ({"source": "braten-2019", "year": "2018"}, {"source": "nowhere-2019", "year": "2019"}):
-        with pytest.raises(DataProcessingError, match=row["source"]):
-            knowledge.source(row)
-
-
-def test_a_table_is_read_in_the_order_of_its_file() -> None:
-    assert next(knowledge.rows("drugs"))["drug"] == "sertraline"
-    first = knowledge.sources()["pharmvar-2025"]
-    assert (first.id, first.year, first.evidence, first.url) == (
-        "pharmvar-2025", 2025, "copy", "https://www.pharmvar.org/genes",
-    )  # fmt: skip
-    assert next(iter(knowledge.sources())) == "pharmvar-2025"
 
 
 # -- REST --------------------------------------------------------------------------------------------------------------

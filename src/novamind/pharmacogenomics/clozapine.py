@@ -14,9 +14,9 @@ from importlib.resources import files
 
 import numpy as np
 
+from novamind.drugs.facts import sources
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.pharmacogenomics.domain import Exposure
-from novamind.pharmacogenomics.knowledge import sources
 
 TERMS = ("intercept", "log dose_mg", "male", "age_decades - 4", "log(1 + crp_mg_l)", "cyp1a2_induced")
 _Z95 = 1.959964

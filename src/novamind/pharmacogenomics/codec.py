@@ -5,15 +5,8 @@ from typing import Annotated, Protocol, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from novamind.pharmacogenomics.domain import (
-    DISCLAIMER,
-    Action,
-    Diplotype,
-    Evidence,
-    Phenotype,
-    PhenotypeChange,
-    Severity,
-)
+from novamind.drugs.domain import Evidence
+from novamind.pharmacogenomics.domain import DISCLAIMER, Action, Diplotype, Phenotype, PhenotypeChange, Severity
 from novamind.pharmacogenomics.drug_review import DrugReview
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from novamind.drugs.domain import Source
+
 DISCLAIMER = (
     "This report restates published guidelines for one genotype and medication list. It does not know the"
     " patient: diagnosis, history and clinical judgement decide."
@@ -244,46 +246,6 @@ class Action(StrEnum):
     STANDARD_DOSE = "STANDARD_DOSE"
     NO_ACTION = "NO_ACTION"
     NO_RECOMMENDATION = "NO_RECOMMENDATION"
-
-
-class Evidence(StrEnum):
-    """How a fact was checked against the source that is named for it."""
-
-    READ = "read"
-    COPY = "copy"
-    ABSTRACT = "abstract"
-    SECONDARY = "secondary"
-    OWN = "own analysis"
-    UNVERIFIED = "unverified"
-
-    @property
-    def meaning(self) -> str:
-        """The same in plain words."""
-        return _EVIDENCE[self]
-
-
-_EVIDENCE = {
-    Evidence.READ: "read at the source",
-    Evidence.COPY: "read in a redistributed copy of the source (PharmCAT 3.1.1, PyPGx)",
-    Evidence.ABSTRACT: "only the abstract was read",
-    Evidence.SECONDARY: "read where somebody else quotes or compiles it",
-    Evidence.OWN: "our own analysis of released data",
-    Evidence.UNVERIFIED: "general knowledge, not confirmed at the source",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a fact comes from, and how far we checked it there."""
-
-    id: str
-    year: int
-    evidence: Evidence
-    title: str
-    url: str
-
-    def __str__(self) -> str:
-        return f"{self.title} ({self.year})"
 
 
 # CPIC's population labels of the anticonvulsants.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from novamind.drugs.domain import Source
 from novamind.pharmacogenomics.domain import (
     Action,
     Advice,
@@ -11,7 +12,6 @@ from novamind.pharmacogenomics.domain import (
     PhenotypeChange,
     Severity,
     SideEffect,
-    Source,
 )
 from novamind.pharmacogenomics.exposure import TherapeuticRange
 from novamind.summary import Summarised, Summary, clipped, counted

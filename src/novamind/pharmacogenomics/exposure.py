@@ -15,8 +15,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
-from novamind.pharmacogenomics.domain import Exposure, GeneResult, Source
-from novamind.pharmacogenomics.knowledge import rows, source
+from novamind.drugs.domain import Source
+from novamind.drugs.facts import source
+from novamind.pharmacogenomics.domain import Exposure, GeneResult
+from novamind.pharmacogenomics.knowledge import rows
 
 _Z95 = 1.959964
 

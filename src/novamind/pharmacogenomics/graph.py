@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from novamind.drugs.catalogue import catalogue
+from novamind.drugs.domain import Source
 from novamind.errors import NotFoundError
 from novamind.pharmacogenomics import guidelines, interactions
-from novamind.pharmacogenomics.domain import Source
 from novamind.pharmacogenomics.exposure import pathways
-from novamind.pharmacogenomics.medications import catalogue
 from novamind.pharmacogenomics.phenoconversion import modulators
 
 

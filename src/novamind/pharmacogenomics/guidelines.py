@@ -14,8 +14,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
-from novamind.pharmacogenomics.domain import Action, Advice, GeneResult, Phenotype, Source
-from novamind.pharmacogenomics.knowledge import rows, source
+from novamind.drugs.domain import Source
+from novamind.drugs.facts import source
+from novamind.pharmacogenomics.domain import Action, Advice, GeneResult, Phenotype
+from novamind.pharmacogenomics.knowledge import rows
 
 _PHENOTYPES = {
     "PM": Phenotype.POOR,

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from novamind.pharmacogenomics.domain import Caution, Severity, Source
+from novamind.drugs.catalogue import catalogue
+from novamind.drugs.domain import Source
+from novamind.drugs.facts import source
+from novamind.pharmacogenomics.domain import Caution, Severity
 from novamind.pharmacogenomics.exposure import pathways
 from novamind.pharmacogenomics.guidelines import guideline_genes
-from novamind.pharmacogenomics.knowledge import rows, source
-from novamind.pharmacogenomics.medications import catalogue
+from novamind.pharmacogenomics.knowledge import rows
 from novamind.pharmacogenomics.phenoconversion import modulators
 
 _ORDER = tuple(Severity)

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from functools import cache
 
+from novamind.drugs.facts import source
 from novamind.pharmacogenomics.domain import Efficacy, Exposure, GeneResult, Phenotype, SideEffect
-from novamind.pharmacogenomics.knowledge import rows, source
+from novamind.pharmacogenomics.knowledge import rows
 
 _SHORT = {Phenotype.POOR: "PM", Phenotype.ULTRARAPID: "UM"}
 

@@ -16,9 +16,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
-from novamind.pharmacogenomics.domain import ActivityScore, Evidence, GeneResult, Phenotype, PhenotypeChange, Source
+from novamind.drugs.domain import Evidence, Source
+from novamind.drugs.facts import source, sources
+from novamind.pharmacogenomics.domain import ActivityScore, GeneResult, Phenotype, PhenotypeChange
 from novamind.pharmacogenomics.exposure import pathways
-from novamind.pharmacogenomics.knowledge import rows, source, sources
+from novamind.pharmacogenomics.knowledge import rows
 from novamind.pharmacogenomics.phenotypes import score_phenotype
 
 # Remaining share of the activity: point, low, high. The moderate range is widened to what was observed with

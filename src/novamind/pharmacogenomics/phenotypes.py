@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache, lru_cache
 
+from novamind.drugs.domain import Source
+from novamind.drugs.facts import source, sources
 from novamind.pharmacogenomics.domain import (
     ActivityScore,
     AlleleCopy,
@@ -19,9 +21,8 @@ from novamind.pharmacogenomics.domain import (
     Function,
     GeneResult,
     Phenotype,
-    Source,
 )
-from novamind.pharmacogenomics.knowledge import rows, source, sources
+from novamind.pharmacogenomics.knowledge import rows
 from novamind.pharmacogenomics.notation import (
     HLA_GENES,
     SCORED_GENES,

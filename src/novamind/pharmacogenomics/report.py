@@ -7,10 +7,11 @@ from typing import Protocol
 import vl_convert
 from markupsafe import Markup
 
+from novamind.drugs.domain import Evidence, Source
+from novamind.drugs.facts import sources
 from novamind.pages import environment
-from novamind.pharmacogenomics.domain import DISCLAIMER, Diplotype, Evidence, PhenotypeChange, Source
+from novamind.pharmacogenomics.domain import DISCLAIMER, Diplotype, PhenotypeChange
 from novamind.pharmacogenomics.drug_review import DrugReview
-from novamind.pharmacogenomics.knowledge import sources
 from novamind.pharmacogenomics.phenotypes import RULE_SOURCES
 from novamind.pharmacogenomics.plots import ReviewedDrugs, exposure_chart
 

@@ -4,10 +4,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from novamind.drugs.catalogue import catalogue, psychiatric
+from novamind.drugs.facts import sources
+from novamind.drugs.names import normalise
 from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import exposure as exposures
 from novamind.pharmacogenomics import guidelines, interactions, outcomes
-from novamind.pharmacogenomics import medications as formulary
 from novamind.pharmacogenomics.allergies import allergen_of
 from novamind.pharmacogenomics.allergies import cautions as allergy_cautions
 from novamind.pharmacogenomics.domain import (
@@ -21,7 +23,6 @@ from novamind.pharmacogenomics.domain import (
     Severity,
 )
 from novamind.pharmacogenomics.drug_review import CAUTION_CONCERN, DrugReview, advised_concern
-from novamind.pharmacogenomics.knowledge import sources
 from novamind.pharmacogenomics.phenoconversion import convert
 from novamind.pharmacogenomics.phenotypes import known_genes, results, unknown_alleles
 from novamind.summary import Summarised, Summary, counted
@@ -70,13 +71,13 @@ class Review(Summarised, Collection[str]):
     allergies: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> DrugReview:
-        drug = formulary.normalise(name) or name
+        drug = normalise(name) or name
         if drug not in self.drugs:
             raise NotFoundError("the drug is not part of this review; name it in 'medications' and ask again")
         return self.drugs[drug]
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (formulary.normalise(name) or name) in self.drugs
+        return isinstance(name, str) and (normalise(name) or name) in self.drugs
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.drugs)
@@ -118,7 +119,7 @@ class Review(Summarised, Collection[str]):
 
     def without(self, drug: str) -> "Review":
         """Return the review of every psychiatric drug as if one that is taken now (generic or brand) were stopped."""
-        stopped = formulary.normalise(drug) or drug
+        stopped = normalise(drug) or drug
         kept = tuple(name for name in self.comedications if name != stopped)
         return recommend(self.genotype, None, kept, self.conditions, self.allergies)
 
@@ -128,8 +129,8 @@ class Review(Summarised, Collection[str]):
         They are reviewed as after the switch, without the drug that they replace; what both together would do is in
         ``overlap``. Only drugs of the same group that nothing speaks against, with no more than a mild concern.
         """
-        drug, catalogue = formulary.normalise(drug) or drug, formulary.catalogue()
-        group = next((g for g in _GROUPS if drug in catalogue and g in catalogue[drug].tags), None)
+        drug, drugs = normalise(drug) or drug, catalogue()
+        group = next((g for g in _GROUPS if drug in drugs and g in drugs[drug].tags), None)
         if group is None:
             return ()
         fitting = [
@@ -137,7 +138,7 @@ class Review(Summarised, Collection[str]):
             for review in self.without(drug).ranking
             if review.against is None
             and review.concern <= 1
-            and group in catalogue[review.drug].tags
+            and group in drugs[review.drug].tags
             and review.drug not in (drug, *self.comedications)
         ]
         return tuple(Alternative(review, interactions.cautions(review.drug, (drug,), ())) for review in fitting[:most])
@@ -236,10 +237,10 @@ def recommend(
         notes.append(f"Conditions that no rule refers to were not used: {', '.join(unheard)}.")
     readings = {gene: results(d) for gene, d in genotype.items()}
     changes = tuple(convert(r, taken) for of in readings.values() for r in of)
-    wanted = formulary.psychiatric() if medications is None else medications
+    wanted = psychiatric() if medications is None else medications
     drugs: dict[str, DrugReview] = {}
     for name in wanted:
-        drug = formulary.normalise(name)
+        drug = normalise(name)
         drugs[drug or name] = (
             _review(drug, genotype, readings, taken, condition_names, allergens) if drug else _unknown(name)
         )
@@ -247,7 +248,7 @@ def recommend(
 
 
 def _recognise(
-    names: Sequence[str], read: Callable[[str], str | None] = formulary.normalise
+    names: Sequence[str], read: Callable[[str], str | None] = normalise
 ) -> tuple[tuple[str, ...], list[str]]:
     pairs = {name: read(name) for name in names}
     return tuple(dict.fromkeys(k for k in pairs.values() if k)), [name for name, k in pairs.items() if not k]
@@ -289,7 +290,7 @@ def _review(
     ]  # fmt: skip
     return DrugReview(
         drug=drug,
-        drug_class=formulary.catalogue()[drug].drug_class,
+        drug_class=catalogue()[drug].drug_class,
         guidelines=advice,
         guidelines_before=before if before != advice else (),
         standing=guidelines.standing(drug, advice, relevant),

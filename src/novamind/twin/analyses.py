@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from novamind.drugs.catalogue import psychiatric
 from novamind.errors import InsufficientDataError
 from novamind.pharmacogenomics import Review, recommend
-from novamind.pharmacogenomics.medications import psychiatric
 from novamind.records import MedicationCourse
 from novamind.records.tables.frames import SeriesKey
 from novamind.twin.case import Case

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from novamind.drugs.catalogue import catalogue, psychiatric
+from novamind.drugs.names import normalise
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import call_vcf
 from novamind.pharmacogenomics import genotype as read_genes
 from novamind.pharmacogenomics.allergies import allergen_of
 from novamind.pharmacogenomics.domain import Diplotype, GenotypeResults
 from novamind.pharmacogenomics.interactions import known_conditions
-from novamind.pharmacogenomics.medications import catalogue, normalise, psychiatric
 from novamind.records import (
     Allergy,
     Condition,

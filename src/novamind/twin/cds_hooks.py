@@ -11,11 +11,12 @@ from datetime import date
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from novamind.drugs.catalogue import catalogue
+from novamind.drugs.domain import Evidence, Source
+from novamind.drugs.names import normalise
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import DrugReview, Review
-from novamind.pharmacogenomics.domain import Evidence, Source
 from novamind.pharmacogenomics.drug_review import SPEAKS_AGAINST
-from novamind.pharmacogenomics.medications import catalogue, normalise
 from novamind.records import FhirImportError, PatientRecord, read_fhir
 from novamind.records.fhir.terminology import OWN
 from novamind.settings import Settings

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from novamind.drugs.catalogue import catalogue
 from novamind.pharmacogenomics import DrugReview, Review
 from novamind.pharmacogenomics.allergies import allergen_of
 from novamind.pharmacogenomics.domain import Severity
 from novamind.pharmacogenomics.drug_review import SPEAKS_AGAINST
 from novamind.pharmacogenomics.guidelines import guideline_genes
-from novamind.pharmacogenomics.medications import catalogue
 from novamind.symptoms.domain import SymptomForecast
 from novamind.symptoms.instruments import recognise
 from novamind.symptoms.presentation import wording

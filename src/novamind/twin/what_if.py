@@ -8,12 +8,12 @@ the ratio between the two is the person's and not chance.
 from collections.abc import Mapping
 from typing import Any
 
+from novamind.drugs.names import normalise
 from novamind.errors import NotFoundError
 from novamind.neurochemistry import drug_names, simulate
 from novamind.neurochemistry.simulation import BAND, Simulation
 from novamind.pharmacogenomics import recommend
 from novamind.pharmacogenomics.domain import GeneResult, Phenotype
-from novamind.pharmacogenomics.medications import normalise
 from novamind.pharmacogenomics.phenoconversion import acting_on
 from novamind.twin.case import Case
 from novamind.twin.results import WhatIf

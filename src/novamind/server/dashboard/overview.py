@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from novamind.clinic import Overview
 from novamind.clinic.record_mapping import mapping_of, readable
+from novamind.drugs.catalogue import catalogue
+from novamind.drugs.domain import Source
 from novamind.infrastructure.patient_store import StoredRecord
 from novamind.pharmacogenomics import DrugReview, Review
-from novamind.pharmacogenomics.domain import Source
-from novamind.pharmacogenomics.medications import catalogue
 from novamind.records import LongFrame
 from novamind.symptoms.domain import SymptomForecast
 from novamind.symptoms.presentation import wording

@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 import pydantic
 
 from novamind.clinic import Piece, SymptomReport
+from novamind.drugs.catalogue import catalogue
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics.interactions import known_conditions
-from novamind.pharmacogenomics.medications import catalogue
 from novamind.records import Allergy, Condition, MedicationCourse
 from novamind.symptoms.endpoints import Report
 from novamind.symptoms.instruments import INSTRUMENTS

@@ -1,0 +1,1 @@
+"""Drugs: one knowledge of names, codes and facts, each fact with its source."""

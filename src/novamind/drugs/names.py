@@ -1,0 +1,19 @@
+"""From a name as records write it to the drug."""
+
+from functools import cache
+
+from novamind.drugs.catalogue import catalogue
+from novamind.drugs.facts import rows
+
+
+@cache
+def _names() -> dict[str, str]:
+    names = {name: name for name in catalogue()}
+    for row in rows("drugs"):
+        names.update({alias.replace("_", " "): row["drug"] for alias in row["aliases"].split()})
+    return names
+
+
+def normalise(name: str) -> str | None:
+    """Return the generic name of a generic or brand name, any case; None when we do not know the drug."""
+    return _names().get(" ".join(name.lower().split()))

@@ -1,0 +1,140 @@
+"""Every packaged fact on drugs a second time: a checksum of what was checked, and second entries.
+
+Tables: drugs, sources.
+"""
+
+import csv
+from collections import defaultdict
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from novamind.drugs.facts import rows, source, sources
+from novamind.drugs.names import normalise
+from novamind.errors import DataProcessingError
+from novamind.pharmacogenomics.phenotypes import RULE_SOURCES
+
+ROOMS = ("novamind.drugs.facts", "novamind.pharmacogenomics.knowledge")
+PACKAGED = {f.name: f for f in files("novamind.drugs.facts").iterdir() if f.name.endswith("csv")}
+with (Path(__file__).parent / "facts" / "manifest.csv").open(encoding="utf-8") as handle:
+    MANIFEST = {row["table"]: row for row in csv.DictReader(handle)}
+
+
+@pytest.mark.parametrize("table", sorted(MANIFEST))
+def test_a_table_is_the_one_that_was_checked(table: str) -> None:
+    content = PACKAGED[table].read_bytes()
+    checked = MANIFEST[table]
+    assert sha256(content).hexdigest() == checked["sha256"], (
+        f"{table}: facts changed: check them again at their source and renew the manifest"
+    )
+    assert sum(1 for _ in rows(table.removesuffix(".csv"))) == int(checked["rows"])
+    assert checked["checked_on"]
+    assert checked["checked_against"]
+
+
+def test_no_table_is_missing_from_the_manifest() -> None:
+    assert set(MANIFEST) == set(PACKAGED)
+
+
+@pytest.mark.parametrize("table", sorted(set(PACKAGED) - {"sources.csv"}))
+def test_every_row_has_its_source_and_year(table: str) -> None:
+    assert all(source(row).year == int(row["year"]) for row in rows(table.removesuffix(".csv")))
+
+
+def test_every_source_is_used() -> None:
+    tables = [(f.name.removesuffix(".csv"), room) for room in ROOMS for f in files(room).iterdir()]
+    used = {
+        row["source"]
+        for table, room in tables
+        if (files(room) / f"{table}.csv").is_file()
+        for row in rows(table, room)
+        if "source" in row
+    } | set(RULE_SOURCES.values())
+    used |= {"cpic-opioids-2021", "shah-smith-2015"}  # the two rules of phenoconversion.py
+    used.add("clotop-levels-2023")  # clozapine.json
+    assert used == set(sources())
+
+
+def test_a_source_ends_in_its_year() -> None:
+    assert all(row["id"].endswith(f"-{row['year']}") for row in rows("sources"))
+
+
+def test_a_row_of_another_year_is_a_broken_install() -> None:
+    assert source({"source": "braten-2019", "year": "2019"}).title.startswith("Braten")
+    for row in ({"source": "braten-2019", "year": "2018"}, {"source": "nowhere-2019", "year": "2019"}):
+        with pytest.raises(DataProcessingError, match=row["source"]):
+            source(row)
+
+
+def test_a_table_is_read_in_the_order_of_its_file() -> None:
+    assert next(rows("drugs"))["drug"] == "sertraline"
+    first = sources()["pharmvar-2025"]
+    assert (first.id, first.year, first.evidence, first.url) == (
+        "pharmvar-2025", 2025, "copy", "https://www.pharmvar.org/genes",
+    )  # fmt: skip
+    assert next(iter(sources())) == "pharmvar-2025"
+
+
+# -- drugs -------------------------------------------------------------------------------------------------------------
+# Tag -> drugs, the other way round than drugs.csv has it.
+TAGGED = {
+    "serotonergic": "sertraline escitalopram citalopram fluoxetine paroxetine fluvoxamine vortioxetine vilazodone"
+    " venlafaxine desvenlafaxine duloxetine levomilnacipran milnacipran mirtazapine trazodone nefazodone amitriptyline"
+    " imipramine clomipramine methadone tramadol fentanyl sumatriptan st_john's_wort",
+    "bleeding": "sertraline escitalopram citalopram fluoxetine paroxetine fluvoxamine vortioxetine vilazodone"
+    " venlafaxine desvenlafaxine duloxetine levomilnacipran milnacipran",
+    "qt": "escitalopram citalopram trazodone quetiapine paliperidone haloperidol clozapine pimozide iloperidone"
+    " thioridazine ziprasidone donepezil deutetrabenazine tetrabenazine valbenazine pitolisant lofexidine methadone"
+    " ondansetron amiodarone quinidine sotalol",
+    "maoi": "phenelzine tranylcypromine isocarboxazid moclobemide selegiline linezolid methylene_blue",
+    "tca": "amitriptyline nortriptyline imipramine clomipramine doxepin desipramine trimipramine protriptyline"
+    " amoxapine",
+    "pressor": "venlafaxine desvenlafaxine duloxetine levomilnacipran milnacipran reboxetine atomoxetine amphetamine",
+    "antipsychotic": "quetiapine aripiprazole aripiprazole_lauroxil brexpiprazole risperidone paliperidone olanzapine"
+    " haloperidol clozapine pimozide iloperidone thioridazine perphenazine zuclopenthixol lurasidone ziprasidone",
+    "enzyme_inducing_antiepileptic": "carbamazepine phenytoin fosphenytoin phenobarbital primidone",
+    "benzodiazepine": "clobazam diazepam lorazepam clonazepam alprazolam",
+    "opioid": "methadone tramadol codeine oxycodone fentanyl",
+    "seizure_threshold": "tramadol",
+    "nsaid": "ibuprofen naproxen diclofenac indomethacin",
+    "nsaid_bleeding": "aspirin",
+    "anticoagulant": "warfarin apixaban rivaroxaban",
+    "thiazide": "hydrochlorothiazide chlorthalidone",
+    "renin_angiotensin": "lisinopril enalapril ramipril losartan valsartan",
+    "antidepressant": "sertraline escitalopram citalopram fluoxetine paroxetine fluvoxamine vortioxetine vilazodone"
+    " venlafaxine desvenlafaxine duloxetine levomilnacipran milnacipran bupropion mirtazapine trazodone nefazodone"
+    " agomelatine reboxetine amitriptyline nortriptyline imipramine clomipramine doxepin desipramine trimipramine"
+    " protriptyline amoxapine phenelzine tranylcypromine isocarboxazid moclobemide selegiline",
+}
+BRANDS = {
+    "Zoloft": "sertraline", "Lexapro": "escitalopram", "Cipramil": "citalopram", "Prozac": "fluoxetine",
+    "Seroxat": "paroxetine", "Luvox": "fluvoxamine", "Trintellix": "vortioxetine", "Viibryd": "vilazodone",
+    "Effexor": "venlafaxine", "Pristiq": "desvenlafaxine", "Cymbalta": "duloxetine", "Fetzima": "levomilnacipran",
+    "Savella": "milnacipran", "Wellbutrin": "bupropion", "Remeron": "mirtazapine", "Valdoxan": "agomelatine",
+    "Edronax": "reboxetine", "Elavil": "amitriptyline", "Anafranil": "clomipramine", "Nardil": "phenelzine",
+    "Parnate": "tranylcypromine", "Zyvox": "linezolid", "Seroquel": "quetiapine", "Abilify": "aripiprazole",
+    "Rexulti": "brexpiprazole", "Risperdal": "risperidone", "Invega": "paliperidone", "Zyprexa": "olanzapine",
+    "Haldol": "haloperidol", "Clozaril": "clozapine", "Latuda": "lurasidone", "Geodon": "ziprasidone",
+    "Lamictal": "lamotrigine", "Depakote": "valproate", "Tegretol": "carbamazepine", "Trileptal": "oxcarbazepine",
+    "Dilantin": "phenytoin", "Strattera": "atomoxetine", "Aricept": "donepezil", "Xenazine": "tetrabenazine",
+    "Ingrezza": "valbenazine", "Ultram": "tramadol", "Hypericum": "st john's wort", "Advil": "ibuprofen",
+    "Coumadin": "warfarin", "Eliquis": "apixaban", "Zestril": "lisinopril", "Nolvadex": "tamoxifen",
+    "Prilosec": "omeprazole", "Tagamet": "cimetidine", "Tylenol": "paracetamol", "valproic acid": "valproate",
+    "acetylsalicylic acid": "aspirin",
+}  # fmt: skip
+
+
+def test_each_property_belongs_to_these_drugs() -> None:
+    """drugs.csv"""
+    ours: dict[str, set[str]] = defaultdict(set)
+    for row in rows("drugs"):
+        for tag in row["tags"].split():
+            ours[tag].add(row["drug"].replace(" ", "_"))
+    assert ours == {tag: set(drugs.split()) for tag, drugs in TAGGED.items()}
+
+
+@pytest.mark.parametrize(("brand", "generic"), BRANDS.items())
+def test_a_brand_finds_its_drug(brand: str, generic: str) -> None:
+    assert normalise(brand) == normalise(brand.upper()) == generic
