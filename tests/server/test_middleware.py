@@ -327,7 +327,7 @@ def test_the_list_of_public_paths_and_where_rooms_begin() -> None:
     assert {
         "/health", "/ready", "/oauth/authorize", "/oauth/token", "/.well-known/jwks.json",
         "/.well-known/smart-configuration", "/cds-services", "/fhir/.well-known/smart-configuration", "/oauth/patient",
-        "/oauth/revoke",
+        "/oauth/revoke", "/.well-known/openid-configuration",
     } == middleware.PUBLIC  # fmt: skip
     assert (middleware.DOCUMENTATION, middleware.API, middleware.HOOKS) == ("/openapi.json", "/api/v1", "/cds-services")
 

@@ -36,10 +36,15 @@ class Sessions:
         return call
 
 
+async def _no_keys() -> list[Any]:
+    return []
+
+
 def container(answer: Any = None, offered: bool = False) -> Any:
     passkeys = SimpleNamespace(offered=offered, options_to_prove=lambda challenge: {"for": challenge})
     keys = SimpleNamespace(public_keys=lambda: {"keys": []})
-    identity = SimpleNamespace(sessions=Sessions(answer), passkeys=passkeys, tokens=keys)
+    identity_keys = SimpleNamespace(public_keys=_no_keys)
+    identity = SimpleNamespace(sessions=Sessions(answer), passkeys=passkeys, tokens=keys, identity_tokens=identity_keys)
     return SimpleNamespace(identity=identity, settings=Settings(public_url="https://clinic.example"))
 
 

@@ -191,6 +191,7 @@ def test_limits_of_bodies_and_public_paths_reach_the_door() -> None:
         "/health", "/ready", "/oauth/authorize", "/oauth/token", "/.well-known/jwks.json",
         "/.well-known/smart-configuration", "/cds-services", "/static/app.css", "/static/app.js", "/static/icon.svg",
         "/favicon.ico", "/fhir/.well-known/smart-configuration", "/oauth/patient", "/oauth/revoke",
+        "/.well-known/openid-configuration",
     }  # fmt: skip
     assert known["public"] == public | {"/login", "/callback", "/openapi.json", "/fhir/metadata"}
     assert door(environment="production")["public"] == public | {"/login", "/callback", "/fhir/metadata"}

@@ -97,6 +97,9 @@ class NewClientBody(_Body):
     jwks: JsonWebKeySet | None = Field(
         default=None, description="Public keys of a machine that signs for itself (private_key_jwt)."
     )
+    id_token_signed_response_alg: Literal["RS256", "ES256"] | None = Field(
+        default=None, description="How identity tokens of people's clients are signed; RS256 if it is missing."
+    )
 
 
 class ClientMade(Made):
@@ -243,6 +246,7 @@ async def add_client(container: ContainerDep, caller: Caller, new: NewClientBody
         scopes=new.scopes,
         redirect_uris=new.redirect_uris,
         key_set=new.jwks,
+        id_token_algorithm=new.id_token_signed_response_alg,
     )
     return ClientMade(id=made.client_id, secret=made.secret)
 

@@ -41,6 +41,8 @@ INTROSPECTION: Final = "/oauth/introspect"
 REVOCATION: Final = "/oauth/revoke"
 #: Where a person says with which patient an app opens; the code of their login says who they are.
 CHOICE: Final = "/oauth/patient"
+#: Where OpenID Connect looks for what this server is.
+OPENID: Final = "/.well-known/openid-configuration"
 #: Open to everybody. Nothing else is.
 PUBLIC: Final = frozenset(
     {
@@ -51,6 +53,7 @@ PUBLIC: Final = frozenset(
         "/.well-known/jwks.json",
         "/.well-known/smart-configuration",
         f"{FHIR}/.well-known/smart-configuration",
+        OPENID,
         REVOCATION,
         CHOICE,
         HOOKS,

@@ -94,7 +94,7 @@ class SmartConfiguration(TypedDict):
     """Where everything is and what is supported (RFC 8414, SMART App Launch)."""
 
     issuer: Annotated[str, Field(description="Address of this server.")]
-    jwks_uri: Annotated[str, Field(description="Where the keys are that sign access tokens.")]
+    jwks_uri: Annotated[str, Field(description="Where the keys are that sign tokens.")]
     authorization_endpoint: Annotated[str, Field(description="Where people log in.")]
     token_endpoint: Annotated[str, Field(description="Where tokens are got.")]
     introspection_endpoint: Annotated[str, Field(description="Where a token says what it is (RFC 7662).")]
@@ -245,8 +245,9 @@ async def log_out(container: ContainerDep, caller: Caller) -> None:
 
 @routes.get("/.well-known/jwks.json", operation_id="keySet", response_model=JsonWebKeySet)
 async def key_set(container: ContainerDep) -> dict[str, Any]:
-    """The public keys that sign access tokens."""
-    return container.identity.tokens.public_keys()
+    """The public keys that sign access tokens and identity tokens."""
+    of_access = container.identity.tokens.public_keys()
+    return {"keys": [*of_access["keys"], *await container.identity.identity_tokens.public_keys()]}
 
 
 @routes.get("/.well-known/smart-configuration", operation_id="configuration")

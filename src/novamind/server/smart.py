@@ -11,10 +11,12 @@ from fastapi.responses import JSONResponse
 
 from novamind.errors import AuthenticationError, AuthorizationError
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
+from novamind.infrastructure.identity.identity_tokens import ALGORITHMS
+from novamind.infrastructure.identity.smart_scopes import FHIR_USER
 from novamind.server import oauth
 from novamind.server.container import Container
 from novamind.server.dependencies import Caller, ContainerDep
-from novamind.server.middleware import CHOICE, FHIR, INTROSPECTION, REVOCATION
+from novamind.server.middleware import CHOICE, FHIR, INTROSPECTION, OPENID, REVOCATION
 
 routes = APIRouter(include_in_schema=False)
 _LONGEST: Final = 4000
@@ -26,6 +28,21 @@ PatientId = Annotated[UUID, Form()]
 async def configuration(container: ContainerDep) -> JSONResponse:
     """Say where everything is, at the address where FHIR clients look for it."""
     return JSONResponse(await oauth.configuration(container))
+
+
+@routes.get(OPENID)
+async def openid_configuration(container: ContainerDep) -> JSONResponse:
+    """Say where everything is, and how identity tokens are signed (OpenID Connect Discovery 1.0)."""
+    described = dict(await oauth.configuration(container))
+    described.pop("capabilities")
+    about_tokens = {
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(ALGORITHMS),
+        "claims_supported": ["iss", "aud", "sub", "iat", "exp", "nonce", FHIR_USER],
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+    }
+    return JSONResponse(described | about_tokens)
 
 
 @routes.post(CHOICE)

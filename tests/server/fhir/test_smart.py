@@ -1,13 +1,12 @@
 """SMART App Launch: an app gets what it asks and no more, for the patient of its launch, until it is revoked."""
 
-import base64
-import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
 
+from tests.infrastructure.test_identity_tokens import checked
 from tests.server.fhir.conftest import matches
 from tests.server.world import BASE, CALLBACK, World, challenge
 
@@ -151,11 +150,44 @@ def test_a_patient_opens_an_app_with_themselves(world: World, app: str) -> None:
         world, app, authorize(world, app, "P1-self", "launch/patient patient/*.rs openid fhirUser", nonce="n-1")
     )
     assert tokens["patient"] == world.patients["P1"]
-    claims = json.loads(base64.urlsafe_b64decode(tokens["id_token"].split(".")[1] + "=="))
+    keys = world.call("GET", "/.well-known/jwks.json").json()["keys"]
+    header, claims = checked(tokens["id_token"], keys)
+    assert header["alg"] == "RS256"
     assert claims["fhirUser"] == f"{FHIR}/Patient/{world.patients['P1']}"
     assert (claims["aud"], claims["nonce"], claims["iss"]) == (app, "n-1", BASE)
     assert claims["sub"] == str(world.users["P1-self"])
     assert world.call("GET", "/api/v1/me", tokens["id_token"]).status_code == 401  # it is no access token
+
+
+def test_a_client_that_asks_for_es256_gets_it_and_no_identity_token_without_openid(world: World) -> None:
+    registered = {"name": f"app {uuid4().hex[:8]}", "redirect_uris": [CALLBACK]}
+    chosen_algorithm = registered | {"id_token_signed_response_alg": "ES256"}
+    app = world.call("POST", "/api/v1/clients", "admin", json=chosen_algorithm).json()["id"]
+    first = redeemed(world, app, authorize(world, app, "C11", "openid fhirUser user/*.rs offline_access"))
+    again = world.token(grant_type="refresh_token", client_id=app, refresh_token=first["refresh_token"]).json()
+    keys = world.call("GET", "/.well-known/jwks.json").json()["keys"]
+    for tokens in (first, again):
+        header, claims = checked(tokens["id_token"], keys)
+        assert header["alg"] == "ES256"
+        assert claims["fhirUser"] == f"{FHIR}/Practitioner/{world.users['C11']}"
+    _, without = checked(redeemed(world, app, authorize(world, app, "C11", "openid"))["id_token"], keys)
+    assert "fhirUser" not in without
+    assert redeemed(world, app, authorize(world, app, "C11", "user/*.rs"))["id_token"] is None
+    refused = world.call("POST", "/api/v1/clients", "admin", json=registered | {"id_token_signed_response_alg": "none"})
+    assert refused.status_code == 422
+
+
+def test_what_openid_connect_discovery_says_is_true(world: World) -> None:
+    said = world.call("GET", "/.well-known/openid-configuration").json()
+    assert (said["issuer"], said["subject_types_supported"]) == (BASE, ["public"])
+    keys = world.call("GET", urlsplit(said["jwks_uri"]).path).json()["keys"]
+    assert set(said["id_token_signing_alg_values_supported"]) == {"RS256", "ES256"} <= {key["alg"] for key in keys}
+    assert set(said["claims_supported"]) == {"iss", "aud", "sub", "iat", "exp", "nonce", "fhirUser"}
+    smart = world.call("GET", "/.well-known/smart-configuration").json()
+    shared = said.keys() & smart.keys()
+    assert {name: said[name] for name in shared} == {name: smart[name] for name in shared}
+    assert {"authorization_endpoint", "token_endpoint", "response_types_supported", "scopes_supported"} <= shared
+    assert "userinfo_endpoint" not in said
 
 
 def test_user_scopes_reach_whom_the_person_sees(world: World, app: str) -> None:

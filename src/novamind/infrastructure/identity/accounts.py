@@ -220,6 +220,7 @@ class Accounts:
         scopes: Collection[str] | None = None,
         redirect_uris: Sequence[str] = (),
         key_set: Mapping[str, Any] | None = None,
+        id_token_algorithm: str | None = None,
     ) -> NewClient:
         """Make a client: with redirect addresses for people's logins, or with a role for a machine.
 
@@ -240,6 +241,8 @@ class Accounts:
             key_ring(key_set)
             if role is None:
                 raise ValidationError("keys are for machines: give the client a role")
+        if id_token_algorithm is not None and role is not None:
+            raise ValidationError("identity tokens are for clients of people: leave their algorithm out")
         allowed = frozenset(Permission) if role is None else PERMISSIONS[role]
         wanted = frozenset(map(str, allowed)) if scopes is None else frozenset(map(str, scopes))
         levels = PERSON if role is None else (MACHINE,) if role is Role.SERVICE else ()
@@ -260,6 +263,7 @@ class Accounts:
                         redirect_uris=list(redirect_uris),
                         secret_digest=None if secret is None else digest(secret),
                         key_set=key_set,
+                        id_token_algorithm=id_token_algorithm,
                         created_at=datetime.now(UTC),
                     )
                 )

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
@@ -26,11 +26,12 @@ from novamind.infrastructure.identity.accounts import API_KEY_PREFIX, Accounts
 from novamind.infrastructure.identity.assertions import client_of, key_ring, read
 from novamind.infrastructure.identity.attempts import AttemptCounter
 from novamind.infrastructure.identity.domain import PERMISSIONS, Principal, Role, audience
+from novamind.infrastructure.identity.identity_tokens import DEFAULT_ALGORITHM, IdentityClaims, IdentityTokens
 from novamind.infrastructure.identity.launches import lasts, launched, smart_of
 from novamind.infrastructure.identity.passwords import Passwords
 from novamind.infrastructure.identity.secrets import digest, new_secret
 from novamind.infrastructure.identity.session_lookup import Answer, SessionLookup
-from novamind.infrastructure.identity.smart_scopes import OPENID, PERSON, granted, narrowed
+from novamind.infrastructure.identity.smart_scopes import FHIR_USER, OPENID, PERSON, granted, narrowed
 from novamind.infrastructure.identity.tables import (
     ApiKey,
     AuthorizationCode,
@@ -175,6 +176,7 @@ class Sessions:
         passkeys: "Passkeys",
         passwords: Passwords,
         tokens: AccessTokens,
+        identity_tokens: IdentityTokens,
         attempts: AttemptCounter,
         lifetimes: Lifetimes,
         limits: LoginLimits,
@@ -189,6 +191,7 @@ class Sessions:
         self._passkeys = passkeys
         self._passwords = passwords
         self._tokens = tokens
+        self._identity_tokens = identity_tokens
         self._attempts = attempts
         self._lifetimes = lifetimes
         self._limits = limits
@@ -284,10 +287,10 @@ class Sessions:
         """
         async with self._database.transaction() as session:
             opened = await self._redeem(session, client_id, code, verifier, redirect_uri)
-            tokens = None if opened is None else await self._pair(session, *opened)
-        if tokens is None:
+            pair = None if opened is None else await self._pair(session, *opened)
+        if pair is None:
             raise GrantError("invalid_grant", _CODE)
-        return tokens
+        return await self._identified(*pair)
 
     async def exchange_code_for_cookie(self, client_id: UUID, code: str, verifier: str, redirect_uri: str) -> str:
         """Return a browser's cookie for an authorisation code, once. No script needs to see the secret.
@@ -351,12 +354,14 @@ class Sessions:
             If the token is unknown, used or its session has ended.
         """
         async with self._database.transaction() as session:
-            tokens = await self._new_tokens(session, client_id, digest(refresh_token[:_LONGEST_SECRET]))
-        if tokens is None:
+            pair = await self._new_tokens(session, client_id, digest(refresh_token[:_LONGEST_SECRET]))
+        if pair is None:
             raise GrantError("invalid_grant", "the refresh token is not valid; log in again")
-        return tokens
+        return await self._identified(*pair)
 
-    async def _new_tokens(self, session: AsyncSession, client_id: UUID, key: bytes) -> Tokens | None:
+    async def _new_tokens(
+        self, session: AsyncSession, client_id: UUID, key: bytes
+    ) -> tuple[Tokens, IdentityClaims | None] | None:
         """Use a refresh token up and return new tokens; ``None`` if it is not valid."""
         now = datetime.now(UTC)
         session_id = await session.scalar(
@@ -598,7 +603,10 @@ class Sessions:
             expires_at=now + lifetime,
         )
 
-    async def _pair(self, session: AsyncSession, opened: Session, user: User, nonce: str = "") -> Tokens:
+    async def _pair(
+        self, session: AsyncSession, opened: Session, user: User, nonce: str = ""
+    ) -> tuple[Tokens, IdentityClaims | None]:
+        """Return new tokens, and what an identity token says beside them where the client asks for one."""
         role, refresh = Role(user.role), new_secret() if lasts(opened.scopes) else None
         if refresh is not None:
             await session.execute(
@@ -608,16 +616,18 @@ class Sessions:
             )
         access = self._tokens.issue(TokenClaims(opened.session_id, user.user_id, audience(role)))
         scopes = frozenset(map(str, PERMISSIONS[role])) & frozenset(opened.scopes) | smart_of(opened.scopes)
-        return Tokens(
-            access,
-            refresh,
-            self._tokens.lifetime,
-            scopes,
-            opened.launch_patient_id,
-            self._tokens.identify(opened.client_id, user.user_id, user.patient_id, scopes, nonce)
-            if OPENID in scopes
-            else None,
-        )
+        tokens = Tokens(access, refresh, self._tokens.lifetime, scopes, opened.launch_patient_id)
+        if OPENID not in scopes:
+            return tokens, None
+        person = f"Practitioner/{user.user_id}" if user.patient_id is None else f"Patient/{user.patient_id}"
+        client = await session.get_one(OAuthClient, opened.client_id)
+        algorithm = client.id_token_algorithm or DEFAULT_ALGORITHM
+        fhir_user = person if FHIR_USER in scopes else ""
+        return tokens, IdentityClaims(opened.client_id, user.user_id, fhir_user, nonce, algorithm)
+
+    async def _identified(self, tokens: Tokens, claims: IdentityClaims | None) -> Tokens:
+        """Return tokens with the identity token, signed once the others are stored: its key may have to be drawn."""
+        return tokens if claims is None else replace(tokens, id_token=await self._identity_tokens.issue(claims))
 
     async def _end(self, session: AsyncSession, session_id: UUID, reason: str) -> None:
         await session.execute(

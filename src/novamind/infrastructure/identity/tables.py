@@ -55,6 +55,7 @@ class OAuthClient(Base):
     key_set: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
+    id_token_algorithm: Mapped[str | None] = mapped_column(sa.String(10))
 
 
 class ApiKey(Base):
@@ -127,6 +128,16 @@ class Launch(Base):
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.user_id"))
     patient_id: Mapped[UUID]
     expires_at: Mapped[datetime]
+
+
+class SigningKey(Base):
+    """A key pair that signs identity tokens, sealed under the secret of the access tokens that it is drawn for."""
+
+    __tablename__ = "signing_keys"
+    key_id: Mapped[UUID] = mapped_column(primary_key=True)
+    algorithm: Mapped[str] = mapped_column(sa.String(10))
+    sealed: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    created_at: Mapped[datetime]
 
 
 class Attempts(Base):

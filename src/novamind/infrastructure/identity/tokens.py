@@ -19,7 +19,6 @@ from joserfc.jwk import KeySet, OKPKey
 
 from novamind.errors import AuthenticationError
 from novamind.infrastructure.identity.domain import CLINICAL_AUDIENCE, POPULATION_AUDIENCE
-from novamind.infrastructure.identity.smart_scopes import FHIR_USER
 
 ALGORITHM: Final = "Ed25519"
 _TYPE: Final = "at+jwt"
@@ -77,26 +76,6 @@ class AccessTokens:
             "jti": uuid4().hex,
         }
         header = {"alg": ALGORITHM, "typ": _TYPE, "kid": str(self._signing.kid)}
-        return jwt.encode(header, payload, self._signing, algorithms=[ALGORITHM])
-
-    def identify(
-        self, client_id: UUID, user_id: UUID, patient_id: UUID | None, scopes: frozenset[str], nonce: str
-    ) -> str:
-        """Return a signed identity token (OpenID Connect Core) for a client; with ``fhirUser`` where that was asked."""
-        now = int(time.time())
-        payload: dict[str, Any] = {
-            "iss": self._issuer,
-            "aud": str(client_id),
-            "sub": str(user_id),
-            "iat": now,
-            "exp": now + self.lifetime,
-        }
-        if FHIR_USER in scopes:
-            person = f"Practitioner/{user_id}" if patient_id is None else f"Patient/{patient_id}"
-            payload["fhirUser"] = f"{self._issuer}/fhir/{person}"
-        if nonce:
-            payload["nonce"] = nonce
-        header = {"alg": ALGORITHM, "kid": str(self._signing.kid)}
         return jwt.encode(header, payload, self._signing, algorithms=[ALGORITHM])
 
     def read(self, token: str) -> TokenClaims:

@@ -9,6 +9,7 @@ from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.accounts import Accounts
 from novamind.infrastructure.identity.assertions import HookClients
 from novamind.infrastructure.identity.attempts import AttemptCounter
+from novamind.infrastructure.identity.identity_tokens import IdentityTokens
 from novamind.infrastructure.identity.launches import Launches
 from novamind.infrastructure.identity.passkeys import Passkeys
 from novamind.infrastructure.identity.passwords import Passwords
@@ -27,6 +28,7 @@ class Identity:
     passkeys: Passkeys
     sessions: Sessions
     tokens: AccessTokens
+    identity_tokens: IdentityTokens
     access: AccessControl
     attempts: AttemptCounter
     hook_clients: HookClients
@@ -45,7 +47,9 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
     passwords = passwords or Passwords()
     seal = AccountSeal(derived_key(foundation.keys.index, "accounts"))
     accounts = Accounts(database, index, audit, seal, passwords)
-    tokens = AccessTokens(_token_secrets(settings, foundation), settings.public_url, settings.access_token_seconds)
+    secrets = _token_secrets(settings, foundation)
+    tokens = AccessTokens(secrets, settings.public_url, settings.access_token_seconds)
+    identity_tokens = IdentityTokens(database, secrets, settings.public_url, settings.access_token_seconds)
     attempts = AttemptCounter(database, index)
     challenges = derived_key(foundation.keys.index, "passkey challenges")
     passkeys = Passkeys(database, audit, seal, attempts, challenges, settings.public_url)
@@ -59,6 +63,7 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
         passkeys,
         passwords,
         tokens,
+        identity_tokens,
         attempts,
         lifetimes,
         LoginLimits(
@@ -77,6 +82,7 @@ def open_identity(settings: Settings, foundation: Foundation, passwords: Passwor
         passkeys,
         sessions,
         tokens,
+        identity_tokens,
         access,
         attempts,
         HookClients(settings.cds_clients, database, attempts),
