@@ -2,7 +2,7 @@
 
 import pytest
 
-from novamind.drugs.domain import Evidence, Source
+from novamind.drugs.domain import Evidence, Severity, Source
 from novamind.pharmacogenomics.codec import DiplotypeBody, GeneResultBody
 from novamind.pharmacogenomics.domain import (
     Action,
@@ -14,7 +14,6 @@ from novamind.pharmacogenomics.domain import (
     GeneResult,
     Phenotype,
     PhenotypeChange,
-    Severity,
 )
 
 SOURCE = Source("somewhere-2020", 2020, Evidence.READ, "Somewhere", "https://example.org")

@@ -5,8 +5,8 @@ from hashlib import sha256
 import pytest
 
 from novamind.drugs.catalogue import catalogue
+from novamind.drugs.domain import Severity
 from novamind.pharmacogenomics import interactions
-from novamind.pharmacogenomics.domain import Severity
 from novamind.pharmacogenomics.interactions import cautions, known_conditions, substrate_of, without_size
 from tests.golden import check_golden
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 import novamind as nm
 from novamind.drugs.catalogue import catalogue, psychiatric
+from novamind.drugs.domain import Severity
 from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import PharmacogenomicsService, genotype, medication_graph, recommend
-from novamind.pharmacogenomics.domain import Action, Severity
+from novamind.pharmacogenomics.domain import Action
 from novamind.pharmacogenomics.exposure import pathways
 from novamind.pharmacogenomics.interactions import cautions, known_conditions
 from novamind.pharmacogenomics.outcomes import efficacy

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from novamind.drugs.catalogue import catalogue, psychiatric
+from novamind.drugs.domain import Caution, Severity
 from novamind.drugs.facts import sources
 from novamind.drugs.names import normalise
 from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import genotype, recommend
-from novamind.pharmacogenomics.domain import Action, Caution, Severity
+from novamind.pharmacogenomics.domain import Action
 from novamind.pharmacogenomics.drug_review import CONCERN_NAMES, DrugReview, advised_concern
 from novamind.pharmacogenomics.graph import Edge, MedicationGraph, medication_graph
 from novamind.pharmacogenomics.review import Review

@@ -14,10 +14,10 @@ from fhir.resources.R4B import get_fhir_model_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novamind.drugs.domain import Evidence, Source
+from novamind.drugs.domain import Caution, Evidence, Severity, Source
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import recommend
-from novamind.pharmacogenomics.domain import Action, Caution, Severity
+from novamind.pharmacogenomics.domain import Action
 from novamind.settings import Settings
 from novamind.twin import cds_hooks
 from novamind.twin.cds_hooks import HOOKS, answer, discovery

@@ -15,11 +15,9 @@ from hypothesis import strategies as st
 
 from novamind.biometrics.early_warning import EarlyWarning
 from novamind.drugs.catalogue import psychiatric
-from novamind.drugs.domain import Evidence as Checked
-from novamind.drugs.domain import Source
+from novamind.drugs.domain import Caution, Severity, Source
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import DrugReview, Review, recommend
-from novamind.pharmacogenomics.domain import Caution, Severity
 from novamind.pharmacogenomics.interactions import known_conditions
 from novamind.pharmacogenomics.review import Alternative
 from novamind.records import PatientRecord, symptom_frame

@@ -44,6 +44,26 @@ class Source:
         return f"{self.title} ({self.year})"
 
 
+class Severity(StrEnum):
+    """How much weight a caution has."""
+
+    CONTRAINDICATED = "contraindicated"
+    MAJOR = "major"
+    MODERATE = "moderate"
+    INFORMATION = "information"
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """One reason for care, with the place in its source; cautions are only ever added."""
+
+    severity: Severity
+    text: str
+    cause: str
+    source: Source
+    section: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Drug:
     """One drug: generic name, class, tags such as ``serotonergic`` or ``qt``."""

@@ -5,8 +5,8 @@ from typing import Annotated, Protocol, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from novamind.drugs.domain import Evidence
-from novamind.pharmacogenomics.domain import DISCLAIMER, Action, Diplotype, Phenotype, PhenotypeChange, Severity
+from novamind.drugs.domain import Evidence, Severity
+from novamind.pharmacogenomics.domain import DISCLAIMER, Action, Diplotype, Phenotype, PhenotypeChange
 from novamind.pharmacogenomics.drug_review import DrugReview
 
 

@@ -308,25 +308,6 @@ class Exposure:
     source: Source | None = None
 
 
-class Severity(StrEnum):
-    """How much weight a caution has."""
-
-    CONTRAINDICATED = "contraindicated"
-    MAJOR = "major"
-    MODERATE = "moderate"
-    INFORMATION = "information"
-
-
-@dataclass(frozen=True, slots=True)
-class Caution:
-    """One reason for care; cautions are only ever added."""
-
-    severity: Severity
-    text: str
-    cause: str
-    source: Source
-
-
 @dataclass(frozen=True, slots=True)
 class SideEffect:
     """Published risk of one side effect.

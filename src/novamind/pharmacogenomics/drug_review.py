@@ -2,17 +2,8 @@
 
 from dataclasses import dataclass
 
-from novamind.drugs.domain import Source
-from novamind.pharmacogenomics.domain import (
-    Action,
-    Advice,
-    Caution,
-    Efficacy,
-    Exposure,
-    PhenotypeChange,
-    Severity,
-    SideEffect,
-)
+from novamind.drugs.domain import Caution, Severity, Source
+from novamind.pharmacogenomics.domain import Action, Advice, Efficacy, Exposure, PhenotypeChange, SideEffect
 from novamind.pharmacogenomics.exposure import TherapeuticRange
 from novamind.summary import Summarised, Summary, clipped, counted
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from novamind.drugs.catalogue import catalogue
-from novamind.drugs.domain import Source
+from novamind.drugs.domain import Caution, Severity, Source
 from novamind.drugs.facts import source
-from novamind.pharmacogenomics.domain import Caution, Severity
 from novamind.pharmacogenomics.exposure import pathways
 from novamind.pharmacogenomics.guidelines import guideline_genes
 from novamind.pharmacogenomics.knowledge import rows

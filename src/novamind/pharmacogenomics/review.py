@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from novamind.drugs.catalogue import catalogue, psychiatric
+from novamind.drugs.domain import Caution, Severity
 from novamind.drugs.facts import sources
 from novamind.drugs.names import normalise
 from novamind.errors import NotFoundError, ValidationError
@@ -13,14 +14,12 @@ from novamind.pharmacogenomics import guidelines, interactions, outcomes
 from novamind.pharmacogenomics.allergies import allergen_of
 from novamind.pharmacogenomics.allergies import cautions as allergy_cautions
 from novamind.pharmacogenomics.domain import (
-    Caution,
     Diplotype,
     Exposure,
     GeneResult,
     GenotypeResults,
     Phenotype,
     PhenotypeChange,
-    Severity,
 )
 from novamind.pharmacogenomics.drug_review import CAUTION_CONCERN, DrugReview, advised_concern
 from novamind.pharmacogenomics.phenoconversion import convert

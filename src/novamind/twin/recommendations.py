@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from novamind.drugs.catalogue import catalogue
+from novamind.drugs.domain import Severity
 from novamind.pharmacogenomics import DrugReview, Review
 from novamind.pharmacogenomics.allergies import allergen_of
-from novamind.pharmacogenomics.domain import Severity
 from novamind.pharmacogenomics.drug_review import SPEAKS_AGAINST
 from novamind.pharmacogenomics.guidelines import guideline_genes
 from novamind.symptoms.domain import SymptomForecast
