@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from novamind.biometrics.early_warning import EarlyWarning
 from novamind.drugs.catalogue import psychiatric
 from novamind.drugs.domain import Caution, Severity, Source
+from novamind.drugs.domain import Evidence as Checked
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import DrugReview, Review, recommend
 from novamind.pharmacogenomics.interactions import known_conditions
