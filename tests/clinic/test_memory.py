@@ -158,3 +158,24 @@ def test_a_later_day_is_remembered_beside_an_earlier_one_but_its_forecast_counts
         assert len(rows(world)) == 2
         asked(world, "POST", "reports", json={"reports": [report(FIRST_DAY + timedelta(days=1), 10)]})
         assert [one["made_on"] for one in tracking(world)] == ["2026-03-28"]
+
+
+def test_a_forecast_that_was_read_by_itself_is_looked_back_at_too_and_changes_nothing_else(
+    tmp_path: Path, clock: list[date]
+) -> None:
+    with clinic(f"sqlite:///{tmp_path}/novamind.db", tmp_path) as world:
+        before = revision(world)
+        first = asked(world, "GET", "forecast?horizon=7")
+        assert asked(world, "GET", "forecast?horizon=7", 1) == first
+        query = "query ($id: UUID!) { patient(id: $id) { forecasts(horizon: 7) { forecasts { symptom } } } }"
+        body = {"query": query, "variables": {"id": world.patients["P"]}}
+        assert "errors" not in world.call("POST", "/graphql", "C11", json=body).json()
+        assert len(rows(world)) == 1, "the same forecast is remembered once, whoever asked for it"
+        assert revision(world) == before
+
+        clock[0] = LATER
+        asked(world, "POST", "reports", json={"reports": [report(FIRST_DAY + timedelta(days=n), 10) for n in (1, 9)]})
+        insights = asked(world, "GET", "insights")
+        (check,) = insights["tracking"]
+        assert (check["made_on"], check["days"], check["reports"]) == ("2026-03-28", 7, 1)
+        assert insights.get("changes") is None, "what was advised is compared with earlier insights only"

@@ -776,8 +776,6 @@ OPTIONS = Options(forecast_days=7)
 @pytest.mark.parametrize(
     ("name", "given", "asked"),
     [
-        ("forecast", (7,), ("forecast", "case", 7)),
-        ("forecast", (), ("forecast", "case", 14)),
         ("medication_advice", ("lithium",), ("advice", "case", "lithium")),
         ("medication_advice", (None,), ("advice", "case", None)),
         ("correlations", (60,), ("correlate", "case", 60)),
@@ -796,6 +794,27 @@ def test_everything_that_is_said_comes_from_the_twin_and_rests_on_the_case(name:
     one.case = case  # type: ignore[method-assign, assignment]
     found = asyncio.run(getattr(one, name)(WHO, P, *given))
     assert (calls, found) == ([asked], "said")
+
+
+@pytest.mark.parametrize(("given", "horizon"), [((7,), 7), ((), 14)])
+def test_a_forecast_comes_from_the_twin_rests_on_the_case_and_is_remembered(
+    given: tuple[int, ...], horizon: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+    one = clinic_of(calls, forecast="said")
+
+    async def case(*who: Any) -> Any:
+        assert who == (WHO, P)
+        return "case"
+
+    async def remember(taken: Any) -> None:
+        calls.append(taken)
+
+    one.case = case  # type: ignore[method-assign, assignment]
+    one._remember = remember  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr("novamind.clinic.service.forecast_snapshot", lambda *what: ("remember", *what))
+    assert asyncio.run(one.forecast(WHO, P, *given)) == "said"
+    assert calls == [("forecast", "case", horizon), ("remember", "case", "said")]
 
 
 # -- memory

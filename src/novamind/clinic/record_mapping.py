@@ -70,7 +70,7 @@ def snapshot_content(snapshot: Snapshot) -> dict[str, Any]:
         "made_on": snapshot.made_on.isoformat(),
         "forecasts": forecasts,
         "recommendations": [json_fields(recommendation) for recommendation in snapshot.recommendations],
-        "options": asdict(snapshot.options),
+        "options": None if snapshot.options is None else asdict(snapshot.options),
         "model_version": dict(snapshot.model_versions),
     }
 
@@ -83,7 +83,7 @@ def snapshot_of(patient_id: str, stored: StoredRecord) -> Snapshot:
         date.fromisoformat(content["made_on"]),
         tuple(map(_forecast_made, content["forecasts"])),
         tuple(RecommendationMade(Priority(o["priority"]), o["topic"], o["text"]) for o in content["recommendations"]),
-        Options(**content["options"]),
+        None if content["options"] is None else Options(**content["options"]),
         content["model_version"],
     )
 

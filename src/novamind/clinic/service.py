@@ -66,7 +66,7 @@ from novamind.twin.domain import Options, Snapshot
 from novamind.twin.fhir_export import to_fhir
 from novamind.twin.results import Insights, WhatIf
 from novamind.twin.service import DigitalTwinIntegrationService
-from novamind.twin.tracking import KEPT, snapshot
+from novamind.twin.tracking import KEPT, forecast_snapshot, snapshot
 
 if TYPE_CHECKING:
     from novamind.biometrics.results import Correlations
@@ -347,7 +347,13 @@ class Clinic:
 
     async def forecast(self, principal: Principal, patient_id: UUID, horizon: int = 14) -> "Forecasts":
         """Forecast each symptom."""
-        return await self.twin.forecast(await self.case(principal, patient_id), horizon)
+        return await self.forecast_of(await self.case(principal, patient_id), horizon)
+
+    async def forecast_of(self, case: Case, horizon: int = 14) -> "Forecasts":
+        """Forecast each symptom of a case; whether it held is looked up later, so it is stored."""
+        forecasts = await self.twin.forecast(case, horizon)
+        await self._remember(await asyncio.to_thread(forecast_snapshot, case, forecasts))
+        return forecasts
 
     async def medication_advice(self, principal: Principal, patient_id: UUID, medication: str | None) -> Review:
         """Return the review of one drug, or of all, for this patient."""
@@ -427,12 +433,12 @@ class Clinic:
         insights = await self.twin.insights(case, options, earlier)
         taken = snapshot(insights)
         if taken is not None and taken not in earlier:
-            await self._remember(patient_id, taken)
+            await self._remember(taken)
         return Overview(case, insights, earlier)
 
-    async def _remember(self, patient_id: UUID, taken: Snapshot) -> None:
+    async def _remember(self, taken: Snapshot) -> None:
         """Store insights, once where several workers gave the same. This is no act of the caller, who may only read."""
-        content = snapshot_content(taken)
+        patient_id, content = UUID(taken.patient_id), snapshot_content(taken)
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         await self._store.append(
             patient_id,

@@ -234,6 +234,8 @@ class Snapshot:
 
     Attributes
     ----------
+    options
+        What the insights were asked for; ``None`` for a forecast that was read by itself.
     model_versions
         Service to version, of the services that answered.
     """
@@ -242,7 +244,7 @@ class Snapshot:
     made_on: date
     forecasts: tuple[ForecastMade, ...]
     recommendations: tuple[RecommendationMade, ...] = ()
-    options: Options = Options()
+    options: Options | None = Options()
     model_versions: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -1,7 +1,7 @@
 """Memory of earlier insights: how their forecasts turned out, and what has changed since."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from threading import Lock
 
@@ -101,6 +101,13 @@ def snapshot(insights: Findings) -> Snapshot | None:
         insights.options,
         insights.model_versions,
     )
+
+
+def forecast_snapshot(case: Case, forecasts: Iterable[SymptomForecast]) -> Snapshot:
+    """Return what is looked back at later of forecasts that were read by themselves; at least one."""
+    made = tuple(map(forecast_made, forecasts))
+    versions = {SYMPTOMS: made[0].model_version}
+    return Snapshot(case.record.patient_id, case.today, made, options=None, model_versions=versions)
 
 
 def daily_reports(case: Case) -> dict[str, dict[date, float]]:

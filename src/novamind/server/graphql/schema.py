@@ -154,7 +154,7 @@ class Patient:
         """The forecast of each symptom, with intervals, and where asked for with what moved it."""
         _check("horizon", horizon, 30)
         case = await info.context.cases.load(self.id)
-        forecasts = await info.context.clinic.twin.forecast(case, horizon)
+        forecasts = await info.context.clinic.forecast_of(case, horizon)
         return await asyncio.to_thread(ForecastsBody.of, forecasts, threshold, explain=explain)
 
     @_field(type_of(PersonLinksBody) | None)
