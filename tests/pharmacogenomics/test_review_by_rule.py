@@ -473,7 +473,7 @@ def test_names_of_drugs(name: str, generic: str | None) -> None:
 
 
 def test_a_drug_of_guidelines_or_modulators_alone_has_no_properties() -> None:
-    assert (catalogue()["terbinafine"].drug_class, catalogue()["terbinafine"].tags) == ("", frozenset())
+    assert (catalogue()["terbinafine"].drug_class, catalogue()["terbinafine"].tags) == ("antifungal", frozenset())
     citalopram = catalogue()["citalopram"]
     assert (citalopram.name, citalopram.drug_class) == ("citalopram", "SSRI")
     assert citalopram.tags == {"serotonergic", "bleeding", "qt", "antidepressant"}

@@ -1,4 +1,4 @@
-"""The drugs we know: names, classes, and the tags that interaction rules refer to."""
+"""The drugs we know: names, classes, and the tags that allergies and groups refer to."""
 
 from functools import cache
 
@@ -9,14 +9,17 @@ from novamind.drugs.facts import rows
 @cache
 def catalogue() -> dict[str, Drug]:
     """Return all drugs by generic name."""
-    return {r["drug"]: Drug(r["drug"], r["class"], frozenset(r["tags"].split())) for r in rows("drugs")}
+    return {
+        r["drug"]: Drug(r["drug"], r["group"], r["class"], bool(r["ranked"]), frozenset(r["tags"].split()))
+        for r in rows("drugs")
+    }
 
 
+@cache
 def psychiatric() -> tuple[str, ...]:
-    """Return the drugs a psychiatrist chooses between: antidepressants, antipsychotics, mood stabilisers, ADHD."""
-    chosen = {"mood stabiliser", "ADHD"}
-    return tuple(
-        d.name
-        for d in catalogue().values()
-        if d.drug_class in chosen or "antipsychotic" in d.tags or ("antidepressant" in d.tags and "maoi" not in d.tags)
-    )
+    """Return the drugs that a review ranks when no drug is named.
+
+    Antidepressants but for MAO inhibitors, antipsychotics, mood stabilisers and drugs for ADHD, as far as their
+    guidelines, exposure and side effects stand in the tables.
+    """
+    return tuple(drug.name for drug in catalogue().values() if drug.ranked)
