@@ -90,7 +90,8 @@ class Container:
         self.fault: Exception | None = None
         self.after_start = False
         self.own_headers: dict[str, str] = {}
-        identity = SimpleNamespace(sessions=self.sessions, hook_clients=self.hooks)
+        launches = SimpleNamespace(origins=None)  # none of these paths is one of apps
+        identity = SimpleNamespace(sessions=self.sessions, hook_clients=self.hooks, launches=launches)
         audit = SimpleNamespace(origin=lambda address: f"origin of {address}")
         container = SimpleNamespace(identity=identity, foundation=SimpleNamespace(audit=audit))
         self.app = SimpleNamespace(state=SimpleNamespace(container=container))

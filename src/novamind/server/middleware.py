@@ -26,6 +26,7 @@ from novamind.infrastructure.identity.attempts import TooManyAttemptsError
 from novamind.infrastructure.identity.domain import Principal
 from novamind.infrastructure.logs import message
 from novamind.server import strict_json
+from novamind.server.cross_origin import CrossOrigin
 from novamind.server.problems import of_error, problem, unexpected
 from novamind.settings import Settings
 
@@ -43,6 +44,11 @@ REVOCATION: Final = "/oauth/revoke"
 CHOICE: Final = "/oauth/patient"
 #: Where OpenID Connect looks for what this server is.
 OPENID: Final = "/.well-known/openid-configuration"
+#: What describes the server, for pages of any origin too.
+_DESCRIBED: Final = (
+    OPENID, "/.well-known/jwks.json", "/.well-known/smart-configuration", f"{FHIR}/.well-known/smart-configuration",
+    f"{FHIR}/metadata",
+)  # fmt: skip
 #: Open to everybody. Nothing else is.
 PUBLIC: Final = frozenset(
     {
@@ -119,6 +125,7 @@ class GuardMiddleware:
         self._hosts = {*settings.allowed_hosts, str(own.hostname)}
         self._origins = {*settings.allowed_origins, settings.public_url}
         self._public = public
+        self._cross_origin = CrossOrigin(_DESCRIBED, ("/oauth/token", INTROSPECTION, REVOCATION), FHIR)
         headers = _HEADERS | (
             {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if own.scheme == "https" else {}
         )
@@ -152,18 +159,22 @@ class GuardMiddleware:
         )
         _note_origin(scope)
         status = 0
+        shared: list[tuple[bytes, bytes]] = []
 
         async def answer(sent: Message) -> None:
             nonlocal status
             if sent["type"] == "http.response.start":
                 status = sent["status"]
                 own = {name for name, _ in sent["headers"]}
-                added = [header for header in self._headers if header[0] not in own]
+                added = [header for header in (*self._headers, *shared) if header[0] not in own]
                 sent["headers"] = [*sent["headers"], *added, (b"x-request-id", request_id.encode())]
             await send(sent)
 
         try:
-            refusal, receive = await self._admit(scope, headers, receive)
+            is_app = await self._is_app(scope, headers)
+            if "origin" in headers:
+                shared += self._cross_origin.headers(scope["path"], headers["origin"], is_app=is_app)
+            refusal, receive = await self._admit(scope, headers, receive, is_app=is_app)
             await (refusal or self._app)(scope, receive, answer)
         except NovamindError as error:
             await of_error(error)(scope, receive, answer)
@@ -178,10 +189,23 @@ class GuardMiddleware:
             self._durations.labels(method, route, status).observe(took)
             log.info(_ANSWERED, duration_ms=round(took * 1000, 1), status=status, method=method, route=route)
 
-    async def _admit(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[Response | None, Receive]:
+    async def _is_app(self, scope: Scope, headers: Headers) -> bool:
+        """Return whether a page of a registered app, of an origin other than ours, sends the request."""
+        origin = headers.get("origin")
+        if origin in (None, *self._origins) or not self._is_own_host(headers):
+            return False
+        container = cast("Container", scope["app"].state.container)
+        return await self._cross_origin.admits(scope["path"], str(origin), container.identity.launches.origins)
+
+    async def _admit(
+        self, scope: Scope, headers: Headers, receive: Receive, *, is_app: bool
+    ) -> tuple[Response | None, Receive]:
         if not self._is_own_host(headers):
             return problem(400, "host", "this host name is not served here"), receive
-        if headers.get("origin") not in (None, *self._origins) and scope["method"] not in _SAFE:
+        preflight = self._cross_origin.preflight(scope["method"], scope["path"], headers, is_app=is_app)
+        if preflight is not None:
+            return preflight, receive
+        if headers.get("origin") not in (None, *self._origins) and scope["method"] not in _SAFE and not is_app:
             return problem(403, "origin", "requests from this origin are not accepted"), receive
         if "content-encoding" in headers and headers["content-encoding"].strip().lower() != "identity":
             return problem(415, "encoding", "send the body as it is: compressed ones are not accepted"), receive
@@ -193,14 +217,14 @@ class GuardMiddleware:
         if len(set(names)) < len(names) and not scope["path"].startswith(f"{FHIR}/"):
             return problem(400, "query", "a parameter is given twice"), receive
         if scope["path"] not in self._public:
-            principal = await self._identify(scope, headers)
+            principal = await self._identify(scope, headers, is_app=is_app)
             self._budget.spend(principal)
             scope.setdefault("state", {})["principal"] = principal
         if scope["method"] in _SAFE:
             return None, receive
         return await self._body(scope, headers, receive)
 
-    async def _identify(self, scope: Scope, headers: Headers) -> Principal:
+    async def _identify(self, scope: Scope, headers: Headers, *, is_app: bool) -> Principal:
         container = cast("Container", scope["app"].state.container)
         about = map(UUID, _PATIENT.findall(scope["path"]))
         scheme, _, credential = headers.get("authorization", "").partition(" ")
@@ -209,7 +233,8 @@ class GuardMiddleware:
                 return await container.identity.hook_clients.authenticate(credential, self._at + scope["path"])
             return await container.identity.sessions.authenticate(credential, *about)
         cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie)
-        if cookie and (scope["method"] in _SAFE or headers.get("origin") in self._origins):
+        is_ours = headers.get("origin") in self._origins or (scope["method"] in _SAFE and not is_app)
+        if cookie and is_ours:
             return await container.identity.sessions.authenticate_cookie(cookie, *about)
         raise AuthenticationError("send an access token or an API key as 'Authorization: Bearer …'")
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -28,6 +29,8 @@ from novamind.infrastructure.identity.tables import AuthorizationCode, Launch, O
 from novamind.infrastructure.tables import Patient, Relationship
 
 LAUNCH_SECONDS: Final = 300
+#: Ports that browsers leave out of an origin.
+_PORTS: Final = {"http": 80, "https": 443}
 CODE_SECONDS: Final = 60
 _LONGEST_SECRET: Final = 512
 _NO_LAUNCH: Final = "the launch is not valid for this account; open the app anew"
@@ -84,6 +87,19 @@ async def _patient_of_launch(session: AsyncSession, launch: str, user: User) -> 
     if patient_id is None:
         raise AuthenticationError(_NO_LAUNCH)
     return patient_id
+
+
+def origin_of(address: str) -> str | None:
+    """Return the origin of a web address as browsers write it; ``None`` where it is no web address."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + ("" if port in (None, _PORTS[parts.scheme]) else f":{port}")
 
 
 def lasts(scopes: Iterable[str]) -> bool:
@@ -171,6 +187,13 @@ class Launches:
             row.launch_patient_id, row.lacks_patient = patient_id, False
             row.expires_at = now + timedelta(seconds=CODE_SECONDS)
             return row.redirect_uri
+
+    async def origins(self) -> frozenset[str]:
+        """Return the web origins (RFC 6454) of the apps that are registered, by their redirect addresses."""
+        query = sa.select(OAuthClient.redirect_uris).where(OAuthClient.disabled_at.is_(None))
+        async with self._database.snapshot() as session:
+            addresses = [address for some in await session.scalars(query) for address in some]
+        return frozenset(filter(None, map(origin_of, addresses)))
 
     async def session_of(self, principal: Principal) -> Session | None:
         """Return the session of a principal; ``None`` for an API key, which has none."""
