@@ -4,7 +4,6 @@ Tables: drugs, sources.
 """
 
 import csv
-from collections import defaultdict
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -78,36 +77,6 @@ def test_a_table_is_read_in_the_order_of_its_file() -> None:
 
 
 # -- drugs -------------------------------------------------------------------------------------------------------------
-# Tag -> drugs, the other way round than drugs.csv has it.
-TAGGED = {
-    "serotonergic": "sertraline escitalopram citalopram fluoxetine paroxetine fluvoxamine vortioxetine vilazodone"
-    " venlafaxine desvenlafaxine duloxetine levomilnacipran milnacipran mirtazapine trazodone nefazodone amitriptyline"
-    " imipramine clomipramine methadone tramadol fentanyl sumatriptan st_john's_wort",
-    "bleeding": "sertraline escitalopram citalopram fluoxetine paroxetine fluvoxamine vortioxetine vilazodone"
-    " venlafaxine desvenlafaxine duloxetine levomilnacipran milnacipran",
-    "qt": "escitalopram citalopram trazodone quetiapine paliperidone haloperidol clozapine pimozide iloperidone"
-    " thioridazine ziprasidone donepezil deutetrabenazine tetrabenazine valbenazine pitolisant lofexidine methadone"
-    " ondansetron amiodarone quinidine sotalol",
-    "maoi": "phenelzine tranylcypromine isocarboxazid moclobemide selegiline linezolid methylene_blue",
-    "tca": "amitriptyline nortriptyline imipramine clomipramine doxepin desipramine trimipramine protriptyline"
-    " amoxapine",
-    "pressor": "venlafaxine desvenlafaxine duloxetine levomilnacipran milnacipran reboxetine atomoxetine amphetamine",
-    "antipsychotic": "quetiapine aripiprazole aripiprazole_lauroxil brexpiprazole risperidone paliperidone olanzapine"
-    " haloperidol clozapine pimozide iloperidone thioridazine perphenazine zuclopenthixol lurasidone ziprasidone",
-    "enzyme_inducing_antiepileptic": "carbamazepine phenytoin fosphenytoin phenobarbital primidone",
-    "benzodiazepine": "clobazam diazepam lorazepam clonazepam alprazolam",
-    "opioid": "methadone tramadol codeine oxycodone fentanyl",
-    "seizure_threshold": "tramadol",
-    "nsaid": "ibuprofen naproxen diclofenac indomethacin",
-    "nsaid_bleeding": "aspirin",
-    "anticoagulant": "warfarin apixaban rivaroxaban",
-    "thiazide": "hydrochlorothiazide chlorthalidone",
-    "renin_angiotensin": "lisinopril enalapril ramipril losartan valsartan",
-    "antidepressant": "sertraline escitalopram citalopram fluoxetine paroxetine fluvoxamine vortioxetine vilazodone"
-    " venlafaxine desvenlafaxine duloxetine levomilnacipran milnacipran bupropion mirtazapine trazodone nefazodone"
-    " agomelatine reboxetine amitriptyline nortriptyline imipramine clomipramine doxepin desipramine trimipramine"
-    " protriptyline amoxapine phenelzine tranylcypromine isocarboxazid moclobemide selegiline",
-}
 BRANDS = {
     "Zoloft": "sertraline", "Lexapro": "escitalopram", "Cipramil": "citalopram", "Prozac": "fluoxetine",
     "Seroxat": "paroxetine", "Luvox": "fluvoxamine", "Trintellix": "vortioxetine", "Viibryd": "vilazodone",
@@ -124,16 +93,6 @@ BRANDS = {
     "Prilosec": "omeprazole", "Tagamet": "cimetidine", "Tylenol": "paracetamol", "valproic acid": "valproate",
     "acetylsalicylic acid": "aspirin",
 }  # fmt: skip
-
-
-def test_each_property_belongs_to_these_drugs() -> None:
-    """drugs.csv"""
-    ours: dict[str, set[str]] = defaultdict(set)
-    for row in rows("drugs"):
-        for tag in row["tags"].split():
-            ours[tag].add(row["drug"].replace(" ", "_"))
-    for tag, drugs in TAGGED.items():
-        assert ours[tag] >= set(drugs.split()), tag
 
 
 @pytest.mark.parametrize(("brand", "generic"), BRANDS.items())

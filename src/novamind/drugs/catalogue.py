@@ -4,13 +4,14 @@ from functools import cache
 
 from novamind.drugs.domain import Drug
 from novamind.drugs.facts import rows
+from novamind.drugs.properties import properties
 
 
 @cache
 def catalogue() -> dict[str, Drug]:
     """Return all drugs by generic name."""
     return {
-        r["drug"]: Drug(r["drug"], r["group"], r["class"], bool(r["ranked"]), frozenset(r["tags"].split()))
+        r["drug"]: Drug(r["drug"], r["group"], r["class"], bool(r["ranked"]), properties().get(r["drug"], frozenset()))
         for r in rows("drugs")
     }
 
