@@ -38,8 +38,10 @@ def report(**change: Any) -> Report:
     [
         ({"timestamp": "1900-01-01T00:00:00Z"}, True), ({"timestamp": "1899-12-31T00:00:00Z"}, False),
         ({"timestamp": "2200-12-31T00:00:00Z"}, True), ({"timestamp": "2201-01-01T00:00:00Z"}, False),
-        ({"timestamp": "2026-03-01T08:30:00"}, False), ({"symptom": "a" * 60}, True), ({"symptom": "a" * 61}, False),
-        ({"symptom": "9a"}, False), ({"symptom": "Ü"}, False), ({"symptom": "a b.c:d/e-f_9"}, True),
+        ({"timestamp": "2026-03-01T08:30:00"}, False), ({"symptom": "a" * 200}, True), ({"symptom": "a" * 201}, False),
+        ({"symptom": ""}, False), ({"symptom": "Ängste (0-10)?"}, True), ({"symptom": "9 気分"}, True),
+        ({"symptom": " a"}, False), ({"symptom": "a\x00"}, False), ({"symptom": "\x1fa"}, False),
+        ({"symptom": "a\n"}, False), ({"symptom": "a\x7f"}, False), ({"symptom": "a\x85b"}, False),
         ({"value": float("inf")}, False), ({"value": float("nan")}, False), ({"more": 1}, False),
         ({"scale": {"low": -1e6, "high": 1e6}}, True), ({"scale": {"low": -1.1e6, "high": 1}}, False),
         ({"scale": {"low": 0, "high": 1.1e6}}, False), ({"scale": {"low": 0, "high": 1, "step": 0}}, False),

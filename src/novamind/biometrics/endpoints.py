@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from novamind.biometrics.codec import PersonLinksBody
 from novamind.biometrics.service import MAX_LAG_HOURS, BiometricCorrelationService, default_service
 from novamind.errors import ValidationError
-from novamind.records.codec import Moment, Stretch
+from novamind.records.codec import Moment, Stretch, SymptomName
 
 #: Most reports, stretches of signals and spans of a cause in one request.
 MOST_REPORTS = 10_000
@@ -27,10 +27,7 @@ class _Body(BaseModel):
 class SymptomValue(_Body):
     """One report of one symptom; its scale does not matter here."""
 
-    symptom: Annotated[
-        str,
-        Field(pattern=r"^[A-Za-z][A-Za-z0-9 _.:/-]{0,59}$", examples=["PHQ-9"], description="Name of the symptom."),
-    ]
+    symptom: SymptomName
     timestamp: Annotated[Moment, Field(description="With offset.", examples=["2026-03-01T08:30:00+01:00"])]
     value: Annotated[float, Field(allow_inf_nan=False, examples=[14], description="On any scale.")]
 

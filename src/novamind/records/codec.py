@@ -15,6 +15,16 @@ def _sane_year(moment: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, AfterValidator(_sane_year)]
 
+#: A name in any language, as files bring them; no white space before it, no control character in it.
+SymptomName = Annotated[
+    str,
+    Field(
+        pattern=r"^[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]{0,199}$",
+        examples=["PHQ-9"],
+        description="Name or code of the instrument, or of the symptom.",
+    ),
+]
+
 
 class Stretch(BaseModel):
     """A stretch of one signal."""

@@ -20,12 +20,12 @@ from novamind.infrastructure.patient_store import Identity, Kind, Samples, Store
 from novamind.pharmacogenomics.codec import ReviewBody
 from novamind.pharmacogenomics.endpoints import Gene, Word
 from novamind.records import MedicationCourse
-from novamind.records.codec import Stretch
+from novamind.records.codec import Stretch, SymptomName
 from novamind.server.container import Container
 from novamind.server.dependencies import Caller, ContainerDep
 from novamind.server.problems import FHIR_JSON
 from novamind.symptoms.codec import ForecastsBody, ScaleBody
-from novamind.symptoms.endpoints import NewScale, Report, SymptomName
+from novamind.symptoms.endpoints import NewScale, Report
 from novamind.timeline import parse_timezone
 from novamind.twin.codec import InsightsBody, WhatIfBody
 from novamind.twin.domain import Options

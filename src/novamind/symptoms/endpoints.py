@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from novamind.errors import ValidationError
-from novamind.records.codec import Moment
+from novamind.records.codec import Moment, SymptomName
 from novamind.symptoms.codec import ForecastsBody, ScaleBody
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.instruments import recognise, series_name
@@ -17,16 +17,6 @@ from novamind.symptoms.service import SymptomForecastingService, default_service
 
 #: Most reports in one request.
 MOST_REPORTS = 10_000
-
-
-SymptomName = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z][A-Za-z0-9 _.:/-]{0,59}$",
-        examples=["PHQ-9"],
-        description="Name or code of the instrument, or of the symptom.",
-    ),
-]
 
 
 class NewScale(ScaleBody):

@@ -220,7 +220,7 @@ REPORT: Final = Form(
         Field(
             "symptom",
             "Symptom",
-            hint="an instrument such as PHQ-9, or the name of a series of your own, which begins with a letter",
+            hint="an instrument such as PHQ-9, or the name of a series of your own",
             required=True,
             suggestions=lambda: [instrument.name for instrument in INSTRUMENTS],
         ),
