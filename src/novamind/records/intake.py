@@ -267,7 +267,8 @@ def _of_fhir(imported: FhirImport, profile: TableProfile) -> FileImport:
 def _of_wearables(export: WearableRecord, profile: TableProfile, today: date | None) -> FileImport:
     summary = export.summary
     records = {}
-    for (person,), rows in export.frame.group_by("patient_id", maintain_order=True):
+    columns = ("patient_id", "timestamp", "signal", "value", "unit", "utc_offset_minutes")
+    for (person,), rows in export.frame.select(columns).group_by("patient_id", maintain_order=True):
         frame = signal_frame(rows, today=today, timezone=profile.timezone)
         records[str(person)] = PatientRecord(str(person), profile.timezone, signals=frame)
     left_out = [LeftOut(e["signal"], e["reason"], e["rows"], e["first_row"]) for e in summary.left_out]

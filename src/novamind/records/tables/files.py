@@ -146,4 +146,6 @@ def _check_rows(text: str, separator: str, n_columns: int, name: str) -> None:
                 problem = "is blank" if not cells else f"has {len(cells)} cell(s), the header {n_columns}"
                 raise ValidationError(f"{name}: row {row} {problem}: check its separators and quotes")
     except csv.Error as error:
-        raise ValidationError(f"{name}: row {row + 1} cannot be read: a quote is opened but not closed") from error
+        raise ValidationError(
+            f"{name}: row {row + 1} cannot be read: a quote is opened but not closed, or a cell is too long"
+        ) from error

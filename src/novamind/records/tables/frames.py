@@ -380,8 +380,13 @@ def _coded(texts: pl.Series | None, n_rows: int) -> tuple[Integers, list[str | N
 
 
 def _units(column: nw.Series[Any], index: Integers, n_series: int) -> tuple[str | None, ...]:
-    items = [None if null else str(item).strip() for item, null in zip(column.to_list(), _nulls(column), strict=True)]
-    code, texts = _coded(pl.Series(items, dtype=pl.String).fill_null(""), len(items))
+    if column.dtype == nw.String:
+        items = column.to_polars()
+    else:
+        nulls = _nulls(column)
+        texts = [None if null else str(item) for item, null in zip(column.to_list(), nulls, strict=True)]
+        items = pl.Series(texts, dtype=pl.String)
+    code, texts = _coded(items.str.strip_chars().fill_null(""), len(items))
     first = np.zeros(n_series, np.int64)
     first[index[::-1]] = code[::-1]
     _refuse(code != first[index], "unit", "differs from an earlier row of the same signal: convert to one unit")

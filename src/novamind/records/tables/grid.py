@@ -184,7 +184,8 @@ def _text_rows(text: str, delimiter: str, name: str) -> Iterable[list[str | None
             yield cells
     except csv.Error as error:
         raise ValidationError(
-            f"{name}: line {reader.line_num} cannot be read: a quote is opened but not closed, or has text behind it"
+            f"{name}: line {reader.line_num} cannot be read: a cell is longer than any report, or a quote is opened "
+            "but not closed, or has text behind it"
         ) from error
 
 

@@ -8,7 +8,7 @@ import codecs
 import gzip
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from novamind.errors import DataProcessingError, NotFoundError, ValidationError
 from novamind.records.wearables.json_files import parsed
+from novamind.records.wearables.json_slices import WHOLE_BYTES, Slices
 from novamind.records.wearables.samples import Tally
 
 JSON_SUFFIXES = (".json", ".ndjson", ".jsonl")
@@ -44,12 +45,15 @@ class ExportFile:
         Bytes as stored, for progress.
     limit
         Largest number of bytes that :meth:`read` takes.
+    before
+        Of a part of a file: how many entries of its list came before.
     """
 
     path: str
     size: int
     limit: int
     _opener: Callable[[], IO[bytes]]
+    before: int = 0
 
     @property
     def name(self) -> str:
@@ -94,13 +98,35 @@ class ExportFile:
 
     @cached_property
     def document(self) -> Any:
-        """The JSON document, parsed once; a list where the file holds one a line."""
-        return parsed(self.read(), self.path)
+        """The JSON document, parsed once; a list where the file holds one a line.
+
+        Of a large one the first entry of each list, by which it is recognised; :meth:`parts` has the others.
+        """
+        return parsed(self.read(), self.path) if self._slices is None else self._slices.sample()
+
+    def parts(self) -> Iterator["ExportFile"]:
+        """Return the file as it is, or a large JSON document as files of the same form with some of its entries."""
+        if self.suffix not in JSON_SUFFIXES or self._slices is None:
+            yield self
+            return
+        for part in self._slices:
+            file = ExportFile(self.path, self.size, self.limit, self._opener, part.before)
+            file.__dict__ |= {"document": part.document, "head": self.head}
+            yield file
+
+    @cached_property
+    def _slices(self) -> Slices | None:
+        """What cuts the document; ``None`` where it is small enough to be parsed whole."""
+        if self.size <= WHOLE_BYTES:
+            with self.open() as stream:
+                if len(stream.read(WHOLE_BYTES + 1)) <= WHOLE_BYTES:
+                    return None
+        return Slices(self.open, self.path, self.limit)
 
     def close(self) -> None:
         """Forget what was read."""
-        self.__dict__.pop("document", None)
-        self.__dict__.pop("head", None)
+        for name in ("document", "head", "_slices"):
+            self.__dict__.pop(name, None)
 
     def _within_limit(self, stream: IO[bytes] | gzip.GzipFile) -> bytes:
         content = stream.read(self.limit + 1)

@@ -144,9 +144,11 @@ def batches(export: Export, tally: Tally, zone: ZoneInfo | None, progress: Progr
             if maker is None:
                 raise ValidationError(f"{file.path}: is of no kind that is read here{_ADVICE if export.alone else ''}")
             used, named = False, tally.files_named
-            for batch in maker.batches(file, context):
-                used = True
-                yield maker.MAKER, batch
+            for part in file.parts():
+                tally.before = part.before
+                for batch in maker.batches(part, context):
+                    used = True
+                    yield maker.MAKER, batch.moved(part.before)
             if used:
                 tally.files_read += 1
             elif tally.files_named == named:
@@ -156,6 +158,7 @@ def batches(export: Export, tally: Tally, zone: ZoneInfo | None, progress: Progr
             if export.alone:
                 raise failure from error
             tally.skip_file(file.path, str(failure).removeprefix(f"{file.path}: "))
+        tally.before = 0
         file.close()
         done += file.size
         progress(done, total)

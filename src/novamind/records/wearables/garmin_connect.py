@@ -13,6 +13,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -210,13 +211,11 @@ def _places(context: Context) -> dict[str, int]:
         places: dict[str, int] = {}
         for file in context.files:
             if file.suffix == ".json" and file.name.lower().startswith("udsfile"):
-                try:
-                    days = file.document
-                except ValidationError:  # it is named when its own turn comes
-                    continue
-                for day in days if isinstance(days, list) else ():
-                    if isinstance(day, dict) and (offset := _offset_of(day)) is not None:
-                        places[str(day.get("calendarDate"))] = offset
+                with suppress(ValidationError):  # it is named when its own turn comes
+                    for part in file.parts():
+                        for day in part.document if isinstance(part.document, list) else ():
+                            if isinstance(day, dict) and (offset := _offset_of(day)) is not None:
+                                places[str(day.get("calendarDate"))] = offset
         context.memory[MAKER] = places
     by_day: dict[str, int] = context.memory[MAKER]
     return by_day

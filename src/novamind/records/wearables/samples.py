@@ -12,7 +12,7 @@ A row that breaks a rule is left out and counted under its reason, with the plac
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -65,6 +65,10 @@ class Batch:
     clock: Clock
     file: str
 
+    def moved(self, rows: int) -> "Batch":
+        """Return the batch of a part of a file, with the rows numbered as in the whole."""
+        return replace(self, samples=self.samples.with_columns(pl.col("row") + rows)) if rows else self
+
 
 @dataclass(slots=True)
 class LeftOut:
@@ -79,7 +83,13 @@ class LeftOut:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of rows that were read, left out and not understood, and files that were not read."""
+    """Counts of rows that were read, left out and not understood, and files that were not read.
+
+    Attributes
+    ----------
+    before
+        How many rows of the file came before the part of it that is read.
+    """
 
     rows_read: int = 0
     files_read: int = 0
@@ -87,6 +97,7 @@ class Tally:
     skipped: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[tuple[str, str], LeftOut] = field(default_factory=dict)
     unread: dict[str, int] = field(default_factory=dict)
+    before: int = 0
 
     def leave_out(self, rows: pl.DataFrame, reason: str, file: str = "") -> None:
         """Count rows (with ``signal`` and ``row``) under a reason."""
@@ -97,7 +108,8 @@ class Tally:
     def no_value(self, signal: str, row: int, file: str, rows: int = 1, reason: str = NO_VALUE) -> None:
         """Count rows of which the maker says that nothing was measured, or another reason to leave them out."""
         self.rows_read += rows
-        self.left_out.setdefault((signal, reason), LeftOut(signal, reason, 0, file, row)).rows += rows
+        first = LeftOut(signal, reason, 0, file, self.before + row)
+        self.left_out.setdefault((signal, reason), first).rows += rows
 
     def not_read(self, kind: str, rows: int = 1) -> None:
         """Count records that have no place among the signals."""
