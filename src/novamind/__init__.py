@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from novamind import (
         biometrics,
         cohorts,
+        drugs,
         neurochemistry,
         pharmacogenomics,
         populations,
@@ -31,6 +32,7 @@ else:
         modules=(
             "biometrics",
             "cohorts",
+            "drugs",
             "neurochemistry",
             "pharmacogenomics",
             "populations",
@@ -47,6 +49,7 @@ __all__ = [
     "PatientTwin",
     "biometrics",
     "cohorts",
+    "drugs",
     "neurochemistry",
     "pharmacogenomics",
     "populations",

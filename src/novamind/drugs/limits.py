@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from math import inf, isfinite
 
+from novamind.drugs.cautions import sides
 from novamind.drugs.domain import Caution, Severity, Source
 from novamind.drugs.facts import rows, source
-from novamind.drugs.interactions import sides
 from novamind.errors import ValidationError
 
 _PART = re.compile(r"(?P<fact>\w+)(?P<sign>>=|<=|=|>|<)(?P<value>.+)")

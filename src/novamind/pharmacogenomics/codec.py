@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Protocol, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-from novamind.drugs.domain import Evidence, Severity
+from novamind.drugs.codec import Body, CautionBody, SourceBody
 from novamind.pharmacogenomics.domain import DISCLAIMER, Action, Diplotype, Phenotype, PhenotypeChange
 from novamind.pharmacogenomics.drug_review import DrugReview
 
@@ -49,21 +49,7 @@ class ReviewedPatient(Protocol):
         """Return which drug leads on what."""
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(frozen=True, from_attributes=True)
-
-
-class SourceBody(_Body):
-    """Where a fact comes from, and how far it was checked there."""
-
-    id: str = Field(description="Short name of the source.")
-    year: int = Field(description="Year of publication.")
-    evidence: Evidence = Field(description="How the fact was checked.")
-    title: str = Field(description="Title of the source.")
-    url: str = Field(description="Address of the source.")
-
-
-class DiplotypeCallBody(_Body):
+class DiplotypeCallBody(Body):
     """A pair of alleles that explains the sample."""
 
     first: str = Field(description="Star allele.")
@@ -71,7 +57,7 @@ class DiplotypeCallBody(_Body):
     score: int | None = Field(description="Number of positions that support the pair; null if it was reported.")
 
 
-class DiplotypeBody(_Body):
+class DiplotypeBody(Body):
     """What is known of one gene in one person."""
 
     gene: str = Field(description="HGNC symbol.")
@@ -86,7 +72,7 @@ class DiplotypeBody(_Body):
     warnings: list[str] = Field(description="What the reader has to know, a sentence each.")
 
 
-class GeneResultBody(_Body):
+class GeneResultBody(Body):
     """One reading of one gene, as guidelines look it up."""
 
     gene: str = Field(description="HGNC symbol.")
@@ -105,7 +91,7 @@ class GeneResultBody(_Body):
     provisional: bool = Field(description="Whether positions were not seen or, for CYP2D6, copies not counted.")
 
 
-class PhenotypeChangeBody(_Body):
+class PhenotypeChangeBody(Body):
     """One gene before and after the co-medication; equal when nothing in it acts on the gene."""
 
     gene: str = Field(description="HGNC symbol.")
@@ -115,7 +101,7 @@ class PhenotypeChangeBody(_Body):
     sources: list[SourceBody] = Field(description="Where that is published.")
 
 
-class AdviceBody(_Body):
+class AdviceBody(Body):
     """What one guideline says for one drug and one reading of the genotype."""
 
     source: str = Field(description="Who issued the guideline.")
@@ -134,7 +120,7 @@ class AdviceBody(_Body):
     when: list[str] = Field(description="Gene results that it was looked up with.")
 
 
-class ExposureBody(_Body):
+class ExposureBody(Body):
     """Expected concentration at the same dose, relative to a normal metaboliser without co-medication (1)."""
 
     analyte: str = Field(description="What is measured.")
@@ -145,7 +131,7 @@ class ExposureBody(_Body):
     source: SourceBody | None = Field(description="Where it is published.")
 
 
-class TherapeuticRangeBody(_Body):
+class TherapeuticRangeBody(Body):
     """Reference range of a plasma level."""
 
     analyte: str = Field(description="What is measured.")
@@ -156,16 +142,7 @@ class TherapeuticRangeBody(_Body):
     source: SourceBody = Field(description="Where it is published.")
 
 
-class CautionBody(_Body):
-    """One reason for care."""
-
-    severity: Severity = Field(description="How much weight it has.")
-    text: str = Field(description="The caution in words.")
-    cause: str = Field(description="Drug, condition, allergy or gene that it comes from.")
-    source: SourceBody = Field(description="Where it is published.")
-
-
-class SideEffectBody(_Body):
+class SideEffectBody(Body):
     """Published risk of one side effect."""
 
     effect: str = Field(description="The side effect.")
@@ -176,7 +153,7 @@ class SideEffectBody(_Body):
     source: SourceBody = Field(description="Where it is published.")
 
 
-class EfficacyBody(_Body):
+class EfficacyBody(Body):
     """Odds ratio against placebo (1) with its 95 % interval, from a network meta-analysis."""
 
     odds_ratio: float = Field(description="Above 1 where the outcome is more frequent than on placebo.")
@@ -186,7 +163,7 @@ class EfficacyBody(_Body):
     source: SourceBody = Field(description="Where it is published.")
 
 
-class DrugReviewBody(_Body):
+class DrugReviewBody(Body):
     """Everything that can be said about one drug for this patient."""
 
     drug: str = Field(description="Generic name.")
@@ -210,7 +187,7 @@ class DrugReviewBody(_Body):
     evidence: list[SourceBody] = Field(description="Every source that the review rests on.")
 
 
-class ReviewBody(_Body):
+class ReviewBody(Body):
     """What genotype and co-medication mean for each drug, with guidelines, evidence and what is not known."""
 
     genotype: dict[str, DiplotypeBody] = Field(description="Gene to what is known of it.")

@@ -7,7 +7,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from novamind.biometrics.codec import PersonLinksBody
-from novamind.pharmacogenomics.codec import AdviceBody, CautionBody, ExposureBody, ReviewBody, TherapeuticRangeBody
+from novamind.drugs.codec import CautionBody
+from novamind.pharmacogenomics.codec import AdviceBody, ExposureBody, ReviewBody, TherapeuticRangeBody
 from novamind.symptoms.codec import ForecastsBody
 from novamind.twin.domain import (
     BIOMETRICS,

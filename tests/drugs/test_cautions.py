@@ -11,10 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novamind.drugs.catalogue import catalogue
-from novamind.drugs.domain import Caution, Severity
-from novamind.drugs.enzymes import modulators, substrates
-from novamind.drugs.facts import rows
-from novamind.drugs.interactions import (
+from novamind.drugs.cautions import (
     cautions,
     known_conditions,
     not_checked,
@@ -24,6 +21,9 @@ from novamind.drugs.interactions import (
     washouts,
     without_size,
 )
+from novamind.drugs.domain import Caution, Severity
+from novamind.drugs.enzymes import modulators, substrates
+from novamind.drugs.facts import rows
 from novamind.drugs.names import normalise
 from novamind.drugs.properties import properties
 

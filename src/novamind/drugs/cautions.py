@@ -149,18 +149,21 @@ def without_size(
     return tuple(sorted(outside | (by_rule - inside)))
 
 
-def not_checked(names: Iterable[str]) -> tuple[str, ...]:
+def not_checked(names: Iterable[str], stopped: Iterable[str] = ()) -> tuple[str, ...]:
     """Return a sentence for each drug of which the tables lack what a check needs; unknown names are not passed in."""
     sentences = []
     for name in dict.fromkeys(names):
         if not (sides(name) - {name}) and name not in _by_side() and name not in all_substrates():
-            sentences.append(
-                f"{name} was not checked for interactions: nothing of it beyond its name is in our tables."
-            )
+            sentences.append(f"{name} was not checked for interactions: only its name is in our tables.")
         elif name not in all_substrates():
             sentences.append(
                 f"What changes the level of {name} was not checked: its routes of elimination are not in our tables."
             )
+    sentences += [
+        f"How long {name} acts after it was stopped is not in our tables: only named pairs were checked."
+        for name in dict.fromkeys(stopped)
+        if not any(w.drug in sides(name) and not w.before for w in washouts()) and not modulators(name)
+    ]
     return tuple(sentences)
 
 
