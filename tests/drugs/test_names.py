@@ -11,7 +11,7 @@ import pytest
 from novamind.drugs.catalogue import catalogue
 from novamind.drugs.domain import Product, Strength
 from novamind.drugs.facts import rows
-from novamind.drugs.names import find, nearest, normalise, products
+from novamind.drugs.names import codes, find, nearest, normalise, products
 
 SHARED = Path("/work/shared/data/drugs/codes.csv")
 REFERENCE = list(csv.DictReader(SHARED.read_text("utf-8").splitlines())) if SHARED.exists() else []
@@ -250,6 +250,58 @@ def test_a_clinical_drug_is_read_with_strength_and_form() -> None:
         assert by_code == by_name
         assert len(by_name.strengths) == len(by_name.drugs)
         assert by_name.form
+
+
+def test_codes_agree_with_their_second_entry() -> None:
+    """RxNorm and ATC of 101 drugs, typed a second time in the order of the ATC index; the first is the one we give."""
+    with (Path(__file__).parent / "facts" / "second_codes.csv").open(encoding="utf-8", newline="") as handle:
+        second = list(csv.DictReader(handle))
+    assert len(second) == 101
+    for row in second:
+        for system in ("rxnorm", "atc"):
+            own = [code for code, drug in codes(system).items() if drug == row["medication"]]
+            typed = row[system].split()
+            assert set(typed) <= set(own), row["medication"]
+            assert sorted(own[: len(typed)]) == sorted(typed), row["medication"]
+
+
+def test_a_code_names_one_drug() -> None:
+    for system in ("rxnorm", "atc"):
+        listed = [row["code"] for row in rows("codes") if row["system"] == system]
+        assert len(set(listed)) == len(listed) == len(codes(system))
+        assert set(codes(system).values()) <= set(catalogue())
+
+
+@pytest.mark.parametrize(
+    ("group", "drugs"),
+    [  # WHO ATC: the third and fourth level say what kind of drug it is
+        ("N06AB", "sertraline citalopram escitalopram fluoxetine paroxetine fluvoxamine"),
+        ("N06AA", "amitriptyline imipramine desipramine doxepin amoxapine maprotiline opipramol lofepramine"),
+        ("N06AF", "phenelzine tranylcypromine isocarboxazid"),
+        ("N05AH", "clozapine olanzapine quetiapine asenapine loxapine"),
+        ("N05AD", "haloperidol melperone pipamperone benperidol bromperidol droperidol lumateperone"),
+        ("N05AX", "risperidone paliperidone aripiprazole brexpiprazole cariprazine zotepine"),
+        ("N05BA", "diazepam lorazepam alprazolam clobazam oxazepam bromazepam prazepam"),
+        ("N05CD", "temazepam triazolam midazolam flunitrazepam nitrazepam lormetazepam estazolam"),
+        ("N05CF", "zolpidem zopiclone eszopiclone zaleplon"),
+        ("N05CJ", "suvorexant lemborexant daridorexant"),
+        ("N06BA", "methylphenidate amphetamine atomoxetine modafinil armodafinil lisdexamfetamine"),
+        ("N06DA", "donepezil rivastigmine galantamine"),
+        ("C09AA", "lisinopril enalapril ramipril captopril perindopril"),
+        ("C09CA", "losartan valsartan candesartan irbesartan telmisartan olmesartan"),
+        ("C07AB", "metoprolol bisoprolol atenolol nebivolol"),
+        ("C10AA", "simvastatin atorvastatin pravastatin rosuvastatin lovastatin fluvastatin"),
+        ("M01AE", "ibuprofen naproxen"),
+        ("A02BC", "omeprazole esomeprazole pantoprazole lansoprazole rabeprazole"),
+        ("J01FA", "clarithromycin erythromycin azithromycin telithromycin"),
+        ("J01MA", "ciprofloxacin levofloxacin moxifloxacin enoxacin"),
+        ("N02CC", "sumatriptan rizatriptan zolmitriptan naratriptan eletriptan almotriptan frovatriptan"),
+    ],
+)
+def test_an_atc_code_stands_in_the_group_of_its_drug(group: str, drugs: str) -> None:
+    of_group = {drug for code, drug in codes("atc").items() if code.startswith(group)}
+    assert set(drugs.split()) <= of_group
+    assert all(len(code) == 7 for code in codes("atc"))
 
 
 @needs_reference

@@ -2,27 +2,19 @@
 
 import csv
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from novamind.records.fhir.terminology import (
-    ATC,
-    RXNORM,
     SNOMED,
     condition_of,
     condition_words,
-    ingredients,
-    medication_names,
-    medication_of,
 )
 
 FACTS = Path(__file__).parent / "facts"
 ROOM = Path(str(files("novamind.records")))
-REFERENCE = Path(__file__).parents[3] / "shared" / "data" / "drugs" / "codes.csv"
 ICD = "http://hl7.org/fhir/sid/icd-10"
 
 
@@ -32,7 +24,6 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 MANIFEST = {row["table"]: row for row in rows(FACTS / "manifest.csv")}
-MEDICATIONS = rows(ROOM / "fhir" / "codes" / "medications.csv")
 CONDITIONS = rows(ROOM / "fhir" / "codes" / "conditions.csv")
 
 
@@ -48,67 +39,6 @@ def test_facts_stand_as_they_were_checked(table: str) -> None:
 def test_no_table_is_missing_from_the_manifest() -> None:
     assert {path.relative_to(ROOM).as_posix() for path in ROOM.rglob("*.csv")} == set(MANIFEST)
     assert all(row["checked_on"] and row["checked_against"] for row in MANIFEST.values())
-
-
-def test_the_codes_of_medications_agree_with_their_second_entry() -> None:
-    def entries(table: Iterable[dict[str, str]]) -> dict[str, tuple[set[str], set[str]]]:
-        return {row["medication"]: (set(row["rxnorm"].split()), set(row["atc"].split())) for row in table}
-
-    assert entries(MEDICATIONS) == entries(rows(FACTS / "medications.csv"))
-    assert len({row["medication"] for row in MEDICATIONS}) == len(MEDICATIONS)
-
-
-def test_a_code_names_one_medication() -> None:
-    for column in ("rxnorm", "atc"):
-        codes = [code for row in MEDICATIONS for code in row[column].split()]
-        assert len(set(codes)) == len(codes)
-
-
-@pytest.mark.parametrize(
-    ("medication", "group"),
-    [  # WHO ATC: the third and fourth level say what kind of drug it is
-        *((name, "N06AB") for name in ("sertraline", "citalopram", "fluoxetine", "paroxetine", "fluvoxamine")),
-        *((name, "N06AA") for name in ("amitriptyline", "imipramine", "desipramine", "doxepin", "amoxapine")),
-        *((name, "N06AF") for name in ("phenelzine", "tranylcypromine", "isocarboxazid")),
-        *((name, "N05AH") for name in ("clozapine", "olanzapine", "quetiapine")),
-        *((name, "N05BA") for name in ("diazepam", "lorazepam", "alprazolam", "clobazam")),
-        *((name, "C09AA") for name in ("lisinopril", "enalapril", "ramipril")),
-        *((name, "C09CA") for name in ("losartan", "valsartan")),
-        *((name, "M01AE") for name in ("ibuprofen", "naproxen")),
-        *((name, "M01AB") for name in ("diclofenac", "indomethacin")),
-        ("lithium", "N05AN"),
-        ("linezolid", "J01XX"),
-        ("codeine", "R05DA"),
-    ],
-)
-def test_an_atc_code_stands_in_the_group_of_its_drug(medication: str, group: str) -> None:
-    (row,) = (row for row in MEDICATIONS if row["medication"] == medication)
-    assert row["atc"].split()[0][:5] == group
-
-
-def test_every_code_of_the_tables_is_read_as_its_medication() -> None:
-    for row in rows(FACTS / "medications.csv"):
-        for system, column in ((RXNORM, "rxnorm"), (ATC, "atc")):
-            for code in row[column].split():
-                assert medication_of(system, code) == row["medication"]
-        assert ingredients(f"{row['medication'].capitalize()} 25 MG Oral Tablet") == (row["medication"],)
-    assert medication_names() == {row["medication"] for row in MEDICATIONS}
-
-
-@pytest.mark.skipif(not REFERENCE.is_file(), reason="the reference table of drug codes is not in this checkout")
-def test_the_codes_of_medications_agree_with_the_reference_table() -> None:
-    known: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for row in rows(REFERENCE):
-        if row["status"] == "read":
-            known[row["drug"], row["kind"]].add(row["code"])
-    compared = 0
-    for row in MEDICATIONS:
-        for column, kind in (("rxnorm", "RxNorm ingredient"), ("atc", "ATC")):
-            own, second = set(row[column].split()), known[row["medication"], kind]
-            if own and second:
-                compared += 1
-                assert own <= second, (row["medication"], kind)
-    assert compared > 120
 
 
 def test_the_codes_of_conditions_agree_with_their_second_entry() -> None:

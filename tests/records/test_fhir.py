@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from novamind.drugs.names import RXNORM
 from novamind.errors import NotFoundError, ValidationError
 from novamind.records import FhirImportError, PatientRecord, read_fhir
-from novamind.records.fhir.terminology import RXNORM
 from novamind.records.instruments.domain import find
 from tests.records.fhir_input import INTEROP, bundle, medication, needs_interop, observation, patient, response, values
 
@@ -150,7 +150,7 @@ def course(resource: dict[str, Any]) -> Any:
         ("Fluoxetine 25MG", (RXNORM, "406022"), "fluoxetine"),
         ("24 HR Venlafaxine 75 MG Extended Release Oral Tablet [Effexor]", None, "venlafaxine"),
         ("Lithium Carbonate 300 MG Oral Capsule", None, "lithium"),
-        ("Zoloft", None, "zoloft"),
+        ("Zoloft", None, "sertraline"),
         ("Obscurol forte", (RXNORM, "999999999"), "obscurol forte"),
         ("", (RXNORM, "999999999"), f"{RXNORM}|999999999"),
         ("Paroxetine 20 MG", (RXNORM, "36437"), "paroxetine"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from novamind.drugs.names import RXNORM
 from novamind.records import FhirImport, read_fhir, record_bundle
 from novamind.records.fhir.medications import DEPOT_DAYS, GRACE_DAYS, SUPPLY_DAYS
 from novamind.records.fhir.models import Concept
@@ -422,3 +423,47 @@ def test_a_signal_in_several_units_is_none_of_them() -> None:
     result = read(*both)
     assert result.record.signals is None
     assert [i.diagnostics for i in result.outcome.issues] == ["x in different units: none of its values is used"]
+
+
+# -- names and codes as they are written
+
+
+def named(concept: Json, **more: Any) -> list[tuple[str, float | None]]:
+    once = {"timing": {"repeat": {"frequency": 2, "period": 1, "periodUnit": "d"}}}
+    dosage = [once | {"doseAndRate": [{"doseQuantity": {"value": 1, "unit": "tablet"}}]}]
+    use = {"resourceType": "MedicationRequest", "status": "active", "intent": "order", "subject": WHO,
+           "medicationCodeableConcept": concept, "dosageInstruction": dosage} | more  # fmt: skip
+    return [(c.medication, c.dose_mg) for c in read({k: v for k, v in use.items() if v is not None}).record.medications]
+
+
+@pytest.mark.parametrize(
+    ("concept", "courses_read"),
+    [
+        ({"text": "citalopram (CELEXA) 20 mg tablet"}, [("citalopram", 40)]),
+        ({"text": "Sertralin-ratiopharm 50 mg Filmtabletten"}, [("sertraline", 100)]),
+        ({"coding": [{"system": RXNORM, "code": "312941"}]}, [("sertraline", 100)]),
+        ({"coding": [{"system": "urn:local", "code": "77", "display": "Zoloft 50 mg"}]}, [("sertraline", 100)]),
+        ({"coding": [{"code": "77"}, {"code": "78", "display": "Zoloft 50 mg"}]}, [("sertraline", 100)]),
+        ({"text": "house pack 9", "coding": [{"system": RXNORM, "code": "312941"}]}, [("sertraline", 100)]),
+        ({"text": "fluoxetine 25 MG / olanzapine 6 MG Oral Capsule"}, [("fluoxetine", None), ("olanzapine", None)]),
+        ({"text": "sertraline 50 mg", "coding": [{"system": RXNORM, "code": "312938"}]}, [("sertraline", None)]),
+        ({"text": "lithium battery changed"}, [("lithium battery changed", None)]),
+    ],
+)
+def test_a_medication_is_read_by_any_of_its_names_and_codes(
+    concept: Json, courses_read: list[tuple[str, float | None]]
+) -> None:
+    assert sorted(named(concept)) == courses_read
+    reference = {"medicationReference": {"reference": "#m"}, "medicationCodeableConcept": None}
+    contained = {"contained": [{"resourceType": "Medication", "id": "m", "code": concept}]}
+    assert sorted(named(concept, **reference, **contained)) == courses_read
+
+
+def test_texts_that_name_two_drugs_are_remarked() -> None:
+    concept = {"text": "Sertraline 50 MG", "coding": [{"code": "1", "display": "Citalopram 20 MG"}]}
+    use = medication("", status="active", medicationCodeableConcept=concept)
+    imported = read(use)
+    assert [c.medication for c in imported.record.medications] == ["sertraline"]
+    assert "a medication's texts name different drugs: the first is used" in {
+        issue.diagnostics for issue in imported.outcome.issues
+    }

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from novamind.drugs.names import ATC, RXNORM
 from novamind.errors import NotFoundError, ValidationError
 from novamind.records import FhirImport, FhirImportError, PatientRecord, read_fhir
 from novamind.records.fhir import reader
 from novamind.records.fhir.models import read_moment
-from novamind.records.fhir.terminology import ATC, LOINC, OWN, RXNORM, SNOMED
+from novamind.records.fhir.terminology import LOINC, OWN, SNOMED
 from novamind.records.instruments.domain import find
 from tests.golden import check_golden
 from tests.records.fhir_input import bundle, medication, observation, patient, response, values
@@ -807,3 +808,32 @@ def test_full_dates_and_times() -> None:
         None,
         None,
     )
+
+
+def test_each_person_of_a_file_has_a_timezone_of_their_own() -> None:
+    def seen(own_id: str) -> list[dict[str, Any]]:
+        observation = {
+            "resourceType": "Observation", "status": "final", "subject": {"reference": f"Patient/{own_id}"},
+            "code": {"coding": [{"system": "http://loinc.org", "code": "44261-6"}]},
+            "effectiveDateTime": "2026-04-02T22:30:00Z", "valueQuantity": {"value": 5},
+        }  # fmt: skip
+        return [{"resourceType": "Patient", "id": own_id}, observation]
+
+    text = "\n".join(json.dumps(resource) for own_id in "abc" for resource in seen(own_id)).encode()
+    imported = read_fhir(text, timezone={"a": "Europe/Berlin", "b": "America/Los_Angeles"}, today=date(2026, 5, 1))
+    days = {record.patient_id: str(record.symptoms.timestamps[0])[:16] for record in imported.records}  # type: ignore[union-attr]
+    assert days == {"a": "2026-04-03T00:30", "b": "2026-04-02T15:30", "c": "2026-04-02T22:30"}
+    assert [record.timezone for record in imported.records] == ["Europe/Berlin", "America/Los_Angeles", None]
+    assert [tuple(placed) for placed in imported.resources[:3]] == [
+        ("line 1: Patient", "Patient", "a"), ("line 2: Observation", "Observation", "a"),
+        ("line 3: Patient", "Patient", "b"),
+    ]  # fmt: skip
+    (issue,) = imported.issues
+    assert issue.expression == ("line 6: Observation",)
+
+
+def test_a_resource_of_nobody_is_placed_without_a_person() -> None:
+    nobody = {"resourceType": "Observation", "status": "final", "subject": {"reference": "Group/1"}}
+    holder = {"resourceType": "Patient", "id": "a", "contained": [{"resourceType": "Organization", "id": "o"}]}
+    text = "\n".join(json.dumps(resource) for resource in (holder, nobody)).encode()
+    assert [placed.patient_id for placed in read_fhir(text).resources] == ["a", None]

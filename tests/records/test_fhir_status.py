@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from novamind.drugs.names import RXNORM
 from novamind.records import FhirImport, read_fhir
-from novamind.records.fhir.terminology import RXNORM, SNOMED
+from novamind.records.fhir.terminology import SNOMED
 from novamind.records.instruments.domain import find
 from tests.records.fhir_input import bundle, medication, observation, patient, response, values
 

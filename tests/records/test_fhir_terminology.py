@@ -3,18 +3,16 @@
 import pytest
 from scipy import constants as c
 
+from novamind.drugs.names import ATC, RXNORM, find
 from novamind.records import read_fhir
 from novamind.records.fhir import terminology
 from novamind.records.fhir.terminology import (
-    ATC,
     LOINC,
     OWN,
-    RXNORM,
     SNOMED,
     UCUM,
     condition_of,
     ingredients,
-    medication_of,
     strength_mg,
 )
 from tests.records.fhir_input import bundle, observation, patient
@@ -104,7 +102,8 @@ def test_a_value_in_another_unit_is_not_guessed() -> None:
     ],
 )
 def test_a_medication_by_code(system: str, code: str, name: str | None) -> None:
-    assert medication_of(system, code) == name
+    product = find(code, system)
+    assert (product.drug if product else None) == name
 
 
 @pytest.mark.parametrize(

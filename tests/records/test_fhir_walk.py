@@ -1,6 +1,7 @@
 """The import of a bundle reads from file to file: each is entered once, in the order in which things happen."""
 
 import json
+from itertools import groupby
 
 from novamind.records import read_fhir
 from tests.records.fhir_input import bundle, medication, observation, patient
@@ -25,4 +26,5 @@ def test_a_bundle_is_imported_in_few_steps() -> None:
     document = json.dumps(content).encode()
     files = walk(lambda: read_fhir(document), comprehensions=False)
     assert files[0] == "records/fhir/reader.py"
-    assert len(files) - 1 <= 32 // 2, files
+    own = [file for file, _ in groupby(file for file in files if not file.startswith("drugs/"))]  # names: another room
+    assert len(own) - 1 <= 32 // 2, own

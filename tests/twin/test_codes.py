@@ -1,14 +1,14 @@
 """The codes of the records room and the words of the services mean the same."""
 
 from novamind.drugs.names import normalise
-from novamind.pharmacogenomics.interactions import known_conditions
-from novamind.records.fhir.terminology import condition_words, medication_names
+from novamind.drugs.cautions import known_conditions
+from novamind.records.fhir.terminology import condition_words, rxnorm_codes
 from novamind.records.instruments.domain import INSTRUMENTS
 from novamind.symptoms.instruments import find, recognise, series_name
 
 
 def test_every_coded_medication_is_one_that_we_know_under_that_name() -> None:
-    assert {name for name in medication_names() if normalise(name) != name} == set()
+    assert {name for name in rxnorm_codes() if normalise(name) != name} == set()
 
 
 def test_every_coded_condition_is_one_that_a_rule_refers_to() -> None:

@@ -50,9 +50,11 @@ def read_allergy(allergy: fhir.AllergyIntolerance, person: Person, entry: Locate
     meaning = entry_meaning(allergy.code, person, entry, intake)
     if meaning is None:
         return
-    code, status = meaning.allergen_code, _codes(allergy.clinicalStatus)
+    drugs = [(coding, product.drug) for coding, product in meaning.products if product.drug is not None]
+    coding, drug = drugs[0] if drugs else (None, None)
+    code, status = coding or next(iter(meaning.codings), None), _codes(allergy.clinicalStatus)
     active = "active" in status if status else True
-    draft.allergies.append(Allergy(meaning.name, code, meaning.allergen, allergy.criticality, active, entry.name))
+    draft.allergies.append(Allergy(meaning.name, code, drug, allergy.criticality, active, entry.name))
 
 
 def entry_meaning(concept: fhir.Concept | None, person: Person, entry: Located, intake: Intake) -> Meaning | None:

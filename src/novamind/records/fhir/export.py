@@ -8,12 +8,13 @@ from urllib.parse import quote
 
 import numpy as np
 
+from novamind.drugs.names import RXNORM
 from novamind.errors import ValidationError
 from novamind.records.fhir.documents import SOURCE_PREFIX
 from novamind.records.fhir.genomics import GENE, GENOTYPE, METABOLISM
 from novamind.records.fhir.identity import PATIENT_IDENTIFIER, export_url
 from novamind.records.fhir.patients import TIMEZONE_EXTENSION
-from novamind.records.fhir.terminology import LOINC, OWN, RXNORM, UCUM, rxnorm_codes
+from novamind.records.fhir.terminology import LOINC, OWN, UCUM, rxnorm_codes
 from novamind.records.instruments.domain import code_of
 from novamind.records.patient import Coding, MedicationCourse, PatientRecord
 from novamind.records.signals import SIGNALS

@@ -16,7 +16,7 @@ from novamind.records.fhir.documents import Located
 from novamind.records.fhir.identity import Person
 from novamind.records.fhir.intake import EARLIEST, WITHDRAWN, Intake, Supply
 from novamind.records.fhir.references import Key, address
-from novamind.records.fhir.terminology import meaning_of, strength_mg
+from novamind.records.fhir.terminology import meaning_of, medications_of, piece_mg, shown
 
 #: Statuses of what was taken, in force or over.
 TAKEN = {
@@ -70,23 +70,23 @@ def read_medication(
         intake.note(person, entry, "warning", "value", text)
         end = None
     doses = (*use.dosageInstruction, *use.dosage) if isinstance(use, fhir.MedicationUse) else ()
-    dose = _daily_dose(doses, texts[0] if texts else "")
+    dose = _daily_dose(doses, concept)
     is_event = entry.kind in ("MedicationDispense", "MedicationAdministration")
     stopped = not is_event and use.status != "active" and end is None
     reach = _reach(use.status, start, end, is_open=end is None and not stopped)
     meaning = meaning_of(concept)
-    names = [name for name in meaning.medications if meaning.name and name.strip()]
+    medications, code, remark = medications_of(concept, meaning)
+    names = [name for name in medications if meaning.name and name.strip()]
     if meaning.is_absence:
         intake.passed_over(entry, f"{entry.kind} that states that there is none or none is known; no entry")
         return
     if not names:
         intake.note(person, entry, "error", "required", f"{entry.kind} names no medication; not read")
-    elif meaning.remark:
-        intake.note(person, entry, "warning", "code-invalid", meaning.remark)
+    elif remark:
+        intake.note(person, entry, "warning", "code-invalid", remark)
     of_each = dose if len(names) == 1 else None
     intake.drafts[person].supplies.extend(
-        Supply(name, start, end, of_each, stopped, meaning.medication_code, entry.name, reach, is_event)
-        for name in names
+        Supply(name, start, end, of_each, stopped, code, entry.name, reach, is_event) for name in names
     )
 
 
@@ -178,8 +178,8 @@ def _days(quantity: fhir.Quantity | None) -> int | None:
     return int(days) if 1 <= days <= 3660 else None
 
 
-def _daily_dose(doses: tuple[fhir.Dosage, ...], text: str) -> float | None:
-    """Return mg a day of one regular dosage: an amount in mg, or units or mL whose strength is in the text."""
+def _daily_dose(doses: tuple[fhir.Dosage, ...], concept: fhir.Concept) -> float | None:
+    """Return mg a day of one regular dosage: an amount in mg, or pieces or mL whose strength the product names."""
     if len(doses) != 1 or doses[0].asNeededBoolean or len(doses[0].doseAndRate) != 1:
         return None
     repeat = doses[0].timing.repeat if doses[0].timing else None
@@ -188,19 +188,20 @@ def _daily_dose(doses: tuple[fhir.Dosage, ...], text: str) -> float | None:
         return None
     if not repeat.frequency or repeat.period is None or repeat.period <= 0 or repeat.periodUnit not in _PER_DAY:
         return None
-    each = _milligrams(quantity.value, (quantity.code or quantity.unit or "").casefold(), text)
+    each = _milligrams(quantity.value, (quantity.code or quantity.unit or "").casefold(), concept)
     if each is None:
         return None
     daily = each * repeat.frequency * _PER_DAY[repeat.periodUnit] / repeat.period
     return daily if isfinite(daily) and daily > 0 else None
 
 
-def _milligrams(value: float, unit: str, text: str) -> float | None:
+def _milligrams(value: float, unit: str, concept: fhir.Concept) -> float | None:
     if unit in ("mg", "g"):
         return value * (1000.0 if unit == "g" else 1.0)
     if not unit or _PIECE.fullmatch(unit):
-        strength = strength_mg(text)
+        strength = piece_mg(concept)
     elif unit == "ml":
+        text = shown(concept)
         strengths = _MG_PER_ML.findall(text)
         strength = float(strengths[0]) if len(strengths) == 1 and " / " not in text else None
     else:

@@ -1,7 +1,7 @@
-"""What codes mean: signals, medications and conditions; those of questionnaires stand in the room of instruments.
+"""What codes mean: signals, medications (by :mod:`novamind.drugs.names`) and conditions.
 
-LOINC (Regenstrief Institute, loinc.org) codes of the vital signs profile of FHIR R4. The tables in ``codes/`` name
-their own sources.
+LOINC (Regenstrief Institute, loinc.org) codes of the vital signs profile of FHIR R4. The table in ``codes/`` names its
+own sources; codes of questionnaires stand in the room of instruments.
 """
 
 import csv
@@ -10,14 +10,15 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from novamind.drugs.domain import Product
+from novamind.drugs.names import RXNORM, codes, find, normalise
 from novamind.records.fhir.models import Concept
 from novamind.records.patient import Coding
 
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
-ATC = "http://www.whocc.no/atc"
 SNOMED = "http://snomed.info/sct"
+ICD10 = "http://hl7.org/fhir/sid/icd-10"
 #: Our own names, for what has no code elsewhere; an import of our own export reads them first.
 OWN = "urn:novamind"
 
@@ -27,36 +28,14 @@ def _rows(table: str) -> list[dict[str, str]]:
 
 
 @cache
-def _medication_codes() -> dict[str, dict[str, str]]:
-    codes: dict[str, dict[str, str]] = {RXNORM: {}, ATC: {}}
-    for row in _rows("medications"):
-        for system, column in ((RXNORM, "rxnorm"), (ATC, "atc")):
-            codes[system].update(dict.fromkeys(row[column].split(), row["medication"]))
-    return codes
-
-
-@cache
-def medication_names() -> frozenset[str]:
-    """Return the medication names of our table."""
-    return frozenset(row["medication"] for row in _rows("medications"))
-
-
-def medication_of(system: str, code: str) -> str | None:
-    """Return the medication behind an RxNorm ingredient or ATC code; ``None`` for any other code."""
-    return _medication_codes().get(_ATC_SYSTEMS.get(system, system), {}).get(code)
-
-
-@cache
 def rxnorm_codes() -> dict[str, str]:
-    """Return medication to its RxNorm ingredient, of those in our table that have one."""
-    return {row["medication"]: row["rxnorm"].split()[0] for row in _rows("medications") if row["rxnorm"].split()}
+    """Return medication to its RxNorm ingredient, of those in our tables that have one."""
+    ingredient: dict[str, str] = {}
+    for code, drug in codes(RXNORM).items():
+        ingredient.setdefault(drug, code)
+    return ingredient
 
 
-_ATC_SYSTEMS = {
-    "http://www.whocc.no/atc": ATC,
-    "http://fhir.de/CodeSystem/bfarm/atc": ATC,
-    "urn:oid:2.16.840.1.113883.6.73": ATC,
-}
 _ICD = re.compile(r"sid/icd-10|icd10|icd-10", re.IGNORECASE)
 
 
@@ -147,10 +126,8 @@ class Meaning(NamedTuple):
         Its codes, but for our own names.
     is_absence
         Whether it says that there is nothing, or that nothing is known.
-    medications, medication_code, remark
-        Our names of the drugs, the code that is kept, and a remark for the sender.
-    allergen, allergen_code
-        The one drug that it names as a cause, ``None`` where it names none, and the code that is kept.
+    products
+        What its codes, then its text and displays say of a medication, each with its code where it was one.
     condition, condition_code
         Our word for the diagnosis, ``None`` where there is none, and the code that is kept.
     """
@@ -158,11 +135,7 @@ class Meaning(NamedTuple):
     name: str
     codings: tuple[Coding, ...]
     is_absence: bool
-    medications: tuple[str, ...]
-    medication_code: Coding | None
-    remark: str
-    allergen: str | None
-    allergen_code: Coding | None
+    products: tuple[tuple[Coding | None, Product], ...]
     condition: str | None
     condition_code: Coding | None
 
@@ -177,23 +150,14 @@ def meaning_of(concept: Concept) -> Meaning:
     condition_code, condition = words[0] if words else (first, None)
     if condition is None and text.casefold() in condition_words():
         condition = text.casefold()
-    drugs = [(coding, drug) for coding in codings if (drug := medication_of(coding.system, coding.code))]
-    named = ingredients(text)[0] if text else ""
-    allergen_code, allergen = drugs[0] if drugs else (first, named if named in medication_names() else None)
-    medications, medication_code, remark = _medications(text, codings)
-    if own is not None:
-        medications, medication_code, remark = (own.display or text,), first, ""
-    name = text or (first.code if first else "")
-    absence = states_absence(concept)
+    coded = ((c, find(c.code, c.system)) for c in codings if c.system)
+    texts = (own.display,) if own is not None else (concept.text, *(coding.display for coding in concept.coding))
+    named = ((None, find(words)) for words in texts if words)
     return Meaning(
-        name=name,
+        name=text or (first.code if first else ""),
         codings=codings,
-        is_absence=absence,
-        medications=medications,
-        medication_code=medication_code,
-        remark=remark,
-        allergen=allergen,
-        allergen_code=allergen_code,
+        is_absence=states_absence(concept),
+        products=tuple((coding, product) for coding, product in (*coded, *named) if product is not None),
         condition=condition,
         condition_code=condition_code,
     )
@@ -213,19 +177,32 @@ def states_absence(concept: Concept) -> bool:
     return _NOTHING.fullmatch(" ".join(shown(concept).casefold().strip(" .").split())) is not None
 
 
-def _medications(text: str, codings: tuple[Coding, ...]) -> tuple[tuple[str, ...], Coding | None, str]:
-    """Return our names, the code that is kept, and a remark for the sender."""
-    coded = [(c, name) for c in codings if (name := medication_of(c.system, c.code))]
-    code = codings[0] if codings else None
-    names = ingredients(text) if text else ()
-    ours = [name for name in names if name in medication_names()]
+def medications_of(concept: Concept, meaning: Meaning) -> tuple[tuple[str, ...], Coding | None, str]:
+    """Return our names of the drugs, the code that is kept, and a remark for the sender."""
+    own = next((c for c in concept.coding if c.system == f"{OWN}:medication"), None)
+    text = shown(concept)
+    coded = [(code, product.drugs) for code, product in meaning.products if code is not None]
+    named = [product.drugs for code, product in meaning.products if code is None]
+    code = coded[0][0] if coded else next(iter(meaning.codings), None)
+    if own is not None:
+        return (own.display or text,), next(iter(meaning.codings), None), ""
+    if named:
+        others = [drugs for _, drugs in coded[:1] if set(drugs) != set(named[0])]
+        if any(set(drugs) != set(named[0]) for drugs in named):
+            return named[0], code, "a medication's texts name different drugs: the first is used"
+        return named[0], code, "a medication's code and its text name different drugs: the text is used" * bool(others)
     if coded:
-        code, name = coded[0]
-        if ours and name not in ours:
-            return tuple(ours), code, "a medication's code and its text name different drugs: the text is used"
-        return (name,), code, ""
-    if not names:
+        return coded[0][1], code, ""
+    if not text:
         return (str(code),), code, "a medication's code is in no table and it has no text: kept under its code"
-    if not ours:
+    names = tuple(normalise(name) or name for name in ingredients(text))
+    if not any(map(normalise, names)):
         return names, code, "a medication is not in our tables: kept under the name in its text"
     return names, code, ""
+
+
+def piece_mg(concept: Concept) -> float | None:
+    """Return mg of one substance in one piece of a product, where its codes and texts name exactly one."""
+    strengths = (product.strength for _, product in meaning_of(concept).products)
+    amounts = {strength.mg for strength in strengths if strength is not None and strength.mg is not None}
+    return amounts.pop() if len(amounts) == 1 else None if amounts else strength_mg(shown(concept))
