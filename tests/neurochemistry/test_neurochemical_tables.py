@@ -16,12 +16,8 @@ from novamind.neurochemistry.reference import (
 )
 
 TABLES = (
-    "affinities",
     "densities",
-    "enzymes",
     "nuclei",
-    "occupancy",
-    "pharmacokinetics",
     "projections",
     "regions",
     "transporters",
@@ -37,12 +33,6 @@ def test_every_figure_names_its_source_and_licence(name):
         assert row["status"] in {"read", "derived", "recalled", "secondary", "assumed"}
         assert row["source"]
         assert "NC" not in row["licence"]
-
-
-def test_an_intrinsic_activity_was_read_only_where_its_own_source_is_named():
-    for row in table("affinities"):
-        if float(row["intrinsic_activity"]):
-            assert row["status"] == "recalled" or "intrinsic activity: Burris 2002" in row["source"]
 
 
 def test_composites_are_weighted_means_of_leaves():

@@ -1,7 +1,6 @@
 """Every packaged fact a second time: a checksum of what was checked, and second entries typed from the publications.
 
-Tables: alleles, cross_allergies, efficacy, exposure, exposure_checks, guidelines, inhibition, interactions,
-modulators, positions, side_effects, therapeutic_ranges, clozapine.
+Tables: alleles, cross_allergies, efficacy, guidelines, positions, side_effects, clozapine.
 """
 
 import csv
@@ -153,71 +152,6 @@ def test_definitions_are_the_reference_tables(table: Rows) -> None:
         assert (mine["scoring"] != "") == (int(row["scored_positions"]) == places[row["gene"]] != len(bases)), row
 
 
-# -- co-medication -----------------------------------------------------------------------------------------------------
-
-# FDA's table of clinical index inhibitors and inducers (drug development and drug interactions), written down by class.
-FDA_CLASSES = {
-    ("CYP2D6", "inhibitor", "strong"): "bupropion fluoxetine paroxetine quinidine terbinafine",
-    ("CYP2D6", "inhibitor", "moderate"): "cinacalcet duloxetine fluvoxamine mirabegron",
-    ("CYP2C19", "inhibitor", "strong"): "fluconazole fluoxetine fluvoxamine ticlopidine",
-    ("CYP2C19", "inhibitor", "moderate"): "felbamate",
-    ("CYP2C19", "inhibitor", "weak"): "omeprazole voriconazole",
-    ("CYP2C19", "inducer", "strong"): "rifampin apalutamide",
-    ("CYP1A2", "inhibitor", "strong"): "ciprofloxacin enoxacin fluvoxamine",
-    ("CYP2B6", "inducer", "strong"): "carbamazepine",
-    ("CYP2B6", "inducer", "moderate"): "efavirenz rifampin",
-    ("CYP2B6", "inducer", "weak"): "nevirapine ritonavir",
-    ("CYP3A4", "inducer", "weak"): "modafinil oxcarbazepine topiramate",
-}
-STRONG_CYP3A4 = {
-    "inhibitor": "boceprevir ceritinib clarithromycin cobicistat indinavir itraconazole ketoconazole nefazodone"
-    " nelfinavir posaconazole ribociclib ritonavir saquinavir telithromycin tucatinib voriconazole",
-    "inducer": "apalutamide carbamazepine enzalutamide mitotane phenytoin rifampin",
-}
-# PMC7292748, the weak and moderate inhibitors that the review prints.
-WEAK_CYP2D6 = (
-    "abiraterone amiodarone celecoxib cimetidine clobazam cobicistat desvenlafaxine escitalopram labetalol lorcaserin"
-    " ritonavir sertraline vemurafenib"
-)
-
-
-def classes() -> dict[tuple[str, str, str], set[str]]:
-    found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for row in rows("modulators"):
-        found[row["enzyme"], row["effect"], row["strength"]].add(row["drug"])
-    return found
-
-
-def test_inhibitors_and_inducers_have_the_fdas_class() -> None:
-    """modulators.csv"""
-    ours = classes()
-    for key, drugs in FDA_CLASSES.items():
-        assert ours[key] == set(drugs.split()), key
-    assert ours["CYP2D6", "inhibitor", "weak"] == set(WEAK_CYP2D6.split())
-    for effect, drugs in STRONG_CYP3A4.items():
-        assert ours["CYP3A4", effect, "strong"] - {"st john's wort"} == set(drugs.split())
-
-
-def test_a_drug_acts_on_an_enzyme_in_one_way() -> None:
-    once = [(r["drug"], r["enzyme"]) for r in rows("modulators")]
-    assert len(once) == len(set(once)) == 109
-
-
-def test_modulators_are_the_reference_tables(table: Rows) -> None:
-    ours = {(r["drug"], r["enzyme"]): (r["effect"], r["strength"]) for r in rows("modulators")}
-    for row in table("cyp_inhibitors_inducers.csv"):
-        strength = row["strength"].split(" (")[0] if not row["strength"].startswith("(") else "unclassified"
-        assert ours[row["drug"], row["enzyme"]] == (row["role"], strength), row
-
-
-# Storelli 2019 (PMC6709421), tables 3 and 4: the area under the curve with and without the inhibitor.
-def test_inhibition_ratios_are_storellis() -> None:
-    assert [(r["drug"], r["enzyme"], r["substrate"], r["ratio"], r["low"], r["high"]) for r in rows("inhibition")] == [
-        ("paroxetine", "CYP2D6", "dextromethorphan", "14.6", "10.0", "21.4"),
-        ("fluoxetine", "CYP2D6", "tolterodine", "17.4", "", ""),
-    ]
-
-
 # US labels, section by section: contraindications, boxed warnings and warnings. ``>`` marks whose level changes.
 LABELS = {
     "contraindicated": """
@@ -317,82 +251,6 @@ def test_odds_ratios_of_dropout_are_the_published_ones() -> None:
         if r["outcome"] == "dropout"
     }
     assert ours == DROPOUT
-
-
-# AGNP consensus 2017 (Hiemke 2018): range and laboratory alert level, ng/mL (lamotrigine mg/L).
-AGNP = {
-    "sertraline": (10, 150), "duloxetine": (30, 120), "bupropion": (850, 1500), "lurasidone": (15, 40),
-    "lamotrigine": (3, 15), "nortriptyline": (70, 170), "imipramine": (175, 300), "doxepin": (50, 150),
-    "clomipramine": (230, 450), "clozapine": (350, 600), "venlafaxine": (100, 400), "desipramine": (100, 300),
-    "amitriptyline": (80, 200), "atomoxetine": (200, 1000),
-}  # fmt: skip
-AS_AGNP = {"sertraline", "duloxetine", "bupropion", "lurasidone", "atomoxetine"}
-
-
-def test_therapeutic_ranges_are_the_consensus_or_near_it() -> None:
-    """therapeutic_ranges.csv"""
-    ours = {r["drug"]: r for r in rows("therapeutic_ranges")}
-    assert set(ours) == set(AGNP)
-    for drug, consensus in AGNP.items():
-        span = tuple(float(ours[drug][k]) for k in ("low", "high"))
-        if drug in AS_AGNP:
-            assert span == consensus, drug
-        assert all(a / 2 <= b <= a * 2 for a, b in zip(consensus, span, strict=True)), drug
-        assert ours[drug]["unit"] == ("mg/L" if drug == "lamotrigine" else "ng/mL")
-        assert float(ours[drug]["alert"] or 1e9) >= span[1]
-
-
-def test_therapeutic_ranges_are_the_reference_tables(table: Rows) -> None:
-    ours = {r["drug"]: r for r in rows("therapeutic_ranges")}
-    seen = 0
-    for row in table("therapeutic_reference_ranges.csv"):
-        drug = row["drug"].partition(" ")[0].partition("+")[0]
-        if drug in ours and (float(row["low"] or 0), float(row["high"] or 0)) == tuple(
-            float(ours[drug][k]) for k in ("low", "high")
-        ):
-            seen += 1
-    assert seen >= 12
-
-
-# Published exposure ratios, entered from the papers' abstracts and the labels.
-EXPOSURE = {
-    ("aripiprazole", 0.0): 1.8, ("haloperidol", 0.0): 1.68, ("risperidone", 0.25): 1.36, ("risperidone", 0.0): 5.07,
-    ("escitalopram", 0.0): 2.63, ("citalopram", 0.0): 2.07, ("sertraline", 0.0): 2.68, ("atomoxetine", 0.0): 10.0,
-    ("clomipramine", 0.0): 2.0, ("quetiapine", 0.8): 1.2, ("fluvoxamine", 0.0): 1.5, ("dextromethorphan", 0.0): 18.9,
-    ("tolterodine", 0.0): 30.0,
-}  # fmt: skip
-ENZYME = {
-    "CYP2D6": "aripiprazole haloperidol risperidone atomoxetine clomipramine fluvoxamine dextromethorphan tolterodine",
-    "CYP2C19": "escitalopram citalopram sertraline",
-    "CYP3A4": "quetiapine",
-}
-
-
-def test_exposure_parameters_are_the_published_ratios() -> None:
-    """exposure.csv"""
-    ours = {(r["drug"], float(r["activity"])): r for r in rows("exposure")}
-    assert {key: float(r["ratio"]) for key, r in ours.items()} == EXPOSURE
-    assert {r["drug"]: r["gene"] for r in rows("exposure")} == {d: g for g, of in ENZYME.items() for d in of.split()}
-    # Milosavljevic 2021 and Braten 2019 print intervals.
-    intervals = {k[0]: (float(r["low"]), float(r["high"])) for k, r in ours.items() if r["low"]}
-    assert intervals == {
-        "haloperidol": (1.40, 2.02), "risperidone": (1.28, 1.44), "escitalopram": (2.40, 2.89),
-        "sertraline": (2.16, 3.32),
-    }  # fmt: skip
-    assert float(ours["tolterodine", 0.0]["one_functional"]) == 4.4
-
-
-def test_exposure_ratios_and_intervals_are_the_reference_tables(table: Rows) -> None:
-    """exposure.csv and exposure_checks.csv"""
-    theirs = defaultdict(set)
-    for row in table("exposure_by_phenotype.csv"):
-        theirs[row["drug"].partition(" ")[0].replace("N-desmethyl", "")].add(
-            (row["ratio"], row["ci_low"], row["ci_high"])
-        )
-    for row in rows("exposure"):
-        spans = {(float(low), float(high)) for _, low, high in theirs[row["drug"]] if low}
-        if row["low"] and spans:
-            assert (float(row["low"]), float(row["high"])) in spans, row
 
 
 # Zoloft label 2003, table of pooled trials (sertraline against placebo), and DPWG's absolute risks.

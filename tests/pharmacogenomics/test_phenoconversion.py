@@ -6,8 +6,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from novamind.drugs.enzymes import all_modulators, modulators
 from novamind.pharmacogenomics.domain import ActivityScore, DiplotypeCall, GeneResult, Phenotype
-from novamind.pharmacogenomics.phenoconversion import convert, modulators
+from novamind.pharmacogenomics.phenoconversion import convert
 from novamind.pharmacogenomics.phenotypes import call_phenotype, phenotype_result, score_result
 
 NM, IM, PM, UM, RM = (
@@ -72,10 +73,10 @@ def test_full_inhibition_settles_an_unknown_genotype_partial_does_not() -> None:
 
 
 def test_unchecked_classes_change_nothing() -> None:
-    unchecked = [m for of in modulators().values() for m in of if not m.checked]
+    unchecked = [m for of in all_modulators().values() for m in of if not m.checked]
     assert unchecked
     for m in unchecked:
-        alone = [other for other in modulators()[m.drug] if other.enzyme == m.enzyme]
+        alone = [other for other in modulators(m.drug) if other.enzyme == m.enzyme]
         if not any(other.checked for other in alone):
             assert not convert(phenotype_result(m.enzyme, NM), (m.drug,)).converted
 
@@ -96,14 +97,16 @@ def test_the_look_up_takes_the_guidelines_factor_and_exposure_what_was_measured(
     assert change.after.genetic_activity == 0.5
     assert 0 < (change.after.activity or 0.0) < 0.5 * 0.05
     assert "storelli-2019" in {source.id for source in change.sources}
-    # Without a published ratio of its own a strong inhibitor leaves nothing.
-    assert convert(cyp2d6("*1/*4"), ("bupropion",)).after.activity == 0
+    # Without a published ratio of its own a strong inhibitor leaves a twentieth.
+    assert convert(cyp2d6("*1/*4"), ("quinidine",)).after.activity == pytest.approx(0.5 * 0.05)
 
 
 GENES = ("CYP2D6", "CYP2C19", "CYP3A4", "CYP1A2")
-ACTING = {g: sorted(d for d, of in modulators().items() if any(m.enzyme == g and m.applied for m in of)) for g in GENES}
+ACTING = {
+    g: sorted(d for d, of in all_modulators().items() if any(m.enzyme == g and m.applied for m in of)) for g in GENES
+}
 INHIBITING = {
-    g: [d for d in ACTING[g] if any(m.enzyme == g and m.effect == "inhibitor" for m in modulators()[d])] for g in GENES
+    g: [d for d in ACTING[g] if any(m.enzyme == g and m.effect == "inhibitor" for m in modulators(d))] for g in GENES
 }
 
 

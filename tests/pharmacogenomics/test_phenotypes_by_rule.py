@@ -74,7 +74,7 @@ def test_every_pair_is_in_the_list_above() -> None:
 # Share of a normal allele's activity: none, half, one; *17 1.3 (fitted), CYP3A4*22 0.6 (Wang 2011).
 SHARES = {
     "CYP2C19": {"no": 0.0, "decreased": 0.5, "normal": 1.0, "increased": 1.3},
-    "CYP2B6": {"no": 0.0, "decreased": 0.5, "normal": 1.0, "increased": 1.3},
+    "CYP2B6": {"no": 0.0, "decreased": 0.3, "normal": 1.0, "increased": 1.3},
     "CYP3A4": {"no": 0.0, "decreased": 0.6, "normal": 1.0},
 }
 
@@ -195,15 +195,15 @@ def test_a_reported_phenotype_stands_for_its_scores(gene: str, name: str, scores
 def test_a_reported_phenotype_that_has_no_score() -> None:
     assert phenotype("CYP2D6", "indeterminate").alternatives == (GeneResult("CYP2D6", P.INDETERMINATE),)
     expected = {
-        "poor": 0,
-        "likely poor": 0.25,
-        "intermediate": 0.5,
-        "likely intermediate": 0.75,
-        "normal": 1,
-        "rapid": 1.15,
-    }
-    for gene in ("CYP2C19", "CYP2B6", "CYP3A4"):
-        for name, activity in (expected | {"rapid": 1.15, "ultrarapid": 1.3}).items():
+        "CYP2C19": {
+            "poor": 0, "likely poor": 0.25, "intermediate": 0.5, "likely intermediate": 0.75, "normal": 1, "rapid": 1.15,
+            "ultrarapid": 1.3,
+        },
+        "CYP2B6": {"poor": 0.3, "intermediate": 0.65, "normal": 1, "rapid": 1.15, "ultrarapid": 1.3},  # as with *6
+        "CYP3A4": {"poor": 0.5, "intermediate": 0.8, "normal": 1},  # as with *22
+    }  # fmt: skip
+    for gene, of in expected.items():
+        for name, activity in of.items():
             assert phenotype(gene, name).alternatives[0].activity == activity
     assert phenotype_result("CYP2C19", P.INDETERMINATE).activity is None
     assert phenotype_result("CYP3A5", P.POOR).activity is None

@@ -49,13 +49,13 @@ def test_an_ultrarapid_metaboliser_reaches_lower_levels() -> None:
 def test_comedication_makes_a_poor_metaboliser_of_a_normal_one() -> None:
     typed = asked("atomoxetine", genotype={"CYP2D6": "*1/*1"}, medications=("fluoxetine",))
     born = asked("atomoxetine", genotype={"CYP2D6": "*4/*4"})
-    assert typed.activity["CYP2D6"] == 0
-    assert typed.exposure_ratio == pytest.approx(born.exposure_ratio)
+    assert typed.activity["CYP2D6"] == pytest.approx(0.05, abs=1e-3)  # the 2.5 % of two alleles that fluoxetine leaves
+    assert typed.exposure_ratio > born.exposure_ratio  # fluoxetine takes CYP2C19 too, a twentieth of the clearance
 
 
 def test_an_inhibitor_counts_where_nobody_was_typed() -> None:
     one = asked("atomoxetine", medications=("fluoxetine",))
-    assert one.inhibitors["CYP2D6"] == "strong"
+    assert one.inhibitors["CYP2D6"] == pytest.approx(0.025, abs=1e-3)
     assert one.exposure_ratio > 2
     assert any("No result of CYP2D6" in line for line in one.unknown)
 
@@ -71,7 +71,8 @@ def test_what_is_not_known_is_said() -> None:
     one = asked("sertraline", genotype=genes, medications=("carbamazepine", "sertraline"))
     said = " ".join(one.unknown)
     assert "CYP2C19: the genotype leaves the activity open" in said
-    assert "the fall in exposure is not simulated" in said
+    assert one.inhibitors["CYP2B6"] == 5  # carbamazepine: a fall in exposure by four fifths
+    assert one.exposure_ratio < 0.6
     assert "taken already" in said
     assert "not a forecast for one person" in said
 
@@ -113,14 +114,15 @@ def test_any_drug_at_any_usual_dose_gives_finite_figures(drug: str, multiple: fl
     [
         ({"CYP2D6": "*1/*4"}, (), {"CYP2D6": 1.0}),
         ({"CYP2D6": "*1/*41"}, (), {"CYP2D6": 1.25}),
-        ({"CYP2D6": "*1/*1"}, ("fluoxetine",), {"CYP2D6": 0.0}),
+        ({"CYP2D6": "*1/*1"}, ("quinidine",), {"CYP2D6": 0.1}),
         ({"CYP2C19": "*1/*17"}, (), {"CYP2C19": "Rapid Metabolizer"}),
         (
             {"CYP2C19": "*1/*2", "CYP2B6": "*6/*6"},
             (),
             {"CYP2C19": "Intermediate Metabolizer", "CYP2B6": "Poor Metabolizer"},
         ),
-        ({"CYP2C9": "*3/*3"}, (), {}),  # an enzyme that the simulation does not know
+        ({"CYP2C9": "*3/*3"}, (), {"CYP2C9": 0.0}),
+        ({"UGT1A1": "*28/*28"}, (), {}),  # no share of any drug
         ({}, ("fluoxetine",), {}),
     ],
 )
@@ -140,14 +142,14 @@ def test_a_genotype_that_leaves_the_activity_open_is_said_and_not_simulated(resu
 @pytest.mark.parametrize(
     ("taken", "inhibitors"),
     [
-        (("duloxetine",), {"CYP2D6": "moderate"}),
-        (("duloxetine", "fluoxetine"), {"CYP2D6": "strong"}),  # of several the strongest decides
-        (("fluoxetine", "duloxetine"), {"CYP2D6": "strong"}),
+        (("duloxetine",), {"CYP2D6": 0.5}),
+        (("duloxetine", "quinidine"), {"CYP2D6": 0.05}),  # of several the strongest decides
+        (("quinidine", "duloxetine"), {"CYP2D6": 0.05}),
         ((), {}),
         (("carbamazepine",), {}),  # an inducer is none
     ],
 )
-def test_the_strongest_inhibitor_of_an_enzyme_decides(taken: tuple[str, ...], inhibitors: dict[str, str]) -> None:
+def test_the_strongest_inhibitor_of_an_enzyme_decides(taken: tuple[str, ...], inhibitors: dict[str, float]) -> None:
     found = asked("atomoxetine", medications=taken).inhibitors
     assert {enzyme: found.get(enzyme) for enzyme in ("CYP2D6",)} == {"CYP2D6": inhibitors.get("CYP2D6")}
 
@@ -219,9 +221,9 @@ def test_eight_weeks_a_hundred_members_once_a_day_where_nobody_says_otherwise(mo
         return right(drug, dose, **how | {"weeks": 1, "ensemble": 0})  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "simulate", noted)
-    found = what_if(case(genotype={"CYP2D6": "*4/*4"}, medications=("ketoconazole",)), "risperidone", 2)
+    found = what_if(case(genotype={"CYP2D6": "*4/*4"}, medications=("itraconazole",)), "risperidone", 2)
     shared = {"interval_hours": 24.0, "weeks": 8, "ensemble": 100, "seed": 0}
-    person = {"phenotypes": {"CYP2D6": 0.0}, "inhibitors": {"CYP3A4": "strong"}}
+    person = {"phenotypes": {"CYP2D6": 0.0}, "inhibitors": {"CYP3A4": 0.05}}
     assert regimens == [("risperidone", 2, person | shared), ("risperidone", 2, shared)]
     assert (found.weeks, found.interval_hours, found.dose_mg) == (8, 24.0, 2)
     regimens.clear()

@@ -111,6 +111,21 @@ def shares(drug: str) -> dict[str, float]:
     return {r.route: r.share for r in routes(drug)}
 
 
+@cache
+def phenotype_activities(enzyme: str) -> Mapping[str, float]:
+    """Return the activity of an enzyme by phenotype (CPIC's term in lower case), relative to two normal alleles."""
+    return {r["phenotype"].lower(): float(r["activity"]) for r in rows("activities") if r["enzyme"] == enzyme}
+
+
+@cache
+def share_left(enzyme: str) -> Mapping[str, float]:
+    """Return the activity of an enzyme by the class of what acts on it, and of smokers where it has been measured."""
+    terms = {f"{strength} inhibitor": point for strength, (point, _, _) in INHIBITED.items()}
+    terms |= {f"{strength} inducer": point for strength, (point, _, _) in INDUCED.items()}
+    smoking = effect(enzyme, ("tobacco smoking",))
+    return terms if smoking is None else terms | {"smoker": smoking.share}
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Activity of a route beside an inhibitor or inducer, solved from one published exposure ratio."""

@@ -14,11 +14,11 @@ from functools import cache
 from novamind.drugs.domain import Evidence, Source
 from novamind.drugs.facts import rows, source
 
-# Share of the activity that is left: point, low, high. The moderate range is widened to what was observed with
+# Share of the activity that is left: point, low, high. Moderate is CPIC's half, its range widened to what was seen with
 # duloxetine (1.8- and 2.4-fold, PMC6709421): 0.2 would be a 5-fold, 0.8 a 1.25-fold exposure.
 INHIBITED: Mapping[str, tuple[float, float, float]] = {
     "strong": (0.05, 0.0, 0.2),
-    "moderate": (0.35, 0.2, 0.8),
+    "moderate": (0.5, 0.2, 0.8),
     "weak": (0.65, 0.5, 1.0),
 }
 # Multiple of the activity under induction: the FDA's classes by fall in exposure (80 %, 50-80 %, 20-50 %).

@@ -6,7 +6,7 @@ published ratios that are not parameters (``facts/exposure_checks.csv``) around 
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,6 +16,8 @@ from novamind.drugs.facts import rows, source
 from novamind.drugs.kinetics import drug_names, kinetics, metabolite_share
 
 _Z95 = 1.959964
+# At the ends of their ranges the routes together clear at most this; something else always clears a little.
+_MOST = 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Ratio:
 
 def under_comedication(drug: str, comedications: Sequence[str]) -> dict[str, Activity]:
     """Return the activity of the drug's routes beside other drugs (``tobacco smoking`` among them), genes normal."""
-    effects = comedicated(shares(drug), comedications, drug)
+    effects = comedicated(routes_counted(drug), comedications, drug)
     return {route: Activity(e.share, e.low, e.high, 1.0) for route, e in effects.items()}
 
 
@@ -84,6 +86,13 @@ def analytes(drug: str) -> tuple[str, ...]:
     if known and known.basis == "sum" and with_metabolite:
         return known.analyte, f"{drug} alone"
     return (drug,)
+
+
+def routes_counted(drug: str) -> tuple[str, ...]:
+    """Return the routes whose activity changes a figure: the drug's, and its metabolite's where the sum is read."""
+    own = shares(drug)
+    of_metabolite = kinetics(drug).metabolite_fraction_by if len(analytes(drug)) > 1 else {}
+    return tuple(dict.fromkeys((*own, *of_metabolite)))
 
 
 def ratios(drug: str, activity: Mapping[str, Activity]) -> tuple[Ratio, ...]:
@@ -106,17 +115,23 @@ def ratios(drug: str, activity: Mapping[str, Activity]) -> tuple[Ratio, ...]:
         whole = index + 1 < len(names)
         point = _level(drug, of, {r: a.point for r, a in activity.items()}, activity, whole)
         bounds = [
-            _level(drug, _at(of, side), {r: a.low if slow else a.high for r, a in activity.items()}, activity, whole)
+            _level(
+                drug,
+                _at(of, side, activity),
+                {r: a.low if slow else a.high for r, a in activity.items()},
+                activity,
+                whole,
+            )
             for side, slow in itertools.product(("low", "high"), (True, False))
         ]
         figures.append(Ratio(name, point, min(*bounds, point) / spread, max(*bounds, point) * spread))
     return tuple(figures)
 
 
-def _at(of: Sequence[Route], side: str) -> dict[str, float]:
-    """Return the shares at one end of their range, scaled back where together they would be more than the whole."""
-    ends = {r.route: getattr(r, side) for r in of}
-    total = max(sum(ends.values()), 1.0)
+def _at(of: Sequence[Route], side: str, changed: Collection[str]) -> dict[str, float]:
+    """Return the shares that matter at one end of their range, scaled back where together they exceed the whole."""
+    ends = {r.route: getattr(r, side) for r in of if r.route in changed}
+    total = max(sum(ends.values()) / _MOST, 1.0)
     return {route: share / total for route, share in ends.items()}
 
 
@@ -135,10 +150,12 @@ def _level(
         return parent
     parameters = kinetics(drug)
     weight = metabolite_share(parameters)
+    own = {route: points[route] for route in activity} | bent
     formed = 1.0
     if parameters.metabolite_formed_by != "all":
         formed = bent.get(parameters.metabolite_formed_by, 1.0) / relative_clearance(fractions, bent)
-    return (parent + weight * formed) / (1.0 + weight)
+    metabolite = formed * exposure_ratio(parameters.metabolite_fraction_by, own)
+    return (parent + weight * metabolite) / (1.0 + weight)
 
 
 @cache

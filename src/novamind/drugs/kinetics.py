@@ -5,7 +5,7 @@ clearance. The routes of clearance are those of :mod:`novamind.drugs.clearance`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from novamind.drugs.clearance import shares
@@ -22,7 +22,8 @@ class DrugKinetics:
     """One drug's parameters as tabled, for a 70 kg adult with normal enzymes. Rates per hour, volumes in litres.
 
     ``fraction_by`` holds the share of clearance by each route; what is left is changed by nothing.
-    ``metabolite_clearance`` and ``metabolite_volume`` are per formed fraction of the parent's dose.
+    ``metabolite_clearance`` and ``metabolite_volume`` are per formed fraction of the parent's dose;
+    ``metabolite_fraction_by`` are the routes of the metabolite itself.
     """
 
     name: str
@@ -48,6 +49,7 @@ class DrugKinetics:
     inactivation_constant: float = 1.0
     enzyme_turnover: float = 0.0
     symptom_domain: str | None = None
+    metabolite_fraction_by: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def per_litre(self) -> float:
@@ -69,6 +71,7 @@ def _drugs() -> Mapping[str, DrugKinetics]:
         name: DrugKinetics(
             name=name,
             fraction_by=shares(name),
+            metabolite_fraction_by=shares(row.get("metabolite", "")),
             **{key: value if key in _TEXT else float(value) for key, value in row.items()},  # type: ignore[arg-type]
         )
         for name, row in figures.items()

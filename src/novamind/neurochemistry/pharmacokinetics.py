@@ -10,109 +10,35 @@ enzyme turnover.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
-from novamind.errors import NotFoundError, ValidationError
+from novamind.drugs.clearance import phenotype_activities, relative_clearance, share_left
+from novamind.drugs.kinetics import REFERENCE_CREATININE_CLEARANCE, DrugKinetics, drug_names, kinetics
+from novamind.errors import ValidationError
 from novamind.neurochemistry.domain import Floats, is_number
-from novamind.neurochemistry.reference import table
+
+__all__ = [
+    "HEPATIC_FLOW",
+    "REFERENCE_CREATININE_CLEARANCE",
+    "DrugKinetics",
+    "Physiology",
+    "Schedule",
+    "concentrations",
+    "drug_names",
+    "enzyme_activity",
+    "kinetics",
+    "steady_state_average",
+]
 
 #: Liver blood flow of an adult, L/h (Davies & Morris 1993 Pharm Res 10:1093).
 HEPATIC_FLOW = 90.0
-#: Creatinine clearance at which the renal clearances of the table hold, mL/min.
-REFERENCE_CREATININE_CLEARANCE = 100.0
 #: A single dose beyond this multiple of the drug's usual daily dose is refused as a slip of the pen.
 MAXIMUM_DOSE_MULTIPLE = 20.0
-_ENZYMES = ("CYP1A2", "CYP2B6", "CYP2C19", "CYP2D6", "CYP3A4")
-
-
-@dataclass(frozen=True, slots=True)
-class DrugKinetics:
-    """One drug's parameters as tabled, for a 70 kg adult with normal enzymes. Rates per hour, volumes in litres.
-
-    ``fraction_by`` holds the share of clearance by each enzyme (or ``renal``); what is left is not changed by
-    phenotype. ``metabolite_clearance`` and ``metabolite_volume`` are per formed fraction of the parent's dose.
-    """
-
-    name: str
-    molar_mass: float
-    concentration_unit: str
-    clearance: float
-    clearance_cv: float
-    volume: float
-    absorption_rate: float
-    usual_dose: float
-    range_low: float
-    range_high: float
-    fraction_by: Mapping[str, float]
-    unbound_fraction: float | None = None
-    peripheral_volume: float | None = None
-    intercompartmental_clearance: float | None = None
-    metabolite: str | None = None
-    metabolite_clearance: float = 1.0
-    metabolite_volume: float = 1.0
-    metabolite_formed_by: str = "all"
-    metabolite_unbound_fraction: float | None = None
-    metabolite_molar_mass: float | None = None
-    inactivated_enzyme: str | None = None
-    inactivation_rate: float = 0.0
-    inactivation_constant: float = 1.0
-    enzyme_turnover: float = 0.0
-    symptom_domain: str | None = None
-
-    @property
-    def per_litre(self) -> float:
-        """Factor from mg/L to the drug's concentration unit."""
-        return {"ng/mL": 1000.0, "mg/L": 1.0, "mmol/L": 1.0 / self.molar_mass}[self.concentration_unit]
-
-
-@cache
-def _drugs() -> Mapping[str, DrugKinetics]:
-    figures: dict[str, dict[str, str]] = {}
-    for row in table("pharmacokinetics"):
-        figures.setdefault(row["drug"], {})[row["parameter"]] = row["value"]
-    text = {
-        "concentration_unit",
-        "metabolite",
-        "metabolite_formed_by",
-        "inactivated_enzyme",
-        "symptom_domain",
-    }
-    prefix = "fraction_by_"
-    return {
-        name: DrugKinetics(
-            name=name,
-            fraction_by={
-                key.removeprefix(prefix): float(value) for key, value in row.items() if key.startswith(prefix)
-            },
-            **{
-                key: value if key in text else float(value)  # type: ignore[arg-type]
-                for key, value in row.items()
-                if not key.startswith(prefix)
-            },
-        )
-        for name, row in figures.items()
-    }
-
-
-def drug_names() -> tuple[str, ...]:
-    """Return the drugs with tabled kinetics."""
-    return tuple(sorted(_drugs()))
-
-
-def kinetics(drug: str) -> DrugKinetics:
-    """Return the drug's parameters.
-
-    Raises
-    ------
-    NotFoundError
-        No kinetics are tabled for the drug.
-    """
-    parameters = _drugs().get(drug.strip().lower()) if isinstance(drug, str) else None
-    if parameters is None:
-        raise NotFoundError(f"no kinetics for this drug; choose one of {', '.join(drug_names())}")
-    return parameters
+_ENZYMES = (
+    "CYP1A2", "CYP2A6", "CYP2B6", "CYP2C19", "CYP2C8", "CYP2C9", "CYP2D6", "CYP2E1", "CYP3A4", "UGT", "UGT1A4",
+)  # fmt: skip
+_HIGHEST_ACTIVITY = 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +100,8 @@ def enzyme_activity(
         Per enzyme a CPIC term (``"Poor Metabolizer"``) or an activity score on the scale where two normal
         alleles make 2.
     inhibitors
-        Per enzyme ``"strong"``, ``"moderate"``, ``"weak"`` or the share of activity that is left (0 to 1);
-        ``"smoker"`` for CYP1A2.
+        Per enzyme ``"strong"``, ``"moderate"``, ``"weak"`` (inhibitor), ``"strong inducer"`` and so on, or the
+        activity relative to that without co-medication; ``"smoker"`` for CYP1A2.
 
     Raises
     ------
@@ -183,27 +109,22 @@ def enzyme_activity(
         Unknown enzyme, a term without a tabled activity (``"Indeterminate"`` has none) or a number out of range.
     """
     activity = dict.fromkeys(_ENZYMES, 1.0)
-    for states, kinds, suffix, full, highest in (
-        (phenotypes, ("phenotype",), "metabolizer", 2.0, 16.0),
-        (inhibitors, ("inhibitor", "inducer"), "inhibitor", 1.0, 1.0),
-    ):
+    for states, full, inherited in ((phenotypes, 2.0, True), (inhibitors, 1.0, False)):
         if not isinstance(states, Mapping | None):
             raise ValidationError("phenotypes and inhibitors map an enzyme to its state, e.g. {'CYP2D6': ...}")
         for enzyme, value in (states or {}).items():
             if enzyme not in _ENZYMES:
                 raise ValidationError(f"unknown enzyme; choose one of {', '.join(_ENZYMES)}")
-            if is_number(value, 0, highest):
+            if is_number(value, 0, _HIGHEST_ACTIVITY):
                 activity[enzyme] *= float(value) / full
                 continue
-            terms = {
-                row["term"].lower(): float(row["activity"])
-                for row in table("enzymes")
-                if row["enzyme"] == enzyme and row["kind"] in kinds
-            }
-            word = value.strip().lower().removeprefix("likely ") if isinstance(value, str) else ""
-            term = word if word in terms else f"{word} {suffix}"
-            if term not in terms:
-                choices = ", ".join([*terms, f"a number from 0 to {highest:g}"])
+            terms = phenotype_activities(enzyme) if inherited else share_left(enzyme)
+            suffix = "metabolizer" if inherited else "inhibitor"
+            word = value.strip().lower() if isinstance(value, str) else ""
+            words = (word, f"{word} {suffix}", word.removeprefix("likely "), f"{word.removeprefix('likely ')} {suffix}")
+            term = next((term for term in words if term in terms), None)
+            if term is None:
+                choices = ", ".join([*terms, f"a number from 0 to {_HIGHEST_ACTIVITY:g}"])
                 raise ValidationError(
                     f"no activity is tabled for this state of {enzyme}; known are: {choices}; "
                     f"leave {enzyme} out where its state is not known"
@@ -243,10 +164,8 @@ class Physiology:
 
     def relative_clearance(self, drug: DrugKinetics, enzyme_left: Floats | float = 1.0) -> Floats:
         """Return intrinsic clearance relative to the typical patient; ``enzyme_left`` scales the inactivated enzyme."""
-        total = np.full(self.clearance_factor.size, 1.0 - sum(drug.fraction_by.values()))
-        for enzyme, share in drug.fraction_by.items():
-            total = total + share * self._activity(drug, enzyme, enzyme_left)
-        return total * self.clearance_factor
+        activity = {route: self._activity(drug, route, enzyme_left) for route in drug.fraction_by}
+        return np.asarray(relative_clearance(drug.fraction_by, activity) * self.clearance_factor)
 
     def formed_fraction(self, drug: DrugKinetics, enzyme_left: Floats | float = 1.0) -> Floats:
         """Return the share of the dose that becomes the active metabolite, relative to the typical patient's share."""
@@ -255,11 +174,18 @@ class Physiology:
         route = self._activity(drug, drug.metabolite_formed_by, enzyme_left) * self.clearance_factor
         return route / self.relative_clearance(drug, enzyme_left)
 
+    def relative_metabolite_clearance(self, drug: DrugKinetics, enzyme_left: Floats | float = 1.0) -> Floats:
+        """Return the clearance of the active metabolite relative to the typical patient."""
+        activity = {route: self._activity(drug, route, enzyme_left) for route in drug.metabolite_fraction_by}
+        return np.asarray(
+            relative_clearance(drug.metabolite_fraction_by, activity) * np.ones(self.clearance_factor.size)
+        )
+
     def _activity(self, drug: DrugKinetics, enzyme: str, enzyme_left: Floats | float) -> Floats:
         if enzyme == "renal":
             return self.creatinine_clearance / REFERENCE_CREATININE_CLEARANCE
         left = enzyme_left if enzyme == drug.inactivated_enzyme else 1.0
-        return self.activity[enzyme] * left
+        return self.activity.get(enzyme, np.ones(self.clearance_factor.size)) * left
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +207,7 @@ def _modes(drug: DrugKinetics, patients: Physiology, enzyme_left: Floats | float
     """Return the rates between (gut, plasma, periphery, metabolite); amounts in mg of parent."""
     intrinsic = drug.clearance * patients.relative_clearance(drug, enzyme_left)
     formed = patients.formed_fraction(drug, enzyme_left)
-    if "renal" in drug.fraction_by:
+    if drug.renal:
         passed, elimination, volume = np.ones_like(intrinsic), intrinsic, drug.volume
     else:
         passed = HEPATIC_FLOW / (HEPATIC_FLOW + intrinsic)
@@ -305,13 +231,16 @@ def _modes(drug: DrugKinetics, patients: Physiology, enzyme_left: Floats | float
         matrix[:, 2, 2] = -back
     else:
         matrix[:, 2, 2] = -1.0
-    clearing = drug.metabolite_clearance / drug.metabolite_volume if drug.metabolite else 2.0
+    clearing = np.full(intrinsic.size, 2.0)
+    if drug.metabolite:
+        own = patients.relative_metabolite_clearance(drug, enzyme_left)
+        clearing = drug.metabolite_clearance / drug.metabolite_volume * own
     matrix[:, 3, 3] = -clearing / _nudge(clearing, leaving) / _nudge(clearing, absorption)
     rates, vectors = np.linalg.eig(matrix)
     return _Modes(rates.real, vectors.real, np.linalg.inv(vectors.real))
 
 
-def _nudge(rate: float, others: Floats) -> Floats:
+def _nudge(rate: Floats | float, others: Floats) -> Floats:
     return np.where(np.abs(others / rate - 1.0) < 2e-6, 1.000003, 1.0)
 
 
@@ -343,7 +272,7 @@ def concentrations(
     count = patients.clearance_factor.size
     amounts = np.broadcast_to(schedule.amounts_mg, (count, schedule.times_hours.size))
     volume = drug.volume
-    if "renal" not in drug.fraction_by:
+    if not drug.renal:
         volume *= HEPATIC_FLOW / (HEPATIC_FLOW + drug.clearance)
     parent = np.zeros((count, times.size))
     metabolite = np.zeros((count, times.size))
@@ -404,5 +333,6 @@ def steady_state_average(
             low, high = np.where(above, left, low), np.where(above, high, left)
     result = {drug.name: parent(left)}
     if drug.metabolite:
-        result[drug.metabolite] = rate * patients.formed_fraction(drug, left) / drug.metabolite_clearance
+        clearance = drug.metabolite_clearance * patients.relative_metabolite_clearance(drug, left)
+        result[drug.metabolite] = rate * patients.formed_fraction(drug, left) / clearance
     return result

@@ -6,9 +6,10 @@ from typing import Protocol, cast
 import altair as alt
 import polars as pl
 
+from novamind.drugs.exposure import therapeutic_ranges
+from novamind.drugs.kinetics import kinetics
 from novamind.neurochemistry.domain import BrainRegion, Neurotransmitter
 from novamind.neurochemistry.graph import projection_weights
-from novamind.neurochemistry.pharmacokinetics import kinetics
 from novamind.neurochemistry.reference import LEAVES, as_transmitter
 
 _WIDTH, _HEIGHT = 620, 200
@@ -86,10 +87,23 @@ def plot_concentration(course: CourseFrames) -> alt.LayerChart:
     """Draw plasma concentrations over the therapeutic reference range, with the 90 % band where there is one."""
     drug = kinetics(course.drug)
     frame = course.concentration.with_columns(day=pl.col("time_hours") / 24)
-    reference = pl.DataFrame({"low": [drug.range_low], "high": [drug.range_high]})
-    therapeutic = alt.Chart(reference).mark_rect(color=_RANGE_COLOUR).encode(y=alt.Y("low:Q"), y2="high:Q")
-    title = f"{drug.name} in plasma ({drug.concentration_unit}); shaded: therapeutic reference range"
-    return _layers(therapeutic, *_lines(frame, "compound", drug.concentration_unit)).properties(
+    title = f"{drug.name} in plasma ({drug.concentration_unit})"
+    usual = therapeutic_ranges().get(drug.name)
+    shaded = []
+    if usual is not None and (usual.basis == "parent" or drug.metabolite is not None):
+        if usual.basis == "sum":
+            total = (
+                frame.group_by("day", maintain_order=True)
+                .agg(pl.col("value").sum())
+                .with_columns(
+                    compound=pl.lit(usual.analyte), low=pl.lit(None, pl.Float64), high=pl.lit(None, pl.Float64)
+                )
+            )
+            frame = pl.concat([frame, total.select("compound", "day", "value", "low", "high")], how="diagonal")
+        reference = pl.DataFrame({"low": [usual.low], "high": [usual.high]})
+        shaded = [alt.Chart(reference).mark_rect(color=_RANGE_COLOUR).encode(y=alt.Y("low:Q"), y2="high:Q")]
+        title += f"; shaded: reference range of {usual.analyte}"
+    return _layers(*shaded, *_lines(frame, "compound", drug.concentration_unit)).properties(
         width=_WIDTH, height=_HEIGHT, title=title
     )
 
@@ -133,7 +147,8 @@ def plot_regions(course: CourseFrames, transmitter: Neurotransmitter | str = Neu
 
 def plot_symptom_effect(course: CourseFrames) -> alt.LayerChart:
     """Draw the symptom effect with what it is worth underneath the title."""
-    label = "standardised mean difference" if "depression" in course.symptom_effect["outcome"] else "position in range"
+    depression = "depression" in course.symptom_effect["outcome"]
+    label = "standardised mean difference" if depression else "position in range; change of prolactin"
     return _layers(*_lines(course.symptom_effect, "outcome", label)).properties(
         width=_WIDTH,
         height=_HEIGHT,

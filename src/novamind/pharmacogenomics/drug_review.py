@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from novamind.drugs.domain import Caution, Severity, Source
+from novamind.drugs.exposure import TherapeuticRange
+from novamind.drugs.limits import DOSE
 from novamind.pharmacogenomics.domain import Action, Advice, Efficacy, Exposure, PhenotypeChange, SideEffect
-from novamind.pharmacogenomics.exposure import TherapeuticRange
 from novamind.summary import Summarised, Summary, clipped, counted
 
 # How much an action speaks against the plain use of a drug.
@@ -18,8 +19,7 @@ _CONCERN = {
     **dict.fromkeys((Action.STANDARD_DOSE, Action.NO_ACTION, Action.NO_RECOMMENDATION), 0),
 }  # fmt: skip
 _ADJUSTMENT = 2  # every other action changes the dose or the titration
-#: How much a caution speaks against the drug.
-CAUTION_CONCERN = {
+_CAUTION_CONCERN = {
     Severity.CONTRAINDICATED: 4,
     Severity.MAJOR: 3,
     Severity.MODERATE: 1,
@@ -36,6 +36,12 @@ _ALREADY_TAKING = "use >3"
 def advised_concern(advice: Advice) -> int:
     """Return how much a guideline's advice speaks against the plain use of the drug for somebody who begins it."""
     return 0 if _ALREADY_TAKING in advice.population else _CONCERN.get(advice.action, _ADJUSTMENT)
+
+
+def caution_concern(caution: Caution) -> int:
+    """Return how much a caution speaks against the drug; a dose that is too high asks for another dose."""
+    concern = _CAUTION_CONCERN[caution.severity]
+    return min(concern, _ADJUSTMENT) if caution.cause == DOSE else concern
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,7 +65,7 @@ class DrugReview(Summarised):
     therapeutic_range
         Plasma level range, None when unknown to us.
     interactions
-        Cautions with other drugs, conditions and recorded allergies.
+        Cautions with other drugs (taken or stopped), conditions, recorded allergies and the dose.
     side_effects
         Published risks; ``side_effect_note`` says so when there are none in the tables.
     efficacy

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from novamind.drugs.catalogue import catalogue
+from novamind.drugs.cautions import rules, sides
+from novamind.drugs.clearance import routes
 from novamind.drugs.domain import Source
+from novamind.drugs.enzymes import all_modulators, all_substrates
 from novamind.errors import NotFoundError
-from novamind.pharmacogenomics import guidelines, interactions
-from novamind.pharmacogenomics.exposure import pathways
-from novamind.pharmacogenomics.phenoconversion import modulators
+from novamind.pharmacogenomics import guidelines
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +75,18 @@ def _edges() -> Iterator[Edge]:
         for rule in guidelines.rules(drug):
             for gene in rule.advice.genes:
                 yield Edge(gene, "guides", drug, rule.advice.source, rule.advice.reference)
-    for drug, of in pathways().items():
-        for p in of:
-            yield Edge(p.gene, "clears", drug, f"{p.fraction:.0%} of {p.analyte}", p.source)
-    for acting in modulators().values():
+    for drug in all_substrates():
+        for route in routes(drug):
+            yield Edge(route.route, "clears", drug, f"{route.share:.0%}", route.source)
+    for acting in all_modulators().values():
         for m in acting:
             yield Edge(m.drug, "inhibits" if m.effect == "inhibitor" else "induces", m.enzyme, m.strength, m.source)
-    members = {
-        f"tag:{t}": [d.name for d in catalogue().values() if t in d.tags] for d in catalogue().values() for t in d.tags
-    }
-    for caution in interactions.rules():
-        for a in members.get(caution.a, [caution.a]):
-            for b in members.get(caution.b, [caution.b.removeprefix("condition:")]):
+    members: dict[str, list[str]] = {}
+    for drug in catalogue():
+        for side in sides(drug):
+            members.setdefault(side, []).append(drug)
+    for pair in rules():
+        for a in members.get(pair.a, ()):
+            for b in members.get(pair.b, [pair.b.removeprefix("condition:")]):
                 if a != b:
-                    yield Edge(a, "interacts", b, f"{caution.severity}: {caution.text}", caution.source)
+                    yield Edge(a, "interacts", b, f"{pair.severity}: {pair.text}", pair.source)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache, lru_cache
 
+from novamind.drugs.clearance import phenotype_activities
 from novamind.drugs.domain import Source
 from novamind.drugs.facts import source, sources
 from novamind.pharmacogenomics.domain import (
@@ -109,17 +110,13 @@ RULE_SOURCES = {
 
 # Activity of one allele relative to a normal one, for genes without an activity score. *17's gain is fitted
 # to the two published *17/*17 exposure rows of escitalopram and sertraline (see exposure.csv); CYP3A4*22's
-# loss is the 1.7-fold lower liver activity of carriers (Wang 2011, doi:10.1038/tpj.2010.28).
+# loss is the 1.7-fold lower liver activity of carriers (Wang 2011, doi:10.1038/tpj.2010.28). What CYP2B6*6 leaves is an
+# assumption; sertraline's share is solved with it from the quarter less of the dose that CPIC asks for at *6/*6.
 _RELATIVE = {
     "CYP2C19": {_0: 0.0, _D: 0.5, _N: 1.0, _I: 1.3},
-    "CYP2B6": {_0: 0.0, _D: 0.5, _N: 1.0, _I: 1.3},
+    "CYP2B6": {_0: 0.0, _D: 0.3, _N: 1.0, _I: 1.3},
     "CYP3A4": {_0: 0.0, _D: 0.6, _N: 1.0},
 }
-# The same for a phenotype reported without its alleles: the middle of the genotypes behind it.
-_RELATIVE_OF_PHENOTYPE = {
-    P.POOR: 0.0, P.LIKELY_POOR: 0.25, P.INTERMEDIATE: 0.5, P.LIKELY_INTERMEDIATE: 0.75, P.NORMAL: 1.0,
-    P.RAPID: 1.15, P.ULTRARAPID: 1.3,
-}  # fmt: skip
 # Scores that a phenotype reported alone can stand for.
 _SCORES_OF = {
     "CYP2D6": {
@@ -220,7 +217,7 @@ def score_result(gene: str, score: ActivityScore | None, diplotype: str | None =
 
 def phenotype_result(gene: str, phenotype: Phenotype) -> GeneResult:
     """Return the phenotype that was reported without alleles or score."""
-    activity = _RELATIVE_OF_PHENOTYPE.get(phenotype) if gene in _RELATIVE else None
+    activity = phenotype_activities(gene).get(phenotype.lower()) if gene in _RELATIVE and phenotype else None
     return GeneResult(gene, phenotype, activity=activity)
 
 

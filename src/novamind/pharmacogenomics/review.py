@@ -1,16 +1,22 @@
 """The answer to one patient's question: every drug with its advice, exposure, cautions and evidence."""
 
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from novamind.drugs import cautions as interactions
 from novamind.drugs.catalogue import catalogue, psychiatric
+from novamind.drugs.clearance import shares
+from novamind.drugs.conditions import condition_word
 from novamind.drugs.domain import Caution, Severity
+from novamind.drugs.exposure import therapeutic_ranges
 from novamind.drugs.facts import sources
+from novamind.drugs.limits import Dosage, PatientFacts, dose_cautions, unlimited
 from novamind.drugs.names import normalise
 from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import exposure as exposures
-from novamind.pharmacogenomics import guidelines, interactions, outcomes
+from novamind.pharmacogenomics import guidelines, outcomes
 from novamind.pharmacogenomics.allergies import allergen_of
 from novamind.pharmacogenomics.allergies import cautions as allergy_cautions
 from novamind.pharmacogenomics.domain import (
@@ -21,9 +27,10 @@ from novamind.pharmacogenomics.domain import (
     Phenotype,
     PhenotypeChange,
 )
-from novamind.pharmacogenomics.drug_review import CAUTION_CONCERN, DrugReview, advised_concern
+from novamind.pharmacogenomics.drug_review import DrugReview, advised_concern, caution_concern
 from novamind.pharmacogenomics.phenoconversion import convert
 from novamind.pharmacogenomics.phenotypes import known_genes, results, unknown_alleles
+from novamind.records.fhir.terminology import ICD10, SNOMED, condition_of
 from novamind.summary import Summarised, Summary, counted
 
 if TYPE_CHECKING:
@@ -68,6 +75,9 @@ class Review(Summarised, Collection[str]):
     notes: tuple[str, ...]
     drugs: Mapping[str, DrugReview]
     allergies: tuple[str, ...] = ()
+    stopped: Mapping[str, int | None] = field(default_factory=dict)
+    doses: Mapping[str, Dosage] = field(default_factory=dict)
+    person: PatientFacts = field(default_factory=PatientFacts)
 
     def __getitem__(self, name: str) -> DrugReview:
         drug = normalise(name) or name
@@ -120,7 +130,16 @@ class Review(Summarised, Collection[str]):
         """Return the review of every psychiatric drug as if one that is taken now (generic or brand) were stopped."""
         stopped = normalise(drug) or drug
         kept = tuple(name for name in self.comedications if name != stopped)
-        return recommend(self.genotype, None, kept, self.conditions, self.allergies)
+        return recommend(
+            self.genotype,
+            None,
+            kept,
+            self.conditions,
+            self.allergies,
+            stopped=self.stopped,
+            doses=self.doses,
+            person=self.person,
+        )
 
     def alternatives(self, drug: str, most: int = 3) -> tuple[Alternative, ...]:
         """Return the drugs that could take another's place, the best first.
@@ -184,6 +203,10 @@ def recommend(
     comedications: Sequence[str] = (),
     conditions: Sequence[str] = (),
     allergies: Sequence[str] = (),
+    *,
+    stopped: Mapping[str, int | None] | None = None,
+    doses: Mapping[str, Dosage | float] | None = None,
+    person: PatientFacts | None = None,
 ) -> Review:
     """Return the review of drugs for one genotype, medication list and set of conditions.
 
@@ -197,14 +220,21 @@ def recommend(
     comedications
         What the patient takes; unknown names are listed in ``notes`` as not checked.
     conditions
-        Words of ``interactions.known_conditions()``; others are listed in ``notes`` as not checked.
+        In the words of the rules, a synonym, or a code of ICD-10 or SNOMED CT; others are listed in ``notes`` as not
+        checked.
     allergies
         Drugs to which an allergy is recorded as active; other names are listed in ``notes`` as not checked.
+    stopped
+        Drugs no longer taken, to the days since the last dose; ``None`` where that is not known.
+    doses
+        Drug to its dosage, or to its mg a day: checked against the limits that hold for this person.
+    person
+        Age, sex, weight, kidney, liver, smoking, pregnancy; a limit whose fact is missing says so.
 
     Raises
     ------
     ValidationError
-        A list of names is given as one text.
+        A list of names is given as one text, or a dose or a number of days is no number above 0.
     """
     for argument, names in (
         ("medications", medications),
@@ -214,9 +244,14 @@ def recommend(
     ):
         if isinstance(names, str):
             raise ValidationError(f"'{argument}' takes a list of names, not one text")
-    taken, strangers = _recognise(comedications)
-    condition_names = tuple(dict.fromkeys(" ".join(c.lower().replace("_", " ").split()) for c in conditions))
-    unheard = [c for c in condition_names if c not in interactions.known_conditions()]
+    known = person or PatientFacts()
+    taken, strangers = _recognise((*comedications, *(("tobacco smoking",) if known.smoker else ())))
+    words = {name: _condition(name) for name in conditions}
+    condition_names = tuple(dict.fromkeys((*(word or name for name, word in words.items()), *known.conditions)))
+    unheard = [name for name, word in words.items() if word is None]
+    ended, ended_strangers = _stopped(stopped or {})
+    dosages, dose_strangers = _dosages(doses or {})
+    strangers += [name for name in (*ended_strangers, *dose_strangers) if name not in strangers]
     notes = list(genotype.notes) if isinstance(genotype, GenotypeResults) else []
     if not any(results(d) for d in genotype.values()):
         notes.append("No gene result is known: guidelines that need one are not applied, other cautions are.")
@@ -234,6 +269,9 @@ def recommend(
         notes.append(f"Allergies to drugs outside the medication tables were not checked: {', '.join(unmatched)}.")
     if unheard:
         notes.append(f"Conditions that no rule refers to were not used: {', '.join(unheard)}.")
+    if unlimited_drugs := unlimited(dosages):
+        notes.append(f"No dose limit is in our tables, so the dose was not checked: {', '.join(unlimited_drugs)}.")
+    notes += interactions.not_checked(taken, ended)
     readings = {gene: results(d) for gene, d in genotype.items()}
     changes = tuple(convert(r, taken) for of in readings.values() for r in of)
     wanted = psychiatric() if medications is None else medications
@@ -241,9 +279,30 @@ def recommend(
     for name in wanted:
         drug = normalise(name)
         drugs[drug or name] = (
-            _review(drug, genotype, readings, taken, condition_names, allergens) if drug else _unknown(name)
+            _review(drug, genotype, readings, taken, condition_names, allergens, ended, dosages.get(drug), known)
+            if drug
+            else _unknown(name)
         )
-    return Review(genotype, changes, taken, condition_names, tuple(notes), drugs, allergens)
+    return Review(genotype, changes, taken, condition_names, tuple(notes), drugs, allergens, ended, dosages, known)
+
+
+def _condition(name: str) -> str | None:
+    """Return the rules' word for a condition by name or code."""
+    code = name.strip()
+    return condition_word(name) or condition_of(ICD10, code.upper()) or condition_of(SNOMED, code)
+
+
+def _stopped(named: Mapping[str, int | None]) -> tuple[dict[str, int | None], list[str]]:
+    if any(days is not None and days < 0 for days in named.values()):
+        raise ValidationError("'stopped' takes days since the last dose, 0 or above, or None")
+    drugs = {name: normalise(name) for name in named}
+    return {drug: named[name] for name, drug in drugs.items() if drug}, [n for n, drug in drugs.items() if not drug]
+
+
+def _dosages(named: Mapping[str, Dosage | float]) -> tuple[dict[str, Dosage], list[str]]:
+    drugs = {name: normalise(name) for name in named}
+    given = {name: dose if isinstance(dose, Dosage) else Dosage(dose) for name, dose in named.items()}
+    return {drug: given[name] for name, drug in drugs.items() if drug}, [n for n, drug in drugs.items() if not drug]
 
 
 def _recognise(
@@ -260,6 +319,9 @@ def _review(
     comedications: tuple[str, ...],
     conditions: tuple[str, ...],
     allergens: tuple[str, ...],
+    stopped: Mapping[str, int | None],
+    dosage: Dosage | None,
+    person: PatientFacts,
 ) -> DrugReview:
     relevant = [g for g in _genes(drug) if readings.get(g)]
     changes = {g: [convert(r, comedications, but=drug) for r in readings[g]] for g in relevant}
@@ -272,15 +334,21 @@ def _review(
     analytes = _exposures(drug, after, altered, comedications, conditions)
     side_effects = outcomes.side_effects(drug, [r for of in after.values() for r in of], analytes[0])
     published = {e.outcome: e for e in outcomes.efficacy().get(drug, ())}
-    with_others = allergy_cautions(drug, allergens) + interactions.cautions(drug, comedications, conditions)
+    phenotypes = {g: [str(r.phenotype).split()[0].lower() for r in of] for g, of in readings.items() if of}
+    found = (
+        *allergy_cautions(drug, allergens),
+        *interactions.cautions(drug, comedications, conditions, stopped),
+        *dose_cautions(drug, dosage, person, phenotypes, comedications, conditions),
+    )
+    with_others = tuple(sorted(found, key=lambda c: tuple(Severity).index(c.severity)))
     uncertain = tuple(
         Caution(Severity.INFORMATION, warning, gene, sources()["pharmvar-2025"])
         for gene in _genes(drug)
         if gene in genotype
         for warning in genotype[gene].warnings
     )
-    concern = max([0] + [advised_concern(a) for a in advice] + [CAUTION_CONCERN[c.severity] for c in with_others])
-    level = exposures.therapeutic_ranges().get(drug)
+    concern = max([0] + [advised_concern(a) for a in advice] + [caution_concern(c) for c in with_others])
+    level = therapeutic_ranges().get(drug)
     cited = [
         *(a.reference for a in advice), *(s for c in flat for s in c.sources),
         *(e.source for e in analytes if e.source), *(c.source for c in with_others),
@@ -309,10 +377,8 @@ def _review(
 
 
 def _genes(drug: str) -> tuple[str, ...]:
-    """Return the genes that matter for a drug: those its guidelines look at, then those of its exposure ratios."""
-    return tuple(
-        dict.fromkeys((*guidelines.guideline_genes(drug), *(p.gene for p in exposures.pathways().get(drug, ()))))
-    )
+    """Return the genes that matter for a drug: those its guidelines look at, then those that clear it."""
+    return tuple(dict.fromkeys((*guidelines.guideline_genes(drug), *exposures.genes_of(drug))))
 
 
 def _exposures(
@@ -327,25 +393,23 @@ def _exposures(
     ``altered`` are the genes that are not normal and for which a guideline asks for something: one that the figure does
     not count with changes the exposure by an amount that is not in the tables.
     """
-    by_gene = exposures.pathways().get(drug, ())
-    if not by_gene or not after.get(by_gene[0].gene):
-        return exposures.expected(drug, {})
-    gene = by_gene[0].gene
-    per_reading = [exposures.expected(drug, {gene: r}) for r in after[gene]]
+    genes = [gene for gene in exposures.genes_of(drug) if after.get(gene)]
+    per_reading = [
+        exposures.expected(drug, dict(zip(genes, readings, strict=True)), comedications)
+        for readings in itertools.product(*(after[gene] for gene in genes))
+    ]
+    counted = shares(drug)
     causes = (
-        *interactions.without_size(drug, comedications, conditions, gene),
-        *(g for g in altered if g.startswith("CYP") and g != gene),
+        *interactions.without_size(drug, comedications, conditions, counted),
+        *(g for g in altered if g.startswith("CYP") and g not in counted),
     )
     return tuple(_with_causes(exposures.span(analyte), causes) for analyte in zip(*per_reading, strict=True))
 
 
 def _with_causes(exposure: Exposure, causes: Sequence[str]) -> Exposure:
-    """Return the exposure with what its figure does not include; a figure that claims to be exact is withdrawn then."""
+    """Return the exposure with what its figure does not include."""
     if not causes or exposure.low is None:
         return exposure
-    if exposure.low == exposure.high:
-        size = f"{' and '.join(causes)} can change it; our tables do not say by how much."
-        return Exposure(exposure.analyte, None, None, None, size, exposure.source)
     return replace(exposure, basis=f"{exposure.basis.removesuffix('.')}; not counted: {', '.join(causes)}.")
 
 

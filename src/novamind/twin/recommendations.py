@@ -276,8 +276,9 @@ def _exposure(drug: str, course: SimulatedTreatment) -> Iterator[Recommendation]
     how = "higher" if ratio > 1 else "lower"
     span = course.level
     band = "" if span.low is None else f" (90 % band {span.low:.3g} to {span.high:.3g})"
+    whole = "" if level.basis == "parent" else f" (the parent alone; the range is that of {level.analyte})"
     statement = (
-        f"Simulated level of {drug} at {course.dose_mg:g} mg: {span.value:.3g} {course.unit}{band},"
+        f"Simulated level of {drug}{whole} at {course.dose_mg:g} mg: {span.value:.3g} {course.unit}{band},"
         f" {ratio:.1f} times a normal metaboliser's."
     )
     yield Recommendation(
@@ -288,7 +289,7 @@ def _exposure(drug: str, course: SimulatedTreatment) -> Iterator[Recommendation]
             Evidence(COURSES, statement, course.course.model_version),
             Evidence(
                 MEDICATIONS,
-                f"Usual range {level.low:g} to {level.high:g} {level.unit}.",
+                f"Usual range of {level.analyte} {level.low:g} to {level.high:g} {level.unit}.",
                 str(level.source),
                 level.source.url,
             ),

@@ -8,21 +8,19 @@ the ratio between the two is the person's and not chance.
 from collections.abc import Mapping
 from typing import Any
 
+from novamind.drugs.clearance import comedicated, phenotype_activities
+from novamind.drugs.kinetics import kinetics
 from novamind.drugs.names import normalise
 from novamind.errors import NotFoundError
 from novamind.neurochemistry import drug_names, simulate
 from novamind.neurochemistry.simulation import BAND, Simulation
 from novamind.pharmacogenomics import recommend
-from novamind.pharmacogenomics.domain import GeneResult, Phenotype
-from novamind.pharmacogenomics.phenoconversion import acting_on
+from novamind.pharmacogenomics.domain import GeneResult
 from novamind.twin.case import Case
 from novamind.twin.results import WhatIf
 
-#: The enzymes whose activity the simulation knows.
-ENZYMES = ("CYP1A2", "CYP2B6", "CYP2C19", "CYP2D6", "CYP3A4")
 DEFAULT_WEEKS = 8
 DEFAULT_ENSEMBLE = 100
-_STRENGTHS = ("strong", "moderate", "weak")
 
 
 def what_if(
@@ -59,7 +57,7 @@ def what_if(
     others = tuple(medication for medication in case.medications if medication != name)
     review = recommend(case.genotype, (name,), others, case.conditions, case.allergens)[name]
     activity, notes = _activity(case, others)
-    inhibitors = _inhibitors(activity, name, others)
+    inhibitors = _beside(activity, name, others)
     shared: dict[str, Any] = {"interval_hours": interval_hours, "weeks": weeks, "ensemble": ensemble, "seed": seed}
     course = simulate(name, dose_mg, phenotypes=activity, inhibitors=inhibitors, **shared)
     reference = simulate(name, dose_mg, **shared)
@@ -81,36 +79,29 @@ def _activity(case: Case, others: tuple[str, ...]) -> tuple[dict[str, str | floa
     """Return the state of each typed enzyme after co-medication, and what is left open."""
     activity: dict[str, str | float] = {}
     notes = []
-    review = recommend({g: d for g, d in case.genotype.items() if g in ENZYMES}, (), others)
-    for gene in ENZYMES:
-        readings = [change for change in review.phenotypes if change.gene == gene]
-        states = {_state(change.after) for change in readings}
-        if not readings:
-            continue
+    genotype = {g: d for g, d in case.genotype.items() if phenotype_activities(g)}
+    changes = recommend(genotype, (), others).phenotypes
+    for gene in genotype:
+        states = {_state(change.after) for change in changes if change.gene == gene}
         if len(states) > 1 or None in states:
             notes.append(f"{gene}: the genotype leaves the activity open, so normal activity was simulated.")
-            continue
-        activity[gene] = states.pop()  # type: ignore[assignment]
+        elif states:
+            activity[gene] = states.pop()  # type: ignore[assignment]
     return activity, notes
 
 
 def _state(reading: GeneResult) -> str | float | None:
-    if reading.activity_score is not None and reading.gene == "CYP2D6":
-        return float(reading.activity_score)
-    if reading.phenotype in (None, Phenotype.INDETERMINATE, Phenotype.POSSIBLE_INTERMEDIATE):
+    """Return the phenotype where it says what the activity is, else the activity as a score (2 is normal)."""
+    if reading.activity is None:
         return None
-    return str(reading.phenotype)
+    said = phenotype_activities(reading.gene).get(str(reading.phenotype).lower())
+    return str(reading.phenotype) if said == reading.activity and reading.gene != "CYP2D6" else 2 * reading.activity
 
 
-def _inhibitors(typed: Mapping[str, object], drug: str, others: tuple[str, ...]) -> dict[str, str | float]:
-    """Return the strongest confirmed inhibitor of each enzyme that is not typed; typed ones are converted already."""
-    inhibitors: dict[str, str | float] = {}
-    for enzyme in ENZYMES:
-        acting = [m for m in acting_on(enzyme, others, drug) if m.checked and m.effect == "inhibitor"]
-        strengths = [m.strength for m in acting if m.strength in _STRENGTHS]
-        if enzyme not in typed and strengths:
-            inhibitors[enzyme] = min(strengths, key=_STRENGTHS.index)
-    return inhibitors
+def _beside(typed: Mapping[str, object], drug: str, others: tuple[str, ...]) -> dict[str, str | float]:
+    """Return what the others leave or make of each enzyme that is not typed; typed ones are converted already."""
+    effects = comedicated(kinetics(drug).fraction_by, others, drug)
+    return {route: of.share for route, of in effects.items() if route not in typed}
 
 
 def _unknown(case: Case, drug: str, others: tuple[str, ...], course: Simulation) -> list[str]:
@@ -118,8 +109,6 @@ def _unknown(case: Case, drug: str, others: tuple[str, ...], course: Simulation)
     untyped = [g for g in ("CYP2D6", "CYP2C19") if g not in case.genotype]
     if untyped:
         lines.append(f"No result of {' and '.join(untyped)}: normal activity was simulated.")
-    inducing = sorted({m.sentence for e in ENZYMES for m in acting_on(e, others, drug) if m.effect == "inducer"})
-    lines += [f"{sentence}: the fall in exposure is not simulated." for sentence in inducing]
     if others:
         lines.append("The simulation covers this drug alone; effects of the others on transmitters are not added.")
     current = case.medications.get(drug)
