@@ -86,7 +86,7 @@ def test_a_job_waits_is_done_and_tells_its_owner_alone(bench: Bench, clock: Cloc
 
 
 def test_states_have_the_names_that_are_stored() -> None:
-    assert [str(state) for state in State] == ["waiting", "running", "done", "failed"]
+    assert [str(state) for state in State] == ["waiting", "running", "done", "failed", "cancelled"]
 
 
 def test_jobs_are_done_in_their_order_and_only_those_that_one_knows(bench: Bench) -> None:
@@ -200,3 +200,67 @@ def test_a_worker_goes_on_when_the_database_is_back(bench: Bench, monkeypatch: p
         bench.clinic.run(bench.jobs.work())
     assert steps == []
     assert paused == [1.0, 1.0]
+
+
+def test_a_job_that_waits_is_cancelled_by_its_owner_alone_and_once(bench: Bench) -> None:
+    job, done = bench.submit(1), bench.submit(2, OTHER)
+    assert not bench.clinic.run(bench.jobs.cancel(job, OTHER))
+    assert bench.clinic.run(bench.jobs.cancel(job, ME))
+    assert bench.status(job).state is State.CANCELLED
+    assert not bench.clinic.run(bench.jobs.cancel(job, ME))
+    assert [bench.step(), bench.step()] == [True, False]
+    assert (bench.asked, bench.waiting()) == ([2], 0)
+    assert not bench.clinic.run(bench.jobs.cancel(done, OTHER))
+    assert bench.status(done, OTHER).state is State.DONE
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_a_job_that_runs_ends_when_it_is_cancelled_here_or_at_the_next_renewal(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, is_here: bool
+) -> None:
+    sleep = asyncio.sleep
+    monkeypatch.setattr(module.asyncio, "sleep", lambda _seconds: sleep(0))
+    ended: list[str] = []
+
+    async def work(job: UUID) -> None:
+        begun = asyncio.Event()
+
+        async def long(_asked: Mapping[str, Any]) -> dict[str, Any]:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append("kept what was done")
+            return {}
+
+        worker = Jobs(bench.clinic.foundation.database, {"double": long})
+        step = asyncio.create_task(worker.step())
+        await begun.wait()
+        assert await (worker if is_here else bench.jobs).cancel(job, ME)
+        assert await asyncio.wait_for(step, patient(20))
+        assert worker._running == {}
+
+    job = bench.submit(1)
+    bench.clinic.run(work(job))
+    assert ended == ["kept what was done"]
+    assert (bench.status(job).state, bench.status(job).result) == (State.CANCELLED, None)
+
+
+def test_a_server_that_stops_leaves_its_job_to_another(bench: Bench) -> None:
+    async def work() -> None:
+        begun = asyncio.Event()
+
+        async def long(_asked: Mapping[str, Any]) -> dict[str, Any]:
+            begun.set()
+            await asyncio.Event().wait()
+            return {}
+
+        step = asyncio.create_task(Jobs(bench.clinic.foundation.database, {"double": long}).step())
+        await begun.wait()
+        step.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await step
+
+    job = bench.submit(1)
+    bench.clinic.run(work())
+    assert bench.status(job).state is State.RUNNING

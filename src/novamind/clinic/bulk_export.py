@@ -19,7 +19,7 @@ _LINES: Final = 5000  # of a file
 
 async def export(asked: Mapping[str, Any], fhir: FhirClinic, exports: Exports) -> dict[str, Any]:
     """Carry an export out: a job. Who may no longer be read when it runs is not in it."""
-    principal, export_id = _principal_read(asked["principal"]), UUID(asked["export_id"])
+    principal, export_id = principal_read(asked["principal"]), UUID(asked["export_id"])
     since = None if asked["since"] is None else datetime.fromisoformat(asked["since"])
     lines: dict[str, list[str]] = {}
     total = 0
@@ -59,7 +59,7 @@ def principal_written(principal: Principal) -> dict[str, Any]:
     }
 
 
-def _principal_read(written: Mapping[str, Any]) -> Principal:
+def principal_read(written: Mapping[str, Any]) -> Principal:
     """Return the principal of a job."""
 
     def identifier(name: str) -> UUID | None:

@@ -524,6 +524,35 @@ class Clinic:
         outcome = imported.outcome if is_decided else OperationOutcome.of((*imported.outcome.issues, _UNDECIDED))
         return FhirStored(counts, outcome, import_id)
 
+    async def import_person(
+        self,
+        principal: Principal,
+        patient_id: UUID,
+        record: PatientRecord,
+        claims: Claims,
+        types: Collection[str],
+        idempotency_key: str,
+    ) -> UUID | None:
+        """Store what a FHIR file says of one of its people, whole or not at all; errors as of :meth:`import_fhir`.
+
+        Returns the import's id, ``None`` where there was nothing to store.
+
+        Parameters
+        ----------
+        claims
+            What the file says of who that is.
+        types
+            Types of the person's resources.
+        """
+        access = await self._access.permit_patient(principal, Permission.FHIR_WRITE, patient_id)
+        allowed = principal.fhir_types.get(Permission.FHIR_WRITE)
+        if allowed is not None and not allowed >= set(types):
+            await self._access.refuse(principal, Permission.FHIR_WRITE, patient_id)
+        patient = await self._identity(patient_id, access)
+        await self._compare(principal, access, patient, claims, confirmed=False)
+        needed = Permission.FHIR_WRITE
+        return (await self._import_record(principal, patient_id, record, idempotency_key, needed, anew=True))[1]
+
     async def check_identity(
         self, principal: Principal, patient_id: UUID, claims: Claims, *, confirmed: bool = False
     ) -> bool:

@@ -1,4 +1,4 @@
-"""Files of bulk exports: sealed with AES-256-GCM, bound to their place, readable by their owner until they expire."""
+"""Files of bulk exports and imports: sealed with AES-256-GCM, bound to their place, their owner's until they expire."""
 
 import os
 from collections.abc import Sequence
@@ -49,8 +49,8 @@ class Exports:
         async with self._database.transaction() as session:
             await session.execute(sa.delete(ExportFile).where(stale))
 
-    async def keep(self, export_id: UUID, owner: UUID, resource_type: str, lines: Sequence[str]) -> None:
-        """Seal a file of resources, a line each."""
+    async def keep(self, export_id: UUID, owner: UUID, resource_type: str, lines: Sequence[str]) -> UUID:
+        """Seal a file of resources, a line each, and return its id."""
         file_id, nonce = uuid4(), os.urandom(_NONCE_BYTES)
         plain = "".join(f"{line}\n" for line in lines).encode()
         async with self._database.transaction() as session:
@@ -65,6 +65,7 @@ class Exports:
                     expires_at=datetime.now(UTC) + KEPT,
                 )
             )
+        return file_id
 
     async def parts(self, export_id: UUID, owner: UUID) -> list[ExportPart]:
         """Return the files of one's own export that have not expired, in the order of their types."""

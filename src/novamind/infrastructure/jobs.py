@@ -8,7 +8,7 @@ claims it by a lease and renews the lease while the job runs. If the worker dies
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -40,6 +40,7 @@ class State(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class Job(Base):
@@ -60,7 +61,7 @@ class Job(Base):
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """State of a job, as its owner sees it."""
+    """State of a job, as its owner sees it; ``asked`` is what it was given."""
 
     job_id: UUID
     kind: str
@@ -68,6 +69,7 @@ class JobStatus:
     created_at: datetime
     result: dict[str, Any] | None
     problem: str | None
+    asked: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Jobs:
@@ -84,6 +86,8 @@ class Jobs:
     def __init__(self, database: Database, handlers: Mapping[str, Handler]) -> None:
         self._database = database
         self._handlers = dict(handlers)
+        self._running: dict[UUID, asyncio.Future[dict[str, Any]]] = {}
+        self._cancelled: set[UUID] = set()
 
     async def submit(self, kind: str, owner: UUID, asked: Mapping[str, Any]) -> UUID:
         """Put a job in the queue and return its id.
@@ -123,7 +127,28 @@ class Jobs:
             row = await session.get(Job, job_id)
         if row is None or row.owner != owner:
             raise NotFoundError("there is no job of this id")
-        return JobStatus(row.job_id, row.kind, State(row.state), row.created_at, row.result, row.problem)
+        return JobStatus(row.job_id, row.kind, State(row.state), row.created_at, row.result, row.problem, row.asked)
+
+    async def cancel(self, job_id: UUID, owner: UUID) -> bool:
+        """Cancel one's own job and return whether it was not over yet; what it has done so far stays done.
+
+        A job that runs in another process notices it when it renews its lease.
+        """
+        goes_on = Job.state.in_((State.WAITING, State.RUNNING))
+        async with self._database.transaction() as session:
+            cancelled = await session.scalar(
+                sa.update(Job)
+                .where(Job.job_id == job_id, Job.owner == owner, goes_on)
+                .values(state=State.CANCELLED, leased_until=None)
+                .returning(Job.job_id)
+            )
+        self._stop(job_id)
+        return cancelled is not None
+
+    def _stop(self, job_id: UUID) -> None:
+        if job_id in self._running:
+            self._cancelled.add(job_id)
+            self._running[job_id].cancel()
 
     async def waiting(self) -> int:
         """Return the number of jobs that are not done yet."""
@@ -147,10 +172,15 @@ class Jobs:
         job = await self._claim()
         if job is None:
             return False
+        work = self._running[job.job_id] = asyncio.ensure_future(self._handlers[job.kind](job.asked))
         renewing = asyncio.create_task(self._renew(job.job_id))
         result, problem = None, None
         try:
-            result = await self._handlers[job.kind](job.asked)
+            result = await work
+        except asyncio.CancelledError:
+            if job.job_id not in self._cancelled:
+                raise  # the server stops, and another goes on with the job
+            return True
         except NovamindError as error:
             problem = str(error)
         except Exception as error:
@@ -158,11 +188,13 @@ class Jobs:
             problem = "something went wrong here; the operators can find it in the log"
         finally:
             await end([renewing])
+            del self._running[job.job_id]
+            self._cancelled.discard(job.job_id)
         state = State.DONE if problem is None else State.FAILED
         async with self._database.transaction() as session:
             await session.execute(
                 sa.update(Job)
-                .where(Job.job_id == job.job_id)
+                .where(Job.job_id == job.job_id, Job.state == State.RUNNING)
                 .values(state=state, result=result, problem=problem, leased_until=None)
             )
         return True
@@ -191,4 +223,11 @@ class Jobs:
             with contextlib.suppress(ServiceUnavailableError):
                 async with self._database.transaction() as session:
                     until = datetime.now(UTC) + _LEASE
-                    await session.execute(sa.update(Job).where(Job.job_id == job_id).values(leased_until=until))
+                    renewed = await session.scalar(
+                        sa.update(Job)
+                        .where(Job.job_id == job_id, Job.state == State.RUNNING)
+                        .values(leased_until=until)
+                        .returning(Job.job_id)
+                    )
+                if renewed is None:
+                    self._stop(job_id)

@@ -32,7 +32,7 @@ ROOMS: Final = ("symptoms", "biometrics", "pharmacogenomics", "neurochemistry", 
 
 _TABLE: Final = re.compile(r"/api/v1/populations/models")
 _FHIR: Final = re.compile(r"/api/v1/patients/[^/]+/fhir")
-_FHIR_SERVER: Final = re.compile(r"/fhir(?:/[A-Z]\w+)?")
+_FHIR_SERVER: Final = re.compile(r"/fhir(?:/(?:[A-Z]\w+|\$import))?")
 
 
 def create_app(

@@ -14,6 +14,7 @@ from novamind.settings import Settings
 
 if TYPE_CHECKING:
     from novamind.clinic import Clinic
+    from novamind.clinic.bulk_import import BulkImport
     from novamind.clinic.fhir_service import FhirClinic
     from novamind.infrastructure.bootstrap import Foundation
     from novamind.infrastructure.cache import Shelf
@@ -33,6 +34,7 @@ class Container:
     identity: "Identity"
     clinic: "Clinic"
     fhir: "FhirClinic"
+    bulk_import: "BulkImport"
     forecasts: "ForecastCache"
     jobs: "Jobs"
     exports: "Exports"
@@ -57,6 +59,7 @@ async def open_container(
         If the database does not answer.
     """
     from novamind.clinic import Clinic, bulk_export
+    from novamind.clinic.bulk_import import IMPORT, BulkImport
     from novamind.clinic.fhir_service import FhirClinic
     from novamind.infrastructure.bootstrap import open_foundation
     from novamind.infrastructure.cache import SealedCache
@@ -78,6 +81,7 @@ async def open_container(
         fhir = FhirClinic(identity.access, foundation.store, clinic)
         exports = Exports(foundation.database, foundation.keys.index)
         export = partial(bulk_export.export, fhir=fhir, exports=exports)
+        bulk_import = BulkImport(identity.access, foundation.store, clinic, exports, settings)
         cache = SealedCache(shelf, foundation.vault, foundation.index)
         yield Container(
             settings,
@@ -85,8 +89,9 @@ async def open_container(
             identity,
             clinic,
             fhir,
+            bulk_import,
             ForecastCache(clinic, cache, twin.model_version(SYMPTOMS)),
-            background.jobs(settings, foundation, {bulk_export.EXPORT: export}),
+            background.jobs(settings, foundation, {bulk_export.EXPORT: export, IMPORT: bulk_import.run}),
             exports,
             metrics or CollectorRegistry(),
         )

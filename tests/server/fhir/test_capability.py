@@ -26,11 +26,14 @@ OPERATIONS = {
     "export": {"GET /fhir/$export"},
     "patient-export": {"GET /fhir/Patient/$export"},
     "group-export": {"GET /fhir/Group/{resource_id}/$export"},
+    "import": {"POST /fhir/$import"},
 }
-#: What is no interaction of FHIR: descriptions of the server, and addresses that an export gives.
+#: What is no interaction of FHIR: descriptions of the server, and addresses that an export or an import gives.
 OTHERS = {
     "GET /fhir/metadata", "GET /fhir/.well-known/smart-configuration", "GET /fhir/$export-status/{resource_id}",
     "DELETE /fhir/$export-status/{resource_id}", "GET /fhir/$export-file/{resource_id}",
+    "GET /fhir/$import-status/{resource_id}", "DELETE /fhir/$import-status/{resource_id}",
+    "GET /fhir/$import-file/{resource_id}",
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """One import while it goes on: what has been read of each person so far, and the issues."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -69,6 +70,25 @@ class Draft:
     notes: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
+class Drafts(dict[Person, Draft]):
+    """The drafts of a file's people; each begins with the timezone that counts where the Patient gives none.
+
+    Parameters
+    ----------
+    zone_of
+        Person to timezone.
+    """
+
+    def __init__(self, zone_of: Callable[[Person], ZoneInfo | None]) -> None:
+        super().__init__()
+        self._zone_of = zone_of
+
+    def __missing__(self, person: Person) -> Draft:
+        zone = self._zone_of(person)
+        self[person] = Draft(None if zone is None else zone.key, zone)
+        return self[person]
+
+
 @dataclass(slots=True)
 class Intake:
     """The drafts of an import and its issues.
@@ -82,7 +102,7 @@ class Intake:
     """
 
     issues: list[Issue]
-    drafts: defaultdict[Person, Draft]
+    drafts: Drafts
     today: date
 
     def note(

@@ -15,11 +15,11 @@ record together. The rules that cross these files:
 Times are wall-clock times of the person's timezone, or as written where there is none, with their offset to UTC.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from novamind.errors import NotFoundError, ValidationError
 from novamind.records.fhir import models as fhir
@@ -28,7 +28,7 @@ from novamind.records.fhir.conditions import read_allergy, read_condition
 from novamind.records.fhir.documents import Resource, load
 from novamind.records.fhir.forms import ItemMapping, questionnaires
 from novamind.records.fhir.identity import People, Person, Problem
-from novamind.records.fhir.intake import Draft, Intake
+from novamind.records.fhir.intake import Drafts, Intake
 from novamind.records.fhir.medications import products_of, read_medication
 from novamind.records.fhir.models import parsed
 from novamind.records.fhir.observations import read_observation
@@ -41,6 +41,14 @@ from novamind.records.patient import PatientRecord
 from novamind.settings import Settings
 from novamind.summary import Summarised, Summary, counted
 from novamind.timeline import parse_timezone
+
+
+class Placed(NamedTuple):
+    """A resource of a file: where it stands, its type, and whose it is; ``None`` where it is nobody's or not read."""
+
+    place: str
+    kind: str
+    patient_id: str | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,17 +65,27 @@ class FhirImport(Summarised):
         Types of all resources.
     people
         ``patient_id`` to whom the file speaks of.
+    resources
+        Every resource that no other contains, in the order of the file.
+    issues
+        Those of the outcome, one a place.
     """
 
     records: tuple[PatientRecord, ...]
     outcome: OperationOutcome
     types: frozenset[str]
     people: Mapping[str, Person] = field(default_factory=dict)
+    resources: tuple[Placed, ...] = ()
+    issues: tuple[Issue, ...] = ()
 
     @property
     def claims(self) -> dict[str, Claims]:
         """Return ``patient_id`` to what the Patient resource says of who that is; nothing where there is none."""
-        return {name: claims_of(person) for name, person in self.people.items()}
+        return {name: self.claims_of(name) for name in self.people}
+
+    def claims_of(self, patient_id: str) -> Claims:
+        """Return what the Patient resource says of one person."""
+        return claims_of(self.people[patient_id])
 
     @property
     def record(self) -> PatientRecord:
@@ -98,7 +116,7 @@ class FhirImport(Summarised):
 def read_fhir(
     source: str | Path | bytes | Resource,
     *,
-    timezone: str | None = None,
+    timezone: str | Mapping[str, str] | None = None,
     items: ItemMapping | None = None,
     today: date | None = None,
     settings: Settings | None = None,
@@ -110,7 +128,8 @@ def read_fhir(
     source
         A ``.json``, ``.ndjson`` or ``.jsonl`` file, a folder of them, their bytes, or JSON that is already parsed.
     timezone
-        Of patients whose Patient resource gives none; their times are brought to its clock.
+        Of patients whose Patient resource gives none; their times are brought to its clock. One for all, or
+        ``patient_id`` to timezone.
     items
         What the items of forms without codes are: canonical address of the form -> ``linkId`` -> series, such as
         ``{"http://clinic.example/Questionnaire/mood": {"q1": "PHQ-9 item 1"}}``.
@@ -126,7 +145,8 @@ def read_fhir(
     NotFoundError, DataProcessingError
         The file does not exist or the system does not let us read it.
     """
-    zone = None if timezone is None else parse_timezone(timezone)
+    sole = parse_timezone(timezone) if isinstance(timezone, str) else None
+    each = {name: parse_timezone(zone) for name, zone in timezone.items()} if isinstance(timezone, Mapping) else {}
     loaded = load(source, settings or Settings())
     entries, deleted, disputed, superseded = current(loaded)
     people = People(entries, deleted, disputed)
@@ -135,7 +155,7 @@ def read_fhir(
     products = products_of(entries) if "Medication" in kinds else {}
     intake = Intake(
         [*loaded.issues, *superseded, *people.issues],
-        defaultdict(lambda: Draft(timezone, zone)),
+        Drafts(lambda person: each.get(person.name, sole)),
         today or datetime.now(UTC).date() + timedelta(days=1),
     )
     # Patients first: times are read on the person's own clock.
@@ -161,7 +181,10 @@ def read_fhir(
         nothing = Issue("fatal", "not-found", "nothing in the input can be read into a patient's record")
         raise FhirImportError(OperationOutcome((nothing, *outcome.issues)))
     types = frozenset(entry.kind for entry in loaded.resources)
-    return FhirImport(records, outcome, types, {person.name: person for person in drafts})
+    owners = {entry.place: person.name for entry, person in pairs if isinstance(person, Person)}
+    placed = (Placed(e.place, e.kind, owners.get(e.place)) for e in loaded.resources if e.parent is None)
+    people_read = {person.name: person for person in drafts}
+    return FhirImport(records, outcome, types, people_read, tuple(placed), tuple(intake.issues))
 
 
 _READERS: dict[str, Callable[..., None]] = {

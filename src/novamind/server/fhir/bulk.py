@@ -21,7 +21,7 @@ from novamind.server.problems import problem
 NDJSON: Final = "application/fhir+ndjson"
 _FORMATS: Final = (NDJSON, "application/ndjson", "ndjson")
 _PARAMETERS: Final = ("_outputFormat", "_since", "_type")
-_RETRY_SECONDS: Final = "2"
+RETRY_SECONDS: Final = "2"
 
 
 async def begin(container: Container, caller: Principal, request: Request, resource_type: str) -> Response:
@@ -63,7 +63,9 @@ async def status(container: Container, caller: Principal, request: Request, _res
     if job.kind != EXPORT:
         raise NotFoundError("there is no export of this id")
     if job.state in (State.WAITING, State.RUNNING):
-        return Response(status_code=202, headers={"X-Progress": job.state, "Retry-After": _RETRY_SECONDS})
+        return Response(status_code=202, headers={"X-Progress": job.state, "Retry-After": RETRY_SECONDS})
+    if job.state is State.CANCELLED:
+        raise NotFoundError("this export was cancelled")
     if job.result is None:
         return problem(500, "export", f"the export failed: {job.problem}")
     parts = await container.exports.parts(UUID(job.result["export_id"]), caller.subject)
@@ -85,11 +87,12 @@ async def status(container: Container, caller: Principal, request: Request, _res
 
 
 async def delete(container: Container, caller: Principal, request: Request, _resource_type: str) -> Response:
-    """Delete the files of an export that is done."""
+    """Cancel an export, or delete the files of one that is over."""
     job = await container.jobs.status(record_id_of(request.path_params["resource_id"]), caller.subject)
-    if job.kind != EXPORT or job.result is None:
-        raise NotFoundError("there is no export of this id that is done")
-    await container.exports.delete(UUID(job.result["export_id"]), caller.subject)
+    if job.kind != EXPORT or job.state is State.CANCELLED:
+        raise NotFoundError("there is no export of this id")
+    await container.jobs.cancel(job.job_id, caller.subject)
+    await container.exports.delete(UUID(job.asked["export_id"]), caller.subject)
     return Response(status_code=202)
 
 

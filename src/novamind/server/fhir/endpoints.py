@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from novamind.errors import AuthenticationError
 from novamind.infrastructure.identity.domain import Principal
 from novamind.server.dependencies import ContainerDep
-from novamind.server.fhir import answers, bulk, bundles
+from novamind.server.fhir import answers, bulk, bulk_imports, bundles
 from novamind.server.fhir.capability import capability_statement
 from novamind.server.fhir.interactions import BASE, OPERATIONS, PATHS, TYPES
 from novamind.server.patients import FhirResponse
@@ -23,12 +23,16 @@ _OPERATIONS: Final[dict[str, bundles.Answer]] = {
     "export": bulk.begin,
     "patient-export": bulk.begin,
     "group-export": bulk.begin,
+    "import": bulk_imports.begin,
 }
-#: How an export stands, its end and its files: addresses that an export gives.
-_EXPORTS: Final = (
+#: How a job stands, its end and its files: addresses that an export or an import gives.
+_JOBS: Final = (
     ("GET", "/$export-status/{resource_id}", bulk.status),
     ("DELETE", "/$export-status/{resource_id}", bulk.delete),
     ("GET", "/$export-file/{resource_id}", bulk.file),
+    ("GET", "/$import-status/{resource_id}", bulk_imports.status),
+    ("DELETE", "/$import-status/{resource_id}", bulk_imports.delete),
+    ("GET", "/$import-file/{resource_id}", bulk.file),
 )
 
 
@@ -41,8 +45,8 @@ def routes() -> APIRouter:
         for method, path in operation.routes:
             handler = _handler(_OPERATIONS[operation.name], path.split("/")[1])
             router.add_api_route(path, handler, methods=[method], name=operation.name)
-    for method, path, answer in _EXPORTS:
-        router.add_api_route(path, _handler(answer, ""), methods=[method], name="export")
+    for method, path, answer in _JOBS:
+        router.add_api_route(path, _handler(answer, ""), methods=[method], name="job")
     for resource_type, served in TYPES.items():
         for interaction in served.interactions:
             for method, path in PATHS[interaction]:

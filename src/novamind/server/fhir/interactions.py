@@ -177,6 +177,7 @@ OPERATIONS: Final = (
     Operation("export", f"{_BULK}/export", "", (("GET", "/$export"),)),
     Operation("patient-export", f"{_BULK}/patient-export", "", (("GET", "/Patient/$export"),)),
     Operation("group-export", f"{_BULK}/group-export", "", (("GET", "/Group/{resource_id}/$export"),)),
+    Operation("import", "urn:novamind:operation:import", "", (("POST", "/$import"),)),
 )
 #: Parameters that every search takes, beside those of its type.
 COMMON: Final[Mapping[str, SearchParameter]] = {
