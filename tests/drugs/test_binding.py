@@ -19,7 +19,7 @@ from novamind.drugs.binding import (
     in_vivo,
     occupancy_at_dose,
 )
-from novamind.drugs.facts import rows
+from novamind.drugs.tables import rows
 from novamind.errors import NotFoundError
 
 KEPT = Path(__file__).parents[3] / "shared" / "data"
@@ -109,7 +109,7 @@ PARTIAL = {
     "methadone": {"mu": 1.0},
     "buprenorphine": {"mu": 0.5},
     "tramadol": {"mu": 0.5},
-    "amphetamine": {"SERT": 0.25, "NET": 0.25, "DAT": 0.25},
+    "amphetamine": {"SERT": 1.0, "NET": 1.0, "DAT": 1.0},  # Rothman 2001: substrates of the transporters
 }
 #: Half of the maximum in vivo: (figure, unit, maximum), by publication.
 IN_VIVO = {
@@ -127,8 +127,6 @@ IN_VIVO = {
     ("haloperidol", "D2"): (0.51, "ng/mL", 0.95),  # Fitzgerald 2000
     ("aripiprazole", "D2"): (7.5, "ng/mL", 1.0),  # Gruender 2008: 5 to 10
     ("brexpiprazole", "D2"): (8.13, "ng/mL", 0.892),  # Wong 2021
-    ("cariprazine", "D2"): (13.03 * 0.4274, "ng/mL", 1.0),  # Girgis 2016, 427.4 g/mol
-    ("cariprazine", "D3"): (3.84 * 0.4274, "ng/mL", 1.0),
     ("blonanserin", "D2"): (0.39, "ng/mL", 1.0),  # Tateno 2018
     ("nortriptyline", "NET"): (59.8, "ng/mL", 1.0),  # Sekine 2010
     ("vortioxetine", "SERT"): (8.5, "mg/day", 1.0),  # Stenkrona 2013
@@ -164,6 +162,9 @@ SHARES = [
     ("naltrexone", "mu", 2, 0.27),
     ("naltrexone", "mu", 50, 0.95),
     ("paliperidone", "D2", 6, 0.71),
+    ("cariprazine", "D2", 1, 0.45),
+    ("cariprazine", "D2", 12, 0.95),
+    ("cariprazine", "D3", 1, 0.76),
 ]
 
 

@@ -69,10 +69,43 @@ def test_the_average_antidepressant_gets_the_published_size_and_onset():
 def test_d2_outcomes_rise_in_their_published_order():
     grid = np.linspace(0.5, 0.95, 200)
     outcomes = d2_outcomes(grid, np.zeros_like(grid))
-    response, prolactin, extrapyramidal = outcomes.values()
+    response, prolactin, extrapyramidal, change = outcomes.values()
     assert (response >= prolactin).all()
     assert (prolactin >= extrapyramidal).all()
-    assert simulate("haloperidol", dose_mg=4, weeks=2).symptom_effect["outcome"].n_unique() == 3
+    assert (np.diff(change) > 0).all()
+    assert simulate("haloperidol", dose_mg=4, weeks=2).symptom_effect["outcome"].n_unique() == 4
+
+
+def test_prolactin_falls_on_aripiprazole():
+    last = simulate("aripiprazole", dose_mg=10, weeks=8).symptom_effect.filter(pl.col("day") == 56)
+    effects = dict(last.select("outcome", "value").iter_rows())
+    assert effects["raised prolactin"] == 0.0
+    assert -0.8 < effects["prolactin change"] < -0.2
+    other = simulate("haloperidol", dose_mg=4, weeks=8).symptom_effect.filter(pl.col("day") == 56)
+    assert dict(other.select("outcome", "value").iter_rows())["prolactin change"] > 0.5
+
+
+@pytest.mark.parametrize(("drug", "dose", "glutamate_rises"), [("diazepam", 10, False), ("memantine", 20, True)])
+def test_gaba_and_nmda_drugs_move_amino_acids(drug, dose, glutamate_rises):
+    levels = simulate(drug, dose_mg=dose, weeks=2, ensemble=20).transmitters.filter(pl.col("day") == 14)
+    glutamate = levels.filter(pl.col("transmitter") == "glutamate")
+    assert ((glutamate["level"] > 1) == glutamate_rises).all()
+    assert (glutamate["low"] < glutamate["high"]).all()
+    assert (levels.filter(pl.col("transmitter") == "gaba")["level"] < 1).all()
+    assert "gaba" not in simulate("sertraline", dose_mg=50, weeks=1).transmitters["transmitter"]
+
+
+def test_stimulants_and_mao_inhibitors_raise_what_they_are_named_for():
+    def level(drug, dose, interval, transmitter, region):
+        frame = simulate(drug, dose_mg=dose, interval_hours=interval, weeks=6).transmitters
+        row = (pl.col("day") == 42) & (pl.col("transmitter") == transmitter) & (pl.col("region") == region)
+        return frame.filter(row)["level"][0]
+
+    assert 1.05 < level("methylphenidate", 20, 8, "dopamine", "striatum") < 3
+    assert 1.2 < level("amphetamine", 20, 12, "dopamine", "striatum") < 5
+    assert 1.3 < level("phenelzine", 30, 12, "serotonin", "hippocampus") < 3
+    assert 1.2 < level("moclobemide", 300, 12, "norepinephrine", "hippocampus") < 3
+    assert level("lorazepam", 1, 12, "serotonin", "hippocampus") == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("drug", ["lithium", "bupropion", "atomoxetine"])

@@ -98,7 +98,7 @@ def test_an_unmapped_region_says_why() -> None:
 def test_every_name_at_the_front_door_is_the_thing_of_that_name(name: str) -> None:
     thing = getattr(neurochemistry, name)
     assert thing.__name__ == name
-    assert thing.__module__.startswith("novamind.neurochemistry.")
+    assert thing.__module__.startswith(("novamind.neurochemistry.", "novamind.drugs."))
 
 
 def test_the_front_door_knows_no_other_name() -> None:

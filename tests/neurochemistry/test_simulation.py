@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from novamind.errors import NotFoundError, ValidationError
-from novamind.neurochemistry import codec, simulation
+from novamind.neurochemistry import simulation
 from novamind.neurochemistry.domain import BrainRegion, Neurotransmitter
 from novamind.neurochemistry.dynamics import PRIOR, ensemble, typical
 from novamind.neurochemistry.pharmacokinetics import Physiology, Schedule
@@ -234,8 +234,10 @@ def test_notes_say_what_an_effect_is_worth() -> None:
 
 
 def test_transmitters_that_are_not_given_are_all_but_the_monoamines() -> None:
-    assert len(codec.NOT_GIVEN) == len(Neurotransmitter) - 3
-    assert not set(codec.NOT_GIVEN) & {"serotonin", "dopamine", "norepinephrine"}
+    monoamines = {"serotonin", "dopamine", "norepinephrine"}
+    for drug, more in (("sertraline", set()), ("lithium", set()), ("diazepam", {"gaba", "glutamate"})):
+        answer = simulate(drug, dose_mg=20, weeks=1).to_dict()
+        assert set(answer["transmitters_not_given"]) == {name.value for name in Neurotransmitter} - monoamines - more
     assert (simulation.STEP_HOURS, simulation.BAND) == (1.0, (0.05, 0.95))
 
 

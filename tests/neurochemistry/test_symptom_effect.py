@@ -51,21 +51,58 @@ def test_less_serotonin_than_at_rest_is_an_effect_below_placebo() -> None:
 
 
 @pytest.mark.parametrize(
-    ("occupied", "activated", "response", "prolactin", "extrapyramidal"),
+    ("occupied", "response", "prolactin", "extrapyramidal"),
     [
-        (0.65, 0.0, 0.5, 1 / (1 + math.exp(3.5)), 1 / (1 + math.exp(6.5))),
-        (0.72, 0.0, 1 / (1 + math.exp(-3.5)), 0.5, 1 / (1 + math.exp(3))),
-        (0.78, 0.0, 1 / (1 + math.exp(-6.5)), 1 / (1 + math.exp(-3)), 0.5),
-        (0.90, 0.18, 0.5, 0.5, 1 / (1 + math.exp(3))),  # a partial agonist blocks what it does not activate
-        (0.95, 0.23, 1 / (1 + math.exp(-2.5)), 0.5, 1 / (1 + math.exp(3))),
+        (0.65, 0.5, 1 / (1 + math.exp(3.5)), 1 / (1 + math.exp(6.5))),
+        (0.72, 1 / (1 + math.exp(-3.5)), 0.5, 1 / (1 + math.exp(3))),
+        (0.78, 1 / (1 + math.exp(-6.5)), 1 / (1 + math.exp(-3)), 0.5),
     ],
 )
 def test_outcomes_stand_on_a_logistic_about_their_threshold(
-    occupied: float, activated: float, response: float, prolactin: float, extrapyramidal: float
+    occupied: float, response: float, prolactin: float, extrapyramidal: float
 ) -> None:
-    ours = d2_outcomes(np.array([occupied]), np.array([activated]))
-    assert list(ours) == ["response", "raised prolactin", "extrapyramidal effects"]
-    assert [float(value[0]) for value in ours.values()] == pytest.approx([response, prolactin, extrapyramidal])
+    ours = d2_outcomes(np.array([occupied]), np.array([0.0]))
+    assert list(ours) == ["response", "raised prolactin", "extrapyramidal effects", "prolactin change"]
+    places = [float(value[0]) for value in ours.values()][:3]
+    assert places == pytest.approx([response, prolactin, extrapyramidal])
+
+
+def test_a_partial_agonist_blocks_what_it_does_not_activate() -> None:
+    ours = d2_outcomes(np.array([0.90, 0.95]), np.array([0.18, 0.23]))
+    assert list(ours["response"]) == pytest.approx([0.5, 1 / (1 + math.exp(-2.5))])
+    assert list(ours["extrapyramidal effects"]) == pytest.approx([1 / (1 + math.exp(3))] * 2)
+
+
+def test_nothing_held_is_no_effect_at_all() -> None:
+    assert all(value[0] == 0.0 for value in d2_outcomes(np.zeros(1), np.zeros(1)).values())
+
+
+def test_prolactin_falls_on_aripiprazole_and_rises_on_antagonists() -> None:
+    """With the reserve of the pituitary aripiprazole does 0.9 of what a full agonist does (Burris 2002)."""
+    amplified = 0.25 * 27 / (1 + 0.25 * 26)
+    assert amplified == pytest.approx(0.9)
+    whole = d2_outcomes(np.array([1.0]), np.array([0.25]))
+    # resting dopamine holds back 0.7 of the release: 0.1 of it is left where 0.3 was
+    assert whole["prolactin change"][0] == pytest.approx(0.1 / 0.3 - 1.0)
+    assert whole["raised prolactin"][0] == 0.0
+    antagonist = d2_outcomes(np.array([0.0, 0.5, 0.8, 1.0]), np.zeros(4))["prolactin change"]
+    assert (np.diff(antagonist) > 0).all()
+    assert antagonist[-1] == pytest.approx(1 / 0.3 - 1.0)
+    assert symptom_effect.PITUITARY_AMPLIFICATION == 26.0
+    assert symptom_effect.RESTING_INHIBITION == 0.7
+
+
+@pytest.mark.parametrize(
+    ("domain", "drugs"),
+    [
+        ("depression", "citalopram sertraline venlafaxine duloxetine clomipramine amitriptyline imipramine phenelzine"),
+        ("depression", "moclobemide fluvoxamine vortioxetine escitalopram fluoxetine paroxetine"),
+        ("psychosis", "aripiprazole risperidone olanzapine haloperidol clozapine quetiapine ziprasidone paliperidone"),
+        (None, "lithium bupropion atomoxetine nortriptyline desipramine mirtazapine diazepam methylphenidate caffeine"),
+    ],
+)
+def test_symptoms_follow_from_what_an_antidepressant_or_antipsychotic_holds(domain: str | None, drugs: str) -> None:
+    assert {drug: symptom_effect.symptom_domain(drug) for drug in drugs.split()} == dict.fromkeys(drugs.split(), domain)
 
 
 def test_any_activation_makes_a_partial_agonist() -> None:

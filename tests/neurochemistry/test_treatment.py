@@ -5,7 +5,7 @@ from novamind.errors import NotFoundError, ValidationError
 from novamind.neurochemistry import Outcome, Treatment, interaction
 from novamind.neurochemistry.domain import Neurotransmitter
 from novamind.neurochemistry.dynamics import ensemble
-from novamind.neurochemistry.treatment import as_monoamine, check_effect
+from novamind.neurochemistry.treatment import as_modelled, check_effect
 from tests.golden import check_golden
 
 SEROTONIN = Outcome("serotonin", "hippocampus", days=0.5)
@@ -51,7 +51,7 @@ def test_bad_treatments_are_refused():
         with pytest.raises(ValidationError):
             Treatment(**arguments)
     with pytest.raises(NotFoundError, match="no dynamic model"):
-        Treatment(release={"gaba": 0.5})
+        Treatment(release={"oxytocin": 0.5})
     with pytest.raises(ValidationError):
         Outcome("serotonin", "hippocampus", receptor="D2")
     with pytest.raises(NotFoundError, match="terminals"):
@@ -73,13 +73,13 @@ def test_a_change_of_release_has_limits(effect: float, right: bool) -> None:
             Treatment(release={Neurotransmitter.DOPAMINE: effect})
 
 
-@pytest.mark.parametrize("name", ["gaba", "glutamate", "oxytocin"])
-def test_only_monoamines_have_a_model(name: str) -> None:
+@pytest.mark.parametrize("name", ["acetylcholine", "histamine", "oxytocin"])
+def test_only_monoamines_and_amino_acids_have_a_model(name: str) -> None:
     with pytest.raises(NotFoundError, match="serotonin, norepinephrine, dopamine"):
-        as_monoamine(name)
+        as_modelled(name)
     with pytest.raises(ValidationError):
-        as_monoamine("ether")
-    assert as_monoamine("dopamine") is Neurotransmitter.DOPAMINE
+        as_modelled("ether")
+    assert as_modelled("dopamine") is Neurotransmitter.DOPAMINE
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,8 @@ def test_only_monoamines_have_a_model(name: str) -> None:
         ({"occupied": {"SERT": 1.0}}, False),
         ({"occupied": {"SERT": -0.01}}, False),
         ({"occupied": {"SERT": "half"}}, False),
-        ({"occupied": {"NMDA": 0.5}}, False),
+        ({"occupied": {"NMDA": 0.5, "GABA-A": 0.2, "MAO-A": 0.9}}, True),
+        ({"occupied": {"AMPA": 0.5}}, False),
         ({"intrinsic_activity": {"D2": 0}}, True),
         ({"intrinsic_activity": {"D2": 1}}, True),
         ({"intrinsic_activity": {"D2": 1.01}}, False),

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Literal, cast
 
 from novamind.drugs.domain import Evidence, Source
-from novamind.drugs.facts import rows, source
+from novamind.drugs.tables import rows, source
 from novamind.errors import NotFoundError
 
 TRANSPORTERS = ("SERT", "NET", "DAT")
@@ -58,7 +58,8 @@ class Affinity:
 class InVivo:
     """What was measured in people (the source says where it was not): ``ec50`` holds half of ``maximum``.
 
-    ``per`` is the unit of ``ec50``: plasma level of the drug, dose a day at steady state, or one dose at its peak.
+    ``per`` is the unit of ``ec50``: plasma level of the drug, dose a day on average over a day at steady state (taken
+    in ``doses_a_day``), or one dose at its peak.
     ``derived`` says how the figures follow from what was printed, where they were not.
     """
 
@@ -66,6 +67,7 @@ class InVivo:
     target: str
     ec50: float
     per: Per
+    doses_a_day: int
     maximum: float
     source: Source
     derived: str
@@ -103,6 +105,7 @@ def _in_vivo() -> Mapping[str, Mapping[str, InVivo]]:
             row["target"],
             float(row["ec50"]),
             cast(Per, row["per"]),
+            int(row["doses_a_day"] or 1),
             float(row["maximum"]),
             source(row),
             row["derived"],

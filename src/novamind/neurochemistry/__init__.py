@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         ReceptorType,
     )
     from novamind.neurochemistry.pharmacokinetics import Schedule, drug_names
+    from novamind.neurochemistry.service import EnhancedXGBoostService
     from novamind.neurochemistry.simulation import Simulation, simulate
-    from novamind.neurochemistry.surrogate import EnhancedXGBoostService
     from novamind.neurochemistry.temporal_mapping import (
         NeurotransmitterMapping,
         TemporalNeurotransmitterMapping,
@@ -47,7 +47,7 @@ else:
             ),
             "pharmacokinetics": ("Schedule", "drug_names"),
             "simulation": ("Simulation", "simulate"),
-            "surrogate": ("EnhancedXGBoostService",),
+            "service": ("EnhancedXGBoostService",),
             "temporal_mapping": (
                 "NeurotransmitterMapping",
                 "TemporalNeurotransmitterMapping",

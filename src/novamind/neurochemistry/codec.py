@@ -9,9 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from novamind.neurochemistry.domain import Neurotransmitter
 from novamind.neurochemistry.dynamics import HOURS_PER_DAY, MONOAMINES
 
-#: Transmitters of which no published model gives levels under a drug.
-NOT_GIVEN = tuple(name.value for name in Neurotransmitter if name not in MONOAMINES)
-
 
 class SimulatedCourse(Protocol):
     """One regimen's course, as :class:`novamind.neurochemistry.simulation.Simulation` holds it."""
@@ -104,7 +101,8 @@ class SymptomEffectBody(_Body):
     day: int = Field(description="Day of treatment, from 1.")
     outcome: str = Field(description="What is meant.")
     value: float = Field(
-        description="Depression: difference from placebo in SD, positive for improvement; others: from 0 to 1."
+        description="Depression: difference from placebo in SD, positive for improvement; prolactin change: relative "
+        "to baseline; others: from 0 to 1."
     )
     low: float | None = Field(description="Lower end of the 90 % band, as `value`; null without an ensemble.")
     high: float | None = Field(description="Upper end of the 90 % band, as `value`; null without an ensemble.")
@@ -126,11 +124,12 @@ class CourseBody(_Body):
     transmitters: list[TransmitterBody] = Field(description="Daily means by region; empty where no target is known.")
     symptom_effect: list[SymptomEffectBody] = Field(description="By day; empty where `symptom_note` says why.")
     symptom_note: str = Field(description="What the symptom effect is worth, or why it is not given.")
-    transmitters_not_given: list[str] = Field(description="Transmitters of which no published model gives levels.")
+    transmitters_not_given: list[str] = Field(description="Transmitters that no model moves under this drug.")
 
     @classmethod
     def of(cls, simulation: SimulatedCourse) -> Self:
         """Return the wire form of the room's simulation."""
+        modelled = {*MONOAMINES, *simulation.transmitters["transmitter"].unique()}
         daily = pl.col("time_hours") % int(HOURS_PER_DAY) == 0
         return cls.model_validate(
             {
@@ -145,6 +144,6 @@ class CourseBody(_Body):
                 "transmitters": simulation.transmitters.to_dicts(),
                 "symptom_effect": simulation.symptom_effect.to_dicts(),
                 "symptom_note": simulation.symptom_note,
-                "transmitters_not_given": NOT_GIVEN,
+                "transmitters_not_given": [name.value for name in Neurotransmitter if name.value not in modelled],
             }
         )

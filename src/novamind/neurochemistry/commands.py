@@ -72,18 +72,15 @@ def simulate(
 
 def train_room(
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for reference/ and weights/; the installed room when not given.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for reference/; the installed room when not given.")] = None,
 ) -> None:
-    """Draw the ensemble of parameter sets and train the surrogate; minutes on two cores."""
+    """Draw the ensemble of parameter sets; minutes on one core."""
     from novamind.neurochemistry.training import train
 
     def progress(message: str) -> None:
         print(message, file=sys.stderr)
 
-    metrics = train(out or Path(__file__).parent, seed, progress)
-    print(json.dumps(metrics))
+    print(json.dumps(train(out or Path(__file__).parent, seed, progress)))
 
 
 def _number_or_term(value: str) -> str | float:
@@ -118,6 +115,6 @@ def _summary(course: "Simulation") -> str:
         for row in levels.rename({"level": "value"}).iter_rows(named=True)
     ]
     for row in course.symptom_effect.filter(pl.col("day") == last).iter_rows(named=True):
-        unit = "standardised difference" if row["outcome"] == "depression" else "of its range"
-        lines.append(line(row["outcome"], row, unit))
+        unit = {"depression": "standardised difference", "prolactin change": "of baseline"}.get(row["outcome"])
+        lines.append(line(row["outcome"], row, unit or "of its range"))
     return "\n".join([*lines, course.symptom_note])

@@ -14,6 +14,10 @@ release does not depend on firing.
 reaches the cell (desensitisation, time constant in days, the same at every dose); transporters are lost in
 proportion to occupancy.
 
+*Enzymes and releasers.* What monoamine oxidase does not destroy is stored and released: with a share ``f`` of the
+turnover through an enzyme, blocking a share ``i`` of it raises the store to ``1 / (1 - f i)``. A releaser that a
+transporter carries in (amphetamine) lets transmitter out through it, in proportion to the carriers it holds.
+
 *Coupling.* Serotonin restrains the ventral tegmental area and the locus coeruleus through 5-HT2C receptors at its
 resting tone already: antagonists alone raise firing and frontal release of both, 5-HT2A antagonists do not
 (Gobert 2000 Synapse 36:205). Above that tone it also inhibits the locus coeruleus through 5-HT2A receptors (Szabo &
@@ -26,18 +30,35 @@ calibration checks (``training.draw_ensemble``); the ranges are in ``PRIOR``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import numpy as np
 from scipy.special import expit
 
+from novamind.neurochemistry.amino_acids import (
+    AMINO_ACID_PRIOR,
+    AMINO_ACIDS,
+    Balance,
+    amino_acid_levels,
+    drawn_balances,
+)
 from novamind.neurochemistry.domain import Floats, Neurotransmitter
 from novamind.neurochemistry.reference import LEAVES, innervation, table, transporter_density
 
 #: Stimulation by a full agonist on all autoreceptors, in multiples of the baseline level. A modelling choice:
 #: any value far above ``autoreceptor_threshold`` gives the same.
 FULL_AGONIST = 10.0
+#: Rise of release, in multiples of baseline, when every carrier runs backwards. A modelling choice of the size of what
+#: low doses of amphetamine do to dopamine and noradrenaline of rats (Kuczenski & Segal 1997 J Neurochem 68:2032).
+FULL_EFFLUX = 3.0
+#: Share of a transmitter's turnover through each monoamine oxidase. Adult mice without MAO-A hold about twice the
+#: serotonin and noradrenaline, and little more dopamine (Cases 1995 Science 268:1763); dopamine's shares are assumed.
+OXIDISED: Mapping[Neurotransmitter, Mapping[str, float]] = {
+    Neurotransmitter.SEROTONIN: {"MAO-A": 0.5},
+    Neurotransmitter.NOREPINEPHRINE: {"MAO-A": 0.5},
+    Neurotransmitter.DOPAMINE: {"MAO-A": 0.2, "MAO-B": 0.2},
+}
 #: Receptor blockade never takes a signal below this share of baseline (keeps the logarithm finite).
 SIGNAL_FLOOR = 0.05
 #: Newton steps on firing stop at a change below this; the next step would change it by about its square.
@@ -67,7 +88,7 @@ PRIOR: Mapping[str, tuple[float, float, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """One value per patient, arrays of shape ``(patients, 1)``; meaning and ranges as in ``PRIOR``."""
+    """One value per patient, arrays of shape ``(patients, 1)``; meaning and ranges as in the priors."""
 
     serotonin_other_clearance: Floats
     norepinephrine_other_clearance: Floats
@@ -84,10 +105,18 @@ class Parameters:
     serotonin_to_norepinephrine: Floats
     serotonin_to_dopamine: Floats
     symptom_days: Floats
+    gaba_restraint: Floats
+    glutamate_drive: Floats
+    gaba_modulation: Floats
+    nmda_share: Floats
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Floats]) -> "Parameters":
-        """Return the sets made of one array of shape ``(patients,)`` per name."""
+        """Return the sets made of one array of shape ``(patients,)`` per name.
+
+        The balance of amino acids, which no check judges, is drawn where the columns do not hold it.
+        """
+        columns = drawn_balances(len(columns["symptom_days"])) | dict(columns)
         return cls(**{field.name: np.asarray(columns[field.name], dtype=np.float64)[:, None] for field in fields(cls)})
 
     def take(self, rows: "np.typing.NDArray[np.intp]") -> "Parameters":
@@ -109,12 +138,16 @@ def ensemble() -> Parameters:
 
 @cache
 def typical() -> Parameters:
-    """Return the shipped set nearest to the ensemble's median, which a run without ensemble uses."""
+    """Return the shipped set nearest to the ensemble's median, which a run without ensemble uses.
+
+    Its balance of amino acids is the middle of the ranges.
+    """
     sets = ensemble()
     values = np.concatenate([getattr(sets, name) for name in PRIOR], axis=1)
     spread = np.maximum(values.std(axis=0), 1e-12)
     distance = (((values - np.median(values, axis=0)) / spread) ** 2).sum(axis=1)
-    return sets.take(np.array([int(distance.argmin())]))
+    middle = {name: np.full((1, 1), 0.5 * (low + high)) for name, (low, high, _) in AMINO_ACID_PRIOR.items()}
+    return replace(sets.take(np.array([int(distance.argmin())])), **middle)
 
 
 def relax(target: Floats, start: float, days: Floats, step_hours: float) -> Floats:
@@ -228,7 +261,8 @@ class Chemistry:
     """What the three systems do over time; every array ``(patients, times)``, relative to baseline.
 
     ``levels`` holds extracellular levels by transmitter and leaf; leaves that share transporters and nucleus share an
-    array. ``sensitivity`` is that of the nucleus' autoreceptors.
+    array. Glutamate and GABA are there where something acts on them. ``sensitivity`` is that of the nucleus'
+    autoreceptors.
     """
 
     firing: Mapping[str, Floats]
@@ -283,9 +317,14 @@ def simulate_chemistry(
             _coupling(system, levels[Neurotransmitter.SEROTONIN], occupancy, parameters)
         )
 
-        def ratio(leaf: str, system: _System = system, other: Floats = other) -> Floats:
+        turnover = ones
+        for enzyme, share in OXIDISED[system.transmitter].items():
+            turnover = turnover - share * occupancy.get(enzyme, zeros)
+
+        def ratio(leaf: str, system: _System = system, other: Floats = other, turnover: Floats = turnover) -> Floats:
             density = {name: float(transporter_density(name)[LEAVES.index(leaf)]) for name in system.transporters}
-            return _clearance_ratio(free, density, other)
+            reversed_share = sum(density[name] * agonist.get(name, zeros) for name in density) / sum(density.values())
+            return _clearance_ratio(free, density, other) / turnover * (1.0 + FULL_EFFLUX * reversed_share)
 
         around = ratio(system.nucleus)
         stimulation = np.maximum(around * (1.0 - blocked) * pull + agonism, SIGNAL_FLOOR)
@@ -306,6 +345,11 @@ def simulate_chemistry(
                     ratio(leaf), pull, released, blocked_terminal, terminal_agonism, parameters, step_hours
                 )
             levels[system.transmitter][leaf] = shared[key]
+    if {"GABA-A", "NMDA", *AMINO_ACIDS} & {*occupancy, *release}:
+        local = amino_acid_levels(
+            occupancy, release, Balance(**{name: getattr(parameters, name) for name in AMINO_ACID_PRIOR})
+        )
+        levels |= {name: dict.fromkeys(LEAVES, np.broadcast_to(level, shape)) for name, level in local.items()}
     return Chemistry(firing, sensitivity, levels)
 
 

@@ -1,25 +1,38 @@
-"""Plasma to target: the share of transporters and receptors that a drug and its metabolite hold.
+"""Plasma to target: the share of transporters, receptors, sites and enzymes that a drug and its metabolite hold.
 
-Where a human in-vivo EC50 has been published it sets the scale (``in_vivo``); other targets of the same drug
-follow from it by the ratio of their affinities (``affinity_ratio``). Drugs without any in-vivo value are placed
-by unbound plasma concentration over Ki (``free_plasma``), which assumes free passage into the brain and is the
-weakest of the three. Compounds compete for a target: their concentrations over EC50 add up.
+Where a half-maximal level or dose has been measured in vivo it sets the scale (``in_vivo``); other targets of the same
+drug follow from it by the ratio of their affinities (``affinity_ratio``), from a target of the same family where one
+was measured, else from the drug's main target. Drugs without any in-vivo value are placed by unbound plasma
+concentration over Ki (``free_plasma``), which assumes free passage into the brain and is the weakest of the three.
+Compounds compete for a target: their concentrations over EC50 add up.
+
+An irreversible inhibitor destroys its enzyme, which comes back by turnover: ``dE/dt = k (1 - E) - k (C / EC50) E``.
+Half of it is gone at a sustained ``C = EC50``, and it returns with the enzyme's half-life once the drug is gone.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+import numpy as np
+
+from novamind.drugs.binding import TARGETS, InVivo, affinities, enzyme_half_lives, in_vivo
+from novamind.drugs.domain import Evidence
 from novamind.errors import NotFoundError
 from novamind.neurochemistry.domain import Floats
-from novamind.neurochemistry.pharmacokinetics import DrugKinetics, kinetics, steady_state_average
-from novamind.neurochemistry.reference import table
+from novamind.neurochemistry.pharmacokinetics import (
+    DrugKinetics,
+    Schedule,
+    concentrations,
+    drug_names,
+    kinetics,
+    steady_state_average,
+)
 
-TRANSPORTERS = ("SERT", "NET", "DAT")
-RECEPTORS = ("5-HT1A", "5-HT2A", "5-HT2C", "D2", "H1", "M1", "alpha1")
-TARGETS = TRANSPORTERS + RECEPTORS
-
+#: After this time every drug of the tables has its steady state.
+_STEADY_HOURS = 24.0 * 120
 Basis = Literal["in_vivo", "affinity_ratio", "free_plasma"]
 
 
@@ -28,7 +41,8 @@ class Binding:
     """How one compound holds one target.
 
     ``ec50`` is the plasma concentration, in the drug's unit, at half of ``maximum``. ``intrinsic_activity`` is 0 for
-    an antagonist or blocker and 1 for a full agonist. ``verified`` tells whether every source was re-read.
+    an antagonist or blocker and 1 for a full agonist. ``verified`` tells whether every source was read.
+    ``turnover_days`` is the enzyme's half-life where the compound destroys it, missing where it lets go again.
     """
 
     compound: str
@@ -38,96 +52,94 @@ class Binding:
     intrinsic_activity: float
     basis: Basis
     verified: bool
+    turnover_days: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Affinity:
-    value: float
-    intrinsic_activity: float
-    read: bool
-
-
-@cache
-def _affinities() -> Mapping[tuple[str, str], _Affinity]:
-    """Return measured affinities in nM; ``>`` rows mean no relevant affinity and are left out."""
-    return {
-        (row["compound"], row["target"]): _Affinity(
-            float(row["affinity"]), float(row["intrinsic_activity"]), row["status"] == "read"
-        )
-        for row in table("affinities")
-        if row["relation"] == "="
-    }
+def _pressure(drug: DrugKinetics, target: str, level: Mapping[str, Floats]) -> Floats:
+    """Return the level of the parent, and of its metabolite in terms of the parent's affinity for the target."""
+    own, other = (affinities(name or "").get(target) for name in (drug.name, drug.metabolite))
+    total = level[drug.name]
+    if drug.metabolite and own and other and own.nanomolar and other.nanomolar:
+        total = total + own.nanomolar / other.nanomolar * level[drug.metabolite]
+    return total
 
 
 @cache
-def _anchors(drug: str) -> Mapping[tuple[str, str], tuple[float, bool]]:
-    return {
-        (row["target"], row["quantity"]): (float(row["value"]), row["status"] == "read")
-        for row in table("occupancy")
-        if row["drug"] == drug
-    }
+def _half_maximal_level(name: str, target: str) -> float:
+    """Return the plasma EC50 of the parent at a target that was measured in vivo.
 
-
-def _reference_ec50(drug: DrugKinetics, target: str) -> tuple[float, bool]:
-    """Return the plasma EC50 of the parent at a target with a published in-vivo value.
-
-    A published EC50 in mg/day becomes the parent concentration at which parent and metabolite, each over its own
-    EC50, together reach 1 on that dose at steady state.
+    From a dose a day it is the level at which parent and metabolite together hold half of the maximum on average over a
+    day at steady state, from one dose what they reach at the peak. An enzyme that is destroyed feels the average level.
     """
-    anchors = _anchors(drug.name)
-    if (target, "ec50_plasma") in anchors:
-        return anchors[target, "ec50_plasma"]
-    dose, read = anchors[target, "ec50_dose"]
-    level = {name: float(value[0]) for name, value in steady_state_average(drug, dose).items()}
-    ec50 = level[drug.name]
-    affinities = _affinities()
-    if drug.metabolite and (drug.metabolite, target) in affinities:
-        potency = affinities[drug.name, target].value / affinities[drug.metabolite, target].value
-        ec50 += potency * level[drug.metabolite]
-    return ec50, read
+    drug, measured = kinetics(name), in_vivo(name)[target]
+    if measured.per == "ng/mL":
+        return measured.ec50 * drug.per_litre / 1000.0
+    if measured.per == "mg single":
+        once = Schedule(np.zeros(1), np.array([measured.ec50]))
+        return float(_pressure(drug, target, concentrations(drug, once, np.arange(0.25, 48.0, 0.25))).max())
+    if target in affinities(name) and affinities(name)[target].irreversible:
+        return float(_pressure(drug, target, steady_state_average(drug, measured.ec50))[0])
+    each, interval = measured.ec50 / measured.doses_a_day, 24.0 / measured.doses_a_day
+    daily = Schedule.regular(each, interval, _STEADY_HOURS)
+    last_day = np.arange(_STEADY_HOURS - 24.0, _STEADY_HOURS, 0.5)
+    level = _pressure(drug, target, concentrations(drug, daily, last_day))[0]
+    low, high = float(level.min()) / 2.0, float(level.max()) * 2.0
+    for _ in range(60):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if (level / (level + middle)).mean() > 0.5 else (low, middle)
+    return middle
+
+
+def _reference(measured: Mapping[str, InVivo], target: str) -> InVivo | None:
+    """Return what other targets' ratios start from: the same target, one of its family, or the drug's main target."""
+    family = (row for name, row in measured.items() if name[:-1] == target[:-1])
+    return measured.get(target) or next(family, None) or next(iter(measured.values()), None)
 
 
 @cache
 def bindings(drug: str) -> tuple[Binding, ...]:
-    """Return every target that the drug or its active metabolite binds with a known affinity.
+    """Return every target that the drug or its active metabolite holds, as far as the tables can place it.
 
     Empty for drugs that act elsewhere (lithium, lamotrigine, valproate): their occupancy is not given.
     """
     parent = kinetics(drug)
-    affinities, anchors = _affinities(), _anchors(parent.name)
-    anchored = {target for target, quantity in anchors if quantity.startswith("ec50")}
-    # The first tabled in-vivo value of a drug is that of its main target; ratios to other targets start there.
-    main = next((target for target, quantity in anchors if quantity.startswith("ec50")), None)
-    result = []
-    for compound in (parent.name, parent.metabolite):
+    measured, own = in_vivo(parent.name), affinities(parent.name)
+    result: list[Binding] = []
+    for compound in filter(None, (parent.name, parent.metabolite)):
+        if (
+            compound != parent.name and compound in drug_names()
+        ):  # a metabolite that is a drug holds what it holds there
+            result.extend(binding for binding in bindings(compound) if binding.compound == compound)
+            continue
+        bound = affinities(compound)
         for target in TARGETS:
-            if compound is None or (compound, target) not in affinities:
+            affinity, reference = bound.get(target), _reference(measured, target)
+            direct = compound == parent.name and target in measured
+            if affinity is None and not direct:
                 continue
-            affinity = affinities[compound, target]
-            maximum, read = anchors.get((target, "maximum"), (1.0, True))
+            start = own.get(reference.target) if reference else None
             basis: Basis
-            if target in anchored:
-                ec50, checked = _reference_ec50(parent, target)
-                if compound == parent.name:
-                    basis, verified = "in_vivo", checked and read
-                else:
-                    ratio = affinities[parent.name, target]
-                    ec50 *= affinity.value / ratio.value
-                    basis, verified = "affinity_ratio", checked and affinity.read and ratio.read
-            elif main is not None:
-                ec50, checked = _reference_ec50(parent, main)
-                ratio = affinities[parent.name, main]
-                ec50 *= affinity.value / ratio.value
-                basis, verified = "affinity_ratio", checked and affinity.read and ratio.read
+            if reference and direct:
+                ec50, basis, verified = _half_maximal_level(parent.name, target), "in_vivo", reference.verified
+            elif affinity is None or affinity.nanomolar is None:
+                continue
+            elif reference and start and start.nanomolar:
+                ec50 = _half_maximal_level(parent.name, reference.target) * affinity.nanomolar / start.nanomolar
+                basis = "affinity_ratio"
+                evidence = (affinity.source.evidence, start.source.evidence)
+                verified = reference.verified and Evidence.UNVERIFIED not in evidence
             else:
                 unbound, mass = parent.unbound_fraction, parent.molar_mass
                 if compound != parent.name:
                     unbound, mass = parent.metabolite_unbound_fraction, parent.metabolite_molar_mass or mass
                 if unbound is None:
                     continue
-                ec50 = affinity.value * mass / 1e6 * parent.per_litre / unbound
+                ec50 = affinity.nanomolar * mass / 1e6 * parent.per_litre / unbound
                 basis, verified = "free_plasma", False
-            result.append(Binding(compound, target, ec50, maximum, affinity.intrinsic_activity, basis, verified))
+            maximum = measured[target].maximum if target in measured else 1.0
+            activity = affinity.intrinsic_activity if affinity else 0.0
+            turnover = enzyme_half_lives()[target] if affinity and affinity.irreversible else None
+            result.append(Binding(compound, target, ec50, maximum, activity, basis, verified, turnover))
     return tuple(result)
 
 
@@ -143,29 +155,61 @@ class Occupancy:
     activated: Mapping[str, Floats]
 
 
-def occupancy(concentrations: Mapping[str, Mapping[str, Floats]]) -> Occupancy:
+def occupancy(concentrations: Mapping[str, Mapping[str, Floats]], step_hours: float | None = None) -> Occupancy:
     """Return the occupancy by one or several drugs at once.
 
     Parameters
     ----------
     concentrations
         Drug to compound to array, as :func:`~novamind.neurochemistry.pharmacokinetics.concentrations` gives.
+    step_hours
+        Distance of the times on the last axis, from the first dose on, for enzymes that a drug destroys; without it
+        concentrations are taken as sustained.
     """
     pressure: dict[str, Floats] = {}
     ceiling: dict[str, Floats] = {}
     agonism: dict[str, Floats] = {}
+    destruction: dict[str, Floats] = {}
+    half_life: dict[str, float] = {}
     for drug, levels in concentrations.items():
         for binding in bindings(drug):
+            target = binding.target
             share = levels[binding.compound] / binding.ec50
-            pressure[binding.target] = pressure.get(binding.target, 0.0) + share
-            ceiling[binding.target] = ceiling.get(binding.target, 0.0) + share * binding.maximum
-            agonism[binding.target] = (
-                agonism.get(binding.target, 0.0) + share * binding.maximum * binding.intrinsic_activity
-            )
+            if binding.turnover_days is not None:
+                destruction[target] = destruction.get(target, 0.0) + share
+                half_life[target] = binding.turnover_days
+                share = share * 0.0
+            pressure[target] = pressure.get(target, 0.0) + share
+            ceiling[target] = ceiling.get(target, 0.0) + share * binding.maximum
+            agonism[target] = agonism.get(target, 0.0) + share * binding.maximum * binding.intrinsic_activity
+    left = {
+        target: _enzyme_left(attack / (1.0 + pressure[target]), half_life[target], step_hours)
+        for target, attack in destruction.items()
+    }
     return Occupancy(
-        {target: ceiling[target] / (1.0 + pressure[target]) for target in pressure},
-        {target: agonism[target] / (1.0 + pressure[target]) for target in pressure},
+        {
+            target: 1.0 - left.get(target, 1.0) * (1.0 - ceiling[target] / (1.0 + pressure[target]))
+            for target in pressure
+        },
+        {target: left.get(target, 1.0) * agonism[target] / (1.0 + pressure[target]) for target in pressure},
     )
+
+
+def _enzyme_left(attack: Floats, half_life_days: float, step_hours: float | None) -> Floats:
+    """Return the share of an enzyme that is left while it is destroyed at ``attack`` times the rate of its turnover.
+
+    The attack is taken as constant between two times (the mean of both); within it the solution is exact.
+    """
+    if step_hours is None:
+        return 1.0 / (1.0 + attack)
+    turnover = math.log(2.0) / (half_life_days * 24.0)
+    between = 0.5 * (attack[..., 1:] + attack[..., :-1])
+    settled = 1.0 / (1.0 + between)
+    kept = np.exp(-turnover * (1.0 + between) * step_hours)
+    left = np.ones_like(attack)
+    for step in range(between.shape[-1]):
+        left[..., step + 1] = settled[..., step] + (left[..., step] - settled[..., step]) * kept[..., step]
+    return left
 
 
 def occupancy_at(target: str, drug: str, concentration: float) -> float:

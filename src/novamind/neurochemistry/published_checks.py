@@ -6,6 +6,7 @@ chosen after seeing it. Role ``structure``: the form of an equation was changed 
 Role ``prediction``: not used for anything; passing is evidence.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,11 +14,11 @@ from typing import Literal
 
 import numpy as np
 
+from novamind.drugs.binding import affinities
 from novamind.neurochemistry.domain import Floats, Neurotransmitter
 from novamind.neurochemistry.dynamics import Chemistry, Parameters, ensemble, simulate_chemistry, typical
 from novamind.neurochemistry.occupancy import bindings, occupancy, occupancy_at
 from novamind.neurochemistry.pharmacokinetics import Schedule, concentrations, kinetics
-from novamind.neurochemistry.reference import table
 from novamind.neurochemistry.symptom_effect import d2_outcomes, depression_effect
 
 Role = Literal["input", "calibration", "structure", "prediction"]
@@ -272,9 +273,9 @@ def _first_week(parameters: Parameters) -> tuple[dict[str, Floats], Flags]:
 
 
 def _fluoxetine_frontal(parameters: Parameters) -> tuple[dict[str, Floats], Flags]:
-    affinity = {row["target"]: float(row["affinity"]) for row in table("affinities") if row["compound"] == "fluoxetine"}
     occupied = {
-        target.replace("-", "_"): FREE_FLUOXETINE_NM / (FREE_FLUOXETINE_NM + affinity[target])
+        target.replace("-", "_"): FREE_FLUOXETINE_NM
+        / (FREE_FLUOXETINE_NM + (affinities("fluoxetine")[target].nanomolar or math.inf))
         for target in ("NET", "5-HT2C", "5-HT2A")
     }
     levels = _sustained(parameters, 1, RAT_OCCUPANCY, **occupied).levels

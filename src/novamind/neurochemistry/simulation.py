@@ -13,7 +13,6 @@ from novamind.errors import NotFoundError, ValidationError
 from novamind.neurochemistry.domain import BrainRegion, Floats, Neurotransmitter, is_whole
 from novamind.neurochemistry.dynamics import (
     HOURS_PER_DAY,
-    MONOAMINES,
     Chemistry,
     Parameters,
     ensemble,
@@ -34,6 +33,7 @@ from novamind.neurochemistry.symptom_effect import (
     AVERAGE_DRUG_PLACEBO_DIFFERENCE,
     d2_outcomes,
     depression_effect,
+    symptom_domain,
 )
 from novamind.summary import Summarised, Summary, counted
 
@@ -74,11 +74,11 @@ def run(schedules: Mapping[str, Schedule], hours: int, patients: Physiology, par
         kinetics(drug).name: concentrations(kinetics(drug), schedule, times, patients)
         for drug, schedule in schedules.items()
     }
-    occupancies = occupancy(plasma)
+    occupancies = occupancy(plasma, STEP_HOURS)
     shape = {"SERT": np.zeros((1, times.size))} | dict(occupancies.occupied)
     chemistry = simulate_chemistry(shape, occupancies.activated, parameters, STEP_HOURS)
     depression = None
-    if any(kinetics(drug).symptom_domain == "depression" for drug in schedules):
+    if any(symptom_domain(kinetics(drug).name) == "depression" for drug in schedules):
         depression = depression_effect(chemistry, parameters, STEP_HOURS)
     return Course(plasma, occupancies, chemistry, depression)
 
@@ -161,7 +161,8 @@ class Simulation(Summarised):
         """
         columns = ("day", pl.Int64), ("region", pl.String), ("transmitter", pl.String)
         parts = [pl.DataFrame(schema=dict(columns) | dict.fromkeys(("value", "low", "high"), pl.Float64))]
-        for transmitter in MONOAMINES if bindings(self.drug) else ():
+        modelled = self.course.chemistry.levels if bindings(self.drug) else ()
+        for transmitter in modelled:
             for region in MAPPED_REGIONS:
                 try:
                     daily = _daily(region_level(self.course.chemistry, transmitter, region))
@@ -175,13 +176,14 @@ class Simulation(Summarised):
         """``day, outcome, value, low, high``; empty where ``symptom_note`` says why nothing is given.
 
         ``depression`` is the drug-placebo difference as a standardised mean difference of an average patient,
-        positive for improvement; the outcomes of D2 drugs are positions in the range of Kapur 2000, from 0 to 1.
+        positive for improvement; the outcomes of D2 drugs are positions in the range of Kapur 2000, from 0 to 1, and
+        ``prolactin change`` is relative to baseline (-0.5 is half of it).
         """
         parts = []
         if self.course.depression is not None:
             effect = _daily(self.course.depression) * AVERAGE_DRUG_PLACEBO_DIFFERENCE
             parts.append(self._rows(effect, {"outcome": "depression"}))
-        elif kinetics(self.drug).symptom_domain == "psychosis":
+        elif symptom_domain(self.drug) == "psychosis":
             occupancies = self.course.occupancy
             outcomes = d2_outcomes(_daily(occupancies.occupied["D2"]), _daily(occupancies.activated["D2"]))
             parts.extend(self._rows(curve, {"outcome": name}) for name, curve in outcomes.items())
@@ -191,7 +193,7 @@ class Simulation(Summarised):
     @property
     def symptom_note(self) -> str:
         """What the symptom effect is worth, or why it is not given."""
-        domain = kinetics(self.drug).symptom_domain
+        domain = symptom_domain(self.drug)
         if domain == "depression":
             return (
                 "An average over trial patients, calibrated to published onset and size; not a forecast for one person."

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from novamind.drugs.binding import RECEPTORS, TARGETS
 from novamind.errors import NotFoundError, ValidationError
+from novamind.neurochemistry.amino_acids import AMINO_ACIDS
 from novamind.neurochemistry.domain import BrainRegion, Floats, Neurotransmitter, is_number
 from novamind.neurochemistry.dynamics import (
     FULL_AGONIST,
@@ -20,18 +22,17 @@ from novamind.neurochemistry.dynamics import (
     simulate_chemistry,
     typical,
 )
-from novamind.neurochemistry.occupancy import RECEPTORS, TARGETS
 from novamind.neurochemistry.reference import as_region, as_transmitter
 from novamind.neurochemistry.simulation import region_level
 
 #: Smallest and largest sustained relative change of release that is simulated.
 EFFECT_RANGE = (-0.9, 5.0)
+#: Transmitters with a dynamic model.
+MODELLED = (*MONOAMINES, *AMINO_ACIDS)
 _RECEPTOR_TRANSMITTER = {
-    "5-HT1A": Neurotransmitter.SEROTONIN,
-    "5-HT2A": Neurotransmitter.SEROTONIN,
-    "5-HT2C": Neurotransmitter.SEROTONIN,
-    "D2": Neurotransmitter.DOPAMINE,
-    "alpha1": Neurotransmitter.NOREPINEPHRINE,
+    **dict.fromkeys(("5-HT1A", "5-HT2A", "5-HT2C", "5-HT3", "5-HT7"), Neurotransmitter.SEROTONIN),
+    **dict.fromkeys(("D2", "D3"), Neurotransmitter.DOPAMINE),
+    **dict.fromkeys(("alpha1", "alpha2"), Neurotransmitter.NOREPINEPHRINE),
 }
 
 
@@ -43,11 +44,11 @@ def check_effect(effect: float) -> float:
     return float(effect)
 
 
-def as_monoamine(neurotransmitter: Neurotransmitter | str) -> Neurotransmitter:
-    """Return the transmitter, or raise ``NotFoundError`` where no dynamic model of it has been published."""
+def as_modelled(neurotransmitter: Neurotransmitter | str) -> Neurotransmitter:
+    """Return the transmitter, or raise ``NotFoundError`` where it has no dynamic model."""
     transmitter = as_transmitter(neurotransmitter)
-    if transmitter not in MONOAMINES:
-        raise NotFoundError(f"no dynamic model of {transmitter.value} is given; choose one of {', '.join(MONOAMINES)}")
+    if transmitter not in MODELLED:
+        raise NotFoundError(f"no dynamic model of {transmitter.value} is given; choose one of {', '.join(MODELLED)}")
     return transmitter
 
 
@@ -71,7 +72,7 @@ class Treatment:
 
     def __post_init__(self) -> None:
         for transmitter, effect in self.release.items():
-            as_monoamine(transmitter)
+            as_modelled(transmitter)
             check_effect(effect)
         for target, share in self.occupied.items():
             if target not in TARGETS:
@@ -103,14 +104,15 @@ class Treatment:
         times = round(days * 24 / step_hours) + 1
         ones = np.ones((1, times))
         return simulate_chemistry(
-            {"SERT": 0.0 * ones} | {target: share * ones for target, share in self.occupied.items()},
+            {target: share * ones for target, share in self.occupied.items()},
             {
                 target: self.occupied.get(target, 0.0) * activity * ones
                 for target, activity in self.intrinsic_activity.items()
             },
             parameters or typical(),
             step_hours,
-            {transmitter: (1.0 + effect) * ones for transmitter, effect in self.release.items()},
+            dict.fromkeys(AMINO_ACIDS, ones)
+            | {transmitter: (1.0 + effect) * ones for transmitter, effect in self.release.items()},
         )
 
 
@@ -128,7 +130,7 @@ class Outcome:
     receptor: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "transmitter", as_monoamine(self.transmitter))
+        object.__setattr__(self, "transmitter", as_modelled(self.transmitter))
         object.__setattr__(self, "region", as_region(self.region))
         if not is_number(self.days, 0.5, 730):
             raise ValidationError("days must lie between 0.5 and 730")

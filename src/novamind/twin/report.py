@@ -144,7 +144,7 @@ def what_if_section(asked: SimulatedTreatment) -> dict[str, Any]:
         (
             "difference from placebo, average trial patient (standardised)"
             if outcome == "depression"
-            else f"{outcome}, position in its range"
+            else f"{outcome}, {'relative to baseline' if outcome == 'prolactin change' else 'position in its range'}"
         ): span
         for outcome, span in asked.symptom_effects.items()
     }
