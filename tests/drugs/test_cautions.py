@@ -23,9 +23,9 @@ from novamind.drugs.cautions import (
 )
 from novamind.drugs.domain import Caution, Severity
 from novamind.drugs.enzymes import modulators, substrates
-from novamind.drugs.facts import rows
 from novamind.drugs.names import normalise
 from novamind.drugs.properties import properties
+from novamind.drugs.tables import rows
 
 ORDER = tuple(Severity)
 

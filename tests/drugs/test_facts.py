@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from novamind.drugs.facts import rows, source, sources
 from novamind.drugs.names import normalise
+from novamind.drugs.tables import FACTS, rows, source, sources
 from novamind.errors import DataProcessingError
 from novamind.pharmacogenomics.phenotypes import RULE_SOURCES
 
-ROOMS = ("novamind.drugs.facts", "novamind.pharmacogenomics.knowledge")
-PACKAGED = {f.name: f for f in files("novamind.drugs.facts").iterdir() if f.name.endswith("csv")}
+FOLDERS = (FACTS, files("novamind.pharmacogenomics.knowledge"))
+PACKAGED = {f.name: f for f in FACTS.iterdir() if f.name.endswith("csv")}
 with (Path(__file__).parent / "facts" / "manifest.csv").open(encoding="utf-8") as handle:
     MANIFEST = {row["table"]: row for row in csv.DictReader(handle)}
 
@@ -43,14 +43,14 @@ def test_every_row_has_its_source_and_year(table: str) -> None:
 
 
 def test_every_source_is_used() -> None:
-    tables = [(f.name.removesuffix(".csv"), room) for room in ROOMS for f in files(room).iterdir()]
-    used = {
-        row["source"]
-        for table, room in tables
-        if (files(room) / f"{table}.csv").is_file()
-        for row in rows(table, room)
-        if "source" in row
-    } | set(RULE_SOURCES.values())
+    tables = [
+        (file.name.removesuffix(".csv"), folder)
+        for folder in FOLDERS
+        for file in folder.iterdir()
+        if file.name.endswith(".csv")
+    ]
+    used = {row["source"] for table, folder in tables for row in rows(table, folder) if "source" in row}
+    used |= set(RULE_SOURCES.values())
     used |= {"cpic-opioids-2021", "shah-smith-2015"}  # the two rules of phenoconversion.py
     used.add("clotop-levels-2023")  # clozapine.json
     assert used == set(sources())

@@ -10,8 +10,8 @@ import pytest
 
 from novamind.drugs.catalogue import catalogue
 from novamind.drugs.domain import Product, Strength
-from novamind.drugs.facts import rows
 from novamind.drugs.names import codes, find, nearest, normalise, products
+from novamind.drugs.tables import rows
 
 SHARED = Path("/work/shared/data/drugs/codes.csv")
 REFERENCE = list(csv.DictReader(SHARED.read_text("utf-8").splitlines())) if SHARED.exists() else []

@@ -2,9 +2,9 @@
 
 import pytest
 
-from novamind.drugs.facts import rows
 from novamind.drugs.names import normalise
 from novamind.drugs.properties import properties, weight
+from novamind.drugs.tables import rows
 
 # What labels and the thesaurus say of each, typed again; a drug may have more.
 HAS = {

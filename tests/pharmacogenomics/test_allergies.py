@@ -4,7 +4,7 @@ import pytest
 
 from novamind.drugs.catalogue import catalogue
 from novamind.drugs.domain import Caution, Severity
-from novamind.drugs.facts import sources
+from novamind.drugs.tables import sources
 from novamind.pharmacogenomics import recommend
 from novamind.pharmacogenomics.allergies import allergen_of, cautions
 from novamind.pharmacogenomics.knowledge import rows

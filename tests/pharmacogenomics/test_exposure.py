@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from novamind.drugs.clearance import fraction_metabolised, routes
 from novamind.drugs.enzymes import all_substrates
 from novamind.drugs.exposure import held_out_log_errors, therapeutic_ranges
-from novamind.drugs.facts import rows
+from novamind.drugs.tables import rows
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.pharmacogenomics import clozapine
 from novamind.pharmacogenomics.domain import ActivityScore, GeneResult, Phenotype

@@ -8,7 +8,7 @@ import pytest
 from novamind.drugs.clearance import routes, shares
 from novamind.drugs.enzymes import all_substrates
 from novamind.drugs.exposure import model_log_sd
-from novamind.drugs.facts import sources
+from novamind.drugs.tables import sources
 from novamind.pharmacogenomics.domain import ActivityScore, Exposure, GeneResult, Phenotype
 from novamind.pharmacogenomics.exposure import expected, genes_of, span
 from novamind.pharmacogenomics.outcomes import efficacy, side_effects

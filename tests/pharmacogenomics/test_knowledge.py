@@ -5,8 +5,8 @@ from importlib.resources import files
 
 import pytest
 
-from novamind.drugs.facts import source, sources
 from novamind.drugs.names import normalise
+from novamind.drugs.tables import source, sources
 from novamind.errors import DataProcessingError
 from novamind.pharmacogenomics.domain import Action
 from novamind.pharmacogenomics.knowledge import rows

@@ -3,8 +3,8 @@
 from functools import cache
 
 from novamind.drugs.domain import Drug
-from novamind.drugs.facts import rows
 from novamind.drugs.properties import properties
+from novamind.drugs.tables import rows
 
 
 @cache

@@ -16,8 +16,8 @@ from types import MappingProxyType
 
 from novamind.drugs.domain import Caution, Severity, Source
 from novamind.drugs.enzymes import Modulator, all_substrates, metabolites, modulators, substrates
-from novamind.drugs.facts import rows, source
 from novamind.drugs.properties import properties, weight
+from novamind.drugs.tables import rows, source
 
 _ORDER = tuple(Severity)
 _NOTHING_STOPPED: Mapping[str, int | None] = MappingProxyType({})

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from novamind.drugs.catalogue import catalogue
 from novamind.drugs.domain import Product
-from novamind.drugs.facts import rows
 from novamind.drugs.strengths import Amounts, take_amounts
+from novamind.drugs.tables import rows
 from novamind.drugs.words import ADDITIONS, DEPOT_SALTS, FILLERS, FORMS, RELEASES, ROUTES, salts
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 
-from novamind.drugs.facts import rows
+from novamind.drugs.tables import rows
 
 
 @cache

@@ -6,7 +6,7 @@ terms of dosage forms. A word that stands nowhere here and is no drug makes a na
 
 from functools import cache
 
-from novamind.drugs.facts import rows
+from novamind.drugs.tables import rows
 
 _FORMS = {
     "tablet": "tablet tablets tab tabs tbl tabl tablette tabletten filmtablette filmtabletten filmtabl ftbl fta"

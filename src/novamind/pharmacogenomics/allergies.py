@@ -10,8 +10,8 @@ from functools import cache
 
 from novamind.drugs.catalogue import catalogue
 from novamind.drugs.domain import Caution, Severity, Source
-from novamind.drugs.facts import source, sources
 from novamind.drugs.names import normalise
+from novamind.drugs.tables import source, sources
 from novamind.pharmacogenomics.knowledge import rows
 
 _OWN = "An active allergy to this drug is recorded: labels rule it out after an allergy to it."

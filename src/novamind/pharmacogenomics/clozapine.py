@@ -14,7 +14,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from novamind.drugs.facts import sources
+from novamind.drugs.tables import sources
 from novamind.errors import InsufficientDataError, ValidationError
 from novamind.pharmacogenomics.domain import Exposure
 

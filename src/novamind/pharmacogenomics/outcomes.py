@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import cache
 
-from novamind.drugs.facts import source
+from novamind.drugs.tables import source
 from novamind.pharmacogenomics.domain import Efficacy, Exposure, GeneResult, Phenotype, SideEffect
 from novamind.pharmacogenomics.knowledge import rows
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from novamind.drugs.clearance import effect, measured
-from novamind.drugs.facts import sources
+from novamind.drugs.tables import sources
 from novamind.pharmacogenomics.domain import ActivityScore, GeneResult, Phenotype, PhenotypeChange
 from novamind.pharmacogenomics.phenotypes import score_phenotype
 

@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 
 from novamind.drugs.clearance import phenotype_activities
 from novamind.drugs.domain import Source
-from novamind.drugs.facts import source, sources
+from novamind.drugs.tables import source, sources
 from novamind.pharmacogenomics.domain import (
     ActivityScore,
     AlleleCopy,

@@ -8,7 +8,7 @@ import vl_convert
 from markupsafe import Markup
 
 from novamind.drugs.domain import Evidence, Source
-from novamind.drugs.facts import sources
+from novamind.drugs.tables import sources
 from novamind.pages import environment
 from novamind.pharmacogenomics.domain import DISCLAIMER, Diplotype, PhenotypeChange
 from novamind.pharmacogenomics.drug_review import DrugReview
