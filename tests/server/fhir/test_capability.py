@@ -17,6 +17,7 @@ REST = {
     "search-type": {"GET /fhir/{type}", "POST /fhir/{type}/_search"},
     "create": {"POST /fhir/{type}"},
     "update": {"PUT /fhir/{type}/{{resource_id}}"},
+    "patch": {"PATCH /fhir/{type}/{{resource_id}}"},
     "delete": {"DELETE /fhir/{type}/{{resource_id}}"},
     "transaction": {"POST /fhir"},
     "batch": {"POST /fhir"},

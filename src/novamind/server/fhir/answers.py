@@ -39,7 +39,7 @@ _EVERYTHING: Final = frozenset(KINDS["Observation"])
 _FORM: Final = "application/x-www-form-urlencoded"
 #: Patients whose identity one search opens at most.
 _MOST_PATIENTS: Final = 500
-_GONE: Final = "the resource was withdrawn as entered in error; its history has the earlier versions"
+GONE: Final = "the resource was withdrawn as entered in error; its history has the earlier versions"
 
 
 async def search(container: Container, caller: Principal, request: Request, resource_type: str) -> Response:
@@ -79,7 +79,7 @@ async def read(container: Container, caller: Principal, request: Request, resour
     _refuse_parameters(request)
     resource = await container.fhir.resource(caller, resource_type, request.path_params["resource_id"])
     if resource is None:
-        return problem(410, "gone", _GONE)
+        return problem(410, "gone", GONE)
     tag = f'W/"{resource["meta"]["versionId"]}"'
     changed = datetime.fromisoformat(resource["meta"]["lastUpdated"])
     headers = {"ETag": tag, "Last-Modified": format_datetime(changed.astimezone(UTC), usegmt=True)}
@@ -134,7 +134,7 @@ async def read_version(container: Container, caller: Principal, request: Request
     for version in await container.fhir.history(caller, resource_type, request.path_params["resource_id"]):
         if str(version.version) == request.path_params["version_id"]:
             if version.resource is None:
-                return problem(410, "gone", _GONE)
+                return problem(410, "gone", GONE)
             return FhirResponse(version.resource, headers={"ETag": f'W/"{version.version}"'})
     raise NotFoundError("there is no such version, or it was purged")
 

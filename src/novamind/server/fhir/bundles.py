@@ -191,7 +191,9 @@ def _interaction(method: str, resource_id: str | None, version: str | None, is_h
         case ("DELETE", True):
             return "delete"
         case _:
-            raise ValidationError("the request of an entry is a GET, POST, PUT or DELETE of FHIR")
+            raise ValidationError(
+                "the request of an entry is a GET, POST, PUT or DELETE of FHIR; send a PATCH by itself"
+            )
 
 
 #: What answers each interaction.
@@ -202,5 +204,6 @@ ANSWERS: Final[Mapping[Interaction, Answer]] = {
     "history-instance": answers.history,
     "create": writing.create,
     "update": writing.update,
+    "patch": writing.patch,
     "delete": writing.delete,
 }

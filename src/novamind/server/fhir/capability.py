@@ -4,6 +4,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from novamind.server.fhir.interactions import BASE, COMMON, OPERATIONS, REVINCLUDE, SYSTEM, TYPES
+from novamind.server.fhir.patching import JSON_PATCH
 from novamind.server.problems import FHIR_JSON
 
 _SMART: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
@@ -23,6 +24,7 @@ def capability_statement(public_url: str) -> dict[str, Any]:
         "implementation": {"description": "Digital twins for psychiatry", "url": public_url + BASE},
         "fhirVersion": "4.0.1",
         "format": [FHIR_JSON, "json"],
+        "patchFormat": [JSON_PATCH],
         "rest": [
             {
                 "mode": "server",
@@ -56,6 +58,8 @@ def _resource(name: str) -> dict[str, Any]:
         "readHistory": "vread" in interactions,
         "updateCreate": False,
         "conditionalCreate": "create" in interactions,
+        "conditionalUpdate": False,
+        "conditionalDelete": "not-supported",
         **({"conditionalRead": "not-match"} if "read" in interactions else {}),
         **({"searchInclude": [f"{name}:{element}" for element in served.includes]} if served.includes else {}),
         **({"searchRevInclude": [REVINCLUDE]} if name != "Provenance" else {}),

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from novamind.server.middleware import FHIR
 
-Interaction = Literal["read", "vread", "history-instance", "search-type", "create", "update", "delete"]
+Interaction = Literal["read", "vread", "history-instance", "search-type", "create", "update", "patch", "delete"]
 
 BASE: Final = FHIR
 #: Method and path of each interaction under the base.
@@ -19,6 +19,7 @@ PATHS: Final[Mapping[Interaction, tuple[tuple[str, str], ...]]] = {
     "create": (("POST", "/{type}"),),
     "read": (("GET", "/{type}/{{resource_id}}"),),
     "update": (("PUT", "/{type}/{{resource_id}}"),),
+    "patch": (("PATCH", "/{type}/{{resource_id}}"),),
     "delete": (("DELETE", "/{type}/{{resource_id}}"),),
     "history-instance": (("GET", "/{type}/{{resource_id}}/_history"),),
     "vread": (("GET", "/{type}/{{resource_id}}/_history/{{version_id}}"),),
@@ -84,7 +85,7 @@ _SUBJECT: Final = {
 }
 _PATIENT: Final = {"patient": SearchParameter("reference", ("patient",))}
 _STORED: Final[tuple[Interaction, ...]] = ("read", "vread", "history-instance", "search-type")
-_WRITTEN: Final[tuple[Interaction, ...]] = (*_STORED, "create", "update", "delete")
+_WRITTEN: Final[tuple[Interaction, ...]] = (*_STORED, "create", "update", "patch", "delete")
 
 TYPES: Final[Mapping[str, ResourceType]] = {
     "Patient": ResourceType(

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response
 from starlette.types import Scope
 
-from novamind.server.fhir.interactions import BASE
+from novamind.server.fhir.interactions import BASE, TYPES
 from novamind.server.problems import FHIR_JSON, ProblemsAs
 
 #: HTTP status to code of FHIR's value set issue-type.
@@ -28,6 +28,7 @@ _CODES: Final[Mapping[int, str]] = {
     429: "throttled",
     503: "transient",
 }
+_CONDITIONAL: Final = {"PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _SEARCH_METHODS: Final = ("GET", "HEAD")
 
 
@@ -42,7 +43,22 @@ class FhirOutcomes(ProblemsAs):
         """Return a problem as an OperationOutcome; FHIR answers a search that is wrong with 400."""
         is_search = scope["method"] in _SEARCH_METHODS or scope["path"].endswith("/_search")
         status = 400 if status == 422 and is_search else status
-        return JSONResponse(outcome_of(json.loads(body) | {"status": status}), status, media_type=FHIR_JSON)
+        told = json.loads(body) | {"status": status}
+        if status == 405:
+            told["detail"] = _instead(scope["method"], scope["path"])
+        return JSONResponse(outcome_of(told), status, media_type=FHIR_JSON)
+
+
+def _instead(method: str, path: str) -> str:
+    """Return what to do where a method is not offered."""
+    resource_type, *rest = path.removeprefix(BASE).strip("/").split("/")
+    if resource_type in TYPES and not rest and method in _CONDITIONAL:
+        return (
+            f"conditional {_CONDITIONAL[method]} is not offered: search for the resource, then send {method} to"
+            f" {BASE}/{resource_type}/<id> with If-Match"
+        )
+    of = f" for {resource_type}" if resource_type in TYPES else ""
+    return f"this method is not offered here{of}; {BASE}/metadata says what is"
 
 
 def outcome(severity: str, code: str, *diagnostics: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Answers to FHIR requests that write: creating through the import with its identity check, correcting, withdrawing."""
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -8,12 +9,13 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
-from novamind.errors import NotFoundError, ValidationError
+from novamind.errors import NotFoundError, OutdatedError, ValidationError
 from novamind.infrastructure.identity.domain import Principal
 from novamind.server.container import Container
-from novamind.server.fhir.answers import matching, patient_id_of
+from novamind.server.fhir.answers import GONE, matching, patient_id_of
 from novamind.server.fhir.interactions import BASE, TYPES
 from novamind.server.fhir.paging import Pairs
+from novamind.server.fhir.patching import JSON_PATCH, patched
 from novamind.server.fhir.search import parsed
 from novamind.server.patients import FhirResponse
 from novamind.server.problems import problem
@@ -50,13 +52,36 @@ async def create(container: Container, caller: Principal, request: Request, reso
 
 async def update(container: Container, caller: Principal, request: Request, resource_type: str) -> Response:
     """Correct a resource; with ``If-Match`` only the version that the client read."""
+    resource_id, body = request.path_params["resource_id"], await request.body()
+    return await _corrected(container, caller, resource_type, resource_id, body, _version(request))
+
+
+async def patch(container: Container, caller: Principal, request: Request, resource_type: str) -> Response:
+    """Correct parts of a resource by a JSON Patch; nobody else's correction in between is lost."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON_PATCH:
+        return problem(415, "format", f"send the changes as {JSON_PATCH} (RFC 6902), or the whole resource with PUT")
     resource_id = request.path_params["resource_id"]
-    resource = resource_in(await request.body(), resource_type)
+    stored = await container.fhir.resource(caller, resource_type, resource_id)
+    if stored is None:
+        return problem(410, "gone", GONE)
+    version, present = _version(request), int(stored["meta"]["versionId"])
+    if version not in (None, present):
+        raise OutdatedError("the resource was changed by somebody else; read it again")
+    body = await asyncio.to_thread(patched, stored, await request.body())
+    return await _corrected(container, caller, resource_type, resource_id, body, present)
+
+
+async def _corrected(
+    container: Container, caller: Principal, resource_type: str, resource_id: str, body: bytes, version: int | None
+) -> Response:
+    """Put a corrected resource in the place of the stored one, and answer with it."""
+    resource = resource_in(body, resource_type)
     if resource.get("id") != resource_id:
         raise ValidationError("the id in the resource is not that of the address; send the resource as it was read")
     patient_id = await subject_of(container, caller, resource)
     content = json.dumps(_alone(container, resource, patient_id)).encode()
-    await container.fhir.update(caller, resource_type, resource_id, content, _version(request), container.settings)
+    await container.fhir.update(caller, resource_type, resource_id, content, version, container.settings)
     corrected = await container.fhir.resource(caller, resource_type, resource_id)
     if corrected is None:
         raise NotFoundError("the resource was withdrawn a moment ago")
