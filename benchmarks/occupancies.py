@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from novamind.drugs.binding import in_vivo, occupancy_at_dose
+from novamind.drugs.binding import TARGETS, in_vivo, occupancy_at_dose
 from novamind.errors import NovamindError
-from novamind.neurochemistry.occupancy import occupancy, occupancy_at
+from novamind.neurochemistry.occupancy import in_vivo_factor, in_vivo_factors, occupancy, occupancy_at
 from novamind.neurochemistry.pharmacokinetics import Schedule, concentrations, kinetics
 from tables import markdown
 
@@ -116,8 +116,24 @@ def measure(path: Path = GIVEN) -> dict[str, Any]:
         "share_met": sum(row["met"] for row in counted) / len(counted),
         "fits_met": f"{kinds[True, True]} of {kinds[True, True] + kinds[True, False]}",
         "predictions_met": f"{kinds[False, True]} of {kinds[False, True] + kinds[False, False]}",
+        "placing": placing(),
         "missed": [row for row in counted if not row["met"]],
         "all": rows,
+    }
+
+
+def placing() -> dict[str, Any]:
+    """Return how far drugs would be misplaced without their own figure: fold error of the half-maximal level."""
+    plain, corrected = [], []
+    for target in TARGETS:
+        for drug, factor in in_vivo_factors(target).items():
+            if len(in_vivo_factors(target)) > 3:
+                plain.append(abs(np.log(factor)))
+                corrected.append(abs(np.log(factor / in_vivo_factor(target, without=drug))))
+    return {
+        "drugs_and_targets": len(plain),
+        "median_fold_error_of_unbound_plasma_over_ki": float(np.exp(np.median(plain))),
+        "median_fold_error_with_the_factor_of_the_others": float(np.exp(np.median(corrected))),
     }
 
 
@@ -128,6 +144,20 @@ def table(results: dict[str, Any]) -> str:
         ("fits (a figure of that drug and target is in our tables), met", results["fits_met"]),
         ("predictions (no such figure), met", results["predictions_met"]),
     ]
+    fold = results["placing"]
+    rows.append(
+        (
+            f"half-maximal level by unbound plasma over Ki, {fold['drugs_and_targets']} drugs and targets left out one "
+            "at a time, median error",
+            f"{fold['median_fold_error_of_unbound_plasma_over_ki']:.1f}-fold",
+        )
+    )
+    rows.append(
+        (
+            "the same with the median factor of the other drugs measured at the target",
+            f"{fold['median_fold_error_with_the_factor_of_the_others']:.1f}-fold",
+        )
+    )
     for row in results["missed"]:
         ours = " to ".join(f"{100 * share:.0f}" for share in row.get("twin", ())) or "not in our tables"
         name = f"missed: {row['drug']} {row['dose']}, {row['target']}, {row['occupancy_percent']} %"

@@ -7,7 +7,14 @@ import pytest
 from novamind.drugs import binding as tables
 from novamind.drugs.binding import RECEPTORS, TARGETS, TRANSPORTERS, in_vivo
 from novamind.errors import NotFoundError
-from novamind.neurochemistry.occupancy import Binding, bindings, occupancy, occupancy_at
+from novamind.neurochemistry.occupancy import (
+    Binding,
+    bindings,
+    in_vivo_factor,
+    in_vivo_factors,
+    occupancy,
+    occupancy_at,
+)
 from novamind.neurochemistry.pharmacokinetics import (
     Schedule,
     concentrations,
@@ -149,8 +156,23 @@ def test_without_an_in_vivo_value_half_is_held_where_unbound_plasma_is_the_affin
         mass, unbound = parent.metabolite_molar_mass or mass, parent.metabolite_unbound_fraction
     # nmol/L x g/mol = ng/L; per mL a thousandth; total plasma is unbound over its share
     assert unbound is not None
-    assert ours.ec50 == pytest.approx(affinity * mass / 1000 / unbound)
+    assert ours.ec50 == pytest.approx(affinity * mass / 1000 / unbound * in_vivo_factor(target))
     assert (ours.basis, ours.verified, ours.maximum) == ("free_plasma", False, 1.0)
+
+
+def test_the_factor_of_a_target_is_the_median_of_the_drugs_measured_there() -> None:
+    """Lorazepam holds half at 96 ng/mL, ten times the level at which its unbound part is at Ki."""
+    lorazepam = kinetics("lorazepam")
+    assert lorazepam.unbound_fraction is not None
+    alone = 96 / (3.0 * lorazepam.molar_mass / 1000 / lorazepam.unbound_fraction)
+    factors = in_vivo_factors("GABA-A")
+    assert set(factors) == {"alprazolam", "lorazepam", "zolpidem"}
+    assert factors["lorazepam"] == pytest.approx(alone)
+    assert in_vivo_factor("GABA-A") == pytest.approx(np.median(list(factors.values())))
+    assert in_vivo_factor("GABA-A", without="zolpidem") == 1.0  # two are too few
+    assert in_vivo_factor("NMDA") == 1.0
+    others = [factor for drug, factor in in_vivo_factors("D2").items() if drug != "haloperidol"]
+    assert in_vivo_factor("D2", without="haloperidol") == pytest.approx(np.median(others))
 
 
 @pytest.mark.parametrize(

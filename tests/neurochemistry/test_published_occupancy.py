@@ -76,6 +76,10 @@ def test_rows_without_a_share_of_people_are_left_out_by_name() -> None:
         (("aripiprazole", "5-HT1A", "20 mg/day"), 0.10, 0.25),  # Mamo 2007
         (("quetiapine", "H1", "25 mg single"), 0.56, 0.81),  # Sato 2015
         (("milnacipran", "NET", "100 mg/day"), 0.30, 0.50),  # Nogami 2013
+        (("rasagiline", "MAO-B", "1 mg/day"), 0.90, 1.0),  # Freedman 2005
+        # no figure of their own: the median factor of the drugs that were measured
+        (("zuclopenthixol", "D2", "20 mg/day"), 0.65, 0.89),  # classical neuroleptics, Farde 1992
+        (("clonazepam", "GABA-A", "1 mg single"), 0.08, 0.40),  # Shinotoh 1989: 15-24 % at 2 mg
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else str(value),
 )

@@ -3,8 +3,8 @@
 Where a half-maximal level or dose has been measured in vivo it sets the scale (``in_vivo``); other targets of the same
 drug follow from it by the ratio of their affinities (``affinity_ratio``), from a target of the same family where one
 was measured, else from the drug's main target. Drugs without any in-vivo value are placed by unbound plasma
-concentration over Ki (``free_plasma``), which assumes free passage into the brain and is the weakest of the three.
-Compounds compete for a target: their concentrations over EC50 add up.
+concentration over Ki, times the median factor by which drugs measured at that target differ from it where there are at
+least three (``free_plasma``, the weakest). Compounds compete for a target: their concentrations over EC50 add up.
 
 An irreversible inhibitor destroys its enzyme, which comes back by turnover: ``dE/dt = k (1 - E) - k (C / EC50) E``.
 Half of it is gone at a sustained ``C = EC50``, and it returns with the enzyme's half-life once the drug is gone.
@@ -33,6 +33,7 @@ from novamind.neurochemistry.pharmacokinetics import (
 
 #: After this time every drug of the tables has its steady state.
 _STEADY_HOURS = 24.0 * 120
+_FEWEST_MEASURED = 3
 Basis = Literal["in_vivo", "affinity_ratio", "free_plasma"]
 
 
@@ -96,6 +97,33 @@ def _reference(measured: Mapping[str, InVivo], target: str) -> InVivo | None:
     return measured.get(target) or next(family, None) or next(iter(measured.values()), None)
 
 
+def _free_plasma_level(drug: DrugKinetics, compound: str, nanomolar: float) -> float | None:
+    """Return the total plasma level at which the unbound part is ``nanomolar``; none where binding is not tabled."""
+    unbound, mass = drug.unbound_fraction, drug.molar_mass
+    if compound != drug.name:
+        unbound, mass = drug.metabolite_unbound_fraction, drug.metabolite_molar_mass or mass
+    return nanomolar * mass / 1e6 * drug.per_litre / unbound if unbound else None
+
+
+@cache
+def in_vivo_factors(target: str) -> Mapping[str, float]:
+    """Return by drug measured at the target its half-maximal level in vivo over that of unbound plasma at Ki."""
+    factors = {}
+    for drug in map(kinetics, drug_names()):
+        affinity = affinities(drug.name).get(target)
+        if target in in_vivo(drug.name) and affinity and affinity.nanomolar:
+            level = _free_plasma_level(drug, drug.name, affinity.nanomolar)
+            if level:
+                factors[drug.name] = _half_maximal_level(drug.name, target) / level
+    return factors
+
+
+def in_vivo_factor(target: str, without: str = "") -> float:
+    """Return the median factor of the drugs measured at the target but for one; 1 with fewer than three."""
+    factors = [factor for drug, factor in in_vivo_factors(target).items() if drug != without]
+    return float(np.median(factors)) if len(factors) >= _FEWEST_MEASURED else 1.0
+
+
 @cache
 def bindings(drug: str) -> tuple[Binding, ...]:
     """Return every target that the drug or its active metabolite holds, as far as the tables can place it.
@@ -129,13 +157,10 @@ def bindings(drug: str) -> tuple[Binding, ...]:
                 evidence = (affinity.source.evidence, start.source.evidence)
                 verified = reference.verified and Evidence.UNVERIFIED not in evidence
             else:
-                unbound, mass = parent.unbound_fraction, parent.molar_mass
-                if compound != parent.name:
-                    unbound, mass = parent.metabolite_unbound_fraction, parent.metabolite_molar_mass or mass
-                if unbound is None:
+                level = _free_plasma_level(parent, compound, affinity.nanomolar)
+                if level is None:
                     continue
-                ec50 = affinity.nanomolar * mass / 1e6 * parent.per_litre / unbound
-                basis, verified = "free_plasma", False
+                ec50, basis, verified = level * in_vivo_factor(target), "free_plasma", False
             maximum = measured[target].maximum if target in measured else 1.0
             activity = affinity.intrinsic_activity if affinity else 0.0
             turnover = enzyme_half_lives()[target] if affinity and affinity.irreversible else None
