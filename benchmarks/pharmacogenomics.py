@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from novamind.drugs.clearance import routes
+from novamind.drugs.exposure import held_out_log_errors, model_log_sd
 from novamind.pharmacogenomics import clozapine, genotype, guidelines, phenotype, recommend
 from novamind.pharmacogenomics.alleles import call_variants, wanted_positions
 from novamind.pharmacogenomics.domain import ActivityScore, DiplotypeCall, GeneResult, Phenotype
-from novamind.pharmacogenomics.exposure import held_out_log_errors, model_log_sd, pathways
 from novamind.pharmacogenomics.matching import allele_table, match_best
 from novamind.pharmacogenomics.notation import SCORED_GENES, parse_diplotype, parse_score
 from novamind.pharmacogenomics.phenoconversion import convert
@@ -255,7 +256,7 @@ def interactions(data: Path) -> dict[str, object]:
     table = []
     for row in ordered:
         change = convert(score_result("CYP2D6", ActivityScore(scores[row["cyp2d6_group"]])), (row["inhibitor"],))
-        path = pathways()[row["substrate"]][-1]
+        path = next(r for r in routes(row["substrate"]) if r.route == "CYP2D6")
         before, after = change.before.activity or 0.0, change.after.activity or 0.0
         ratio = path.ratio(after, change.after.genetic_activity) / path.ratio(before)
         group = " ".join((row["substrate"], row["inhibitor"], row["cyp2d6_group"]))

@@ -15,7 +15,7 @@ from novamind.drugs.enzymes import (
     modulators,
     substrates,
 )
-from novamind.drugs.facts import rows
+from novamind.drugs.tables import rows
 from tests.drugs.tables import shared_rows
 
 # FDA's table of clinical index inhibitors and inducers (drug development and drug interactions), written down by class.

@@ -12,8 +12,8 @@ from benchmarks.kinetics import Comparison, area_errors, compare, simulated
 from novamind.drugs.clearance import phenotype_activities, shares
 from novamind.drugs.enzymes import all_modulators
 from novamind.drugs.exposure import Activity, analytes, ratios, routes_counted, under_comedication
-from novamind.drugs.facts import rows
 from novamind.drugs.kinetics import drug_names, kinetics
+from novamind.drugs.tables import rows
 from novamind.errors import NotFoundError
 from novamind.neurochemistry.pharmacokinetics import Physiology, enzyme_activity, steady_state_average
 from tests.drugs.tables import shared_rows

@@ -152,49 +152,6 @@ def test_definitions_are_the_reference_tables(table: Rows) -> None:
         assert (mine["scoring"] != "") == (int(row["scored_positions"]) == places[row["gene"]] != len(bases)), row
 
 
-# US labels, section by section: contraindications, boxed warnings and warnings. ``>`` marks whose level changes.
-LABELS = {
-    "contraindicated": """
-        tag:maoi+tag:serotonergic tag:maoi+tag:tca tag:maoi+tag:pressor tag:maoi+bupropion tag:qt+long_qt
-        >pimozide+citalopram >pimozide+escitalopram >pimozide+sertraline >pimozide+paroxetine >pimozide+fluvoxamine
-        >pimozide+nefazodone >thioridazine+fluoxetine >thioridazine+paroxetine >thioridazine+fluvoxamine
-        valproate+pregnancy valproate+liver_disease valproate+urea_cycle_disorder valproate+mitochondrial_disease
-        carbamazepine+tag:maoi carbamazepine+>nefazodone clozapine+neutropenia bupropion+seizure_disorder
-        bupropion+eating_disorder bupropion+alcohol_withdrawal tag:tca+recent_myocardial_infarction
-        atomoxetine+angle_closure_glaucoma atomoxetine+pheochromocytoma""",
-    "major": """
-        tag:qt+tag:qt tag:qt+hypokalemia tag:qt+bradycardia tag:qt+heart_failure >lithium+tag:nsaid
-        >lithium+tag:thiazide >lithium+tag:renin_angiotensin >lithium+renal_impairment >lithium+dehydration
-        lithium+pregnancy >lamotrigine+valproate valproate+childbearing_potential carbamazepine+>clozapine
-        carbamazepine+>quetiapine carbamazepine+>aripiprazole carbamazepine+pregnancy
-        carbamazepine+>oral_contraceptives oxcarbazepine+>oral_contraceptives >clozapine+fluvoxamine
-        >clozapine+ciprofloxacin >clozapine+enoxacin clozapine+seizure_disorder bupropion+tag:seizure_threshold
-        tag:antidepressant+bipolar_disorder tag:antipsychotic+dementia tag:tca+heart_block
-        tag:tca+angle_closure_glaucoma tag:tca+overdose_risk duloxetine+liver_disease duloxetine+renal_impairment
-        paroxetine+pregnancy tag:benzodiazepine+tag:opioid >tamoxifen+paroxetine >tamoxifen+fluoxetine
-        >tamoxifen+bupropion >citalopram+omeprazole >citalopram+cimetidine >citalopram+fluvoxamine
-        tetrabenazine+depression deutetrabenazine+depression""",
-    "moderate": """
-        tag:serotonergic+tag:serotonergic lithium+tag:serotonergic lithium+breastfeeding
-        >lamotrigine+tag:enzyme_inducing_antiepileptic >lamotrigine+oral_contraceptives carbamazepine+>risperidone
-        carbamazepine+>haloperidol >clozapine+tobacco_smoking clozapine+tag:benzodiazepine tag:bleeding+tag:nsaid
-        tag:bleeding+tag:anticoagulant tag:bleeding+tag:nsaid_bleeding tag:antidepressant+age_under_25
-        tag:pressor+hypertension""",
-}
-
-
-def test_interactions_have_the_labels_weight_and_direction() -> None:
-    """interactions.csv"""
-    ours: dict[str, set[str]] = defaultdict(set)
-    for row in rows("interactions"):
-        a, b = (row[side] if row[side].startswith("tag:") else row[side].removeprefix("condition:") for side in "ab")
-        sides = {"a": a.replace(" ", "_"), "b": b.replace(" ", "_")}
-        if row["exposure_of"]:
-            sides[row["exposure_of"]] = ">" + sides[row["exposure_of"]]
-        ours[row["severity"]].add(f"{sides['a']}+{sides['b']}")
-    assert ours == {severity: set(pairs.split()) for severity, pairs in LABELS.items()}
-
-
 # US labels, contraindications ("hypersensitivity to ... or to") and warnings of hypersensitivity: drug<allergen.
 CROSS = {
     "contraindicated": """

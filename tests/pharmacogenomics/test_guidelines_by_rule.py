@@ -249,7 +249,8 @@ def test_genes_and_drugs_in_the_order_of_the_table() -> None:
 
 def test_what_is_said_where_no_guideline_asks_for_anything() -> None:
     assert standing("lithium", (), ()) == (
-        "Neither CPIC, DPWG nor the FDA table of pharmacogenetic associations has an action for lithium."
+        "No row of CPIC, DPWG or the FDA table of pharmacogenetic associations for lithium is in our tables; that does"
+        " not say that none exists."
     )
     assert standing("amitriptyline", (), ()) == (
         "Guidelines for amitriptyline look at CYP2C19 and CYP2D6; they ask for no action without a result."

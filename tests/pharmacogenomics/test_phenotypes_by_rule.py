@@ -196,8 +196,8 @@ def test_a_reported_phenotype_that_has_no_score() -> None:
     assert phenotype("CYP2D6", "indeterminate").alternatives == (GeneResult("CYP2D6", P.INDETERMINATE),)
     expected = {
         "CYP2C19": {
-            "poor": 0, "likely poor": 0.25, "intermediate": 0.5, "likely intermediate": 0.75, "normal": 1, "rapid": 1.15,
-            "ultrarapid": 1.3,
+            "poor": 0, "likely poor": 0.25, "intermediate": 0.5, "likely intermediate": 0.75, "normal": 1,
+            "rapid": 1.15, "ultrarapid": 1.3,
         },
         "CYP2B6": {"poor": 0.3, "intermediate": 0.65, "normal": 1, "rapid": 1.15, "ultrarapid": 1.3},  # as with *6
         "CYP3A4": {"poor": 0.5, "intermediate": 0.8, "normal": 1},  # as with *22

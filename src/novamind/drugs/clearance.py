@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from novamind.drugs.domain import Source
 from novamind.drugs.enzymes import INDUCED, INHIBITED, Modulator, acting_on, substrates
-from novamind.drugs.facts import rows, source
+from novamind.drugs.tables import rows, source
 
 _Amount = TypeVar("_Amount", float, NDArray[np.float64])
-# An estimated share spans from this much below to as much above itself.
+# An estimated share spans from this much below to as much above itself; what is excreted unchanged has been measured.
 _ESTIMATE = 0.3
+_EXCRETED = 0.1
 # A measured induction without an interval spans from this factor below to as much above.
 _INDUCTION = 1.25
 
@@ -98,11 +99,12 @@ def _solved() -> Mapping[tuple[str, str], Route]:
 def routes(drug: str) -> tuple[Route, ...]:
     """Return the routes with a share: those solved from a published ratio first, then by share."""
     solved = {route: of for (name, route), of in _solved().items() if name == drug}
-    estimated = [
-        Route(drug, s.route, s.share, s.share * (1 - _ESTIMATE), min(s.share * (1 + _ESTIMATE), 1.0), s.source)
-        for s in substrates(drug)
-        if s.share is not None and s.route not in solved
-    ]
+    estimated = []
+    for s in substrates(drug):
+        if s.share is not None and s.route not in solved:
+            doubt = _EXCRETED if s.route == "renal" else _ESTIMATE
+            ends = (s.share * (1 - doubt), min(s.share * (1 + doubt), 1.0))
+            estimated.append(Route(drug, s.route, s.share, *ends, s.source))
     return (*solved.values(), *sorted(estimated, key=lambda r: -r.share))
 
 
@@ -162,8 +164,8 @@ def _class_range(m: Modulator) -> tuple[float, float, float]:
 
 
 def _under(m: Modulator) -> tuple[float, float, float]:
-    known = measured().get((m.drug, m.enzyme))
-    return (known.share, known.low, known.high) if known else _class_range(m)
+    own = measured().get((m.drug, m.enzyme))
+    return (own.share, own.low, own.high) if own else _class_range(m)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from novamind.drugs.domain import Evidence, Source
-from novamind.drugs.facts import rows, source
+from novamind.drugs.tables import rows, source
 
 # Share of the activity that is left: point, low, high. Moderate is CPIC's half, its range widened to what was seen with
 # duloxetine (1.8- and 2.4-fold, PMC6709421): 0.2 would be a 5-fold, 0.8 a 1.25-fold exposure.

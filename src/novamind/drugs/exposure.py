@@ -12,8 +12,8 @@ from functools import cache
 
 from novamind.drugs.clearance import Route, comedicated, exposure_ratio, relative_clearance, routes, shares
 from novamind.drugs.domain import Source
-from novamind.drugs.facts import rows, source
 from novamind.drugs.kinetics import drug_names, kinetics, metabolite_share
+from novamind.drugs.tables import rows, source
 
 _Z95 = 1.959964
 # At the ends of their ranges the routes together clear at most this; something else always clears a little.
@@ -81,10 +81,10 @@ def under_comedication(drug: str, comedications: Sequence[str]) -> dict[str, Act
 
 def analytes(drug: str) -> tuple[str, ...]:
     """Return what a level of the drug can mean: the sum first where its range is one of the sum, then the parent."""
-    known = therapeutic_ranges().get(drug)
+    usual = therapeutic_ranges().get(drug)
     with_metabolite = drug in drug_names() and kinetics(drug).metabolite is not None
-    if known and known.basis == "sum" and with_metabolite:
-        return known.analyte, f"{drug} alone"
+    if usual and usual.basis == "sum" and with_metabolite:
+        return usual.analyte, f"{drug} alone"
     return (drug,)
 
 

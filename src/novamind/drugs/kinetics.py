@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from novamind.drugs.clearance import shares
-from novamind.drugs.facts import rows
+from novamind.drugs.tables import rows
 from novamind.errors import NotFoundError
 
 #: Creatinine clearance at which the renal clearances of the table hold, mL/min.

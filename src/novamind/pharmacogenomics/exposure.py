@@ -7,7 +7,8 @@ and what the figure counts with is said.
 from collections.abc import Iterable, Mapping, Sequence
 
 from novamind.drugs.clearance import Effect, Route, comedicated, phenotype_activities, routes
-from novamind.drugs.exposure import Activity, ratios, routes_counted
+from novamind.drugs.exposure import Activity, Ratio, ratios, routes_counted
+from novamind.drugs.organs import OrganEffect, organ_effect
 from novamind.pharmacogenomics.domain import Exposure, GeneResult
 
 # An untested gene below this share of clearance is not worth a word.
@@ -19,7 +20,12 @@ def genes_of(drug: str) -> tuple[str, ...]:
     return tuple(route for route in routes_counted(drug) if phenotype_activities(route))
 
 
-def expected(drug: str, readings: Mapping[str, GeneResult], comedications: Sequence[str] = ()) -> tuple[Exposure, ...]:
+def expected(
+    drug: str,
+    readings: Mapping[str, GeneResult],
+    comedications: Sequence[str] = (),
+    organs: OrganEffect | None = None,
+) -> tuple[Exposure, ...]:
     """Return the expected exposure of each analyte of a drug.
 
     Parameters
@@ -30,6 +36,8 @@ def expected(drug: str, readings: Mapping[str, GeneResult], comedications: Seque
         Gene results after co-medication.
     comedications
         Generic names of the other drugs; they act on the routes that no gene result speaks for.
+    organs
+        What this person's age, kidney and liver do to the drug.
 
     Returns
     -------
@@ -41,16 +49,25 @@ def expected(drug: str, readings: Mapping[str, GeneResult], comedications: Seque
     effects = {
         route: of for route, of in comedicated(routes_counted(drug), comedications, drug).items() if route not in typed
     }
-    source = routes(drug)[0].source if routes(drug) else None
-    if not typed and not effects:
+    organs = organs or organ_effect(drug)
+    source = next((r.source for r in routes(drug)), next(iter(organs.sources), None))
+    if not typed and not effects and not organs.parts:
         missing = f"{genes[0]} was not tested." if genes else "No published exposure ratio by genotype in our tables."
         return (Exposure(drug, None, None, None, missing, source if genes else None),)
     if unknown := [gene for gene, reading in typed.items() if reading.activity is None]:
         return (Exposure(drug, None, None, None, f"The activity of this {unknown[0]} result is not known.", source),)
     activity = {gene: _activity(reading) for gene, reading in typed.items()}
     activity |= {route: Activity(of.share, of.low, of.high, 1.0) for route, of in effects.items()}
-    basis = _basis(drug, typed, effects)
-    return tuple(Exposure(r.analyte, r.ratio, r.low, r.high, basis, source) for r in ratios(drug, activity))
+    if organs.renal_activity != 1.0:
+        activity["renal"] = Activity(organs.renal_activity, organs.renal_activity, organs.renal_activity)
+    basis = "; ".join(part for part in (_basis(drug, typed, effects), *organs.parts) if part)
+    if organs.missing:
+        basis += f"; no figure of this drug for {' and '.join(organs.missing)}"
+    figures = ratios(drug, activity) or (Ratio(drug, 1.0, 1.0, 1.0),)
+    return tuple(
+        Exposure(r.analyte, r.ratio * organs.ratio, r.low * organs.low, r.high * organs.high, basis, source)
+        for r in figures
+    )
 
 
 def _activity(reading: GeneResult) -> Activity:
@@ -65,9 +82,10 @@ def _basis(drug: str, typed: Mapping[str, GeneResult], effects: Mapping[str, Eff
     counted = "; ".join(part for part in parts if part)
     if any(reading.provisional for reading in typed.values()):
         counted += "; provisional genotype"
-    known = {r.route: r.share for r in routes(drug)}
-    untested = [g for g in genes_of(drug) if g not in typed and known.get(g, 0.0) >= _NOTABLE_SHARE]
-    return counted + (f"; not tested and counted as normal: {', '.join(untested)}" if untested else "")
+    share_of = {r.route: r.share for r in routes(drug)}
+    untested = [g for g in genes_of(drug) if g not in typed and share_of.get(g, 0.0) >= _NOTABLE_SHARE]
+    normal = f"not tested and counted as normal: {', '.join(untested)}" if untested else ""
+    return "; ".join(part for part in (counted, normal) if part)
 
 
 def _part(route: Route, reading: GeneResult | None, effect: Effect | None) -> str:

@@ -11,9 +11,10 @@ from novamind.drugs.clearance import shares
 from novamind.drugs.conditions import condition_word
 from novamind.drugs.domain import Caution, Severity
 from novamind.drugs.exposure import therapeutic_ranges
-from novamind.drugs.facts import sources
 from novamind.drugs.limits import Dosage, PatientFacts, dose_cautions, unlimited
 from novamind.drugs.names import normalise
+from novamind.drugs.organs import organ_effect
+from novamind.drugs.tables import sources
 from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import exposure as exposures
 from novamind.pharmacogenomics import guidelines, outcomes
@@ -331,7 +332,7 @@ def _review(
     before = guidelines.advise(drug, readings) if any(c.converted for c in flat) else ()
     asking = {g for a in advice if advised_concern(a) for g in a.genes}
     altered = [g for g, of in after.items() if g in asking and any(r.phenotype is not Phenotype.NORMAL for r in of)]
-    analytes = _exposures(drug, after, altered, comedications, conditions)
+    analytes = _exposures(drug, after, altered, comedications, conditions, person)
     side_effects = outcomes.side_effects(drug, [r for of in after.values() for r in of], analytes[0])
     published = {e.outcome: e for e in outcomes.efficacy().get(drug, ())}
     phenotypes = {g: [str(r.phenotype).split()[0].lower() for r in of] for g, of in readings.items() if of}
@@ -387,6 +388,7 @@ def _exposures(
     altered: Sequence[str],
     comedications: tuple[str, ...],
     conditions: tuple[str, ...],
+    person: PatientFacts,
 ) -> tuple[Exposure, ...]:
     """Return exposures analyte by analyte; over several readings their range.
 
@@ -394,8 +396,9 @@ def _exposures(
     not count with changes the exposure by an amount that is not in the tables.
     """
     genes = [gene for gene in exposures.genes_of(drug) if after.get(gene)]
+    organs = organ_effect(drug, person.age, person.number("crcl"), person.child_pugh)
     per_reading = [
-        exposures.expected(drug, dict(zip(genes, readings, strict=True)), comedications)
+        exposures.expected(drug, dict(zip(genes, readings, strict=True)), comedications, organs)
         for readings in itertools.product(*(after[gene] for gene in genes))
     ]
     counted = shares(drug)

@@ -94,8 +94,8 @@ def _state(reading: GeneResult) -> str | float | None:
     """Return the phenotype where it says what the activity is, else the activity as a score (2 is normal)."""
     if reading.activity is None:
         return None
-    said = phenotype_activities(reading.gene).get(str(reading.phenotype).lower())
-    return str(reading.phenotype) if said == reading.activity and reading.gene != "CYP2D6" else 2 * reading.activity
+    tabled = phenotype_activities(reading.gene).get(str(reading.phenotype).lower())
+    return str(reading.phenotype) if tabled == reading.activity and reading.gene != "CYP2D6" else 2 * reading.activity
 
 
 def _beside(typed: Mapping[str, object], drug: str, others: tuple[str, ...]) -> dict[str, str | float]:
