@@ -27,6 +27,7 @@ from typer.testing import CliRunner
 import novamind
 from novamind.biometrics import plots as biometrics_plots
 from novamind.cli import app
+from novamind.drugs.conditions import condition_word
 from novamind.infrastructure.identity.domain import Role
 from novamind.infrastructure.patient_store import Kind
 from novamind.records import (
@@ -43,7 +44,7 @@ from novamind.symptoms.domain import Scale
 from novamind.symptoms.presentation import plots as symptom_plots
 from novamind.twin import PatientTwin
 from novamind.twin import plots as twin_plots
-from novamind.twin.case import Case, condition_word, today_in
+from novamind.twin.case import Case, today_in
 from novamind.twin.domain import Options
 from novamind.twin.fhir_export import to_fhir
 from novamind.twin.simulated import simulated_record

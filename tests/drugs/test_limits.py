@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from novamind.drugs.domain import Severity
-from novamind.drugs.facts import rows
 from novamind.drugs.limits import Dosage, PatientFacts, dose_cautions, limits, unlimited
 from novamind.drugs.names import normalise
+from novamind.drugs.tables import rows
 from novamind.errors import ValidationError
 
 HEALTHY = PatientFacts(

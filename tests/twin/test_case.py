@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from novamind.drugs.conditions import condition_word
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import genotype
 from novamind.records import (
@@ -23,7 +24,7 @@ from novamind.records import (
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.forecaster.covariates import TREATMENT_START
 from novamind.twin import case as module
-from novamind.twin.case import Case, as_polars, condition_word, read_case, today_in
+from novamind.twin.case import Case, as_polars, read_case, today_in
 from tests.twin.people import PHQ9, TODAY, WHO5, case, diary, record
 
 DAY = timedelta(days=1)

@@ -19,7 +19,7 @@ from novamind.drugs.domain import Caution, Severity, Source
 from novamind.drugs.domain import Evidence as Checked
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import DrugReview, Review, recommend
-from novamind.pharmacogenomics.interactions import known_conditions
+from novamind.drugs.cautions import known_conditions
 from novamind.pharmacogenomics.review import Alternative
 from novamind.records import PatientRecord, symptom_frame
 from novamind.symptoms.domain import Trend

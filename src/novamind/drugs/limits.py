@@ -14,9 +14,11 @@ from math import inf, isfinite
 
 from novamind.drugs.cautions import sides
 from novamind.drugs.domain import Caution, Severity, Source
-from novamind.drugs.facts import rows, source
+from novamind.drugs.tables import rows, source
 from novamind.errors import ValidationError
 
+#: Cause of a caution about the size of a dose; what is not to be used at all names the reason instead.
+DOSE = "dose"
 _PART = re.compile(r"(?P<fact>\w+)(?P<sign>>=|<=|=|>|<)(?P<value>.+)")
 _SIGNS = {">": "above", ">=": "from", "<": "below", "<=": "up to"}
 _UNITS = {"age": "years", "crcl": "mL/min", "egfr": "mL/min", "weight": "kg"}
@@ -324,20 +326,19 @@ def _any_form(drug: str, dosage: Dosage | None, context: _Context) -> Iterator[C
 
 def _zero(limit: Limit, context: _Context) -> Caution:
     severity = Severity.CONTRAINDICATED if _CONTRAINDICATIONS.search(limit.section) else Severity.MAJOR
-    return Caution(
-        severity, f"Not to be used {limit.words(context.comedications)}.", "dose", limit.source, section=limit.section
-    )
+    words = limit.words(context.comedications)
+    return Caution(severity, f"Not to be used {words}.", words, limit.source, section=limit.section)
 
 
 def _exceeded(limit: Limit, maximum: float, amount: float, context: _Context) -> Caution:
     unit = "mg/day" if limit.unit == "of usual" else limit.unit
     share = f", {limit.maximum:.0%} of the usual maximum" if limit.unit == "of usual" else ", the maximum"
     text = f"{amount:g} {unit} is above {maximum:.4g} {unit}{share} {limit.words(context.comedications)}".rstrip()
-    return Caution(Severity.MAJOR, f"{text}.", "dose", limit.source, section=limit.section)
+    return Caution(Severity.MAJOR, f"{text}.", DOSE, limit.source, section=limit.section)
 
 
 def _unchecked(limit: Limit, maximum: float, missing: Sequence[str]) -> Caution:
     unit = "mg/day" if limit.unit == "of usual" else limit.unit
     what = f"The limit of {maximum:.4g} {unit}" if maximum else "That it is not to be used"
     text = f"{what} {limit.words()} was not checked: {' and '.join(missing)} is missing."
-    return Caution(Severity.INFORMATION, text, "dose", limit.source, section=limit.section)
+    return Caution(Severity.INFORMATION, text, DOSE, limit.source, section=limit.section)

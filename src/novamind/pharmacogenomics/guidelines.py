@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 from novamind.drugs.domain import Source
-from novamind.drugs.facts import source
+from novamind.drugs.tables import source
 from novamind.pharmacogenomics.domain import Action, Advice, GeneResult, Phenotype
 from novamind.pharmacogenomics.knowledge import rows
 
@@ -252,7 +252,10 @@ def standing(drug: str, advice: Iterable[Advice], tested: Collection[str]) -> st
         return ""
     genes = guideline_genes(drug)
     if not genes:
-        return f"Neither CPIC, DPWG nor the FDA table of pharmacogenetic associations has an action for {drug}."
+        return (
+            f"No row of CPIC, DPWG or the FDA table of pharmacogenetic associations for {drug} is in our tables; that"
+            " does not say that none exists."
+        )
     missing = [gene for gene in genes if gene not in tested]
     if missing:
         return f"Guidelines for {drug} look at {' and '.join(missing)}; they ask for no action without a result."

@@ -152,13 +152,16 @@ class MedicationReviews:
         return None
 
     def inputs(self, case: Case, options: Options) -> tuple[object, ...]:  # noqa: ARG002
-        """Return genotype, co-medication, conditions and allergies."""
+        """Return what the review takes: genotype, medication with doses, what was stopped, conditions, the person."""
         return (
             tuple(sorted(map(repr, case.genotype.items()))),
             case.unread_genes,
             tuple(sorted(case.medications)),
             case.conditions,
             case.allergens,
+            tuple(sorted((drug, repr(dosage)) for drug, dosage in case.doses.items())),
+            tuple(sorted(map(repr, case.stopped.items()))),
+            repr(case.person),
         )
 
     async def run(self, case: Case, options: Options) -> Review:  # noqa: ARG002
@@ -170,7 +173,14 @@ def review_of(case: Case, medication: str | None = None) -> Review:
     """Return the review of one drug, or of every psychiatric drug and everything that is taken."""
     asked = (*psychiatric(), *case.medications) if medication is None else (medication,)
     review = recommend(
-        case.genotype, tuple(dict.fromkeys(asked)), tuple(case.medications), case.conditions, case.allergens
+        case.genotype,
+        tuple(dict.fromkeys(asked)),
+        tuple(case.medications),
+        case.conditions,
+        case.allergens,
+        stopped=case.stopped,
+        doses=case.doses,
+        person=case.person,
     )
     return replace(review, notes=(*review.notes, *case.unread_genes))
 

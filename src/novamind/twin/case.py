@@ -1,6 +1,5 @@
 """One patient as the services see it: the record, the genotype read gene by gene, what is taken now."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -11,13 +10,14 @@ import numpy as np
 import polars as pl
 
 from novamind.drugs.catalogue import catalogue, psychiatric
+from novamind.drugs.conditions import condition_word
+from novamind.drugs.limits import Dosage, PatientFacts
 from novamind.drugs.names import normalise
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import call_vcf
 from novamind.pharmacogenomics import genotype as read_genes
 from novamind.pharmacogenomics.allergies import allergen_of
 from novamind.pharmacogenomics.domain import Diplotype, GenotypeResults
-from novamind.pharmacogenomics.interactions import known_conditions
 from novamind.records import (
     Allergy,
     Condition,
@@ -111,6 +111,41 @@ class Case:
         return {normalise(c.medication) or c.medication: c for c in self.record.medications_on(self.today)}
 
     @cached_property
+    def doses(self) -> dict[str, Dosage]:
+        """Return the dosage of what is taken today, where the record has a daily dose."""
+        return {name: Dosage(c.dose_mg) for name, c in self.medications.items() if c.dose_mg is not None}
+
+    @cached_property
+    def stopped(self) -> dict[str, int | None]:
+        """Return what is no longer taken, to the days since the last day; ``None`` where that is not known."""
+        ended: dict[str, int | None] = {}
+        for course in self.record.medications:
+            drug = normalise(course.medication)
+            if drug is None or drug in self.medications or course.taken_on(self.today):
+                continue
+            if course.end is None and course.stopped:
+                ended.setdefault(drug, None)
+            elif course.end is not None and course.end < self.today:
+                days, earlier = (self.today - course.end).days, ended.get(drug)
+                ended[drug] = days if earlier is None else min(days, earlier)
+        return ended
+
+    @cached_property
+    def person(self) -> PatientFacts:
+        """Return what dose limits ask of a person, from the demographics; of a birth year the oldest age it allows."""
+        about = self.record.demographics
+        born, gender, liver, smoker = map(about.get, ("birth_year", "gender", "child_pugh", "smoker"))
+        return PatientFacts(
+            age=self.today.year - born if isinstance(born, int) else None,
+            sex=gender if isinstance(gender, str) and gender in ("female", "male") else None,
+            weight_kg=_number(about.get("weight_kg")),
+            creatinine_clearance=_number(about.get("creatinine_clearance")),
+            egfr=_number(about.get("egfr")),
+            child_pugh=liver if isinstance(liver, str) and liver in ("A", "B", "C", "none") else None,
+            smoker=smoker if isinstance(smoker, bool) else None,
+        )
+
+    @cached_property
     def allergens(self) -> tuple[str, ...]:
         """Return what the active allergies are to: generic names of drugs, and other names as recorded."""
         allergens = []
@@ -134,7 +169,7 @@ class Case:
     @cached_property
     def conditions(self) -> tuple[str, ...]:
         """Return the active conditions in the words of the interaction rules; youth follows from the birth year."""
-        words = [c.word for c in self.record.conditions if c.active and c.word in known_conditions()]
+        words = [_rule_word(c) for c in self.record.conditions if c.active]
         born = self.record.demographics.get("birth_year")
         if isinstance(born, int) and self.today.year - born <= _YOUNG:
             words.append("age under 25")
@@ -144,7 +179,7 @@ class Case:
     def notes(self) -> tuple[str, ...]:
         """Return a sentence for each part of the record that the services cannot use."""
         lines = [*self._genes[1], *self._clocked[2]]
-        strangers = [c.name for c in self.record.conditions if c.active and c.word not in known_conditions()]
+        strangers = [c.name for c in self.record.conditions if c.active and _rule_word(c) is None]
         if strangers:
             lines.append(f"{len(strangers)} active condition(s) have no rule and were not used.")
         if self._reports[1]:
@@ -373,10 +408,13 @@ def _scales(patient_data: Mapping[str, Any]) -> dict[str, Scale]:
     return scales
 
 
-def condition_word(name: str) -> str | None:
-    """Return the word by which interaction rules know a condition, or ``None``."""
-    plain = " ".join(re.sub(r"_", " ", name.casefold()).split())
-    return plain if plain in known_conditions() else None
+def _rule_word(condition: Condition) -> str | None:
+    """Return the word by which interaction rules know a recorded condition, or ``None``."""
+    return condition_word(condition.word or "") or condition_word(condition.name)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _course(entry: Any) -> MedicationCourse:

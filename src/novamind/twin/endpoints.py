@@ -10,12 +10,13 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from novamind.biometrics.endpoints import MOST_STRETCHES, stretch_frame
+from novamind.drugs.conditions import condition_word
 from novamind.pharmacogenomics.endpoints import Gene, Word
 from novamind.records import Allergy, Condition, MedicationCourse
 from novamind.records.codec import Stretch
 from novamind.symptoms.endpoints import MOST_REPORTS, Report, report_frame, scales_of
 from novamind.symptoms.instruments import recognise
-from novamind.twin.case import Case, condition_word, read_case, today_in
+from novamind.twin.case import Case, read_case, today_in
 from novamind.twin.codec import InsightsBody, WhatIfBody
 from novamind.twin.domain import Options
 from novamind.twin.service import DigitalTwinIntegrationService

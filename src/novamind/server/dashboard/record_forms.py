@@ -10,8 +10,8 @@ import pydantic
 
 from novamind.clinic import Piece, SymptomReport
 from novamind.drugs.catalogue import catalogue
+from novamind.drugs.cautions import known_conditions
 from novamind.errors import ValidationError
-from novamind.pharmacogenomics.interactions import known_conditions
 from novamind.records import Allergy, Condition, MedicationCourse
 from novamind.symptoms.endpoints import Report
 from novamind.symptoms.instruments import INSTRUMENTS
