@@ -11,6 +11,7 @@ from tests.json_schema import free
 CODECS = (
     "novamind.symptoms.codec",
     "novamind.biometrics.codec",
+    "novamind.drugs.codec",
     "novamind.pharmacogenomics.codec",
     "novamind.neurochemistry.codec",
     "novamind.twin.codec",
@@ -21,7 +22,7 @@ FORMS = [
     for codec in CODECS
     for form in vars(import_module(codec)).values()
     if isinstance(form, type) and issubclass(form, BaseModel) and form.__module__ == codec
-    if not form.__name__.startswith("_")
+    if not form.__name__.startswith("_") and form.model_fields  # not the base of a room's forms
 ]
 
 

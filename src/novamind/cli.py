@@ -6,6 +6,7 @@ import typer
 from typer.exceptions import TyperException
 
 from novamind.biometrics import commands as biometrics
+from novamind.drugs import commands as drugs
 from novamind.errors import NovamindError, ValidationError
 from novamind.infrastructure import commands as infrastructure
 from novamind.neurochemistry import commands as neurochemistry
@@ -46,6 +47,7 @@ train = typer.Typer(help="Make a room's models again, or fit them on your own da
 app.add_typer(train, name="train")
 symptoms.register(app, train)
 biometrics.register(app, train)
+drugs.register(app)
 pharmacogenomics.register(app)
 neurochemistry.register(app, train)
 populations.register(app)

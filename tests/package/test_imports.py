@@ -19,7 +19,17 @@ sys.argv = ["novamind", "--help"]
 with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
     cli.main()
 """
-ROOMS = ("biometrics", "clinic", "neurochemistry", "pharmacogenomics", "populations", "records", "symptoms", "twin")
+ROOMS = (
+    "biometrics",
+    "clinic",
+    "drugs",
+    "neurochemistry",
+    "pharmacogenomics",
+    "populations",
+    "records",
+    "symptoms",
+    "twin",
+)
 
 
 def libraries_of(program: str) -> set[str]:

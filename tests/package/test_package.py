@@ -8,8 +8,8 @@ import novamind
 from novamind import cli, errors
 
 ROOMS = (
-    "biometrics", "cohorts", "neurochemistry", "pharmacogenomics", "populations", "records", "symptoms", "timeline",
-    "twin",
+    "biometrics", "cohorts", "drugs", "neurochemistry", "pharmacogenomics", "populations", "records", "symptoms",
+    "timeline", "twin",
 )  # fmt: skip
 
 

@@ -10,8 +10,8 @@ import pytest
 from novamind.lazy import public_names
 
 ROOMS = (
-    "novamind", "novamind.biometrics", "novamind.clinic", "novamind.neurochemistry", "novamind.pharmacogenomics",
-    "novamind.populations", "novamind.records", "novamind.symptoms", "novamind.twin",
+    "novamind", "novamind.biometrics", "novamind.clinic", "novamind.drugs", "novamind.neurochemistry",
+    "novamind.pharmacogenomics", "novamind.populations", "novamind.records", "novamind.symptoms", "novamind.twin",
 )  # fmt: skip
 
 

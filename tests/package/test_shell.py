@@ -5,6 +5,7 @@ import typer
 from novamind.cli import app
 
 COMMANDS = {
+    "drugs": set(),
     "audit": {"verify"},
     "correlate": set(),
     "demo": set(),

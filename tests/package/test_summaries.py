@@ -17,14 +17,14 @@ import pytest
 from novamind.summary import Summarised, Summary, clipped, counted
 from tests.populations import by_hand
 
-ROOMS = ("symptoms", "biometrics", "pharmacogenomics", "neurochemistry", "twin", "populations", "records")
+ROOMS = ("symptoms", "biometrics", "drugs", "pharmacogenomics", "neurochemistry", "twin", "populations", "records")
 SCRIPT = "<script>x"
 PERSON = "Ada Lovelace CANARY"
 #: What functions return beside results: values of one thing, parts that people work with, and what they configure.
 VALUES = {
-    "AssumedEffect", "Chemistry", "Diplotype", "Exposure", "FidelityRecord", "ForecastCheck", "GenotypeResults",
+    "AssumedEffect", "Chemistry", "Diplotype", "Exposure", "Fact", "FidelityRecord", "ForecastCheck", "GenotypeResults",
     "GroupEffect", "Interval", "MedicationCourse", "NeurotransmitterEffect", "Options", "PhenotypeReading",
-    "ReceptorProfile", "Risk", "Scale", "Schedule", "Table", "TableProfile", "Tally",
+    "Product", "ReceptorProfile", "Risk", "Scale", "Schedule", "Table", "TableProfile", "Tally",
     "TemporalNeurotransmitterMapping", "TemporalSequence", "TreatmentPrediction", "TrialPlan", "TwinGenerator",
 }  # fmt: skip
 
@@ -92,6 +92,13 @@ def simulation() -> Any:
     return simulate("sertraline", dose_mg=50, weeks=1, ensemble=4)
 
 
+def sheet() -> Any:
+    from novamind.drugs import facts
+
+    lithium = facts("lithium")
+    return replace(lithium, drug=replace(lithium.drug, name=SCRIPT))
+
+
 def issues() -> Any:
     from novamind.records.fhir.outcome import Issue, OperationOutcome
 
@@ -156,6 +163,8 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Correlations": links,
     "PersonLinks": lambda: links().person(),
     "LagProfile": lambda: links().profile(SCRIPT, SCRIPT),
+    "DrugFacts": sheet,
+    "Interactions": lambda: import_module("novamind.drugs").interactions(("fluoxetine", "pimozide", SCRIPT)),
     "Review": review,
     "DrugReview": lambda: review()[SCRIPT],
     "Alternative": lambda: import_module("novamind.pharmacogenomics.review").Alternative(

@@ -48,3 +48,26 @@ class InteractionsBody(Body):
     pairs: list[PairBody] = Field(description="Pairs with a caution, the most serious first.")
     together: list[CautionBody] = Field(description="What several drugs reach together.")
     not_checked: list[str] = Field(description="What the tables cannot answer, a sentence each.")
+
+
+class DrugBody(Body):
+    """A drug of the catalogue."""
+
+    name: str = Field(description="Generic name.")
+    group: str = Field(description="`psychiatric` or `co-prescribed`.")
+    drug_class: str = Field(description="Class; empty where it is not in our tables.")
+
+
+class FactBody(Body):
+    """One row of a table on a drug."""
+
+    table: str = Field(description="Name of the table.")
+    values: dict[str, str] = Field(description="Column to value, without the drug's own name and empty columns.")
+    source: SourceBody = Field(description="Where it is published.")
+
+
+class DrugFactsBody(Body):
+    """Everything that the tables say of a drug."""
+
+    drug: DrugBody = Field(description="The drug.")
+    facts: list[FactBody] = Field(description="One fact a row, by table.")
