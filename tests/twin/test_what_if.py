@@ -1,5 +1,7 @@
 """Genotype and co-medication reach exposure, occupancy and effect; what is not known is said."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -8,10 +10,11 @@ from hypothesis import strategies as st
 from novamind.errors import NotFoundError, ValidationError
 from novamind.neurochemistry import drug_names
 from novamind.neurochemistry.pharmacokinetics import kinetics
+from novamind.twin.case import Case
 from novamind.twin.results import WhatIf
 from novamind.twin.what_if import what_if
 from tests.golden import check_golden
-from tests.twin.people import case, spec
+from tests.twin.people import TODAY, case, record, spec
 
 
 def asked(drug: str = "sertraline", dose: float = 50, **known: object) -> WhatIf:
@@ -275,3 +278,42 @@ def test_the_picture_holds_daily_means_of_both_with_their_bands(weekly: WhatIf) 
     assert [one["mark"]["type"] for one in metabolite["layer"]] == ["area", "line"], (
         "a range of a sum is not the parent's"
     )
+
+
+# -- the person
+
+
+def of_person(drug: str, dose: float, about: dict[str, object]) -> WhatIf:
+    return what_if(Case(replace(record(), demographics=about), TODAY), drug, dose, weeks=12, ensemble=0)
+
+
+def test_kidney_age_and_liver_reach_the_simulation_as_they_reach_the_review() -> None:
+    about = {"creatinine_clearance": 30, "birth_year": 1940, "child_pugh": "B"}
+    for drug, dose in (("lithium", 900), ("escitalopram", 10), ("lurasidone", 40)):
+        one = of_person(drug, dose, about)
+        assert one.review.exposure.ratio is not None
+        assert one.exposure_ratio == pytest.approx(one.review.exposure.ratio, rel=0.02), drug
+        assert one.exposure_ratio > 1.4
+    lithium = of_person("lithium", 900, about)
+    assert any(c.cause == "dose" and c.severity in ("contraindicated", "major") for c in lithium.review.caution)
+
+
+def test_a_smoker_clears_olanzapine_faster() -> None:
+    smoker = of_person("olanzapine", 10, {"smoker": True})
+    assert smoker.exposure_ratio == pytest.approx(0.7, abs=0.02)
+    assert smoker.review.exposure.ratio == pytest.approx(smoker.exposure_ratio, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("drug", "genes", "taken"),
+    [
+        ("escitalopram", {"CYP2C19": "*2/*2"}, ()),
+        ("sertraline", {"CYP2C19": "*1/*2", "CYP2B6": "*6/*6"}, ()),
+        ("citalopram", {"CYP2C19": "*1/*1"}, ("fluconazole",)),
+        ("aripiprazole", {"CYP2D6": "*4/*4"}, ("carbamazepine",)),
+        ("amitriptyline", {"CYP2D6": "*1/*4", "CYP2C19": "*1/*17"}, ("fluvoxamine",)),
+    ],
+)
+def test_one_person_has_one_exposure(drug: str, genes: dict[str, str], taken: tuple[str, ...]) -> None:
+    one = what_if(case(genotype=genes, medications=taken), drug, 10, weeks=12, ensemble=0)
+    assert one.review.exposures[-1].ratio == pytest.approx(one.exposure_ratio, rel=0.02)

@@ -264,6 +264,7 @@ def simulate(
     inhibitors: Mapping[str, str | float] | None = None,
     schedule: Schedule | None = None,
     creatinine_clearance: float = REFERENCE_CREATININE_CLEARANCE,
+    clearance_factor: float = 1.0,
     ensemble: int = 0,
     seed: int = 0,
 ) -> Simulation:
@@ -282,7 +283,9 @@ def simulate(
     inhibitors
         Enzyme to ``"strong"``, ``"moderate"``, ``"weak"`` or the share of activity left.
     creatinine_clearance
-        mL/min; matters for lithium.
+        mL/min; matters for what the kidney clears.
+    clearance_factor
+        The person's clearance by all routes over the typical one, as age and liver leave it.
     ensemble
         0 for one typical run, else how many members (parameter set and patient) the band is drawn from.
     seed
@@ -307,7 +310,7 @@ def simulate(
         raise ValidationError("simulate takes the schedule of one patient: one amount per dose time")
     activity = enzyme_activity(phenotypes, inhibitors)
     sets, clearance = members(ensemble, seed, parameters.clearance_cv)
-    patients = Physiology.typical(activity, clearance, creatinine_clearance)
+    patients = Physiology.typical(activity, clearance * clearance_factor, creatinine_clearance)
     course = run({parameters.name: schedule}, hours, patients, sets)
     return Simulation(parameters.name, schedule, weeks, dict(phenotypes or {}), ensemble, seed, course)
 

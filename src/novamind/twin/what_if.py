@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from novamind.drugs.clearance import comedicated, phenotype_activities
-from novamind.drugs.kinetics import kinetics
+from novamind.drugs.kinetics import REFERENCE_CREATININE_CLEARANCE, kinetics
+from novamind.drugs.limits import Dosage, PatientFacts
 from novamind.drugs.names import normalise
+from novamind.drugs.organs import organ_effect
 from novamind.errors import NotFoundError
 from novamind.neurochemistry import drug_names, simulate
 from novamind.neurochemistry.simulation import BAND, Simulation
@@ -54,12 +56,25 @@ def what_if(
     name = normalise(drug)
     if name is None or name not in drug_names():
         raise NotFoundError(f"no kinetics for this drug; choose one of {', '.join(drug_names())}")
+    person = case.person
     others = tuple(medication for medication in case.medications if medication != name)
-    review = recommend(case.genotype, (name,), others, case.conditions, case.allergens)[name]
+    if person.smoker:
+        others += ("tobacco smoking",)
+    review = recommend(
+        case.genotype,
+        (name,),
+        others,
+        case.conditions,
+        case.allergens,
+        stopped=case.stopped,
+        doses={name: Dosage(dose_mg, interval_hours)},
+        person=person,
+    )[name]
     activity, notes = _activity(case, others)
     inhibitors = _beside(activity, name, others)
     shared: dict[str, Any] = {"interval_hours": interval_hours, "weeks": weeks, "ensemble": ensemble, "seed": seed}
-    course = simulate(name, dose_mg, phenotypes=activity, inhibitors=inhibitors, **shared)
+    organs = _organs(name, person)
+    course = simulate(name, dose_mg, phenotypes=activity, inhibitors=inhibitors, **organs, **shared)
     reference = simulate(name, dose_mg, **shared)
     return WhatIf(
         name,
@@ -73,6 +88,17 @@ def what_if(
         (*notes, *_unknown(case, name, others, course)),
         interval_hours,
     )
+
+
+def _organs(drug: str, person: PatientFacts) -> dict[str, Any]:
+    """Return what age, kidney and liver change in the simulation, as far as they are recorded."""
+    effect = organ_effect(drug, person.age, person.number("crcl"), person.child_pugh)
+    changed: dict[str, Any] = {}
+    if effect.renal_activity != 1.0:
+        changed["creatinine_clearance"] = effect.renal_activity * REFERENCE_CREATININE_CLEARANCE
+    if effect.ratio != 1.0:
+        changed["clearance_factor"] = 1.0 / effect.ratio
+    return changed
 
 
 def _activity(case: Case, others: tuple[str, ...]) -> tuple[dict[str, str | float], list[str]]:
