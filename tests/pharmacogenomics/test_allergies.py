@@ -6,7 +6,7 @@ from novamind.drugs.catalogue import catalogue
 from novamind.drugs.domain import Caution, Severity
 from novamind.drugs.tables import sources
 from novamind.pharmacogenomics import recommend
-from novamind.pharmacogenomics.allergies import allergen_of, cautions
+from novamind.pharmacogenomics.allergies import allergens_of, cautions
 from novamind.pharmacogenomics.knowledge import rows
 
 CROSS = list(rows("cross_allergies"))
@@ -103,7 +103,7 @@ def test_each_allergy_is_told_once_and_in_its_order() -> None:
     ],
 )
 def test_the_drug_that_an_allergy_is_to(name: str, drug: str | None) -> None:
-    assert allergen_of(name) == drug
+    assert allergens_of(name) == (() if drug is None else (drug,))
 
 
 def test_a_phrase_counts_as_the_drug_and_what_is_unmatched_is_named_as_it_stands() -> None:
@@ -113,6 +113,12 @@ def test_a_phrase_counts_as_the_drug_and_what_is_unmatched_is_named_as_it_stands
     assert review.notes[1:] == (
         "Allergies to drugs outside the medication tables were not checked: Allergy to peanut.",
     )
+
+
+@pytest.mark.parametrize("name", ["Symbyax", "Allergy to olanzapine/fluoxetine", "Symbyax 6/25 mg allergy"])
+def test_an_allergy_to_a_combination_is_one_to_each_of_its_drugs(name: str) -> None:
+    assert set(allergens_of(name)) == {"olanzapine", "fluoxetine"}
+    assert set(recommend({}, ("olanzapine",), allergies=(name,)).allergies) == {"olanzapine", "fluoxetine"}
 
 
 # -- in the review -----------------------------------------------------------------------------------------------------
@@ -145,3 +151,10 @@ def test_allergies_come_before_what_is_taken() -> None:
     assert list(dict.fromkeys(causes)) == ["allergy to escitalopram", "long qt", "phenelzine"]
     assert found.against == found.severe[0].text
     assert found.against == "It contains escitalopram: what is allergic to one is allergic to the other."
+
+
+def test_a_combination_is_reviewed_and_taken_as_its_drugs() -> None:
+    review = recommend({}, ("Symbyax",), ("Nuedexta",))
+    assert set(review) == {"olanzapine", "fluoxetine"}
+    assert set(review.comedications) == {"dextromethorphan", "quinidine"}
+    assert review["fluoxetine"] == recommend({}, ("fluoxetine",), ("quinidine", "dextromethorphan"))["fluoxetine"]

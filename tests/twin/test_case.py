@@ -51,6 +51,17 @@ def test_what_is_taken_today_stands_under_its_generic_name_or_its_own() -> None:
     assert taken["sertraline"].dose_mg == 50
 
 
+def test_a_combination_is_taken_and_was_stopped_as_its_drugs() -> None:
+    taken = of(
+        medications=(MedicationCourse("Symbyax 6/25 mg", TODAY, dose_mg=31), MedicationCourse("Lithium 300 mg", TODAY))
+    )
+    assert set(taken.medications) == {"olanzapine", "fluoxetine", "lithium"}
+    assert "olanzapine" not in taken.doses
+    ended = of(medications=(MedicationCourse("Symbyax", TODAY - timedelta(20), TODAY - timedelta(5)),))
+    assert ended.stopped == {"olanzapine": 5, "fluoxetine": 5}
+    assert ended.medications == {}
+
+
 @pytest.mark.parametrize(
     ("allergy", "drugs"),
     [

@@ -80,6 +80,12 @@ def normalise(name: str) -> str | None:
     return product.drug if product is not None else None
 
 
+def drugs_of(name: str) -> tuple[str, ...]:
+    """Return the generic names in a text: the one drug, all of a combination product, or none."""
+    product = find(name)
+    return product.drugs if product is not None else ()
+
+
 def nearest(text: str, most: int = 3) -> tuple[str, ...]:
     """Return the generic names whose names are most like a text, for a message; never for a choice."""
     spelled = {" ".join(words): name.drugs for words, name in _names().items()}

@@ -10,7 +10,7 @@ from functools import cache
 
 from novamind.drugs.catalogue import catalogue
 from novamind.drugs.domain import Caution, Severity, Source
-from novamind.drugs.names import normalise
+from novamind.drugs.names import drugs_of
 from novamind.drugs.tables import source, sources
 from novamind.pharmacogenomics.knowledge import rows
 
@@ -22,17 +22,17 @@ _SUBJECTS = (
 )
 
 
-def allergen_of(name: str) -> str | None:
-    """Return the generic name of the drug that an allergy is to, ``None`` where we do not know it.
+def allergens_of(name: str) -> tuple[str, ...]:
+    """Return the generic names of the drugs that an allergy is to: one, those of a combination, or none that we know.
 
     Reads the drug's name and the usual phrases around it: ``Allergy to citalopram (finding)``, ``Celexa allergy``.
     """
     plain = " ".join(re.sub(r"\([^()]*\)", " ", name[:200]).casefold().split())
-    drug = normalise(name) or normalise(plain)
+    drugs = drugs_of(name) or drugs_of(plain)
     for phrase in _SUBJECTS:
-        if drug is None and (match := phrase.fullmatch(plain)):
-            drug = normalise(match["drug"])
-    return drug
+        if not drugs and (match := phrase.fullmatch(plain)):
+            drugs = drugs_of(match["drug"])
+    return drugs
 
 
 def cautions(drug: str, allergies: Iterable[str]) -> tuple[Caution, ...]:

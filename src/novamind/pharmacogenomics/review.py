@@ -12,13 +12,13 @@ from novamind.drugs.conditions import condition_word
 from novamind.drugs.domain import Caution, Severity
 from novamind.drugs.exposure import therapeutic_ranges
 from novamind.drugs.limits import Dosage, PatientFacts, dose_cautions, unlimited
-from novamind.drugs.names import normalise
+from novamind.drugs.names import drugs_of, normalise
 from novamind.drugs.organs import organ_effect
 from novamind.drugs.tables import sources
 from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import exposure as exposures
 from novamind.pharmacogenomics import guidelines, outcomes
-from novamind.pharmacogenomics.allergies import allergen_of
+from novamind.pharmacogenomics.allergies import allergens_of
 from novamind.pharmacogenomics.allergies import cautions as allergy_cautions
 from novamind.pharmacogenomics.domain import (
     Diplotype,
@@ -265,7 +265,7 @@ def recommend(
             )
     if strangers:
         notes.append(f"Interactions were not checked for drugs outside the medication tables: {', '.join(strangers)}.")
-    allergens, unmatched = _recognise(allergies, allergen_of)
+    allergens, unmatched = _recognise(allergies, allergens_of)
     if unmatched:
         notes.append(f"Allergies to drugs outside the medication tables were not checked: {', '.join(unmatched)}.")
     if unheard:
@@ -278,12 +278,12 @@ def recommend(
     wanted = psychiatric() if medications is None else medications
     drugs: dict[str, DrugReview] = {}
     for name in wanted:
-        drug = normalise(name)
-        drugs[drug or name] = (
-            _review(drug, genotype, readings, taken, condition_names, allergens, ended, dosages.get(drug), known)
-            if drug
-            else _unknown(name)
-        )
+        for drug in drugs_of(name):
+            drugs[drug] = _review(
+                drug, genotype, readings, taken, condition_names, allergens, ended, dosages.get(drug), known
+            )
+        if not drugs_of(name):
+            drugs[name] = _unknown(name)
     return Review(genotype, changes, taken, condition_names, tuple(notes), drugs, allergens, ended, dosages, known)
 
 
@@ -307,10 +307,11 @@ def _dosages(named: Mapping[str, Dosage | float]) -> tuple[dict[str, Dosage], li
 
 
 def _recognise(
-    names: Sequence[str], read: Callable[[str], str | None] = normalise
+    names: Sequence[str], read: Callable[[str], tuple[str, ...]] = drugs_of
 ) -> tuple[tuple[str, ...], list[str]]:
+    """Return the drugs of all names, each once, and the names that are none."""
     pairs = {name: read(name) for name in names}
-    return tuple(dict.fromkeys(k for k in pairs.values() if k)), [name for name, k in pairs.items() if not k]
+    return tuple(dict.fromkeys(d for of in pairs.values() for d in of)), [name for name, of in pairs.items() if not of]
 
 
 def _review(

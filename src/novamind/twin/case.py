@@ -12,11 +12,11 @@ import polars as pl
 from novamind.drugs.catalogue import catalogue, psychiatric
 from novamind.drugs.conditions import condition_word
 from novamind.drugs.limits import Dosage, PatientFacts
-from novamind.drugs.names import normalise
+from novamind.drugs.names import drugs_of
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import call_vcf
 from novamind.pharmacogenomics import genotype as read_genes
-from novamind.pharmacogenomics.allergies import allergen_of
+from novamind.pharmacogenomics.allergies import allergens_of
 from novamind.pharmacogenomics.domain import Diplotype, GenotypeResults
 from novamind.records import (
     Allergy,
@@ -107,27 +107,29 @@ class Case:
 
     @cached_property
     def medications(self) -> dict[str, MedicationCourse]:
-        """Return what is taken today, under the generic name where it is known."""
-        return {normalise(c.medication) or c.medication: c for c in self.record.medications_on(self.today)}
+        """Return what is taken today, under the generic name where there is one; a combination under each of its drugs."""
+        courses = self.record.medications_on(self.today)
+        return {drug: c for c in courses for drug in drugs_of(c.medication) or (c.medication,)}
 
     @cached_property
     def doses(self) -> dict[str, Dosage]:
-        """Return the dosage of what is taken today, where the record has a daily dose."""
-        return {name: Dosage(c.dose_mg) for name, c in self.medications.items() if c.dose_mg is not None}
+        """Return the dosage of what is taken today, where the record has the daily dose of one drug."""
+        single = {name: c for name, c in self.medications.items() if len(drugs_of(c.medication)) < 2}
+        return {name: Dosage(c.dose_mg) for name, c in single.items() if c.dose_mg is not None}
 
     @cached_property
     def stopped(self) -> dict[str, int | None]:
         """Return what is no longer taken, to the days since the last day; ``None`` where that is not known."""
         ended: dict[str, int | None] = {}
         for course in self.record.medications:
-            drug = normalise(course.medication)
-            if drug is None or drug in self.medications or course.taken_on(self.today):
-                continue
-            if course.end is None and course.stopped:
-                ended.setdefault(drug, None)
-            elif course.end is not None and course.end < self.today:
-                days, earlier = (self.today - course.end).days, ended.get(drug)
-                ended[drug] = days if earlier is None else min(days, earlier)
+            for drug in () if course.taken_on(self.today) else drugs_of(course.medication):
+                if drug in self.medications:
+                    continue
+                if course.end is None and course.stopped:
+                    ended.setdefault(drug, None)
+                elif course.end is not None and course.end < self.today:
+                    days, earlier = (self.today - course.end).days, ended.get(drug)
+                    ended[drug] = days if earlier is None else min(days, earlier)
         return ended
 
     @cached_property
@@ -152,14 +154,14 @@ class Case:
         for allergy in self.record.allergies:
             if allergy.active:
                 names = [name for name in (allergy.medication, allergy.name) if name]
-                drugs = [drug for name in names if (drug := allergen_of(name))]
+                drugs = [drug for name in names for drug in allergens_of(name)]
                 allergens += drugs or names[:1]
         return tuple(dict.fromkeys(allergens))
 
     @property
     def allergies(self) -> frozenset[str]:
         """Return the generic names of drugs with an active allergy."""
-        return frozenset(name for name in self.allergens if normalise(name) == name)
+        return frozenset(name for name in self.allergens if name in catalogue())
 
     def taking(self, drugs: Iterable[str]) -> "Case":
         """Return the case with more drugs, taken from today on."""
@@ -428,7 +430,7 @@ def _condition(entry: Any) -> Condition:
 
 def _allergy(entry: Any) -> Allergy:
     fields = {"name": entry} if isinstance(entry, str) else entry
-    return Allergy(**{"medication": allergen_of(fields["name"]), **fields})
+    return Allergy(**{"medication": next(iter(allergens_of(fields["name"])), None), **fields})
 
 
 def _each(patient_data: Mapping[str, Any], name: str, kind: type, make: Callable[[Any], Any]) -> list[Any]:

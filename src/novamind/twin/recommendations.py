@@ -14,7 +14,7 @@ import numpy as np
 from novamind.drugs.catalogue import catalogue
 from novamind.drugs.domain import Severity
 from novamind.pharmacogenomics import DrugReview, Review
-from novamind.pharmacogenomics.allergies import allergen_of
+from novamind.pharmacogenomics.allergies import allergens_of
 from novamind.pharmacogenomics.drug_review import SPEAKS_AGAINST
 from novamind.pharmacogenomics.guidelines import guideline_genes
 from novamind.symptoms.domain import SymptomForecast
@@ -191,7 +191,7 @@ def _current(case: Case, review: Review) -> Iterator[Recommendation]:
             named = [
                 a
                 for a in case.record.allergies
-                if a.active and drug in (allergen_of(a.medication or ""), allergen_of(a.name))
+                if a.active and drug in (*allergens_of(a.medication or ""), *allergens_of(a.name))
             ]
             source = named[0].source
             evidence = (Evidence("record", f"An allergy to {drug} is recorded as active.", source or "record"),)
