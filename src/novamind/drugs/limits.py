@@ -243,8 +243,8 @@ class _Context:
                 return fact not in self.phenotypes
             return value in self.phenotypes[fact] if fact in self.phenotypes else f"a result of {fact}"
         if fact == "liver":
-            known = self.person.child_pugh
-            return known in value.split("|") if known is not None else "liver function (Child-Pugh)"
+            liver = self.person.child_pugh
+            return liver in value.split("|") if liver is not None else "liver function (Child-Pugh)"
         if fact == "sex":
             return self.person.sex == value if self.person.sex is not None else "sex"
         number = self.person.number(fact)

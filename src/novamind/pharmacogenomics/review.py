@@ -245,10 +245,10 @@ def recommend(
     ):
         if isinstance(names, str):
             raise ValidationError(f"'{argument}' takes a list of names, not one text")
-    known = person or PatientFacts()
-    taken, strangers = _recognise((*comedications, *(("tobacco smoking",) if known.smoker else ())))
+    facts = person or PatientFacts()
+    taken, strangers = _recognise((*comedications, *(("tobacco smoking",) if facts.smoker else ())))
     words = {name: _condition(name) for name in conditions}
-    condition_names = tuple(dict.fromkeys((*(word or name for name, word in words.items()), *known.conditions)))
+    condition_names = tuple(dict.fromkeys((*(word or name for name, word in words.items()), *facts.conditions)))
     unheard = [name for name, word in words.items() if word is None]
     ended, ended_strangers = _stopped(stopped or {})
     dosages, dose_strangers = _dosages(doses or {})
@@ -280,11 +280,11 @@ def recommend(
     for name in wanted:
         for drug in drugs_of(name):
             drugs[drug] = _review(
-                drug, genotype, readings, taken, condition_names, allergens, ended, dosages.get(drug), known
+                drug, genotype, readings, taken, condition_names, allergens, ended, dosages.get(drug), facts
             )
         if not drugs_of(name):
             drugs[name] = _unknown(name)
-    return Review(genotype, changes, taken, condition_names, tuple(notes), drugs, allergens, ended, dosages, known)
+    return Review(genotype, changes, taken, condition_names, tuple(notes), drugs, allergens, ended, dosages, facts)
 
 
 def _condition(name: str) -> str | None:
@@ -337,12 +337,12 @@ def _review(
     side_effects = outcomes.side_effects(drug, [r for of in after.values() for r in of], analytes[0])
     published = {e.outcome: e for e in outcomes.efficacy().get(drug, ())}
     phenotypes = {g: [str(r.phenotype).split()[0].lower() for r in of] for g, of in readings.items() if of}
-    found = (
+    applicable = (
         *allergy_cautions(drug, allergens),
         *interactions.cautions(drug, comedications, conditions, stopped),
         *dose_cautions(drug, dosage, person, phenotypes, comedications, conditions),
     )
-    with_others = tuple(sorted(found, key=lambda c: tuple(Severity).index(c.severity)))
+    with_others = tuple(sorted(applicable, key=lambda c: tuple(Severity).index(c.severity)))
     uncertain = tuple(
         Caution(Severity.INFORMATION, warning, gene, sources()["pharmvar-2025"])
         for gene in _genes(drug)
