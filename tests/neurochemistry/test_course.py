@@ -140,7 +140,6 @@ def test_the_document_is_plain_json(course):
     ("arguments", "error"),
     [
         ({"drug": "snake oil", "dose_mg": 10}, NotFoundError),
-        ({"drug": "sertraline", "dose_mg": 0}, ValidationError),
         ({"drug": "sertraline", "dose_mg": -50}, ValidationError),
         ({"drug": "sertraline", "dose_mg": 1e9}, ValidationError),
         ({"drug": "sertraline", "dose_mg": float("nan")}, ValidationError),
@@ -159,3 +158,12 @@ def test_the_document_is_plain_json(course):
 def test_bad_input_is_one_clear_error(arguments, error):
     with pytest.raises(error):
         simulate(**arguments)
+
+
+@pytest.mark.parametrize("drug", ["sertraline", "haloperidol", "aripiprazole", "phenelzine", "diazepam", "amphetamine"])
+def test_no_dose_has_no_effect(drug):
+    course = simulate(drug, dose_mg=0, weeks=2, ensemble=3)
+    assert (course.concentration["value"] == 0).all()
+    assert (course.occupancy["value"] == 0).all()
+    assert course.transmitters["level"].to_numpy() == pytest.approx(1.0, abs=1e-9)
+    assert course.symptom_effect["value"].to_numpy() == pytest.approx(0.0, abs=1e-9)

@@ -168,14 +168,14 @@ def test_levels_are_never_negative_and_proportional_to_dose(factor, clearance):
 
 
 def test_bad_schedules_and_doses_are_refused():
-    for times, amounts in (([0.0, 0.0], [1, 1]), ([5.0, 1.0], [1, 1]), ([-1.0], [1]), ([0.0], [-1]), ([0.0], [0])):
+    for times, amounts in (([0.0, 0.0], [1, 1]), ([5.0, 1.0], [1, 1]), ([-1.0], [1]), ([0.0], [-1])):
         with pytest.raises(ValidationError):
             Schedule(np.array(times), np.array(amounts, dtype=float))
     with pytest.raises(ValidationError, match="increase"):
         concentrations(kinetics("sertraline"), SINGLE, np.array([3.0, 1.0]))
     with pytest.raises(ValidationError, match="refused"):
         concentrations(kinetics("sertraline"), Schedule.regular(1e9, 24, 48), np.array([1.0]))
-    for dose in (0.0, -5.0, float("nan"), float("inf"), "ten", True):
+    for dose in (-5.0, -0.1, float("nan"), float("inf"), "ten", True):
         with pytest.raises(ValidationError, match="dose_mg"):
             Schedule.regular(dose, 24, 48)
     with pytest.raises(ValidationError, match="missed"):
@@ -257,7 +257,6 @@ def test_doses_are_an_hour_to_two_weeks_apart(interval: float, right: bool) -> N
         ([1.0, 1.0], [1, 1], "increase"),
         ([2.0, 1.0], [1, 1], "increase"),
         ([0.0, 1.0], [1, -0.1], "at least 0 mg"),
-        ([0.0, 1.0], [0, 0], "one of them above 0"),
     ],
 )
 def test_a_schedule_that_cannot_be_taken_is_refused(times: list[float], amounts: list[float], message: str) -> None:
@@ -266,6 +265,7 @@ def test_a_schedule_that_cannot_be_taken_is_refused(times: list[float], amounts:
 
 
 def test_schedules_at_the_limits_are_taken() -> None:
+    assert not Schedule.regular(0, 24, 72).amounts_mg.any()
     assert Schedule(np.array([0.0]), np.array([0.1])).times_hours.size == 1
     assert Schedule(np.array([0, 1]), np.array([0, 2])).amounts_mg.dtype == np.float64
     assert Schedule(np.array([3.0, 4.0]), np.array([[0, 2], [1, 0]])).amounts_mg.shape == (2, 2)

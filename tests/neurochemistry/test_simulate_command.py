@@ -32,7 +32,7 @@ def test_json_is_one_document(tmp_path):
     ("arguments", "error"),
     [
         (["simulate", "nothing", "--dose-mg", "10"], NotFoundError),
-        (["simulate", "sertraline", "--dose-mg", "0"], ValidationError),
+        (["simulate", "sertraline", "--dose-mg=-1"], ValidationError),
         (["simulate", "sertraline", "--dose-mg", "50", "--cyp2d6", "quick"], ValidationError),
     ],
 )

@@ -76,8 +76,8 @@ def test_dose_and_schedule_exclude_each_other() -> None:
     for arguments in ({}, {"dose_mg": 50, "schedule": schedule}):
         with pytest.raises(ValidationError, match="either dose_mg or schedule"):
             simulate("sertraline", weeks=1, **arguments)
-    for dose in (0, 0.0):
-        with pytest.raises(ValidationError, match="positive"):
+    for dose in (-1, -0.1):
+        with pytest.raises(ValidationError, match="at least 0"):
             simulate("sertraline", dose_mg=dose, weeks=1)
     both = Schedule(np.array([0.0, 24.0]), np.array([[50.0, 50.0], [50.0, 0.0]]))
     with pytest.raises(ValidationError, match="one patient"):

@@ -137,10 +137,26 @@ def test_a_response_reaches_its_target_and_moves_the_coupled_transmitters():
 
 
 def test_transmitters_without_a_model_approach_along_the_graph():
-    response = MAPPING.simulate_treatment_response("thalamus", "glutamate", 0.3, days(0, 1 / 24, 5))
-    values = response[Neurotransmitter.GLUTAMATE].values[:, 0]
+    response = MAPPING.simulate_treatment_response("hypothalamus", "histamine", 0.3, days(0, 1 / 24, 5))
+    assert set(response) == {Neurotransmitter.HISTAMINE}
+    values = response[Neurotransmitter.HISTAMINE].values[:, 0]
     assert values[0] == pytest.approx(1.0)
     assert 1.0 < values[1] < values[2] == pytest.approx(1.3, abs=1e-3)
+
+
+def test_glutamate_and_gaba_approach_along_the_graph_what_their_balance_gives():
+    glutamate, gaba = Neurotransmitter.GLUTAMATE, Neurotransmitter.GABA
+    response = MAPPING.simulate_treatment_response("thalamus", "glutamate", 0.3, days(0, 1 / 24, 5), ensemble=10)
+    assert set(response) == {glutamate, gaba}
+    # restraint 0.6, drive 0.6 in the middle of their ranges
+    plain = MAPPING.simulate_treatment_response("thalamus", "glutamate", 0.3, days(0, 1 / 24, 5))
+    own = plain[glutamate].values[:, 0]
+    assert own[0] == pytest.approx(1.0)
+    assert 1.0 < own[1] < own[2] == pytest.approx(1.3 ** (1 / 1.36), abs=1e-3)
+    assert plain[gaba].values[2, 0] == pytest.approx(1.3 ** (0.6 / 1.36), abs=1e-3)
+    assert (response[glutamate].values[2, 1] < response[glutamate].values[2, 2]).all()
+    fall = MAPPING.simulate_treatment_response("thalamus", "gaba", -0.5, days(0, 5))
+    assert fall[gaba].values[-1, 0] < 1 < fall[glutamate].values[-1, 0]
 
 
 def test_bands_are_seeded():

@@ -62,16 +62,16 @@ class Schedule:
             raise ValidationError("dose times and amounts must be finite numbers")
         if times[0] < 0 or (np.diff(times) <= 0).any():
             raise ValidationError("dose times must start at 0 or later and increase")
-        if (amounts < 0).any() or not (amounts > 0).any():
-            raise ValidationError("dose amounts must be at least 0 mg, and one of them above 0")
+        if (amounts < 0).any():
+            raise ValidationError("dose amounts must be at least 0 mg")
 
     @classmethod
     def regular(
         cls, dose_mg: float, interval_hours: float, duration_hours: float, missed: Sequence[int] = ()
     ) -> "Schedule":
         """Return the same dose every ``interval_hours`` up to ``duration_hours``; ``missed`` holds doses, from 0."""
-        if not (is_number(dose_mg) and dose_mg > 0):
-            raise ValidationError("dose_mg must be a positive number")
+        if not is_number(dose_mg, 0):
+            raise ValidationError("dose_mg must be a number of at least 0")
         if not is_number(interval_hours, 1, 24 * 14):
             raise ValidationError("interval_hours must lie between 1 hour and 14 days")
         times = np.arange(0.0, duration_hours, interval_hours)

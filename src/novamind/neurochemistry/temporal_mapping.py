@@ -10,6 +10,7 @@ from uuid import UUID
 import numpy as np
 
 from novamind.errors import NotFoundError, ValidationError
+from novamind.neurochemistry.amino_acids import AMINO_ACIDS
 from novamind.neurochemistry.domain import (
     BrainRegion,
     ClinicalSignificance,
@@ -20,7 +21,7 @@ from novamind.neurochemistry.domain import (
     is_number,
     is_whole,
 )
-from novamind.neurochemistry.dynamics import MONOAMINES, typical
+from novamind.neurochemistry.dynamics import typical
 from novamind.neurochemistry.graph import cascade, generator, steady_state
 from novamind.neurochemistry.pharmacokinetics import Physiology, Schedule
 from novamind.neurochemistry.reference import (
@@ -33,7 +34,7 @@ from novamind.neurochemistry.reference import (
     table,
 )
 from novamind.neurochemistry.simulation import MAXIMUM_WEEKS, bands, members, region_level, run
-from novamind.neurochemistry.treatment import Treatment, check_effect
+from novamind.neurochemistry.treatment import MODELLED, Treatment, check_effect
 from novamind.timeline.clock import parse_instant
 from novamind.timeline.interrupted_series import InterruptedSeries
 from novamind.timeline.sequence import TemporalSequence
@@ -247,8 +248,9 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
     ) -> dict[Neurotransmitter, TemporalSequence]:
         """Return the response of the target and coupled transmitters to a sustained change of the target's release.
 
-        Monoamines run through the full model (feedback, adaptation, coupling); other transmitters approach
-        the effect by the projection graph alone and have no coupled transmitters.
+        Monoamines run through the full model (feedback, adaptation, coupling). Glutamate and GABA move one another, and
+        approach their levels by the projection graph. Other transmitters approach the effect by the graph alone and
+        have no coupled transmitters.
 
         Parameters
         ----------
@@ -272,14 +274,15 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
         region, target = as_region(brain_region), as_transmitter(target_neurotransmitter)
         effect = check_effect(treatment_effect)
         hours = _elapsed_hours(timestamps)
-        if target not in MONOAMINES:
+        if target not in MODELLED:
             level = 1.0 + effect * self._graph_approach(target, region, hours)
             return {target: self._sequence({target.value: level}, timestamps, region)}
         parameters, _ = members(ensemble, seed, 0.0)
         chemistry = Treatment({target: effect}).chemistry((hours[-1] + 2) / 24, parameters, step_hours=1.0)
         region_level(chemistry, target, region)
+        approach = self._graph_approach(target, region, hours) if target in AMINO_ACIDS else 1.0
         result = {}
-        for transmitter in MONOAMINES:
+        for transmitter in MODELLED:
             try:
                 levels = region_level(chemistry, transmitter, region)
             except NotFoundError:
@@ -287,7 +290,7 @@ class TemporalNeurotransmitterMapping(NeurotransmitterMapping):
             if transmitter is not target and np.abs(levels - 1.0).max() < 1e-9:
                 continue
             grid = np.arange(levels.shape[1], dtype=np.float64)
-            at_times = np.array([np.interp(hours, grid, row) for row in levels])
+            at_times = 1.0 + approach * (np.array([np.interp(hours, grid, row) for row in levels]) - 1.0)
             middle, low, high = bands(at_times)
             columns = {transmitter.value: middle}
             if ensemble:
