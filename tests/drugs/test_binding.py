@@ -313,7 +313,6 @@ def kept(name: str) -> list[dict[str, str]]:
 
 def test_affinities_agree_with_the_kept_reference_table() -> None:
     """Antipsychotics are left out whose figures come from another study than the table's: olanzapine, clozapine."""
-    names = {"paliperidone": "9-hydroxyrisperidone"}
     values: dict[tuple[str, str], list[tuple[str, float, float]]] = {}
     for row in kept("neuro/drug_affinity.csv"):
         drug = re.split(r"\W*[(,]", row["drug"])[0].strip()
@@ -321,7 +320,7 @@ def test_affinities_agree_with_the_kept_reference_table() -> None:
         if figure:
             tolerance = 1e-9 if row["source_read"] == "yes" else 0.05
             entry = (figure[1] or "=", float(figure[2]), tolerance)
-            values.setdefault((names.get(drug, drug), row["target"]), []).append(entry)
+            values.setdefault((drug, row["target"]), []).append(entry)
     compared = 0
     for row in rows("affinities"):
         pair = (row["compound"], row["target"])

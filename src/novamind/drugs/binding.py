@@ -26,10 +26,10 @@ ENZYMES = ("MAO-A", "MAO-B")
 TARGETS = (*TRANSPORTERS, *RECEPTORS, *SITES, *ENZYMES)
 
 Per = Literal["ng/mL", "mg/day", "mg single"]
-#: Drug to the name under which its rows stand: the same molecule, or the part of it that is active in blood.
+#: Compound to the name under which its rows stand: the same molecule, or the part of it that is active in blood.
 _SAME = {
-    "paliperidone": "9-hydroxyrisperidone",
-    "desvenlafaxine": "O-desmethylvenlafaxine",
+    "9-hydroxyrisperidone": "paliperidone",
+    "O-desmethylvenlafaxine": "desvenlafaxine",
     "dexamfetamine": "amphetamine",
     "lisdexamfetamine": "amphetamine",
     "dexmethylphenidate": "methylphenidate",
