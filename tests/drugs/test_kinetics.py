@@ -219,21 +219,6 @@ def test_paroxetine_alone_destroys_its_enzyme() -> None:
     assert math.log(2) / float(values["paroxetine", "enzyme_turnover"]) == pytest.approx(51, rel=0.01)
 
 
-def test_symptoms_are_given_for_antidepressants_and_antipsychotics_only() -> None:
-    domains = {drug: value for (drug, parameter), value in kinetic_values().items() if parameter == "symptom_domain"}
-    antidepressants = [
-        "citalopram",
-        "escitalopram",
-        "sertraline",
-        "fluoxetine",
-        "paroxetine",
-        "venlafaxine",
-        "duloxetine",
-    ]
-    antipsychotics = ["quetiapine", "aripiprazole", "risperidone", "haloperidol", "olanzapine"]
-    assert domains == dict.fromkeys(antidepressants, "depression") | dict.fromkeys(antipsychotics, "psychosis")
-
-
 def test_a_drug_without_kinetics_is_refused() -> None:
     with pytest.raises(NotFoundError, match="no kinetics for this drug"):
         kinetics("placebotine")

@@ -559,7 +559,6 @@ def test_a_drug_is_plain_where_nothing_else_is_tabled() -> None:
         "inactivation_rate": 0.0,
         "inactivation_constant": 1.0,
         "enzyme_turnover": 0.0,
-        "symptom_domain": None,
     }
     hours = np.array([1.0, 10.0, 60.0])
     ours = concentrations(plain, SINGLE, hours)

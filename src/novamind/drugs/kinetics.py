@@ -14,7 +14,7 @@ from novamind.errors import NotFoundError
 
 #: Creatinine clearance at which the renal clearances of the table hold, mL/min.
 REFERENCE_CREATININE_CLEARANCE = 100.0
-_TEXT = frozenset({"concentration_unit", "metabolite", "metabolite_formed_by", "inactivated_enzyme", "symptom_domain"})
+_TEXT = frozenset({"concentration_unit", "metabolite", "metabolite_formed_by", "inactivated_enzyme"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,6 @@ class DrugKinetics:
     inactivation_rate: float = 0.0
     inactivation_constant: float = 1.0
     enzyme_turnover: float = 0.0
-    symptom_domain: str | None = None
     metabolite_fraction_by: Mapping[str, float] = field(default_factory=dict)
 
     @property
