@@ -302,8 +302,8 @@ def _stopped(named: Mapping[str, int | None]) -> tuple[dict[str, int | None], li
 
 def _dosages(named: Mapping[str, Dosage | float]) -> tuple[dict[str, Dosage], list[str]]:
     drugs = {name: normalise(name) for name in named}
-    given = {name: dose if isinstance(dose, Dosage) else Dosage(dose) for name, dose in named.items()}
-    return {drug: given[name] for name, drug in drugs.items() if drug}, [n for n, drug in drugs.items() if not drug]
+    dosages = {name: dose if isinstance(dose, Dosage) else Dosage(dose) for name, dose in named.items()}
+    return {drug: dosages[name] for name, drug in drugs.items() if drug}, [n for n, drug in drugs.items() if not drug]
 
 
 def _recognise(
