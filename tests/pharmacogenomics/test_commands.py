@@ -58,6 +58,16 @@ def test_an_allergy_is_obeyed_here_as_on_every_page(sample: Path) -> None:
         assert ("allergy to citalopram" in causes) is bool(more)
 
 
+def test_doses_and_the_person_are_checked_in_the_shell(sample: Path) -> None:
+    asked = ["medications", str(sample), "--json", "--drug", "citalopram", "--dose", "citalopram=40"]
+    review = json.loads(CliRunner().invoke(app, [*asked, "--age", "70", "--stopped", "phenelzine=3"]).output)
+    texts = [caution["text"] for caution in review["drugs"]["citalopram"]["interactions"]]
+    assert "40 mg/day is above 20 mg/day, the maximum above 60 years." in texts
+    assert any("Phenelzine was stopped 3 days ago" in text for text in texts)
+    for wrong in (["--dose", "citalopram"], ["--dose", "citalopram=much"], ["--stopped", "phenelzine=x"]):
+        assert CliRunner().invoke(app, ["medications", str(sample), *wrong]).exit_code != 0
+
+
 @pytest.mark.parametrize(
     ("content", "hint"),
     [

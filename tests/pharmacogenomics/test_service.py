@@ -246,9 +246,34 @@ def test_an_unknown_field_is_refused_without_its_name_or_value(field: str) -> No
     with pytest.raises(ValidationError) as refusal:
         ask({"genotype": {"CYP2D6": "*1/*4"}, field: ["fluoxetine"]})
     assert str(refusal.value) == (
-        "patient_data has unknown entries; known are allergies, comedications, conditions, genetic_data,"
-        " genetic_markers, genotype, outside_calls, patient_id, vcf"
+        "patient_data has unknown entries; known are allergies, comedications, conditions, doses, genetic_data,"
+        " genetic_markers, genotype, outside_calls, patient_id, person, stopped, vcf"
     )
+
+
+def test_doses_what_was_stopped_and_the_person_are_read() -> None:
+    data = {
+        "doses": {"citalopram": {"mg": 20, "every_hours": 12}, "sertraline": 300},
+        "stopped": {"phenelzine": 3},
+        "person": {"age": 70},
+    }
+    review = asyncio.run(PharmacogenomicsService().predict_medication_response(data))
+    texts = {drug: [c.text for c in review[drug].severe] for drug in ("citalopram", "sertraline")}
+    assert "40 mg/day is above 20 mg/day, the maximum above 60 years." in texts["citalopram"]
+    assert "300 mg/day is above 200 mg/day, the maximum." in texts["sertraline"]
+    assert any("Phenelzine was stopped 3 days ago" in text for text in texts["sertraline"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"doses": ["citalopram"]}, {"doses": {"citalopram": "20"}}, {"doses": {"citalopram": {"grams": 1}}},
+        {"doses": {"citalopram": 0}}, {"stopped": "phenelzine"}, {"person": {"years": 70}}, {"person": {"age": -1}},
+    ],
+)  # fmt: skip
+def test_a_dose_or_a_person_of_the_wrong_form_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        asyncio.run(PharmacogenomicsService().predict_medication_response(wrong))
 
 
 def test_a_patient_id_changes_nothing() -> None:

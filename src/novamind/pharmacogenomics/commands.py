@@ -38,6 +38,16 @@ def medications(
     allergy: Annotated[
         list[str] | None, typer.Option(help="A drug to which there is an allergy; repeat for more.")
     ] = None,
+    dose: Annotated[
+        list[str] | None, typer.Option(help="A daily dose, DRUG=MG, checked against its limits; repeat for more.")
+    ] = None,
+    stopped: Annotated[
+        list[str] | None, typer.Option(help="A drug that was stopped, DRUG=DAYS since then; repeat for more.")
+    ] = None,
+    age: Annotated[float | None, typer.Option(help="Age in years, for dose limits.")] = None,
+    weight: Annotated[float | None, typer.Option(help="Weight in kg, for dose limits.")] = None,
+    creatinine_clearance: Annotated[float | None, typer.Option(help="In mL/min, for dose limits.")] = None,
+    child_pugh: Annotated[str | None, typer.Option(help="A, B, C or none, for dose limits.")] = None,
     drug: Annotated[
         list[str] | None,
         typer.Option(help="Only this drug; repeat for more. Default: all psychiatric drugs."),
@@ -58,6 +68,7 @@ def medications(
 
     Example: novamind medications sample.vcf --with paroxetine --outside "CYP2D6=*1/*4"
     """
+    from novamind.drugs.limits import PatientFacts
     from novamind.pharmacogenomics.review import recommend
     from novamind.pharmacogenomics.service import genotype, read_genotype
 
@@ -66,7 +77,18 @@ def medications(
     replaced = dict(_split(text) for text in outside or ())
     called = read_genotype(file, sample, absent_is_reference=absent_is_reference)
     called.update(genotype(replaced))
-    review = recommend(called, drug or None, tuple(with_ or ()), tuple(condition or ()), tuple(allergy or ()))
+    review = recommend(
+        called,
+        drug or None,
+        tuple(with_ or ()),
+        tuple(condition or ()),
+        tuple(allergy or ()),
+        doses={name: _number("--dose", text) for name, text in map(_named, dose or ())},
+        stopped={name: int(_number("--stopped", text)) for name, text in map(_named, stopped or ())},
+        person=PatientFacts(
+            age=age, weight_kg=weight, creatinine_clearance=creatinine_clearance, child_pugh=child_pugh
+        ),
+    )
     if json_:
         typer.echo(json.dumps(review.to_dict(), ensure_ascii=False))
         return
@@ -83,6 +105,18 @@ def gene_caller() -> "Callable[..., dict[str, Diplotype]]":
     from novamind.pharmacogenomics.service import read_genotype
 
     return read_genotype
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, _, number = text.rpartition("=")
+    return name, number
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ValidationError(f"{option} needs DRUG=NUMBER, for example citalopram=20") from error
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """REST: what a genotype and co-medication mean for each drug, for a list that comes with the request."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +11,34 @@ from novamind.pharmacogenomics.service import PharmacogenomicsService
 
 Word = Annotated[str, Field(min_length=1, max_length=100)]
 Gene = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9-]{1,19}$")]
+
+
+class DosageBody(BaseModel):
+    """A dose as it is taken."""
+
+    model_config = ConfigDict(extra="forbid")
+    mg: float = Field(gt=0, le=100_000, description="Each time.")
+    every_hours: float = Field(default=24, gt=0, le=10_000, description="Hours from one to the next.")
+    form: str = Field(
+        default="",
+        max_length=30,
+        description="`immediate`, `extended`, `depot`, `transdermal`, `sublingual` or `intramuscular`; empty for oral.",
+    )
+
+
+class PersonBody(BaseModel):
+    """What dose limits ask of a person; what is missing is named in the answer."""
+
+    model_config = ConfigDict(extra="forbid")
+    age: float | None = Field(default=None, ge=0, le=130, description="Years.")
+    sex: Literal["female", "male"] | None = Field(default=None, description="For limits that differ.")
+    weight_kg: float | None = Field(default=None, gt=0, le=700, description="In kg.")
+    creatinine_clearance: float | None = Field(default=None, ge=0, le=1000, description="In mL/min.")
+    egfr: float | None = Field(default=None, ge=0, le=1000, description="In mL/min/1.73 m².")
+    child_pugh: Literal["A", "B", "C", "none"] | None = Field(default=None, description="Class of liver disease.")
+    smoker: bool | None = Field(default=None, description="Smokes tobacco.")
+    pregnant: bool | None = Field(default=None, description="Is pregnant.")
+    breastfeeding: bool | None = Field(default=None, description="Breastfeeds.")
 
 
 class Question(BaseModel):
@@ -24,6 +52,12 @@ class Question(BaseModel):
     comedications: Annotated[list[Word], Field(max_length=50, description="Drugs that are taken.")] = []
     conditions: Annotated[list[Word], Field(max_length=50, description="Diagnoses, in words.")] = []
     allergies: Annotated[list[Word], Field(max_length=50, description="Drugs to which there is an allergy.")] = []
+    doses: Annotated[dict[Word, DosageBody], Field(max_length=50, description="Drug to how it is taken.")] = {}
+    stopped: Annotated[
+        dict[Word, Annotated[int, Field(ge=0)] | None],
+        Field(max_length=50, description="Drug no longer taken, to days since the last dose; null where not known."),
+    ] = {}
+    person: PersonBody = PersonBody()
     medication: Word | None = Field(default=None, description="Drug in question; all psychiatric ones if missing.")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from novamind.drugs.limits import Dosage, PatientFacts
 from novamind.errors import DataProcessingError, ValidationError
 from novamind.pharmacogenomics import alleles
 from novamind.pharmacogenomics.domain import Diplotype, GenotypeResults, Phenotype
@@ -192,7 +193,10 @@ def _array_notes(array: ConsumerArray) -> list[str]:
 
 
 _GENOTYPES = ("genotype", "genetic_data", "genetic_markers")
-_FIELDS = frozenset({*_GENOTYPES, "vcf", "outside_calls", "comedications", "conditions", "allergies", "patient_id"})
+_FIELDS = frozenset(
+    {*_GENOTYPES, "vcf", "outside_calls", "comedications", "conditions", "allergies", "patient_id"}
+    | {"doses", "stopped", "person"}
+)
 
 
 class PharmacogenomicsService:
@@ -208,8 +212,10 @@ class PharmacogenomicsService:
         patient_data
             ``genotype`` (gene -> reported result, or gene -> Diplotype; also ``genetic_data`` or
             ``genetic_markers``) or ``vcf`` (path or bytes, with ``outside_calls``); optional ``comedications``,
-            ``conditions`` and ``allergies``, lists of names; ``patient_id`` is not looked at. A patient without any
-            genotype gets the review without gene advice.
+            ``conditions`` and ``allergies``, lists of names; ``doses`` (drug to mg a day, or to a mapping with ``mg``,
+            ``every_hours`` and ``form``), ``stopped`` (drug to days since, or ``None``), ``person`` (a mapping with the
+            fields of :class:`novamind.drugs.limits.PatientFacts`); ``patient_id`` is not looked at. A patient without
+            any genotype gets the review without gene advice.
         medication_name
             Generic or brand name; all psychiatric drugs when None.
 
@@ -239,6 +245,9 @@ class PharmacogenomicsService:
             _names(patient_data, "comedications"),
             _names(patient_data, "conditions"),
             _names(patient_data, "allergies"),
+            stopped=_mapping(patient_data, "stopped"),
+            doses={drug: _dosage(dose) for drug, dose in _mapping(patient_data, "doses").items()},
+            person=_person(_mapping(patient_data, "person")),
         )
 
 
@@ -247,3 +256,24 @@ def _names(patient_data: Mapping[str, Any], field: str) -> Sequence[str]:
     if isinstance(names, str) or not all(isinstance(n, str) for n in names):
         raise ValidationError(f"'{field}' must be a list of names")
     return tuple(names)
+
+
+def _mapping(patient_data: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    entry = patient_data.get(field) or {}
+    if not isinstance(entry, Mapping):
+        raise ValidationError(f"'{field}' must be a mapping")
+    return entry
+
+
+def _dosage(dose: Any) -> Dosage:
+    try:
+        return dose if isinstance(dose, Dosage) else Dosage(**dose) if isinstance(dose, Mapping) else Dosage(dose)
+    except TypeError as error:
+        raise ValidationError("each of 'doses' is mg a day, or maps mg, every_hours and form") from error
+
+
+def _person(facts: Mapping[str, Any]) -> PatientFacts:
+    try:
+        return PatientFacts(**facts)
+    except TypeError as error:
+        raise ValidationError(f"'person' takes {', '.join(PatientFacts.__dataclass_fields__)}") from error
