@@ -167,3 +167,13 @@ def test_no_dose_has_no_effect(drug):
     assert (course.occupancy["value"] == 0).all()
     assert course.transmitters["level"].to_numpy() == pytest.approx(1.0, abs=1e-9)
     assert course.symptom_effect["value"].to_numpy() == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("drug", ["clozapine", "quetiapine"])
+def test_response_is_not_given_for_drugs_that_work_below_the_threshold(drug):
+    course = simulate(drug, dose_mg=300, weeks=1)
+    assert "response" not in course.symptom_effect["outcome"].to_list()
+    assert "Response is not given" in course.symptom_note
+    other = simulate("haloperidol", dose_mg=4, weeks=1)
+    assert "response" in other.symptom_effect["outcome"].to_list()
+    assert "not given" not in other.symptom_note

@@ -110,6 +110,31 @@ def test_what_is_not_given_is_not_drawn(empty: tuple[str, ...], count: int) -> N
     assert len(drawn(plot_course(course("sertraline", True, **changes)))["vconcat"]) == count
 
 
+def test_a_chart_of_occupancies_holds_seven_lines_and_says_how_many_it_leaves_out() -> None:
+    shares = {"D2": 0.2, "H1": 0.95, "M1": 0.9, "alpha1": 0.85, "M4": 0.8, "5-HT2A": 0.7, "5-HT7": 0.6, "M5": 0.3}
+    rows = [
+        {"time_hours": hour, "target": target, "value": share, "low": None, "high": None, "basis": "in_vivo"}
+        for target, share in (shares | {"M2": 0.04}).items()
+        for hour in (0.0, 24.0)
+    ]
+    frame = pl.DataFrame(rows, schema_overrides={"low": pl.Float64, "high": pl.Float64})
+    chart = drawn(plot_occupancy(course("clozapine", False, occupancy=frame)))
+    assert {row["target"] for row in chart["layer"][1]["data"]} == set(shares) - {"M5"}
+    assert chart["title"].endswith("; 1 more are held")
+
+
+def test_the_heat_map_of_a_course_shows_the_transmitter_that_moves_most() -> None:
+    whole = course("sertraline", False)
+    level = pl.when(pl.col("transmitter") == "dopamine").then(pl.col("level") * 0 + 0.2).otherwise(1.1)
+    moved = course("sertraline", False, transmitters=whole.transmitters.with_columns(level=level))
+    assert plots._most_moved(moved) == "dopamine"
+    still = course("sertraline", False, transmitters=whole.transmitters.with_columns(level=pl.lit(1.0)))
+    assert plots._most_moved(still) == plots._most_moved(
+        course("lithium", False, transmitters=whole.transmitters.clear())
+    )
+    assert plots._most_moved(still) == "serotonin"
+
+
 def test_a_heat_map_reaches_at_least_to_twice_baseline() -> None:
     def domain(highest: float) -> list[float]:
         whole = course("sertraline", False)

@@ -84,7 +84,7 @@ def _half_maximal_level(name: str, target: str) -> float:
     daily = Schedule.regular(each, interval, _STEADY_HOURS)
     last_day = np.arange(_STEADY_HOURS - 24.0, _STEADY_HOURS, 0.5)
     level = _pressure(drug, target, concentrations(drug, daily, last_day))[0]
-    low, high = float(level.min()) / 2.0, float(level.max()) * 2.0
+    low, high = max(float(level.min()) / 2.0, float(level.max()) * 1e-12), float(level.max()) * 2.0
     for _ in range(60):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if (level / (level + middle)).mean() > 0.5 else (low, middle)

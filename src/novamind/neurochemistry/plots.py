@@ -18,6 +18,8 @@ _PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#
 _RANGE_COLOUR = "#efeeea"
 #: Targets occupied less than this at their peak are left out of the picture.
 _SMALLEST_OCCUPANCY = 0.05
+#: Lines that a chart of occupancies holds and stays legible.
+_MOST_TARGETS = 7
 #: Occupancies to compare with: response to extrapyramidal effects (Kapur 2000); five drugs (Meyer 2004).
 _D2_RANGE = (0.65, 0.78, "D2 65-78 %, response to extrapyramidal effects")
 _SERT_RANGE = (0.76, 0.85, "SERT 76-85 %, reached at minimum therapeutic doses")
@@ -109,15 +111,22 @@ def plot_concentration(course: CourseFrames) -> alt.LayerChart:
 
 
 def plot_occupancy(course: CourseFrames) -> alt.LayerChart:
-    """Draw the occupancy of each target; targets that are hardly occupied are left out."""
+    """Draw the occupancy of the targets that are held most; those that are hardly occupied are left out.
+
+    The target of the shaded range is drawn whatever its place.
+    """
     frame = course.occupancy.with_columns(day=pl.col("time_hours") / 24)
-    touched = frame.group_by("target").agg(pl.col("value").max()).filter(pl.col("value") >= _SMALLEST_OCCUPANCY)
-    shown = frame.filter(pl.col("target").is_in(touched["target"].to_list()))
-    low, high, meaning = _D2_RANGE if "D2" in touched["target"] else _SERT_RANGE
+    held = frame.group_by("target").agg(pl.col("value").max()).sort("value", "target", descending=True)
+    touched = held.filter(pl.col("value") >= _SMALLEST_OCCUPANCY)["target"].to_list()
+    low, high, meaning = _D2_RANGE if "D2" in touched else _SERT_RANGE
+    first = [name for name in ("D2", "SERT") if name in touched][:1]
+    drawn = [*first, *(name for name in touched if name not in first)][:_MOST_TARGETS]
+    left_out = f"; {len(touched) - len(drawn)} more are held" if len(touched) > len(drawn) else ""
+    shown = frame.filter(pl.col("target").is_in(drawn))
     band = alt.Chart(pl.DataFrame({"low": [low], "high": [high]})).mark_rect(color=_RANGE_COLOUR)
     band = band.encode(y="low:Q", y2="high:Q")
     return _layers(band, *_lines(shown, "target", "occupancy", (0.0, 1.0))).properties(
-        width=_WIDTH, height=_HEIGHT, title=f"Occupancy; shaded: {meaning}"
+        width=_WIDTH, height=_HEIGHT, title=f"Occupancy; shaded: {meaning}{left_out}"
     )
 
 
@@ -160,10 +169,18 @@ def plot_course(course: CourseFrames) -> alt.VConcatChart:
     """Draw one regimen: concentration, occupancy, serotonin by region and symptom effect where they are given."""
     parts: list[alt.Chart | alt.LayerChart] = [plot_concentration(course)]
     if not course.occupancy.is_empty():
-        parts += [plot_occupancy(course), plot_regions(course)]
+        parts += [plot_occupancy(course), plot_regions(course, _most_moved(course))]
     if not course.symptom_effect.is_empty():
         parts.append(plot_symptom_effect(course))
     return _stack(parts)
+
+
+def _most_moved(course: CourseFrames) -> str:
+    """Return the transmitter whose level is furthest from baseline somewhere; serotonin where none moves."""
+    moved = course.transmitters.group_by("transmitter", maintain_order=True).agg((pl.col("level") - 1.0).abs().max())
+    if moved.is_empty() or (moved["level"].max() or 0.0) == 0.0:
+        return Neurotransmitter.SEROTONIN.value
+    return str(moved.sort("level", descending=True, maintain_order=True)["transmitter"][0])
 
 
 def plot_comparison(courses: Mapping[str, CourseFrames]) -> alt.VConcatChart:

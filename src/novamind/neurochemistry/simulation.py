@@ -31,6 +31,7 @@ from novamind.neurochemistry.pharmacokinetics import (
 from novamind.neurochemistry.reference import LEAVES, MAPPED_REGIONS, region_weights
 from novamind.neurochemistry.symptom_effect import (
     AVERAGE_DRUG_PLACEBO_DIFFERENCE,
+    RESPONSE_BELOW_THRESHOLD,
     d2_outcomes,
     depression_effect,
     symptom_domain,
@@ -186,7 +187,11 @@ class Simulation(Summarised):
         elif symptom_domain(self.drug) == "psychosis":
             occupancies = self.course.occupancy
             outcomes = d2_outcomes(_daily(occupancies.occupied["D2"]), _daily(occupancies.activated["D2"]))
-            parts.extend(self._rows(curve, {"outcome": name}) for name, curve in outcomes.items())
+            parts.extend(
+                self._rows(curve, {"outcome": name})
+                for name, curve in outcomes.items()
+                if name != "response" or self.drug not in RESPONSE_BELOW_THRESHOLD
+            )
         schema = {"day": pl.Int64, "outcome": pl.String} | dict.fromkeys(("value", "low", "high"), pl.Float64)
         return _null(pl.concat(parts)) if parts else pl.DataFrame(schema=schema)
 
@@ -199,7 +204,10 @@ class Simulation(Summarised):
                 "An average over trial patients, calibrated to published onset and size; not a forecast for one person."
             )
         if domain == "psychosis":
-            return "Occupancy thresholds of group studies; at a given occupancy single patients differ widely."
+            note = "Occupancy thresholds of group studies; at a given occupancy single patients differ widely."
+            if self.drug in RESPONSE_BELOW_THRESHOLD:
+                return f"{note} Response is not given: this drug works below the threshold of the others."
+            return note
         return "Not given: no published link from this drug's targets to symptoms that a simulation could carry."
 
     def plot(self) -> "alt.VConcatChart":

@@ -41,6 +41,9 @@ LIMBIC_FOREBRAIN = (
 RESPONSE_THRESHOLD = {"antagonist": 0.65, "partial agonist": 0.90}
 #: Unwanted effect to striatal D2 blockade at half of its range (Kapur 2000).
 BLOCKADE_THRESHOLDS = {"raised prolactin": 0.72, "extrapyramidal effects": 0.78}
+#: Drugs that work below the thresholds: clozapine at 38-63 % (Farde 1992 Arch Gen Psychiatry 49:538), quetiapine at a
+#: transient peak (Kapur 2000 Arch Gen Psychiatry 57:553). Their response has no published threshold.
+RESPONSE_BELOW_THRESHOLD = frozenset({"clozapine", "quetiapine"})
 #: Width of the logistic around each threshold: Kapur's groups separate within about 5 points.
 D2_THRESHOLD_WIDTH = 0.02
 #: How far the receptor reserve of the pituitary amplifies a stimulus (operational model, Black & Leff 1983): the value
