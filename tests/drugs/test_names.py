@@ -62,7 +62,17 @@ amoxicillin 250 mg/5 ml suspension | amoxicillin | 250 mg/5 ml | suspension | |
 lithium 900 mg/day | lithium | | | |
 lamotrigine 1,000 mg | lamotrigine | | | |
 sertraline 50 | sertraline | | | |
+Metformin 1.000 mg Filmtabletten | metformin | | tablet | |
+carvedilol 3.125 mg tablet | carvedilol | 3.125 mg | tablet | |
 sertraline 50 mg or 100 mg | | | | |
+Escitalopram 10 mg Filmtbl. | escitalopram | 10 mg | tablet | |
+Tavor Expidet 1,0 mg | lorazepam | 1 mg | | disintegrating |
+Olanzapine 5mg orodispersible tablets sugar free | olanzapine | 5 mg | tablet | disintegrating |
+Tylenol Extra Strength 500 mg | paracetamol | 500 mg | | |
+Risperdal Consta 25 mg | risperidone | 25 mg | | depot |
+fluphenazine decanoate 25 mg/mL | fluphenazine | 25 mg/ml | | depot |
+hydroxyzine pamoate 25 mg | hydroxyzine | 25 mg | | |
+insulin glargine 100 units/mL (3 mL) pen | insulin glargine | 100 unit/ml | injection | |
 sertraline 50 mg, 100 mg tablets | sertraline | | tablet | |
 ASS 100 | aspirin | | | |
 hctz | hydrochlorothiazide | | | |
@@ -93,6 +103,11 @@ COMBINATIONS = {
     "carbidopa 25 MG / levodopa 100 MG Oral Tablet": {"carbidopa": "25 mg", "levodopa": "100 mg"},
     "amphetamine aspartate 5 MG / amphetamine sulfate 5 MG / dextroamphetamine saccharate 5 MG / dextroamphetamine"
     " sulfate 5 MG Oral Tablet [Adderall]": {"amphetamine": "10 mg", "dextroamphetamine": "10 mg"},
+    "fluticasone-salmeterol (ADVAIR) 250-50 mcg/dose inhaler": {
+        "fluticasone": "250 µg/dose", "salmeterol": "50 µg/dose",
+    },
+    "oxyCODONE-acetaminophen (PERCOCET) 5-325 mg per tablet": {"oxycodone": "5 mg", "paracetamol": "325 mg"},
+    "Co-codamol 30mg/500mg tablets": {"codeine": "30 mg", "paracetamol": "500 mg"},
     "Contrave": {"naltrexone": "", "bupropion": ""},
     "Tylenol #3": {"paracetamol": "", "codeine": ""},
     "Adderall XR 20 mg": {"dextroamphetamine": "", "amphetamine": ""},
@@ -117,7 +132,7 @@ def test_a_combination_is_all_of_its_drugs(text: str) -> None:
         "sertralinn 50 mg", "sertraline2", "clonidin-e", "no sertraline", "off sertraline", "not taking lithium",
         "lithium battery changed", "lithium ion battery of the pacemaker", "lithium level", "sertraline-free",
         "nortriptyline antibody", "N-desmethylclozapine", "R-citalopram", "ass", "carbidopa",
-        "insulin lispro 100 UNT/ML", "Ramipril comp", "Delix plus", "Nurofen Plus", "Tylenol Cold",
+        "insulin lispro 100 UNT/ML", "hold clozapine", "Ramipril comp", "Delix plus", "Nurofen Plus", "Tylenol Cold",
         "grapefruit 5 mg", "smoking 20 mg", "50 mg",
         "tablet", "sodium fluoride 1 MG", "unknownol 20 mg tablet", "citalopram unknownol 20 mg", "potassium citrate",
         "asthma", "MPH student", "Claritin-D", "vpa clinic",

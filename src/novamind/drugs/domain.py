@@ -91,7 +91,7 @@ class Drug:
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """How much of a drug is in one piece, or in ``per`` of a ``per_unit``: ``20 mg``, ``100 mg/5 ml``, ``0.25 mg/h``."""
+    """How much of a drug is in a piece, or in ``per`` of a ``per_unit``: ``20 mg``, ``100 mg/5 ml``, ``0.25 mg/h``."""
 
     amount: float
     unit: str

@@ -177,7 +177,8 @@ def _read(text: str, amounts: Amounts, pieces: list[str]) -> Product | None:
     drugs = _product(mentions)
     if drugs is None or (len(drugs) == 1 and not ADDITIONS.isdisjoint(words)):
         return None
-    if form == "injection" and (depot or release == "extended"):
+    in_pieces = form in ("tablet", "capsule") or "pamoate" in words
+    if (depot and not in_pieces) or (form == "injection" and (depot or release == "extended")):
         release = "depot"
     return Product(text, drugs, amounts.of(drugs, mentions), form, release, route)
 

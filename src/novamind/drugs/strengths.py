@@ -19,7 +19,6 @@ _PER = {
     "ml": "ml", "hr": "h", "h": "h", "hour": "h", "std": "h", "stunde": "h", "actuat": "actuation",
     "actuation": "actuation", "spray": "actuation", "puff": "actuation", "hub": "actuation", "sprühstoß": "actuation",
     "dose": "dose", "g": "g", "gm": "g", "sq-cm": "cm²", "cm2": "cm²",
-    "tablet": "", "tab": "", "tablette": "", "tbl": "", "capsule": "", "cap": "", "kapsel": "", "piece": "",
     **dict.fromkeys(TIMES, "day"),
 }  # fmt: skip
 _DIGITS = r"\d{1,6}(?:[.,]\d{1,5})?"
@@ -33,10 +32,11 @@ _AMOUNT = re.compile(
 )
 _BESIDE = re.compile(
     rf"(?<![\w.,]){_DIGITS}\s*-?\s*(?:ml|milliliter|l|actuat|actuations|hr|hrs|hour|hours|std|stunden|h|day|days|tage|"
-    r"hübe|sprühstöße|cm2)\b\.?",
+    r"hübe|sprühstöße|cm2)\b\.?|\b(?:sugar|gluten|dye|alcohol|preservative)[- ]free\b|\bextra[- ]strength\b",
     re.IGNORECASE,
 )
-_THOUSANDS = re.compile(r"[1-9]\d{0,2},\d{3}")
+# A thousand in one country, a decimal in another: 1,000 and 1.000; no decimal but 3.125 ends after three places.
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3}|\.\d{2}0)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ def take_amounts(text: str) -> tuple[Amounts, str]:
         leads = re.findall(_DIGITS, match["leads"])
         doubtful |= any(_THOUSANDS.fullmatch(n) for n in (*leads, match["number"], match["per"] or ""))
         if base != "day":
-            strengths.extend(Strength(_number(lead), unit) for lead in leads)
-            strengths.append(Strength(_number(match["number"]), unit, _number(match["per"] or "1"), base))
+            per = _number(match["per"] or "1")
+            strengths.extend(Strength(_number(number), unit, per, base) for number in (*leads, match["number"]))
         return " "
 
     rest = _AMOUNT.sub(take, text)

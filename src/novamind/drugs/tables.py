@@ -14,7 +14,6 @@ from importlib.resources.abc import Traversable
 from novamind.drugs.domain import Evidence, Source
 from novamind.errors import DataProcessingError
 
-
 #: Where the tables on drugs stand.
 FACTS = files("novamind.drugs").joinpath("facts")
 

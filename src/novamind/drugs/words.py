@@ -9,23 +9,24 @@ from functools import cache
 from novamind.drugs.tables import rows
 
 _FORMS = {
-    "tablet": "tablet tablets tab tabs tbl tabl tablette tabletten filmtablette filmtabletten filmtabl ftbl fta"
-    " kautablette kautabletten brausetablette brausetabletten caplet caplets pill pills dragee dragees drg überzogene"
-    " schmelztablette schmelztabletten retardtablette retardtabletten sublingualtablette sublingualtabletten wafer",
-    "capsule": "capsule capsules cap caps kapsel kapseln kps hartkapsel hartkapseln weichkapsel weichkapseln hartkps"
-    " retardkapsel retardkapseln sprinkle sprinkles softgel softgels",
+    "tablet": "tablet tablets tab tabs tbl tabl tablette tabletten filmtablette filmtabletten filmtabl filmtbl"
+    " ftbl fta schmelztbl retardtbl kautbl kautablette kautabletten brausetablette brausetabletten caplet caplets"
+    " pill pills dragee dragees drg überzogene schmelztablette schmelztabletten retardtablette retardtabletten"
+    " sublingualtablette sublingualtabletten wafer",
+    "capsule": "capsule capsules cap caps kapsel kapseln kps hartkapsel hartkapseln weichkapsel weichkapseln"
+    " hartkps hartkaps kaps retardkapsel retardkapseln sprinkle sprinkles softgel softgels",
     "solution": "solution soln lösung syrup sirup saft elixir liquid concentrate konzentrat drops tropfen trp",
     "suspension": "suspension susp emulsion",
-    "injection": "injection injections inj injectable injektion injektionslösung injektionssuspension ampulle ampullen"
-    " amp vial vials syringe syringes prefilled autoinjector auto injector cartridge pen fertigspritze fertigspritzen"
-    " durchstechflasche infusion infusionslösung depotinjektion",
+    "injection": "injection injections inj injectable injektion injektionslösung injektionssuspension ampulle"
+    " ampullen amp vial vials syringe syringes prefilled autoinjector auto injector cartridge pen fertigspritze"
+    " fertigspritzen durchstechflasche infusion infusionslösung depotinjektion",
     "patch": "patch patches transdermal transdermale transdermales pflaster tts",
     "film": "film films strip strips schmelzfilm",
     "lozenge": "lozenge lozenges lutschtablette lutschtabletten troche",
     "gum": "gum kaugummi kaugummis",
     "spray": "spray nasenspray mist",
     "inhaler": "inhaler inhalant inhalation inhal aerosol inhalator",
-    "powder": "powder pulver granules granulat granules packet packets pellet pellets sachet sachets beutel",
+    "powder": "powder pulver granules granulat packet packets pellet pellets sachet sachets beutel",
     "suppository": "suppository suppositories supp zäpfchen",
     "implant": "implant implantat",
     "cream": "cream creme",
@@ -59,20 +60,22 @@ _ROUTES = {
 ROUTES = {word: route for route, words in _ROUTES.items() for word in words.split()}
 
 _RELEASES = {
-    "extended": "er xr xl sr cr la cd mr pr extended acting prolonged prolong prolongatum sustained controlled modified"
-    " retard retardiert ret retardtablette retardtabletten retardkapsel retardkapseln uno chrono contin osmotic oros"
-    " slow verlängerter veränderter modifizierter",
-    "delayed": "dr ec delayed enteric gastro resistant magensaftresistent magensaftresistente magensaftresistenten msr",
-    "disintegrating": "odt disintegrating orodispersible schmelztablette schmelztabletten schmelzfilm melt velotab"
-    " zydis soltab quicklet meltab",
+    "extended": "er xr xl sr cr la cd mr pr extended acting prolonged prolong prolongatum sustained controlled"
+    " modified retard retardiert ret retardtbl retardtablette retardtabletten retardkapsel retardkapseln uno chrono"
+    " contin osmotic oros slow verlängerter veränderter modifizierter",
+    "delayed": "dr ec delayed enteric gastro resistant magensaftresistent magensaftresistente"
+    " magensaftresistenten msr",
+    "disintegrating": "odt expidet schmelztbl disintegrating orodispersible schmelztablette schmelztabletten"
+    " schmelzfilm melt velotab zydis soltab quicklet meltab",
     "depot": "depot lai depotinjektion decanoate decanoat palmitate palmitat pamoate enanthate lauroxil"
-    " microspheres",
+    " microspheres maintena asimtufii sustenna trinza hafyera consta relprevv zypadhera xeplion trevicta byannli"
+    " perseris uzedy rykindo okedi aristada vivitrol sublocade brixadi buvidal",
     "immediate": "ir immediate prompt",
 }  # fmt: skip
 #: Word to kind of release.
 RELEASES = {word: release for release, words in _RELEASES.items() for word in words.split()}
-#: Words that name a release in a depot injection only: some are salts of tablets too.
-DEPOT_SALTS = frozenset(["decanoate", "decanoat", "palmitate", "palmitat", "pamoate", "enanthate", "microspheres"])
+#: Salts that only depot injections have, but for the last, which tablets and capsules have too.
+DEPOT_SALTS = frozenset({"decanoate", "decanoat", "palmitate", "palmitat", "enanthate", "microspheres", "pamoate"})
 
 _SALTS = (
     "aspartate aspartat saccharate acetate acetat anhydrous besylate besilate besilat bisulfate bitartrate bromide"
@@ -86,12 +89,12 @@ _SALTS = (
 _RELEASE_PARTS = "release rel freisetzung wirkstofffreisetzung freisetzend coated long system drug delivery matrix"
 _QUALIFIERS = (
     "24hr 12hr abuse adult adults adhd akut assisted biphasic bx cessation chewable childrens children crush daily"
-    " deterrent dispersible dry dissolve dissolving dispensed disp effervescent einnahme film-coated filmcoated fc fast"
-    " forte for medicated kaubar junior kinder lower mini mite modified orally osmotic pmdd pyelonephritis quick"
-    " rapid rapidly rating reconstituted sensor smoking sprinkle strength unit dose teilbar überzogen"
-    " weekly with mit zum zur zu herstellung einer eine der und and in nach of the as von per je pro auf chew"
-    " crushable dividable film immediate powder product pack pak starter titration kit metered actuation generic"
-    " brand name tr usp bp ph eur inn nfc sterile preservative pf"
+    " deterrent dispersible dry dissolve dissolving dispensed disp effervescent einnahme film-coated filmcoated fc"
+    " fast forte for medicated kaubar junior kinder lower mini mite modified orally osmotic pmdd pyelonephritis"
+    " quick rapid rapidly rating reconstituted sensor smoking sprinkle strength unit dose teilbar überzogen weekly"
+    " with mit zum zur zu herstellung einer eine der und and in nach of the as von per je pro auf chew crushable"
+    " dividable film immediate powder product pack pak starter titration kit metered actuation generic otc brand"
+    " name tr usp bp ph eur inn nfc sterile preservative pf"
 )
 _DIRECTIONS = (
     "abends am an bid bedtime bei bedarf by at day days each every evening h hs hour hours hr hrs jeden jede"
@@ -103,10 +106,10 @@ _PACKS = "n1 n2 n3 op st stk stück stueck ct count ea blister bottle box packag
 # Makers of generics in Germany and the US, as they stand in product names.
 _MAKERS = (
     "1a pharma 1apharma abz accord actavis al aliud amneal apotex aristo arrow aurobindo axcount basics beta"
-    " betapharm biomo biogaran bluefish cipla ct denk desitin dexcel dura eg esparma fairmed glenmark greenstone"
-    " heumann hexal heunet holsten hormosan janssen juta krka lilly lundbeck lupin macleods medice mylan neuraxpharm"
-    " novartis orion pfizer pharmaceuticals puren q-pharm ranbaxy ratio ratiopharm sandoz stada sun synthon tad teva"
-    " torrent unichem viatris winthrop zentiva zydus vital neurax isis net"
+    " betapharm biomo biogaran bluefish cipla ct denk desitin dexcel dura eg esparma fairmed henning glenmark"
+    " greenstone heumann hexal heunet holsten hormosan janssen juta krka lilly lundbeck lupin macleods medice mylan"
+    " neuraxpharm novartis orion pfizer pharmaceuticals puren q-pharm ranbaxy ratio ratiopharm sandoz stada sun"
+    " synthon tad teva torrent unichem viatris winthrop zentiva zydus vital neurax isis net"
 )
 #: Words that say nothing of which drug it is.
 FILLERS = frozenset(f"{_RELEASE_PARTS} {_QUALIFIERS} {_DIRECTIONS} {_PACKS} {_MAKERS}".split())
