@@ -584,6 +584,7 @@ def level_of(ratio: float, **how: Any) -> tuple[Recommendation, ...]:
         "exposure_ratio": ratio,
         "review": simulated().review,
         "level": Span(31.4159, 20.5, 42.25),
+        "level_in_range": Span(31.4159, 20.5, 42.25),
         "unit": "ng/mL",
         "dose_mg": 10.0,
         "course": simulated().course,
@@ -607,10 +608,13 @@ def test_a_level_half_as_much_again_or_two_thirds_asks_for_a_measurement(ratio: 
 def test_a_level_is_said_with_its_band_and_the_usual_range() -> None:
     (one,) = level_of(2.25)
     assert one.evidence[0].statement == (
-        "Simulated level of sertraline at 10 mg: 31.4 ng/mL (90 % band 20.5 to 42.2), 2.2 times a normal metaboliser's."
+        "Simulated level of sertraline at 10 mg: 31.4 ng/mL (90 % band 20.5 to 42.2);"
+        " sertraline is at 2.2 times a normal metaboliser's."
     )
-    (bare,) = level_of(2.25, level=Span(31.4159, None, None))
-    assert "31.4 ng/mL, 2.2 times" in bare.evidence[0].statement
+    (bare,) = level_of(2.25, level_in_range=Span(31.4159, None, None))
+    assert "31.4 ng/mL; sertraline is at 2.2 times" in bare.evidence[0].statement
+    (alone,) = level_of(2.25, level_in_range=None)  # no level of the range's analyte: no range beside it
+    assert len(alone.evidence) == 1
     assert one.priority is Priority.NEXT_VISIT
     check_golden(__file__, "level", one)
 

@@ -317,3 +317,35 @@ def test_a_smoker_clears_olanzapine_faster() -> None:
 def test_one_person_has_one_exposure(drug: str, genes: dict[str, str], taken: tuple[str, ...]) -> None:
     one = what_if(case(genotype=genes, medications=taken), drug, 10, weeks=12, ensemble=0)
     assert one.review.exposures[-1].ratio == pytest.approx(one.exposure_ratio, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("drug", "compounds"),
+    [
+        ("venlafaxine", 2),
+        ("risperidone", 2),
+        ("sertraline", 1),
+        ("clozapine", 1),
+        ("atomoxetine", 0),
+        ("agomelatine", 0),
+    ],
+)
+def test_a_level_stands_beside_a_range_of_the_same_analyte(drug: str, compounds: int) -> None:
+    """The sum beside a range of the sum, the parent beside one of the parent, nothing beside a peak or no range."""
+    one = what_if(case(), drug, 20, weeks=2, ensemble=4, seed=1)
+    level = one.level_in_range
+    if compounds == 0:
+        assert level is None
+        return
+    last = one.course.concentration.filter(pl.col("time_hours") >= 7 * 24)
+    if compounds == 1:
+        assert level == one.level
+    else:
+        assert level is not None
+        assert level.low is not None
+        assert level.high is not None
+        assert one.level.value < level.value
+        assert level.low < level.value < level.high
+        assert level.value == pytest.approx(
+            last.group_by("compound").agg(pl.col("value").mean())["value"].sum(), rel=0.1
+        )

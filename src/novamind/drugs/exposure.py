@@ -88,6 +88,7 @@ def analytes(drug: str) -> tuple[str, ...]:
     return (drug,)
 
 
+@cache
 def routes_counted(drug: str) -> tuple[str, ...]:
     """Return the routes whose activity changes a figure: the drug's, and its metabolite's where the sum is read."""
     own = shares(drug)

@@ -274,26 +274,21 @@ def _exposure(drug: str, course: SimulatedTreatment) -> Iterator[Recommendation]
     if 1 / _NOTABLE_RATIO < ratio < _NOTABLE_RATIO or level is None:
         return
     how = "higher" if ratio > 1 else "lower"
-    span = course.level
+    comparable = course.level_in_range
+    span, analyte = (course.level, drug) if comparable is None else (comparable, level.analyte)
     band = "" if span.low is None else f" (90 % band {span.low:.3g} to {span.high:.3g})"
-    whole = "" if level.basis == "parent" else f" (the parent alone; the range is that of {level.analyte})"
     statement = (
-        f"Simulated level of {drug}{whole} at {course.dose_mg:g} mg: {span.value:.3g} {course.unit}{band},"
-        f" {ratio:.1f} times a normal metaboliser's."
+        f"Simulated level of {analyte} at {course.dose_mg:g} mg: {span.value:.3g} {course.unit}{band};"
+        f" {drug} is at {ratio:.1f} times a normal metaboliser's."
     )
+    usual = f"Usual range of {level.analyte} {level.low:g} to {level.high:g} {level.unit}."
+    # A level stands beside the range of the same analyte only.
+    ranges = () if comparable is None else (Evidence(MEDICATIONS, usual, str(level.source), level.source.url),)
     yield Recommendation(
         Priority.NEXT_VISIT,
         f"{drug} level",
         f"Consider measuring the plasma level of {drug}: it is expected to be {how} than usual.",
-        (
-            Evidence(COURSES, statement, course.course.model_version),
-            Evidence(
-                MEDICATIONS,
-                f"Usual range of {level.analyte} {level.low:g} to {level.high:g} {level.unit}.",
-                str(level.source),
-                level.source.url,
-            ),
-        ),
+        (Evidence(COURSES, statement, course.course.model_version), *ranges),
         "medium",
         "a simulation from fractions of clearance; the measured level decides",
     )  # fmt: skip

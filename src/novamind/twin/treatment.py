@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
-from novamind.neurochemistry.simulation import Simulation
+from novamind.neurochemistry.simulation import Simulation, bands
 from novamind.pharmacogenomics.drug_review import DrugReview
 
 
@@ -53,6 +54,24 @@ class SimulatedTreatment:
     def level(self) -> Span:
         """Return the mean plasma level of the last week, in :attr:`unit`."""
         return _last_week(self.course)
+
+    @property
+    def level_in_range(self) -> Span | None:
+        """Return the level that the reference range is about: the parent, or its sum with the active metabolite.
+
+        None where there is no range, or the range is of something that the simulation does not give.
+        """
+        usual = self.review.therapeutic_range
+        levels = self.course.course.concentrations[self.drug]
+        if usual is None or usual.unit != self.unit or (usual.basis == "parent") != (usual.analyte == self.drug):
+            return None
+        if usual.basis == "parent":
+            return self.level
+        if usual.basis != "sum" or len(levels) == 1:
+            return None
+        week = slice((self.course.weeks - 1) * 7 * 24, None)
+        value, low, high = (float(of.mean()) for of in bands(np.sum([of[:, week] for of in levels.values()], axis=0)))
+        return Span(value, None if np.isnan(low) else low, None if np.isnan(high) else high)
 
     @property
     def unit(self) -> str:
