@@ -116,8 +116,8 @@ def plot_occupancy(course: CourseFrames) -> alt.LayerChart:
     The target of the shaded range is drawn whatever its place.
     """
     frame = course.occupancy.with_columns(day=pl.col("time_hours") / 24)
-    held = frame.group_by("target").agg(pl.col("value").max()).sort("value", "target", descending=True)
-    touched = held.filter(pl.col("value") >= _SMALLEST_OCCUPANCY)["target"].to_list()
+    peaks = frame.group_by("target").agg(pl.col("value").max()).sort("value", "target", descending=True)
+    touched = peaks.filter(pl.col("value") >= _SMALLEST_OCCUPANCY)["target"].to_list()
     low, high, meaning = _D2_RANGE if "D2" in touched else _SERT_RANGE
     first = [name for name in ("D2", "SERT") if name in touched][:1]
     drawn = [*first, *(name for name in touched if name not in first)][:_MOST_TARGETS]
