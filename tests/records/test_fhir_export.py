@@ -1,6 +1,6 @@
 """What goes out is valid R4 and comes back whole."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -25,6 +25,7 @@ from novamind.records import (
     signal_frame,
     symptom_frame,
 )
+from novamind.records.fhir import export
 from tests.golden import check_golden
 from tests.records.fhir_input import INTEROP, bundle, medication, needs_interop, observation, patient, plain
 
@@ -278,3 +279,20 @@ def test_times_go_out_with_their_clock(times: list[str], zone: str | None, writt
 )
 def test_the_status_of_a_course(course: MedicationCourse, status: str) -> None:
     assert record_bundle(PatientRecord("p", medications=(course,)))["entry"][1]["resource"]["status"] == status
+
+
+def test_what_a_series_has_in_common_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    of_series = export._of_series
+
+    def counted(name: str, *given: Any) -> Any:
+        made.append(name)
+        return of_series(name, *given)
+
+    monkeypatch.setattr(export, "_of_series", counted)
+    rows = {"patient_id": "a", "signal": ["heart_rate", "steps"] * 50, "value": [60.0, 5.0] * 50}
+    units = {"unit": ["/min", "1"] * 50}
+    times = [datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=n) for n in range(100)]
+    frame = signal_frame(pl.DataFrame(rows | units | {"timestamp": times}), today=date(2026, 4, 1), timezone="UTC")
+    entries = record_bundle(PatientRecord("a", timezone="UTC", signals=frame))["entry"]
+    assert (len(entries), sorted(made)) == (101, ["heart_rate", "steps"])

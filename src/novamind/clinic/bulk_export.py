@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -11,9 +11,12 @@ from novamind.clinic.fhir_service import FhirClinic
 from novamind.errors import NotFoundError
 from novamind.infrastructure.exports import Exports
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
+from novamind.records.fhir.outcome import Issue, OperationOutcome
 
 #: Kind of the job.
 EXPORT: Final = "fhir-export"
+#: Type of the file that says what was left out.
+LEFT_OUT: Final = "OperationOutcome"
 _LINES: Final = 5000  # of a file
 
 
@@ -26,13 +29,15 @@ async def export(asked: Mapping[str, Any], fhir: FhirClinic, exports: Exports) -
     await exports.begin(export_id)
     for patient_id in await fhir.patients(principal):
         try:
-            resources = await fhir.resources(principal, patient_id, asked["types"])
+            resources, notes = await fhir.resources(principal, patient_id, asked["types"])
         except NotFoundError:
             continue  # the treatment has ended since the list was made
         for resource in resources:
             if since is None or datetime.fromisoformat(resource["meta"]["lastUpdated"]) >= since:
                 lines.setdefault(resource["resourceType"], []).append(json.dumps(resource, ensure_ascii=False))
                 total += 1
+        if notes:
+            lines.setdefault(LEFT_OUT, []).append(json.dumps(_outcome(patient_id, notes)))
         for kind, written in lines.items():
             while len(written) >= _LINES:
                 await exports.keep(export_id, principal.subject, kind, written[:_LINES])
@@ -42,6 +47,12 @@ async def export(asked: Mapping[str, Any], fhir: FhirClinic, exports: Exports) -
         if written:
             await exports.keep(export_id, principal.subject, kind, written)
     return {"export_id": str(export_id), "count": total, "begun": asked["begun"], "request": asked["request"]}
+
+
+def _outcome(patient_id: UUID, notes: Sequence[str]) -> Mapping[str, Any]:
+    """Return what was left out of a patient's resources."""
+    issues = (Issue("warning", "incomplete", note, (f"Patient/{patient_id}",)) for note in notes)
+    return OperationOutcome(tuple(issues)).to_fhir()
 
 
 def principal_written(principal: Principal) -> dict[str, Any]:

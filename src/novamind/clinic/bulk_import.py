@@ -326,7 +326,7 @@ def _record_numbers(claims: Claims, request: ImportRequest) -> list[str]:
 
 def _in_order(record: PatientRecord) -> PatientRecord:
     """Return a record that is the same whatever the order of the file: lists sorted, lines of the file forgotten."""
-    lists = {}
+    lists: dict[str, Any] = {}
     for name in (*LISTS, "medications"):
         items = [replace(item, source=_without_lines(item.source)) for item in getattr(record, name)]
         lists[name] = tuple(sorted(items, key=repr))

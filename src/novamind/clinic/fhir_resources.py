@@ -17,10 +17,11 @@ from novamind.clinic.record_mapping import LISTS, course_of, piece_of, readable,
 from novamind.errors import NotFoundError, ValidationError
 from novamind.infrastructure.patient_store import Kind, Samples, StoredRecord
 from novamind.records import LongFrame, PatientRecord
+from novamind.records.fhir.export import record_resources, writable
 from novamind.records.fhir.identity import PATIENT_IDENTIFIER
 from novamind.records.fhir.terminology import OWN
+from novamind.records.signals import EARLIER_NAMES
 from novamind.timeline import parse_timezone
-from novamind.twin.fhir_export import to_fhir
 
 Resource = dict[str, Any]
 #: Kinds of stored records of which each type of resource is made.
@@ -42,6 +43,7 @@ _SUBJECTS: Final = ("subject", "patient")
 _UUID_LENGTH: Final = 36
 _TELECOM: Final = ("email", "phone")
 _TERMINOLOGY: Final = "http://terminology.hl7.org/CodeSystem"
+_PROBLEM: Final = [{"coding": [{"system": f"{_TERMINOLOGY}/condition-category", "code": "problem-list-item"}]}]
 
 
 class Place(NamedTuple):
@@ -75,8 +77,10 @@ def resources_of(
     record: PatientRecord,
     stored: Mapping[Kind, Sequence[StoredRecord]],
     corrections: Mapping[UUID, datetime],
-) -> list[Resource]:
-    """Return the resources of a record in the order of the export, the Patient first.
+) -> tuple[list[Resource], int]:
+    """Return the resources of a record in the order of the export, the Patient first, and how many times were left out.
+
+    Left out are those that FHIR cannot hold (:func:`writable`).
 
     Parameters
     ----------
@@ -85,31 +89,34 @@ def resources_of(
     corrections
         When records were last corrected.
     """
-    patient, *exported = (entry["resource"] for entry in to_fhir(record)["entry"])
+    record, left_out = writable(record)
+    patient, *exported = record_resources(record)
     identity = stored[Kind.IDENTITY][-1]
-    places = _places(record, stored)
-    return [
-        _named_person(patient, summary, identity, corrections.get(identity.record_id)),
-        *(
-            named(resource, place.resource_id, place.stored, corrections.get(place.stored.record_id), record.patient_id)
-            for resource, place in zip(exported, places, strict=True)
-        ),
-    ]
+    subject = {"reference": f"Patient/{record.patient_id}"}
+    resources = [_named_person(patient, summary, identity, corrections.get(identity.record_id))]
+    versions: dict[UUID, dict[str, str]] = {}
+    for resource, place in zip(exported, _places(record, stored), strict=True):
+        of = place.stored
+        if of.record_id not in versions:
+            versions[of.record_id] = _version_of(of, corrections.get(of.record_id))
+        resources.append(named(resource, place.resource_id, versions[of.record_id], subject))
+    return resources, left_out
 
 
-def named(
-    resource: Resource, resource_id: str, stored: StoredRecord, corrected_at: datetime | None, patient_id: str
-) -> Resource:
+def named(resource: Resource, resource_id: str, version: Mapping[str, str], subject: Mapping[str, str]) -> Resource:
     """Return an exported resource with id, version and a reference to the Patient of this server."""
-    meta = {"versionId": str(stored.version), "lastUpdated": (corrected_at or stored.recorded_at).isoformat()}
-    subject = {key: {"reference": f"Patient/{patient_id}"} for key in _SUBJECTS if key in resource}
-    category = (
-        {"category": [{"coding": [{"system": f"{_TERMINOLOGY}/condition-category", "code": "problem-list-item"}]}]}
-        if resource["resourceType"] == "Condition"
-        else {}
-    )
-    named_first = {"resourceType": resource["resourceType"], "id": resource_id}
-    return named_first | resource | category | subject | {"meta": meta | resource.get("meta", {})}
+    result = {"resourceType": resource["resourceType"], "id": resource_id} | resource
+    if result["resourceType"] == "Condition":
+        result["category"] = _PROBLEM
+    for key in _SUBJECTS:
+        if key in result:
+            result[key] = subject
+    result["meta"] = {**version, **resource.get("meta", {})}
+    return result
+
+
+def _version_of(stored: StoredRecord, corrected_at: datetime | None) -> dict[str, str]:
+    return {"versionId": str(stored.version), "lastUpdated": (corrected_at or stored.recorded_at).isoformat()}
 
 
 def _named_person(
@@ -131,7 +138,7 @@ def _named_person(
     telecom = [{"system": kind, "value": summary.identifiers[kind]} for kind in _TELECOM if kind in summary.identifiers]
     if telecom:
         resource["telecom"] = telecom
-    return named(resource, patient_id, stored, corrected_at, patient_id)
+    return named(resource, patient_id, _version_of(stored, corrected_at), {})
 
 
 def provenance_of(resource: Resource) -> Resource:
@@ -225,7 +232,7 @@ def _reports(stored: Iterable[StoredRecord]) -> dict[tuple[str, int], Place]:
 def _samples(stored: Iterable[StoredRecord]) -> dict[tuple[str, int], Place]:
     """Return signal and instant to the sample's place in its stretch; of two at one instant the last stored."""
     return {
-        (record.content.signal, moment): Place(record, str(position))
+        (EARLIER_NAMES.get(record.content.signal, record.content.signal), moment): Place(record, str(position))
         for record in stored
         if isinstance(record.content, Samples)
         for position, moment in enumerate(record.content.timestamps.tolist())

@@ -1,7 +1,7 @@
 """The use cases of FHIR clients: each asks first whether the caller may, then reads what is stored as resources."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -16,7 +16,7 @@ from novamind.clinic.fhir_resources import (
     record_id_of,
     resources_of,
 )
-from novamind.clinic.record_mapping import mapping_of, record_of
+from novamind.clinic.record_mapping import mapping_of, readable, record_of, report_of
 from novamind.clinic.service import Clinic
 from novamind.errors import AuthorizationError, NotFoundError, ValidationError
 from novamind.infrastructure.audit import Access
@@ -29,6 +29,10 @@ from novamind.twin.fhir_export import result_resources
 
 _PROVENANCE: Final = "Provenance"
 _STORED: Final = frozenset(kind for kinds in KINDS.values() for kind in kinds)
+_LEFT_OUT: Final = (
+    "{} observations have a clock but no timezone, which FHIR cannot hold: they are left out until the patient has a"
+    " timezone"
+)
 _NO_RESOURCE: Final = "there is no resource of this id"
 
 
@@ -38,6 +42,13 @@ class ResourceVersion(NamedTuple):
     resource: Resource | None
     version: int
     since: datetime
+
+
+class PatientResources(NamedTuple):
+    """Resources of a patient, and what was left out of them, in words."""
+
+    resources: list[Resource]
+    notes: tuple[str, ...] = ()
 
 
 class FhirClinic:
@@ -63,8 +74,10 @@ class FhirClinic:
         types: Collection[str],
         kinds: Collection[Kind] | None = None,
         signals: Collection[str] | None = None,
-    ) -> list[Resource]:
+    ) -> PatientResources:
         """Return a patient's resources of some types, in the order of the export, the Patient first.
+
+        Reports and samples with a clock but no timezone are left out, since FHIR cannot hold them; a note says so.
 
         Parameters
         ----------
@@ -92,14 +105,14 @@ class FhirClinic:
                 if isinstance(record.content, Samples) and record.content.signal in signals
             ]
         corrections = await self._store.corrections(patient_id)
-        resources = await asyncio.to_thread(_all, patient_id, stored, corrections)
+        resources, notes = await asyncio.to_thread(_all, patient_id, stored, corrections)
         if with_provenance:
             resources += [provenance_of(resource) for resource in resources]
         if set(types) & set(COMPUTED):
             resources += await self._computed(principal, patient_id)
-        return [resource for resource in resources if resource["resourceType"] in types]
+        return PatientResources([resource for resource in resources if resource["resourceType"] in types], notes)
 
-    async def everything(self, principal: Principal, patient_id: UUID, types: Collection[str] = ()) -> list[Resource]:
+    async def everything(self, principal: Principal, patient_id: UUID, types: Collection[str] = ()) -> PatientResources:
         """Return what is stored of a patient, or of it the types that are asked for.
 
         A token that is limited to some types of resources is given those alone.
@@ -118,7 +131,7 @@ class FhirClinic:
         """
         patient_id, kind = await self._owner(resource_type, resource_id)
         kinds = None if kind is None else self._together(kind)
-        for resource in await self.resources(principal, patient_id, [resource_type], kinds):
+        for resource in (await self.resources(principal, patient_id, [resource_type], kinds)).resources:
             if resource["id"] == resource_id:
                 return resource
         if kind is None or kind not in KINDS.get(resource_type, ()):
@@ -134,6 +147,8 @@ class FhirClinic:
         ------
         NotFoundError
             If there is no such resource, or the caller may not read it.
+        ValidationError
+            If FHIR cannot hold it, since nobody has said on which clock its time is.
         """
         patient_id, kind = await self._owner(resource_type, resource_id)
         access = await self._permitted(principal, patient_id, [resource_type])
@@ -146,15 +161,17 @@ class FhirClinic:
             raise NotFoundError(_NO_RESOURCE)
         record_id = identities[0].record_id if kind is Kind.IDENTITY else record_id_of(resource_id)
         versions = []
+        notes: set[str] = set()
         kept = await self._store.versions(patient_id, record_id, access)
         for version in kept:
             stored = {Kind.IDENTITY: identities, kind: [version.record]}
             since = {version.record.record_id: version.since}
-            resources = await asyncio.to_thread(_all, patient_id, stored, since)
+            resources, left_out = await asyncio.to_thread(_all, patient_id, stored, since)
+            notes.update(left_out)
             same = (r for r in resources if r["id"] == resource_id and r["resourceType"] == resource_type)
             versions.append(ResourceVersion(next(same, None), version.record.version, version.since))
         if all(version.resource is None for version in versions):
-            raise NotFoundError(_NO_RESOURCE)
+            raise ValidationError(notes.pop()) if notes else NotFoundError(_NO_RESOURCE)
         last = kept[-1]
         if last.until is not None:
             versions.append(ResourceVersion(None, last.record.version + 1, last.until))
@@ -190,10 +207,7 @@ class FhirClinic:
         imported = await self._store.read_one(patient_id, stored.import_id, access)
         brought = {UUID(record_id) for record_id in mapping_of(imported)["records"]}
         pieces = await self._read(patient_id, _STORED, access)
-        try:
-            resources = await asyncio.to_thread(_all, patient_id, pieces, {})
-        except ValidationError:  # it is stored, and cannot be exported beside what else is stored: reading says why
-            return stored, []
+        resources, _ = await asyncio.to_thread(_all, patient_id, pieces, {})
         return stored, [resource for resource in resources[1:] if record_id_of(resource["id"]) in brought]
 
     async def update(
@@ -338,17 +352,43 @@ class FhirClinic:
         ]
 
 
-def _all(patient_id: UUID, stored: dict[Kind, list[StoredRecord]], corrections: dict[UUID, datetime]) -> list[Resource]:
-    """Return the Patient and every resource that stored records hold."""
+def _all(
+    patient_id: UUID, stored: Mapping[Kind, Sequence[StoredRecord]], corrections: Mapping[UUID, datetime]
+) -> PatientResources:
+    """Return the Patient and every resource that stored records hold.
+
+    Without the patient's timezone, reports with an offset and those without are exported apart: among the others each
+    would lose its own.
+    """
     identity = stored[Kind.IDENTITY][-1]
     content = mapping_of(identity)
     summary = PatientSummary(patient_id, content["identifiers"], content["details"])
-    record = record_of(
-        summary,
-        stored.get(Kind.SYMPTOM_REPORT, []),
-        stored.get(Kind.BIOMETRIC_SAMPLES, []),
-        stored.get(Kind.MEDICATION, []),
-        stored.get(Kind.CONDITION, []),
-        (stored.get(Kind.GENOTYPE, []), False),
-    )
-    return resources_of(summary, record, stored, corrections)
+    parts: list[Mapping[Kind, Sequence[StoredRecord]]] = [stored]
+    if summary.details.get("timezone") is None:
+        reports = stored.get(Kind.SYMPTOM_REPORT, ())
+        naive = [report for report, is_naive in readable(reports, _clock_of)[0] if is_naive]
+        if 0 < len(naive) < len(reports):
+            others = {report.record_id for report in reports} - {report.record_id for report in naive}
+            aware = [report for report in reports if report.record_id in others]
+            apart = {Kind.IDENTITY: stored[Kind.IDENTITY], Kind.SYMPTOM_REPORT: naive}
+            parts = [{**stored, Kind.SYMPTOM_REPORT: aware}, apart]
+    resources: list[Resource] = []
+    left_out = 0
+    for part in parts:
+        record = record_of(
+            summary,
+            part.get(Kind.SYMPTOM_REPORT, []),
+            part.get(Kind.BIOMETRIC_SAMPLES, []),
+            part.get(Kind.MEDICATION, []),
+            part.get(Kind.CONDITION, []),
+            (part.get(Kind.GENOTYPE, []), False),
+        )
+        exported, count = resources_of(summary, record, part, corrections)
+        resources += exported[1:] if resources else exported
+        left_out += count
+    notes = (_LEFT_OUT.format(left_out),) if left_out else ()
+    return PatientResources(resources, notes)
+
+
+def _clock_of(report: StoredRecord) -> tuple[StoredRecord, bool]:
+    return report, report_of(report)[1].tzinfo is None

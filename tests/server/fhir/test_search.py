@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from novamind.errors import ValidationError
-from novamind.server.fhir.search import Search, interval, parsed
+from novamind.server.fhir.search import Search, _offset_of, _span, _zone_of, interval, parsed
 
 CONCEPT = {"coding": [{"system": "http://loinc.org", "code": "44261-6"}, {"code": "own"}], "text": "PHQ-9"}
 
@@ -151,3 +151,13 @@ def test_order() -> None:
         return "".join(r["id"] for r in search(_sort=sort).selected(resources))
 
     assert (ids("date"), ids("-date"), ids("-_id"), ids("_id")) == ("102", "201", "210", "012")
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-03-29T01:30:00+02:00", "2026-03-29T23:59:59-11:30", "2024-05-17T08:30:00.1234Z", "2026-03-29"]
+)
+def test_times_that_are_read_quickly_are_read_as_all_others(text: str) -> None:
+    for zone in (None, UTC):
+        assert _span(text, zone) == interval(text, zone)
+    offset = _offset_of(text)
+    assert _zone_of(text) == (None if offset is None else interval(text, None)[0].tzinfo)

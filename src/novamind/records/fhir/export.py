@@ -1,7 +1,9 @@
 """FHIR R4 out: a patient's record as a Bundle that any R4 server reads and :func:`read_fhir` gives back whole."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote
@@ -39,13 +41,39 @@ def record_bundle(record: PatientRecord) -> Resource:
     ValidationError
         Times have a clock but neither they nor the record a timezone: FHIR does not allow that.
     """
-    entries = []
-    for position, resource in enumerate([_patient(record), *_resources(record)]):
+    entries = [
+        {"fullUrl": export_url(record.patient_id, position), "resource": resource}
+        for position, resource in enumerate(record_resources(record))
+    ]
+    return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+
+def record_resources(record: PatientRecord) -> Iterator[Resource]:
+    """Yield the resources of a record as :func:`record_bundle` joins them, the Patient first; errors as of that."""
+    for resource in (_patient(record), *_resources(record)):
         source = resource.pop("_source", "")
         if source:
             resource["meta"] = {"source": SOURCE_PREFIX + quote(source)}
-        entries.append({"fullUrl": export_url(record.patient_id, position), "resource": resource})
-    return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+        yield resource
+
+
+def writable(record: PatientRecord) -> tuple[PatientRecord, int]:
+    """Return a record without the times that FHIR cannot hold, those of a clock without timezone, and their number."""
+    kept, left_out = {}, 0
+    for name, sources_name in (("symptoms", "symptom_sources"), ("signals", "signal_sources")):
+        frame, sources = getattr(record, name), getattr(record, sources_name)
+        if record.timezone is not None or frame is None or frame.utc_offset is not None:
+            continue
+        is_date = frame.timestamps == frame.timestamps.astype("datetime64[D]")
+        left_out += int((~is_date).sum())
+        kept[name] = replace(
+            frame,
+            series_index=frame.series_index[is_date],
+            timestamps=frame.timestamps[is_date],
+            values=frame.values[is_date],
+        )
+        kept[sources_name] = tuple(source for source, keep in zip(sources, is_date, strict=False) if keep)
+    return (replace(record, **kept), left_out) if left_out else (record, 0)
 
 
 def subject_of(record: PatientRecord) -> dict[str, str]:
@@ -159,45 +187,52 @@ def _status(system: str, code: str) -> dict[str, Any]:
 def _observations(
     frame: LongFrame, sources: tuple[str, ...], kind: str, zone: str | None, subject: Mapping[str, str]
 ) -> Iterator[Resource]:
-    times = _times(frame, zone)
+    series = [_of_series(key.name, unit, kind, subject) for key, unit in zip(frame.series, frame.units, strict=True)]
+    rows = zip(frame.series_index.tolist(), _times(frame, zone), frame.values.tolist(), strict=True)
+    for row, (index, when, value) in enumerate(rows):
+        observation, unit = series[index]
+        measured = (
+            {"dataAbsentReason": _status("data-absent-reason", "unknown")}
+            if math.isnan(value)
+            else {"valueQuantity": {"value": int(value) if value.is_integer() else value, **unit}}
+        )
+        yield {**observation, "effectiveDateTime": when, **measured, "_source": sources[row] if sources else ""}
+
+
+def _of_series(name: str, unit: str | None, kind: str, subject: Mapping[str, str]) -> tuple[Resource, dict[str, str]]:
+    """Return what the observations of a series have in common, and the unit of their quantities."""
+    signal = SIGNALS.get(name) if kind == "signal" else None
+    ucum = signal.ucum_of(unit) if signal is not None and unit else ""
+    code = code_of(name) if kind == "symptom" else ""
+    if signal is not None and signal.loinc and ucum:
+        code = signal.loinc[0]
     category = "survey" if kind == "symptom" else "vital-signs"
-    for row, when in enumerate(times):
-        value = float(frame.values[row])
-        name = frame.series[frame.series_index[row]].name
-        unit = frame.units[frame.series_index[row]]
-        loinc_code = code_of(name) if kind == "symptom" else ""
-        signal = SIGNALS.get(name) if kind == "signal" else None
-        code = signal.ucum_of(unit) if signal is not None and unit else ""
-        if signal is not None and signal.loinc and code:
-            loinc_code = signal.loinc[0]
-        quantity: dict[str, Any] = {"value": int(value) if value.is_integer() else value}
-        if kind == "symptom":
-            quantity |= {"unit": "{score}", "system": UCUM, "code": "{score}"}
-        elif unit:
-            quantity |= {"unit": unit, **({"system": UCUM, "code": code} if code else {})}
-        absent = {"dataAbsentReason": _status("data-absent-reason", "unknown")}
-        yield {
-            "resourceType": "Observation",
-            "status": "final",
-            "category": [{"coding": [{"system": f"{_TERMINOLOGY}/observation-category", "code": category}]}],
-            "code": loinc(loinc_code) | {"text": name} if loinc_code else _own(kind, name),
-            "subject": subject,
-            "effectiveDateTime": when,
-            **(absent if np.isnan(value) else {"valueQuantity": quantity}),
-            "_source": sources[row] if sources else "",
-        }
+    quantity: dict[str, str] = {}
+    if kind == "symptom":
+        quantity = {"unit": "{score}", "system": UCUM, "code": "{score}"}
+    elif unit:
+        quantity = {"unit": unit, **({"system": UCUM, "code": ucum} if ucum else {})}
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "category": [{"coding": [{"system": f"{_TERMINOLOGY}/observation-category", "code": category}]}],
+        "code": loinc(code) | {"text": name} if code else _own(kind, name),
+        "subject": subject,
+    }, quantity
 
 
 def _times(frame: LongFrame, zone: str | None) -> list[str]:
     moments = frame.timestamps.astype("datetime64[us]").tolist()
     if frame.utc_offset is not None:
-        offsets = [timedelta(seconds=int(o.astype("timedelta64[s]").astype(int))) for o in frame.utc_offset]
-        return [m.replace(tzinfo=timezone(o)).isoformat() for m, o in zip(moments, offsets, strict=True)]
+        seconds = frame.utc_offset.astype("timedelta64[s]").astype(np.int64).tolist()
+        zones = {offset: timezone(timedelta(seconds=offset)) for offset in set(seconds)}
+        return [m.replace(tzinfo=zones[offset]).isoformat() for m, offset in zip(moments, seconds, strict=True)]
     if all(m == datetime(m.year, m.month, m.day) for m in moments):  # noqa: DTZ001
         return [m.date().isoformat() for m in moments]
     if zone is None:
         raise ValidationError("times with a clock need a timezone in FHIR: give the record its 'timezone'")
-    return [m.replace(tzinfo=parse_timezone(zone)).isoformat() for m in moments]
+    clock = parse_timezone(zone)
+    return [m.replace(tzinfo=clock).isoformat() for m in moments]
 
 
 def _gene(gene: str, result: str, subject: Mapping[str, str]) -> Resource:

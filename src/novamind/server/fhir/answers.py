@@ -48,7 +48,7 @@ async def search(container: Container, caller: Principal, request: Request, reso
     pairs, offset, is_private = await _asked(request, pages, caller, resource_type)
     is_lenient = "handling=lenient" in request.headers.get("prefer", "")
     wanted = parsed(resource_type, pairs, in_address=not is_private, is_lenient=is_lenient)
-    matches = await matching(container, caller, wanted)
+    matches, left_out = await matching(container, caller, wanted)
     shown = [] if wanted.counts_only else matches[offset : offset + wanted.count]
     included = await _included(container, caller, wanted, shown)
     base = container.settings.public_url + BASE
@@ -63,6 +63,7 @@ async def search(container: Container, caller: Principal, request: Request, reso
     if offset:
         links.append({"relation": "previous", "url": link(max(0, offset - wanted.count))})
     notes = [TYPES[resource_type].note] if TYPES[resource_type].note else []
+    notes += left_out
     notes += [f"search parameter {name} is not offered here and was ignored" for name in wanted.ignored]
     entries = [
         *(_entry(base, resource, "match") for resource in shown),
@@ -96,11 +97,13 @@ async def everything(container: Container, caller: Principal, request: Request, 
     if types - TYPES.keys():
         raise ValidationError(f"_type takes {', '.join(TYPES)}")
     patient_id = record_id_of(request.path_params["resource_id"])
-    resources = await container.fhir.everything(caller, patient_id, types)
+    resources, notes = await container.fhir.everything(caller, patient_id, types)
     base = container.settings.public_url + BASE
     links = [{"relation": "self", "url": f"{base}/{resource_type}/{patient_id}/$everything"}]
     entries = [_entry(base, resource, "match") for resource in resources]
     bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(entries), "link": links}
+    if notes:
+        entries.append({"resource": outcome("warning", "incomplete", *notes), "search": {"mode": "outcome"}})
     return await _json(bundle | ({"entry": entries} if entries else {}))
 
 
@@ -185,8 +188,8 @@ async def _searched_patients(container: Container, caller: Principal, wanted: Se
 
 async def matching(
     container: Container, caller: Principal, wanted: Search, patient_ids: Sequence[UUID] | None = None
-) -> list[Resource]:
-    """Return all matches of a search.
+) -> tuple[list[Resource], list[str]]:
+    """Return all matches of a search, and what was left out, in words.
 
     Parameters
     ----------
@@ -196,6 +199,7 @@ async def matching(
     if patient_ids is None:
         patient_ids = await patients_of(container, caller, wanted)
     resources: list[Resource] = []
+    notes: dict[str, None] = {}
     if patient_ids is None:
         for resource_id in wanted.values("_id"):
             try:
@@ -205,10 +209,12 @@ async def matching(
             resources += [] if resource is None else [resource]
     else:
         for patient_id in patient_ids:
-            resources += await container.fhir.resources(
+            own, left_out = await container.fhir.resources(
                 caller, patient_id, [wanted.resource_type], _kinds(wanted), _signals(wanted)
             )
-    return await asyncio.to_thread(wanted.selected, resources)
+            resources += own
+            notes |= dict.fromkeys(left_out)
+    return await asyncio.to_thread(wanted.selected, resources), list(notes)
 
 
 def _kinds(wanted: Search) -> set[Kind] | None:
@@ -255,7 +261,8 @@ async def _included(
     if wanted.includes_patient:
         references = [(resource.get("subject") or resource["patient"])["reference"] for resource in shown]
         for reference in dict.fromkeys(references):
-            included += await container.fhir.resources(caller, UUID(reference.partition("/")[2]), ["Patient"])
+            patient_id = UUID(reference.partition("/")[2])
+            included += (await container.fhir.resources(caller, patient_id, ["Patient"])).resources
     if wanted.includes_provenance:
         included += await container.fhir.provenance(caller, shown)
     return included

@@ -8,9 +8,10 @@ from uuid import UUID, uuid4
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
-from novamind.clinic.bulk_export import EXPORT, principal_written
+from novamind.clinic.bulk_export import EXPORT, LEFT_OUT, principal_written
 from novamind.clinic.fhir_resources import KINDS, record_id_of
 from novamind.errors import NotFoundError, ValidationError
+from novamind.infrastructure.exports import ExportPart
 from novamind.infrastructure.identity.domain import Permission, Principal
 from novamind.infrastructure.jobs import State
 from novamind.server.container import Container
@@ -76,14 +77,15 @@ async def status(container: Container, caller: Principal, request: Request, _res
         "transactionTime": job.result["begun"],
         "request": base.removesuffix(BASE) + quote(job.result["request"], safe="/$"),
         "requiresAccessToken": True,
-        "output": [
-            {"type": part.resource_type, "url": f"{base}/$export-file/{part.file_id}", "count": part.count}
-            for part in parts
-        ],
-        "error": [],
+        "output": [_described(base, part) for part in parts if part.resource_type != LEFT_OUT],
+        "error": [_described(base, part) for part in parts if part.resource_type == LEFT_OUT],
     }
     headers = {"Expires": parts[0].expires_at.strftime("%a, %d %b %Y %H:%M:%S GMT")} if parts else {}
     return JSONResponse(manifest, headers=headers)
+
+
+def _described(base: str, part: ExportPart) -> dict[str, object]:
+    return {"type": part.resource_type, "url": f"{base}/$export-file/{part.file_id}", "count": part.count}
 
 
 async def delete(container: Container, caller: Principal, request: Request, _resource_type: str) -> Response:

@@ -9,7 +9,7 @@ from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from novamind.errors import ValidationError
@@ -25,6 +25,9 @@ _PREFIXES: Final = ("eq", "ne", "gt", "ge", "lt", "le", "sa", "eb")
 _DATE: Final = re.compile(
     r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?"
 )
+#: Length of a time with seconds and an offset, such as 2024-05-17T08:30:00+02:00, and what it covers.
+_WHOLE_SECONDS: Final = 25
+_SECOND: Final = timedelta(seconds=1)
 _SORTS: Final = ("_id", "_lastUpdated")
 
 
@@ -233,7 +236,7 @@ def _in_time(wanted: str, value: Any) -> bool:
     """Return whether a date, instant or period lies as the prefix says (R4, search, 3.1.1.4.5)."""
     prefix, text = _prefixed(wanted)
     low, high = _span(value, _zone_of(text))
-    begin, end = interval(text, _zone_of(value if isinstance(value, str) else value.get("start", "")))
+    begin, end = _interval(text, _offset_of(value if isinstance(value, str) else value.get("start", "")))
     match prefix:
         case "eq":
             return begin <= low and high <= end
@@ -255,17 +258,39 @@ def _in_time(wanted: str, value: Any) -> bool:
 
 def _span(value: Any, zone: tzinfo | None) -> tuple[datetime, datetime]:
     if isinstance(value, str):
+        if _is_whole(value):  # as most resources have it; many thousands are looked at in a search
+            begin = datetime.fromisoformat(value)
+            return begin, begin + _SECOND
         return interval(value, zone)
     low = interval(value["start"], zone)[0] if "start" in value else datetime.min.replace(tzinfo=UTC)
     high = interval(value["end"], zone)[1] if "end" in value else datetime.max.replace(tzinfo=UTC)
     return low, high
 
 
-def _zone_of(text: str) -> tzinfo | None:
+def _is_whole(text: str) -> bool:
+    return len(text) == _WHOLE_SECONDS and text[19] in "+-"
+
+
+def _offset_of(text: str) -> str | None:
+    """Return the offset with which a date or time ends; ``None`` where it has none."""
+    if _is_whole(text):
+        return text[19:]
     match = _DATE.fullmatch(text)
-    return None if match is None else _zone(match[8])
+    return None if match is None else match[8]
 
 
+@lru_cache(maxsize=256)
+def _zone_of(text: str) -> tzinfo | None:
+    return _zone(_offset_of(text))
+
+
+@lru_cache(maxsize=256)
+def _interval(text: str, offset: str | None) -> tuple[datetime, datetime]:
+    """Return what a text of a search covers; the same few are compared with every resource."""
+    return interval(text, _zone(offset))
+
+
+@lru_cache(maxsize=256)
 def _zone(text: str | None) -> tzinfo | None:
     return None if text is None else datetime.strptime("00:00" + text, "%H:%M%z").tzinfo
 

@@ -31,7 +31,7 @@ async def create(container: Container, caller: Principal, request: Request, reso
     condition = request.headers.get("if-none-exist")
     if condition is not None:
         pairs = _condition(condition, patient_id)
-        others = await matching(container, caller, parsed(resource_type, pairs, in_address=False), [patient_id])
+        others, _ = await matching(container, caller, parsed(resource_type, pairs, in_address=False), [patient_id])
         if len(others) > 1:
             return problem(412, "several", "several resources match If-None-Exist; narrow the condition")
         if others:
@@ -135,7 +135,7 @@ async def identified(container: Container, caller: Principal, kind: str, pairs: 
     """Return the one patient of a conditional reference."""
     if kind != "Patient":
         raise ValidationError("a conditional reference to a patient is written as Patient?identifier=system|value")
-    patients = await matching(container, caller, parsed("Patient", pairs, in_address=False))
+    patients, _ = await matching(container, caller, parsed("Patient", pairs, in_address=False))
     if not patients:
         raise NotFoundError("there is no patient with this identifier")
     if len(patients) > 1:
