@@ -4,6 +4,7 @@ from collections import defaultdict
 
 import pytest
 
+from novamind.drugs.catalogue import catalogue, psychiatric
 from novamind.drugs.domain import Evidence
 from novamind.drugs.enzymes import (
     INDUCED,
@@ -15,6 +16,7 @@ from novamind.drugs.enzymes import (
     modulators,
     substrates,
 )
+from novamind.drugs.kinetics import drug_names, kinetics
 from novamind.drugs.tables import rows
 from tests.drugs.tables import shared_rows
 
@@ -104,7 +106,15 @@ def test_a_route_stands_once_and_has_a_share_only_where_it_is_one() -> None:
         for s in of:
             assert s.role in {"major", "minor", "none"}
             assert s.share is None or (0 < s.share <= 1 and s.role != "none"), (drug, s.route)
-    assert len(all_substrates()) >= 230
+    assert len(all_substrates()) >= 440
+
+
+def test_every_drug_of_the_tables_is_in_the_catalogue() -> None:
+    formed = {kinetics(drug).metabolite for drug in drug_names()}
+    assert not [drug for drug in all_substrates() if drug not in catalogue() and drug not in formed]
+    assert not [drug for drug in all_modulators() if drug not in catalogue()]
+    assert not [drug for drug in drug_names() if drug not in catalogue()]
+    assert not [drug for drug in psychiatric() if drug not in all_substrates()]
 
 
 def test_classes_lie_in_the_fdas_ranges() -> None:
