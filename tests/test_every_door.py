@@ -27,9 +27,10 @@ from novamind.pharmacogenomics.codec import ReviewBody
 from novamind.records import PatientRecord
 from novamind.symptoms.codec import ForecastsBody
 from novamind.symptoms.results import Forecasts
-from novamind.twin import DigitalTwinIntegrationService, PatientTwin, cds_hooks, commands, report
+from novamind.twin import DigitalTwinIntegrationService, PatientTwin, commands, report
 from novamind.twin import patient as twin_patient
 from novamind.twin.case import Case
+from novamind.twin.cds import answers as cds_answers
 from novamind.twin.codec import InsightsBody
 from novamind.twin.fhir_export import to_fhir
 from novamind.twin.results import Insights
@@ -192,16 +193,17 @@ def check_live(container: Container, person: Person) -> None:
 def check_cds_hooks(container: Container, person: Person) -> None:
     review = right(container, person).review
     told = [review[drug] for drug in review.comedications if review[drug].concern >= 2]
-    cards = doors.from_cds(container, person)
-    assert sorted(map(_told, told)) == sorted((card["summary"].split(".")[0], card["indicator"]) for card in cards)
+    cards = {card["summary"].split(".")[0]: card["indicator"] for card in doors.from_cds(container, person)}
+    assert {name: cards.get(name) for name, _ in map(_told, told)} == dict(map(_told, told))
     for drug, others in alternatives(review).items():
-        (card,) = doors.from_cds(container, person, drug)
+        card, *_ = [one for one in doors.from_cds(container, person, drug) if one["summary"].startswith(f"{drug}:")]
         offers = [one["label"].removeprefix("Replace by ") for one in card["suggestions"]]
         assert offers == [f"Remove the order of {drug}", *others]
 
 
 def _told(found: DrugReview) -> tuple[str, str]:
-    return f"{found.drug}: {found.verdict}", {4: "critical", 3: "warning"}.get(found.concern, "info")
+    severe = "warning" if found.severe else "info"
+    return f"{found.drug}: {found.verdict}", {4: "critical", 3: "warning"}.get(found.concern, severe)
 
 
 def check_fhir(container: Container, person: Person) -> None:
@@ -345,12 +347,13 @@ def weaken(door: str, flaw: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(commands, "_read", poorer_read)
     elif door == "CDS Hooks":
-        honest_record = cds_hooks._record
+        honest_record = cds_answers._record
 
-        def poorer_record(*given: Any) -> PatientRecord:
-            return replace(honest_record(*given), allergies=())
+        def poorer_record(*given: Any) -> tuple[PatientRecord, list[str]]:
+            record, unread = honest_record(*given)
+            return replace(record, allergies=()), unread
 
-        monkeypatch.setattr(cds_hooks, "_record", poorer_record)
+        monkeypatch.setattr(cds_answers, "_record", poorer_record)
     else:
         _weaken_server(flaw, monkeypatch)
 

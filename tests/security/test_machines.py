@@ -31,6 +31,7 @@ REQUEST: dict[str, Any] = {
     "hook": "patient-view",
     "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
     "context": {"userId": "Practitioner/1", "patientId": "1"},
+    "prefetch": {"patient": {"resourceType": "Patient", "id": "1"}},
 }
 GENUINE = {"ES384", "RS384", "a list of one"}
 

@@ -1,42 +1,17 @@
-"""CDS Hooks, jobs and callers, with a container that a test holds."""
+"""Jobs and callers, with a container that a test holds."""
 
 import asyncio
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 
-from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Permission
-from novamind.server import cds, dependencies, jobs
+from novamind.server import dependencies, jobs
 from tests.populations import by_hand
 from tests.server.parts import ADMIN, Part, Q, did
 from tests.server.world import World
-
-
-def test_cards_are_for_who_may_calculate_and_a_wrong_request_is_400(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
-
-    def answer(*given: Any) -> Any:
-        seen.append(given)
-        return {"cards": [{"a": 1}]}
-
-    monkeypatch.setattr(cds, "answer", answer)
-    found, calls = did(cds.cards, ADMIN, "order-sign", {"hook": "x"})
-    assert (found, calls) == ({"cards": [{"a": 1}]}, [("permit", ADMIN, Permission.CALCULATE)])
-    assert seen == [("order-sign", {"hook": "x"}, datetime.now(UTC).date(), "settings")]
-
-    def refuse(*_: Any) -> Any:
-        raise ValidationError("'hook' must be another")
-
-    monkeypatch.setattr(cds, "answer", refuse)
-    refused, _ = did(cds.cards, ADMIN, "order-sign", {})
-    assert refused.status_code == 400
-    assert b'"type":"urn:novamind:problem:cds-request"' in refused.body
-    assert b"'hook' must be another" in refused.body
-    assert len(asyncio.run(cds.services())["services"]) == 3
 
 
 def test_a_job_is_read_by_who_may_use_populations() -> None:

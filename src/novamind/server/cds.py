@@ -1,6 +1,6 @@
 """CDS Hooks 2.0 on the wire: which services there are, and cards for a request that brings everything with it.
 
-The forms below describe the JSON of the specification; :mod:`novamind.twin.cds_hooks` checks a request itself, because
+The forms below describe the JSON of the specification; :mod:`novamind.twin.cds` checks a request itself, because
 the specification asks for 400 where it is wrong.
 """
 
@@ -9,17 +9,22 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NotRequired
 
 from fastapi import APIRouter, Body, Path
+from fastapi.responses import JSONResponse
 from pydantic import Field, SkipValidation
 from typing_extensions import TypedDict
 
 from novamind.errors import ValidationError
 from novamind.infrastructure.identity.domain import Permission
+from novamind.server.cds_fetch import completed
 from novamind.server.dependencies import Caller, ContainerDep
+from novamind.server.fhir.outcomes import outcome
 from novamind.server.middleware import HOOKS
-from novamind.server.problems import problem
-from novamind.twin.cds_hooks import answer, discovery
+from novamind.server.problems import FHIR_JSON, problem
+from novamind.twin.cds import PrefetchError, answer, discovery, read_request
 
 routes = APIRouter(prefix=HOOKS, tags=["CDS Hooks"])
+
+_UNMET = "Prefetch is missing, not whole or of another patient: an OperationOutcome with an issue for each key."
 
 Hook = Literal["patient-view", "order-select", "order-sign"]
 
@@ -32,6 +37,7 @@ class Service(TypedDict):
     title: Annotated[str, Field(description="Name to show.")]
     description: Annotated[str, Field(description="What it does.")]
     prefetch: Annotated[dict[str, str], Field(description="Key to the FHIR query whose answer a request should bring.")]
+    usageRequirements: Annotated[str, Field(description="What a caller has to send.")]
 
 
 class Services(TypedDict):
@@ -52,6 +58,7 @@ class CardSource(TypedDict):
     """Where a card comes from."""
 
     label: Annotated[str, Field(description="Name to show.")]
+    url: NotRequired[Annotated[str, Field(description="Address of the source that leads.")]]
     topic: Annotated[Coding, Field(description="What the card is about.")]
 
 
@@ -61,9 +68,10 @@ class FhirResource(TypedDict):
     resourceType: Annotated[str, Field(description="Kind of resource.", examples=["Bundle"])]
 
 
-class DrugText(TypedDict):
-    """A drug by its name."""
+class DrugConcept(TypedDict):
+    """A drug by its name and codes."""
 
+    coding: NotRequired[Annotated[list[Coding], Field(description="Codes of RxNorm and ATC.")]]
     text: Annotated[str, Field(description="Generic name.")]
 
 
@@ -73,14 +81,52 @@ class Subject(TypedDict):
     reference: Annotated[str, Field(description="Reference to the Patient.")]
 
 
+class DoseQuantity(TypedDict):
+    """An amount."""
+
+    value: Annotated[float, Field(description="Amount.")]
+    unit: Annotated[Literal["mg"], Field(description="Unit in words.")]
+    system: Annotated[str, Field(description="URI of UCUM.")]
+    code: Annotated[Literal["mg"], Field(description="Unit.")]
+
+
+class DoseAndRate(TypedDict):
+    """How much at a time."""
+
+    doseQuantity: Annotated[DoseQuantity, Field(description="Amount of one dose.")]
+
+
+class Repeat(TypedDict):
+    """How often."""
+
+    frequency: Annotated[int, Field(description="Doses in a period.")]
+    period: Annotated[float, Field(description="Length of the period.")]
+    periodUnit: Annotated[Literal["d"], Field(description="Its unit: days.")]
+
+
+class DoseTiming(TypedDict):
+    """When it is taken."""
+
+    repeat: Annotated[Repeat, Field(description="How often.")]
+
+
+class DraftDosage(TypedDict):
+    """A dosage of FHIR R4."""
+
+    text: Annotated[str, Field(description="The dosage in words.")]
+    timing: Annotated[DoseTiming, Field(description="When.")]
+    doseAndRate: Annotated[list[DoseAndRate], Field(description="How much.")]
+
+
 class DraftOrder(TypedDict):
-    """A MedicationRequest of FHIR R4 as a proposal, without a dose."""
+    """A MedicationRequest of FHIR R4 as a proposal, with the labelled starting dose where there is one."""
 
     resourceType: Annotated[Literal["MedicationRequest"], Field(description="Kind of resource.")]
     status: Annotated[Literal["draft"], Field(description="It is no order yet.")]
     intent: Annotated[Literal["proposal"], Field(description="It is not authorised.")]
-    medicationCodeableConcept: Annotated[DrugText, Field(description="Drug.")]
+    medicationCodeableConcept: Annotated[DrugConcept, Field(description="Drug.")]
     subject: Annotated[Subject, Field(description="Patient.")]
+    dosageInstruction: NotRequired[Annotated[list[DraftDosage], Field(description="Labelled starting dose.")]]
 
 
 class CardAction(TypedDict):
@@ -142,6 +188,16 @@ class HookContext(TypedDict):
     ]
 
 
+class FhirAuthorization(TypedDict):
+    """Access to the FHIR server for this call."""
+
+    access_token: Annotated[str, Field(description="Token.")]
+    token_type: Annotated[Literal["Bearer"], Field(description="Kind of token.")]
+    expires_in: Annotated[int, Field(description="Seconds that are left.")]
+    scope: Annotated[str, Field(description="What it opens.")]
+    subject: Annotated[str, Field(description="Client id of this service at that server.")]
+
+
 class HookRequest(TypedDict):
     """A call of a service (CDS Hooks 2.0)."""
 
@@ -151,10 +207,15 @@ class HookRequest(TypedDict):
     prefetch: NotRequired[
         Annotated[
             dict[str, FhirResource | None],
-            Field(description="Key of the service's queries to the answer. Nothing else is fetched."),
+            Field(description="Key of the service's queries to the answer, whole and of this patient."),
         ]
     ]
-    fhirServer: NotRequired[Annotated[str, Field(description="Address of the FHIR server; not used.")]]
+    fhirServer: NotRequired[
+        Annotated[str, Field(description="Address of the FHIR server; read for what is left out where it is listed.")]
+    ]
+    fhirAuthorization: NotRequired[
+        Annotated[FhirAuthorization, Field(description="Access to that server; used for this call alone.")]
+    ]
 
 
 @routes.get("", operation_id="cdsServices", response_model=Services)
@@ -163,17 +224,28 @@ async def services() -> dict[str, Any]:
     return discovery()
 
 
-@routes.post("/novamind-{hook}", operation_id="cdsCards", response_model=Cards)
+@routes.post(
+    "/novamind-{hook}",
+    operation_id="cdsCards",
+    response_model=Cards,
+    responses={
+        412: {"description": _UNMET, "content": {FHIR_JSON: {"schema": {"$ref": "#/components/schemas/OutcomeBody"}}}}
+    },
+)
 async def cards(
     container: ContainerDep,
     caller: Caller,
     hook: Annotated[Hook, Path(description="Hook of the service.")],
     request: Annotated[HookRequest, SkipValidation, Body(title="HookRequest")],
 ) -> Any:
-    """Give cards for a request; nothing of it is kept and nothing is fetched."""
+    """Give cards for a request; nothing of it is kept. What it left out is read from a listed server."""
     await container.identity.access.permit(caller, Permission.CALCULATE)
     today = datetime.now(UTC).date()
     try:
-        return await asyncio.to_thread(answer, hook, request, today, container.settings)
+        asked = await completed(read_request(hook, request), container.settings.cds_fhir_servers)
+        return await asyncio.to_thread(answer, asked, today, container.settings)
+    except PrefetchError as error:  # the specification asks for 412
+        texts = [f"prefetch '{key}' {reason}" for key, reason in error.faults.items()]
+        return JSONResponse(outcome("error", "required", *texts), 412, media_type=FHIR_JSON)
     except ValidationError as error:  # the specification asks for 400
         return problem(400, "cds-request", str(error))
