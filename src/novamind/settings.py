@@ -125,6 +125,11 @@ class Settings(BaseSettings):
     cds_fhir_servers: tuple[str, ...] = Field(
         default=(), description="Origins, as JSON, of FHIR servers read for what a CDS Hooks request left out."
     )
+    device_services: Path | None = Field(
+        default=None,
+        description="JSON file of makers with which Novamind is registered (Oura, Fitbit, Withings): client_id and "
+        "client_secret of each.",
+    )
     access_token_seconds: int = Field(default=300, ge=1, le=3600, description="For how long an access token lives.")
     session_idle_seconds: int = Field(default=1800, ge=1, description="Silence after which a session ends.")
     session_seconds: int = Field(default=12 * 3600, ge=1, description="Age at which a session ends in any case.")

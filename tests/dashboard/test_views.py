@@ -24,6 +24,7 @@ from novamind.infrastructure.identity.sessions import GrantError
 from novamind.neurochemistry import drug_names
 from novamind.populations.presentation import plots as population_plots
 from novamind.records import FhirImportError
+from novamind.server import files
 from novamind.server.builtin_client import BUILTIN_CLIENT
 from novamind.server.dashboard import (
     account,
@@ -509,7 +510,7 @@ def test_the_name_of_a_file_is_kept_short(container: Any, shown: Any, filename: 
 def test_fhir_that_cannot_be_read_is_told_issue_by_issue(container: Any, shown: Any) -> None:
     bundle = json.dumps({"resourceType": "Bundle", "entry": 3}).encode()
     with pytest.raises(FhirImportError) as caught:
-        upload.understand(bundle, "b.json", None, upload.Declared(), Settings())
+        files.understand(bundle, "b.json", None, Settings(), upload.Declared().options())
     upload_of(bundle, "b.json", container(patient=PatientSummary(P, {}, {}), permit_import=None))
     ((template, context, status),) = shown
     assert (template, status, context["stored"]) == ("uploaded.html", 422, None)
@@ -550,7 +551,7 @@ def test_the_form_says_how_large_a_file_may_be(container: Any, shown: Any) -> No
 
 
 def test_a_table_of_signals_is_one_of_a_wearable() -> None:
-    understood = upload.understand(SIGNALS, "watch.csv", "Europe/Berlin", upload.Declared(), Settings())
+    understood = files.understand(SIGNALS, "watch.csv", "Europe/Berlin", Settings(), upload.Declared().options())
     assert [(series.name, series.kind, series.unit) for series in understood.series] == [
         ("sleep_duration", "signal", "min")
     ]
@@ -559,14 +560,14 @@ def test_a_table_of_signals_is_one_of_a_wearable() -> None:
 @pytest.mark.parametrize("name", ["notes.exe", "notes", "", "notes.doc"])
 def test_a_kind_of_file_that_is_not_read_is_named(name: str) -> None:
     with pytest.raises(ValidationError, match=r"this kind of file is not read; send one of \.csv, \.tsv, .*\.vcf"):
-        upload.understand(SYMPTOMS, name, None, upload.Declared(), Settings())
+        files.understand(SYMPTOMS, name, None, Settings(), upload.Declared().options())
 
 
 def test_a_file_holds_one_person() -> None:
     two = b"patient_id,timestamp,PHQ-9\na,2026-04-01,3\nb,2026-04-02,4\n"
     with pytest.raises(ValidationError, match="several persons; send one person's, or say whose are read"):
-        upload.understand(two, "two.csv", None, upload.Declared(), Settings())
-    assert upload.understand(two, "two.csv", None, upload.Declared(person="b"), Settings()).persons == ("b",)
+        files.understand(two, "two.csv", None, Settings(), upload.Declared().options())
+    assert files.understand(two, "two.csv", None, Settings(), upload.Declared(person="b").options()).persons == ("b",)
 
 
 def test_what_is_declared_about_a_table() -> None:
@@ -577,13 +578,15 @@ def test_what_is_declared_about_a_table() -> None:
         "dates": "de", "mapping": {"timestamp": "Datum", "PHQ-9": "Summe"}, "missing": ("999", "-9"), "patient_id": "a",
     }  # fmt: skip
     assert upload.Declared(sheet=" ").options() == {}
+    genotype = upload.Declared(sample=" S ", absent="reference")
+    assert genotype.options() == {"sample": "S", "absent_is_reference": True}
     with pytest.raises(ValidationError, match="one a line"):
         upload.Declared(columns="Datum").options()
 
 
 def test_many_reasons_are_counted() -> None:
     left_out = tuple(SimpleNamespace(what=f"s{i}", reason="why", count=i, first_row=None) for i in range(1, 26))
-    lines = upload._left_out(SimpleNamespace(left_out=left_out))  # type: ignore[arg-type]
+    lines = files.left_out(SimpleNamespace(left_out=left_out), upload._MOST_NOTES)  # type: ignore[arg-type]
     assert (len(lines), lines[0], lines[-1]) == (21, "1 left out of s1: why", "5 more reasons")
 
 

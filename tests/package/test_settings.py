@@ -49,6 +49,7 @@ TABLE: dict[str, tuple[Any, list[Any], list[Any]]] = {
     "allowed_origins": ((), [("https://a",)], []),
     "cds_clients": (None, ["a"], []),
     "cds_fhir_servers": ((), [("https://a",)], []),
+    "device_services": (None, ["a"], []),
     "access_token_seconds": (300, [1, 3600], [0, 3601]),
     "session_idle_seconds": (1800, [1], [0]),
     "session_seconds": (43_200, [1], [0]),

@@ -163,7 +163,8 @@ class Call:
     warnings: tuple[str, ...] = ()
 
 
-def called(source: bytes, _sample: str | None = None, /) -> Mapping[str, Call]:
+def called(source: bytes, _sample: str | None = None, /, *, absent_is_reference: bool = False) -> Mapping[str, Call]:
+    assert not absent_is_reference
     assert b"rs4244285" in source or gzip.decompress(source)
     return {
         "CYP2C19": Call("*1/*2"), "CYP2D6": Call("*1/*1", provisional=True), "UGT1A1": Call("not called"),
@@ -190,8 +191,25 @@ def test_genes_are_kept_where_their_call_is_certain(content: bytes, name: str) -
     assert {entry.what for entry in imported.left_out} == {"CYP2D6", "UGT1A1", "CYP2B6"}
     with pytest.raises(ValidationError, match="read_genotype"):
         table(content, name)
-    with pytest.raises(InsufficientDataError, match="no gene is called with certainty"):
-        table(content, name, call_genes=lambda _source, _sample=None: {"CYP2D6": Call("*1/*1", provisional=True)})
+    with pytest.raises(InsufficientDataError, match=r"no gene is called with certainty: positions .*--absent-is-ref"):
+        table(content, name, call_genes=lambda *_, **_asked: {"CYP2D6": Call("*1/*1", provisional=True)})
+    with pytest.raises(InsufficientDataError, match="certainty: import a panel with star alleles"):
+        table(content, name, call_genes=lambda *_, **_asked: {"CYP2D6": Call("not called")})
+
+
+def test_absent_positions_are_reference_where_that_is_declared() -> None:
+    asked = []
+
+    def call(*_: object, absent_is_reference: bool) -> Mapping[str, Call]:
+        asked.append(absent_is_reference)
+        return {"CYP2C19": Call("*1/*2")}
+
+    imported = table(ARRAY, "genome.txt", call_genes=call, absent_is_reference=True)
+    assert (asked, imported.guesses[0].startswith("positions that the file does not list")) == ([True], True)
+    assert table(ARRAY, "genome.txt", call_genes=call).guesses == ()
+    for declared in ({"absent_is_reference": True}, {"sample": "S"}):
+        with pytest.raises(ValidationError, match="are of a genotype file, which this is not"):
+            table(b"timestamp,PHQ-9\n2025-01-01,3\n", "a.csv", **declared)
 
 
 def test_what_a_genotype_file_leaves_open_is_listed() -> None:
@@ -199,7 +217,7 @@ def test_what_a_genotype_file_leaves_open_is_listed() -> None:
         notes = ("Names that are no rs numbers were passed over: 2 i.",)
 
     genes = Results(A=Call("*1/*4", warnings=("A: columns disagree.",)), B=Call("not called", warnings=("B: why.",)))
-    imported = table(ARRAY, "genome.txt", call_genes=lambda _source, _sample=None: genes, patient_id="p")
+    imported = table(ARRAY, "genome.txt", call_genes=lambda *_, **_asked: genes, patient_id="p")
     assert imported.record.genotype == {"A": "*1/*4"}
     assert [(entry.what, entry.reason) for entry in imported.left_out] == [
         ("A, which is kept", "columns disagree."), ("B", "is not called: why."), ("genotype file", *Results.notes),

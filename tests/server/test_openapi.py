@@ -183,6 +183,7 @@ def test_limits_of_bodies_and_public_paths_reach_the_door() -> None:
     assert sizes == {
         "/api/v1/patients/[^/]+/fhir": 1,
         r"/fhir(?:/(?:[A-Z]\w+|\$import))?": 1,
+        "/api/v1/patients/[^/]+/files": 1,
         "/api/v1/populations/models": 2,
         "/patients/[^/]+/upload": 1,
         "/populations/models": 2,

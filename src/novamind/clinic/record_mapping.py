@@ -49,12 +49,12 @@ _DAY: Final = 86_400_000  # of milliseconds: as far as clocks may differ
 _T = TypeVar("_T")
 
 
-def contents_of(record: PatientRecord, export: str = "") -> dict[Kind, list[Any]]:
-    """Return everything that a record holds, as the store takes it; ``export`` as in :class:`Samples`."""
+def contents_of(record: PatientRecord, export: str = "", since: int | None = None) -> dict[Kind, list[Any]]:
+    """Return everything that a record holds, as the store takes it; ``export`` and ``since`` as in :class:`Samples`."""
     genes = [{"genes": dict(record.genotype), "sources": dict(record.genotype_sources)}] if record.genotype else []
     return {
         Kind.SYMPTOM_REPORT: _reports_of(record),
-        Kind.BIOMETRIC_SAMPLES: _samples_of(record, export),
+        Kind.BIOMETRIC_SAMPLES: _samples_of(record, export, since),
         Kind.MEDICATION: [json_fields(course) for course in record.medications],
         Kind.GENOTYPE: genes,
         Kind.CONDITION: [{"list": name, **json_fields(item)} for name in LISTS for item in getattr(record, name)],
@@ -462,7 +462,8 @@ def _newest_exports(stored: Sequence[StoredRecord]) -> list[StoredRecord]:
             kept = np.ones(len(samples.timestamps), bool)
             for first, last in spans:
                 kept &= (samples.timestamps < first) | (samples.timestamps > last)
-            spans.append((int(samples.timestamps.min()), int(samples.timestamps.max())))
+            first, last = int(samples.timestamps.min()), int(samples.timestamps.max())
+            spans.append((first if samples.since is None else min(first, samples.since), last))
             record = replace(
                 record,
                 content=replace(samples, timestamps=samples.timestamps[kept], values=samples.values[kept]),
@@ -502,7 +503,7 @@ def _offset(seconds: int) -> str:
     return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"
 
 
-def _samples_of(record: PatientRecord, export: str) -> list[Samples]:
+def _samples_of(record: PatientRecord, export: str, since: int | None) -> list[Samples]:
     frame = record.signals
     if frame is None:
         return []
@@ -518,6 +519,7 @@ def _samples_of(record: PatientRecord, export: str) -> list[Samples]:
                 instants[rows][kept].astype("datetime64[ms]").astype(np.int64),
                 frame.values[rows][kept],
                 export,
+                since,
             )
         )
     return [stretch for stretch in stretches if len(stretch.values)]

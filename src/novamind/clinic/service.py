@@ -620,6 +620,7 @@ class Clinic:
         *,
         anew: bool = False,
         export: str = "",
+        since: int | None = None,
     ) -> dict[str, int]:
         """Store everything that a record holds, and return the number of pieces of each kind.
 
@@ -634,10 +635,12 @@ class Clinic:
             Whether what was taken back is stored again, although its key is known.
         export
             The kind of wearable export, where a later one of this kind replaces what it covers.
+        since
+            From when on that export is whole, in milliseconds since 1970.
         """
         return (
             await self._import_record(
-                principal, patient_id, record, idempotency_key, needed, name, anew=anew, export=export
+                principal, patient_id, record, idempotency_key, needed, name, anew=anew, export=export, since=since
             )
         )[0]
 
@@ -652,13 +655,14 @@ class Clinic:
         *,
         anew: bool = False,
         export: str = "",
+        since: int | None = None,
     ) -> tuple[dict[str, int], UUID | None]:
         """Store everything that a record holds; return counts, and the import's id where there was anything."""
         access = await self._access.permit_patient(principal, needed, patient_id)
         if record.genotype:
             await self._genomics_allowed(patient_id)
         await self._end_scales(patient_id, record, access)
-        parts = contents_of(record, export)
+        parts = contents_of(record, export, since)
         imported = await self._store_import(patient_id, parts, access, idempotency_key, name)
         taken_back = 0
         while anew and imported is not None and not await self._counts(patient_id, imported, access):

@@ -79,6 +79,8 @@ class Samples:
         In ``unit``, ``(n,)``.
     export
         The kind of export that brought it, where a later export of this kind replaces what it covers.
+    since
+        Milliseconds since 1970 from which on the export is whole, where that is before its first value.
     """
 
     signal: str
@@ -86,6 +88,7 @@ class Samples:
     timestamps: NDArray[np.int64]
     values: NDArray[np.float64]
     export: str = ""
+    since: int | None = None
 
     def __post_init__(self) -> None:
         if self.timestamps.ndim != 1 or self.timestamps.shape != self.values.shape:
@@ -835,6 +838,7 @@ def _pack(content: Content) -> bytes:
     if isinstance(content, Samples):
         fields = {"signal": content.signal, "unit": content.unit, "count": len(content.values)}
         fields |= {"export": content.export} if content.export else {}
+        fields |= {"since": content.since} if content.since is not None else {}
         steps = np.diff(content.timestamps.astype("<i8"), prepend=np.int64(0))
         columns = zlib.compress(steps.astype("<i8").tobytes() + content.values.astype("<f8").tobytes())
     else:
@@ -854,4 +858,5 @@ def _unpack(plain: bytes) -> Content:
     columns, count = zlib.decompress(plain[end:]), fields["count"]
     steps = np.frombuffer(columns, "<i8", count)
     values = np.frombuffer(columns, "<f8", count, 8 * count)
-    return Samples(fields["signal"], fields["unit"], np.cumsum(steps), values, fields.get("export", ""))
+    times = np.cumsum(steps)
+    return Samples(fields["signal"], fields["unit"], times, values, fields.get("export", ""), fields.get("since"))

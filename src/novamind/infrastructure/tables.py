@@ -148,6 +148,21 @@ class ExportFile(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class DeviceConnection(Base):
+    """A device of a patient whose maker's service gives data; the agreement and its tokens are inside ``payload``.
+
+    ``state_digest`` finds it while the person's browser is at the maker, ``claimed_until`` until when it is fetched.
+    """
+
+    __tablename__ = "device_connections"
+    connection_id: Mapped[UUID] = mapped_column(primary_key=True)
+    patient_id: Mapped[UUID] = mapped_column(sa.ForeignKey("patients.patient_id"), index=True)
+    state_digest: Mapped[bytes | None] = mapped_column(sa.LargeBinary(32), unique=True)
+    payload: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    claimed_until: Mapped[datetime | None]
+    changed_at: Mapped[datetime]
+
+
 class AuditEntry(Base):
     """One link of the audit's chain; the database itself refuses to change or delete it."""
 

@@ -3,19 +3,23 @@
 import json
 import sys
 import time
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from novamind.errors import ValidationError
+from novamind.timeline import parse_timezone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from novamind.records.intake import GeneCaller
+    from novamind.records.patient import PatientRecord
     from novamind.records.results import FileImport
     from novamind.records.wearables import WearableSummary
+    from novamind.records.wearables.services import MakerService
 
 _EXAMPLES = """\b
 Examples:
@@ -28,8 +32,12 @@ Examples:
   novamind import export.csv --map timestamp=Datum --map PHQ-9=Summe --missing 999 --save-profile study.json
   novamind import redcap --url https://redcap.example.org/api/ --patient 17 --into patient.dir
   novamind import Takeout.zip --timezone Europe/Berlin --into patient.dir
+  novamind import genome.vcf.gz --absent-is-reference --into patient.dir
+  novamind import oura --since 2026-01-01 --timezone Europe/Berlin --into patient.dir
 """
 _EVENT_DAY = ("--event-day", "week_4=28")
+#: What is asked of a maker's service where nothing says from when on.
+_FIRST_DAYS = timedelta(days=89)
 _LINES_OF_LEFT_OUT = 12
 _KINDS_NAMED = 5
 
@@ -41,7 +49,11 @@ def register(app: typer.Typer, call_genes: "Callable[[], GeneCaller]") -> None:
     @app.command("import", epilog=_IMPORT_EXAMPLES)
     def import_(
         file: Annotated[
-            Path, typer.Argument(help="Table, wearable export, FHIR, genotype file; - for a table on stdin.")
+            Path,
+            typer.Argument(
+                help="Table, wearable export, FHIR, genotype file; - for a table on stdin; oura, fitbit or withings "
+                "for the maker's service."
+            ),
         ],
         into: Annotated[
             Path | None, typer.Option(help="Patient's directory, new or to add to; a folder of them for several.")
@@ -75,6 +87,13 @@ def register(app: typer.Typer, call_genes: "Callable[[], GeneCaller]") -> None:
         ] = None,
         patient: Annotated[str | None, typer.Option(help="Whose rows are read; whose they are if none says.")] = None,
         sample: Annotated[str | None, typer.Option(help="Whose genotype, in a VCF of several samples.")] = None,
+        absent_is_reference: Annotated[
+            bool,
+            typer.Option(
+                "--absent-is-reference", help="A VCF lists every variant of a whole genome: other positions are normal."
+            ),
+        ] = False,
+        since: Annotated[str | None, typer.Option(help="With a maker's service: first day, e.g. 2026-01-01.")] = None,
         url: Annotated[
             str | None, typer.Option(help="With redcap as FILE: its API; the token is NOVAMIND_REDCAP_TOKEN.")
         ] = None,
@@ -101,19 +120,26 @@ def register(app: typer.Typer, call_genes: "Callable[[], GeneCaller]") -> None:
                 event: _whole(days) for event, days in _pairs(event_day, "--event-day", "week_4=28").items()
             },
         }
-        content = _content(file, url, report)
-        if timezone is None and into is not None and (into / "patient.json").exists():
+        record = None
+        if into is not None and (into / "patient.json").exists():
             from novamind.records.directory import read_patient_directory
 
-            timezone = read_patient_directory(into).timezone
+            record = read_patient_directory(into)
+            timezone = timezone or record.timezone
+        content, name = _content(file, url, report), Path("stdin") if str(file) == "-" else file
+        if content is None and (service := _service(file)) is not None:
+            content, name = _fetched(service, since, timezone, record), Path(f"{service.key}.json")
+        elif since is not None:
+            raise ValidationError("--since belongs to a maker's service: novamind import oura --since 2026-01-01")
         understood = import_file(
-            Path("stdin") if str(file) == "-" else file,
+            name,
             _pairs(columns, "--map", "timestamp=Datum") or None,
             timezone,
             instrument,
             profile=profile,
             patient_id=patient,
             sample=sample,
+            absent_is_reference=absent_is_reference,
             content=content,
             call_genes=call_genes(),
             **{name: value for name, value in declared.items() if value},  # type: ignore[arg-type]
@@ -140,6 +166,39 @@ def _content(file: Path, url: str | None, report: str | None) -> bytes | None:
     from novamind.records.redcap import fetch_records
 
     return fetch_records(url, report=report)
+
+
+def _service(file: Path) -> "MakerService | None":
+    """Return the maker's service that stands in the place of a file, if any does."""
+    from novamind.records.wearables.browser_agreement import CALLBACK
+    from novamind.records.wearables.services import CONNECTED, INSTEAD, maker_of_name, maker_services
+    from novamind.settings import Settings
+
+    if str(file).lower() not in (*CONNECTED, *INSTEAD) or file.exists():
+        return None
+    return maker_of_name(maker_services(Settings().device_services, CALLBACK), str(file))
+
+
+def _fetched(service: "MakerService", since: str | None, timezone: str | None, record: "PatientRecord | None") -> bytes:
+    """Return what a maker has of whole days, until yesterday; days that the record has are not asked for."""
+    from novamind.records.wearables.browser_agreement import fetched_documents
+
+    if timezone is None:
+        raise ValidationError("days are counted by the clock that the person lives by: give --timezone Europe/Berlin")
+    last_day = datetime.now(parse_timezone(timezone)).date() - timedelta(days=1)
+    try:
+        first_day = last_day - _FIRST_DAYS if since is None else date.fromisoformat(since)
+    except ValueError as error:
+        raise ValidationError("--since must be a day such as 2026-01-01") from error
+    if since is None and record is not None and record.signals is not None:
+        first_day = record.signals.timestamps.max().astype("datetime64[D]").item() + timedelta(days=1)
+    if first_day > last_day:
+        raise ValidationError("there is no whole day to fetch: the record has signals until yesterday, or give --since")
+
+    def show(url: str) -> None:
+        print(f"Agree in a browser on this machine: {url}", file=sys.stderr, flush=True)
+
+    return json.dumps(fetched_documents(service, first_day, last_day, show)).encode()
 
 
 def _pairs(texts: list[str] | None, option: str, example: str) -> dict[str, str]:

@@ -34,6 +34,8 @@ from novamind.records.wearables.results import WearableRecord
 from novamind.settings import Settings
 from novamind.timeline import parse_timezone
 
+_ABSENT = "positions that the file does not list are taken as reference, as was declared"
+
 
 class CalledGene(Protocol):
     """A gene as a genotype file shows it."""
@@ -62,7 +64,9 @@ class CalledGene(Protocol):
 class GeneCaller(Protocol):
     """What calls the genes of a genotype file: ``nm.pharmacogenomics.read_genotype``."""
 
-    def __call__(self, source: bytes, sample: str | None = None, /) -> Mapping[str, CalledGene]:
+    def __call__(
+        self, source: bytes, sample: str | None = None, /, *, absent_is_reference: bool = False
+    ) -> Mapping[str, CalledGene]:
         """Return gene to its call."""
         ...
 
@@ -76,6 +80,7 @@ def import_file(
     profile: TableProfile | str | Path | None = None,
     patient_id: str | None = None,
     sample: str | None = None,
+    absent_is_reference: bool = False,
     content: bytes | None = None,
     call_genes: GeneCaller | None = None,
     today: date | None = None,
@@ -103,6 +108,8 @@ def import_file(
         Whose rows are read where a table names persons; whose all are where the file names none.
     sample
         Whose genotype, in a VCF of several samples.
+    absent_is_reference
+        Whether a VCF lists every variant of a whole genome, so that positions that it does not list are normal.
     content
         The file's content, where it is not on the disk; ``path`` then only names it.
     call_genes
@@ -137,7 +144,9 @@ def import_file(
         imported = read_fhir(source, timezone=zone, today=today, settings=settings)
         return _noted(_of_person(_of_fhir(imported, chosen), patient_id))
     if file.genes is not None:
-        return _noted(_of_genes(file.genes, chosen, patient_id, sample, call_genes))
+        return _noted(_of_genes(file.genes, chosen, patient_id, sample, call_genes, absent_is_reference))
+    if absent_is_reference or sample is not None:
+        raise ValidationError("a sample and absent positions are of a genotype file, which this is not: leave them out")
     if (table := file.table) is not None:
         return _of_table(*table, chosen, patient_id, today, settings)
     with file.on_disk() as place:
@@ -286,14 +295,19 @@ def _of_wearables(export: WearableRecord, profile: TableProfile, today: date | N
 
 
 def _of_genes(
-    content: bytes, profile: TableProfile, patient_id: str | None, sample: str | None, call_genes: GeneCaller | None
+    content: bytes,
+    profile: TableProfile,
+    patient_id: str | None,
+    sample: str | None,
+    call_genes: GeneCaller | None,
+    absent_is_reference: bool,
 ) -> FileImport:
     if call_genes is None:
         raise ValidationError(
             "a genotype file: its genes are called by nm.pharmacogenomics.read_genotype; give that as call_genes, or "
             "use novamind import"
         )
-    called = call_genes(content, sample)
+    called = call_genes(content, sample, absent_is_reference=absent_is_reference)
     genes, left_out = {}, []
     for gene, call in called.items():
         remarks = " ".join(remark.removeprefix(f"{gene}: ") for remark in call.warnings)
@@ -310,8 +324,16 @@ def _of_genes(
                 left_out.append(LeftOut(f"{gene}, which is kept", remarks, 1))
     left_out += [LeftOut("genotype file", note, 1) for note in getattr(called, "notes", ())]
     if not genes:
+        provisional = any(call.provisional for call in called.values())
         raise InsufficientDataError(
-            "no gene is called with certainty: a panel with star alleles can be imported instead"
+            "no gene is called with certainty: "
+            + (
+                "positions that could change the calls are unseen; if the file lists every variant of a genome, say "
+                "that absent positions are reference (--absent-is-reference), else import"
+                if provisional
+                else "import"
+            )
+            + " a panel with star alleles"
         )
     record = PatientRecord(patient_id or "1", profile.timezone, genotype=genes)
     return FileImport(
@@ -319,7 +341,7 @@ def _of_genes(
         len(called),
         {record.patient_id: record},
         "none: a genotype has no time",
-        (),
+        (_ABSENT,) if absent_is_reference else (),
         tuple(left_out),
         profile,
     )

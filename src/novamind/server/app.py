@@ -32,6 +32,7 @@ ROOMS: Final = ("symptoms", "biometrics", "pharmacogenomics", "neurochemistry", 
 
 _TABLE: Final = re.compile(r"/api/v1/populations/models")
 _FHIR: Final = re.compile(r"/api/v1/patients/[^/]+/fhir")
+_FILES: Final = re.compile(r"/api/v1/patients/[^/]+/files")
 _FHIR_SERVER: Final = re.compile(r"/fhir(?:/(?:[A-Z]\w+|\$import))?")
 
 
@@ -95,12 +96,14 @@ def create_app(
     public = PUBLIC | static_files.PATHS
     file_routes = {_FHIR: settings.max_fhir_bytes, _TABLE: settings.max_table_bytes}
     if not only:
-        from novamind.server import administration, cds, live, smart
+        from novamind.server import administration, cds, devices, files, live, smart
         from novamind.server.dashboard import routes as dashboard
         from novamind.server.fhir import endpoints as fhir
         from novamind.server.graphql import endpoint as graphql
 
         app.include_router(administration.routes)
+        app.include_router(devices.routes)
+        app.include_router(files.routes)
         app.include_router(cds.routes)
         app.include_router(smart.routes)  # before FHIR, of which its configuration is a part
         app.include_router(fhir.routes())
@@ -109,7 +112,7 @@ def create_app(
         for pages in dashboard.PAGES:
             app.include_router(pages)
         public |= dashboard.PUBLIC | fhir.PUBLIC
-        file_routes |= {_FHIR_SERVER: settings.max_fhir_bytes}
+        file_routes |= {_FHIR_SERVER: settings.max_fhir_bytes, _FILES: settings.max_fhir_bytes}
         file_routes |= {dashboard.UPLOAD: settings.max_fhir_bytes, dashboard.TABLE: settings.max_table_bytes}
     register(app)
     _document(app)

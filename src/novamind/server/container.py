@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry
@@ -15,6 +15,7 @@ from novamind.settings import Settings
 if TYPE_CHECKING:
     from novamind.clinic import Clinic
     from novamind.clinic.bulk_import import BulkImport
+    from novamind.clinic.devices import Devices
     from novamind.clinic.fhir_service import FhirClinic
     from novamind.infrastructure.bootstrap import Foundation
     from novamind.infrastructure.cache import Shelf
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from novamind.infrastructure.identity.wiring import Identity
     from novamind.infrastructure.jobs import Jobs
     from novamind.server.forecast_cache import ForecastCache
+
+
+#: Where makers of devices send the browser back to.
+CALLBACK: Final = "/devices/callback"
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Container:
     forecasts: "ForecastCache"
     jobs: "Jobs"
     exports: "Exports"
+    devices: "Devices"
     metrics: CollectorRegistry
 
     def operator(self, purpose: str) -> Access:
@@ -60,11 +66,14 @@ async def open_container(
     """
     from novamind.clinic import Clinic, bulk_export
     from novamind.clinic.bulk_import import IMPORT, BulkImport
+    from novamind.clinic.devices import Devices
     from novamind.clinic.fhir_service import FhirClinic
     from novamind.infrastructure.bootstrap import open_foundation
     from novamind.infrastructure.cache import SealedCache
+    from novamind.infrastructure.device_connections import DeviceConnections
     from novamind.infrastructure.exports import Exports
     from novamind.infrastructure.identity.wiring import open_identity
+    from novamind.records.wearables.services import maker_services
     from novamind.server import background
     from novamind.server.builtin_client import register_builtin_client
     from novamind.server.forecast_cache import ForecastCache
@@ -82,6 +91,9 @@ async def open_container(
         exports = Exports(foundation.database, foundation.keys.index)
         export = partial(bulk_export.export, fhir=fhir, exports=exports)
         bulk_import = BulkImport(identity.access, foundation.store, clinic, exports, settings)
+        services = maker_services(settings.device_services, f"{settings.public_url}{CALLBACK}")
+        connections = DeviceConnections(foundation.database, foundation.keys.index)
+        devices = Devices(identity.access, foundation.audit, connections, clinic, services, settings)
         cache = SealedCache(shelf, foundation.vault, foundation.index)
         yield Container(
             settings,
@@ -93,6 +105,7 @@ async def open_container(
             ForecastCache(clinic, cache, twin.model_version(SYMPTOMS)),
             background.jobs(settings, foundation, {bulk_export.EXPORT: export, IMPORT: bulk_import.run}),
             exports,
+            devices,
             metrics or CollectorRegistry(),
         )
 

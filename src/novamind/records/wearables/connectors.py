@@ -66,6 +66,10 @@ class WearableConnector(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give the connections back."""
+        ...
+
 
 class _Connector:
     """What connectors share: a client, and spans of at most a month."""

@@ -31,6 +31,8 @@ class SyncState:
         When a fetch last went well.
     failure
         Why the last fetch failed, in a sentence without values; ``None`` where it went well.
+    error
+        The name of that error, such as ``AuthenticationError``.
     """
 
     service: str
@@ -38,12 +40,17 @@ class SyncState:
     complete_until: date | None = None
     fetched_at: datetime | None = None
     failure: str | None = None
+    error: str | None = None
 
     def span(self, first_day: date, today: date) -> tuple[date, date]:
         """Return the days to ask for, both included."""
         if self.complete_until is None:
             return min(first_day, today), today
         return min(max(first_day, self.complete_until - timedelta(days=OVERLAP_DAYS - 1)), today), today
+
+    def failed(self, error: NovamindError) -> "SyncState":
+        """Return the state after a fetch that failed: as far as before."""
+        return replace(self, failure=str(error), error=type(error).__name__)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state in plain values, for JSON."""
@@ -53,6 +60,7 @@ class SyncState:
             "complete_until": None if self.complete_until is None else self.complete_until.isoformat(),
             "fetched_at": None if self.fetched_at is None else self.fetched_at.isoformat(),
             "failure": self.failure,
+            "error": self.error,
         }
 
     @classmethod
@@ -66,6 +74,7 @@ class SyncState:
                 None if day is None else date.fromisoformat(day),
                 None if moment is None else datetime.fromisoformat(moment),
                 values.get("failure"),
+                values.get("error"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValidationError("the state of a sync has another form: begin the sync anew") from error
@@ -95,5 +104,6 @@ def synchronise(
     try:
         documents = connector.documents(start, end)
     except NovamindError as error:
-        return None, replace(state, failure=str(error))
-    return documents, replace(state, complete_until=today - timedelta(days=1), fetched_at=now, failure=None)
+        return None, state.failed(error)
+    whole = today - timedelta(days=1)
+    return documents, replace(state, complete_until=whole, fetched_at=now, failure=None, error=None)

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from novamind.server.dashboard import account, login, patients, populations, record, upload, users
+from novamind.server.dashboard import account, devices, login, patients, populations, record, upload, users
 
 #: In the order in which they are asked.
 PAGES: Final = (
@@ -12,6 +12,7 @@ PAGES: Final = (
     patients.routes,
     record.routes,
     upload.routes,
+    devices.routes,
     populations.routes,
     users.routes,
 )

@@ -8,25 +8,19 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.responses import Response
 
 from novamind.errors import IdentityError, ValidationError
-from novamind.records import FhirImportError, FileImport, import_file
+from novamind.records import FhirImportError
 from novamind.server.dashboard.rendering import page
 from novamind.server.dependencies import Caller, ContainerDep
+from novamind.server.files import KINDS, left_out, understand
 from novamind.server.patients import PatientId
-from novamind.settings import Settings
-from novamind.twin.genes import call_genes
 
-#: Endings of the names of files that are read; the content decides what a file is.
-KINDS: Final = (
-    ".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".pq", ".json", ".ndjson", ".jsonl", ".xml", ".zip", ".gz", ".fit",
-    ".db", ".vcf",
-)  # fmt: skip
 _MOST_NOTES: Final = 20
 _LONGEST_NAME: Final = 200
 _UNDECIDED: Final = "nothing in the file says whose it is: check that it is this patient's"
@@ -36,7 +30,7 @@ routes = APIRouter(prefix="/patients/{patient_id}/upload", include_in_schema=Fal
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What is declared about a table; empty where it is left to be understood."""
+    """What is declared about a table or a genotype; empty where it is left to be understood."""
 
     dates: Annotated[str, Form(max_length=20)] = ""
     decimal: Annotated[str, Form(max_length=20)] = ""
@@ -46,11 +40,14 @@ class Declared:
     sheet: Annotated[str, Form(max_length=100)] = ""
     encoding: Annotated[str, Form(max_length=40)] = ""
     person: Annotated[str, Form(max_length=200)] = ""
+    sample: Annotated[str, Form(max_length=200)] = ""
+    absent: Annotated[Literal["", "reference"], Form()] = ""
 
     def options(self) -> dict[str, Any]:
         """Return what was filled in, as :func:`novamind.records.import_file` takes it."""
         filled = {name: text.strip() for name, text in asdict(self).items() if text.strip()}
-        options: dict[str, Any] = {name: filled[name] for name in filled.keys() - {"columns", "missing", "person"}}
+        others = {"columns", "missing", "person", "absent"}
+        options: dict[str, Any] = {name: filled[name] for name in filled.keys() - others}
         if "columns" in filled:
             pairs = [line.partition("=") for line in filled["columns"].splitlines() if line.strip()]
             if not all(name and mark and column for name, mark, column in pairs):
@@ -58,6 +55,7 @@ class Declared:
             options["mapping"] = {name.strip(): column.strip() for name, _, column in pairs}
         if "missing" in filled:
             options["missing"] = tuple(filled["missing"].replace(",", " ").split())
+        options |= {"absent_is_reference": True} if "absent" in filled else {}
         return options | ({"patient_id": filled["person"]} if "person" in filled else {})
 
 
@@ -92,12 +90,12 @@ async def upload(
     name = Path(file.filename or "").name[-_LONGEST_NAME:]
     zone = patient.details.get("timezone")
     try:
-        understood = await asyncio.to_thread(understand, content, name, zone, declared, container.settings)
+        understood = await asyncio.to_thread(understand, content, name, zone, container.settings, declared.options())
     except FhirImportError as error:
         reasons = [issue.diagnostics for issue in error.outcome.issues]
         return page(request, "uploaded.html", {"patient": patient, "stored": None, "notes": reasons[:_MOST_NOTES]}, 422)
     digest = _digest(patient_id, content, declared)
-    notes = _left_out(understood)
+    notes = left_out(understood, _MOST_NOTES)
     was_shown, claims = shown == digest, understood.claims.get(understood.record.patient_id)
     differs = ""
     if claims is not None:
@@ -118,36 +116,7 @@ async def upload(
     return page(request, "uploaded.html", {"patient": patient, "stored": counts, "notes": notes}, 201)
 
 
-def understand(content: bytes, name: str, zone: str | None, declared: Declared, settings: Settings) -> FileImport:
-    """Return what a file holds of one person.
-
-    Raises
-    ------
-    FhirImportError
-        It is FHIR that cannot be read.
-    ValidationError
-        It is anything else that cannot be read, or holds several persons; the message says what to do.
-    """
-    if not name.lower().endswith(KINDS):
-        raise ValidationError(f"this kind of file is not read; send one of {', '.join(KINDS)}")
-    understood = import_file(
-        name, timezone=zone, content=content, call_genes=call_genes, settings=settings, **declared.options()
-    )
-    if len(understood.records) > 1:
-        raise ValidationError("the file holds rows of several persons; send one person's, or say whose are read")
-    return understood
-
-
 def _digest(patient_id: UUID, content: bytes, declared: Declared) -> str:
     """Return what a file and the way it is read are known by."""
     way = json.dumps({name: text for name, text in asdict(declared).items() if text})
     return hashlib.sha256(patient_id.bytes + (way.encode() if way != "{}" else b"") + content).hexdigest()
-
-
-def _left_out(understood: FileImport) -> list[str]:
-    lines = [
-        f"{entry.count:,} left out of {entry.what}: {entry.reason}"
-        + (f" (first: row {entry.first_row})" if entry.first_row else "")
-        for entry in understood.left_out
-    ]
-    return lines if len(lines) <= _MOST_NOTES else [*lines[:_MOST_NOTES], f"{len(lines) - _MOST_NOTES} more reasons"]
