@@ -36,6 +36,8 @@ def test_what_is_not_in_the_tables_is_named() -> None:
     found = interactions(["sertraline", "unheardofine"])
     assert found.not_checked == ("unheardofine is not in our tables: nothing of it was checked.",)
     assert interactions(["sertraline", "lithium"]).not_checked == ()
+    assert interactions([" "]).not_checked == ("An empty name is not in our tables: nothing of it was checked.",)
+    assert all(len(sentence) < 200 for sentence in interactions(["x" * 5000]).not_checked)
     assert interactions(["sertraline"], {"paracetamol": 1}).not_checked[-1].startswith("How long paracetamol acts")
 
 

@@ -10,7 +10,7 @@ from novamind.drugs.codec import InteractionsBody
 from novamind.drugs.domain import Caution, Severity
 from novamind.drugs.names import find
 from novamind.errors import ValidationError
-from novamind.summary import Summarised, Summary, counted
+from novamind.summary import Summarised, Summary, clipped, counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -116,7 +116,11 @@ def interactions(medications: Sequence[str], stopped: Mapping[str, int | None] |
     ]
     sums = {rule.caution for rule in sum_rules()}
     together = dict.fromkeys(c for drug in drugs for c in cautions(drug, drugs) if c in sums)
-    unread = [f"{name} is not in our tables: nothing of it was checked." for name, of in generic.items() if not of]
+    unread = [
+        f"{clipped(name) or 'An empty name'} is not in our tables: nothing of it was checked."
+        for name, of in generic.items()
+        if not of
+    ]
     return Interactions(
         drugs,
         since,
