@@ -255,7 +255,9 @@ def test_affinities_beyond_a_limit_are_none() -> None:
 def test_the_same_molecule_is_found_by_either_name() -> None:
     assert affinities("paliperidone") is affinities("9-hydroxyrisperidone")
     assert affinities("desvenlafaxine") is affinities("O-desmethylvenlafaxine")
-    assert affinities("lisdexamfetamine")["DAT"].nanomolar == affinities("amphetamine")["DAT"].nanomolar
+    assert affinities("dexamfetamine")["DAT"].nanomolar == affinities("amphetamine")["DAT"].nanomolar
+    assert affinities("desmethyldiazepam")["GABA-A"].nanomolar == 9
+    assert affinities("lisdexamfetamine") == {}  # a prodrug
     assert {"paliperidone", "desvenlafaxine"} <= set(compounds())
 
 

@@ -247,6 +247,19 @@ def test_a_metabolite_that_is_a_drug_holds_what_it_holds_as_a_drug() -> None:
     own = [b for b in bindings("nortriptyline") if b.compound == "nortriptyline"]
     assert [b for b in bindings("amitriptyline") if b.compound == "nortriptyline"] == own
     assert binding("amitriptyline", "nortriptyline", "NET").ec50 == 59.8
+    prodrug = {(b.compound, b.target): b.ec50 for b in bindings("lisdexamfetamine")}
+    assert {compound for compound, _ in prodrug} == {"dexamfetamine"}
+    assert prodrug["dexamfetamine", "NET"] == binding("amphetamine", "amphetamine", "NET").ec50
+    # where the parent was measured, the metabolite follows the parent's scale
+    assert binding("risperidone", "9-hydroxyrisperidone", "D2").ec50 == pytest.approx(3.2 * 2.8 / 3.8)
+
+
+def test_a_metabolite_without_a_bound_fraction_is_bound_as_its_parent() -> None:
+    parent = kinetics("diazepam")
+    assert parent.metabolite_unbound_fraction is None
+    ours, other = (binding("diazepam", name, "GABA-A").ec50 for name in ("diazepam", "desmethyldiazepam"))
+    assert parent.metabolite_molar_mass is not None
+    assert other / ours == pytest.approx(parent.metabolite_molar_mass / parent.molar_mass)
 
 
 def test_a_metabolite_without_an_affinity_leaves_the_dose_to_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,14 +26,14 @@ ENZYMES = ("MAO-A", "MAO-B")
 TARGETS = (*TRANSPORTERS, *RECEPTORS, *SITES, *ENZYMES)
 
 Per = Literal["ng/mL", "mg/day", "mg single"]
-#: Compound to the name under which its rows stand: the same molecule, or the part of it that is active in blood.
+#: Compound to the name under which its rows stand: the same molecule or its mirror images.
 _SAME = {
     "9-hydroxyrisperidone": "paliperidone",
     "O-desmethylvenlafaxine": "desvenlafaxine",
     "dexamfetamine": "amphetamine",
-    "lisdexamfetamine": "amphetamine",
     "dexmethylphenidate": "methylphenidate",
     "armodafinil": "modafinil",
+    "desmethyldiazepam": "nordiazepam",
 }
 
 
@@ -119,9 +119,14 @@ def compounds() -> tuple[str, ...]:
     return tuple(sorted(tabled | {name for name, same in _SAME.items() if same in tabled}))
 
 
+def tabled_name(compound: str) -> str:
+    """Return the name under which the rows of a compound stand, its own where it has rows or none are known."""
+    return _SAME.get(compound, compound)
+
+
 def affinities(compound: str) -> Mapping[str, Affinity]:
     """Return by target what a drug or metabolite binds; empty where nothing is tabled or nothing binds."""
-    return _affinities().get(_SAME.get(compound, compound), {})
+    return _affinities().get(tabled_name(compound), {})
 
 
 def in_vivo(drug: str) -> Mapping[str, InVivo]:

@@ -12,13 +12,13 @@ Half of it is gone at a sustained ``C = EC50``, and it returns with the enzyme's
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
 import numpy as np
 
-from novamind.drugs.binding import TARGETS, InVivo, affinities, enzyme_half_lives, in_vivo
+from novamind.drugs.binding import TARGETS, InVivo, affinities, enzyme_half_lives, in_vivo, tabled_name
 from novamind.drugs.domain import Evidence
 from novamind.errors import NotFoundError
 from novamind.neurochemistry.domain import Floats
@@ -98,10 +98,13 @@ def _reference(measured: Mapping[str, InVivo], target: str) -> InVivo | None:
 
 
 def _free_plasma_level(drug: DrugKinetics, compound: str, nanomolar: float) -> float | None:
-    """Return the total plasma level at which the unbound part is ``nanomolar``; none where binding is not tabled."""
+    """Return the total plasma level at which the unbound part is ``nanomolar``; none where binding is not tabled.
+
+    A metabolite without a figure of its own is taken to be bound as the parent is.
+    """
     unbound, mass = drug.unbound_fraction, drug.molar_mass
     if compound != drug.name:
-        unbound, mass = drug.metabolite_unbound_fraction, drug.metabolite_molar_mass or mass
+        unbound, mass = drug.metabolite_unbound_fraction or unbound, drug.metabolite_molar_mass or mass
     return nanomolar * mass / 1e6 * drug.per_litre / unbound if unbound else None
 
 
@@ -134,10 +137,13 @@ def bindings(drug: str) -> tuple[Binding, ...]:
     measured, own = in_vivo(parent.name), affinities(parent.name)
     result: list[Binding] = []
     for compound in filter(None, (parent.name, parent.metabolite)):
-        if (
-            compound != parent.name and compound in drug_names()
-        ):  # a metabolite that is a drug holds what it holds there
-            result.extend(binding for binding in bindings(compound) if binding.compound == compound)
+        drug_of_its_own = tabled_name(compound)
+        if compound != parent.name and not measured and drug_of_its_own in drug_names():
+            result.extend(
+                replace(binding, compound=compound)
+                for binding in bindings(drug_of_its_own)
+                if binding.compound == drug_of_its_own
+            )
             continue
         bound = affinities(compound)
         for target in TARGETS:
