@@ -20,6 +20,13 @@ def test_the_kidney_clears_in_proportion_where_there_is_a_share() -> None:
     assert lithium.parts == ("creatinine clearance 30 mL/min",)
 
 
+@pytest.mark.parametrize(("clearance", "activity"), [(0, 0.05), (4.9, 0.05), (5, 0.05), (250, 2.5), (400, 2.5)])
+def test_beyond_the_range_of_the_kinetics_its_end_counts_and_is_named(clearance: float, activity: float) -> None:
+    found = organ_effect("lithium", creatinine_clearance=clearance)
+    assert found.renal_activity == activity
+    assert ("counted as" in found.parts[0]) == (clearance not in (5, 250))
+
+
 @pytest.mark.parametrize(
     ("clearance", "state"),
     [(14.9, "kidney below 15"), (15, "kidney 15-29"), (29.9, "kidney 15-29"), (30, "kidney 30-59"),

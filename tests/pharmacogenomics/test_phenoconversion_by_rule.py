@@ -175,6 +175,7 @@ def test_a_phenotype_without_a_score(before: P | None, strong: P | None, moderat
 def test_an_unknown_score_is_settled_by_full_inhibition_alone() -> None:
     full = convert(score_result("CYP2D6", None), ("quinidine",)).after
     assert (full.phenotype, full.activity_score, full.activity) == (P.POOR, 0.0, 0.0)
+    assert (full.activity_low, full.activity_high) == (0.0, 0.2)  # a strong inhibitor leaves up to a fifth
     half = convert(score_result("CYP2D6", None), ("duloxetine",)).after
     assert (half.phenotype, half.activity_score, half.activity) == (P.INDETERMINATE, None, None)
 

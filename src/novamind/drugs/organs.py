@@ -17,6 +17,8 @@ from novamind.drugs.tables import rows, source
 # Studies of 6 to 12 people: their ratios spread by about this factor either way.
 _SPREAD = 1.4
 _OLD = 65
+# The range of creatinine clearance that the kinetics are for, mL/min; beyond it the end counts.
+_CLEARANCE = (5.0, 250.0)
 _LIVER = {"A": "liver A", "B": "liver B", "C": "liver C"}
 
 
@@ -64,8 +66,10 @@ def organ_effect(
     parts, missing, states = [], [], []
     if creatinine_clearance is not None:
         if "renal" in shares(drug):
-            renal = creatinine_clearance / REFERENCE_CREATININE_CLEARANCE
-            parts.append(f"creatinine clearance {creatinine_clearance:g} mL/min")
+            counted = min(max(creatinine_clearance, _CLEARANCE[0]), _CLEARANCE[1])
+            renal = counted / REFERENCE_CREATININE_CLEARANCE
+            beyond = "" if counted == creatinine_clearance else f", counted as {counted:g}"
+            parts.append(f"creatinine clearance {creatinine_clearance:g} mL/min{beyond}")
         elif state := _kidney(creatinine_clearance):
             states.append(state)
     if child_pugh in _LIVER:

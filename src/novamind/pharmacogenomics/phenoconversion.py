@@ -58,6 +58,8 @@ def convert(reading: GeneResult, comedications: tuple[str, ...], but: str | None
             activity_high=reading.activity * under.high,
             genetic_activity=reading.activity,
         )
+    elif after.activity is not None:  # whatever the genotype, at most this is left
+        after = replace(after, activity_low=0.0, activity_high=under.high)
     reasons = [m.sentence if m.checked else f"{m.sentence}, a class that was not confirmed" for m in acting]
     cited = [m.source for m in acting]
     for drug in under.measured:
