@@ -13,10 +13,13 @@ from tests.server.world import BASE, World
 
 DESCRIBED = (
     "/fhir/metadata", "/.well-known/smart-configuration", "/fhir/.well-known/smart-configuration",
-    "/.well-known/openid-configuration", "/.well-known/jwks.json",
+    "/.well-known/openid-configuration", "/.well-known/jwks.json", "/cds-services",
 )  # fmt: skip
-OF_APPS = ("/fhir", "/fhir/Patient", "/fhir/Observation/_search", "/oauth/token", "/oauth/introspect", "/oauth/revoke")
-CLOSED = ("/api/v1/patients", "/oauth/authorize", "/oauth/patient", "/oauth/launch", "/graphql", "/", "/fhirs")
+OF_APPS = (
+    "/fhir", "/fhir/Patient", "/fhir/Observation/_search", "/oauth/token", "/oauth/introspect", "/oauth/revoke",
+    "/cds-services/novamind-order-sign",
+)  # fmt: skip
+CLOSED = ("/api/v1/patients", "/oauth/authorize", "/oauth/patient", "/oauth/launch", "/graphql", "/", "/fhirs", "/cds-servicesx")
 STRANGER = "https://evil.example"
 ALLOWED = "access-control-allow-origin"
 

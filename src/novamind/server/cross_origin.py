@@ -1,7 +1,7 @@
 """Apps in a browser on an origin of their own (CORS, as SMART App Launch 2.2 asks).
 
-Descriptions of the server can be read from any origin. FHIR and tokens can be read from the origins of registered
-clients alone, with a token that the app shows and never with a cookie.
+Descriptions of the server can be read from any origin. FHIR, CDS Hooks and tokens can be read from the origins of
+registered clients alone, with a token that the app shows and never with a cookie.
 """
 
 import time
@@ -42,14 +42,14 @@ class CrossOrigin:
         Paths that describe the server.
     tokens
         Paths at which apps get, look at and end tokens.
-    base
-        Where the FHIR server begins.
+    bases
+        Where the FHIR server and CDS Hooks begin.
     """
 
-    def __init__(self, described: Collection[str], tokens: Collection[str], base: str) -> None:
+    def __init__(self, described: Collection[str], tokens: Collection[str], bases: Collection[str]) -> None:
         self._described = frozenset(described)
         self._tokens = frozenset(tokens)
-        self._base = base
+        self._bases = tuple(bases)
         self._origins: frozenset[str] = frozenset()
         self._known_until = 0.0
 
@@ -82,4 +82,4 @@ class CrossOrigin:
         return problem(403, "origin", "this origin is of no registered app; register its redirect address as a client")
 
     def _is_of_apps(self, path: str) -> bool:
-        return path in self._tokens or path == self._base or path.startswith(f"{self._base}/")
+        return path in self._tokens or any(path == base or path.startswith(f"{base}/") for base in self._bases)

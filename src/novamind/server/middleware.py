@@ -47,7 +47,7 @@ OPENID: Final = "/.well-known/openid-configuration"
 #: What describes the server, for pages of any origin too.
 _DESCRIBED: Final = (
     OPENID, "/.well-known/jwks.json", "/.well-known/smart-configuration", f"{FHIR}/.well-known/smart-configuration",
-    f"{FHIR}/metadata",
+    f"{FHIR}/metadata", HOOKS,
 )  # fmt: skip
 #: Open to everybody. Nothing else is.
 PUBLIC: Final = frozenset(
@@ -125,7 +125,7 @@ class GuardMiddleware:
         self._hosts = {*settings.allowed_hosts, str(own.hostname)}
         self._origins = {*settings.allowed_origins, settings.public_url}
         self._public = public
-        self._cross_origin = CrossOrigin(_DESCRIBED, ("/oauth/token", INTROSPECTION, REVOCATION), FHIR)
+        self._cross_origin = CrossOrigin(_DESCRIBED, ("/oauth/token", INTROSPECTION, REVOCATION), (FHIR, HOOKS))
         headers = _HEADERS | (
             {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if own.scheme == "https" else {}
         )
