@@ -142,7 +142,8 @@ ACTIVE = {
     "amitriptyline": {"nortriptyline"}, "imipramine": {"desipramine"}, "codeine": {"morphine"},
     "aripiprazole": {"dehydroaripiprazole"}, "lisdexamfetamine": {"dexamfetamine"}, "clozapine": {"norclozapine"},
     "bupropion": {"hydroxybupropion", "threohydrobupropion", "erythrohydrobupropion"},
-    "carbamazepine": {"carbamazepine-10,11-epoxide"}, "tamoxifen": {"endoxifen", "4-hydroxytamoxifen", "N-desmethyltamoxifen"},
+    "carbamazepine": {"carbamazepine-10,11-epoxide"},
+    "tamoxifen": {"endoxifen", "4-hydroxytamoxifen", "N-desmethyltamoxifen"},
 }  # fmt: skip
 
 
