@@ -12,13 +12,13 @@ from uuid import UUID
 
 import numpy as np
 
-from novamind.errors import InsufficientDataError, NotFoundError, ValidationError
+from novamind.errors import InsufficientDataError, ValidationError
+from novamind.neurochemistry.amino_acids import AMINO_ACIDS
 from novamind.neurochemistry.domain import BrainRegion, Floats, Neurotransmitter, is_number
-from novamind.neurochemistry.dynamics import Parameters, ensemble, typical
-from novamind.neurochemistry.reference import as_region, region_weights
+from novamind.neurochemistry.dynamics import MONOAMINES, Parameters, ensemble, typical
+from novamind.neurochemistry.reference import LEAVES, as_region, innervation, region_weights
 from novamind.neurochemistry.simulation import region_level
 from novamind.neurochemistry.treatment import (
-    MODELLED,
     Outcome,
     Treatment,
     as_modelled,
@@ -180,17 +180,10 @@ class EnhancedXGBoostService:
 
 
 def _present(region: BrainRegion) -> list[Neurotransmitter]:
-    """Return the transmitters that every part of the region is supplied with."""
-    region_weights(region)
-    resting = Treatment().chemistry(1.0)
-    present = []
-    for name in MODELLED:
-        try:
-            region_level(resting, name, region)
-        except NotFoundError:
-            continue
-        present.append(name)
-    return present
+    """Return the modelled transmitters that every part of the region is supplied with."""
+    leaves = [LEAVES[i] for i in np.flatnonzero(region_weights(region))]
+    supplied = [name for name in MONOAMINES if all(leaf in innervation(name) for leaf in leaves)]
+    return [*supplied, *AMINO_ACIDS]
 
 
 def _on_day(levels: Floats, day: float) -> Floats:
