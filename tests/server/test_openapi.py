@@ -172,8 +172,8 @@ def test_limits_of_bodies_and_public_paths_reach_the_door() -> None:
         made = create_app(Settings.model_construct(**Settings().model_dump() | sizes | settings), only)
         (found,) = [one.kwargs for one in made.user_middleware if one.cls.__name__ == "GuardMiddleware"]
         assert [one.cls.__name__ for one in made.user_middleware] == [
-            "FhirOutcomes",
             "ErrorPages",
+            "FhirOutcomes",
             "GuardMiddleware",
         ], "forms of errors outside, then the door"
         return dict(found)

@@ -123,8 +123,8 @@ def create_app(
         public=public if settings.environment == "production" else public | {DOCUMENTATION},
         registry=metrics,
     )
-    app.add_middleware(error_pages.ErrorPages)
     app.add_middleware(FhirOutcomes)
+    app.add_middleware(error_pages.ErrorPages)
     return app
 
 

@@ -72,6 +72,8 @@ def _check(number: int, entry: Resource) -> None:
     asked, resource = entry.get("request"), entry.get("resource")
     if not isinstance(asked, dict) or not isinstance(resource, dict) or "resourceType" not in resource:
         raise ValidationError(f"entry {number} of the transaction lacks its request or its resource")
+    if not isinstance(resource["resourceType"], str) or not isinstance(entry.get("fullUrl", ""), str):
+        raise ValidationError(f"entry {number} of the transaction has a resourceType or fullUrl that is no text")
     is_patient = resource["resourceType"] == "Patient"
     if asked.get("method") != "POST" and not (is_patient and asked.get("method") == "PUT"):
         raise ValidationError(
@@ -90,7 +92,7 @@ async def _patient(container: Container, caller: Principal, entries: list[Resour
     for entry in entries:
         resource = entry["resource"]
         subject = resource.get("subject") or resource.get("patient")
-        if not isinstance(subject, dict) or subject.get("reference") in own:
+        if not isinstance(subject, dict) or str(subject.get("reference")) in own:
             continue
         if resource["resourceType"] in TYPES:
             patient_ids.add(await writing.subject_of(container, caller, resource))

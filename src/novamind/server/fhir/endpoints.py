@@ -1,5 +1,6 @@
 """Routes of the FHIR server, registered from the one table; each translates and decides nothing."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -8,9 +9,10 @@ from fastapi import APIRouter, Request, Response
 from novamind.errors import AuthenticationError
 from novamind.infrastructure.identity.domain import Principal
 from novamind.server.dependencies import ContainerDep
-from novamind.server.fhir import answers, bulk, bulk_imports, bundles
+from novamind.server.fhir import answers, bulk, bulk_imports, bundles, writing
 from novamind.server.fhir.capability import capability_statement
 from novamind.server.fhir.interactions import BASE, OPERATIONS, PATHS, TYPES
+from novamind.server.fhir.search import JSON_FORMATS
 from novamind.server.patients import FhirResponse
 from novamind.server.problems import FHIR_JSON, problem
 
@@ -18,6 +20,8 @@ from novamind.server.problems import FHIR_JSON, problem
 METADATA: Final = f"{BASE}/metadata"
 PUBLIC: Final = frozenset({METADATA})
 
+_TAKE_RESOURCES: Final = (writing.create, writing.update, bundles.carry_out)
+_VERSION: Final = re.compile(r"fhirversion\s*=\s*\"?([\w.]+)")
 _OPERATIONS: Final[dict[str, bundles.Answer]] = {
     "everything": answers.everything,
     "export": bulk.begin,
@@ -55,14 +59,18 @@ def routes() -> APIRouter:
     return router
 
 
-async def _metadata(container: ContainerDep) -> FhirResponse:
+async def _metadata(request: Request, container: ContainerDep) -> Response:
+    if (refusal := _refused(request)) is not None:
+        return refusal
     return FhirResponse(capability_statement(container.settings.public_url))
 
 
 def _handler(answer: bundles.Answer, resource_type: str) -> Callable[..., Awaitable[Response]]:
     async def handle(request: Request, container: ContainerDep) -> Response:
-        if not _accepts_json(request):
-            return problem(406, "format", f"resources are served as JSON alone: send 'Accept: {FHIR_JSON}'")
+        if (refusal := _refused(request)) is not None:
+            return refusal
+        if answer in _TAKE_RESOURCES and _kind(request.headers.get("content-type", "")) not in JSON_FORMATS:
+            return problem(415, "format", f"resources are taken as JSON alone: send 'Content-Type: {FHIR_JSON}'")
         return await answer(container, caller_of(request), request, resource_type)
 
     return handle
@@ -82,6 +90,17 @@ def caller_of(request: Request) -> Principal:
     return principal
 
 
-def _accepts_json(request: Request) -> bool:
+def _refused(request: Request) -> Response | None:
+    """Return the refusal of another format or version than is served; ``_format`` goes before ``Accept``."""
+    wanted = [each.replace(" ", "+") for each in request.query_params.getlist("_format")]  # a plus in an address
     accepted = request.headers.get("accept", "*/*").lower()
-    return any(kind in accepted for kind in ("json", "*/*", "application/*"))
+    is_json = any(kind in accepted for kind in ("json", "*/*", "application/*"))
+    if any(_kind(each) not in JSON_FORMATS for each in wanted) or not (wanted or is_json):
+        return problem(406, "format", f"resources are served as JSON alone: send 'Accept: {FHIR_JSON}' or _format=json")
+    if any(not version.startswith("4.0") for version in _VERSION.findall(accepted)):
+        return problem(406, "version", "resources are served as FHIR R4 alone: send fhirVersion=4.0 or none")
+    return None
+
+
+def _kind(text: str) -> str:
+    return text.partition(";")[0].strip().lower()

@@ -29,6 +29,7 @@ _CODES: Final[Mapping[int, str]] = {
     503: "transient",
 }
 _CONDITIONAL: Final = {"PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_NOTHING: Final = "urn:novamind:problem:http"  # the framework found no route
 _SEARCH_METHODS: Final = ("GET", "HEAD")
 
 
@@ -46,6 +47,8 @@ class FhirOutcomes(ProblemsAs):
         told = json.loads(body) | {"status": status}
         if status == 405:
             told["detail"] = _instead(scope["method"], scope["path"])
+        elif told["type"] == _NOTHING:
+            told["detail"] = f"this address or type of resource is not served; {BASE}/metadata says what is"
         return JSONResponse(outcome_of(told), status, media_type=FHIR_JSON)
 
 

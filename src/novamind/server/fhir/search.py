@@ -108,8 +108,6 @@ def parsed(resource_type: str, pairs: Pairs, *, in_address: bool, is_lenient: bo
             raise ValidationError(
                 f"what identifies a person may not stand in an address: send it in the body of {resource_type}/_search"
             )
-        elif not value:
-            raise ValidationError(f"search parameter {name} has no value; leave it out")
         else:
             criteria.append(Criterion(name, offered[name], _alternatives(offered[name], name, value)))
     if ignored and not is_lenient:
@@ -146,8 +144,8 @@ def interval(text: str, zone: tzinfo | None) -> tuple[datetime, datetime]:
         raise ValidationError("a date is written as 2024, 2024-05, 2024-05-17 or 2024-05-17T08:30:00+02:00")
     year, month, day, hour, minute, second = (None if part is None else int(part) for part in match.groups()[:6])
     fraction = float(match[7] or 0)
-    here = _zone(match[8]) or zone or UTC
     try:
+        here = _zone(match[8]) or zone or UTC
         begin = datetime(year or 0, month or 1, day or 1, hour or 0, minute or 0, second or 0, tzinfo=here)
         if month is None:
             return begin, begin.replace(year=begin.year + 1)
@@ -173,6 +171,8 @@ def _without_type(key: str) -> str:
 
 def _alternatives(parameter: SearchParameter, name: str, value: str) -> tuple[str, ...]:
     values = tuple(part for part in re.split(r"(?<!\\),", value) if part)
+    if not values:
+        raise ValidationError(f"search parameter {name} has no value; leave it out")
     if parameter.kind == "date":
         for part in values:
             prefix, text = _prefixed(part)
@@ -317,7 +317,7 @@ def _single(result: Mapping[str, list[str]], name: str) -> str | None:
 
 def _count(result: Mapping[str, list[str]]) -> int:
     text = _single(result, "_count")
-    if text is not None and not re.fullmatch(r"\d{1,9}", text):
+    if text is not None and not re.fullmatch(r"\d{1,18}", text):
         raise ValidationError("_count is a whole number")
     return min(MOST, DEFAULT_COUNT if text is None else int(text))
 
@@ -325,8 +325,9 @@ def _count(result: Mapping[str, list[str]]) -> int:
 def _sort(result: Mapping[str, list[str]], offered: Mapping[str, SearchParameter]) -> tuple[str, ...]:
     keys = tuple(filter(None, (_single(result, "_sort") or "").split(",")))
     sortable = {*_SORTS, *(name for name, parameter in offered.items() if parameter.kind == "date")}
-    if {key.removeprefix("-") for key in keys} - sortable:
-        raise ValidationError(f"_sort takes {', '.join(sorted(sortable))}, each with a minus for the reverse")
+    names = [key.removeprefix("-") for key in keys]
+    if set(names) - sortable or len(set(names)) < len(names):
+        raise ValidationError(f"_sort takes {', '.join(sorted(sortable))}, each once, with a minus for the reverse")
     return keys
 
 
@@ -334,7 +335,7 @@ def _counts_only(result: Mapping[str, list[str]]) -> bool:
     text = _single(result, "_summary")
     if text not in (None, "false", "count"):
         raise ValidationError("_summary takes count and false")
-    if (_single(result, "_format") or "json") not in JSON_FORMATS:
+    if (_single(result, "_format") or "json").replace(" ", "+") not in JSON_FORMATS:
         raise ValidationError("resources are served as JSON alone: _format=json")
     return text == "count"
 
