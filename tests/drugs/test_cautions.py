@@ -86,6 +86,8 @@ RULED_OUT = [
     ("methadone", "buprenorphine", "ANSM"),
     ("levodopa", "metoclopramide", "ANSM"),
     ("valproate", "mefloquine", "ANSM"),
+    ("rasagiline", "tramadol", "Azilect US label 4"),
+    ("sodium oxybate", "zolpidem", "Xyrem US label 4"),
 ]
 # And pairs to avoid, to halve, or to watch closely.
 MAJOR = [
@@ -98,6 +100,7 @@ MAJOR = [
     ("lurasidone", "diltiazem"), ("sertraline", "carbamazepine"), ("levodopa", "haloperidol"),
     ("clonidine", "amitriptyline"), ("modafinil", "oral contraceptives"), ("quetiapine", "carbamazepine"),
     ("fluvoxamine", "theophylline"), ("lorazepam", "ethanol"), ("methadone", "clarithromycin"),
+    ("rasagiline", "sertraline"), ("sodium oxybate", "quetiapine"), ("carbamazepine", "isoniazid"),
 ]  # fmt: skip
 
 
@@ -115,6 +118,11 @@ def test_a_pair_that_a_label_rules_out_is_contraindicated_from_both_sides_with_i
 def test_a_pair_to_avoid_is_major_from_both_sides(drug: str, other: str) -> None:
     assert worst(cautions(drug, (other,)), other) in (Severity.MAJOR, Severity.CONTRAINDICATED)
     assert worst(cautions(other, (drug,)), drug) in (Severity.MAJOR, Severity.CONTRAINDICATED)
+
+
+def test_a_warning_is_no_contraindication() -> None:
+    for drug, other in (("rasagiline", "sertraline"), ("sodium oxybate", "quetiapine"), ("phenelzine", "esketamine")):
+        assert worst(cautions(drug, (other,)), other) is not Severity.CONTRAINDICATED
 
 
 def test_labels_of_two_countries_stand_side_by_side() -> None:

@@ -14,10 +14,10 @@ HAS = {
     "amitriptyline": "tca|tertiary_tca|antidepressant|serotonergic low|anticholinergic 3|sedative|narrow_index",
     "clomipramine": "tca|tertiary_tca|serotonergic high|seizure_threshold|anticholinergic 3|bleeding",
     "nortriptyline": "tca|antidepressant|anticholinergic 3|narrow_index",
-    "phenelzine": "maoi|maoi_irreversible|antidepressant|hypotensive",
+    "phenelzine": "maoi|maoi_a|maoi_irreversible|antidepressant|hypotensive",
     "tranylcypromine": "maoi|maoi_irreversible|antidepressant",
     "moclobemide": "maoi|maoi_reversible|antidepressant",
-    "linezolid": "maoi|maoi_reversible",
+    "linezolid": "maoi|maoi_a|maoi_reversible",
     "selegiline": "maoi|maoi_b|dopaminergic|antidepressant",
     "bupropion": "antidepressant|seizure_threshold|anticholinergic 1",
     "haloperidol": "antipsychotic|dopamine_antagonist|qt high|qt_thesaurus|qt_thesaurus_neuroleptic|sedative",
@@ -48,6 +48,7 @@ HAS = {
     "donepezil": "qt moderate|bradycardia",
 }  # fmt: skip
 LACKS = {
+    "rasagiline": "maoi_a|maoi_irreversible", "esketamine": "pressor",
     "mirtazapine": "ssri|serotonergic high|bleeding|maoi", "agomelatine": "serotonergic|qt",
     "bupropion": "serotonergic",
     "clozapine": "dopamine_antagonist", "haloperidol": "qt_thesaurus_strict", "lamotrigine": "qt|sedative",
