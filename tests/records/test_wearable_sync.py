@@ -11,6 +11,7 @@ import pytest
 from novamind.errors import (
     AuthenticationError,
     DataProcessingError,
+    InsufficientDataError,
     ServiceUnavailableError,
     ValidationError,
 )
@@ -245,3 +246,11 @@ class TestSync:
         assert SyncState("Oura", "ring").span(date(2024, 6, 1), NOW.date()) == (NOW.date(), NOW.date())
         later = SyncState("Oura", "ring", date(2024, 5, 30))
         assert later.span(date(2024, 5, 1), NOW.date()) == (NOW.date(), NOW.date())
+
+
+def test_an_answer_of_withings_without_documents_is_withings_and_holds_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "withings.json"
+    file.write_text(json.dumps({"measuregrps": [], "activities": [], "series": [], "timezone": "Europe/Berlin"}))
+    with pytest.raises(InsufficientDataError, match=r"holds no samples \(Withings \(API\)\)"):
+        read_wearables(file)
+    assert not withings_api.recognised(export_file("a.json", '{"series": [], "activities": []}'))

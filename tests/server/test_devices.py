@@ -155,6 +155,15 @@ def test_a_fetch_is_stored_and_a_later_one_replaces_what_overlaps(
     assert [one["name"] for one in imports][-2:] == ["Fitbit: watch"] * 2
 
 
+def test_a_maker_without_anything_new_is_no_error(clinic: World, maker: MakerServer, connected: str) -> None:
+    empty = {f"activities-{kind}": [] for kind in ("heart", "steps", "distance", "calories")}
+    empty |= {key: [] for key in ("sleep", "hrv", "br", "tempSkin")}
+    maker.documents = lambda path, _query: (200, [] if "/spo2/" in path else empty)
+    body = fetched(clinic, connected).json()
+    assert (body["device"]["error"], body["stored"]) == (None, {})
+    assert body["device"]["complete_until"] == str(today() - timedelta(days=1))
+
+
 def test_tokens_are_renewed_and_kept_sealed(clinic: World, maker: MakerServer, connected: str) -> None:
     maker.valid = {"access-2"}
     maker.token = lambda _form: (200, {"access_token": "access-2", "refresh_token": "refresh-2", "expires_in": 60})

@@ -80,8 +80,11 @@ def _body(document: Any) -> dict[str, Any] | None:
     if not isinstance(body, dict):
         return None
     marks = {"measuregrps": "measures", "activities": "brand", "series": "enddate"}
-    lists = [(body[key], mark) for key, mark in marks.items() if isinstance(body.get(key), list) and body[key]]
-    return body if any(isinstance(entries[0], dict) and mark in entries[0] for entries, mark in lists) else None
+    lists = [(body[key], mark) for key, mark in marks.items() if isinstance(body.get(key), list)]
+    if len(lists) == len(marks) and not any(entries for entries, _ in lists):
+        return body  # what a connector joined, without a document
+    filled = [(entries, mark) for entries, mark in lists if entries]
+    return body if any(isinstance(entries[0], dict) and mark in entries[0] for entries, mark in filled) else None
 
 
 def _at(seconds: Any, zone: Any) -> str | None:
