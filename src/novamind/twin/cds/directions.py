@@ -111,7 +111,7 @@ _RHYTHMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], float]], ...] =
     ),
     (
         re.compile(
-            rf"(?<![\w.,-])(?P<low>{_NUMBER}){_TO}\s*(?:x|times|mal)?\s*(?:a|an|per|each|every|am|pro|/)?\s*"
+            rf"(?<![\w.,-])(?P<low>{_NUMBER}){_TO}\s*(?:x|times|mal)?\s*(?:(?:a|an|per|each|every|am|pro)\s+|/\s*)?"
             r"(?P<per>daily|day|d|täglich|tgl\.?|tag|weekly|week|wöchentlich|woche)(?!\w)"
         ),
         _times,
