@@ -7,7 +7,7 @@ from time import perf_counter
 import pytest
 
 from novamind.drugs.catalogue import catalogue
-from novamind.drugs.cautions import cautions, known_conditions, rules, sum_rules
+from novamind.drugs.cautions import cautions, known_conditions, not_checked, rules, sum_rules
 from novamind.drugs.domain import Severity
 from novamind.drugs.limits import DOSE, Dosage, PatientFacts
 from novamind.drugs.regimen import interactions
@@ -135,6 +135,13 @@ def test_age_and_pregnancy_of_the_person_are_conditions() -> None:
     old = review_of("lorazepam", person=PatientFacts(age=70))
     assert "age 65 and over" in {c.cause for c in old.interactions}
     assert review_of("valproate", person=PatientFacts(pregnant=True)).verdict == "avoid"
+
+
+def test_what_the_tables_cannot_answer_is_in_the_notes() -> None:
+    unrouted = next(drug for drug in sorted(catalogue()) if not_checked((drug,)))
+    for asked, taken in (((unrouted,), ()), (("sertraline",), (unrouted,))):
+        assert not_checked((unrouted,))[0] in recommend(genotype(NORMAL), asked, taken).notes
+    assert recommend(genotype(NORMAL), ("sertraline",), ("lithium",), person=PatientFacts(smoker=True)).notes == ()
 
 
 # -- genes -------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 
+from novamind.drugs.catalogue import catalogue
 from novamind.drugs.domain import Caution, Severity, Source
 from novamind.drugs.enzymes import Modulator, all_substrates, metabolites, modulators, substrates
 from novamind.drugs.properties import properties, weight
@@ -24,6 +25,8 @@ _NOTHING_STOPPED: Mapping[str, int | None] = MappingProxyType({})
 _CLASSES = {"strong": ("strong", "moderate+", "any"), "moderate": ("moderate", "moderate+", "any")}
 # From this fraction of clearance on, an inhibitor of the strong class raises exposure about five-fold.
 _SENSITIVE = 0.8
+# What is taken without being a drug has no level that could change.
+_NO_DRUGS = ("habit", "food")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,7 @@ def without_size(
 def not_checked(names: Iterable[str], stopped: Iterable[str] = ()) -> tuple[str, ...]:
     """Return a sentence for each drug of which the tables lack what a check needs; unknown names are not passed in."""
     sentences = []
-    for name in dict.fromkeys(names):
+    for name in dict.fromkeys(name for name in names if catalogue()[name].drug_class not in _NO_DRUGS):
         if not (sides(name) - {name}) and name not in _by_side() and name not in all_substrates():
             sentences.append(f"{name} was not checked for interactions: only its name is in our tables.")
         elif name not in all_substrates():

@@ -272,7 +272,8 @@ def recommend(
         notes.append(f"Conditions that no rule refers to were not used: {', '.join(unheard)}.")
     if unlimited_drugs := unlimited(dosages):
         notes.append(f"No dose limit is in our tables, so the dose was not checked: {', '.join(unlimited_drugs)}.")
-    notes += interactions.not_checked(taken, ended)
+    asked = [drug for name in medications or () for drug in drugs_of(name)]
+    notes += interactions.not_checked((*taken, *asked), ended)
     readings = {gene: results(d) for gene, d in genotype.items()}
     changes = tuple(convert(r, taken) for of in readings.values() for r in of)
     wanted = psychiatric() if medications is None else medications
