@@ -132,6 +132,10 @@ MEASURED = {
     ("citalopram", "CYP2D6"): ("desipramine", 1.47), ("venlafaxine", "CYP2D6"): ("desipramine", 1.4),
     ("diphenhydramine", "CYP2D6"): ("venlafaxine", 2.42), ("piperine", "CYP2C9"): ("phenytoin", 2.331),
     ("tobacco smoking", "CYP1A2"): ("clozapine", 0.6),
+    # US label of lamotrigine: doubled by valproate, lowered by 40 to 50 % by inducers and oestrogens
+    ("valproate", "UGT1A4"): ("lamotrigine", 2.0), ("carbamazepine", "UGT1A4"): ("lamotrigine", 0.6),
+    ("phenytoin", "UGT1A4"): ("lamotrigine", 0.5), ("phenobarbital", "UGT1A4"): ("lamotrigine", 0.6),
+    ("oral contraceptives", "UGT1A4"): ("lamotrigine", 0.5), ("rifampin", "UGT1A4"): ("lamotrigine", 0.56),
 }  # fmt: skip
 
 

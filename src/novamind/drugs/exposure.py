@@ -10,9 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
+
 from novamind.drugs.clearance import Route, comedicated, exposure_ratio, relative_clearance, routes, shares
 from novamind.drugs.domain import Source
-from novamind.drugs.kinetics import drug_names, kinetics, metabolite_share
+from novamind.drugs.kinetics import Levels, drug_names, enzyme_left, kinetics, metabolite_share
 from novamind.drugs.tables import rows, source
 
 _Z95 = 1.959964
@@ -111,6 +113,8 @@ def ratios(drug: str, activity: Mapping[str, Activity]) -> tuple[Ratio, ...]:
         return ()
     spread = math.exp(_Z95 * model_log_sd())
     names = analytes(drug)
+    own = kinetics(drug).inactivated_enzyme if drug in drug_names() else None
+    changed = activity.keys() | ({own} if own else set())
     figures = []
     for index, name in enumerate(names):
         whole = index + 1 < len(names)
@@ -118,7 +122,7 @@ def ratios(drug: str, activity: Mapping[str, Activity]) -> tuple[Ratio, ...]:
         bounds = [
             _level(
                 drug,
-                _at(of, side, activity),
+                _at(of, side, changed),
                 {r: a.low if slow else a.high for r, a in activity.items()},
                 activity,
                 whole,
@@ -146,7 +150,7 @@ def _level(
     """Return the level relative to normal, of the parent or of the ``whole`` with its metabolite."""
     fractions = of if isinstance(of, Mapping) else {r.route: r.share for r in of}
     bent = {r.route: r.bent(points[r.route], activity[r.route].genetic) for r in routes(drug) if r.route in points}
-    parent = exposure_ratio(fractions, bent)
+    parent = _parent(drug, fractions, bent)
     if not whole:
         return parent
     parameters = kinetics(drug)
@@ -157,6 +161,27 @@ def _level(
         formed = bent.get(parameters.metabolite_formed_by, 1.0) / relative_clearance(fractions, bent)
     metabolite = formed * exposure_ratio(parameters.metabolite_fraction_by, own)
     return (parent + weight * metabolite) / (1.0 + weight)
+
+
+def _parent(drug: str, fractions: Mapping[str, float], activity: Mapping[str, float]) -> float:
+    """Return the level of the parent relative to normal, at steady state of the usual dose where that matters.
+
+    A drug that destroys its own enzyme (paroxetine) takes from normal metabolisers what poor ones never had.
+    """
+    parameters = kinetics(drug) if drug in drug_names() else None
+    if parameters is None or parameters.inactivated_enzyme is None:
+        return exposure_ratio(fractions, activity)
+    enzyme, rate = parameters.inactivated_enzyme, parameters.usual_dose / 24.0 * parameters.per_litre
+
+    def steady(activity: Mapping[str, float]) -> float:
+        def level(left: Levels) -> Levels:
+            with_loss = {route: np.asarray(value) for route, value in activity.items()}
+            with_loss[enzyme] = activity.get(enzyme, 1.0) * left
+            return np.atleast_1d(rate / (parameters.clearance * relative_clearance(fractions, with_loss)))
+
+        return float(level(enzyme_left(parameters, level))[0])
+
+    return steady(activity) / steady({})
 
 
 @cache

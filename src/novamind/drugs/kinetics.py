@@ -4,14 +4,18 @@ Clearances are oral (dose over area under the curve) for a 70 kg adult with norm
 clearance. The routes of clearance are those of :mod:`novamind.drugs.clearance`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from novamind.drugs.clearance import shares
 from novamind.drugs.tables import rows
 from novamind.errors import NotFoundError
 
+Levels = NDArray[np.float64]
 #: Creatinine clearance at which the renal clearances of the table hold, mL/min.
 REFERENCE_CREATININE_CLEARANCE = 100.0
 _TEXT = frozenset({"concentration_unit", "metabolite", "metabolite_formed_by", "inactivated_enzyme"})
@@ -94,6 +98,29 @@ def kinetics(drug: str) -> DrugKinetics:
     if parameters is None:
         raise NotFoundError(f"no kinetics for this drug; choose one of {', '.join(drug_names())}")
     return parameters
+
+
+def enzyme_left(drug: DrugKinetics, level_at: Callable[[Levels], Levels], people: int = 1) -> Levels:
+    """Return the share of the enzyme that a drug which destroys it leaves at steady state, by bisection.
+
+    Parameters
+    ----------
+    drug
+        A drug with an ``inactivated_enzyme``.
+    level_at
+        The average level, in the drug's unit, that each share of the enzyme would give.
+    people
+        Length of the arrays.
+    """
+    low, high = np.zeros(people), np.ones(people)
+    left = 0.5 * (low + high)
+    for _ in range(60):
+        left = 0.5 * (low + high)
+        level = level_at(left)
+        loss = drug.inactivation_rate * level / (drug.inactivation_constant + level)
+        above = drug.enzyme_turnover / (drug.enzyme_turnover + loss) > left
+        low, high = np.where(above, left, low), np.where(above, high, left)
+    return np.asarray(left)
 
 
 def metabolite_share(drug: DrugKinetics) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from novamind.drugs.clearance import phenotype_activities, relative_clearance, share_left
-from novamind.drugs.kinetics import REFERENCE_CREATININE_CLEARANCE, DrugKinetics, drug_names, kinetics
+from novamind.drugs.kinetics import REFERENCE_CREATININE_CLEARANCE, DrugKinetics, drug_names, enzyme_left, kinetics
 from novamind.errors import ValidationError
 from novamind.neurochemistry.domain import Floats, is_number
 
@@ -324,13 +324,7 @@ def steady_state_average(
 
     left: Floats | float = 1.0
     if drug.inactivated_enzyme:
-        low, high = np.zeros(patients.clearance_factor.size), np.ones(patients.clearance_factor.size)
-        for _ in range(60):
-            left = 0.5 * (low + high)
-            level = parent(left)
-            loss = drug.inactivation_rate * level / (drug.inactivation_constant + level)
-            above = drug.enzyme_turnover / (drug.enzyme_turnover + loss) > left
-            low, high = np.where(above, left, low), np.where(above, high, left)
+        left = enzyme_left(drug, parent, patients.clearance_factor.size)
     result = {drug.name: parent(left)}
     if drug.metabolite:
         clearance = drug.metabolite_clearance * patients.relative_metabolite_clearance(drug, left)

@@ -413,8 +413,11 @@ def _exposures(
 
 def _with_causes(exposure: Exposure, causes: Sequence[str]) -> Exposure:
     """Return the exposure with what its figure does not include."""
-    if not causes or exposure.low is None:
+    if not causes:
         return exposure
+    if exposure.low is None:
+        unsized = f"{' and '.join(causes)} can change it; our tables do not say by how much."
+        return replace(exposure, basis=f"{exposure.basis} {unsized[:1].upper()}{unsized[1:]}")
     return replace(exposure, basis=f"{exposure.basis.removesuffix('.')}; not counted: {', '.join(causes)}.")
 
 
