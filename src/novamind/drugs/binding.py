@@ -25,7 +25,7 @@ SITES = ("GABA-A", "NMDA")
 ENZYMES = ("MAO-A", "MAO-B")
 TARGETS = (*TRANSPORTERS, *RECEPTORS, *SITES, *ENZYMES)
 
-Per = Literal["ng/mL", "mg/day", "mg single"]
+Per = Literal["ng/mL", "ng/mL with metabolite", "mg/day", "mg single"]
 #: Compound to the name under which its rows stand: the same molecule or its mirror images.
 _SAME = {
     "9-hydroxyrisperidone": "paliperidone",
@@ -58,7 +58,8 @@ class Affinity:
 class InVivo:
     """What was measured in people (the source says where it was not): ``ec50`` holds half of ``maximum``.
 
-    ``per`` is the unit of ``ec50``: plasma level of the drug, dose a day on average over a day at steady state (taken
+    ``per`` is the unit of ``ec50``: plasma level of the drug (of the drug alone in people who have its metabolite too,
+    or of what is active where nothing is added), dose a day on average over a day at steady state (taken
     in ``doses_a_day``), or one dose at its peak.
     ``derived`` says how the figures follow from what was printed, where they were not.
     """
@@ -148,7 +149,7 @@ def occupancy_at_dose(drug: str, target: str, dose_mg: float) -> float:
         No half-maximal dose of the drug at the target is tabled.
     """
     measured = in_vivo(drug).get(target)
-    if measured is None or measured.per == "ng/mL":
+    if measured is None or measured.per.startswith("ng/mL"):
         raise NotFoundError(f"no half-maximal dose of {drug} at {target} is in our tables; simulate the drug instead")
     return measured.maximum * dose_mg / (measured.ec50 + dose_mg)
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from novamind.drugs.binding import TARGETS, InVivo, affinities, enzyme_half_lives, in_vivo, tabled_name
 from novamind.drugs.domain import Evidence
+from novamind.drugs.kinetics import metabolite_share
 from novamind.errors import NotFoundError
 from novamind.neurochemistry.domain import Floats
 from novamind.neurochemistry.pharmacokinetics import (
@@ -65,6 +66,11 @@ def _pressure(drug: DrugKinetics, target: str, level: Mapping[str, Floats]) -> F
     return total
 
 
+def _steady_shares(drug: DrugKinetics) -> dict[str, float]:
+    """Return the level of each compound relative to the parent at steady state."""
+    return {drug.name: 1.0} | ({drug.metabolite: metabolite_share(drug)} if drug.metabolite else {})
+
+
 @cache
 def _half_maximal_level(name: str, target: str) -> float:
     """Return the plasma EC50 of the parent at a target that was measured in vivo.
@@ -73,8 +79,12 @@ def _half_maximal_level(name: str, target: str) -> float:
     day at steady state, from one dose what they reach at the peak. An enzyme that is destroyed feels the average level.
     """
     drug, measured = kinetics(name), in_vivo(name)[target]
+    printed = measured.ec50 * drug.per_litre / 1000.0
     if measured.per == "ng/mL":
-        return measured.ec50 * drug.per_litre / 1000.0
+        return printed
+    if measured.per == "ng/mL with metabolite":
+        both = {name: np.array([printed * share]) for name, share in _steady_shares(drug).items()}
+        return float(_pressure(drug, target, both)[0])
     if measured.per == "mg single":
         once = Schedule(np.zeros(1), np.array([measured.ec50]))
         return float(_pressure(drug, target, concentrations(drug, once, np.arange(0.25, 48.0, 0.25))).max())
@@ -244,8 +254,16 @@ def _enzyme_left(attack: Floats, half_life_days: float, step_hours: float | None
 
 
 def occupancy_at(target: str, drug: str, concentration: float) -> float:
-    """Return the occupancy of one target at one parent concentration, without metabolite (for checks and charts)."""
+    """Return the occupancy of one target at one parent concentration (for checks and charts).
+
+    The metabolite is there at its steady share where the half-maximal level was measured so, else absent.
+    """
     for binding in bindings(drug):
         if binding.target == target and binding.compound == kinetics(drug).name:
-            return binding.maximum * concentration / (binding.ec50 + concentration)
+            measured = in_vivo(binding.compound).get(target)
+            together = measured is not None and measured.per == "ng/mL with metabolite"
+            shares = _steady_shares(kinetics(drug)) if together else {binding.compound: 1.0}
+            level = {name: np.array([concentration * share]) for name, share in shares.items()}
+            absent = {name: np.zeros(1) for name in _steady_shares(kinetics(drug))}
+            return float(occupancy({kinetics(drug).name: absent | level}).occupied[target][0])
     raise NotFoundError(f"no affinity of {drug} for {target} is tabled")

@@ -1,7 +1,7 @@
 """What a sustained change of one transmitter does over twelve weeks, by the twin itself, for one patient.
 
 An emulator of boosted trees, which the service is named for, answered here once. Between patients at one dose it
-explained nothing (median R2 within a dose -1.4, docs/neurochemistry.md), while the twin needs a fifth of a second.
+explained nothing (median R2 within a dose -1.4, docs/neurochemistry.md), while the twin needs a tenth of a second.
 """
 
 import math
