@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import cycle, product
 from pathlib import Path
 from random import Random
+from time import process_time
 
 import pytest
 
@@ -12,6 +13,7 @@ from novamind.drugs.catalogue import catalogue
 from novamind.drugs.domain import Product, Strength
 from novamind.drugs.names import codes, find, nearest, normalise, products
 from novamind.drugs.tables import rows
+from tests.patience import patient
 
 SHARED = Path("/work/shared/data/drugs/codes.csv")
 REFERENCE = list(csv.DictReader(SHARED.read_text("utf-8").splitlines())) if SHARED.exists() else []
@@ -140,6 +142,15 @@ def test_a_combination_is_all_of_its_drugs(text: str) -> None:
 )  # fmt: skip
 def test_nothing_is_guessed(text: str) -> None:
     assert find(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["1-", "1 mg/", "1,1", "1 - ", "1  -  ", "1mg - ", "1 mg per ", "1 -mg", "1.1/", "sertraline ", "a-", "mg "]
+)
+def test_a_text_made_to_keep_the_reader_busy_does_not(text: str) -> None:
+    began = process_time()
+    find((text * 300)[:300])
+    assert process_time() - began < patient(0.5)
 
 
 def test_look_alikes_stay_apart() -> None:

@@ -24,14 +24,15 @@ _PER = {
 _DIGITS = r"\d{1,6}(?:[.,]\d{1,5})?"
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _BASE = "|".join(sorted(map(re.escape, _PER), key=len, reverse=True))
+# One space at most stands where there may be one, and no part repeats without a bound: a text is read in linear time.
 _AMOUNT = re.compile(
-    rf"(?<![\w.,])(?P<leads>(?:{_DIGITS}\s*-?(?:{_UNIT})?\s*[-/+]\s*)*)"
-    rf"(?P<number>{_DIGITS})\s*-?(?P<unit>{_UNIT})(?![a-zäöü0-9])"
-    rf"(?:\s*(?:/|\bper\b|\bpro\b|\bje\b)\s*(?P<per>{_DIGITS})?\s*(?P<base>{_BASE})(?![a-zäöü]))?",
+    rf"(?<![\w.,])(?P<leads>(?:{_DIGITS}(?: ?-?(?:{_UNIT}))? ?[-/+] ?){{0,3}})"
+    rf"(?P<number>{_DIGITS}) ?-?(?P<unit>{_UNIT})(?![a-zäöü0-9])"
+    rf"(?: ?(?:/|\bper\b|\bpro\b|\bje\b) ?(?P<per>{_DIGITS})? ?(?P<base>{_BASE})(?![a-zäöü]))?",
     re.IGNORECASE,
 )
 _BESIDE = re.compile(
-    rf"(?<![\w.,]){_DIGITS}\s*-?\s*(?:ml|milliliter|l|actuat|actuations|hr|hrs|hour|hours|std|stunden|h|day|days|tage|"
+    rf"(?<![\w.,]){_DIGITS} ?-? ?(?:ml|milliliter|l|actuat|actuations|hr|hrs|hour|hours|std|stunden|h|day|days|tage|"
     r"hübe|sprühstöße|cm2)\b\.?|\b(?:sugar|gluten|dye|alcohol|preservative)[- ]free\b|\bextra[- ]strength\b",
     re.IGNORECASE,
 )
@@ -81,7 +82,7 @@ def take_amounts(text: str) -> tuple[Amounts, str]:
             strengths.extend(Strength(_number(number), unit, per, base) for number in (*leads, match["number"]))
         return " "
 
-    rest = _AMOUNT.sub(take, text)
+    rest = _AMOUNT.sub(take, " ".join(text.split()))
     return Amounts(tuple(strengths), doubtful), _BESIDE.sub(" ", rest)
 
 

@@ -93,7 +93,8 @@ _QUALIFIERS = (
     " fast forte for medicated kaubar junior kinder lower mini mite modified orally osmotic pmdd pyelonephritis"
     " quick rapid rapidly rating reconstituted sensor smoking sprinkle strength unit dose teilbar überzogen weekly"
     " with mit zum zur zu herstellung einer eine der und and in nach of the as von per je pro auf chew crushable"
-    " dividable film immediate powder product pack pak starter titration kit metered actuation generic otc brand"
+    " dividable film immediate powder product pack pak starter titration kit metered"
+    " actuation extract extrakt trockenextrakt generic otc brand"
     " name tr usp bp ph eur inn nfc sterile preservative pf"
 )
 _DIRECTIONS = (
@@ -102,7 +103,7 @@ _DIRECTIONS = (
     " qhs qid qpm qod stat std stunden tag tage take tgl tid times täglich twice three two one four week weekly"
     " weeks wöchentlich woche wochen x meals meal food breakfast"
 )
-_PACKS = "n1 n2 n3 op st stk stück stueck ct count ea blister bottle box package packung flasche pkg refill supply"
+_PACKS = "ud n1 n2 n3 op st stk stück stueck ct count ea blister bottle box package packung flasche pkg refill supply"
 # Makers of generics in Germany and the US, as they stand in product names.
 _MAKERS = (
     "1a pharma 1apharma abz accord actavis al aliud amneal apotex aristo arrow aurobindo axcount basics beta"
