@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from novamind.drugs.conditions import condition_word
+from novamind.drugs.limits import PatientFacts
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import genotype
 from novamind.records import (
@@ -24,7 +25,9 @@ from novamind.records import (
 from novamind.symptoms.domain import Scale
 from novamind.symptoms.forecaster.covariates import TREATMENT_START
 from novamind.twin import case as module
+from novamind.twin.analyses import MedicationReviews, review_of
 from novamind.twin.case import Case, as_polars, read_case, today_in
+from novamind.twin.domain import Options
 from tests.twin.people import PHQ9, TODAY, WHO5, case, diary, record
 
 DAY = timedelta(days=1)
@@ -598,3 +601,54 @@ def test_conditions_and_allergies_are_names_or_mappings() -> None:
     drugs = [(one.name, one.medication, one.criticality) for one in case.record.allergies]
     assert drugs == [("citalopram", "citalopram", None), ("Citalopram", "citalopram", "high"), ("nuts", None, None)]
     assert case.record.medications == (MedicationCourse("lithium", None, dose_mg=900),)
+
+
+# -- what a review and dose limits ask of a record
+
+
+def test_doses_what_was_stopped_and_the_person_reach_the_review() -> None:
+    patient = of(
+        demographics={"birth_year": TODAY.year - 70, "gender": "female", "egfr": 25.0, "smoker": True},
+        medications=(
+            MedicationCourse("Celexa", TODAY - 30 * DAY, dose_mg=40),
+            MedicationCourse("lithium", TODAY, dose_mg=900),
+            MedicationCourse("Nardil", TODAY - 90 * DAY, TODAY - 5 * DAY),
+            MedicationCourse("fluoxetine", None, stopped=True),
+        ),
+        conditions=(Condition("Epilepsy"), Condition("gout")),
+    )
+    assert {drug: dosage.daily_mg for drug, dosage in patient.doses.items()} == {"citalopram": 40, "lithium": 900}
+    assert patient.stopped == {"phenelzine": 5, "fluoxetine": None}
+    assert (patient.person.age, patient.person.sex, patient.person.egfr) == (70, "female", 25.0)
+    assert patient.conditions == ("seizure disorder",)
+    review = review_of(patient)
+    texts = {
+        drug: [c.text for c in review[drug].severe] for drug in ("citalopram", "lithium", "bupropion", "olanzapine")
+    }
+    assert "40 mg/day is above 20 mg/day, the maximum above 60 years." in texts["citalopram"]
+    assert any("Phenelzine was stopped 5 days ago" in text for text in texts["citalopram"])
+    assert "Not to be used at creatinine clearance below 30 mL/min." in texts["lithium"]
+    assert any("seizures" in text for text in texts["bupropion"])
+    assert "tobacco smoking" in {c.cause for c in review["olanzapine"].interactions}
+
+
+@pytest.mark.parametrize(
+    "about",
+    [{"birth_year": "1950"}, {"gender": "other"}, {"egfr": True}, {"egfr": -3}, {"child_pugh": "D"}, {"smoker": 1}],
+)
+def test_a_fact_of_the_person_that_cannot_be_read_is_not_known(about: dict[str, Any]) -> None:
+    assert of(demographics=about).person == PatientFacts()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"medications": (MedicationCourse("citalopram", None, dose_mg=20),)},
+        {"medications": (MedicationCourse("phenelzine", None, TODAY - DAY),)},
+        {"demographics": {"birth_year": 1950}},
+    ],
+    ids=["dose", "stopped", "age"],
+)
+def test_a_review_is_made_again_when_one_of_them_changes(more: dict[str, Any]) -> None:
+    options = Options()
+    assert MedicationReviews().inputs(of(**more), options) != MedicationReviews().inputs(of(), options)

@@ -138,7 +138,7 @@ class Case:
         about = self.record.demographics
         born, gender, liver, smoker = map(about.get, ("birth_year", "gender", "child_pugh", "smoker"))
         return PatientFacts(
-            age=self.today.year - born if isinstance(born, int) else None,
+            age=_number(self.today.year - born) if isinstance(born, int) else None,
             sex=gender if isinstance(gender, str) and gender in ("female", "male") else None,
             weight_kg=_number(about.get("weight_kg")),
             creatinine_clearance=_number(about.get("creatinine_clearance")),
@@ -416,7 +416,9 @@ def _rule_word(condition: Condition) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+    """Return what may be a measurement: a number from 0 on that no body exceeds."""
+    plausible = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1000
+    return float(value) if plausible else None
 
 
 def _course(entry: Any) -> MedicationCourse:
