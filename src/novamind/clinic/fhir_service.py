@@ -321,6 +321,8 @@ class FhirClinic:
         if resource_type == "Patient" or resource_type in COMPUTED:
             return record_id, None
         owner = await self._store.owner(record_id)
+        if owner is None and resource_type == _PROVENANCE:
+            return record_id, None  # of the Patient
         if owner is None:
             raise NotFoundError(_NO_RESOURCE)
         return owner

@@ -167,6 +167,93 @@ def test_reads_and_searches_of_us_core(api: httpx.Client, somebody: str, path: s
     assert all(somebody in str(resource) for resource in shown)
 
 
+#: Elements that US Core (7.0) must support and that are kept here, by profile: path of the search, then paths of which
+#: each occurs in at least one of the resources (``a.b`` within lists too; ``a|b`` is one of several).
+MUST_SUPPORT = {
+    "Patient": ("Patient?_id={p}", ("identifier.system", "identifier.value", "name.text", "gender", "birthDate")),
+    "survey": (
+        "Observation?patient={p}&category=survey",
+        ("status", "category.coding.code", "code.coding.code", "code.coding.system", "subject.reference",
+         "effectiveDateTime", "valueQuantity.value", "valueQuantity.code", "valueQuantity.system"),
+    ),
+    "vital signs": (
+        "Observation?patient={p}&category=vital-signs",
+        ("status", "category.coding.code", "code.coding.code", "subject.reference", "effectiveDateTime",
+         "valueQuantity.value", "valueQuantity.unit", "valueQuantity.system", "valueQuantity.code"),
+    ),
+    "Condition": (
+        "Condition?patient={p}",
+        ("clinicalStatus.coding.code", "category.coding.code", "code.coding.code", "subject.reference",
+         "onsetDateTime"),
+    ),
+    "AllergyIntolerance": (
+        "AllergyIntolerance?patient={p}", ("clinicalStatus.coding.code", "code.text", "patient.reference"),
+    ),
+    "MedicationStatement": (
+        "MedicationStatement?patient={p}",
+        ("status", "medicationCodeableConcept.text", "subject.reference", "effectivePeriod.start"),
+    ),
+    "DiagnosticReport": (
+        "DiagnosticReport?patient={p}",
+        ("status", "category.coding.code", "code.coding.code", "subject.reference", "effectiveDateTime"),
+    ),
+    "Provenance": (
+        "Provenance?patient={p}", ("target.reference", "recorded", "agent.type.coding.code", "agent.who.display"),
+    ),
+}  # fmt: skip
+
+
+def values_at(value: Any, path: str) -> list[Any]:
+    """Every value of an element."""
+    if isinstance(value, list):
+        return [found for part in value for found in values_at(part, path)]
+    first, _, rest = path.partition(".")
+    inner = value.get(first) if isinstance(value, dict) else None
+    return [] if inner is None else values_at(inner, rest) if rest else [inner]
+
+
+@pytest.fixture(scope="module")
+def whole(api: httpx.Client, somebody: str) -> str:
+    """The patient, with one resource of every profile."""
+    of = {"reference": f"Patient/{somebody}"}
+    made: list[dict[str, Any]] = [
+        {"resourceType": "Condition", "subject": of, "onsetDateTime": "2024-01-02",
+         "code": {"coding": [{"system": "http://snomed.info/sct", "code": "370143000"}], "text": "Depression"}},
+        {"resourceType": "AllergyIntolerance", "patient": of, "code": {"text": "Penicillin"}, "criticality": "high"},
+        {"resourceType": "MedicationStatement", "subject": of, "status": "active",
+         "medicationCodeableConcept": {"text": "lithium"}, "effectivePeriod": {"start": "2025-03-01"}},
+    ]  # fmt: skip
+    for resource in made:
+        answer = api.post(resource["resourceType"], json=resource)
+        assert answer.status_code == 201, answer.text
+    return somebody
+
+
+@pytest.mark.parametrize("profile", MUST_SUPPORT)
+def test_must_support_of_us_core_is_there_and_each_is_read_by_its_address(
+    api: httpx.Client, whole: str, profile: str
+) -> None:
+    path, elements = MUST_SUPPORT[profile]
+    bundle = computed(api, path.format(p=whole))
+    shown = [entry for entry in bundle["entry"] if entry["search"]["mode"] == "match"]
+    resources = [entry["resource"] for entry in shown]
+    missing = [element for element in elements if not any(values_at(resource, element) for resource in resources)]
+    assert missing == []
+    assert api.get(shown[0]["fullUrl"]).json() == resources[0]
+    form = dict(pair.split("=") for pair in path.format(p=whole).partition("?")[2].split("&"))
+    posted = api.post(f"{path.partition('?')[0]}/_search", data=form).json()
+    assert posted["total"] == bundle["total"]
+
+
+def test_pages_hold_every_match_once(api: httpx.Client, whole: str) -> None:
+    ids, at = [], f"Observation?patient={whole}&category=survey&_count=40"
+    while at:
+        bundle = api.get(at).json()
+        ids += [entry["resource"]["id"] for entry in bundle["entry"] if entry["search"]["mode"] == "match"]
+        at = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), "")
+    assert len(ids) == len(set(ids)) == bundle["total"] > 40
+
+
 class App(BaseHTTPRequestHandler):
     """An app of our own: its first page leads to the login, its second shows the reports of the patient."""
 
@@ -267,7 +354,10 @@ _OF_A_PAGE = """async ([fhir, token]) => {
         try { const answer = await fetch(url, options); return [answer.status, answer.headers.get("etag")]; }
         catch (error) { return "the browser keeps it back"; }
     };
-    const headers = {"Authorization": `Bearer ${token}`, "Accept": "application/fhir+json", "Prefer": "return=minimal"};
+    const json = "application/fhir+json";
+    const headers = {
+        "Authorization": `Bearer ${token}`, "Accept": json, "Content-Type": json, "Prefer": "return=minimal",
+    };
     return {
         read: await attempt(`${fhir.url}/Patient/${fhir.patient}`, {headers}),
         corrected: await attempt(`${fhir.url}/Condition/unknown`, {method: "PUT", headers, body: "{}"}),

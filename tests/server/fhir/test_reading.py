@@ -223,3 +223,12 @@ def test_other_formats_are_refused(get: Get, p1: str, accept: str) -> None:
 )
 def test_what_is_not_there_is_an_outcome(get: Get, place: str) -> None:
     assert get(place, 404)["resourceType"] == "OperationOutcome"
+
+
+def test_where_each_resource_comes_from_is_read_by_its_address(get: Get, p1: str) -> None:
+    all_of_it = matches(get(f"Provenance?patient={p1}&_count=1000"))
+    for provenance in (all_of_it[0], all_of_it[1], all_of_it[-1]):
+        assert get(f"Provenance/{provenance['id']}") == provenance
+    assert all_of_it[0]["target"] == [{"reference": f"Patient/{p1}"}]
+    get(f"Provenance/{all_of_it[0]['id']}", 404, who="C12")
+    get("Provenance/8f1f0f0e-0000-4000-8000-000000000000.p", 404)

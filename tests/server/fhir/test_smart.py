@@ -170,6 +170,10 @@ def test_a_client_that_asks_for_es256_gets_it_and_no_identity_token_without_open
         header, claims = checked(tokens["id_token"], keys)
         assert header["alg"] == "ES256"
         assert claims["fhirUser"] == f"{FHIR}/Practitioner/{world.users['C11']}"
+        path = urlsplit(claims["fhirUser"]).path
+        person = world.call("GET", path, tokens["access_token"])
+        assert (person.status_code, person.json()["id"]) == (200, str(world.users["C11"]))
+        assert world.call("GET", path, "C12").status_code == world.call("GET", path, "service1").status_code == 404
     _, without = checked(redeemed(world, app, authorize(world, app, "C11", "openid"))["id_token"], keys)
     assert "fhirUser" not in without
     assert redeemed(world, app, authorize(world, app, "C11", "user/*.rs"))["id_token"] is None

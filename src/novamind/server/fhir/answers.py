@@ -14,13 +14,13 @@ from fastapi import Request, Response
 
 from novamind.clinic.fhir_resources import IDENTIFIER, KINDS, record_id_of
 from novamind.errors import NotFoundError, ValidationError
-from novamind.infrastructure.identity.domain import Principal
+from novamind.infrastructure.identity.domain import Principal, Role
 from novamind.infrastructure.patient_store import Kind
 from novamind.records.fhir.genomics import GENOTYPE, METABOLISM
 from novamind.records.instruments.domain import measures
 from novamind.records.signals import SIGNALS
 from novamind.server.container import Container
-from novamind.server.fhir.interactions import BASE, TYPES
+from novamind.server.fhir.interactions import BASE, PRACTITIONER, TYPES
 from novamind.server.fhir.outcomes import outcome
 from novamind.server.fhir.paging import PAGE, PageSeal, Pairs
 from novamind.server.fhir.search import Search, parsed
@@ -78,6 +78,8 @@ async def search(container: Container, caller: Principal, request: Request, reso
 async def read(container: Container, caller: Principal, request: Request, resource_type: str) -> Response:
     """Answer with one resource as it counts now; 304 where the client has this version already."""
     _refuse_parameters(request)
+    if resource_type == PRACTITIONER:
+        return FhirResponse(_oneself(caller, request.path_params["resource_id"]))
     resource = await container.fhir.resource(caller, resource_type, request.path_params["resource_id"])
     if resource is None:
         return problem(410, "gone", GONE)
@@ -307,6 +309,14 @@ def _split(reference: str) -> tuple[str, str]:
     if not slash or resource_type not in TYPES:
         raise ValidationError("a target is written as Observation/<id>")
     return resource_type, resource_id
+
+
+def _oneself(caller: Principal, resource_id: str) -> Resource:
+    """Return the caller as the Practitioner whom ``fhirUser`` of an identity token names; nobody else is served."""
+    if caller.role in (Role.PATIENT, Role.SERVICE) or resource_id != str(caller.subject):
+        raise NotFoundError("only your own account is served as a Practitioner")
+    identifier = {"system": f"{IDENTIFIER}account", "value": resource_id}
+    return {"resourceType": PRACTITIONER, "id": resource_id, "active": True, "identifier": [identifier]}
 
 
 def _refuse_parameters(request: Request) -> None:

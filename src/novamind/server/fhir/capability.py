@@ -50,7 +50,7 @@ def _security(public_url: str) -> dict[str, Any]:
 def _resource(name: str) -> dict[str, Any]:
     served = TYPES[name]
     interactions = served.interactions
-    parameters = {**COMMON, **served.parameters}
+    parameters = {**COMMON, **served.parameters} if "search-type" in interactions else {}
     return {
         "type": name,
         "interaction": [{"code": code} for code in interactions],
@@ -62,7 +62,7 @@ def _resource(name: str) -> dict[str, Any]:
         "conditionalDelete": "not-supported",
         **({"conditionalRead": "not-match"} if "read" in interactions else {}),
         **({"searchInclude": [f"{name}:{element}" for element in served.includes]} if served.includes else {}),
-        **({"searchRevInclude": [REVINCLUDE]} if name != "Provenance" else {}),
+        **({"searchRevInclude": [REVINCLUDE]} if parameters and name != "Provenance" else {}),
         "searchParam": [
             {"name": key, "type": parameter.kind}
             | ({"documentation": "in the body of _search alone"} if parameter.is_private else {})

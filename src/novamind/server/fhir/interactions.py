@@ -87,6 +87,8 @@ _PATIENT: Final = {"patient": SearchParameter("reference", ("patient",))}
 _STORED: Final[tuple[Interaction, ...]] = ("read", "vread", "history-instance", "search-type")
 _WRITTEN: Final[tuple[Interaction, ...]] = (*_STORED, "create", "update", "patch", "delete")
 
+#: The caller's own account, so that ``fhirUser`` of an identity token leads somewhere.
+PRACTITIONER: Final = "Practitioner"
 TYPES: Final[Mapping[str, ResourceType]] = {
     "Patient": ResourceType(
         _STORED,
@@ -164,6 +166,7 @@ TYPES: Final[Mapping[str, ResourceType]] = {
             "recorded": _date("recorded"),
         },
     ),
+    PRACTITIONER: ResourceType(("read",), {}),
 }
 #: What can be done with the base address itself.
 SYSTEM: Final[tuple[Literal["transaction", "batch"], ...]] = ("transaction", "batch")
