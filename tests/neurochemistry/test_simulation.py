@@ -260,3 +260,16 @@ def test_a_target_held_by_parent_and_metabolite_has_the_parents_basis() -> None:
     basis = dict(simulate("risperidone", dose_mg=2, weeks=1).occupancy.select("target", "basis").unique().iter_rows())
     assert basis["D2"] == "in_vivo"
     assert set(basis.values()) == {"in_vivo", "affinity_ratio"}
+
+
+def test_a_persons_clearance_scales_the_level_and_has_limits() -> None:
+    typical, slow = (simulate("sertraline", 50, weeks=8, clearance_factor=factor) for factor in (1.0, 0.5))
+    last = [
+        course.concentration.filter(pl.col("time_hours") >= 7 * 7 * 24)["value"].mean() for course in (typical, slow)
+    ]
+    assert last[1] == pytest.approx(2 * last[0], rel=0.02)
+    for right in (0.02, 50.0):
+        simulate("sertraline", 50, weeks=1, clearance_factor=right)
+    for wrong in (0.0, 0.019, -1.0, 50.1, float("nan"), float("inf"), "1", True):
+        with pytest.raises(ValidationError, match="between 0\\.02 and 50"):
+            simulate("sertraline", 50, weeks=1, clearance_factor=wrong)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from novamind.errors import NotFoundError, ValidationError
-from novamind.neurochemistry.domain import BrainRegion, Floats, Neurotransmitter, is_whole
+from novamind.neurochemistry.domain import BrainRegion, Floats, Neurotransmitter, is_number, is_whole
 from novamind.neurochemistry.dynamics import (
     HOURS_PER_DAY,
     Chemistry,
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 #: Longest course, in weeks, and largest ensemble that are simulated in one call.
 MAXIMUM_WEEKS = 104
 MAXIMUM_ENSEMBLE = 2000
+#: What a person's clearance over the typical one may be.
+CLEARANCE_FACTORS = (0.02, 50.0)
 BAND = (0.05, 0.95)
 STEP_HOURS = 1.0
 
@@ -316,6 +318,9 @@ def simulate(
         schedule = Schedule.regular(dose_mg or 0.0, interval_hours, hours)
     if schedule.amounts_mg.ndim != 1:
         raise ValidationError("simulate takes the schedule of one patient: one amount per dose time")
+    if not is_number(clearance_factor, *CLEARANCE_FACTORS):
+        low, high = CLEARANCE_FACTORS
+        raise ValidationError(f"clearance_factor must lie between {low:g} and {high:g}")
     activity = enzyme_activity(phenotypes, inhibitors)
     sets, clearance = members(ensemble, seed, parameters.clearance_cv)
     patients = Physiology.typical(activity, clearance * clearance_factor, creatinine_clearance)
