@@ -107,7 +107,7 @@ class Case:
 
     @cached_property
     def medications(self) -> dict[str, MedicationCourse]:
-        """Return what is taken today, under the generic name where there is one; a combination under each of its drugs."""
+        """Return what is taken today, under its generic name where it has one; a combination under each of its drugs."""
         courses = self.record.medications_on(self.today)
         return {drug: c for c in courses for drug in drugs_of(c.medication) or (c.medication,)}
 
@@ -417,8 +417,9 @@ def _rule_word(condition: Condition) -> str | None:
 
 def _number(value: object) -> float | None:
     """Return what may be a measurement: a number from 0 on that no body exceeds."""
-    plausible = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1000
-    return float(value) if plausible else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1000:
+        return None
+    return float(value)
 
 
 def _course(entry: Any) -> MedicationCourse:
