@@ -239,12 +239,12 @@ def wide_items(*lines: str) -> str:
 def test_items_give_a_total_by_the_published_rule() -> None:
     answers = ("2,0,1,1,1,1,1,1,3", "1,1,1,1,1,1,1,1,", "1,1,1,1,1,1,,,", "1,1,1,1,1,1,1,1,4")
     imported = read(wide_items(*(f"2025-01-{13 + i},{line}" for i, line in enumerate(answers))))
-    # 8 items of sum 8 are prorated to 9 of 9; with three missing there is no total; an item of 4 is off its scale.
+    # 8 items of sum 8 are prorated to 9 of 9; with three missing there is no total, nor with an item off its scale.
     totals = [row for row in rows(imported) if row[0] == "PHQ-9"]
-    assert totals == [("PHQ-9", f"2025-01-{day} 00:00", total) for day, total in ((13, 11), (14, 9), (16, 9))]
+    assert totals == [("PHQ-9", f"2025-01-{day} 00:00", total) for day, total in ((13, 11), (14, 9))]
     assert values(imported, "PHQ-9 item 9") == [3]
     assert reasons(imported)["PHQ-9 item 9", "is off the scale of 0 to 3"] == 1
-    assert any("2 total(s) prorated" in guess for guess in imported.guesses)
+    assert any("1 total(s) prorated" in guess for guess in imported.guesses)
     assert any("1 time(s) with too few items" in guess for guess in imported.guesses)
 
 
@@ -680,3 +680,31 @@ def test_parquet_of_any_column_type(tmp_path: Path) -> None:
     imported = import_file(tmp_path / "t.parquet", today=TODAY)
     assert rows(imported) == [("PHQ-9", "2025-01-13 00:00", 7), ("mood", "2025-01-14 08:30", 3)]
     assert imported.zone.startswith("own offset")
+
+
+def _items(*answers: str) -> bytes:
+    header = "timestamp," + ",".join(f"phq9_{number}" for number in range(1, 10))
+    return "\n".join([header, *(f"2025-01-{day:02d},{row}" for day, row in enumerate(answers, 1))]).encode()
+
+
+def test_an_item_off_its_scale_is_not_a_missing_item() -> None:
+    content = _items("1,1,1,1,1,1,1,1,", "1,1,1,1,1,1,1,1,7", "0,1,1,1,1,1,1,1,1")
+    imported = import_file("items.csv", content=content)
+    totals = imported.frame.filter(pl.col("series") == "PHQ-9")
+    assert totals.select(pl.col("timestamp").dt.day(), "value").rows() == [(1, 9.0), (3, 8.0)]
+    (note,) = [guess for guess in imported.guesses if "off its scale" in guess]
+    assert note == (
+        "PHQ-9: 1 time(s) without a total, since an item is off its scale; if it is a code for a missing answer, "
+        "declare it (--missing 999) (first: row 2)"
+    )
+    assert [(entry.what, entry.count) for entry in imported.left_out if "off the scale" in entry.reason] == [
+        ("PHQ-9 item 9", 1)
+    ]
+    declared = import_file("items.csv", content=content, missing=("7",))
+    assert declared.frame.filter(pl.col("series") == "PHQ-9")["value"].to_list() == [9.0, 9.0, 8.0]
+
+
+def test_a_written_total_stands_beside_an_item_off_its_scale() -> None:
+    content = _items("1,1,1,1,1,1,1,1,7").replace(b"phq9_9", b"phq9_9,PHQ-9").replace(b"1,7", b"1,7,12")
+    totals = import_file("items.csv", content=content).frame.filter(pl.col("series") == "PHQ-9")
+    assert totals["value"].to_list() == [12.0]

@@ -77,11 +77,9 @@ def test_each_value_stands_at_its_time(row: dict[str, str]) -> None:
         with pytest.raises(NovamindError, match="another number of cells than its headings"):
             read(row["file"])
         return
-    if row["file"].startswith("fitbit_ggir"):
-        with pytest.raises(NovamindError, match="time lies before 2000"):
-            read(row["file"])
-        return
     frame = read(row["file"]).frame
+    if row["file"].startswith("fitbit_ggir/heart"):  # the row of the list is a guess without a pulse (confidence 0)
+        row = row | {"timestamp": "1995-06-24T16:00:30Z", "value": "69"}
     name = re.sub(r" \((?:day )?sum\)$", "", row["signal"])
     signal = frame.filter(pl.col("signal") == NAMES.get(name, name))
     if row["file"].startswith("fitabase"):

@@ -145,3 +145,28 @@ def test_what_is_left_out_is_counted_by_reason_with_the_first_place_and_the_larg
 def test_devices_are_believed_in_one_order() -> None:
     assert DEVICES == ("wearable", "phone", "other", "manual")
     assert (datetime(2000, 1, 1), timedelta(hours=26)) == (EARLIEST, LONGEST)
+
+
+@pytest.mark.parametrize(
+    ("starts", "kept"),
+    [
+        (["1995-06-24", "1995-07-01"], 2),
+        (["1995-06-24", "2001-07-01"], 1),  # a single row out of line
+        (["1970-01-01", "1971-07-01"], 0),
+        (["1970-01-31", "1971-07-01"], 0),
+        (["1970-02-01", "1971-07-01"], 2),
+        (["1980-01-06", "1981-01-01"], 0),
+        (["1989-12-30", "1990-03-01"], 2),
+        (["1989-12-31", "1990-03-01"], 0),
+        (["1999-12-30", "1999-12-31"], 2),
+        (["1999-12-30", "2000-01-01"], 1),
+        (["1999-12-31", "1999-12-31"], 0),
+    ],
+)
+def test_times_of_long_ago_are_read_where_the_whole_file_has_them(starts: list[str], kept: int) -> None:
+    times, tally = [datetime.fromisoformat(day) for day in starts], Tally()
+    columns = {"row": [1, 2], "signal": ["heart_rate"] * 2, "start": times, "value": [60.0] * 2, "unit": ["bpm"] * 2}
+    rows = valid_rows(Batch(frame_of(columns), "local", "f"), None, LATEST, tally)
+    assert len(rows) == kept
+    assert tally.old == (2 if kept == 2 else 0)
+    assert sum(entry.rows for entry in tally.left_out.values()) == 2 - kept

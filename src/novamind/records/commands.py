@@ -331,6 +331,8 @@ def _text(summary: "WearableSummary") -> str:
         lines.append(f"Shortened     {summary.shortened:,} rows, by the time that another row already counted")
     if summary.non_wear_hours:
         lines.append(f"Not worn      {summary.non_wear_hours:,.1f} h without heart rate (pauses of 90 min or more)")
+    if summary.before_2000:
+        lines.append(f"Before 2000   {summary.before_2000:,} rows, as all of their files; check the dates")
     if summary.unread:
         count, kinds = sum(summary.unread.values()), sorted(summary.unread, key=lambda kind: -summary.unread[kind])
         named = f"{', '.join(kinds[:_KINDS_NAMED])}{', ...' if len(kinds) > _KINDS_NAMED else ''}"

@@ -287,6 +287,8 @@ def _of_wearables(export: WearableRecord, profile: TableProfile, today: date | N
         left_out.append(LeftOut(f"file {paths[0]}{more}", reason, len(paths)))
     guesses = [f"{summary.files_read} file(s) read"]
     guesses += [f"{summary.shortened} row(s) shortened by time that another row counts"] if summary.shortened else []
+    if summary.before_2000:
+        guesses.append(f"{summary.before_2000:,} row(s) lie before 2000, as all of their files do; check the dates")
     zone = profile.timezone or _zone(next(iter(records.values())))
     kind, grows = f"wearable export: {summary.format}", summary.format in GROWING
     return FileImport(

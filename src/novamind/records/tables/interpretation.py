@@ -69,12 +69,13 @@ def interpret(
         Something has to be declared before a value can be read; the message says what.
     """
     reader = _Reader(grid, layout, profile, patient_id, zone, today)
-    ranged = on_scale(reader.observations(), profile, reader.tally, {m.series for m in layout.measures if m.series})
+    columns = {measure.series for measure in layout.measures if measure.series}
+    ranged, spoiled = on_scale(reader.observations(), profile, reader.tally, columns)
     asked: dict[str, set[int]] = defaultdict(set)
     for named in (*(measure.named for measure in layout.measures), *(named for _, named in ranged)):
         if named is not None and named.item:
             asked[named.instrument].add(named.item)
-    observations, notes = with_totals(ranged, asked)
+    observations, notes = with_totals(ranged, asked, spoiled)
     guesses = [*grid.remarks, *layout.guesses, *reader.guesses, *notes]
     if profile.aggregate is not None:
         observations = by_day(observations, profile.aggregate)

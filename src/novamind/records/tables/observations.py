@@ -50,6 +50,8 @@ class Observation(NamedTuple):
 
 #: An observation, and what its name says of its range.
 Ranged = tuple[Observation, Named | None]
+#: Person, instrument and time of one form.
+FormKey = tuple[str, str, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,12 @@ class Tally:
         return tuple(sorted(entries, key=lambda entry: (-entry.count, entry.what, entry.reason)))
 
 
-def on_scale(raw: Iterable[Ranged], profile: TableProfile, tally: Tally, columns: Collection[str]) -> list[Ranged]:
-    """Return what is on its scale; an error names a series only where it is one of ``columns`` and not of cells.
+def on_scale(
+    raw: Iterable[Ranged], profile: TableProfile, tally: Tally, columns: Collection[str]
+) -> tuple[list[Ranged], set[FormKey]]:
+    """Return what is on its scale, and the forms with an item that is not.
+
+    An error names a series only where it is one of ``columns`` and not of cells.
 
     Raises
     ------
@@ -89,6 +95,7 @@ def on_scale(raw: Iterable[Ranged], profile: TableProfile, tally: Tally, columns
         A series of unknown range holds what looks like a code for a missing value.
     """
     kept: list[Ranged] = []
+    spoiled: set[FormKey] = set()
     raw = list(raw)
     shifted = _shifted(raw)
     unranged: dict[str, list[Observation]] = defaultdict(list)
@@ -100,6 +107,8 @@ def on_scale(raw: Iterable[Ranged], profile: TableProfile, tally: Tally, columns
             steps = f" in steps of {named.step}" if named.step > 1 else ""
             reason = f"is off the scale of {named.low:g} to {named.high:g}{steps}"
             tally.add(observation.series, reason, observation.row)
+            if named.item:
+                spoiled.add(_form(observation, named))
             continue
         if named is None and not observation.is_signal:
             unranged[observation.series].append(observation)
@@ -113,7 +122,11 @@ def on_scale(raw: Iterable[Ranged], profile: TableProfile, tally: Tally, columns
                 f"{name}: {len(rows)} row(s), first row {rows[0]}, may hold a code for a missing value: declare it "
                 "(--missing 999), or that there is none (--missing none)"
             )
-    return kept
+    return kept, spoiled
+
+
+def _form(observation: Observation, named: Named) -> FormKey:
+    return observation.patient_id, named.instrument, observation.instant
 
 
 def _shifted(raw: Iterable[Ranged]) -> dict[str, str]:
@@ -135,21 +148,25 @@ def _shifted(raw: Iterable[Ranged]) -> dict[str, str]:
     return reasons
 
 
-def with_totals(ranged: Sequence[Ranged], asked: Mapping[str, Collection[int]]) -> tuple[list[Observation], list[str]]:
+def with_totals(
+    ranged: Sequence[Ranged], asked: Mapping[str, Collection[int]], spoiled: Collection[FormKey]
+) -> tuple[list[Observation], list[str]]:
     """Return the observations with totals that are not written, and what is to be said of totals.
 
     Parameters
     ----------
     asked
         The items of each instrument that the table asks; a total is not made up for items that nobody was asked.
+    spoiled
+        Forms with an item off its scale, which is answered and not missing: they have no total that is not written.
     """
-    answers: dict[tuple[str, str, datetime], dict[int, Observation]] = defaultdict(dict)
-    totals: dict[tuple[str, str, datetime], Observation] = {}
+    answers: dict[FormKey, dict[int, Observation]] = defaultdict(dict)
+    totals: dict[FormKey, Observation] = {}
     for observation, named in ranged:
         if named is not None and named.item:
-            answers[observation.patient_id, named.instrument, observation.instant].setdefault(named.item, observation)
+            answers[_form(observation, named)].setdefault(named.item, observation)
         elif named is not None:
-            totals[observation.patient_id, named.instrument, observation.instant] = observation
+            totals[_form(observation, named)] = observation
     added: list[Observation] = []
     rows: dict[tuple[str, str], list[int]] = defaultdict(list)
     for key, items in answers.items():
@@ -161,6 +178,8 @@ def with_totals(ranged: Sequence[Ranged], asked: Mapping[str, Collection[int]]) 
         if key in totals:
             if not score.missing and score.total != totals[key].value:
                 rows[key[1], _DIFFERS].append(totals[key].row)
+        elif key in spoiled:
+            rows[key[1], _SPOILED].append(first.row)
         elif score.total is None or (score.prorated and not set(score.missing) <= set(asked.get(key[1], ()))):
             rows[key[1], _TOO_FEW].append(first.row)
         else:
@@ -182,6 +201,10 @@ _NEVER_LOWEST: Final = "WARNING: no item ever has the lowest answer; check that 
 _SCORED: Final = "{n} total(s) scored from the items"
 _PRORATED: Final = "{n} total(s) prorated from the items by the published rule"
 _TOO_FEW: Final = "{n} time(s) with too few items for a total"
+_SPOILED: Final = (
+    "{n} time(s) without a total, since an item is off its scale; if it is a code for a missing answer, declare it "
+    "(--missing 999)"
+)
 _DIFFERS: Final = "WARNING: {n} written total(s) are not the sum of their items; they are kept, check the file"
 
 

@@ -195,6 +195,7 @@ class _resolved:  # noqa: N801 - a context manager, used like a function
             non_wear_hours=round(hours, 1),
             files_read=tally.files_read,
             files_left_out={reason: tuple(paths) for reason, paths in sorted(tally.skipped.items())},
+            before_2000=tally.old,
         )
 
     @staticmethod

@@ -16,7 +16,7 @@ class WearableSummary(Summarised):
     ``rows_read`` counts samples as they stand in the export (a stage of sleep is two: asleep, and the stage), and is
     ``rows_kept`` plus the rows of ``left_out``. ``shortened`` rows lost the part of their time that another row already
     counted. ``unread`` counts records that are no signal of ours. ``files_left_out`` names the files that were not
-    read, or not to their end, by reason.
+    read, or not to their end, by reason. ``before_2000`` counts rows of files whose times all lie before 2000.
     """
 
     format: str
@@ -29,6 +29,7 @@ class WearableSummary(Summarised):
     non_wear_hours: float
     files_read: int = 0
     files_left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    before_2000: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary in plain values, for JSON."""

@@ -13,7 +13,7 @@ A row that breaks a rule is left out and counted under its reason, with the plac
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -43,8 +43,11 @@ BATCH: dict[str, type[pl.DataType] | pl.DataType] = {
 #: Kinds of device in the order in which they are believed.
 DEVICES = ("wearable", "phone", "other", "manual")
 
-#: No consumer wearable measured before; an earlier time comes from a clock that was never set.
+#: Few wearables measured before: an earlier time comes from a clock that was never set, unless all rows have one.
 EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001 - compared with wall-clock times
+#: Days from which clocks that were never set count: of Unix, of GPS and DOS, of FIT, and of 2000 west of Greenwich.
+_UNSET = (date(1970, 1, 1), date(1980, 1, 1), date(1989, 12, 31), date(1999, 12, 31))
+_UNSET_FOR = timedelta(days=30)
 LONGEST = timedelta(hours=26)
 
 _RANGES = pl.DataFrame(
@@ -89,6 +92,8 @@ class Tally:
     ----------
     before
         How many rows of the file came before the part of it that is read.
+    old
+        How many rows of files whose times all lie before 2000 are read.
     """
 
     rows_read: int = 0
@@ -98,6 +103,7 @@ class Tally:
     left_out: dict[tuple[str, str], LeftOut] = field(default_factory=dict)
     unread: dict[str, int] = field(default_factory=dict)
     before: int = 0
+    old: int = 0
 
     def leave_out(self, rows: pl.DataFrame, reason: str, file: str = "") -> None:
         """Count rows (with ``signal`` and ``row``) under a reason."""
@@ -171,10 +177,11 @@ def valid_rows(batch: Batch, zone: ZoneInfo | None, latest: datetime, tally: Tal
         .otherwise(pl.col("value"))
         .alias("value")
     )
+    earliest = EARLIEST if not _is_old(frame.select(local)) else datetime(_UNSET[0].year, 1, 1)  # noqa: DTZ001
     for keep, reason in (
         (pl.col("factor").is_not_null() | (pl.col("aggregation") == "interval"), "unit is not known"),
         (pl.col("value").is_finite().fill_null(value=False), "value is not a number"),
-        (local >= EARLIEST, "time lies before 2000: the device's clock was not set"),
+        (local >= earliest, "time lies before 2000: the device's clock was not set"),
         (local <= latest, "time lies in the future"),
         (length >= timedelta(0), "ends before it starts"),
         (length <= LONGEST, "lasts longer than a day"),
@@ -182,7 +189,17 @@ def valid_rows(batch: Batch, zone: ZoneInfo | None, latest: datetime, tally: Tal
         (pl.col("value") <= pl.col("high"), "value lies above the plausible range"),
     ):
         frame = _kept(frame, keep, reason, batch, tally)
+    tally.old += len(frame) if earliest < EARLIEST else 0
     return frame.select(*BATCH).drop("unit")
+
+
+def _is_old(local: pl.DataFrame) -> bool:
+    """Return whether all times lie before 2000, and none is of a clock that was never set."""
+    times = local.to_series().drop_nulls()
+    first, last = times.min(), times.max()
+    if not isinstance(first, datetime) or not isinstance(last, datetime) or last >= EARLIEST:
+        return False
+    return first.date() > _UNSET[0] + _UNSET_FOR and not any(day <= first.date() <= day + _UNSET_FOR for day in _UNSET)
 
 
 def _conversions(frame: pl.DataFrame) -> pl.DataFrame:
