@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from novamind.drugs.catalogue import catalogue
 from novamind.drugs.codec import DrugFactsBody
 from novamind.drugs.domain import Drug, Evidence, Source
-from novamind.drugs.names import find, nearest, products
+from novamind.drugs.names import drugs_of, find, nearest, products
 from novamind.drugs.tables import FACTS, rows, source
 from novamind.errors import ValidationError
 from novamind.summary import Summarised, Summary, counted
@@ -141,9 +141,10 @@ def _facts() -> dict[str, tuple[Fact, ...]]:
 
 
 def _drugs(row: Mapping[str, str]) -> Iterator[str]:
-    """Yield the drugs of the catalogue that a row names, each once."""
+    """Yield the drugs of the catalogue that a row names, each once; also by a name that is not the generic one."""
     named = {name.strip() for column in _NAMING for name in _SEPARATOR.split(row.get(column, ""))}
-    yield from sorted(named & catalogue().keys())
+    drugs = {drug for name in named for drug in ((name,) if name in catalogue() else drugs_of(name))}
+    yield from sorted(drugs & catalogue().keys())
 
 
 def _product_facts() -> Iterator[tuple[str, Fact]]:
