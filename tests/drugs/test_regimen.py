@@ -62,7 +62,10 @@ def test_a_result_shows_itself() -> None:
     assert nm.drugs.interactions(["pimozide", "clarithromycin"]).drugs == ("clarithromycin", "pimozide")
 
 
-@pytest.mark.parametrize(("medications", "stopped"), [("sertraline", None), (["sertraline"], {"phenelzine": -1})])
+@pytest.mark.parametrize(
+    ("medications", "stopped"),
+    [("sertraline", None), (["sertraline"], {"phenelzine": -1}), (["sertraline"], {"phenelzine": "3"})],
+)
 def test_a_text_for_a_list_and_days_below_zero_are_refused(medications: list[str], stopped: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         interactions(medications, stopped)

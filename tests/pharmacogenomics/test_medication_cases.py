@@ -67,8 +67,9 @@ def test_a_dose_of_a_drug_without_a_limit_is_named_as_unchecked() -> None:
     review = recommend({}, ("sertraline",), (), doses={"montelukast": 10, "unheardofine": 3})
     assert "No dose limit is in our tables, so the dose was not checked: montelukast." in review.notes
     assert any("unheardofine" in note for note in review.notes)
-    with pytest.raises(ValidationError):
-        recommend({}, ("sertraline",), doses={"sertraline": -1})
+    for dose in (-1, 0, "50", float("nan")):
+        with pytest.raises(ValidationError):
+            recommend({}, ("sertraline",), doses={"sertraline": dose})
 
 
 # -- co-medication, stopping, conditions -------------------------------------------------------------------------------
@@ -110,8 +111,9 @@ def test_what_was_stopped_counts_while_it_acts() -> None:
     assert review_of("sertraline", stopped={"Nardil": 5}).verdict == "avoid"
     assert review_of("sertraline", stopped={"Nardil": 14}).verdict != "avoid"
     assert review_of("sertraline", stopped={"phenelzine": None}).verdict == "avoid"
-    with pytest.raises(ValidationError):
-        recommend({}, ("sertraline",), stopped={"phenelzine": -1})
+    for days in (-1, "3", 2.5):
+        with pytest.raises(ValidationError):
+            recommend({}, ("sertraline",), stopped={"phenelzine": days})
 
 
 @pytest.mark.parametrize(

@@ -102,8 +102,8 @@ def interactions(medications: Sequence[str], stopped: Mapping[str, int | None] |
     if isinstance(medications, str):
         raise ValidationError("'medications' takes a list of names, not one text")
     ended = dict(stopped or {})
-    if any(days is not None and days < 0 for days in ended.values()):
-        raise ValidationError("'stopped' takes days since the last dose, 0 or above, or None")
+    if not all(days is None or (isinstance(days, int) and days >= 0) for days in ended.values()):
+        raise ValidationError("'stopped' takes whole days since the last dose, 0 or above, or None")
     generic = {name: product.drugs if (product := find(name)) else () for name in (*medications, *ended)}
     drugs = tuple(sorted({drug for name in medications for drug in generic[name]}))
     since = {drug: days for name, days in ended.items() for drug in generic[name] if drug not in drugs}

@@ -295,14 +295,16 @@ def _condition(name: str) -> str | None:
 
 
 def _stopped(named: Mapping[str, int | None]) -> tuple[dict[str, int | None], list[str]]:
-    if any(days is not None and days < 0 for days in named.values()):
-        raise ValidationError("'stopped' takes days since the last dose, 0 or above, or None")
+    if not all(days is None or (isinstance(days, int) and days >= 0) for days in named.values()):
+        raise ValidationError("'stopped' takes whole days since the last dose, 0 or above, or None")
     drugs = {name: normalise(name) for name in named}
     return {drug: named[name] for name, drug in drugs.items() if drug}, [n for n, drug in drugs.items() if not drug]
 
 
 def _dosages(named: Mapping[str, Dosage | float]) -> tuple[dict[str, Dosage], list[str]]:
     drugs = {name: normalise(name) for name in named}
+    if not all(isinstance(dose, Dosage | int | float) for dose in named.values()):
+        raise ValidationError("each of 'doses' is mg a day, or a Dosage")
     dosages = {name: dose if isinstance(dose, Dosage) else Dosage(dose) for name, dose in named.items()}
     return {drug: dosages[name] for name, drug in drugs.items() if drug}, [n for n, drug in drugs.items() if not drug]
 

@@ -107,7 +107,7 @@ class Case:
 
     @cached_property
     def medications(self) -> dict[str, MedicationCourse]:
-        """Return what is taken today, under its generic name where it has one; a combination under each of its drugs."""
+        """Return what is taken today, by its generic name where it has one; a combination under each of its drugs."""
         courses = self.record.medications_on(self.today)
         return {drug: c for c in courses for drug in drugs_of(c.medication) or (c.medication,)}
 
