@@ -249,8 +249,8 @@ class BulkImport:
             "gender": claims.gender if claims.gender in _GENDERS else None,
             "timezone": record.timezone,
         }
-        known = {key: value for key, value in details.items() if value is not None}
-        return await self._clinic.register(principal, Identity({RECORD_NUMBER: numbers[0]}, known))
+        filled = {key: value for key, value in details.items() if value is not None}
+        return await self._clinic.register(principal, Identity({RECORD_NUMBER: numbers[0]}, filled))
 
     async def _imports(self, principal: Principal, patient_id: UUID) -> set[UUID]:
         """Return the imports of a patient that count."""
@@ -308,11 +308,11 @@ def _issue(placed: Placed, outcome: PersonOutcome, *, has_more: bool) -> Issue:
 
 def _issues_by_place(imported: FhirImport) -> dict[str, list[Issue]]:
     """Return the issues at and within each resource, by its place; those of the file as a whole by the empty text."""
-    known = {each.place for each in imported.resources}
+    places = {each.place for each in imported.resources}
     by_place: dict[str, list[Issue]] = defaultdict(list)
     for issue in imported.issues:
         place = issue.expression[0] if issue.expression else ""
-        while place and place not in known:
+        while place and place not in places:
             place = place.rpartition(".")[0]
         by_place[place].append(issue)
     return by_place

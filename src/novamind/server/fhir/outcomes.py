@@ -44,12 +44,12 @@ class FhirOutcomes(ProblemsAs):
         """Return a problem as an OperationOutcome; FHIR answers a search that is wrong with 400."""
         is_search = scope["method"] in _SEARCH_METHODS or scope["path"].endswith("/_search")
         status = 400 if status == 422 and is_search else status
-        told = json.loads(body) | {"status": status}
+        refusal = json.loads(body) | {"status": status}
         if status == 405:
-            told["detail"] = _instead(scope["method"], scope["path"])
-        elif told["type"] == _NOTHING:
-            told["detail"] = f"this address or type of resource is not served; {BASE}/metadata says what is"
-        return JSONResponse(outcome_of(told), status, media_type=FHIR_JSON)
+            refusal["detail"] = _instead(scope["method"], scope["path"])
+        elif status == 404 and refusal["type"] == _NOTHING:
+            refusal["detail"] = f"this address or type of resource is not served; {BASE}/metadata says what is"
+        return JSONResponse(outcome_of(refusal), status, media_type=FHIR_JSON)
 
 
 def _instead(method: str, path: str) -> str:
