@@ -63,6 +63,26 @@ def test_a_dose_above_the_limit_of_this_person_is_an_alarm(
     assert review.concern >= 2
 
 
+@pytest.mark.parametrize(
+    ("result", "alarm", "missing"),
+    [
+        ("Poor Metabolizer", True, False),
+        ("Likely Poor Metabolizer", True, False),
+        ("Normal Metabolizer", False, False),
+        ("Likely Intermediate Metabolizer", False, False),
+        ("*1/*999", False, True),
+        ("Indeterminate", False, True),
+    ],
+)
+def test_a_limit_by_genotype_holds_for_the_likely_and_is_not_passed_over_for_the_unknown(
+    result: str, alarm: bool, missing: bool
+) -> None:
+    review = review_of("citalopram", reported={"CYP2C19": result}, doses={"citalopram": 40})
+    texts = [c.text for c in review.interactions]
+    assert any("in CYP2C19 poor metabolisers." in t and "is above" in t for t in texts) is alarm
+    assert any("a result of CYP2C19 is missing" in t for t in texts) is missing
+
+
 def test_a_dose_of_a_drug_without_a_limit_is_named_as_unchecked() -> None:
     review = recommend({}, ("sertraline",), (), doses={"montelukast": 10, "unheardofine": 3})
     assert "No dose limit is in our tables, so the dose was not checked: montelukast." in review.notes

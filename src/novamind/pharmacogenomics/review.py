@@ -339,7 +339,7 @@ def _review(
     analytes = _exposures(drug, after, altered, comedications, conditions, person)
     side_effects = outcomes.side_effects(drug, [r for of in after.values() for r in of], analytes[0])
     published = {e.outcome: e for e in outcomes.efficacy().get(drug, ())}
-    phenotypes = {g: [str(r.phenotype).split()[0].lower() for r in of] for g, of in readings.items() if of}
+    phenotypes = {gene: words for gene, of in readings.items() if (words := _metaboliser_words(of))}
     applicable = (
         *allergy_cautions(drug, allergens),
         *interactions.cautions(drug, comedications, conditions, stopped),
@@ -379,6 +379,16 @@ def _review(
         concern=concern,
         evidence=tuple(dict.fromkeys(cited)),
     )
+
+
+def _metaboliser_words(readings: Sequence[GeneResult]) -> tuple[str, ...]:
+    """Return ``poor``, ``intermediate``, ... of each reading; none where a reading is unknown and no other is poor."""
+    words = tuple(
+        str(r.phenotype).removesuffix(" Metabolizer").rpartition(" ")[2].lower()
+        for r in readings
+        if r.phenotype not in (None, Phenotype.INDETERMINATE)
+    )
+    return words if len(words) == len(readings) or "poor" in words else ()
 
 
 def _genes(drug: str) -> tuple[str, ...]:
