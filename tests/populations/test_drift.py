@@ -74,6 +74,12 @@ def test_a_quiet_path_has_normal_sums_and_chi_square_squares() -> None:
     np.testing.assert_allclose((np.log(alone[:, 2] / 0.3) + np.log(2)) / 0.375, total**2, rtol=1e-2, atol=1e-2)
 
 
+def test_nothing_rings_where_not_one_path_may() -> None:
+    quiet = drift._quiet(1e-6, (30,))
+    assert quiet.limit == np.inf
+    assert not quiet.rung.any()
+
+
 def test_weeks_without_outcomes_change_nothing() -> None:
     before, empty = drift._quiet(0.03, (30,)), drift._quiet(0.03, (30, 0))
     assert empty.limit == np.inf

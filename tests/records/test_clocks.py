@@ -1,11 +1,14 @@
 """Two tables of a person are read by one clock, or refused."""
 
+from datetime import timedelta
+
 import polars as pl
 import pytest
 
 from novamind.errors import ValidationError
 from novamind.records import signal_frame, symptom_frame
 from novamind.records.tables.clocks import on_one_clock
+from novamind.records.tables.interpretation import zone_words
 
 
 def dated(times: list[str], name: str, patient: str = "a") -> pl.DataFrame:
@@ -61,3 +64,18 @@ def test_local_times_stay_and_do_not_meet_instants() -> None:
         clocked(local, utc)
     with pytest.raises(ValidationError, match="of the signals have an offset from UTC and those of the reports"):
         clocked(utc, local)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "zone", "words"),
+    [
+        ({None}, None, "local time, of no named zone"),
+        ({timedelta(0)}, None, "UTC: days are UTC days"),
+        ({None, timedelta(0)}, None, "own offset of each time"),
+        ({timedelta(hours=1)}, None, "own offset of each time"),
+        ({timedelta(0)}, "Europe/Berlin", "Europe/Berlin"),
+    ],
+    ids=["local", "UTC", "mixed", "offset", "zone"],
+)
+def test_by_which_clock_days_are_counted(offsets: set[timedelta | None], zone: str | None, words: str) -> None:
+    assert zone_words(offsets, zone).startswith(words)

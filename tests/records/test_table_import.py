@@ -607,7 +607,12 @@ def test_texts_of_other_programs(content: bytes, declared: dict[str, str]) -> No
 @pytest.mark.parametrize(
     ("content", "name", "message"),
     [
-        ("Datum;Ängste\n13.01.2025;7\n".encode("latin-1"), "t.csv", "declare the encoding, e.g. latin-1"),
+        (
+            "Datum;Ängste\n13.01.2025;7\n".encode("latin-1"),
+            "t.csv",
+            "line 1 is not utf-8 text: declare the encoding, e.g. latin-1",
+        ),
+        ("Datum;Wert\n1;2\n\n3;Ä\n".encode("latin-1"), "t.csv", "line 4 is not utf-8 text"),
         (b"2025-01-13,7\n2025-01-14,8\n", "t.csv", "looks like data"),
         (b"date,PHQ-9\n2025-01-13,7,5\n", "t.csv", "row 1 have more cells"),
         (b"date,PHQ-9,PHQ-9\n2025-01-13,7,5\n", "t.csv", "several columns are called"),

@@ -64,6 +64,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         "DATE_FORMS",
         "_MONTHS",
     ),
+    "novamind.records.units": ("SPELLINGS",),
     "novamind.records.wearables.actigraph": (
         "_OTHER_SUFFIXES",
         "_MEASURES",

@@ -241,6 +241,8 @@ def test_a_series_with_the_least_noise_is_still_compared(plan):
     assert np.isfinite(plan.fit(1 + 1e-6 * shape).p_value).all()
     with pytest.raises(InsufficientDataError, match="no variation left"):
         plan.fit(1 + 1e-10 * shape)
+    with pytest.raises(InsufficientDataError, match="no variation left"):
+        plan.fit(1e6 + 1e-4 * shape)
 
 
 def test_one_of_many_is_answered_as_alone(plan):

@@ -421,7 +421,7 @@ def _reported(
     at = at[(at >= 0) & (at < hours - 1)]
     cell = at.astype(int)
     share = (at - cell)[:, None]
-    felt = level[cell] * (1 - share) + level[np.minimum(cell + 1, hours - 1)] * share
+    felt = level[cell] * (1 - share) + level[cell + 1] * share
     distress = (felt.mean(1) - felt.mean()) / felt.mean(1).std()
     chance = 1 / (1 + np.exp(-(rng.uniform(0.4, 3.2) - rng.choice([0, 0, 0.5, 1.0]) * distress)))
     kept = rng.random(len(at)) < chance

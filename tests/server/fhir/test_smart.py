@@ -225,6 +225,7 @@ def test_a_token_says_what_it_is_and_ends(world: World, app: str) -> None:
         said = world.call("POST", "/oauth/introspect", "service1", data={"token": token}).json()
         assert (said["active"], said["client_id"], said["patient"]) == (True, app, p1)
         assert set(said["scope"].split()) == {"patient/*.rs", "offline_access"}
+        assert isinstance(said["exp"], int)
         for who in ("service2", "C12", "admin"):
             assert world.call("POST", "/oauth/introspect", who, data={"token": token}).json() == {"active": False}
     assert world.call("POST", "/oauth/introspect", data={"token": "x"}).status_code == 401

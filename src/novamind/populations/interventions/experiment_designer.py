@@ -15,8 +15,7 @@ from novamind.populations.population import TwinPopulation
 from novamind.summary import Summarised, Summary, counted
 
 _MAX_STRATA: Final = 200
-_MIN_SAMPLE: Final = 4
-_MIN_CLUSTERS: Final = 4
+_MIN_CLUSTERS: Final = 4  # units count as clusters of one
 
 
 @dataclass(frozen=True)
@@ -279,7 +278,7 @@ class ExperimentDesigner:
 
     def _error(self, sample_size: float) -> float:
         """Give the standard error of the difference in means."""
-        least = _MIN_SAMPLE if self.plan.cluster_size == 1 else _MIN_CLUSTERS * self.plan.cluster_size
+        least = _MIN_CLUSTERS * self.plan.cluster_size
         if not least <= sample_size < np.inf:
             raise ValidationError(f"sample_size must be at least {least:g}")
         share = self.plan.treated_share
