@@ -52,7 +52,7 @@ CASES = [
     ("lurasidone", 80, 81, {}, {"comedications": ("diltiazem",)}),
     ("lurasidone", 120, 121, {}, {"conditions": ("bipolar disorder",)}),
     ("quetiapine", 133, 134, {}, {"comedications": ("ketoconazole",)}),
-    ("gabapentin", 300, 400, {"creatinine_clearance": 14}, {}),
+    ("gabapentin", 300, 400, {"creatinine_clearance": 15}, {}),
     ("atomoxetine", 80, 100, {}, {"phenotypes": NORMAL | {"CYP2D6": ("poor",)}}),
     ("acamprosate", 1332, 1998, {"weight_kg": 55}, {}),
     ("valproate", 60 * 75, 60 * 75 + 1, {}, {}),
@@ -134,6 +134,12 @@ def test_an_unknown_form_is_an_alarm_only_above_the_maximum_of_every_form() -> N
     assert alarms("venlafaxine", 376) == ["376 mg/day is above 375 mg/day, the maximum in the immediate-release form."]
     assert alarms("venlafaxine", 375) == []
     assert alarms("venlafaxine", Dosage(300, form="extended")) != []
+    kidney = facts(creatinine_clearance=20)
+    assert alarms("memantine", 14, kidney) == []
+    assert alarms("memantine", 15, kidney) == [
+        "15 mg/day is above 14 mg/day, the maximum at creatinine clearance from 5 mL/min to below 30 mL/min in the"
+        " extended-release form."
+    ]
 
 
 def test_creatinine_clearance_and_egfr_stand_in_for_each_other() -> None:

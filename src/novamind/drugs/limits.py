@@ -316,8 +316,11 @@ def _any_form(drug: str, dosage: Dosage | None, context: _Context) -> Iterator[C
     ]
     if not formed:
         return
-    largest = max((limit for limit in formed if not limit.when), key=lambda limit: limit.maximum)
-    smallest = min(formed, key=lambda limit: limit.maximum)
+    of_form: dict[str, Limit] = {}
+    for limit in formed:
+        of_form[limit.form] = min(of_form.get(limit.form, limit), limit, key=lambda of: of.maximum)
+    largest = max(of_form.values(), key=lambda of: of.maximum)
+    smallest = min(of_form.values(), key=lambda of: of.maximum)
     if dosage.daily_mg > largest.maximum:
         yield _exceeded(largest, largest.maximum, dosage.daily_mg, context)
     elif dosage.daily_mg > smallest.maximum:
