@@ -14,6 +14,7 @@ COMMANDS = {
     "insights": set(),
     "keys": {"generate", "retire", "rotate"},
     "medications": set(),
+    "feedback": set(),
     "purge": set(),
     "serve": set(),
     "simulate": set(),

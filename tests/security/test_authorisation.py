@@ -85,6 +85,7 @@ GENERAL = {
     "insightsOfRecord": CALCULATORS,
     "whatIfOfRecord": CALCULATORS,
     "cdsCards": CALCULATORS,
+    "cdsFeedback": CALCULATORS,
     "listUsers": {"admin"},
     "addUser": {"admin"},
     "changeRole": {"admin"},
@@ -141,6 +142,9 @@ BODIES: dict[str, Any] = {
     "addClient": {"name": "x", "redirect_uris": []},
     "addKey": {},
     "cdsCards": {},
+    "cdsFeedback": {
+        "feedback": [{"card": str(uuid4()), "outcome": "accepted", "outcomeTimestamp": "2026-03-29T08:00:00Z"}]
+    },
     "graphql": {"query": "{ __typename }"},
     "drawPopulation": {"n": 1},
     "simulateCampaign": {"intervention_type": "email_campaign"},

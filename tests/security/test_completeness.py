@@ -108,6 +108,7 @@ APART = {
     "addPasskey",
     "removePasskey",
     "graphql",
+    "cdsFeedback",
 }
 #: What opens no record and changes nothing: figures of the process, one's own role, what is public; calculators and CDS
 #: Hooks, to which all data come with the request; the state of one's own job.
@@ -258,6 +259,13 @@ def test_e01_every_look_at_a_record_and_every_refusal_is_told_exactly_once(
             "readPatient",
             "one_patient",
         }
+
+
+def test_e01_feedback_on_cards_is_told(walked: World) -> None:
+    at, body = "/cds-services/novamind-order-sign/feedback", GENERAL_BODIES["cdsFeedback"]
+    assert checked(walked, walked.call("POST", at, "C11", json=body), "C11") == {("write", "card_feedback"): 1}
+    refused = checked(walked, walked.call("POST", at, "auditor", json=body), "auditor")
+    assert refused == {("calculate", "route"): 1}
 
 
 def test_e01_lists_tell_of_each_patient_in_them(walked: World) -> None:

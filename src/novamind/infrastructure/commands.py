@@ -1,4 +1,4 @@
-"""``novamind keys``, ``novamind audit``, ``novamind purge``: what an operator does with keys, audit and retention."""
+"""``novamind keys``, ``audit``, ``feedback``, ``purge``: what an operator does with keys, audit and retention."""
 
 import json
 import os
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     audit = typer.Typer(help="Who saw or changed what.", no_args_is_help=True, rich_markup_mode=None)
     app.add_typer(audit, name="audit")
     audit.command()(verify)
+    app.command()(feedback)
     app.command()(purge)
 
 
@@ -112,6 +113,21 @@ def verify(as_json: JsonFlag = False) -> None:
     _show(report, text, as_json)
     if not report["intact"]:
         raise typer.Exit(1)
+
+
+def feedback() -> None:
+    """Print what clinicians did with cards of CDS Hooks, a JSON line for each, in the order in which it came.
+
+    Example: novamind feedback | jq .overrideReason
+    """
+    from novamind.infrastructure.card_feedback import CardFeedbackStore
+
+    async def work(here: "Foundation") -> list[dict[str, Any]]:
+        store = CardFeedbackStore(here.database, here.audit, here.keys.index)
+        return await store.read(_operator("feedback"))
+
+    for outcome in _with_foundation(work):
+        print(json.dumps(outcome))
 
 
 def purge(

@@ -163,6 +163,16 @@ class DeviceConnection(Base):
     changed_at: Mapped[datetime]
 
 
+class CardFeedback(Base):
+    """What became of a card of CDS Hooks; outcome, reason and comment are inside ``payload``."""
+
+    __tablename__ = "card_feedback"
+    feedback_id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner: Mapped[UUID]
+    payload: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    received_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class AuditEntry(Base):
     """One link of the audit's chain; the database itself refuses to change or delete it."""
 

@@ -7,10 +7,11 @@ the specification asks for 400 where it is wrong.
 import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NotRequired
+from uuid import UUID
 
 from fastapi import APIRouter, Body, Path
 from fastapi.responses import JSONResponse
-from pydantic import Field, SkipValidation
+from pydantic import BaseModel, Field, SkipValidation
 from typing_extensions import TypedDict
 
 from novamind.errors import ValidationError
@@ -218,6 +219,53 @@ class HookRequest(TypedDict):
     ]
 
 
+class AcceptedSuggestion(BaseModel):
+    """A suggestion that was followed."""
+
+    id: Annotated[UUID, Field(description="Its uuid.")]
+
+
+class GivenReason(BaseModel):
+    """A coded reason not to follow a card."""
+
+    code: Annotated[str, Field(max_length=200, description="Code.")]
+    system: Annotated[str | None, Field(max_length=500, description="URI of the terminology.")] = None
+    display: Annotated[str | None, Field(max_length=500, description="The code in words.")] = None
+
+
+class Override(BaseModel):
+    """Why a card was not followed."""
+
+    reason: Annotated[GivenReason | None, Field(description="Reason of the card's list.")] = None
+    userComment: Annotated[  # noqa: N815 - the specification's spelling
+        str | None, Field(max_length=4000, description="Words of the clinician; sealed.")
+    ] = None
+
+
+class CardOutcome(BaseModel):
+    """What became of a card."""
+
+    card: Annotated[UUID, Field(description="Its uuid.")]
+    outcome: Annotated[Literal["accepted", "overridden"], Field(description="Followed or not.")]
+    acceptedSuggestions: Annotated[  # noqa: N815
+        list[AcceptedSuggestion], Field(max_length=100, description="Suggestions that were followed.")
+    ] = []
+    overrideReason: Annotated[Override | None, Field(description="Why it was not followed.")] = None  # noqa: N815
+    outcomeTimestamp: Annotated[datetime, Field(description="When.")]  # noqa: N815
+
+
+class Feedback(BaseModel):
+    """Feedback on cards (CDS Hooks 2.0)."""
+
+    feedback: Annotated[list[CardOutcome], Field(min_length=1, max_length=100, description="One for each card.")]
+
+
+class Kept(BaseModel):
+    """How much was kept."""
+
+    kept: Annotated[int, Field(description="Number of cards.")]
+
+
 @routes.get("", operation_id="cdsServices", response_model=Services)
 async def services() -> dict[str, Any]:
     """List the services (CDS Hooks discovery)."""
@@ -249,3 +297,19 @@ async def cards(
         return JSONResponse(outcome("error", "required", *texts), 412, media_type=FHIR_JSON)
     except ValidationError as error:  # the specification asks for 400
         return problem(400, "cds-request", str(error))
+
+
+@routes.post("/novamind-{hook}/feedback", operation_id="cdsFeedback")
+async def feedback(
+    container: ContainerDep,
+    caller: Caller,
+    hook: Annotated[Hook, Path(description="Hook of the service.")],
+    outcomes: Feedback,
+) -> Kept:
+    """Keep what clinicians did with cards, sealed and for a year."""
+    access = await container.identity.access.permit(caller, Permission.CALCULATE)
+    entries = [
+        {"hook": hook, **outcome.model_dump(mode="json", exclude_defaults=True)} for outcome in outcomes.feedback
+    ]
+    await container.card_feedback.keep(caller.subject, access, entries)
+    return Kept(kept=len(entries))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from novamind.clinic.fhir_service import FhirClinic
     from novamind.infrastructure.bootstrap import Foundation
     from novamind.infrastructure.cache import Shelf
+    from novamind.infrastructure.card_feedback import CardFeedbackStore
     from novamind.infrastructure.exports import Exports
     from novamind.infrastructure.identity.passwords import Passwords
     from novamind.infrastructure.identity.wiring import Identity
@@ -43,6 +44,7 @@ class Container:
     forecasts: "ForecastCache"
     jobs: "Jobs"
     exports: "Exports"
+    card_feedback: "CardFeedbackStore"
     devices: "Devices"
     metrics: CollectorRegistry
 
@@ -70,6 +72,7 @@ async def open_container(
     from novamind.clinic.fhir_service import FhirClinic
     from novamind.infrastructure.bootstrap import open_foundation
     from novamind.infrastructure.cache import SealedCache
+    from novamind.infrastructure.card_feedback import CardFeedbackStore
     from novamind.infrastructure.device_connections import DeviceConnections
     from novamind.infrastructure.exports import Exports
     from novamind.infrastructure.identity.wiring import open_identity
@@ -105,6 +108,7 @@ async def open_container(
             ForecastCache(clinic, cache, twin.model_version(SYMPTOMS)),
             background.jobs(settings, foundation, {bulk_export.EXPORT: export, IMPORT: bulk_import.run}),
             exports,
+            CardFeedbackStore(foundation.database, foundation.audit, foundation.keys.index),
             devices,
             metrics or CollectorRegistry(),
         )
