@@ -248,7 +248,7 @@ def test_a_changed_letter_is_not_read() -> None:
         ("36437", "rxnorm", "sertraline"), ("36437", "http://www.nlm.nih.gov/research/umls/rxnorm", "sertraline"),
         ("N05AN01", "atc", "lithium"), ("N05AN01", "http://fhir.de/CodeSystem/bfarm/atc", "lithium"),
         ("N06AB04", "http://www.whocc.no/atc", "citalopram"), ("4603", "rxnorm", "furosemide"),
-        ("266856", "rxnorm", "valproate"), (" 36437 ", "rxnorm", "sertraline"),
+        ("266856", "rxnorm", "valproate"), ("36437", "RxNorm", "sertraline"), (" 36437 ", "rxnorm", "sertraline"),
     ],
 )  # fmt: skip
 def test_a_code_is_read_in_its_system(code: str, system: str, drug: str) -> None:

@@ -19,14 +19,15 @@ from novamind.drugs.words import ADDITIONS, DEPOT_SALTS, FILLERS, FORMS, RELEASE
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
+# In small letters.
 _SYSTEMS = {
     "rxnorm": RXNORM,
     RXNORM: RXNORM,
     "urn:oid:2.16.840.1.113883.6.88": RXNORM,
     "atc": ATC,
     ATC: ATC,
-    "http://fhir.de/CodeSystem/bfarm/atc": ATC,
-    "http://fhir.de/CodeSystem/dimdi/atc": ATC,
+    "http://fhir.de/codesystem/bfarm/atc": ATC,
+    "http://fhir.de/codesystem/dimdi/atc": ATC,
     "urn:oid:2.16.840.1.113883.6.73": ATC,
 }
 _LONGEST = 300
@@ -63,7 +64,7 @@ def find(text: str, system: str = "") -> Product | None:
         Drugs, strengths, form, release and route, as far as the text says them.
     """
     if system:
-        return _coded(text.strip(), _SYSTEMS.get(system, system))
+        return _coded(text.strip(), _SYSTEMS.get(system.casefold(), ""))
     plain = unicodedata.normalize("NFKC", text)
     if not plain.strip() or len(plain) > _LONGEST:
         return None
@@ -96,7 +97,7 @@ def nearest(text: str, most: int = 3) -> tuple[str, ...]:
 @cache
 def codes(system: str) -> dict[str, str]:
     """Return code to generic name, of RxNorm ingredients or ATC."""
-    return {row["code"]: row["drug"] for row in rows("codes") if _SYSTEMS[row["system"]] == _SYSTEMS[system]}
+    return {row["code"]: row["drug"] for row in rows("codes") if _SYSTEMS[row["system"]] == _SYSTEMS[system.casefold()]}
 
 
 @cache
@@ -106,7 +107,7 @@ def products() -> dict[str, str]:
 
 
 def _coded(code: str, system: str) -> Product | None:
-    if system not in (RXNORM, ATC):
+    if not system:
         return None
     drug = codes(system).get(code)
     if drug is not None:
