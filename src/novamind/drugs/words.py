@@ -88,7 +88,7 @@ _SALTS = (
 )
 _RELEASE_PARTS = "release rel freisetzung wirkstofffreisetzung freisetzend coated long system drug delivery matrix"
 _QUALIFIERS = (
-    "24hr 12hr abuse adult adults adhd akut assisted biphasic bx cessation chewable childrens children crush daily"
+    "24hr 12hr abuse adult adults adhd akut assisted bead biphasic bx cessation chewable childrens children crush daily"
     " deterrent dispersible dry dissolve dissolving dispensed disp effervescent einnahme film-coated filmcoated fc"
     " fast forte for medicated kaubar junior kinder lower mini mite modified orally osmotic pmdd pyelonephritis"
     " quick rapid rapidly rating reconstituted sensor smoking sprinkle strength unit dose teilbar überzogen weekly"
