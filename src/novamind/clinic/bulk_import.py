@@ -53,6 +53,9 @@ _NO_NUMBER: Final = (
 )
 _NUMBERS: Final = "the person has several record numbers, or one longer than 200 characters; register the person first"
 _NOT_REACHED: Final = "the import ended before this person; send the file again"
+_REMOVAL: Final = (
+    "a deletion or patch counts within the file alone, and changes nothing that is stored: send it by itself"
+)
 _SEVERAL: Final = "the person's ids and record numbers are of several registered patients; check whose they are"
 _TWICE: Final = "two people of the file are this registered patient; check whose their resources are"
 _NOT_ALL: Final = (
@@ -290,6 +293,8 @@ def _issues_by_resource(imported: FhirImport, outcomes: Mapping[str, PersonOutco
         yield issues or [Issue("information", "informational", "read; it belongs to nobody", (placed.place,))]
     if of_the_file := places[""]:
         yield of_the_file
+    for place in imported.removals:
+        yield [Issue("warning", "not-supported", _REMOVAL, (place,))]
 
 
 def _issue(placed: Placed, outcome: PersonOutcome, *, has_more: bool) -> Issue:

@@ -227,6 +227,20 @@ def test_lines_that_are_no_resource_and_resources_of_nobody_are_told(world: Worl
     assert len(stored(world, patient_id)) == 1
 
 
+def test_a_deletion_of_what_is_stored_is_told_and_not_carried_out(world: World) -> None:
+    patient_id, number = registered(world)
+    imported(world, person("a", number), score("a"))
+    (observation,) = stored(world, patient_id)
+    entries = [
+        {"fullUrl": "urn:uuid:1", "resource": person("a", number)},
+        {"request": {"method": "DELETE", "url": f"Observation/{observation['id']}"}},
+    ]
+    counts, told = imported(world, {"resourceType": "Bundle", "type": "transaction", "entry": entries}, {})
+    assert counts == people(unchanged=1)
+    assert "changes nothing that is stored" in told["line 1: Bundle.entry[1]"]
+    assert stored(world, patient_id) == [observation]
+
+
 def test_times_are_on_the_clock_of_the_registered_patient(world: World) -> None:
     (berlin, one), (auckland, two) = registered(world, timezone="Europe/Berlin"), registered(world)
     utc: dict[str, Any] = {"effectiveDateTime": "2026-04-02T22:30:00Z"}

@@ -69,6 +69,8 @@ class FhirImport(Summarised):
         Every resource that no other contains, in the order of the file.
     issues
         Those of the outcome, one a place.
+    removals
+        Places of requests that delete or patch a resource.
     """
 
     records: tuple[PatientRecord, ...]
@@ -77,6 +79,7 @@ class FhirImport(Summarised):
     people: Mapping[str, Person] = field(default_factory=dict)
     resources: tuple[Placed, ...] = ()
     issues: tuple[Issue, ...] = ()
+    removals: tuple[str, ...] = ()
 
     @property
     def claims(self) -> dict[str, Claims]:
@@ -184,7 +187,8 @@ def read_fhir(
     owners = {entry.place: person.name for entry, person in pairs if isinstance(person, Person)}
     placed = (Placed(e.place, e.kind, owners.get(e.place)) for e in loaded.resources if e.parent is None)
     people_read = {person.name: person for person in drafts}
-    return FhirImport(records, outcome, types, people_read, tuple(placed), tuple(intake.issues))
+    removals = tuple(removal.place for removal in loaded.removals)
+    return FhirImport(records, outcome, types, people_read, tuple(placed), tuple(intake.issues), removals)
 
 
 _READERS: dict[str, Callable[..., None]] = {
