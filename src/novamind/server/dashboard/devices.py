@@ -99,5 +99,7 @@ async def _shown(
         "missing": [key.title() for key in CONNECTED if key not in registered],
         "instead": INSTEAD,
         "may_write": may(caller, Permission.RECORDS_WRITE, patient_id),
+        "url": None,
+        "fetched": None,
     }
     return page(request, "devices.html", shown | (more or {}))
