@@ -23,8 +23,8 @@ PERSON = "Ada Lovelace CANARY"
 #: What functions return beside results: values of one thing, parts that people work with, and what they configure.
 VALUES = {
     "AssumedEffect", "Chemistry", "Claims", "Diplotype", "Exposure", "Fact", "FidelityRecord", "ForecastCheck",
-    "GenotypeResults", "GroupEffect", "Interval", "MedicationCourse", "NeurotransmitterEffect", "Options", "PhenotypeReading",
-    "Product", "ReceptorProfile", "Risk", "Scale", "Schedule", "Table", "TableProfile", "Tally",
+    "GenotypeResults", "GroupEffect", "Interval", "MedicationCourse", "NeurotransmitterEffect", "Options",
+    "PhenotypeReading", "Product", "ReceptorProfile", "Risk", "Scale", "Schedule", "Table", "TableProfile", "Tally",
     "TemporalNeurotransmitterMapping", "TemporalSequence", "TreatmentPrediction", "TrialPlan", "TwinGenerator",
 }  # fmt: skip
 
