@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 Answer = tuple[int, Any]
 
@@ -43,6 +43,14 @@ def maker_server() -> Iterator[MakerServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            asked = urlsplit(self.path)
+            if asked.path == "/authorize":  # the person agrees
+                query = {name: values[0] for name, values in parse_qs(asked.query).items()}
+                self.send_response(302)
+                back = urlencode({"code": "code-1", "state": query["state"]})
+                self.send_header("Location", f"{query['redirect_uri']}?{back}")
+                self.end_headers()
+                return
             self.reply({})
 
         def do_POST(self) -> None:
