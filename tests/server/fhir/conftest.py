@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from novamind.infrastructure.identity.domain import Role
 from tests.server.world import World
 
 Get = Callable[..., Any]
@@ -34,6 +36,15 @@ def get(world: World) -> Get:
 def p1(world: World) -> str:
     """A patient of C11, whom nobody else treats."""
     return world.patients["P1"]
+
+
+@pytest.fixture
+def clinician(world: World) -> str:
+    """A clinician of the first clinic who treats nobody yet."""
+    name = f"clinician {uuid4().hex[:8]}"
+    world.add_user(name, Role.CLINICIAN, world.organisations[0])
+    world.log_in(name)
+    return name
 
 
 def matches(bundle: dict[str, Any], mode: str = "match") -> list[dict[str, Any]]:

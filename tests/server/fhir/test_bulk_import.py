@@ -252,18 +252,18 @@ def test_times_are_on_the_clock_of_the_registered_patient(world: World) -> None:
     assert stored(world, auckland) == []
 
 
-def test_an_export_is_imported_where_it_came_from_without_a_change(world: World) -> None:
-    resources = lines_of(world, "C12", exported(world, "C12", "$export?_type=Patient,Observation,Condition"))
-    p3 = world.patients["P3"]
-    before = stored(world, p3, who="C12")
-    counts, told = imported(world, *resources, who="C12", query="", headers=LENIENT)
+def test_an_export_is_imported_where_it_came_from_without_a_change(world: World, clinician: str) -> None:
+    p = world.add_patient("Back", clinician)
+    resources = lines_of(world, clinician, exported(world, clinician, "$export?_type=Patient,Observation,Condition"))
+    before = stored(world, p, who=clinician)
+    counts, told = imported(world, *resources, who=clinician, query="", headers=LENIENT)
     assert counts == people(stored=1), told
-    assert f"is Patient/{p3}" in told.values()
-    again = stored(world, p3, who="C12")
+    assert f"is Patient/{p}" in told.values()
+    again = stored(world, p, who=clinician)
     assert [(r.get("effectiveDateTime"), r.get("valueQuantity")) for r in again] == [
         (r.get("effectiveDateTime"), r.get("valueQuantity")) for r in before
     ]
-    assert imported(world, *resources, who="C12", query="", headers=LENIENT)[0] == people(unchanged=1)
+    assert imported(world, *resources, who=clinician, query="", headers=LENIENT)[0] == people(unchanged=1)
 
 
 def test_who_may_not_write_to_a_person_stores_nothing_and_learns_nothing(world: World) -> None:

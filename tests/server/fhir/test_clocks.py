@@ -62,16 +62,17 @@ def test_dates_alone_and_offsets_alone_go_out_whole(world: World, get: Get) -> N
         assert (bundle["total"], matches(bundle, "outcome")) == (2, [])
 
 
-def test_one_patient_without_a_clock_does_not_end_the_export_of_all(world: World) -> None:
-    p, ids = kept(world, None, NAIVE, AWARE, who="C12")
-    manifest = exported(world, "C12", "$export?_type=Patient,Observation")
-    resources = lines_of(world, "C12", manifest)
-    assert {p, world.patients["P3"]} <= {r["id"] for r in resources}
+def test_one_patient_without_a_clock_does_not_end_the_export_of_all(world: World, clinician: str) -> None:
+    p, ids = kept(world, None, NAIVE, AWARE, who=clinician)
+    other = world.add_patient("Other", clinician)
+    manifest = exported(world, clinician, "$export?_type=Patient,Observation")
+    resources = lines_of(world, clinician, manifest)
+    assert {p, other} == {r["id"] for r in resources if r["resourceType"] == "Patient"}
     assert ids[1] in {r["id"] for r in resources}
     assert ids[0] not in {r["id"] for r in resources}
     (part,) = manifest["error"]
     assert part["type"] == "OperationOutcome"
-    told = [json.loads(line) for line in world.call("GET", part["url"].removeprefix(BASE), "C12").text.splitlines()]
+    told = [json.loads(line) for line in world.call("GET", part["url"].removeprefix(BASE), clinician).text.splitlines()]
     (issue,) = next(o["issue"] for o in told if f"Patient/{p}" in o["issue"][0]["expression"])
     assert issue["severity"] == "warning"
     assert f"1 {LEFT_OUT}" in issue["diagnostics"]
