@@ -19,10 +19,8 @@ _MEDICATION_STATUS = "active,on-hold,completed,stopped"
 #: Key to the query whose answer a request should bring. Stopped medication is asked for, since some acts on for weeks.
 PREFETCH = {
     "patient": "Patient/{{context.patientId}}",
-    "medications": "MedicationRequest?patient={{context.patientId}}"
-    f"&status={_MEDICATION_STATUS}&_include=MedicationRequest:medication",
-    "statements": "MedicationStatement?patient={{context.patientId}}"
-    f"&status={_MEDICATION_STATUS}&_include=MedicationStatement:medication",
+    "medications": f"MedicationRequest?patient={{{{context.patientId}}}}&status={_MEDICATION_STATUS}",
+    "statements": f"MedicationStatement?patient={{{{context.patientId}}}}&status={_MEDICATION_STATUS}",
     "conditions": "Condition?patient={{context.patientId}}&clinical-status=active",
     "allergies": "AllergyIntolerance?patient={{context.patientId}}",
     "genomics": "Observation?patient={{context.patientId}}&code="
