@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from novamind.errors import DataProcessingError
-from novamind.records.genotypes.files import DAMAGES
+from novamind.records.tables.damages import DAMAGES
 from novamind.settings import Settings
 
 

@@ -3,18 +3,16 @@
 import gzip
 import io
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
 from novamind.errors import DataProcessingError, ValidationError
+from novamind.records.tables.damages import DAMAGES
 from novamind.settings import Settings
 
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
-#: What reading a damaged packed file raises.
-DAMAGES = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from typing import IO, NamedTuple
 
 from novamind.errors import DataProcessingError, ValidationError
 from novamind.records.genotypes.contigs import chromosome, on_another_build
-from novamind.records.genotypes.files import DAMAGES, open_genotype_file
+from novamind.records.genotypes.files import open_genotype_file
+from novamind.records.tables.damages import DAMAGES
 
 #: Why a half of a call is absent: not called; the sample has one copy; no read or filter supports the call.
 MISSING, ONE_COPY, UNSUPPORTED = -1, -2, -3

@@ -7,7 +7,6 @@ the size of a file; what unpacks to far more than an export would is refused, by
 import codecs
 import gzip
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +16,7 @@ from typing import IO, Any
 from zoneinfo import ZoneInfo
 
 from novamind.errors import DataProcessingError, NotFoundError, ValidationError
+from novamind.records.tables.damages import DAMAGES
 from novamind.records.wearables.json_files import parsed
 from novamind.records.wearables.json_slices import WHOLE_BYTES, Slices
 from novamind.records.wearables.samples import Tally
@@ -30,7 +30,7 @@ _SMALL_BYTES = 16 << 20
 _DEEPEST_ARCHIVE = 3
 _MOST_FILES = 200_000
 #: What a file that cannot be read raises, whatever layer it fails in.
-DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+DAMAGED = (OSError, *DAMAGES)
 
 
 @dataclass(eq=False)
