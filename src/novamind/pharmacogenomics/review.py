@@ -127,13 +127,13 @@ class Review(Summarised, Collection[str]):
             leaders["fewest dropouts"] = min(rated, key=lambda d: d.dropout.odds_ratio if d.dropout else 0).drug
         return leaders
 
-    def without(self, drug: str) -> "Review":
-        """Return the review of every psychiatric drug as if one that is taken now (generic or brand) were stopped."""
+    def without(self, drug: str, asked: Sequence[str] | None = None) -> "Review":
+        """Return the review of drugs, every psychiatric one if not named, as if one that is taken now were stopped."""
         stopped = normalise(drug) or drug
         kept = tuple(name for name in self.comedications if name != stopped)
         return recommend(
             self.genotype,
-            None,
+            asked,
             kept,
             self.conditions,
             self.allergies,
@@ -152,14 +152,10 @@ class Review(Summarised, Collection[str]):
         group = next((g for g in _GROUPS if drug in drugs and g in drugs[drug].tags), None)
         if group is None:
             return ()
-        fitting = [
-            review
-            for review in self.without(drug).ranking
-            if review.against is None
-            and review.concern <= 1
-            and group in drugs[review.drug].tags
-            and review.drug not in (drug, *self.comedications)
+        asked = [
+            name for name in psychiatric() if group in drugs[name].tags and name not in (drug, *self.comedications)
         ]
+        fitting = [r for r in self.without(drug, asked).ranking if r.against is None and r.concern <= 1]
         return tuple(Alternative(review, interactions.cautions(review.drug, (drug,), ())) for review in fitting[:most])
 
     def plot(self) -> "alt.LayerChart | alt.FacetChart":
