@@ -502,6 +502,8 @@ def test_a_vcf_is_called_and_an_outside_result_goes_with_it() -> None:
     assert found.genotype["CYP2D6"].name == "*4/*4"
     assert "*2/*2" in found.genotype["CYP2C19"].name, "what was called goes before what was reported"
     assert found.record.genotype == {}
+    assert found.genotype["CYP2C19"].missing
+    assert read(vcf=vcf, absent_is_reference=True).genotype["CYP2C19"].missing == ()
 
 
 @pytest.mark.parametrize(
@@ -513,6 +515,8 @@ def test_a_vcf_is_called_and_an_outside_result_goes_with_it() -> None:
             "patient_data has unknown entries; known are symptoms, scales, biometrics, genotype, vcf, outside_calls",
         ),
         ({"genotype": ["*1/*1"]}, "'genotype' must map genes to results"),
+        ({"absent_is_reference": True}, "belongs to a vcf"),
+        ({"vcf": b"", "absent_is_reference": "yes"}, "absent_is_reference is true or false"),
         ({"medications": "sertraline"}, "'medications' must be a list"),
         ({"medications": {"sertraline"}}, "'medications' must be a list"),
         ({"medications": [{"drug": "x"}]}, "'medications' holds an entry of the wrong form"),

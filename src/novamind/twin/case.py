@@ -41,6 +41,7 @@ _FIELDS = (
     "genotype",
     "vcf",
     "outside_calls",
+    "absent_is_reference",
     "medications",
     "conditions",
     "allergies",
@@ -351,8 +352,9 @@ def read_case(patient_id: str, patient_data: PatientRecord | Mapping[str, Any], 
     patient_data
         A :class:`PatientRecord`, or a mapping with any of ``symptoms`` and ``biometrics`` (long frames), ``scales`` (of
         symptoms that are no known instrument: name to ``(low, high)``), ``genotype``
-        (gene to result), ``vcf`` (path or bytes) with ``outside_calls``, ``medications``, ``conditions`` and
-        ``allergies`` (names, or mappings with the fields of the record's classes), ``demographics``, ``timezone``.
+        (gene to result), ``vcf`` (path or bytes) with ``outside_calls`` and ``absent_is_reference``, ``medications``,
+        ``conditions`` and ``allergies`` (names, or mappings with the fields of the record's classes), ``demographics``,
+        ``timezone``.
 
     Raises
     ------
@@ -371,7 +373,11 @@ def read_case(patient_id: str, patient_data: PatientRecord | Mapping[str, Any], 
     zone = patient_data.get("timezone")
     genes = _mapping(patient_data, "genotype", "genes to results, e.g. {'CYP2D6': '*1/*4'}")
     vcf = patient_data.get("vcf")
-    called = {} if vcf is None else call_vcf(vcf, patient_data.get("outside_calls"))
+    absent = patient_data.get("absent_is_reference", False)
+    if not isinstance(absent, bool) or (absent and vcf is None):
+        raise ValidationError("absent_is_reference is true or false, and belongs to a vcf: give both, or leave it out")
+    outside = patient_data.get("outside_calls")
+    called = {} if vcf is None else call_vcf(vcf, outside, absent_is_reference=absent)
     called |= {gene: result for gene, result in genes.items() if isinstance(result, Diplotype)}
     record = PatientRecord(
         patient_id,
