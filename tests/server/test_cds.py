@@ -16,6 +16,7 @@ from novamind.server.cds_fetch import completed, may_read
 from novamind.settings import Settings
 from novamind.twin.cds import HookRequest, read_request
 from tests.server.parts import ADMIN
+from tests.server.world import World
 from tests.twin.cds_requests import PATIENT, allergy, bundle, order, request, statement, taken
 
 EHR = "https://ehr.example/fhir"
@@ -66,6 +67,40 @@ def test_prefetch_that_cannot_be_leaned_on_is_412_with_an_outcome_that_names_eac
 
 def test_three_services_are_listed() -> None:
     assert len(asyncio.run(cds.services())["services"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({}, 200),
+        ({"context": {"userId": "u", "patientId": "p1", "draftOrders": bundle(*[order("x")] * 3000)}}, 400),
+        ({"context": {"userId": "u", "patientId": ["p1"], "draftOrders": bundle()}}, 400),
+        ({"context": {"userId": "u", "patientId": "p1", "draftOrders": bundle() | {"entry": [7]}}}, 400),
+        ({"prefetch": {"patient": PATIENT, "x": [[[]]]}}, 412),
+        ({"prefetch": "x"}, 400),
+        ({"fhirServer": 7}, 400),
+        ({"hook": 7}, 400),
+    ],
+    ids=["whole", "3000 drafts", "a list as an id", "a number as an entry", "lists", "a text", "no address", "no hook"],
+)
+def test_hostile_requests_are_refused_with_a_reason(sqlite_world: World, change: dict[str, Any], status: int) -> None:
+    body = request("order-sign", order("sertraline 50 mg")) | change
+    answer = sqlite_world.call("POST", "/cds-services/novamind-order-sign", "service1", json=body)
+    assert answer.status_code == status, answer.text
+    assert status == 200 or len(answer.text) > 50
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[" * 5000 + b"]" * 5000, b'{"hook": ' * 300 + b"1" + b"}" * 300, b"{", b"", b"7", b'{"a": 1, "a": 2}'],
+    ids=["deep lists", "deep objects", "half", "nothing", "a number", "a key twice"],
+)
+def test_what_is_no_object_of_json_is_refused(sqlite_world: World, content: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    path = "/cds-services/novamind-order-sign"
+    answer = sqlite_world.call("POST", path, "service1", content=content, headers=headers)
+    assert 400 <= answer.status_code < 500, answer.text
 
 
 # -- the EHR's own server

@@ -159,6 +159,41 @@ def test_a_coded_allergy_counts_as_one_in_words() -> None:
     assert card["indicator"] == "critical"
 
 
+@pytest.mark.parametrize(
+    ("allergen", "drug", "is_told"),
+    [
+        ("SSRIs", "sertraline", True), ("Allergy to tricyclic antidepressants", "amitriptyline", True),
+        ("NSAID allergy", "ibuprofen", True), ("Benzodiazepine", "lorazepam", True), ("MAO-Hemmer", "phenelzine", True),
+        ("SSRIs", "amitriptyline", False), ("Barbiturates", "sertraline", False),
+    ],
+)  # fmt: skip
+def test_an_allergy_to_a_class_speaks_against_each_drug_of_it(allergen: str, drug: str, is_told: bool) -> None:
+    cards = checked(sign(order(drug), allergies=[allergy(allergen)]))
+    assert any("An active allergy to its class" in card["summary"] for card in of(cards, drug)) is is_told
+    assert not any("Allergies to drugs outside" in card["detail"] for card in cards), "the class is known"
+
+
+def test_no_drug_of_the_class_of_an_allergy_is_put_forward() -> None:
+    (card,) = checked(sign(order("Sertraline 50 mg"), allergies=[allergy("Allergy to SSRIs")]))
+    offered = [offer["label"].removeprefix("Replace by ") for offer in card["suggestions"][1:]]
+    assert len(offered) == 3
+    assert not set(offered) & {"citalopram", "escitalopram", "fluoxetine", "fluvoxamine", "paroxetine", "sertraline"}
+
+
+@pytest.mark.parametrize(
+    ("status", "is_taken"),
+    [
+        ("active", True), ("unknown", True), ("intended", True), ("draft", True), ("Active", True), (None, True),
+        ("not-taken", False), ("entered-in-error", False), ("cancelled", False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["medications", "statements"])
+def test_what_is_not_plainly_over_counts_as_taken(key: str, status: str | None, is_taken: bool) -> None:
+    use = statement("phenelzine") if key == "statements" else taken("phenelzine")
+    cards = checked(sign(order("sertraline 50 mg"), **{key: [use | {"status": status}]}))
+    assert ([card["indicator"] for card in of(cards, "sertraline")] == ["critical"]) is is_taken
+
+
 def test_an_allergy_that_is_refuted_or_to_something_else_says_nothing() -> None:
     refuted = allergy("Citalopram") | {"verificationStatus": {"coding": [{"code": "refuted"}]}}
     for one in (refuted, allergy("Sertraline")):

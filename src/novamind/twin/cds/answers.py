@@ -17,6 +17,7 @@ from novamind.records import Condition, FhirImportError, PatientRecord, read_fhi
 from novamind.settings import Settings
 from novamind.twin.case import Case
 from novamind.twin.cds import cards
+from novamind.twin.cds.class_allergies import class_cautions, class_of
 from novamind.twin.cds.dosage import read_dose
 from novamind.twin.cds.duplicates import duplicates
 from novamind.twin.cds.orders import Medications, Order, generic, read_naming, read_orders
@@ -118,7 +119,7 @@ class _Subject:
             asked,
             tuple(dict.fromkeys(beside)),
             tuple(dict.fromkeys((*self.case.conditions, *strangers))),
-            self.case.allergens,
+            tuple(name for name in self.case.allergens if class_of(name) is None),
             stopped={drug: days for drug, days in self.case.stopped.items() if drug not in beside},
             doses=doses,
             person=self.person.facts,
@@ -144,7 +145,7 @@ def _drug_cards(
     for drug in asked:
         of_drug = review[drug]
         orders = by_drug.get(drug, ())
-        whole = [*of_drug.caution]
+        whole = [*of_drug.caution, *class_cautions(drug, subject.case.allergens)]
         if is_order:
             whole += duplicates(drug, len(orders), subject.taken, review.comedications)
         whole.sort(key=lambda caution: tuple(Severity).index(caution.severity))
@@ -156,7 +157,7 @@ def _drug_cards(
             continue
         references = [order.reference for order in orders if order.reference]
         is_grave = is_order and indicator != "info"
-        offers = suggestions(drug, references, review, request.patient_id) if is_grave else []
+        offers = suggestions(drug, references, review, request.patient_id, subject.case.allergens) if is_grave else []
         made.append(cards.drug_card(of_drug, cautions, indicator, offers))
     return made, remarks, unchecked
 

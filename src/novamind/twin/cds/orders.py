@@ -15,6 +15,9 @@ ORDER = "MedicationRequest"
 _MEDICATIONS = (ORDER, "MedicationStatement", "MedicationDispense", "MedicationAdministration")
 #: A draft that becomes an order; a status of any other kind ends or withdraws one.
 _ORDERED = ("draft", "active", "on-hold", "unknown", None)
+#: Statuses of what is no longer taken, or never was.
+_OVER = ("on-hold", "completed", "stopped", "ended", "cancelled", "entered-in-error", "not-taken")
+_LISTED = (ORDER, "MedicationStatement")
 _LONGEST_NAME = 80
 
 
@@ -131,14 +134,18 @@ def read_naming(use: Resource, medications: Medications) -> Naming:
     if not readable and medication is not None and (parts := _ingredients(medication)) is not None:
         readable = [parts]
     words = _shown(texts) or next((code for concept in concepts for _, code in _codes(concept)), "")
-    return _joined(words or "a medication without a name", readable)
+    return _joined(words or "a medication that the request does not name", readable)
 
 
 def generic(resource: Resource, medications: Medications) -> Iterator[Resource]:
     """Yield a resource of a medication once for each of its drugs, under the generic name; any other as it is.
 
-    The reader of records then needs to know status and dates alone.
+    The reader of records then needs to know status and dates alone. What is not plainly over or refused counts as
+    taken: drafts of others, plans, and what has an unknown status.
     """
+    if resource.get("resourceType") in _LISTED and resource.get("status") not in _OVER:
+        meant = {"intent": "order"} if resource.get("intent") in ("proposal", "plan") else {}
+        resource = {**resource, "status": "active", **meant}
     naming = read_naming(resource, medications) if resource.get("resourceType") in _MEDICATIONS else None
     if naming is None or naming.product is None:
         yield resource

@@ -10,10 +10,15 @@ from novamind.drugs.names import ATC, RXNORM, codes
 from novamind.pharmacogenomics import Review
 from novamind.records.fhir.terminology import UCUM
 from novamind.twin.cds.cards import stable
+from novamind.twin.cds.class_allergies import class_cautions
 from novamind.twin.cds.orders import ORDER
 
+_MOST_LOOKED_AT, _MOST_OFFERED = 50, 3
 
-def suggestions(drug: str, references: Sequence[str], review: Review, patient_id: str) -> list[dict[str, Any]]:
+
+def suggestions(
+    drug: str, references: Sequence[str], review: Review, patient_id: str, allergens: Sequence[str]
+) -> list[dict[str, Any]]:
     """Return offers to remove the drafts of a drug or to replace them by a drug that nothing speaks against."""
     if not references:
         return []
@@ -22,8 +27,8 @@ def suggestions(drug: str, references: Sequence[str], review: Review, patient_id
         for reference in references
     ]
     offers: list[dict[str, Any]] = [{"label": f"Remove the order of {drug}", "actions": remove}]
-    for other in review.alternatives(drug):
-        name = other.review.drug
+    others = [other.review.drug for other in review.alternatives(drug, _MOST_LOOKED_AT)]
+    for name in [name for name in others if not any(class_cautions(name, allergens))][:_MOST_OFFERED]:
         start = starting_dose(name, review)
         dose = "the dose is left to you" if start is None else f"{start.mg:g} mg once a day to begin with"
         create = {
