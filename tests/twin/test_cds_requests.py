@@ -1,10 +1,14 @@
 """Over two hundred requests as EHRs send them: the right card, a refusal that names the key, or "not checked"."""
 
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from novamind.drugs.catalogue import catalogue
+from novamind.drugs.cautions import cautions
+from novamind.drugs.limits import PatientFacts
 from novamind.twin.cds import PREFETCH, PrefetchError
 from tests.twin.cds_requests import (
     PATIENT,
@@ -135,6 +139,31 @@ def test_a_name_and_a_code_of_different_drugs_are_both_checked_and_told_of() -> 
     cards = sign(order("", medicationCodeableConcept=concept), medications=[taken("phenelzine")])
     assert [card["indicator"] for card in (*of(cards, "sertraline"), *of(cards, "bupropion"))] == ["critical"] * 2
     assert "its names and codes are of different drugs" in of(cards, "Not checked")[0]["detail"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cards_say_of_a_pair_what_the_drugs_room_says_in_both_directions(seed: int) -> None:
+    """Pairs drawn from the catalogue: every caution is on a card, and the gravest decides on how urgent it is."""
+    drawn = random.Random(seed)
+    drugs = sorted(name for name, drug in catalogue().items() if drug.drug_class not in ("habit", "food", "dietary"))
+    psychiatric = [name for name in drugs if catalogue()[name].group == "psychiatric"]
+    urgency = {"contraindicated": "critical", "major": "warning", "moderate": "info", "information": "info"}
+    silent, wrong = [], []
+    for _ in range(25):
+        first, second = drawn.choice(psychiatric), drawn.choice(drugs)
+        for ordered, beside in ((first, second), (second, first)):
+            if first == second:
+                continue
+            known = cautions(ordered, (beside,), PatientFacts(age=44).conditions)
+            cards = sign(order(ordered), medications=[taken(beside)])
+            said = "\n".join(card["detail"] for card in cards)
+            silent += [(ordered, beside, caution.text) for caution in known if caution.text not in said]
+            if known and known[0].severity != "information":
+                (card,) = of(cards, ordered)
+                order_of = ("critical", "warning", "info").index
+                if order_of(card["indicator"]) > order_of(urgency[known[0].severity]):
+                    wrong.append((ordered, beside))
+    assert (silent, wrong) == ([], [])
 
 
 # -- doses
