@@ -11,6 +11,7 @@ from novamind.drugs.cautions import cautions
 from novamind.drugs.limits import PatientFacts
 from novamind.twin.cds import PREFETCH, PrefetchError
 from tests.twin.cds_requests import (
+    LOINC,
     PATIENT,
     RXNORM,
     allergy,
@@ -317,6 +318,17 @@ def test_the_address_of_the_patient_in_a_bundle_names_them() -> None:
 def test_a_draft_is_for_the_patient_of_the_request_however_it_names_them(subject: Any) -> None:
     draft = order("Citalopram 20 MG", subject=subject)
     assert sign(draft, allergies=[allergy("citalopram")])[0]["indicator"] == "critical"
+
+
+def test_what_a_key_brings_beside_what_was_asked_for_is_counted_and_named() -> None:
+    about = {"subject": {"reference": "Patient/p1"}, "status": "final"}
+    report = {"resourceType": "DiagnosticReport", "code": {"text": "panel"}} | about
+    variant = {"resourceType": "Observation", "code": {"coding": [{"system": LOINC, "code": "69548-6"}]}} | about
+    encounter = {"resourceType": "Encounter", "id": "e"} | about
+    (card,) = sign(order("sertraline 50 mg"), genomics=[report, report, variant, encounter, gene("CYP2C19", "*1/*1")])
+    assert "gene results: 2 DiagnosticReport of a kind that is not read here." in card["detail"]
+    assert "gene results: 1 Observation of a kind that is not read here." in card["detail"]
+    assert "Encounter" not in card["detail"]
 
 
 def test_parts_that_lie_in_another_key_count_as_sent() -> None:

@@ -22,7 +22,7 @@ from novamind.twin.cds.dosage import read_dose
 from novamind.twin.cds.duplicates import duplicates
 from novamind.twin.cds.orders import Medications, Order, generic, read_naming, read_orders
 from novamind.twin.cds.person import Person, read_person
-from novamind.twin.cds.prefetch import PrefetchError, faults, gaps, resources
+from novamind.twin.cds.prefetch import PrefetchError, faults, gaps, resources, strangers
 from novamind.twin.cds.request import HookRequest, Resource
 from novamind.twin.cds.suggestions import suggestions
 
@@ -77,6 +77,7 @@ def answer(request: HookRequest, today: date, settings: Settings | None = None) 
         *(note for note in review.notes if not note.startswith(_NO_GENES)),
         *not_checked(asked),
         *gaps(request),
+        *strangers(request),
         *subject.remarks,
         *unread,
         *limits,

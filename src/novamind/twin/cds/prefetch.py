@@ -1,5 +1,7 @@
 """What was sent with a request: whose it is, whether it is whole, and what is missing."""
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -9,6 +11,17 @@ from novamind.twin.cds.services import CONTENTS, GENE_RESULTS, PREFETCH
 
 _FAILURES = ("error", "fatal")
 _BESIDE = ("include", "outcome")
+#: What may stand beside the matches of a search.
+_WITH_ANY = (
+    "Patient",
+    "Medication",
+    "OperationOutcome",
+    "Practitioner",
+    "PractitionerRole",
+    "Organization",
+    "Encounter",
+)
+_LONGEST_KIND = 40
 
 
 class PrefetchError(ValidationError):
@@ -41,6 +54,20 @@ def gaps(request: HookRequest) -> tuple[str, ...]:
     null = [CONTENTS[key] for key in (*needed, "laboratory") if request.prefetch.get(key, key) is None]
     lines = ((absent, "not sent with the request"), (null, "sent as null, which counts as none on record"))
     return tuple(f"{', '.join(names)}: {reason}." for names, reason in lines if names)
+
+
+def strangers(request: HookRequest) -> tuple[str, ...]:
+    """Return a line for what lies under a key of ours and is not what its query asks for, so that it is not read."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for key, query in PREFETCH.items():
+        for _, resource in _entries(request.prefetch.get(key)):
+            kind = str(resource.get("resourceType"))
+            is_other = kind != re.split("[/?]", query)[0] and kind not in _WITH_ANY
+            if is_other or (key == "genomics" and kind == "Observation" and key not in _keys_of(resource)):
+                counts[key, kind if kind.isalpha() and len(kind) < _LONGEST_KIND else "resource"] += 1
+    return tuple(
+        f"{CONTENTS[key]}: {count} {kind} of a kind that is not read here." for (key, kind), count in counts.items()
+    )
 
 
 def resources(request: HookRequest) -> tuple[Resource, ...]:
