@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from novamind.drugs.conditions import SNOMED
 from novamind.drugs.names import RXNORM
 from novamind.records import FhirImport, read_fhir, record_bundle
 from novamind.records.fhir.medications import DEPOT_DAYS, GRACE_DAYS, SUPPLY_DAYS
 from novamind.records.fhir.models import Concept
-from novamind.records.fhir.terminology import SNOMED, states_absence
+from novamind.records.fhir.terminology import states_absence
 from tests.records.fhir_input import bundle, medication, observation, patient
 
 Json = dict[str, Any]

@@ -3,15 +3,14 @@
 import pytest
 from scipy import constants as c
 
+from novamind.drugs import conditions
+from novamind.drugs.conditions import SNOMED, condition_of
 from novamind.drugs.names import ATC, RXNORM, find
 from novamind.records import read_fhir
-from novamind.records.fhir import terminology
 from novamind.records.fhir.terminology import (
     LOINC,
     OWN,
-    SNOMED,
     UCUM,
-    condition_of,
     ingredients,
     strength_mg,
 )
@@ -134,7 +133,7 @@ def test_a_condition_by_the_longest_category_that_begins_its_code(system: str, c
 
 
 def test_of_two_categories_the_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminology, "_condition_codes", lambda: ({"F1": "a", "F10.2": "b", "F10": "c"}, {}))
+    monkeypatch.setattr(conditions, "_condition_codes", lambda: ({"F1": "a", "F10.2": "b", "F10": "c"}, {}))
     found = [condition_of("http://hl7.org/fhir/sid/icd-10", code) for code in ("F10.23", "F10.2", "F10.1", "F11", "F2")]
     assert found == ["b", "b", "c", "a", None]
 

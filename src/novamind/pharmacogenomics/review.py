@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from novamind.drugs import cautions as interactions
 from novamind.drugs.catalogue import catalogue, psychiatric
 from novamind.drugs.clearance import shares
-from novamind.drugs.conditions import condition_word
+from novamind.drugs.conditions import ICD10, SNOMED, condition_of, condition_word
 from novamind.drugs.domain import Caution, Severity
 from novamind.drugs.exposure import therapeutic_ranges
 from novamind.drugs.limits import Dosage, PatientFacts, dose_cautions, unlimited
@@ -31,7 +31,6 @@ from novamind.pharmacogenomics.domain import (
 from novamind.pharmacogenomics.drug_review import DrugReview, advised_concern, caution_concern
 from novamind.pharmacogenomics.phenoconversion import convert
 from novamind.pharmacogenomics.phenotypes import known_genes, results, unknown_alleles
-from novamind.records.fhir.terminology import ICD10, SNOMED, condition_of
 from novamind.summary import Summarised, Summary, counted
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from novamind.errors import ValidationError
-from novamind.timeline import parse_timezone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,6 +181,7 @@ def _service(file: Path) -> "MakerService | None":
 def _fetched(service: "MakerService", since: str | None, timezone: str | None, record: "PatientRecord | None") -> bytes:
     """Return what a maker has of whole days, until yesterday; days that the record has are not asked for."""
     from novamind.records.wearables.browser_agreement import fetched_documents
+    from novamind.timeline import parse_timezone
 
     if timezone is None:
         raise ValidationError("days are counted by the clock that the person lives by: give --timezone Europe/Berlin")

@@ -70,6 +70,7 @@ class Draft:
     notes: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
+@dataclass(eq=False, repr=False)
 class Drafts(dict[Person, Draft]):
     """The drafts of a file's people; each begins with the timezone that counts where the Patient gives none.
 
@@ -79,12 +80,10 @@ class Drafts(dict[Person, Draft]):
         Person to timezone.
     """
 
-    def __init__(self, zone_of: Callable[[Person], ZoneInfo | None]) -> None:
-        super().__init__()
-        self._zone_of = zone_of
+    zone_of: Callable[[Person], ZoneInfo | None]
 
     def __missing__(self, person: Person) -> Draft:
-        zone = self._zone_of(person)
+        zone = self.zone_of(person)
         self[person] = Draft(None if zone is None else zone.key, zone)
         return self[person]
 

@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from novamind.drugs.conditions import SNOMED
 from novamind.records.fhir import models as fhir
 from novamind.records.fhir.answers import read_value
 from novamind.records.fhir.documents import Located
 from novamind.records.fhir.genomics import GENOMIC_CODES, GENOTYPE, METABOLISM, gene_result
 from novamind.records.fhir.identity import Person
 from novamind.records.fhir.intake import EARLIEST, WITHDRAWN, Draft, Intake, Row
-from novamind.records.fhir.terminology import LOINC, OWN, SNOMED, shown
+from novamind.records.fhir.terminology import LOINC, OWN, shown
 from novamind.records.fhir.times import of_period
 from novamind.records.instruments.domain import Measure, measures
 from novamind.records.signals import SIGNAL_OF_LOINC, SIGNALS, Signal

@@ -1,15 +1,14 @@
-"""What codes mean: signals, medications (by :mod:`novamind.drugs.names`) and conditions.
+"""What codes mean: medications by :mod:`novamind.drugs.names`, conditions by :mod:`novamind.drugs.conditions`.
 
-LOINC (Regenstrief Institute, loinc.org) codes of the vital signs profile of FHIR R4. The table in ``codes/`` names its
-own sources; codes of questionnaires stand in the room of instruments.
+LOINC (Regenstrief Institute, loinc.org) codes of the vital signs profile of FHIR R4; codes of questionnaires stand in
+the room of instruments.
 """
 
-import csv
 import re
 from functools import cache
-from importlib.resources import files
 from typing import NamedTuple
 
+from novamind.drugs.conditions import SNOMED, condition_of, condition_words
 from novamind.drugs.domain import Product
 from novamind.drugs.names import RXNORM, codes, find, normalise
 from novamind.records.fhir.models import Concept
@@ -17,14 +16,8 @@ from novamind.records.patient import Coding
 
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
-SNOMED = "http://snomed.info/sct"
-ICD10 = "http://hl7.org/fhir/sid/icd-10"
 #: Our own names, for what has no code elsewhere; an import of our own export reads them first.
 OWN = "urn:novamind"
-
-
-def _rows(table: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(files(__package__).joinpath("codes", f"{table}.csv").read_text("utf-8").splitlines()))
 
 
 @cache
@@ -34,34 +27,6 @@ def rxnorm_codes() -> dict[str, str]:
     for code, drug in codes(RXNORM).items():
         ingredient.setdefault(drug, code)
     return ingredient
-
-
-_ICD = re.compile(r"sid/icd-10|icd10|icd-10", re.IGNORECASE)
-
-
-@cache
-def _condition_codes() -> tuple[dict[str, str], dict[str, str]]:
-    icd, snomed = {}, {}
-    for row in _rows("conditions"):
-        icd.update(dict.fromkeys(row["icd10"].split(), row["word"]))
-        snomed.update(dict.fromkeys(row["snomed"].split(), row["word"]))
-    return icd, snomed
-
-
-def condition_words() -> frozenset[str]:
-    """Return the condition words of our table."""
-    return frozenset(row["word"] for row in _rows("conditions"))
-
-
-def condition_of(system: str, code: str) -> str | None:
-    """Return our word for an ICD-10 or SNOMED CT code; the longest ICD-10 category that begins it counts."""
-    icd, snomed = _condition_codes()
-    if system == SNOMED:
-        return snomed.get(code)
-    if _ICD.search(system):
-        category = max((prefix for prefix in icd if code.startswith(prefix)), key=len, default="")
-        return icd.get(category)
-    return None
 
 
 # Trailing words that say how a substance is bound or made up, not what it is.
