@@ -15,12 +15,15 @@ from fhir.resources.R4B import get_fhir_model_class
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from novamind.drugs.catalogue import catalogue
 from novamind.drugs.domain import Caution, Evidence, Severity, Source
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import DrugReview, recommend
 from novamind.pharmacogenomics.domain import Action
 from novamind.twin.cds import HOOKS, PrefetchError, discovery
 from novamind.twin.cds import cards as making
+from novamind.twin.cds.class_allergies import CLASSES, class_of
+from novamind.twin.cds.duplicates import ONE_OF_A_CLASS
 from novamind.twin.domain import CLINICAL_JUDGEMENT
 from tests.golden import check_golden
 from tests.twin.cds_requests import (
@@ -171,6 +174,12 @@ def test_an_allergy_to_a_class_speaks_against_each_drug_of_it(allergen: str, dru
     cards = checked(sign(order(drug), allergies=[allergy(allergen)]))
     assert any("An active allergy to its class" in card["summary"] for card in of(cards, drug)) is is_told
     assert not any("Allergies to drugs outside" in card["detail"] for card in cards), "the class is known"
+
+
+def test_classes_of_duplicates_and_of_allergies_are_those_of_the_catalogue() -> None:
+    assert {drug.drug_class for drug in catalogue().values()} >= ONE_OF_A_CLASS
+    assert {tag for drug in catalogue().values() for tag in drug.tags} >= set(CLASSES.values())
+    assert class_of("sertraline") is None
 
 
 def test_no_drug_of_the_class_of_an_allergy_is_put_forward() -> None:

@@ -8,6 +8,7 @@ from novamind.drugs.domain import Product, Strength
 from novamind.twin.cds.directions import Directions, read_directions
 from novamind.twin.cds.dosage import form_of, read_dose
 from novamind.twin.cds.person import ckd_epi, cockcroft_gault, read_person
+from novamind.twin.cds.services import LABORATORY
 from tests.twin.cds_requests import LOINC, PATIENT, condition, dose, measured
 from tests.twin.people import TODAY
 
@@ -124,6 +125,36 @@ def test_the_liver_is_healthy_only_where_conditions_were_sent(
     assert facts.child_pugh == grade
 
 
+@pytest.mark.parametrize(
+    ("value", "grade"),
+    [({"valueCodeableConcept": {"text": "Class B"}}, "B"), ({"valueString": "C"}, "C"), ({"valueString": "7"}, "none")],
+)
+def test_a_child_pugh_class_may_be_an_observation(value: Any, grade: str) -> None:
+    observation = {"resourceType": "Observation", "status": "final", "code": {"text": "Child-Pugh score"}} | value
+    assert person(PATIENT, observation).facts.child_pugh == grade
+
+
+#: The long names of LOINC, shortened; entered apart from the source.
+LOINC_NAMES = {
+    "weight": {"29463-7": "body weight", "3141-9": "body weight, measured"},
+    "creatinine": {
+        "2160-0": "mass, serum or plasma", "14682-9": "moles, serum or plasma", "38483-4": "mass, blood",
+        "59826-8": "moles, blood",
+    },
+    "crcl": {"2164-2": "24 hour urine and serum", "35591-7": "predicted by Cockcroft-Gault formula"},
+    "egfr": {
+        "33914-3": "MDRD", "48642-3": "MDRD, non-black", "50044-7": "MDRD, female", "77147-7": "MDRD",
+        "50210-4": "cystatin C", "62238-1": "CKD-EPI 2009", "69405-9": "per 1.73 sq M", "88294-4": "CKD-EPI, non-black",
+        "98979-8": "CKD-EPI 2021", "98980-6": "CKD-EPI 2021, creatinine and cystatin C",
+    },
+    "pregnancy": {"82810-3": "pregnancy status"},
+}  # fmt: skip
+
+
+def test_the_codes_of_values_are_these() -> None:
+    assert {code: name for name, codes in LOINC_NAMES.items() for code in codes} == LABORATORY
+
+
 def test_pregnancy_is_a_condition_or_an_observation() -> None:
     def status(code: str) -> Any:
         concept = {"coding": [{"system": LOINC, "code": code}]}
@@ -207,7 +238,8 @@ def test_a_combination_has_the_dose_of_each_part_or_none() -> None:
 @pytest.mark.parametrize(
     ("release", "form", "route", "word"),
     [("extended", "tablet", "oral", "extended"), ("", "tablet", "oral", ""), ("", "", "sublingual", "sublingual"),
-     ("delayed", "capsule", "", ""), ("", "", "intramuscular", "intramuscular"), ("", "", "transdermal", "transdermal")],
+     ("delayed", "capsule", "", ""), ("", "", "intramuscular", "intramuscular"),
+     ("", "", "transdermal", "transdermal")],
 )  # fmt: skip
 def test_the_form_is_in_the_words_of_limits(release: str, form: str, route: str, word: str) -> None:
     assert form_of(_product(release=release, form=form, route=route)) == word

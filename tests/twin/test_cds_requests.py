@@ -17,6 +17,7 @@ from tests.twin.cds_requests import (
     allergy,
     ask,
     bundle,
+    condition,
     dose,
     gene,
     of,
@@ -165,6 +166,24 @@ def test_cards_say_of_a_pair_what_the_drugs_room_says_in_both_directions(seed: i
                 if order_of(card["indicator"]) > order_of(urgency[known[0].severity]):
                     wrong.append((ordered, beside))
     assert (silent, wrong) == ([], [])
+
+
+def test_doubts_about_what_is_taken_are_told_of_and_its_dose_where_the_chart_opens() -> None:
+    concept = {"text": "sertraline 50 mg", "coding": [{"system": RXNORM, "code": "42347"}]}
+    use = taken("", medicationCodeableConcept=concept, dosageInstruction=[{"text": "as directed"}])
+    for hook, orders in (("order-sign", (order("lorazepam 1 mg"),)), ("patient-view", ())):
+        detail = of(ask(request(hook, *orders, medications=[use])), "Not checked")[0]["detail"]
+        assert "its names and codes are of different drugs" in detail
+        assert ("does not say without doubt how much" in detail) is (hook == "patient-view")
+
+
+def test_a_liver_is_healthy_where_conditions_came_under_another_key() -> None:
+    body = request("order-sign", order("sertraline 50 mg", dosageInstruction=dose(150)))
+    conditions = body["prefetch"].pop("conditions")
+    assert of(ask(body), "Not checked")[0]["detail"].count("liver function") >= 1
+    conditions["entry"].append({"resource": condition("insomnia")})
+    detail = of(ask(body | {"prefetch": body["prefetch"] | {"problems": conditions}}), "Not checked")[0]["detail"]
+    assert "liver function" not in detail
 
 
 # -- doses

@@ -18,17 +18,15 @@ from novamind.settings import Settings
 from novamind.twin.case import Case
 from novamind.twin.cds import cards
 from novamind.twin.cds.class_allergies import class_cautions, class_of
-from novamind.twin.cds.dosage import read_dose
 from novamind.twin.cds.duplicates import duplicates
-from novamind.twin.cds.orders import Medications, Order, generic, read_naming, read_orders
+from novamind.twin.cds.orders import Medications, Order, generic, read_orders, read_taken
 from novamind.twin.cds.person import Person, read_person
-from novamind.twin.cds.prefetch import PrefetchError, faults, gaps, resources, strangers
+from novamind.twin.cds.prefetch import PrefetchError, faults, gaps, is_brought, resources, strangers
 from novamind.twin.cds.request import HookRequest, Resource
 from novamind.twin.cds.suggestions import suggestions
 
 _NO_GENES = "No gene result is known"
 _UNREAD = ("error", "warning", "fatal")
-_TAKEN = ("MedicationRequest", "MedicationStatement")
 
 
 def answer(request: HookRequest, today: date, settings: Settings | None = None) -> dict[str, Any]:
@@ -59,20 +57,20 @@ def answer(request: HookRequest, today: date, settings: Settings | None = None) 
     if wrong := faults(request):
         raise PrefetchError(wrong)
     sent = resources(request)
-    orders = read_orders(request, sent)
+    orders, taken = read_orders(request, sent), read_taken(sent)
     record, unread = _record(request, sent, settings)
-    subject = _Subject.of(Case(record, today), sent, listed=request.prefetch.get("conditions") is not None)
-    by_drug = orders.by_drug
-    if request.hook == "patient-view":
+    subject = _Subject.of(Case(record, today), sent, listed=is_brought("conditions", request))
+    by_drug, is_chart = orders.by_drug, request.hook == "patient-view"
+    if is_chart:
         asked = [drug for drug in subject.taken if drug in catalogue()]
-        doses = _doses_taken(sent)
+        doses = _doses_taken(taken)
     else:
         asked = [drug for drug, of in by_drug.items() if any(order.is_selected for order in of)]
         doses = {drug: dose for drug, of in by_drug.items() if (dose := _sum(drug, of)) is not None}
     review = subject.review(asked, (*subject.taken, *by_drug), doses)
     made, remarks, limits = _drug_cards(request, review, by_drug, subject, asked)
     unchecked = [
-        *(line for order in orders.orders for line in _doubts(order)),
+        *_doubts(orders.orders, taken, doses_of_taken=is_chart),
         *orders.remarks,
         *(note for note in review.notes if not note.startswith(_NO_GENES)),
         *not_checked(asked),
@@ -187,17 +185,12 @@ def _record(
     return record, lines
 
 
-def _doses_taken(sent: Sequence[Resource]) -> dict[str, Dosage]:
-    """Return drug to the largest dose that an active prescription or statement says."""
-    medications = Medications(sent)
+def _doses_taken(taken: Sequence[Order]) -> dict[str, Dosage]:
+    """Return drug to the largest dose that what is taken says; a prescription and a statement of it are one."""
     doses: dict[str, Dosage] = {}
-    for resource in sent:
-        if resource.get("resourceType") in _TAKEN and resource.get("status") == "active":
-            naming = read_naming(resource, medications)
-            lines = resource.get("dosageInstruction", resource.get("dosage"))
-            dose = read_dose(lines, naming.product).of if naming.product is not None else {}
-            for drug, dosage in dose.items():
-                doses[drug] = max(doses.get(drug, dosage), dosage, key=lambda of: of.daily_mg)
+    for use in taken:
+        for drug, dosage in use.dose.of.items():
+            doses[drug] = max(doses.get(drug, dosage), dosage, key=lambda of: of.daily_mg)
     return doses
 
 
@@ -209,6 +202,9 @@ def _sum(drug: str, orders: Sequence[Order]) -> Dosage | None:
     return replace(each[0], mg=sum(dosage.daily_mg for dosage in each), every_hours=24.0)
 
 
-def _doubts(order: Order) -> list[str]:
-    remarks = (order.naming.remark, order.dose.remark)
-    return [f"{order.naming.words}: {remark}." for remark in remarks if remark]
+def _doubts(orders: Sequence[Order], taken: Sequence[Order], *, doses_of_taken: bool) -> list[str]:
+    """Return a line for each doubtful name and dose; doses of what is taken are looked at in the chart alone."""
+    pairs = [(order.naming.words, remark) for order in orders for remark in (order.naming.remark, order.dose.remark)]
+    for use in taken:
+        pairs += [(use.naming.words, use.naming.remark), (use.naming.words, use.dose.remark if doses_of_taken else "")]
+    return [f"{words}: {remark}." for words, remark in pairs if remark]

@@ -120,6 +120,19 @@ def read_orders(request: HookRequest, sent: Sequence[Resource]) -> Orders:
     return Orders(tuple(orders), tuple(remarks))
 
 
+def read_taken(sent: Sequence[Resource]) -> tuple[Order, ...]:
+    """Return the prescriptions and statements of what is taken, as far as they are not plainly over."""
+    medications = Medications(sent)
+    taken = []
+    for resource in sent:
+        if resource.get("resourceType") in _LISTED and resource.get("status") not in _OVER:
+            naming = read_naming(resource, medications)
+            lines = resource.get("dosageInstruction", resource.get("dosage"))
+            dose = Dose({}) if naming.product is None else read_dose(lines, naming.product)
+            taken.append(Order("", naming, dose, is_selected=False))
+    return tuple(taken)
+
+
 def read_naming(use: Resource, medications: Medications) -> Naming:
     """Return which medication a MedicationRequest or MedicationStatement names."""
     medication, beside = medications.of(use)

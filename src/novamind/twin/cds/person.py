@@ -154,16 +154,15 @@ def _value(observation: Resource, name: str) -> float | None:
 
 
 def _child_pugh(resources: Sequence[Resource]) -> str | None:
-    """Return the class that an observation or a condition names; the worst of several."""
-    texts = [text for name, o in _laboratory(resources) if name == "child-pugh" for text in _child_pugh_texts(o)]
+    """Return the class that a condition names, or an observation whose code is in words; the worst of several."""
+    texts: list[str] = []
     for resource in resources:
         if resource.get("resourceType") == "Condition":
             texts += _texts(resource.get("code"))
+        elif resource.get("resourceType") == "Observation" and resource.get("status") in _FINAL:
+            values = [*_texts(resource.get("valueCodeableConcept")), *_texts({"text": resource.get("valueString")})]
+            texts += [f"{code} {value}" for code in _texts(resource.get("code")) for value in values]
     return max((match[1] for text in texts if (match := _CHILD_PUGH.search(text))), default="").upper() or None
-
-
-def _child_pugh_texts(observation: Resource) -> list[str]:
-    return [f"child-pugh {text}" for text in _texts(observation.get("valueCodeableConcept"))]
 
 
 def _pregnant(resources: Sequence[Resource]) -> bool | None:

@@ -48,12 +48,17 @@ def faults(request: HookRequest) -> dict[str, str]:
 
 def gaps(request: HookRequest) -> tuple[str, ...]:
     """Return a line for the parts of the record that were not sent, and for those that were sent as null."""
-    brought = {key for resource in resources(request) for key in _keys_of(resource)}
-    needed = [key for key in PREFETCH if key not in ("patient", "laboratory", *brought)]
+    needed = [key for key in PREFETCH if key not in ("patient", "laboratory") and not is_brought(key, request)]
     absent = [CONTENTS[key] for key in needed if key not in request.prefetch]
     null = [CONTENTS[key] for key in (*needed, "laboratory") if request.prefetch.get(key, key) is None]
     lines = ((absent, "not sent with the request"), (null, "sent as null, which counts as none on record"))
     return tuple(f"{', '.join(names)}: {reason}." for names, reason in lines if names)
+
+
+def is_brought(key: str, request: HookRequest) -> bool:
+    """Return whether a request brings what a key asks for, under this key or another."""
+    in_place = request.prefetch.get(key) is not None
+    return in_place or any(key in _keys_of(resource) for resource in resources(request))
 
 
 def strangers(request: HookRequest) -> tuple[str, ...]:

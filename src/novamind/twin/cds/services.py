@@ -3,15 +3,15 @@
 from typing import Any
 
 HOOKS = ("patient-view", "order-select", "order-sign")
-#: LOINC codes of what dose limits ask of a person: weight, creatinine, its clearance, eGFR, pregnancy, Child-Pugh.
+#: LOINC codes of what dose limits ask of a person: weight, creatinine, its clearance, eGFR, pregnancy. Values of eGFR
+#: for one race are left out, since a report gives two of them.
 LABORATORY = {
     "29463-7": "weight", "3141-9": "weight",
     "2160-0": "creatinine", "14682-9": "creatinine", "38483-4": "creatinine", "59826-8": "creatinine",
-    "2164-2": "crcl", "35591-7": "crcl", "35592-5": "crcl",
-    "33914-3": "egfr", "48642-3": "egfr", "48643-1": "egfr", "50044-7": "egfr", "50210-4": "egfr",
-    "62238-1": "egfr", "69405-9": "egfr", "77147-7": "egfr", "88293-6": "egfr", "88294-4": "egfr",
-    "98979-8": "egfr", "98980-6": "egfr",
-    "82810-3": "pregnancy", "75622-1": "child-pugh",
+    "2164-2": "crcl", "35591-7": "crcl",
+    "33914-3": "egfr", "48642-3": "egfr", "50044-7": "egfr", "50210-4": "egfr", "62238-1": "egfr", "69405-9": "egfr",
+    "77147-7": "egfr", "88294-4": "egfr", "98979-8": "egfr", "98980-6": "egfr",
+    "82810-3": "pregnancy",
 }  # fmt: skip
 #: LOINC codes under which gene results are reported.
 GENE_RESULTS = ("84413-4", "53040-2")
