@@ -1,7 +1,7 @@
 """Small patients and services that fail on demand."""
 
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from datetime import date
 from functools import cache
 from types import SimpleNamespace
@@ -120,8 +120,8 @@ def forecast(
 class Fixed(Review):
     """A review that stays as it is whatever is stopped."""
 
-    def without(self, drug: str) -> Review:  # noqa: ARG002
-        return self
+    def without(self, drug: str, asked: Sequence[str] | None = None) -> Review:  # noqa: ARG002
+        return replace(self, drugs={name: of for name, of in self.drugs.items() if asked is None or name in asked})
 
 
 def fixed(review: Review, **drugs: DrugReview) -> Review:

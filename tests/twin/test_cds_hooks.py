@@ -176,6 +176,44 @@ def test_an_allergy_to_a_class_speaks_against_each_drug_of_it(allergen: str, dru
     assert not any("Allergies to drugs outside" in card["detail"] for card in cards), "the class is known"
 
 
+#: The words for classes, entered apart from the source.
+WORDS_OF_CLASSES = {
+    "ssri": "ssri, selective serotonin reuptake inhibitor",
+    "snri": "snri, serotonin norepinephrine reuptake inhibitor",
+    "tca": "tca, tricyclic, tricyclic antidepressant, trizyklisches antidepressivum, trizyklische antidepressiva",
+    "maoi": "maoi, mao inhibitor, monoamine oxidase inhibitor, mao hemmer",
+    "antidepressant": "antidepressant, antidepressiva",
+    "antipsychotic": "antipsychotic, neuroleptic, neuroleptika, antipsychotika",
+    "benzodiazepine": "benzodiazepine, benzodiazepin", "barbiturate": "barbiturate, barbiturat",
+    "opioid": "opioid, opiate, narcotic, opiat", "nsaid": "nsaid, nonsteroidal anti-inflammatory drug, nsar",
+    "triptan": "triptan", "ace_inhibitor": "ace inhibitor, ace hemmer", "thiazide": "thiazide", "z_drug": "z-drug",
+}  # fmt: skip
+
+
+def test_the_words_for_classes_are_these() -> None:
+    assert {word: shared for shared, words in WORDS_OF_CLASSES.items() for word in words.split(", ")} == CLASSES
+
+
+@pytest.mark.parametrize("place", ["context", "userId", "user"])
+def test_the_user_may_stand_where_drafts_of_the_specification_had_it(place: str) -> None:
+    body = request("order-sign", order("Sertraline 50 MG"))
+    user = body["context"].pop("userId")
+    with pytest.raises(ValidationError, match=r"'context.userId' is required by CDS Hooks 2.0"):
+        ask(body)
+    (body["context"] if place == "context" else body)["userId" if place == "context" else place] = user
+    assert ask(body) == []
+
+
+@pytest.mark.parametrize(("end", "is_taken"), [("2025-06-01", True), ("2025-05-20", False), ("2025-01-20", False)])
+def test_a_prescription_lasts_as_long_as_the_bounds_of_its_dosage(end: str, is_taken: bool) -> None:
+    bounds = {"boundsPeriod": {"start": "2025-01-01", "end": end}, "frequency": 1, "period": 1, "periodUnit": "d"}
+    use = taken("phenelzine 15 mg", dosageInstruction=[{"text": "15 mg daily", "timing": {"repeat": bounds}}])
+    found = of(sign(order("sertraline 50 mg"), medications=[use]), "sertraline")
+    waits = end == "2025-05-20"
+    assert bool(found) is (is_taken or waits)
+    assert not found or ("was stopped" in found[0]["summary"]) is waits
+
+
 def test_classes_of_duplicates_and_of_allergies_are_those_of_the_catalogue() -> None:
     assert {drug.drug_class for drug in catalogue().values()} >= ONE_OF_A_CLASS
     assert {tag for drug in catalogue().values() for tag in drug.tags} >= set(CLASSES.values())

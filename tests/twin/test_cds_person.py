@@ -202,6 +202,7 @@ def test_directions_are_read_word_by_word(text: str, amount: float | None, unit:
         "10 mg in the morning and 20 mg at night", "1 tablet daily, increase after a week", "once daily twice daily",
         "once daily in the morning and at night", "20 mg/5 ml daily", "do not take 2 tablets daily", "", "x" * 401,
         "1-0-1 20 mg", "take one and a half tablets daily", "q0h",
+        f"20 mg daily {'by mouth ' * 50}",
     ],
 )  # fmt: skip
 def test_directions_with_any_doubt_are_not_read(text: str) -> None:
