@@ -2,11 +2,11 @@
 
 import itertools
 import re
-from time import perf_counter
+from time import perf_counter, process_time
 
 import pytest
 
-from novamind.drugs.catalogue import catalogue
+from novamind.drugs.catalogue import catalogue, psychiatric
 from novamind.drugs.cautions import cautions, known_conditions, not_checked, rules, sum_rules
 from novamind.drugs.domain import Severity
 from novamind.drugs.limits import DOSE, Dosage, PatientFacts
@@ -238,3 +238,12 @@ def test_one_answer_is_quick() -> None:
     for _ in range(20):
         recommend(genotype(NORMAL), ("citalopram",), taken, doses={"citalopram": 20})
     assert perf_counter() - began < patient(20 * 0.05)
+
+
+def test_a_review_of_every_psychiatric_drug_is_quick() -> None:
+    taken = ("sertraline", "paroxetine", "carbamazepine", "lithium", "tobacco smoking")
+    recommend(genotype(NORMAL), None, taken)
+    began = process_time()
+    for _ in range(20):
+        assert len(recommend(genotype(NORMAL), None, taken)) == len(psychiatric())
+    assert process_time() - began < patient(20 * 0.05)

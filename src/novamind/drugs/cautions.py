@@ -212,8 +212,10 @@ def _worded(rule: InteractionRule, cause: str) -> Caution:
 def _by_sum(drug: str, others: Sequence[str]) -> Iterator[Caution]:
     """Yield what the drug and others reach together."""
     for rule in sum_rules():
+        if not any(weight(drug, wanted) for wanted in rule.properties):
+            continue
         parts = [sum(weight(name, wanted) for wanted in rule.properties) for name in (drug, *others)]
-        if parts[0] and sum(part > 0 for part in parts) > 1 and sum(parts) >= rule.at_least:
+        if sum(part > 0 for part in parts) > 1 and sum(parts) >= rule.at_least:
             yield rule.caution
 
 

@@ -8,7 +8,7 @@ import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -108,6 +108,13 @@ def ratios(drug: str, activity: Mapping[str, Activity]) -> tuple[Ratio, ...]:
     activity
         Route to activity; a route that is not named is normal.
     """
+    return _ratios(drug, frozenset(activity.items()))
+
+
+@lru_cache(4096)
+def _ratios(drug: str, activities: frozenset[tuple[str, Activity]]) -> tuple[Ratio, ...]:
+    """Return the same, once for each genotype and co-medication that was asked about: the same few recur."""
+    activity = dict(sorted(activities, key=lambda of: of[0]))
     of = routes(drug)
     if not of:
         return ()

@@ -16,6 +16,7 @@ def properties() -> Mapping[str, frozenset[str]]:
     return {drug: frozenset(of) for drug, of in by_drug.items()}
 
 
+@cache
 def weight(drug: str, wanted: str) -> int:
     """Return how much a drug adds to a sum over a property: its degree where that is a number, else 1; 0 without it."""
     own = properties().get(drug, frozenset())
