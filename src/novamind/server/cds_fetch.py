@@ -122,11 +122,15 @@ class _Reader:
                     if self._left < 0:
                         return None
                     body += part
-            strict_json.check(bytes(body))
-            answer = json.loads(body)
+            answer = await asyncio.to_thread(_parsed, bytes(body))
         except (httpx.HTTPError, httpx.InvalidURL, ValidationError, ValueError):
             return None
         return answer if isinstance(answer, Mapping) else None
+
+
+def _parsed(body: bytes) -> Any:
+    strict_json.check(body)
+    return json.loads(body)
 
 
 def _is_next(link: Any) -> bool:
