@@ -9,7 +9,7 @@ import pytest
 from novamind.drugs.conditions import SNOMED
 from novamind.drugs.names import RXNORM
 from novamind.records import FhirImport, read_fhir, record_bundle
-from novamind.records.fhir.medications import DEPOT_DAYS, GRACE_DAYS, SUPPLY_DAYS
+from novamind.records.fhir.medications import DEPOT_DAYS, GRACE_DAYS, SUPPLY_DAYS, TIMES_A_DAY
 from novamind.records.fhir.models import Concept
 from novamind.records.fhir.terminology import states_absence
 from tests.records.fhir_input import bundle, medication, observation, patient
@@ -197,7 +197,10 @@ LASTS = {
     "Paliperidone palmitate": 31, "Olanzapine pamoate": 4 * 7, "Aripiprazole lauroxil": 8 * 7,
     "Risperidone microspheres": 2 * 7, "Aripiprazole Extended Release Suspension": 31, "Risperidon Depot": 31,
     "Aripiprazole extended-release suspension": 31, "Long-acting risperidone": 31, "Long acting risperidone": 31,
-    "Lorazepam 1 MG": 1,
+    "Invega Sustenna": 31, "Xeplion 150 mg": 31, "Invega Trinza": 92, "TREVICTA": 92, "Invega Hafyera": 183,
+    "Byannli": 183, "Abilify Maintena 400 MG": 31, "Abilify Asimtufii": 62, "Aristada": 56, "Zyprexa Relprevv": 28,
+    "ZypAdhera": 28, "Risperdal Consta": 14, "Rykindo": 14, "Perseris": 31, "Okedi": 28, "Vivitrol": 31,
+    "Sublocade": 31, "Lorazepam 1 MG": 1,
 }  # fmt: skip
 
 
@@ -468,3 +471,75 @@ def test_texts_that_name_two_drugs_are_remarked() -> None:
     assert "a medication's texts name different drugs: the first is used" in {
         issue.diagnostics for issue in imported.outcome.issues
     }
+
+
+# -- daily doses: of one regular amount alone, and never guessed
+
+
+def dosage(mg: float = 50, code: str = "", **repeat: Any) -> Json:
+    timing: Json = {"repeat": repeat} if repeat else {}
+    timing |= {"code": {"coding": [{"code": code}]}} if code else {}
+    return {"timing": timing, "doseAndRate": [{"doseQuantity": {"value": mg, "code": "mg"}}]}
+
+
+DAILY = {"frequency": 1, "period": 1, "periodUnit": "d"}
+WEEKLY = {"frequency": 1, "period": 1, "periodUnit": "wk"}
+
+
+@pytest.mark.parametrize(
+    ("given", "mg"),
+    [
+        (dosage(70, **DAILY), 70),
+        (dosage(70, **DAILY, dayOfWeek=["mon"]), 10),
+        (dosage(70, **DAILY, dayOfWeek=["mon", "thu", "mon"]), 20),
+        (dosage(70, **WEEKLY, dayOfWeek=["mon"]), 10),
+        (dosage(70, **WEEKLY, dayOfWeek=["mon", "thu"]), None),
+        (dosage(70, **DAILY | {"period": 2}, dayOfWeek=["mon"]), None),
+        (dosage(50, **DAILY, frequencyMax=2), None),
+        (dosage(50, frequency=1, period=4, periodUnit="h", periodMax=6), None),
+        (dosage(50, code="BID"), 100),
+        (dosage(50, code="QOD"), 25),
+        (dosage(70, code="WK"), 10),
+        (dosage(50, code="MO"), None),
+        (dosage(50, code="BID", dayOfWeek=["mon"]), None),
+        (dosage(50, code="BID", **DAILY), 50),
+        (dosage(50, **DAILY) | {"asNeededBoolean": True}, None),
+        (dosage(50, **DAILY) | {"asNeededBoolean": False}, 50),
+        (dosage(50, **DAILY) | {"asNeededCodeableConcept": {"text": "anxiety"}}, None),
+        ({"text": "half a tablet at night"}, None),
+        (dosage(50), None),
+    ],
+    ids=str,
+)
+def test_a_daily_dose_is_a_regular_one(given: Json, mg: float | None) -> None:
+    imported = read(prescription("2024-01-01", dosageInstruction=[given]))
+    assert imported.record.medications[0].dose_mg == (None if mg is None else pytest.approx(mg))
+    # What is left open is told.
+    assert [issue.code for issue in imported.outcome.issues] == ([] if mg is not None else ["incomplete"])
+
+
+def test_codes_of_timing_are_those_of_the_standard() -> None:
+    # Second entry, from the names in HL7's TimingAbbreviation: hours between two doses.
+    hours = {
+        "AM": 24, "PM": 24, "BED": 24, "QD": 24, "QOD": 48, "BID": 12, "TID": 8, "QID": 6, "Q1H": 1, "Q2H": 2, "Q3H": 3,
+        "Q4H": 4, "Q6H": 6, "Q8H": 8, "WK": 168,
+    }  # fmt: skip
+    assert {code: pytest.approx(24 / each) for code, each in hours.items()} == TIMES_A_DAY
+
+
+def step(mg: float, start: str | None, end: str | None) -> Json:
+    bounds = {name: day for name, day in (("start", start), ("end", end)) if day}
+    return dosage(mg, **DAILY, **({"boundsPeriod": bounds} if bounds else {}))
+
+
+@pytest.mark.parametrize(
+    ("steps", "start", "end"),
+    [
+        ([step(25, "2024-02-01", "2024-02-07"), step(50, "2024-02-08", "2024-03-01")], "2024-02-01", "2024-03-01"),
+        ([step(50, "2024-02-08", "2024-03-01"), step(25, "2024-02-01", "2024-02-07")], "2024-02-01", "2024-03-01"),
+        ([step(25, "2024-02-01", "2024-02-07"), step(50, "2024-02-08", None)], "2024-02-01", None),
+        ([step(25, "2024-02-01", "2024-02-07"), step(50, None, None)], "2024-02-01", None),
+    ],
+)
+def test_a_titration_lasts_from_its_first_step_to_its_last(steps: list[Json], start: str, end: str | None) -> None:
+    assert courses(prescription("2024-01-01", dosageInstruction=steps)) == [(start, str(end), None, False)]

@@ -362,6 +362,53 @@ def test_scores_stand_on_their_scale(code: str, value: dict[str, Any], read_as: 
         np.testing.assert_array_equal([row[3] for row in shown(found.record)], [read_as])
 
 
+@pytest.mark.parametrize(
+    "system", ["http://loinc.org", "http://loinc.org/", "https://loinc.org", "urn:oid:2.16.840.1.113883.6.1"]
+)
+def test_loinc_as_senders_write_it(system: str) -> None:
+    found = read(patient(), observation("44261-6", 7) | {"code": {"coding": [{"system": system, "code": "44261-6"}]}})
+    assert [row[3] for row in shown(found.record)] == [7]
+    other = {"code": {"coding": [{"system": f"{system}x", "code": "44261-6"}]}}
+    assert read(patient(), observation("44261-6", 7) | other).record.symptoms is None
+
+
+GAD = ("69725-0", "68509-9", "69733-4", "69734-2", "69735-9", "69689-8", "69736-7")
+ALONE = (
+    "information", "incomplete", "items of GAD-7 of which no total is made: not all are there at one time",
+    ("Bundle.entry[1].resource",),
+)  # fmt: skip
+
+
+def items_of_gad(count: int, **more: Any) -> list[dict[str, Any]]:
+    return [observation(code, 1, id=f"o{i}", **more) for i, code in enumerate(GAD[:count])]
+
+
+def test_a_panel_that_lists_its_members_has_no_value_of_its_own() -> None:
+    panel = observation("69737-5", 0, hasMember=[{"reference": f"Observation/o{i}"} for i in range(7)])
+    del panel["valueQuantity"]
+    found = read(patient(), panel, *items_of_gad(7))
+    assert said(found) == []
+    assert [row[3] for row in shown(found.record) if row[0] == "GAD-7"] == [7]
+    assert said(read(patient(), {k: v for k, v in panel.items() if k != "hasMember"}))[0][0] == "error"
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, 0), (2, 1), (6, 1), (7, 0)])
+def test_items_that_make_no_total_are_told_of(count: int, told: int) -> None:
+    assert said(read(patient(), *items_of_gad(count))) == [ALONE] * told
+
+
+def test_items_of_other_times_or_beside_a_total() -> None:
+    clocks = [f"2024-03-01T10:00:0{i}Z" for i in range(7)]
+    spread = [observation(code, 1, clock) for code, clock in zip(GAD, clocks, strict=True)]
+    zone = patient(
+        extension=[{"url": "http://hl7.org/fhir/StructureDefinition/timezone", "valueCode": "Europe/Berlin"}]
+    )
+    assert said(read(zone, *spread)) == [ALONE]
+    assert said(read(zone, *spread, observation("70274-6", 7, clocks[0]))) == []
+    late = [observation(code, 1, "2024-03-01T22:30:00-04:00") for code in GAD[:2]]
+    assert said(read(zone, *late, observation("70274-6", 7, "2024-03-01T22:30:05-04:00"))) == []
+
+
 def test_an_absent_measurement_keeps_its_signals_unit() -> None:
     resource = observation("8867-4", 0, dataAbsentReason={"text": "unknown"})
     del resource["valueQuantity"]
@@ -471,7 +518,8 @@ def test_a_daily_dose_is_what_a_long_time_holds(unit: str, frequency: int, perio
         ({"value": 0.5, "code": "mg"}, "x", 0.5),
         ({"value": 50, "unit": "MG"}, "x", 50),
         ({"value": 0.3, "unit": "g"}, "x", 300),
-        ({"value": 50, "code": "ug", "unit": "mg"}, "x", None),
+        *(({"value": 50, "code": unit, "unit": "mg"}, "x", 0.05) for unit in ("ug", "mcg", "µg")),
+        ({"value": 50, "code": "[iU]", "unit": "mg"}, "x", None),
         ({"value": 1.5}, "Sertraline 50 MG", 75),
         *(
             ({"value": 2, "unit": u}, "Sertraline 50 MG", 100)

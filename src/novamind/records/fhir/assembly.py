@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
@@ -93,8 +93,29 @@ def _with_totals(draft: Draft, intake: Intake) -> list[Row]:
         if own is not None and own.value != row.value:
             text = f"the reported total of {row.name} differs from the sum of its items: the sum is used"
             _warn(draft, intake, "conflict", text, [row])
+    _note_items_alone(answered, [*sums, *((row.name, _instant(row.when)) for row in reported)], intake)
     kept = [row for row in reported if (row.name, _instant(row.when)) not in sums]
     return items + _agreed([*kept, *sums.values()], draft, intake)
+
+
+def _note_items_alone(
+    answered: Mapping[tuple[str, datetime | date], Mapping[int, Row]],
+    totals: Iterable[tuple[str, datetime | date]],
+    intake: Intake,
+) -> None:
+    """Add an issue on items of one day that make no total; a single item may stand for itself."""
+    with_total = {(name, _day(when)) for name, when in totals}
+    by_day: dict[tuple[str, date], list[Row]] = defaultdict(list)
+    for (name, when), rows in answered.items():
+        by_day[name, _day(when)].extend(rows.values())
+    for (name, day), together in by_day.items():
+        if len(together) > 1 and (name, day) not in with_total:
+            text = f"items of {name} of which no total is made: not all are there at one time"
+            intake.issues.append(Issue("information", "incomplete", text, (together[0].place,)))
+
+
+def _day(when: datetime | date) -> date:
+    return when.date() if isinstance(when, datetime) else when
 
 
 def _in_one_unit(draft: Draft, intake: Intake) -> list[Row]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from novamind.errors import NotFoundError, ValidationError
 from novamind.records.fhir.documents import Located, Resource
-from novamind.records.fhir.terminology import LOINC
+from novamind.records.fhir.terminology import LOINC_SYSTEMS
 from novamind.records.instruments.columns import measure_of
 from novamind.records.instruments.domain import Measure
 
@@ -19,7 +19,6 @@ from novamind.records.instruments.domain import Measure
 SCORES = ("ordinalValue", "itemWeight", "iso21090-CO-value")
 #: Canonical address of a Questionnaire -> linkId -> series, such as ``PHQ-9 item 1``.
 ItemMapping = Mapping[str, Mapping[str, str]]
-_LOINC_SYSTEMS = (LOINC, "https://loinc.org", "urn:oid:2.16.840.1.113883.6.1")
 _LOINC_AT_END = re.compile(r"(?<!\d)(\d{4,6}-\d)$")
 
 
@@ -139,7 +138,7 @@ def elements(resource: Resource, place: str) -> Iterator[tuple[Mapping[str, Any]
 
 def loinc_codes(codings: Any) -> tuple[str, ...]:
     """Return the LOINC codes of a list of ``Coding``."""
-    codes = (coding.get("code") for coding in objects(codings) if coding.get("system") in _LOINC_SYSTEMS)
+    codes = (coding.get("code") for coding in objects(codings) if coding.get("system") in LOINC_SYSTEMS)
     return tuple(code for code in codes if isinstance(code, str))
 
 

@@ -38,8 +38,21 @@ DEPOT_DAYS = {
     "decanoate": 42, "enanthate": 42, "palmitate": 31, "pamoate": 28, "lauroxil": 56, "microspheres": 14,
     "long-acting": 31, "long acting": 31, "depot": 31, "extended release suspension": 31,
     "extended-release suspension": 31,
+    # Brands whose names say nothing of it, by their US or EU labels.
+    "sustenna": 31, "xeplion": 31, "trinza": 92, "trevicta": 92, "hafyera": 183, "byannli": 183,
+    "maintena": 31, "asimtufii": 62, "aristada": 56, "relprevv": 28, "zypadhera": 28,
+    "consta": 14, "rykindo": 14, "perseris": 31, "okedi": 28, "vivitrol": 31, "sublocade": 31,
 }  # fmt: skip
 _PER_DAY = {"h": 24.0, "d": 1.0, "wk": 1 / 7}
+#: Times a day by the codes of R4's TimingAbbreviation.
+TIMES_A_DAY = {
+    "AM": 1.0, "PM": 1.0, "BED": 1.0, "QD": 1.0, "QOD": 0.5, "BID": 2.0, "TID": 3.0, "QID": 4.0,
+    "Q1H": 24.0, "Q2H": 12.0, "Q3H": 8.0, "Q4H": 6.0, "Q6H": 4.0, "Q8H": 3.0, "WK": 1 / 7,
+}  # fmt: skip
+_MILLIGRAMS = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "mcg": 0.001, "µg": 0.001, "μg": 0.001}
+_LEFT_OPEN = (
+    "a dosage that is no one regular amount in mg (steps, a range, as needed, words alone): the daily dose is left open"
+)
 _DAYS = {"d": 1, "day": 1, "days": 1, "wk": 7, "week": 7, "weeks": 7}
 _PIECE = re.compile(r"\{?(tbl|tab|tablet|capsule|cap|pill)s?\}?|1")
 _MG_PER_ML = re.compile(r"(?<![\d.])(\d{1,6}(?:\.\d{1,4})?)\s*MG\s*/\s*ML\b", re.IGNORECASE)
@@ -85,6 +98,8 @@ def read_medication(
     elif remark:
         intake.note(person, entry, "warning", "code-invalid", remark)
     of_each = dose if len(names) == 1 else None
+    if names and of_each is None and any(dose.doseAndRate or dose.text for dose in doses):
+        intake.note(None, entry, "information", "incomplete", _LEFT_OPEN)
     intake.drafts[person].supplies.extend(
         Supply(name, start, end, of_each, stopped, code, entry.name, reach, is_event) for name in names
     )
@@ -150,12 +165,27 @@ def _bounds(
             intake.note(person, entry, "warning", "incomplete", text)
             return first, None
         return first, first + timedelta(days=supply - 1)
-    timings = (dose.timing.repeat for dose in (*use.dosageInstruction, *use.dosage) if dose.timing)
-    bounds = next((repeat.boundsPeriod for repeat in timings if repeat and repeat.boundsPeriod), None)
-    validity = use.dispenseRequest.validityPeriod if use.dispenseRequest else None
-    period = use.effectivePeriod or bounds or validity or fhir.Period()
-    first = _day(period.start or use.effectiveDateTime or use.authoredOn, person, entry, intake)
-    return first, _day(period.end, person, entry, intake)
+    taken = use.effectivePeriod
+    start, end = (taken.start, taken.end) if taken else _span(use)
+    first = _day(start or use.effectiveDateTime or use.authoredOn, person, entry, intake)
+    return first, _day(end, person, entry, intake)
+
+
+def _span(use: fhir.MedicationUse) -> tuple[fhir.Moment | None, fhir.Moment | None]:
+    """Return the start of the first step of a dosage and the end of the last, else those of the prescription."""
+    steps = (*use.dosageInstruction, *use.dosage)
+    bounds = [s.timing.repeat.boundsPeriod for s in steps if s.timing and s.timing.repeat]
+    periods = [period for period in bounds if period is not None]
+    if not periods:
+        validity = use.dispenseRequest.validityPeriod if use.dispenseRequest else None
+        periods, steps = ([validity] if validity else []), steps[:1]
+    starts, ends = [p.start for p in periods if p.start], [p.end for p in periods if p.end]
+    is_over = len(ends) == max(len(steps), 1)
+    return min(starts, key=_on, default=None), max(ends, key=_on, default=None) if is_over else None
+
+
+def _on(moment: fhir.Moment) -> date:
+    return moment.day or date.max
 
 
 def _day(moment: fhir.Moment | None, person: Person, entry: Located, intake: Intake) -> date | None:
@@ -180,24 +210,37 @@ def _days(quantity: fhir.Quantity | None) -> int | None:
 
 def _daily_dose(doses: tuple[fhir.Dosage, ...], concept: fhir.Concept) -> float | None:
     """Return mg a day of one regular dosage: an amount in mg, or pieces or mL whose strength the product names."""
-    if len(doses) != 1 or doses[0].asNeededBoolean or len(doses[0].doseAndRate) != 1:
+    if len(doses) != 1 or len(doses[0].doseAndRate) != 1:
         return None
-    repeat = doses[0].timing.repeat if doses[0].timing else None
-    quantity = doses[0].doseAndRate[0].doseQuantity
-    if repeat is None or quantity is None or quantity.value is None or quantity.value <= 0:
-        return None
-    if not repeat.frequency or repeat.period is None or repeat.period <= 0 or repeat.periodUnit not in _PER_DAY:
+    quantity, often = doses[0].doseAndRate[0].doseQuantity, _times_a_day(doses[0].timing)
+    as_needed = doses[0].asNeededBoolean or doses[0].asNeededCodeableConcept
+    if as_needed or often is None or quantity is None or quantity.value is None or quantity.value <= 0:
         return None
     each = _milligrams(quantity.value, (quantity.code or quantity.unit or "").casefold(), concept)
-    if each is None:
-        return None
-    daily = each * repeat.frequency * _PER_DAY[repeat.periodUnit] / repeat.period
+    daily = 0.0 if each is None else each * often
     return daily if isfinite(daily) and daily > 0 else None
 
 
+def _times_a_day(timing: fhir.Timing | None) -> float | None:
+    """Return how often a day on average; ``None`` where it varies or is not told."""
+    repeat = timing.repeat if timing and timing.repeat else fhir.Repeat()
+    if not repeat.frequency:
+        coded = timing.code.coding if timing and timing.code and not repeat.dayOfWeek else ()
+        return next((TIMES_A_DAY[coding.code] for coding in coded if coding.code in TIMES_A_DAY), None)
+    if repeat.period is None or repeat.period <= 0 or repeat.periodUnit not in _PER_DAY:
+        return None
+    often = repeat.frequency * _PER_DAY[repeat.periodUnit] / repeat.period
+    days, varies = len(set(repeat.dayOfWeek)), repeat.frequencyMax is not None or repeat.periodMax is not None
+    if days and (repeat.periodUnit, repeat.period) == ("d", 1):
+        often *= days / 7
+    elif days and (repeat.periodUnit, repeat.frequency) != ("wk", days):
+        varies = True
+    return None if varies else often
+
+
 def _milligrams(value: float, unit: str, concept: fhir.Concept) -> float | None:
-    if unit in ("mg", "g"):
-        return value * (1000.0 if unit == "g" else 1.0)
+    if unit in _MILLIGRAMS:
+        return value * _MILLIGRAMS[unit]
     if not unit or _PIECE.fullmatch(unit):
         strength = piece_mg(concept)
     elif unit == "ml":

@@ -154,6 +154,7 @@ class Observation(Component):
     effectiveInstant: When | None = None
     effectivePeriod: Period | None = None
     focus: tuple[Reference, ...] = ()
+    hasMember: tuple[Reference, ...] = ()
     component: tuple[Component, ...] = ()
 
 
@@ -194,8 +195,11 @@ class Repeat(Element):
     """``Timing.repeat``."""
 
     frequency: Number | None = None
+    frequencyMax: Number | None = None
     period: Number | None = None
+    periodMax: Number | None = None
     periodUnit: Text | None = None
+    dayOfWeek: tuple[Text, ...] = ()
     boundsPeriod: Period | None = None
 
 
@@ -203,6 +207,7 @@ class Timing(Element):
     """``Timing``."""
 
     repeat: Repeat | None = None
+    code: Concept | None = None
 
 
 class DoseAndRate(Element):
@@ -214,8 +219,10 @@ class DoseAndRate(Element):
 class Dosage(Element):
     """``Dosage``."""
 
+    text: Text | None = None
     timing: Timing | None = None
     asNeededBoolean: bool | None = None
+    asNeededCodeableConcept: Concept | None = None
     doseAndRate: tuple[DoseAndRate, ...] = ()
 
 

@@ -12,7 +12,7 @@ from novamind.records.fhir.documents import Located
 from novamind.records.fhir.genomics import GENOMIC_CODES, GENOTYPE, METABOLISM, gene_result
 from novamind.records.fhir.identity import Person
 from novamind.records.fhir.intake import EARLIEST, WITHDRAWN, Draft, Intake, Row
-from novamind.records.fhir.terminology import LOINC, OWN, shown
+from novamind.records.fhir.terminology import LOINC_SYSTEMS, OWN, shown
 from novamind.records.fhir.times import of_period
 from novamind.records.instruments.domain import Measure, measures
 from novamind.records.signals import SIGNAL_OF_LOINC, SIGNALS, Signal
@@ -39,10 +39,11 @@ def read_observation(observation: fhir.Observation, person: Person, entry: Locat
         return
     parts = [("", observation), *((f".component[{i}]", part) for i, part in enumerate(observation.component))]
     when = _when(observation, intake.drafts[person], intake.today)
+    is_panel = bool(observation.component or observation.hasMember)
     values = [
         (place, part, value)
         for place, part in parts
-        if not (part is observation and observation.component and not _has_value(part))
+        if not (part is observation and is_panel and not _has_value(part))
         and (value := _value_of(part, observation.code, f"{entry.place}{place}", person, entry, intake)) is not None
     ]
     if not values:
@@ -142,14 +143,15 @@ def _meaning(code: fhir.Concept, panel: fhir.Concept) -> _Meaning | None:
         if coding.system == f"{OWN}:signal":
             return _Meaning(shown(code), is_signal=True, signal=SIGNALS.get(shown(code)), is_own=True)
     for coding in code.coding:
-        if coding.system not in (LOINC, SNOMED) or coding.code is None:
+        is_loinc = coding.system in LOINC_SYSTEMS
+        if not (is_loinc or coding.system == SNOMED) or coding.code is None:
             continue
         if matches := measures(coding.code):
             others = panel.coding if len(matches) > 1 else ()
             panels = {match.instrument.name for other in others for match in measures(other.code or "")}
             measure = next((match for match in matches if match.instrument.name in panels), matches[0])
             return _Meaning(measure.name, is_signal=False, measure=measure)
-        if coding.system == LOINC and (signal := SIGNAL_OF_LOINC.get(coding.code)):
+        if is_loinc and (signal := SIGNAL_OF_LOINC.get(coding.code)):
             return _Meaning(signal.name, is_signal=True, signal=signal)
     return None
 

@@ -15,6 +15,8 @@ from novamind.records.fhir.models import Concept
 from novamind.records.patient import Coding
 
 LOINC = "http://loinc.org"
+#: As senders write it, too.
+LOINC_SYSTEMS = frozenset({LOINC, f"{LOINC}/", "https://loinc.org", "urn:oid:2.16.840.1.113883.6.1"})
 UCUM = "http://unitsofmeasure.org"
 #: Our own names, for what has no code elsewhere; an import of our own export reads them first.
 OWN = "urn:novamind"
