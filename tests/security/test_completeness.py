@@ -93,8 +93,14 @@ POPULATIONS = {
     "simulateCampaign",
     "gradePopulation",
 }
-#: Tested one by one below.
+#: Tested one by one below, and the devices beside the maker that they need (tests/server/test_devices.py).
 APART = {
+    "importFile",
+    "readDevices",
+    "connectDevice",
+    "finishDevice",
+    "fetchDevice",
+    "disconnectDevice",
     "listPatients",
     "registerPatient",
     "openEmergency",
@@ -266,6 +272,21 @@ def test_e01_feedback_on_cards_is_told(walked: World) -> None:
     assert checked(walked, walked.call("POST", at, "C11", json=body), "C11") == {("write", "card_feedback"): 1}
     refused = checked(walked, walked.call("POST", at, "auditor", json=body), "auditor")
     assert refused == {("calculate", "route"): 1}
+
+
+def test_e01_a_file_that_is_imported_is_told(walked: World) -> None:
+    patient = walked.patients["P1"]
+    at, kind = f"/api/v1/patients/{patient}/files", {"Content-Type": "application/octet-stream"}
+    table = b"Datum;PHQ-9\n01.10.2025;12\n14.10.2025;9\n"
+
+    def sent(who: str, **query: Any) -> httpx.Response:
+        return walked.call("POST", at, who, params={"name": "t.csv", **query}, content=table, headers=kind)
+
+    read = {("read", "identity"): 1}
+    assert checked(walked, sent("C11", dry_run=True), "C11", patient) == read
+    stored = checked(walked, sent("C11"), "C11", patient)
+    assert stored == Counter(read) + Counter([("read", "import"), ("write", "symptom_report"), ("write", "import")])
+    assert checked(walked, sent("auditor"), "auditor", patient) == {("records.write", "route"): 1}
 
 
 def test_e01_lists_tell_of_each_patient_in_them(walked: World) -> None:
