@@ -272,7 +272,11 @@ def test_irreversible_inhibitors_have_no_constant_and_enzymes_a_half_life() -> N
     }  # fmt: skip
     assert all(affinities(drug)[enzyme].nanomolar is None for drug, enzyme in irreversible)
     # Goridis & Neff 1971: 9 to 13 days in rats; Fowler 1994: 40 days in people
-    assert enzyme_half_lives() == {"MAO-A": 10.0, "MAO-B": 40.0}
+    # Liver: Faber 2004 (38.6 h), Obach 2007 (51 h), Yang 2008 in hours from memory; UGT as CYP3A4
+    hours = {"CYP1A2": 38.6, "CYP2D6": 51, "CYP3A4": 72, "CYP2C9": 104, "CYP2C19": 26, "CYP2B6": 32, "CYP2C8": 23}
+    hours |= {"CYP2A6": 26, "CYP2E1": 50, "UGT": 72, "UGT1A4": 72}
+    days = {"MAO-A": 10.0, "MAO-B": 40.0} | {enzyme: time / 24 for enzyme, time in hours.items()}
+    assert enzyme_half_lives() == pytest.approx(days, abs=0.06)
 
 
 def test_what_was_assumed_or_not_seen_is_not_verified() -> None:

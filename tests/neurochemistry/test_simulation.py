@@ -179,7 +179,7 @@ def test_a_band_holds_ninety_of_a_hundred() -> None:
 
 def test_days_are_means_over_24_hours() -> None:
     values = np.vstack([np.arange(60.0), 2 * np.arange(60.0)])
-    np.testing.assert_allclose(simulation._daily(values), [[11.5, 35.5], [23.0, 71.0]])
+    np.testing.assert_allclose(simulation.daily_means(values), [[11.5, 35.5], [23.0, 71.0]])
 
 
 # -- regions -----------------------------------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ SCRIPT = "<script>x"
 PERSON = "Ada Lovelace CANARY"
 #: What functions return beside results: values of one thing, parts that people work with, and what they configure.
 VALUES = {
-    "AssumedEffect", "Chemistry", "Claims", "Diplotype", "Exposure", "Fact", "FidelityRecord", "ForecastCheck",
-    "GenotypeResults", "GroupEffect", "Interval", "MedicationCourse", "NeurotransmitterEffect", "Options",
+    "AssumedEffect", "Chemistry", "Claims", "Diplotype", "DoseAdvice", "Exposure", "Fact", "FidelityRecord",
+    "ForecastCheck", "GenotypeResults", "GroupEffect", "Interval", "MedicationCourse", "NeurotransmitterEffect", "Options",
     "PhenotypeReading", "Product", "ReceptorProfile", "Risk", "Scale", "Schedule", "Table", "TableProfile", "Tally",
     "TemporalNeurotransmitterMapping", "TemporalSequence", "TreatmentPrediction", "TrialPlan", "TwinGenerator",
 }  # fmt: skip
@@ -90,6 +90,20 @@ def simulation() -> Any:
     from novamind.neurochemistry import simulate
 
     return simulate("sertraline", dose_mg=50, weeks=1, ensemble=4)
+
+
+def regimen() -> Any:
+    from novamind.neurochemistry import simulate
+
+    return simulate([("phenelzine", 45, 24, 0, 7), ("sertraline", 50, 24, 10)], weeks=2)
+
+
+def cross_taper() -> Any:
+    return import_module("novamind.neurochemistry").cross_taper("escitalopram", "sertraline")
+
+
+def level_update() -> Any:
+    return import_module("novamind.neurochemistry").update([("lithium", 0.9, 20, 12)], [("lithium", 900)])
 
 
 def sheet() -> Any:
@@ -189,10 +203,16 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "OperationOutcome": issues,
     "Score": lambda: replace(import_module("novamind.records").score("PHQ-9", [1] * 9), flags=(SCRIPT,)),
     "WearableSummary": wearables,
+    "RegimenSimulation": regimen,
+    "CrossTaper": cross_taper,
+    "LevelUpdate": level_update,
     "WearableRecord": wearable_record,
 }
 #: Whose picture holds no text from outside.
-PLAIN = {"LagProfile", "WhatIf", "PatientTwin", "PatientRecord", "ExperimentDesign", "Clusters"}
+PLAIN = {
+    "LagProfile", "WhatIf", "PatientTwin", "PatientRecord", "ExperimentDesign", "Clusters", "RegimenSimulation",
+    "CrossTaper", "LevelUpdate",
+}  # fmt: skip
 
 
 def returned(room: str) -> Iterator[type]:

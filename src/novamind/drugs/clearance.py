@@ -163,7 +163,8 @@ def _class_range(m: Modulator) -> tuple[float, float, float]:
     return point, low, high
 
 
-def _under(m: Modulator) -> tuple[float, float, float]:
+def share_under(m: Modulator) -> tuple[float, float, float]:
+    """Return the activity beside a modulator at its usual dose, relative to that without it: point, low, high."""
     own = measured().get((m.drug, m.enzyme))
     return (own.share, own.low, own.high) if own else _class_range(m)
 
@@ -194,11 +195,11 @@ def effect(route: str, comedications: tuple[str, ...], but: str | None = None) -
     inducers = [m for m in acting if m.effect == "inducer"]
     if not acting:
         return None
-    less, more = [_under(m) for m in inhibitors], [_under(m) for m in inducers]
+    less, more = [share_under(m) for m in inhibitors], [share_under(m) for m in inducers]
     point, low, high = (min((of[k] for of in less), default=1.0) for k in range(3))
-    deciding = tuple(m.drug for m in inhibitors if (m.drug, route) in measured() and _under(m)[0] == point)
+    deciding = tuple(m.drug for m in inhibitors if (m.drug, route) in measured() and share_under(m)[0] == point)
     factor = tuple(max((of[k] for of in more), default=1.0) for k in range(3))
-    deciding += tuple(m.drug for m in inducers if (m.drug, route) in measured() and _under(m)[0] == factor[0])
+    deciding += tuple(m.drug for m in inducers if (m.drug, route) in measured() and share_under(m)[0] == factor[0])
     return Effect(point * factor[0], low * factor[1], high * factor[2], (*inhibitors, *inducers), deciding)
 
 

@@ -5,11 +5,12 @@ exponentials whose rates and amplitudes follow from the eigenvectors of the rate
 Missed doses, titration and stopping are amounts in the schedule. The liver is well stirred (Pang & Rowland
 1977): oral AUC is dose over intrinsic clearance, and first pass and half-life follow from it. A drug that
 destroys its own enzyme (paroxetine, CYP2D6) has its clearance updated at every dose from the exact solution of
-enzyme turnover.
+enzyme turnover. What else is taken, and what depots release, changes from day to day; within a day it is constant, and
+the solution stays exact.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from novamind.neurochemistry.domain import Floats, is_number
 __all__ = [
     "HEPATIC_FLOW",
     "REFERENCE_CREATININE_CLEARANCE",
+    "DayByDay",
     "DrugKinetics",
     "Physiology",
     "Schedule",
@@ -137,12 +139,14 @@ def enzyme_activity(
 class Physiology:
     """What a batch of patients brings to a drug. Every array has shape ``(patients,)``.
 
-    ``clearance_factor`` is the patients' own deviation from the typical clearance (1 = typical).
+    ``clearance_factor`` is the patients' own deviation from the typical clearance (1 = typical), and
+    ``metabolite_clearance_factor`` that of the active metabolite.
     """
 
     activity: Mapping[str, Floats]
     clearance_factor: Floats
     creatinine_clearance: Floats
+    metabolite_clearance_factor: Floats | float = 1.0
 
     @classmethod
     def typical(
@@ -177,15 +181,40 @@ class Physiology:
     def relative_metabolite_clearance(self, drug: DrugKinetics, enzyme_left: Floats | float = 1.0) -> Floats:
         """Return the clearance of the active metabolite relative to the typical patient."""
         activity = {route: self._activity(drug, route, enzyme_left) for route in drug.metabolite_fraction_by}
-        return np.asarray(
-            relative_clearance(drug.metabolite_fraction_by, activity) * np.ones(self.clearance_factor.size)
-        )
+        relative = relative_clearance(drug.metabolite_fraction_by, activity) * np.ones(self.clearance_factor.size)
+        return np.asarray(relative * self.metabolite_clearance_factor)
+
+    def beside(self, shares: Mapping[str, Floats]) -> "Physiology":
+        """Return the patients with the activity of each route multiplied by what others leave or make of it."""
+        ones = np.ones(self.clearance_factor.size)
+        changed = {route: self.activity.get(route, ones) * share for route, share in shares.items()}
+        return replace(self, activity={**self.activity, **changed})
 
     def _activity(self, drug: DrugKinetics, enzyme: str, enzyme_left: Floats | float) -> Floats:
         if enzyme == "renal":
             return self.creatinine_clearance / REFERENCE_CREATININE_CLEARANCE
         left = enzyme_left if enzyme == drug.inactivated_enzyme else 1.0
         return self.activity.get(enzyme, np.ones(self.clearance_factor.size)) * left
+
+
+@dataclass(frozen=True, slots=True)
+class DayByDay:
+    """What changes from day to day, counted from the schedule's zero; the last day goes on.
+
+    ``shares`` holds by route the activity relative to the patients' own, ``(patients or 1, days)``; ``released_mg``
+    what depots release, ``(days,)``, as mg by mouth.
+    """
+
+    released_mg: Floats
+    shares: Mapping[str, Floats] = field(default_factory=dict)
+
+    def on(self, day: int) -> dict[str, Floats]:
+        """Return the activity of each route on a day."""
+        return {route: share[:, min(day, share.shape[1] - 1)] for route, share in self.shares.items()}
+
+    def released_on(self, day: int) -> float:
+        """Return what depots release on a day, mg an hour."""
+        return float(self.released_mg[min(day, self.released_mg.size - 1)]) / 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +230,10 @@ class _Modes:
 
     def advance(self, state: Floats, hours: float) -> Floats:
         return np.asarray(np.einsum("pij,pj->pi", self.vectors, np.exp(self.rates * hours) * self.amplitudes(state)))
+
+    def settled(self, into_plasma: float) -> Floats:
+        """Return the state at which a constant inflow into plasma (mg/h) is in balance."""
+        return np.asarray(np.einsum("pij,pj->pi", self.vectors, -self.inverse[:, :, 1] * into_plasma / self.rates))
 
 
 def _modes(drug: DrugKinetics, patients: Physiology, enzyme_left: Floats | float = 1.0) -> _Modes:
@@ -245,7 +278,11 @@ def _nudge(rate: Floats | float, others: Floats) -> Floats:
 
 
 def concentrations(
-    drug: DrugKinetics, schedule: Schedule, times_hours: Floats, patients: Physiology | None = None
+    drug: DrugKinetics,
+    schedule: Schedule,
+    times_hours: Floats,
+    patients: Physiology | None = None,
+    daily: DayByDay | None = None,
 ) -> dict[str, Floats]:
     """Return the plasma concentration of the drug, and of its active metabolite where it has one.
 
@@ -253,6 +290,8 @@ def concentrations(
     ----------
     times_hours
         Increasing times, hours since the schedule's zero, shape ``(times,)``.
+    daily
+        What changes from day to day: enzymes under other drugs, and what depots release.
 
     Returns
     -------
@@ -270,42 +309,64 @@ def concentrations(
         raise ValidationError("times must be finite and increase")
     patients = patients or Physiology.typical()
     count = patients.clearance_factor.size
-    amounts = np.broadcast_to(schedule.amounts_mg, (count, schedule.times_hours.size))
-    volume = drug.volume
-    if not drug.renal:
-        volume *= HEPATIC_FLOW / (HEPATIC_FLOW + drug.clearance)
+    starts, amounts = _pieces(schedule, times, daily)
+    amounts = np.broadcast_to(amounts, (count, starts.size))
+    first_pass = 1.0 if drug.renal else HEPATIC_FLOW / (HEPATIC_FLOW + drug.clearance)
+    volume = drug.volume * first_pass
     parent = np.zeros((count, times.size))
     metabolite = np.zeros((count, times.size))
     state = np.zeros((count, 4))
     enzyme = np.ones(count)
+    shares: dict[str, Floats] = {}
     modes = _modes(drug, patients)
-    starts = schedule.times_hours
     ends = np.append(starts[1:], np.inf)
     edges = np.searchsorted(times, np.append(starts, np.inf), side="left")
     for dose, (start, end) in enumerate(zip(starts, ends, strict=True)):
         state[:, 0] += amounts[:, dose]
-        amplitude = modes.amplitudes(state)
+        rest = np.zeros((count, 4))
+        if daily is not None:
+            day = int(start // 24.0)
+            changed = daily.on(day)
+            if any((share != shares.get(route, 1.0)).any() for route, share in changed.items()):
+                shares = changed
+                modes = _modes(drug, patients.beside(shares), enzyme)
+            if released := daily.released_on(day):
+                # An injection passes the liver by: what is given as mg by mouth loses the typical first pass.
+                rest = modes.settled(released * first_pass)
+        amplitude = modes.amplitudes(state - rest)
         window = slice(edges[dose], edges[dose + 1])
         if window.stop > window.start:
             decay = np.exp(modes.rates[:, :, None] * (times[window] - start)) * amplitude[:, :, None]
-            parent[:, window] = np.einsum("pk,pkt->pt", modes.vectors[:, 1], decay)
-            metabolite[:, window] = np.einsum("pk,pkt->pt", modes.vectors[:, 3], decay)
+            parent[:, window] = np.einsum("pk,pkt->pt", modes.vectors[:, 1], decay) + rest[:, 1:2]
+            metabolite[:, window] = np.einsum("pk,pkt->pt", modes.vectors[:, 3], decay) + rest[:, 3:]
         if np.isinf(end):
             break
         hours = float(end - start)
-        state = modes.advance(state, hours)
+        state = modes.advance(state - rest, hours) + rest
         if drug.inactivated_enzyme:
             integral = (1.0 - np.exp(modes.rates * hours)) / -modes.rates * amplitude
-            average = np.einsum("pk,pk->p", modes.vectors[:, 1], integral) / hours / volume * drug.per_litre
+            average = np.einsum("pk,pk->p", modes.vectors[:, 1], integral) / hours + rest[:, 1]
+            average = average / volume * drug.per_litre
             loss = drug.inactivation_rate * average / (drug.inactivation_constant + average)
             level = drug.enzyme_turnover / (drug.enzyme_turnover + loss)
             enzyme = level + (enzyme - level) * np.exp(-(drug.enzyme_turnover + loss) * hours)
-            modes = _modes(drug, patients, enzyme)
+            modes = _modes(drug, patients.beside(shares), enzyme)
     # Eigenvector round-off can leave -1e-17 where the exact value is 0.
     result = {drug.name: np.maximum(parent, 0.0) / volume * drug.per_litre}
     if drug.metabolite:
         result[drug.metabolite] = np.maximum(metabolite, 0.0) / drug.metabolite_volume * drug.per_litre
     return result
+
+
+def _pieces(schedule: Schedule, times: Floats, daily: DayByDay | None) -> tuple[Floats, Floats]:
+    """Return the times between which nothing changes, and the amount taken at each."""
+    if daily is None:
+        return schedule.times_hours, schedule.amounts_mg
+    last = max(float(times[-1]) if times.size else 0.0, float(schedule.times_hours[-1]))
+    starts = np.union1d(schedule.times_hours, np.arange(0.0, last + 24.0, 24.0))
+    amounts = np.zeros((*schedule.amounts_mg.shape[:-1], starts.size))
+    amounts[..., np.searchsorted(starts, schedule.times_hours)] = schedule.amounts_mg
+    return starts, amounts
 
 
 def steady_state_average(

@@ -6,11 +6,13 @@ from typing import Protocol, cast
 import altair as alt
 import polars as pl
 
+from novamind.drugs.domain import Severity
 from novamind.drugs.exposure import therapeutic_ranges
 from novamind.drugs.kinetics import kinetics
 from novamind.neurochemistry.domain import BrainRegion, Neurotransmitter
 from novamind.neurochemistry.graph import projection_weights
 from novamind.neurochemistry.reference import LEAVES, as_transmitter
+from novamind.neurochemistry.regimen import RegimenStep
 
 _WIDTH, _HEIGHT = 620, 200
 #: Told apart with any colour vision (Okabe & Ito 2008).
@@ -20,6 +22,9 @@ _RANGE_COLOUR = "#efeeea"
 _SMALLEST_OCCUPANCY = 0.05
 #: Lines that a chart of occupancies holds and stays legible.
 _MOST_TARGETS = 7
+#: Targets of which a regimen's picture has a panel.
+_MAIN_TARGETS = 3
+_SEVERE = (Severity.CONTRAINDICATED, Severity.MAJOR)
 #: Occupancies to compare with: response to extrapyramidal effects (Kapur 2000); five drugs (Meyer 2004).
 _D2_RANGE = (0.65, 0.78, "D2 65-78 %, response to extrapyramidal effects")
 _SERT_RANGE = (0.76, 0.85, "SERT 76-85 %, reached at minimum therapeutic doses")
@@ -79,6 +84,46 @@ class CourseFrames(Protocol):
     @property
     def symptom_note(self) -> str:
         """What the symptom effect is worth, or why it is not given."""
+
+
+class ShadedDays(Protocol):
+    """Days on which two drugs meet that have a caution."""
+
+    @property
+    def first_day(self) -> int:
+        """From 1."""
+
+    @property
+    def last_day(self) -> int:
+        """From 1."""
+
+    @property
+    def severity(self) -> Severity:
+        """The worst of the cautions."""
+
+
+class RegimenFrames(Protocol):
+    """A whole regimen's course as frames; ``low`` and ``high`` are the 90 % band, null without ensemble."""
+
+    @property
+    def steps(self) -> Sequence[RegimenStep]:
+        """The regimen, in days."""
+
+    @property
+    def weeks(self) -> int:
+        """Length of the course."""
+
+    @property
+    def overlaps(self) -> Sequence[ShadedDays]:
+        """Cautions by day, the most serious first."""
+
+    @property
+    def concentration(self) -> pl.DataFrame:
+        """``day, drug, compound, value, low, high, unit``."""
+
+    @property
+    def occupancy(self) -> pl.DataFrame:
+        """``day, drug, target, value, low, high``."""
 
 
 def _words(name: str) -> str:
@@ -209,6 +254,90 @@ def plot_comparison(courses: Mapping[str, CourseFrames]) -> alt.VConcatChart:
     return _stack(charts)
 
 
+def plot_regimen(course: RegimenFrames) -> alt.VConcatChart:
+    """Draw doses, the level of each drug, and the targets that are held most, below one another.
+
+    Days with a severe caution are shaded in red, with another one in amber; a grey band is the reference range. Solid
+    lines of occupancy are all drugs together, dashed ones what a drug would hold alone.
+    """
+    days = course.weeks * 7
+    parts: list[alt.Chart | alt.LayerChart] = [_doses(course, days)]
+    parts += [_level_panel(course, drug, days) for drug in course.concentration["drug"].unique(maintain_order=True)]
+    parts += [_target_panel(course, target, days) for target in _main_targets(course.occupancy)]
+    return _stack(parts)
+
+
+def _shading(course: RegimenFrames) -> list[alt.Chart]:
+    """Return one shaded band for each overlap with a caution, the severe ones on top."""
+    if not course.overlaps:
+        return []
+    bands = [
+        {
+            "from": overlap.first_day - 1,
+            "until": overlap.last_day,
+            "care": "contraindicated or major" if overlap.severity in _SEVERE else "other caution",
+        }
+        for overlap in reversed(course.overlaps)
+    ]
+    colour = alt.Color(
+        "care:N",
+        title="days with",
+        scale=alt.Scale(domain=["contraindicated or major", "other caution"], range=["#d7301f", "#fdbb84"]),
+    )
+    chart = alt.Chart(alt.InlineData(values=bands)).mark_rect(opacity=0.18)
+    return [chart.encode(x=alt.X("from:Q"), x2="until:Q", color=colour)]
+
+
+def _doses(course: RegimenFrames, days: int) -> alt.LayerChart:
+    """Return a bar for each step with its dose."""
+    bars = [
+        {"drug": step.drug, "from": step.start_day, "until": min(step.stop_day, days), "dose": _dose_words(step)}
+        for step in course.steps
+    ]
+    x = alt.X("from:Q", title="day", scale=alt.Scale(domain=[0, days], nice=False))
+    base = alt.Chart(alt.InlineData(values=bars)).encode(y=alt.Y("drug:N", title=None))
+    bar = base.mark_bar(opacity=0.55, color="#56b4e9", stroke="#ffffff", height=18).encode(x=x, x2="until:Q")
+    text = base.mark_text(align="left", dx=4, fontSize=10).encode(x=x, text="dose:N")
+    height = 28 * len({step.drug for step in course.steps})
+    return _layers(*_shading(course), bar, text).properties(
+        width=_WIDTH, height=height, title="Doses (daily where no rhythm is named)"
+    )
+
+
+def _dose_words(step: RegimenStep) -> str:
+    if step.dose_mg is None:
+        return "taken"
+    rhythm = {24.0: "", 12.0: " twice daily", 8.0: " three times daily"}.get(step.interval_hours)
+    return f"{step.dose_mg:g} mg{rhythm if rhythm is not None else f' every {step.interval_hours / 24:g} days'}"
+
+
+def _level_panel(course: RegimenFrames, drug: str, days: int) -> alt.LayerChart:
+    frame = course.concentration.filter(pl.col("drug") == drug)
+    unit, usual = frame["unit"][0], therapeutic_ranges().get(drug)
+    shaded, title = [], f"{drug} in plasma ({unit}), daily mean"
+    if usual is not None and usual.unit == unit and usual.basis == "parent":
+        reference = alt.Chart(alt.InlineData(values=[{"low": usual.low, "high": usual.high}]))
+        shaded = [reference.mark_rect(color=_RANGE_COLOUR).encode(y="low:Q", y2="high:Q")]
+        title += "; grey: reference range"
+    lines = _lines(frame, "compound", unit, days=days)
+    return _layers(*shaded, *lines).properties(width=_WIDTH, height=110, title=title)
+
+
+def _main_targets(occupancy: pl.DataFrame) -> list[str]:
+    peaks = occupancy.filter(pl.col("drug") == "all").group_by("target").agg(pl.col("value").max())
+    main = peaks.filter(pl.col("value") >= _SMALLEST_OCCUPANCY).sort("value", "target", descending=True)
+    return [str(target) for target in main["target"][:_MAIN_TARGETS]]
+
+
+def _target_panel(course: RegimenFrames, target: str, days: int) -> alt.LayerChart:
+    frame = course.occupancy.filter(pl.col("target") == target)
+    together = frame.filter(pl.col("drug") == "all").with_columns(pl.lit("all together").alias("held by"))
+    alone = frame.filter(pl.col("drug") != "all").with_columns((pl.col("drug") + pl.lit(" alone")).alias("held by"))
+    solid = _lines(together, "held by", "occupancy", (0.0, 1.0), days)
+    dashed = _lines(alone, "held by", "occupancy", (0.0, 1.0), days)[-1].mark_line(strokeDash=[4, 3])
+    return _layers(*solid, dashed).properties(width=_WIDTH, height=110, title=f"Occupancy of {target}")
+
+
 def plot_graph(
     transmitter: Neurotransmitter | str, deviations: Mapping[BrainRegion, float] | None = None
 ) -> alt.LayerChart:
@@ -274,12 +403,14 @@ def _stack(charts: Sequence[alt.Chart | alt.LayerChart]) -> alt.VConcatChart:
     )
 
 
-def _lines(frame: pl.DataFrame, label: str, title: str, domain: Sequence[float] | None = None) -> list[alt.Chart]:
+def _lines(
+    frame: pl.DataFrame, label: str, title: str, domain: Sequence[float] | None = None, days: int | None = None
+) -> list[alt.Chart]:
     """Return lines by ``label`` over days, under them their bands if the frame has any."""
     scale = alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=True)
     colour = alt.Color(f"{label}:N", title=None, scale=alt.Scale(range=list(_PALETTE)))
     base = alt.Chart(frame.select("day", label, "value", "low", "high")).encode(
-        x=alt.X("day:Q", title="day", scale=alt.Scale(nice=False))
+        x=alt.X("day:Q", title="day", scale=alt.Scale(domain=[0, days], nice=False) if days else alt.Scale(nice=False))
     )
     parts = []
     if frame["low"].is_not_null().any():

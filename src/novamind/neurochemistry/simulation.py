@@ -1,7 +1,7 @@
 """A course of treatment: plasma, occupancy, transmitters and symptom effect of one regimen over weeks."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from novamind.errors import NotFoundError, ValidationError
+from novamind.neurochemistry.alarms import LevelAlarm, level_alarms
 from novamind.neurochemistry.domain import BrainRegion, Floats, Neurotransmitter, is_number, is_whole
 from novamind.neurochemistry.dynamics import (
     HOURS_PER_DAY,
@@ -113,7 +114,7 @@ def bands(values: Floats) -> tuple[Floats, Floats, Floats]:
     return middle, low, high
 
 
-def _daily(values: Floats) -> Floats:
+def daily_means(values: Floats) -> Floats:
     """Return means over days, ``(patients, days)``."""
     per_day = int(HOURS_PER_DAY / STEP_HOURS)
     days = values.shape[1] // per_day
@@ -147,13 +148,13 @@ class Simulation(Summarised):
     def concentration(self) -> pl.DataFrame:
         """``time_hours, compound, value, low, high, unit``: hourly plasma concentrations."""
         unit = kinetics(self.drug).concentration_unit
-        return self._hourly(self.course.concentrations[self.drug], "compound", lambda _: {"unit": unit})
+        return hourly_frame(self.course.concentrations[self.drug], "compound", lambda _: {"unit": unit}, ("unit",))
 
     @cached_property
     def occupancy(self) -> pl.DataFrame:
         """``time_hours, target, value, low, high, basis``: hourly shares of each target; empty where none is known."""
         basis = {binding.target: binding.basis for binding in reversed(bindings(self.drug))}
-        return self._hourly(self.course.occupancy.occupied, "target", lambda name: {"basis": basis[name]}, ("basis",))
+        return hourly_frame(self.course.occupancy.occupied, "target", lambda name: {"basis": basis[name]}, ("basis",))
 
     @cached_property
     def transmitters(self) -> pl.DataFrame:
@@ -162,17 +163,7 @@ class Simulation(Summarised):
         Regions without terminals of a transmitter and transmitters without a published model have no rows, nor
         has a drug that binds none of the known targets: what it does to transmitters is not given.
         """
-        columns = ("day", pl.Int64), ("region", pl.String), ("transmitter", pl.String)
-        parts = [pl.DataFrame(schema=dict(columns) | dict.fromkeys(("value", "low", "high"), pl.Float64))]
-        modelled = self.course.chemistry.levels if bindings(self.drug) else ()
-        for transmitter in modelled:
-            for region in MAPPED_REGIONS:
-                try:
-                    daily = _daily(region_level(self.course.chemistry, transmitter, region))
-                except NotFoundError:
-                    continue
-                parts.append(self._rows(daily, {"region": region.value, "transmitter": transmitter.value}))
-        return _null(pl.concat(parts)).rename({"value": "level"})
+        return transmitter_frame(self.course.chemistry, self.course.chemistry.levels if bindings(self.drug) else ())
 
     @cached_property
     def symptom_effect(self) -> pl.DataFrame:
@@ -182,35 +173,20 @@ class Simulation(Summarised):
         positive for improvement; the outcomes of D2 drugs are positions in the range of Kapur 2000, from 0 to 1, and
         ``prolactin change`` is relative to baseline (-0.5 is half of it).
         """
-        parts = []
-        if self.course.depression is not None:
-            effect = _daily(self.course.depression) * AVERAGE_DRUG_PLACEBO_DIFFERENCE
-            parts.append(self._rows(effect, {"outcome": "depression"}))
-        elif symptom_domain(self.drug) == "psychosis":
-            occupancies = self.course.occupancy
-            outcomes = d2_outcomes(_daily(occupancies.occupied["D2"]), _daily(occupancies.activated["D2"]))
-            parts.extend(
-                self._rows(curve, {"outcome": name})
-                for name, curve in outcomes.items()
-                if name != "response" or self.drug not in RESPONSE_BELOW_THRESHOLD
-            )
-        schema = {"day": pl.Int64, "outcome": pl.String} | dict.fromkeys(("value", "low", "high"), pl.Float64)
-        return _null(pl.concat(parts)) if parts else pl.DataFrame(schema=schema)
+        course = self.course
+        psychosis = course.depression is None and symptom_domain(self.drug) == "psychosis"
+        response = self.drug not in RESPONSE_BELOW_THRESHOLD
+        return symptom_frame(course.depression, course.occupancy, psychosis, response)
 
     @property
     def symptom_note(self) -> str:
         """What the symptom effect is worth, or why it is not given."""
-        domain = symptom_domain(self.drug)
-        if domain == "depression":
-            return (
-                "An average over trial patients, calibrated to published onset and size; not a forecast for one person."
-            )
-        if domain == "psychosis":
-            note = "Occupancy thresholds of group studies; at a given occupancy single patients differ widely."
-            if self.drug in RESPONSE_BELOW_THRESHOLD:
-                return f"{note} Response is not given: this drug works below the threshold of the others."
-            return note
-        return "Not given: no published link from this drug's targets to symptoms that a simulation could carry."
+        return symptom_note(self.drug)
+
+    @property
+    def alarms(self) -> tuple[LevelAlarm, ...]:
+        """Levels above the reference range or the level to act on, by the daily mean."""
+        return level_alarms(self.drug, self.course.concentrations[self.drug])
 
     def plot(self) -> "alt.VConcatChart":
         """Draw concentration, occupancy and transmitters below one another."""
@@ -230,35 +206,73 @@ class Simulation(Summarised):
 
         return CourseBody.of(self).model_dump(mode="json")
 
-    def _hourly(
-        self,
-        series: Mapping[str, Floats],
-        label: str,
-        extra: Any,
-        columns: Sequence[str] = ("unit",),
-    ) -> pl.DataFrame:
-        parts = []
-        for name, values in series.items():
-            middle, low, high = bands(values)
-            hours = np.arange(middle.size) * STEP_HOURS
-            parts.append(
-                pl.DataFrame({"time_hours": hours, "value": middle, "low": low, "high": high}).with_columns(
-                    pl.lit(name).alias(label), *(pl.lit(value).alias(key) for key, value in extra(name).items())
-                )
-            )
-        order = ["time_hours", label, "value", "low", "high", *columns]
-        if not parts:
-            text = (label, *columns)
-            return pl.DataFrame(schema={name: pl.String if name in text else pl.Float64 for name in order})
-        return _null(pl.concat(parts)).select(order)
 
-    @staticmethod
-    def _rows(daily: Floats, labels: Mapping[str, str]) -> pl.DataFrame:
-        middle, low, high = bands(daily)
-        frame = pl.DataFrame({"day": np.arange(middle.size) + 1, "value": middle, "low": low, "high": high})
-        return frame.select(
-            "day", *(pl.lit(value).alias(name) for name, value in labels.items()), "value", "low", "high"
+def hourly_frame(
+    series: Mapping[str, Floats], label: str, extra: Callable[[str], Mapping[str, str]], columns: Sequence[str]
+) -> pl.DataFrame:
+    """Return ``time_hours, label, value, low, high`` and further text columns; ``series`` are hourly by name."""
+    parts = []
+    for name, values in series.items():
+        middle, low, high = bands(values)
+        hours = np.arange(middle.size) * STEP_HOURS
+        parts.append(
+            pl.DataFrame({"time_hours": hours, "value": middle, "low": low, "high": high}).with_columns(
+                pl.lit(name).alias(label), *(pl.lit(value).alias(key) for key, value in extra(name).items())
+            )
         )
+    order = ["time_hours", label, "value", "low", "high", *columns]
+    if not parts:
+        text = (label, *columns)
+        return pl.DataFrame(schema={name: pl.String if name in text else pl.Float64 for name in order})
+    return _null(pl.concat(parts)).select(order)
+
+
+def daily_rows(daily: Floats, labels: Mapping[str, str]) -> pl.DataFrame:
+    """Return ``day``, the labels, ``value, low, high`` of daily values, ``(patients, days)``."""
+    middle, low, high = bands(daily)
+    frame = pl.DataFrame({"day": np.arange(middle.size) + 1, "value": middle, "low": low, "high": high})
+    return frame.select("day", *(pl.lit(value).alias(name) for name, value in labels.items()), "value", "low", "high")
+
+
+def transmitter_frame(chemistry: Chemistry, transmitters: Iterable[Neurotransmitter]) -> pl.DataFrame:
+    """Return ``day, region, transmitter, level, low, high`` of the transmitters, where they have terminals."""
+    columns = ("day", pl.Int64), ("region", pl.String), ("transmitter", pl.String)
+    parts = [pl.DataFrame(schema=dict(columns) | dict.fromkeys(("value", "low", "high"), pl.Float64))]
+    for transmitter in transmitters:
+        for region in MAPPED_REGIONS:
+            try:
+                daily = daily_means(region_level(chemistry, transmitter, region))
+            except NotFoundError:
+                continue
+            parts.append(daily_rows(daily, {"region": region.value, "transmitter": transmitter.value}))
+    return _null(pl.concat(parts)).rename({"value": "level"})
+
+
+def symptom_frame(depression: Floats | None, occupancies: Occupancy, psychosis: bool, response: bool) -> pl.DataFrame:
+    """Return ``day, outcome, value, low, high`` of what is linked to symptoms; empty where nothing is."""
+    parts = []
+    if depression is not None:
+        parts.append(daily_rows(daily_means(depression) * AVERAGE_DRUG_PLACEBO_DIFFERENCE, {"outcome": "depression"}))
+    if psychosis:
+        outcomes = d2_outcomes(daily_means(occupancies.occupied["D2"]), daily_means(occupancies.activated["D2"]))
+        parts.extend(
+            daily_rows(curve, {"outcome": name}) for name, curve in outcomes.items() if name != "response" or response
+        )
+    schema = {"day": pl.Int64, "outcome": pl.String} | dict.fromkeys(("value", "low", "high"), pl.Float64)
+    return _null(pl.concat(parts)) if parts else pl.DataFrame(schema=schema)
+
+
+def symptom_note(drug: str) -> str:
+    """Return what the symptom effect of a drug is worth, or why it is not given."""
+    domain = symptom_domain(drug)
+    if domain == "depression":
+        return "An average over trial patients, calibrated to published onset and size; not a forecast for one person."
+    if domain == "psychosis":
+        note = "Occupancy thresholds of group studies; at a given occupancy single patients differ widely."
+        if drug in RESPONSE_BELOW_THRESHOLD:
+            return f"{note} Response is not given: this drug works below the threshold of the others."
+        return note
+    return "Not given: no published link from this drug's targets to symptoms that a simulation could carry."
 
 
 def _null(frame: pl.DataFrame) -> pl.DataFrame:
