@@ -286,7 +286,7 @@ def test_e01_a_file_that_is_imported_is_told(walked: World) -> None:
     assert checked(walked, sent("C11", dry_run=True), "C11", patient) == read
     stored = checked(walked, sent("C11"), "C11", patient)
     assert stored == Counter(read) + Counter([("read", "import"), ("write", "symptom_report"), ("write", "import")])
-    assert checked(walked, sent("auditor"), "auditor", patient) == {("records.write", "route"): 1}
+    assert checked(walked, sent("auditor"), "auditor", patient) == {("records.write", "patient"): 1}
 
 
 def test_e01_lists_tell_of_each_patient_in_them(walked: World) -> None:
