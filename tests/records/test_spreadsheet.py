@@ -93,3 +93,29 @@ def test_one_sheet_is_read_where_one_is_named() -> None:
 )
 def test_values_as_texts(value: object, text: str | None) -> None:
     assert cell_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("cell", "is_calculated"),
+    [
+        ('<c r="A2"><f>1+1</f><v>2</v></c>', True),
+        ('<c r="A2"><f t="shared" si="0"/><v>2</v></c>', True),
+        ('<c r="A2" t="str"><f>IF(B2,1,"")</f><v></v></c>', True),
+        ('<c r="A2"><f>1+1</f></c>', False),
+        ('<c r="A2"><f>1+1</f><v></v></c>', False),
+        ('<c r="A2" s="1"><f t="shared" si="0"/><v /></c>', False),
+    ],
+)
+def test_formulas_without_results_are_refused(cell: str, is_calculated: bool) -> None:
+    # Wherever a piece of the sheet ends that is looked at.
+    for padding in (0, (1 << 20) - 250, (1 << 20) - 270):
+        content = sheet_of(
+            f'<row r="1"><c r="A1" t="inlineStr"><is><t>{"x" * padding}</t></is></c></row><row r="2">{cell}</row>'
+        )
+        if is_calculated:
+            assert len(read_sheets(content, "t.xlsx", LIMIT)[0]["Sheet"]) == 2
+        else:
+            with pytest.raises(
+                ValidationError, match="formulas without their results: open it in a spreadsheet program"
+            ):
+                read_sheets(content, "t.xlsx", LIMIT)

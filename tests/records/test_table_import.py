@@ -363,6 +363,64 @@ def test_a_comma_that_could_group_thousands_is_refused_until_declared() -> None:
     assert values(read(table("date;x", "2025-01-13;7,500", "2025-01-14;8,2")), "x") == [7.5, 8.2]
 
 
+@pytest.mark.parametrize(
+    ("header", "lines", "expected"),
+    [
+        ("date;steps_x", ("2025-01-13;12.345", "2025-01-14;1.234,5", "2025-01-15;987"), [12345, 1234.5, 987]),
+        ("date;steps_x", ("2025-01-13;1.012.345", "2025-01-14;12.345"), [1012345, 12345]),
+        ("date;steps_x", ("2025-01-13;12'345.5", "2025-01-14;1\u2019234"), [12345.5, 1234]),
+        (
+            "date;steps_x",
+            ("2025-01-13;12 345,5", "2025-01-14;1\xa0234", "2025-01-15;-1\u202f234"),
+            [12345.5, 1234, -1234],
+        ),
+        ("date,steps_x", ('2025-01-13,"12,345.5"', '2025-01-14,"1,234"'), [12345.5, 1234]),
+        ("date,steps_x", ('2025-01-13,"1,012,345"', "2025-01-14,1.5"), [1012345, 1.5]),
+        # Three decimals are some where another cell has two, or where commas separate the cells.
+        ("date;steps_x", ("2025-01-13;12.345", "2025-01-14;1.25"), [12.345, 1.25]),
+        ("date,steps_x", ("2025-01-13,12.345", "2025-01-14,1.234"), [12.345, 1.234]),
+        ("date;steps_x", ("2025-01-13;0.345", "2025-01-14;1.234"), [0.345, 1.234]),
+    ],
+    ids=str,
+)
+def test_marks_that_group_thousands(header: str, lines: Sequence[str], expected: list[float]) -> None:
+    assert values(read(table(header, *lines)), "steps_x") == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "comma", "point"),
+    [
+        ("date;x", ("2025-01-13;12.345", "2025-01-14;1.234"), [12345, 1234], [12.345, 1.234]),
+        ("date,daily_steps", ("2025-01-13,12.345", "2025-01-14,1.234"), [12345, 1234], [12.345, 1.234]),
+        ("date,x", ('2025-01-13,"12,345"', '2025-01-14,"1,234"'), [12.345, 1.234], [12345, 1234]),
+    ],
+)
+def test_one_group_of_three_digits_is_refused_until_declared(
+    header: str, lines: Sequence[str], comma: list[float], point: list[float]
+) -> None:
+    name = header[5:]
+    with pytest.raises(ValidationError, match="can group thousands or begin the decimals: declare --decimal"):
+        read(table(header, *lines))
+    assert values(read(table(header, *lines), decimal="comma"), name) == comma
+    assert values(read(table(header, *lines), decimal="point"), name) == point
+
+
+@pytest.mark.parametrize("lines", [("2025-01-13;70.12;1,5",), ("2025-01-13;1,234.5;1,5",), ("2025-01-13;1.234,5;1.5",)])
+def test_two_decimal_marks_in_one_file_are_refused(lines: Sequence[str]) -> None:
+    with pytest.raises(ValidationError, match="some values have a decimal comma and some a point"):
+        read(table("date;mood;calm", *lines))
+
+
+def test_numbers_of_a_spreadsheet_keep_their_point_beside_texts_with_a_comma() -> None:
+    book = openpyxl.Workbook()
+    for row in (["date", "mood", "calm"], [DAY_1, 70.123, "1,5"], [DAY_2, 70.255, "1.234,5"]):
+        book["Sheet"].append(row)
+    out = io.BytesIO()
+    book.save(out)
+    imported = read(out.getvalue(), "t.xlsx")
+    assert (values(imported, "mood"), values(imported, "calm")) == ([70.123, 70.255], [1.5, 1234.5])
+
+
 def test_a_code_off_the_scale_is_left_out_and_counted() -> None:
     imported = read(
         table("date,PHQ-9", "2025-01-13,7", "2025-01-14,999", "2025-01-15,-9", "2025-01-16,27", "2025-01-17,28")

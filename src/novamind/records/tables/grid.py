@@ -53,6 +53,8 @@ class Grid:
         Whether cells with a comma are likely to be decimal numbers: the file is separated by something else.
     remarks
         What was passed over, in sentences.
+    typed
+        Whether numbers came as numbers, so that their point is decimal.
     """
 
     columns: tuple[str, ...]
@@ -60,6 +62,7 @@ class Grid:
     rows: tuple[int, ...]
     decimal_comma: bool
     remarks: tuple[str, ...] = ()
+    typed: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -82,7 +85,7 @@ class Grid:
         dropped = set(positions)
         kept = [i for i in range(len(self)) if i not in dropped]
         cells = tuple([column[i] for i in kept] for column in self.cells)
-        return Grid(self.columns, cells, tuple(self.rows[i] for i in kept), self.decimal_comma, self.remarks)
+        return replace(self, cells=cells, rows=tuple(self.rows[i] for i in kept))
 
 
 def is_table(name: str) -> bool:
@@ -116,11 +119,13 @@ def read_grid(data: bytes, name: str, limit: int, encoding: str | None = None, s
         raise ValidationError(f"{name} is larger than the limit of {limit / 2**20:,.0f} MiB: split it by patient")
     if suffix in (".parquet", ".pq"):
         table = parse_table(name, data, limit)
-        return _grid([list(table.columns), *_parquet_rows(table)], name, 0, (), decimal_comma=False)
+        return replace(
+            _grid([list(table.columns), *_parquet_rows(table)], name, 0, (), decimal_comma=False), typed=True
+        )
     if suffix in (".xlsx", ".xlsm") or data.startswith(b"PK\x03\x04"):
         lines, remarks = _chosen_sheet(data, name, limit, sheet)
         skipped = _lines_above(lines)
-        return _grid(lines, name, skipped, remarks, decimal_comma=True)
+        return replace(_grid(lines, name, skipped, remarks, decimal_comma=True), typed=True)
     if sheet is not None:
         raise ValidationError(f"{name} is no spreadsheet: leave the sheet out")
     text = _decoded(data, name, encoding)

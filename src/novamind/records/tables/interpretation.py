@@ -153,7 +153,13 @@ class _Reader:
                 f"the table has more than {_MOST_VALUES:,} values: split it by patient, or give samples of a device as "
                 "a long table (timestamp, signal, value)"
             )
-        decimal = decimal_of(cells, self._profile.decimal, comma_likely=self._grid.decimal_comma)
+        typed = self._grid.typed
+        # Half a step is none: the point of 12.345 steps groups thousands, in any file of text.
+        counts = (m for m in self._layout.measures if m.signal is not None and m.signal[0].unit == "count")
+        grouped = (
+            cells if self._grid.decimal_comma else [c for m in counts for c in self._grid[m.column] if c is not None]
+        )
+        decimal = decimal_of(cells, self._profile.decimal, typed=typed, perhaps_grouped=[] if typed else grouped)
         if decimal == "comma" and self._profile.decimal is None:
             self.guesses.append("numbers are read with a decimal comma")
         return decimal
@@ -179,7 +185,8 @@ class _Reader:
                 return []
             named = self._named.get(name)
             series = named.series if named else name
-        number = parse_number(text, self._decimal)
+        # The numbers of a spreadsheet have a point, whatever mark the texts beside them have.
+        number = parse_number(text, "point" if self._grid.typed and "," not in text else self._decimal)
         if number is None and named is not None and named.item:
             number = _answer(named, text)
         if text.casefold() in self._words or (number is not None and number in self._codes):

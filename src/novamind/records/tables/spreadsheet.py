@@ -5,6 +5,7 @@ than a table of reports has is refused before or while it is read.
 """
 
 import io
+import re
 import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,11 @@ _LARGE_PARTS: Final = ("xl/worksheets/", "xl/sharedStrings.xml", "xl/media/")
 #: Sheets of numbers compress five to thirty times.
 _GREATEST_RATIO: Final = 150
 _SMALL: Final = 4 << 20
+#: A formula without its result, as programs leave it that do not calculate; an empty text is a result.
+_UNCALCULATED: Final = re.compile(
+    rb'<c\b(?![^>]*\bt="str")[^>]*>\s*<f\b(?:[^>]*/>|[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>'
+)
+_LONGEST_FORMULA: Final = 16_384  # bytes; Excel allows 8,192 characters
 _DAMAGED: Final = (
     OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError, zipfile.BadZipFile,
     NotImplementedError, RuntimeError, EOFError,
@@ -67,6 +73,21 @@ def _check_archive(data: bytes, name: str, limit: int) -> None:
             with archive.open(member) as part:
                 if b"<!DOCTYPE" in part.read(4096).upper():
                     raise ValidationError(f"{name} declares a document type, which no spreadsheet program writes")
+            if member.filename.startswith("xl/worksheets/") and _is_uncalculated(archive, member):
+                raise ValidationError(
+                    f"{name} holds formulas without their results: open it in a spreadsheet program and save it again"
+                )
+
+
+def _is_uncalculated(archive: zipfile.ZipFile, sheet: zipfile.ZipInfo) -> bool:
+    """Return whether a formula of a sheet has no result: its cell would look empty."""
+    before = b""
+    with archive.open(sheet) as part:
+        while piece := part.read(1 << 20):
+            if b"<f" in (text := before + piece) and _UNCALCULATED.search(text):
+                return True
+            before = text[-_LONGEST_FORMULA:]
+    return False
 
 
 def _rows(sheet: Iterable[Sequence[Any]], name: str, cells: int) -> tuple[Rows, int]:

@@ -251,7 +251,11 @@ def _seconds(text: str) -> str | None:
     if not _WHOLE.fullmatch(text):
         return None
     number = float(text.replace(",", "."))
-    return "epoch" if 1e9 <= number < 4.2e9 else "epoch-ms" if 1e12 <= number < 4.2e12 else None
+    return next((form for form, scale in _COUNTS.items() if 1e9 <= number * scale / 1e6 < 4.2e9), None)
+
+
+#: Counts since 1970: microseconds in one.
+_COUNTS: Final = {"epoch": 1e6, "epoch-ms": 1e3, "epoch-us": 1.0, "epoch-ns": 1e-3}
 
 
 def _since(text: str, scale: float) -> Moment | None:
@@ -277,6 +281,8 @@ _READERS: Final[dict[str, tuple[Callable[[str], Moment | None], str]]] = {
     "us": (_month_first, "month first (12/31/2025)"),
     "epoch": (lambda text: _since(text, 1e6), "seconds since 1970 (UTC)"),
     "epoch-ms": (lambda text: _since(text, 1e3), "milliseconds since 1970 (UTC)"),
+    "epoch-us": (lambda text: _since(text, 1.0), "microseconds since 1970 (UTC)"),
+    "epoch-ns": (lambda text: _since(text, 1e-3), "nanoseconds since 1970 (UTC)"),
     "excel": (_excel, "day numbers of Excel"),
 }
 
