@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from novamind.drugs.catalogue import catalogue
 from novamind.drugs.names import normalise
 from novamind.drugs.tables import FACTS, rows, source, sources
 from novamind.errors import DataProcessingError
@@ -74,6 +75,24 @@ def test_a_table_is_read_in_the_order_of_its_file() -> None:
         "pharmvar-2025", 2025, "copy", "https://www.pharmvar.org/genes",
     )  # fmt: skip
     assert next(iter(sources())) == "pharmvar-2025"
+
+
+#: Columns of tables that name drugs; parts are parted by ``|`` or ``;``, and what has a colon is a property or a class.
+NAMING = ("drug", "drugs", "compound", "substrate", "old", "new", "a", "b")
+
+
+@pytest.mark.parametrize("table", sorted(name.removesuffix(".csv") for name in PACKAGED))
+def test_every_drug_that_a_table_names_is_in_the_catalogue_under_its_generic_name(table: str) -> None:
+    metabolites = {row["metabolite"].replace(";", ",") for row in rows("metabolites")}
+    metabolites |= {row["value"] for row in rows("kinetics") if row["parameter"] == "metabolite"}
+    named = {
+        part
+        for row in rows(table)
+        for column in NAMING
+        for part in row.get(column, "").replace(";", "|").split("|")
+        if part and ":" not in part
+    }
+    assert sorted(named - set(catalogue()) - metabolites) == []
 
 
 # -- drugs -------------------------------------------------------------------------------------------------------------

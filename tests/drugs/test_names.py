@@ -133,7 +133,7 @@ def test_a_combination_is_all_of_its_drugs(text: str) -> None:
         "bupropion buspirone", "hydroxyzine vs hydralazine", "Topamax/Toprol", "sertraline (Lexapro) 10 mg",
         "sertralinn 50 mg", "sertraline2", "clonidin-e", "no sertraline", "off sertraline", "not taking lithium",
         "lithium battery changed", "lithium ion battery of the pacemaker", "lithium level", "sertraline-free",
-        "nortriptyline antibody", "N-desmethylclozapine", "R-citalopram", "ass", "carbidopa",
+        "nortriptyline antibody", "N-desmethylclozapine", "R-citalopram", "ass", "droxidopa",
         "insulin lispro 100 UNT/ML", "hold clozapine", "Ramipril comp", "Delix plus", "Nurofen Plus", "Tylenol Cold",
         "grapefruit 5 mg", "smoking 20 mg", "50 mg",
         "tablet", "sodium fluoride 1 MG", "unknownol 20 mg tablet", "citalopram unknownol 20 mg", "potassium citrate",
@@ -151,6 +151,32 @@ def test_a_text_made_to_keep_the_reader_busy_does_not(text: str) -> None:
     began = process_time()
     find((text * 300)[:300])
     assert process_time() - began < patient(0.5)
+
+
+# One drug under the names of two countries, of its salts and of its parts.
+SPELLINGS = {
+    "benzatropine": "benztropine", "dextroamphetamine": "dexamfetamine|dexamphetamine", "rifampin": "rifampicin",
+    "valproate": "valproic acid|divalproex|divalproex sodium|sodium valproate|valproate semisodium|Valproinsäure",
+    "levothyroxine": "thyroxine|L-Thyroxin|levothyroxine sodium", "paracetamol": "acetaminophen", "nordazepam":
+    "nordiazepam|desmethyldiazepam", "meperidine": "pethidine", "salbutamol": "albuterol", "ethanol": "ethyl alcohol",
+    "lithium": "lithium carbonate|lithium citrate|lithium orotate", "epinephrine": "adrenaline",
+    "norepinephrine": "noradrenaline", "amphetamine": "amfetamine", "lisdexamfetamine": "lisdexamphetamine",
+    "methamphetamine": "metamfetamine", "furosemide": "frusemide", "cyclosporine": "ciclosporin|cyclosporin",
+    "glibenclamide": "glyburide", "methimazole": "thiamazole", "co-trimoxazole": "cotrimoxazole|TMP-SMX",
+    "lidocaine": "lignocaine", "methylene blue": "methylthioninium chloride", "acyclovir": "aciclovir",
+    "dosulepin": "dothiepin", "levomepromazine": "methotrimeprazine", "thiothixene": "tiotixene",
+    "scopolamine": "hyoscine", "metamizole": "dipyrone|metamizol", "clomethiazole": "chlormethiazole",
+    "indomethacin": "indometacin", "succinylcholine": "suxamethonium", "torsemide": "torasemide",
+    "phenobarbital": "phenobarbitone", "trihexyphenidyl": "benzhexol", "theophylline": "aminophylline",
+    "st john's wort": "hypericum|saint john's wort|Johanniskraut", "mesalazine": "mesalamine",
+    "valacyclovir": "valaciclovir", "cephalexin": "cefalexin", "bendroflumethiazide": "bendrofluazide",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("drug", SPELLINGS)
+def test_a_drug_under_two_spellings_is_one(drug: str) -> None:
+    spellings = SPELLINGS[drug].split("|")
+    assert [normalise(name) for name in (drug, *spellings)] == [drug] * (len(spellings) + 1)
 
 
 def test_look_alikes_stay_apart() -> None:

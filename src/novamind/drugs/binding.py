@@ -33,7 +33,7 @@ _SAME = {
     "dexamfetamine": "amphetamine",
     "dexmethylphenidate": "methylphenidate",
     "armodafinil": "modafinil",
-    "desmethyldiazepam": "nordiazepam",
+    "desmethyldiazepam": "nordazepam",
 }
 
 
