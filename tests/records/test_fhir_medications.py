@@ -463,6 +463,45 @@ def test_a_medication_is_read_by_any_of_its_names_and_codes(
     assert sorted(named(concept, **reference, **contained)) == courses_read
 
 
+def substance(words: str, mg: float | None = None, **more: Any) -> Json:
+    strength = {"numerator": {"value": mg, "code": "mg"}, "denominator": {"value": 1, "unit": "tablet"}}
+    return {"itemCodeableConcept": {"text": words}, **({} if mg is None else {"strength": strength}), **more}
+
+
+@pytest.mark.parametrize(
+    ("product", "courses_read"),
+    [
+        ({"ingredient": [substance("Sertraline", 50)]}, [("sertraline", 100)]),
+        ({"ingredient": [substance("sertraline hydrochloride")]}, [("sertraline", None)]),
+        (
+            {"ingredient": [{"itemCodeableConcept": {"coding": [{"system": RXNORM, "code": "36437"}]}}]},
+            [("sertraline", None)],
+        ),
+        ({"ingredient": [{"itemReference": {"display": "Sertralin"}}]}, [("sertraline", None)]),
+        (
+            {"ingredient": [substance("olanzapine", 6), substance("fluoxetine", 25)]},
+            [("fluoxetine", None), ("olanzapine", None)],
+        ),
+        (
+            {"ingredient": [substance("sertraline", 50), substance("lactose", isActive=False)]},
+            [("sertraline", 100)],
+        ),
+        ({"code": {"text": "house pack 9"}, "ingredient": [substance("Sertraline", 50)]}, [("sertraline", 100)]),
+        ({"code": {"text": "Zoloft 100 mg"}, "ingredient": [substance("sertraline", 50)]}, [("sertraline", 200)]),
+        ({"code": {"text": "house pack 9"}, "ingredient": [{"isActive": True}]}, [("house pack", None)]),
+    ],
+)
+def test_a_product_without_a_name_is_read_by_its_ingredients(
+    product: Json, courses_read: list[tuple[str, float | None]]
+) -> None:
+    use = {
+        "medicationReference": {"reference": "#m"},
+        "medicationCodeableConcept": None,
+        "contained": [{"resourceType": "Medication", "id": "m", **product}],
+    }
+    assert sorted(named({"text": ""}, **use)) == courses_read
+
+
 def test_texts_that_name_two_drugs_are_remarked() -> None:
     concept = {"text": "Sertraline 50 MG", "coding": [{"code": "1", "display": "Citalopram 20 MG"}]}
     use = medication("", status="active", medicationCodeableConcept=concept)

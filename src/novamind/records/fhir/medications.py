@@ -132,9 +132,38 @@ def _product(reference: fhir.Reference, entry: Located, products: Products) -> f
     if resource is None:
         return fhir.Concept(text=reference.display) if reference.display else None
     try:
-        return fhir.Medication.model_validate(resource).code
+        product = fhir.Medication.model_validate(resource)
     except pydantic.ValidationError:
         return None
+    is_named = product.code is not None and bool(meaning_of(product.code).products)
+    return product.code if is_named else _of_ingredients(product.ingredient) or product.code
+
+
+def _of_ingredients(parts: tuple[fhir.Ingredient, ...]) -> fhir.Concept | None:
+    """Return the concept of the active ingredients of a product, several in one text as RxNorm writes them."""
+    concepts = [(_substance(part), part.strength) for part in parts if part.isActive is not False]
+    if not concepts or not all(concept for concept, _ in concepts):
+        return None
+    texts = [f"{shown(concept)}{_strength(ratio)}" for concept, ratio in concepts if concept]
+    coding = concepts[0][0].coding if len(concepts) == 1 and concepts[0][0] else ()
+    return fhir.Concept(text=" / ".join(texts) if all(texts) else None, coding=coding)
+
+
+def _substance(part: fhir.Ingredient) -> fhir.Concept | None:
+    if part.itemCodeableConcept is not None:
+        return part.itemCodeableConcept
+    words = part.itemReference.display if part.itemReference else None
+    return fhir.Concept(text=words) if words else None
+
+
+def _strength(ratio: fhir.Ratio | None) -> str:
+    """Return the strength of one piece as RxNorm writes it; empty where the ratio says none in mg."""
+    amount, piece = (ratio.numerator, ratio.denominator) if ratio else (None, None)
+    if amount is None or amount.value is None or (amount.code or amount.unit or "").casefold() != "mg":
+        return ""
+    unit = (piece.code or piece.unit or "").casefold() if piece else ""
+    is_one = piece is None or (piece.value in (None, 1) and (not unit or _PIECE.fullmatch(unit) is not None))
+    return f" {amount.value:g} MG" if is_one else ""
 
 
 def _reach(status: str, start: date | None, end: date | None, *, is_open: bool) -> date | None:

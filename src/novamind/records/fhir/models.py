@@ -232,10 +232,27 @@ class DispenseRequest(Element):
     validityPeriod: Period | None = None
 
 
+class Ratio(Element):
+    """``Ratio``."""
+
+    numerator: Quantity | None = None
+    denominator: Quantity | None = None
+
+
+class Ingredient(Element):
+    """``Medication.ingredient``."""
+
+    itemCodeableConcept: Concept | None = None
+    itemReference: Reference | None = None
+    isActive: bool | None = None
+    strength: Ratio | None = None
+
+
 class Medication(Element):
     """``Medication``, contained or in the same Bundle."""
 
     code: Concept | None = None
+    ingredient: tuple[Ingredient, ...] = ()
 
 
 class MedicationAdministration(Element):
