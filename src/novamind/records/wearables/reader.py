@@ -18,6 +18,7 @@ from novamind.records.wearables.formats import batches
 from novamind.records.wearables.nights import OTHER_SOURCE, Nights, is_sleep
 from novamind.records.wearables.non_wear import NonWear
 from novamind.records.wearables.overlaps import resolve
+from novamind.records.wearables.persons import Persons
 from novamind.records.wearables.results import WearableRecord, WearableSummary
 from novamind.records.wearables.samples import Tally, valid_rows
 from novamind.records.wearables.spill import SealedFolder, Spill
@@ -124,9 +125,13 @@ class _resolved:  # noqa: N801 - a context manager, used like a function
             spill, formats = Spill(self.disk, self.patient_id), []
             limit = (self.settings or Settings()).max_file_bytes
             with Export(Path(self.path), limit, tally) as export:
+                persons = Persons(file.path for file in export.files)
                 for maker, batch in batches(export, tally, zone, self.progress):
                     formats += [maker] if maker not in formats else []
-                    spill.take(valid_rows(batch, zone, latest, tally))
+                    rows = valid_rows(batch, zone, latest, tally)
+                    persons.take(batch.file, rows)
+                    spill.take(rows)
+            persons.refuse_two()
             spill.flush()
             if not spill.rows:
                 reasons = [*sorted({entry["reason"] for entry in tally.left_out_rows()}), *sorted(tally.skipped)]
