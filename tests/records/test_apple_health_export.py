@@ -704,7 +704,7 @@ def test_a_damaged_member_says_so(tmp_path: Path) -> None:
     content[content.index(b"StepCount")] ^= 1
     file.write_bytes(content)
     with pytest.raises(
-        InsufficientDataError, match=r"export\.zip: holds no .* \(cannot be read: it is damaged or locked\)"
+        InsufficientDataError, match=r"export\.zip: holds no .* \(cannot be read: it is damaged or locked: unpack"
     ):
         read_wearables(file)
 

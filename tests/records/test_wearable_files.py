@@ -96,8 +96,8 @@ def test_files_of_the_operating_system_are_named(tmp_path: Path, name: str) -> N
         ("x.xml", "<HealthData><x", "it is cut off at line 1"),
         ("x.parquet", "no", "is not a readable Parquet file"),
         ("x.csv", "timestamp,signal,value\n2024-05-01,heart_rate\n", "row 1"),
-        ("x.csv.gz", "no", "cannot be read: it is damaged or locked"),
-        ("x.zip", "no", "the archive is damaged or locked"),
+        ("x.csv.gz", "no", "cannot be read: it is damaged or locked: unpack it with its password, or export it again"),
+        ("x.zip", "no", "the archive is damaged or locked: unpack it with its password, or export it again"),
         ("x.pdf", "%PDF", "is of no kind that is read here"),
         ("x.7z", "7z", "is an archive of a kind that is not opened here: unpack it"),
         ("x.tar.gz", gzip.compress(b"tar"), "is an archive of a kind that is not opened here: unpack it"),
@@ -148,7 +148,9 @@ def test_a_locked_member_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(content)
     record = read_wearables(tmp_path / "x.zip")
     assert record.frame["value"].to_list() == [62.0]
-    assert record.summary.files_left_out == {"cannot be read: it is damaged or locked": ("1.csv",)}
+    assert record.summary.files_left_out == {
+        "cannot be read: it is damaged or locked: unpack it with its password, or export it again": ("1.csv",)
+    }
 
 
 def test_archives_made_to_fill_a_disk_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def test_a_failure_of_any_kind_inside_a_reader_stays_with_its_file(monkeypatch: 
         (KeyError("x"), "has another layout than Broken gives it"),
         (csv.Error("x"), "has another layout than Broken gives it"),
         (PolarsError("x"), "has another layout than Broken gives it"),
-        (RecursionError(), "cannot be read: it is damaged or locked"),
+        (RecursionError(), "cannot be read: it is damaged or locked: unpack it with its password, or export it again"),
         (PermissionError(13, "Permission denied"), "cannot be read: Permission denied"),
     ):
         failure.append(error)

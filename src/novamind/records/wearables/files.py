@@ -226,7 +226,9 @@ class Export:
             except ValidationError as error:
                 self.tally.skip_file(file.path, str(error).removeprefix(f"{file.path}: "))
             except DAMAGED:
-                self.tally.skip_file(file.path, "the archive is damaged or locked")
+                self.tally.skip_file(
+                    file.path, "the archive is damaged or locked: unpack it with its password, or export it again"
+                )
 
     def _opened(self, path: Path) -> zipfile.ZipFile:
         archive = zipfile.ZipFile(path)

@@ -169,7 +169,10 @@ def _failure(file: ExportFile, maker: Maker | None, error: Exception) -> Novamin
     if isinstance(error, NovamindError):
         return error
     if isinstance(error, DAMAGED):
-        reason = getattr(error, "strerror", None) or "it is damaged or locked"
+        reason = (
+            getattr(error, "strerror", None)
+            or "it is damaged or locked: unpack it with its password, or export it again"
+        )
         return DataProcessingError(f"{file.path}: cannot be read: {reason}")
     return ValidationError(f"{file.path}: has another layout than {maker.MAKER if maker else 'an export'} gives it")
 

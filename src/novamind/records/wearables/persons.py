@@ -72,8 +72,8 @@ class Persons:
             for (path, rows), (second_path, second_rows) in combinations(frames, 2):
                 if _differ(rows, second_rows):
                     raise ValidationError(
-                        f"{path} and {second_path} differ where their times overlap, as files of two people do: import each "
-                        "person's export alone"
+                        f"{path} and {second_path} differ where their times overlap, as files of two people do: import "
+                        "each person's export alone"
                     )
 
 
