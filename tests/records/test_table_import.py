@@ -436,6 +436,20 @@ def test_who_5_is_a_percentage() -> None:
     assert reasons(imported) == {("WHO-5", "is off the scale of 0 to 100 in steps of 4"): 1}
 
 
+@pytest.mark.parametrize("others", [("2025-01-14,25",), ("2025-01-14,13", "2025-01-15,999")])
+def test_sums_of_who_5_are_no_percentages(others: Sequence[str]) -> None:
+    with pytest.raises(InsufficientDataError, match="WHO-5: seems to be a sum of 0 to 25: multiply it by 4"):
+        read(table("date,WHO-5", "2025-01-13,20", *others))
+    assert values(read(table("date,WHO-5", "2025-01-13,20", "2025-01-14,24")), "WHO-5") == [20, 24]
+    assert values(read(table("date,WHO-5", "2025-01-13,20", "2025-01-14,13", "2025-01-15,28")), "WHO-5") == [20, 28]
+
+
+def test_times_under_no_heading_are_found() -> None:
+    imported = read(table(",Actual,Goal", "1/12/2025,10234,", "1/13/2025,8000,"))
+    assert rows(imported) == [("Actual", "2025-01-12 00:00", 10234), ("Actual", "2025-01-13 00:00", 8000)]
+    assert "column 'column 1' is read as timestamp, by its cells" in imported.guesses
+
+
 def test_a_code_where_no_scale_tells_is_refused_until_declared() -> None:
     text = table("date,mood", "2025-01-13,7", "2025-01-14,999", "2025-01-15,3")
     with pytest.raises(ValidationError, match=r"'mood': 1 row\(s\), first row 2.*--missing 999") as caught:

@@ -21,6 +21,7 @@ import polars as pl
 from novamind.errors import ValidationError
 from novamind.records.tables.files import parse_table
 from novamind.records.tables.spreadsheet import cell_text, read_sheets
+from novamind.records.tables.times import looks_like_times
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _LINES_LOOKED_AT: Final = 60
@@ -263,6 +264,8 @@ def _grid(
     cells = [[body[i][j] if j < len(body[i]) else None for i in kept] for j in range(width)]
     columns, chosen = [], []
     for j, title in enumerate(header):
+        if title is None and looks_like_times(cells[j]):  # as Garmin Connect leaves it
+            title = f"column {j + 1}"
         if title is None:
             notes += [f"column {j + 1} has no name: passed over"] if any(cells[j]) else []
             continue

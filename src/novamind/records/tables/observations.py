@@ -97,11 +97,12 @@ def on_scale(
     kept: list[Ranged] = []
     spoiled: set[FormKey] = set()
     raw = list(raw)
-    shifted = _shifted(raw)
+    shifted, unscaled = _shifted(raw), _unscaled(raw)
     unranged: dict[str, list[Observation]] = defaultdict(list)
     for observation, named in raw:
-        if named is not None and named.item and named.instrument in shifted:
-            tally.add(observation.series, shifted[named.instrument], observation.row)
+        reason = None if named is None else (shifted if named.item else unscaled).get(named.instrument)
+        if reason is not None:
+            tally.add(observation.series, reason, observation.row)
             continue
         if named is not None and not named.allows(observation.value):
             steps = f" in steps of {named.step}" if named.step > 1 else ""
@@ -146,6 +147,24 @@ def _shifted(raw: Iterable[Ranged]) -> dict[str, str]:
         if any(under) and all(below >= -1 and above <= -1 for below, above in pairs):
             reasons[name] = "seems to be counted from one less than the form does: recode it"
     return reasons
+
+
+def _unscaled(raw: Iterable[Ranged]) -> dict[str, str]:
+    """Return the instruments whose totals seem to be sums that were not brought to their scale, with the reason.
+
+    None lies above the greatest sum, and some are between the steps of the scale: WHO-5 of 0 to 25, not 0 to 100.
+    """
+    totals: dict[str, list[float]] = defaultdict(list)
+    steps: dict[str, tuple[float, float]] = {}
+    for observation, named in raw:
+        if named is not None and not named.item and named.step > 1 and named.low <= observation.value <= named.high:
+            totals[named.instrument].append(observation.value)
+            steps[named.instrument] = named.step, named.high / named.step
+    return {
+        name: f"seems to be a sum of 0 to {steps[name][1]:g}: multiply it by {steps[name][0]:g}"
+        for name, values in totals.items()
+        if max(values) <= steps[name][1] and any(value % steps[name][0] for value in values)
+    }
 
 
 def with_totals(
