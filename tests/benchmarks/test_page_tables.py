@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import crowd  # noqa: E402
 import durability  # noqa: E402
 import early_warning  # noqa: E402
+import hostile_files  # noqa: E402
 import imports  # noqa: E402
 import wearables  # noqa: E402
 from tables import fill  # noqa: E402
@@ -20,7 +21,7 @@ from tables import fill  # noqa: E402
 @pytest.mark.parametrize(
     ("page", "benchmarks"),
     [
-        (wearables.PAGE, (wearables, early_warning)),
+        (wearables.PAGE, (wearables, early_warning, hostile_files)),
         (durability.PAGE, (durability, crowd)),
         (imports.PAGE, (imports,)),
     ],

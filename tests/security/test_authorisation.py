@@ -73,6 +73,9 @@ ORACLE: dict[str, dict[str, set[str]]] = dict.fromkeys(
 ) | {"decideConsent": PEOPLE, "readAudit": PEOPLE | SUPERVISED}
 #: Tested by themselves below.
 APART = {"openEmergency", "beginTreatment", "endTreatment", "newTicket"}
+#: Beside a maker's server and with files (tests/server/test_devices.py, tests/server/test_files.py).
+WITH_A_MAKER = {"readDevices", "connectDevice", "finishDevice", "fetchDevice", "disconnectDevice"}
+APART |= WITH_A_MAKER | {"importFile"}
 #: Operations about nobody's record to who may do them.
 CALCULATORS = {"C11", "C12", "C21", "P1-self", "researcher", "service1", "service2"}
 GENERAL = {

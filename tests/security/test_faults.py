@@ -135,6 +135,10 @@ def test_f04_a_model_that_fails_is_missing_and_nothing_is_made_up(
         assert answer.headers["retry-after"]
         assert CANARY not in answer.text
         assert "quantiles" not in answer.text
+    if how == "sleeps":  # a call that was given up may reach the model later
+        end = time.monotonic() + patient(10)
+        while len(asked) < 3 and time.monotonic() < end:
+            time.sleep(0.01)
     before = len(asked)
     assert world.call("GET", f"{at}/forecast{query}", "C12").status_code == 503
     assert len(asked) == before  # the circuit is open

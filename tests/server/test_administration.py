@@ -85,7 +85,7 @@ def test_clients_and_keys_are_shown_once() -> None:
     assert (made.id, made.secret) == (Q, "s")
     named = {
         "role": Role.SERVICE, "organisation_id": CLINIC, "scopes": ["calculate"], "redirect_uris": ["https://a.example"],
-        "key_set": {"keys": []},
+        "key_set": {"keys": []}, "id_token_algorithm": None,
     }  # fmt: skip
     assert calls[1] == ("add_client", "ward", "access", named)
     bare = administration.NewClientBody(name="ward")

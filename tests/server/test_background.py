@@ -1,7 +1,7 @@
 """Work that nobody waits for: tables on their way to a training, events on their way out, the demo clinic."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -240,7 +240,7 @@ def test_a_demo_has_three_people_who_log_in_and_three_patients_of_yesterday() ->
 
 
 def test_who_acts_from_the_shell_is_an_operator_each_time_anew() -> None:
-    one: Any = container.Container(*[None] * 9)  # type: ignore[arg-type]
+    one: Any = container.Container(*[None] * len(fields(container.Container)))  # type: ignore[arg-type]
     access = one.operator("purpose")
     assert (access.actor, access.role, access.purpose) == ("shell", "operator", "purpose")
     assert len(access.correlation_id) == 32

@@ -19,7 +19,16 @@ OF_APPS = (
     "/fhir", "/fhir/Patient", "/fhir/Observation/_search", "/oauth/token", "/oauth/introspect", "/oauth/revoke",
     "/cds-services/novamind-order-sign",
 )  # fmt: skip
-CLOSED = ("/api/v1/patients", "/oauth/authorize", "/oauth/patient", "/oauth/launch", "/graphql", "/", "/fhirs", "/cds-servicesx")
+CLOSED = (
+    "/api/v1/patients",
+    "/oauth/authorize",
+    "/oauth/patient",
+    "/oauth/launch",
+    "/graphql",
+    "/",
+    "/fhirs",
+    "/cds-servicesx",
+)
 STRANGER = "https://evil.example"
 ALLOWED = "access-control-allow-origin"
 

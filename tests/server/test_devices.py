@@ -16,6 +16,7 @@ from novamind.infrastructure.tables import DeviceConnection
 from novamind.records.wearables.services import CONNECTED
 from novamind.twin.breaker import CircuitBreaker
 from tests.records.maker_server import MakerServer, maker_server
+from tests.security.test_audit_attacks import refusing
 from tests.server.world import BASE, World
 
 BACK = f"{BASE}/devices/callback"
@@ -287,3 +288,15 @@ def test_whoever_is_forgotten_leaves_no_device(clinic: World) -> None:
             return len((await session.scalars(sa.select(DeviceConnection).where(owned))).all())
 
     assert clinic.run(left()) == 0
+
+
+def test_while_the_audit_cannot_be_written_devices_stand_still(
+    clinic: World, maker: MakerServer, connected: str
+) -> None:
+    maker.asked.clear()
+    with refusing(clinic):
+        assert clinic.call("GET", at(clinic), "C11").status_code == 503
+        assert begun(clinic, name="other").status_code == 503
+        assert fetched(clinic, connected).status_code == 503
+        assert clinic.call("DELETE", f"{at(clinic)}/{connected}", "C11").status_code == 503
+    assert [one["id"] for one in clinic.call("GET", at(clinic), "C11").json()["items"]] == [connected]

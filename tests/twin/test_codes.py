@@ -1,7 +1,7 @@
 """The codes of the records room and the words of the services mean the same."""
 
-from novamind.drugs.names import normalise
 from novamind.drugs.cautions import known_conditions
+from novamind.drugs.names import normalise
 from novamind.records.fhir.terminology import condition_words, rxnorm_codes
 from novamind.records.instruments.domain import INSTRUMENTS
 from novamind.symptoms.instruments import find, recognise, series_name

@@ -25,8 +25,8 @@ from novamind.errors import (
     ServiceUnavailableError,
     ValidationError,
 )
-from novamind.infrastructure.audit import Access, AuditLog, Event
-from novamind.infrastructure.device_connections import DeviceConnections, StoredConnection
+from novamind.infrastructure.audit import AuditLog, Event
+from novamind.infrastructure.device_connections import KIND, Act, DeviceConnections, StoredConnection
 from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.domain import Permission, Principal
 from novamind.records.intake import import_file
@@ -44,7 +44,6 @@ FIRST_DAYS: Final = timedelta(days=90)
 _FAULTS_OF_MAKER: Final = (ServiceUnavailableError.__name__, DataProcessingError.__name__)
 _LONGEST: Final = timedelta(days=3650)
 _LONGEST_NAME: Final = 60
-_WHAT: Final = "device"
 #: Somebody waits for the answer.
 _RETRIES: Final[Mapping[str, Any]] = {"attempts": 3, "longest_wait_seconds": 10.0}
 
@@ -105,7 +104,9 @@ class Devices:
         """Return a patient's devices."""
         access = await self._access.permit_patient(principal, Permission.RESULTS_READ, patient_id)
         devices = [self._device(connection) for connection in await self._connections.of_patient(patient_id)]
-        await self._note(access, "read", patient_id, len(devices))
+        await self._audit.append(
+            Event(access=access, action="read", what=KIND, patient_id=patient_id, count=len(devices))
+        )
         return devices
 
     async def begin(
@@ -142,16 +143,15 @@ class Devices:
         with closing(service.oauth()) as oauth:
             authorization = oauth.begin()
         sync = same[-1].sync if same else SyncState(service.key, name)
-        for device in same:
-            await self._connections.forget(patient_id, device.device_id)
         content = {
             "sync": sync.to_dict(),
             "begun_by": str(principal.subject),
             "state": authorization.state,
             "verifier": authorization.verifier,
         }
-        device_id = await self._connections.add(patient_id, content, authorization.state)
-        await self._note(access, "device.begun", patient_id, references=[str(device_id)])
+        device_id = await self._connections.add(
+            patient_id, content, authorization.state, Act(access, "device.begun"), [device.device_id for device in same]
+        )
         return device_id, authorization.url
 
     async def finish(
@@ -186,12 +186,10 @@ class Devices:
             with closing(service.oauth()) as oauth:
                 tokens = await asyncio.to_thread(oauth.finish, authorization, callback_url)
         except AuthenticationError as error:
-            await self._connections.forget(patient_id, device_id)
-            await self._note(access, "device.connected", patient_id, outcome="refused", references=[str(device_id)])
+            await self._connections.forget(patient_id, device_id, Act(access, "device.connected", "refused"))
             raise ValidationError(str(error)) from error
         content = {"sync": connection.content["sync"], "tokens": _written(tokens)}
-        await self._connections.replace(connection, content)
-        await self._note(access, "device.connected", patient_id, references=[str(device_id)])
+        await self._connections.replace(connection, content, Act(access, "device.connected"))
         return patient_id, self._device(replace(connection, content=content))
 
     async def fetch(
@@ -261,9 +259,8 @@ class Devices:
         if sync.error == AuthenticationError.__name__:
             del content["tokens"]  # the maker takes them no more
         connection = replace(connection, content=content)
-        await self._connections.replace(connection, content, done=True)
-        outcome = "success" if sync.failure is None else "failed"
-        await self._note(access, "device.fetched", patient_id, outcome=outcome, references=[str(device_id)])
+        act = Act(access, "device.fetched", "success" if sync.failure is None else "failed")
+        await self._connections.replace(connection, content, act, done=True)
         left_out = () if imported is None else tuple(f"{e.count:,} {e.what}: {e.reason}" for e in imported.left_out)
         return Fetched(self._device(connection), {kind: count for kind, count in stored.items() if count}, left_out)
 
@@ -306,35 +303,13 @@ class Devices:
         """Forget a device with its tokens; what it brought stays in the record."""
         access = await self._access.permit_patient(principal, Permission.RECORDS_WRITE, patient_id)
         connection = await self._connections.read(patient_id, device_id)
-        await self._connections.forget(patient_id, connection.connection_id)
-        await self._note(access, "device.disconnected", patient_id, references=[str(device_id)])
+        await self._connections.forget(patient_id, connection.connection_id, Act(access, "device.disconnected"))
 
     def _device(self, connection: StoredConnection) -> Device:
         sync = SyncState.from_dict(connection.content["sync"])
         service = self.services.get(sync.service)
         name = sync.service.title() if service is None else service.name
         return Device(connection.connection_id, name, "tokens" in connection.content, sync)
-
-    async def _note(
-        self,
-        access: Access,
-        action: str,
-        patient_id: UUID,
-        count: int = 1,
-        outcome: str = "success",
-        references: tuple[str, ...] | list[str] = (),
-    ) -> None:
-        await self._audit.append(
-            Event(
-                access=access,
-                action=action,
-                what=_WHAT,
-                patient_id=patient_id,
-                outcome=outcome,
-                count=count,
-                references=references,
-            )
-        )
 
 
 def _milliseconds(day: date, zone: ZoneInfo) -> int:

@@ -1,12 +1,13 @@
 """Connections of patients' devices: agreements, tokens and sync states, sealed with AES-256-GCM, bound to their place.
 
-Tokens do not belong to a patient's record: versions of a record are kept, and a token that is forgotten must be gone.
+Tokens do not belong to a patient's record: versions of a record are kept, and a token that is forgotten must be gone. A
+change and its entry in the audit are one transaction.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -15,13 +16,17 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from novamind.errors import DataProcessingError, NotFoundError, ServiceUnavailableError
+from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database
 from novamind.infrastructure.identity.secrets import derived_key
 from novamind.infrastructure.tables import DeviceConnection
 
 _NONCE_BYTES: Final = 12
+#: What the audit calls a connection.
+KIND: Final = "device"
 #: How long a fetch may take before another may begin.
 _CLAIM: Final = timedelta(minutes=15)
 #: How long a person may take at the maker's pages.
@@ -41,6 +46,15 @@ class StoredConnection:
         return f"StoredConnection({self.connection_id})"
 
 
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who changes a connection, and what the audit calls it."""
+
+    access: Access
+    action: str
+    outcome: str = "success"
+
+
 class DeviceConnections:
     """Keeps connections.
 
@@ -50,11 +64,14 @@ class DeviceConnections:
         The system's key of which that of the connections is derived.
     """
 
-    def __init__(self, database: Database, key: bytes) -> None:
+    def __init__(self, database: Database, audit: AuditLog, key: bytes) -> None:
         self._database = database
+        self._audit = audit
         self._cipher = AESGCM(derived_key(key, "device connections"))
 
-    async def add(self, patient_id: UUID, content: Mapping[str, Any], state: str) -> UUID:
+    async def add(
+        self, patient_id: UUID, content: Mapping[str, Any], state: str, act: Act, replaced: Iterable[UUID] = ()
+    ) -> UUID:
         """Store a connection that waits for the person's agreement, and forget those that waited too long."""
         connection_id, now = uuid4(), datetime.now(UTC)
         waiting = DeviceConnection.state_digest.is_not(None)
@@ -62,6 +79,7 @@ class DeviceConnections:
             await session.execute(
                 sa.delete(DeviceConnection).where(waiting, DeviceConnection.changed_at < now - PENDING)
             )
+            await session.execute(_whose(patient_id, *replaced))
             await session.execute(
                 sa.insert(DeviceConnection).values(
                     connection_id=connection_id,
@@ -72,6 +90,7 @@ class DeviceConnections:
                     changed_at=now,
                 )
             )
+            await self._note(session, act, patient_id, connection_id)
         return connection_id
 
     async def of_patient(self, patient_id: UUID) -> list[StoredConnection]:
@@ -110,8 +129,12 @@ class DeviceConnections:
             raise NotFoundError("no device waits for this answer of its maker: connect it anew")
         return self._opened(row)
 
-    async def replace(self, connection: StoredConnection, content: Mapping[str, Any], *, done: bool = False) -> None:
+    async def replace(
+        self, connection: StoredConnection, content: Mapping[str, Any], act: Act | None = None, *, done: bool = False
+    ) -> None:
         """Store new content; nothing of the earlier is kept. ``done`` ends a claim.
+
+        A change without an act is of tokens alone, which the maker renewed.
 
         Raises
         ------
@@ -127,8 +150,10 @@ class DeviceConnections:
         query = sa.update(DeviceConnection).where(DeviceConnection.connection_id == connection_id).values(values)
         async with self._database.transaction() as session:
             changed = (await session.execute(query.returning(DeviceConnection.connection_id))).all()
-        if not changed:
-            raise NotFoundError("there is no such device, or it was disconnected")
+            if not changed:
+                raise NotFoundError("there is no such device, or it was disconnected")
+            if act is not None:
+                await self._note(session, act, connection.patient_id, connection_id)
 
     async def claim(self, connection: StoredConnection) -> None:
         """Keep others from fetching the same device, since a token that is renewed twice is worth nothing.
@@ -150,14 +175,22 @@ class DeviceConnections:
         if not claimed:
             raise ServiceUnavailableError("the device is being fetched: look again in a few minutes")
 
-    async def forget(self, patient_id: UUID, connection_id: UUID) -> None:
+    async def forget(self, patient_id: UUID, connection_id: UUID, act: Act) -> None:
         """Delete a connection with its tokens."""
         async with self._database.transaction() as session:
-            await session.execute(
-                sa.delete(DeviceConnection).where(
-                    DeviceConnection.connection_id == connection_id, DeviceConnection.patient_id == patient_id
-                )
-            )
+            await session.execute(_whose(patient_id, connection_id))
+            await self._note(session, act, patient_id, connection_id)
+
+    async def _note(self, session: AsyncSession, act: Act, patient_id: UUID, connection_id: UUID) -> None:
+        event = Event(
+            access=act.access,
+            action=act.action,
+            what=KIND,
+            patient_id=patient_id,
+            outcome=act.outcome,
+            references=[str(connection_id)],
+        )
+        await self._audit.append_within(session, event)
 
     def _sealed(self, connection_id: UUID, patient_id: UUID, content: Mapping[str, Any]) -> bytes:
         nonce, plain = os.urandom(_NONCE_BYTES), json.dumps(content, allow_nan=False).encode()
@@ -172,6 +205,12 @@ class DeviceConnections:
                 "the connection of a device was altered: disconnect it, connect it anew"
             ) from error
         return StoredConnection(row.connection_id, row.patient_id, json.loads(plain), row.changed_at)
+
+
+def _whose(patient_id: UUID, *connection_ids: UUID) -> sa.Delete:
+    return sa.delete(DeviceConnection).where(
+        DeviceConnection.patient_id == patient_id, DeviceConnection.connection_id.in_(connection_ids)
+    )
 
 
 def _digest(state: str) -> bytes:

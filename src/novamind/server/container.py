@@ -95,7 +95,7 @@ async def open_container(
         export = partial(bulk_export.export, fhir=fhir, exports=exports)
         bulk_import = BulkImport(identity.access, foundation.store, clinic, exports, settings)
         services = maker_services(settings.device_services, f"{settings.public_url}{CALLBACK}")
-        connections = DeviceConnections(foundation.database, foundation.keys.index)
+        connections = DeviceConnections(foundation.database, foundation.audit, foundation.keys.index)
         devices = Devices(identity.access, foundation.audit, connections, clinic, services, settings)
         cache = SealedCache(shelf, foundation.vault, foundation.index)
         yield Container(
