@@ -139,6 +139,12 @@ def test_people_are_told_apart_by_their_full_url_alone() -> None:
     ]
 
 
+@pytest.mark.parametrize("reference", ["Patient/p-1 ", "\nPatient/p-1"])
+def test_spaces_around_a_reference_make_no_other_person(reference: str) -> None:
+    result = read(entry(patient()), entry(total(3, reference)))
+    assert scores(result) == {"p-1": [3]}
+
+
 @pytest.mark.parametrize("reference", ["p-1", "patient/p-1", "x/Patient/p-1", "Patient", "/p-1", "Patient/P-1"])
 def test_a_last_segment_or_another_spelling_is_not_enough(reference: str) -> None:
     assert scores(read(entry(patient()), entry(total(3, reference))))["p-1"] == []

@@ -512,6 +512,25 @@ def test_texts_that_name_two_drugs_are_remarked() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "denied"),
+    [
+        ("No penicillin allergy", True), ("No known allergy to codeine.", True), ("Denies any codeine allergy", True),
+        ("Not allergic to sertraline", True), ("No longer allergic to eggs", True),
+        ("Keine Penicillinallergie", True),
+        ("Keine Allergie gegen Codein", True), ("Penicillin allergy", False),
+        ("Allergy to codeine, no allergy to morphine", False), ("Noscapine allergy", False),
+        ("No reaction but rash; codeine allergy is known", False),
+    ],
+)  # fmt: skip
+def test_an_allergy_that_a_text_denies_is_none(text: str, denied: bool) -> None:
+    allergy = {"resourceType": "AllergyIntolerance", "patient": WHO, "code": {"text": text}}
+    imported = read(allergy)
+    assert len(imported.record.allergies) == (not denied)
+    reason = "AllergyIntolerance that the person does not have, by its text; no entry"
+    assert [issue.diagnostics for issue in imported.outcome.issues] == [reason] * denied
+
+
 # -- daily doses: of one regular amount alone, and never guessed
 
 

@@ -11,6 +11,15 @@ from novamind.records.patient import Allergy, Condition
 
 _FAMILY = re.compile(r"(family (medical )?history|family hx|fhx?\b|f/h\b|fh:|familienanamnese)", re.IGNORECASE)
 
+#: One allergy that somebody does not have, by the whole text.
+_DENIED = re.compile(
+    r"(no|denies)( known| any)?( [\w-]+){1,2} (allergy|allergies|intolerance)"
+    r"|(no|denies)( known| any)? (allergy|allergies|intolerance) to .+"
+    r"|(not|no longer) allergic to .+"
+    r"|keine?( bekannte)? \w*(allergie|unverträglichkeit)(en)?( (gegen|auf) .+)?",
+    re.IGNORECASE,
+)
+
 
 def read_condition(condition: fhir.Condition, person: Person, entry: Located, intake: Intake) -> None:
     """Read a diagnosis or problem."""
@@ -49,6 +58,9 @@ def read_allergy(allergy: fhir.AllergyIntolerance, person: Person, entry: Locate
         return
     meaning = entry_meaning(allergy.code, person, entry, intake)
     if meaning is None:
+        return
+    if _DENIED.fullmatch(" ".join(meaning.name.strip(" .").split())):
+        intake.passed_over(entry, "AllergyIntolerance that the person does not have, by its text; no entry")
         return
     drugs = [(coding, product.drug) for coding, product in meaning.products if product.drug is not None]
     coding, drug = drugs[0] if drugs else (None, None)

@@ -115,7 +115,7 @@ def target(reference: Any) -> Target:
     """Return what a ``Reference`` writes; nothing where it has another form."""
     element: Mapping[str, Any] = reference if isinstance(reference, Mapping) else {}
     text, kind = element.get("reference"), element.get("type")
-    text = text if isinstance(text, str) else ""
+    text = text.strip() if isinstance(text, str) else ""
     search = conditional(text) if "?" in text else None
     identifier = next(iter(identifiers(element.get("identifier"))), None)
     return Target(text, kind if isinstance(kind, str) else "", identifier, address(text), search)
