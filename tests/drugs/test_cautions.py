@@ -140,6 +140,14 @@ def test_a_drug_is_no_interaction_with_itself_and_a_repetition_adds_nothing() ->
     assert texts("sertraline", "tramadol", "tramadol", "sertraline") == texts("sertraline", "tramadol")
 
 
+def test_a_sentence_of_two_sources_is_said_once_with_the_one_that_was_read() -> None:
+    found = [c for c in cautions("citalopram", ("fluconazole",)) if "limits citalopram to 20 mg" in c.text]
+    assert [str(c.source.evidence) for c in found] == ["secondary"]
+    for one, two in itertools.combinations(EVERYTHING[::11], 2):
+        said = [(c.severity, c.cause, c.text) for c in cautions(one, (two,))]
+        assert len(said) == len(set(said))
+
+
 def test_the_most_serious_comes_first_then_by_name() -> None:
     found = texts(
         "citalopram", "tramadol", "pimozide", "ibuprofen", "cimetidine", "hydroxyzine", conditions=("long qt",)

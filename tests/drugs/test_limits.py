@@ -142,6 +142,26 @@ def test_an_unknown_form_is_an_alarm_only_above_the_maximum_of_every_form() -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("drug", "dose", "person", "says"),
+    [
+        ("zolpidem", 10, {}, "The limit of 5 mg/day in women in the immediate-release form was not checked: the form"),
+        ("zolpidem", 10, {"sex": "male", "age": 40}, None),
+        ("zolpidem", 10, {"sex": "female"}, "10 mg/day is above 6.25 mg/day, the maximum in women in the extended"),
+        ("zolpidem", 6, {"sex": "female"}, "The limit of 5 mg/day in women in the immediate-release form was not"),
+        ("methylphenidate", 70, {}, "The limit of 54 mg/day below 13 years in the extended-release form was not"),
+        ("methylphenidate", 70, {"age": 30}, "The limit of 60 mg/day in the immediate-release form was not checked"),
+        ("methylphenidate", 73, {"age": 30}, "73 mg/day is above 72 mg/day, the maximum from 18 years in the extended"),
+    ],
+)
+def test_a_fact_that_is_missing_beside_the_form_is_named(
+    drug: str, dose: float, person: dict[str, object], says: str | None
+) -> None:
+    texts = [c.text for c in dose_cautions(drug, Dosage(dose), PatientFacts(**person)) if "-release form" in c.text]
+    assert len(texts) == (says is not None)
+    assert all(text.startswith(says or "") for text in texts)
+
+
 def test_creatinine_clearance_and_egfr_stand_in_for_each_other() -> None:
     only_egfr = PatientFacts(egfr=20)
     assert [c.text for c in dose_cautions("lithium", None, only_egfr)][:1] == [
@@ -197,6 +217,12 @@ MAXIMA = {
     "eszopiclone": 3, "suvorexant": 20, "lemborexant": 10, "daridorexant": 50, "buspirone": 60, "modafinil": 400,
     "lisdexamfetamine": 70, "donepezil": 23, "galantamine": 24, "tetrabenazine": 100, "deutetrabenazine": 48,
     "valbenazine": 80, "varenicline": 2, "disulfiram": 500, "tramadol": 400,
+    "primidone": 2000, "brivaracetam": 200, "felbamate": 3600, "gepirone": 72.6, "zuranolone": 50, "rasagiline": 1,
+    "safinamide": 100, "perampanel": 12, "vigabatrin": 3000, "cenobamate": 400, "zonisamide": 600, "tasimelteon": 20,
+    "solriamfetol": 150, "sodium oxybate": 9000, "nitrazepam": 10, "flurazepam": 30, "estazolam": 2,
+    "methamphetamine": 25, "lofepramine": 210, "rosuvastatin": 40, "atorvastatin": 80, "celecoxib": 400,
+    "naproxen": 1500, "rizatriptan": 30, "eletriptan": 80, "tizanidine": 36, "domperidone": 30, "solifenacin": 10,
+    "darifenacin": 15, "sitagliptin": 100, "apixaban": 20, "tapentadol": 600, "losartan": 100, "amlodipine": 10,
 }  # fmt: skip
 
 
@@ -204,6 +230,24 @@ def test_maxima_are_the_labels() -> None:
     """limits.csv"""
     ours = {d: max(of.maximum for of in limits(d) if not of.when and of.unit == "mg/day") for d in MAXIMA}
     assert ours == MAXIMA
+
+
+# What labels rule out, or the maximum that they set, under one condition; typed again.
+CONDITIONAL = [
+    ("gepirone", "liver=C", 0), ("gepirone", "crcl<50", 36.3), ("safinamide", "liver=C", 0),
+    ("rasagiline", "liver=A", 0.5),
+    ("perampanel", "liver=B", 4), ("lacosamide", "crcl<30", 300), ("solriamfetol", "egfr<15", 0),
+    ("nalmefene", "egfr<30", 0), ("rizatriptan", "with=propranolol", 15), ("naratriptan", "crcl<15", 0),
+    ("simvastatin", "with=verapamil", 10), ("simvastatin", "with=amiodarone", 20), ("lovastatin", "with=diltiazem", 20),
+    ("rosuvastatin", "with=gemfibrozil", 10), ("solifenacin", "liver=C", 0), ("metoclopramide", "CYP2D6=poor", 20),
+    ("sitagliptin", "egfr<30", 25), ("eslicarbazepine", "crcl<50", 600), ("eliglustat", "CYP2D6=poor", 84),
+    ("zolpidem", "sex=female", 5), ("flurazepam", "age>=65", 15),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("drug", "when", "maximum"), CONDITIONAL)
+def test_a_maximum_under_a_condition_is_that_of_the_label(drug: str, when: str, maximum: float) -> None:
+    assert maximum in [of.maximum for of in limits(drug) if of.when == when]
 
 
 def test_every_limit_is_of_a_drug_in_the_catalogue_and_can_be_read() -> None:

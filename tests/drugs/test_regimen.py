@@ -7,7 +7,7 @@ import pytest
 import novamind as nm
 from novamind.drugs.cautions import cautions, sum_rules
 from novamind.drugs.domain import Severity
-from novamind.drugs.regimen import interactions
+from novamind.drugs.regimen import interactions, since_stop
 from novamind.errors import ValidationError
 
 
@@ -30,6 +30,14 @@ def test_a_stopped_drug_stands_in_its_pairs_and_not_among_the_drugs() -> None:
     assert [(p.a, p.b, p.severity) for p in found.pairs] == [("sertraline", "phenelzine", Severity.CONTRAINDICATED)]
     assert interactions(["sertraline"], {"Nardil": 14}).pairs == ()
     assert interactions(["sertraline", "phenelzine"], {"phenelzine": 3}).stopped == {}
+
+
+def test_of_several_stops_of_one_drug_the_latest_counts_and_an_unknown_day_before_all() -> None:
+    assert since_stop({"Nardil": 20, "phenelzine": 5}) == ({"phenelzine": 5}, [])
+    assert since_stop({"phenelzine": 5, "Nardil": 20}) == ({"phenelzine": 5}, [])
+    assert since_stop({"phenelzine": 5, "Nardil": None}) == since_stop({"Nardil": None, "phenelzine": 5})
+    assert since_stop({"phenelzine": 5, "Nardil": None})[0] == {"phenelzine": None}
+    assert since_stop({"Symbyax": 3, "unheardofine": 1}) == ({"olanzapine": 3, "fluoxetine": 3}, ["unheardofine"])
 
 
 def test_what_is_not_in_the_tables_is_named() -> None:

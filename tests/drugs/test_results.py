@@ -10,6 +10,7 @@ from novamind.cli import app
 from novamind.drugs.catalogue import catalogue, psychiatric
 from novamind.drugs.commands import text
 from novamind.drugs.domain import Evidence
+from novamind.drugs.regimen import interactions
 from novamind.drugs.results import facts, tables
 from novamind.drugs.tables import FACTS, rows, sources
 from novamind.errors import ValidationError
@@ -98,3 +99,18 @@ def test_the_shell_prints_the_sheet() -> None:
     printed = CliRunner().invoke(app, ["drugs", "Zoloft", "--json"])
     assert json.loads(printed.stdout) == facts("sertraline").to_dict()
     assert isinstance(CliRunner().invoke(app, ["drugs", "sertralinne"]).exception, ValidationError)
+
+
+def test_the_shell_says_what_several_drugs_do_to_each_other() -> None:
+    shown = CliRunner().invoke(app, ["drugs", "Orap", "clarithromycin", "unheardofine"])
+    assert shown.exit_code == 0
+    first, rest = shown.output.split("\n", 1)
+    assert first == "CLARITHROMYCIN, PIMOZIDE"
+    assert rest.startswith("  contraindicated, clarithromycin + pimozide: ")
+    assert "Orap US label 4; " in " ".join(rest.split())
+    assert "Not checked: unheardofine is not in our tables: nothing of it was checked." in rest
+    assert max(map(len, rest.splitlines())) <= 100
+    printed = CliRunner().invoke(app, ["drugs", "Orap", "clarithromycin", "--json"])
+    assert json.loads(printed.output) == interactions(["pimozide", "clarithromycin"]).to_dict()
+    nothing = CliRunner().invoke(app, ["drugs", "paracetamol", "lithium"])
+    assert nothing.output == "LITHIUM, PARACETAMOL\n  No caution is in our tables.\n"

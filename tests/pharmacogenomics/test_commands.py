@@ -112,3 +112,30 @@ def test_missing_file_and_bad_outside_call(
 
 def test_help_has_an_example() -> None:
     assert "novamind medications sample.vcf" in CliRunner().invoke(app, ["medications", "--help"]).output
+
+
+@pytest.mark.parametrize(
+    ("drug", "more", "says"),
+    [
+        ("zolpidem", ["--dose", "zolpidem=12", "--sex", "female"], None),
+        ("olanzapine", ["--smoker"], "Smoking raises olanzapine clearance"),
+        ("valproate", ["--pregnant"], "Neural tube defects"),
+        ("lurasidone", ["--breastfeeding"], "Breastfeeding is not recommended."),
+        ("citalopram", ["--dose", "citalopram=10", "--egfr", "15"], "Not to be used at eGFR below 20 mL/min."),
+    ],
+)
+def test_what_is_known_of_the_person_reaches_the_review(
+    tmp_path: Path, drug: str, more: list[str], says: str | None
+) -> None:
+    genes = tmp_path / "genes.tsv"
+    genes.write_text("gene\tdiplotype\nCYP2D6\t*1/*1\n")
+    asked = ["medications", str(genes), "--json", "--drug", drug]
+    before = json.loads(CliRunner().invoke(app, asked + more[:2] * (more[0] == "--dose")).output)
+    after = json.loads(CliRunner().invoke(app, [*asked, *more]).output)
+    texts = [[c["text"] for c in review["drugs"][drug]["interactions"]] for review in (before, after)]
+    if says is None:
+        assert [t for t in texts[0] if "sex is missing" in t]
+        assert not [t for t in texts[1] if "sex is missing" in t]
+    else:
+        assert any(says in t for t in texts[1])
+        assert not any(says in t for t in texts[0])

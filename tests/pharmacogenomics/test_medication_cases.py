@@ -10,6 +10,7 @@ from novamind.drugs.catalogue import catalogue, psychiatric
 from novamind.drugs.cautions import cautions, known_conditions, not_checked, rules, sum_rules
 from novamind.drugs.domain import Severity
 from novamind.drugs.limits import DOSE, Dosage, PatientFacts
+from novamind.drugs.names import drugs_of
 from novamind.drugs.regimen import interactions
 from novamind.errors import ValidationError
 from novamind.pharmacogenomics import genotype, recommend
@@ -81,6 +82,19 @@ def test_a_limit_by_genotype_holds_for_the_likely_and_is_not_passed_over_for_the
     texts = [c.text for c in review.interactions]
     assert any("in CYP2C19 poor metabolisers." in t and "is above" in t for t in texts) is alarm
     assert any("a result of CYP2C19 is missing" in t for t in texts) is missing
+
+
+def test_two_doses_of_one_drug_are_refused_and_an_empty_name_is_named() -> None:
+    with pytest.raises(ValidationError, match="add them up"):
+        recommend(genotype({}), ("sertraline",), doses={"Zoloft": 150, "sertraline": 100})
+    assert any("an empty name" in note for note in recommend(genotype({}), ("sertraline",), (" ",)).notes)
+
+
+@pytest.mark.parametrize("product", ["Sinemet", "levodopa/benserazide", "Augmentin", "Symbicort", "Arthrotec"])
+def test_a_product_of_several_drugs_is_reviewed_with_each_of_them(product: str) -> None:
+    review = recommend(genotype({}), ("sertraline",), (product,))
+    assert review.comedications == drugs_of(product)
+    assert not any(product in note for note in review.notes)
 
 
 def test_a_dose_of_a_drug_without_a_limit_is_named_as_unchecked() -> None:

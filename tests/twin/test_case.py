@@ -54,6 +54,17 @@ def test_what_is_taken_today_stands_under_its_generic_name_or_its_own() -> None:
     assert taken["sertraline"].dose_mg == 50
 
 
+def test_doses_of_several_courses_of_one_drug_are_added_and_said() -> None:
+    twice = of(
+        medications=(MedicationCourse("Zoloft", TODAY, dose_mg=150), MedicationCourse("sertraline", TODAY, dose_mg=100))
+    )
+    assert twice.doses["sertraline"].daily_mg == 250
+    assert "sertraline is taken in several courses: their doses were added." in twice.notes
+    assert not any(
+        "several courses" in note for note in of(medications=(MedicationCourse("Zoloft", TODAY, dose_mg=50),)).notes
+    )
+
+
 def test_a_combination_is_taken_and_was_stopped_as_its_drugs() -> None:
     taken = of(
         medications=(MedicationCourse("Symbyax 6/25 mg", TODAY, dose_mg=31), MedicationCourse("Lithium 300 mg", TODAY))

@@ -15,7 +15,7 @@ from functools import cache
 from types import MappingProxyType
 
 from novamind.drugs.catalogue import catalogue
-from novamind.drugs.domain import Caution, Severity, Source
+from novamind.drugs.domain import Caution, Evidence, Severity, Source
 from novamind.drugs.enzymes import Modulator, all_substrates, metabolites, modulators, substrates
 from novamind.drugs.properties import properties, weight
 from novamind.drugs.tables import rows, source
@@ -133,7 +133,15 @@ def cautions(
     for other, days in stopped.items():
         if other not in (drug, *others):
             holding += _after_stopping(drug, other, days)
-    return tuple(sorted(dict.fromkeys(holding), key=lambda c: (_ORDER.index(c.severity), c.cause, c.text)))
+    return tuple(sorted(_once(holding), key=lambda c: (_ORDER.index(c.severity), c.cause, c.text)))
+
+
+def _once(holding: Iterable[Caution]) -> Iterable[Caution]:
+    """Return each sentence once, of several sources that have it one that was read."""
+    by_words: dict[tuple[Severity, str, str], Caution] = {}
+    for caution in sorted(holding, key=lambda c: (c.source.evidence is Evidence.UNVERIFIED, c.source.id, c.section)):
+        by_words.setdefault((caution.severity, caution.cause, caution.text), caution)
+    return by_words.values()
 
 
 def without_size(

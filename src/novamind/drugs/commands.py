@@ -1,4 +1,4 @@
-"""Shell command: what the tables say of a drug."""
+"""Shell command: what the tables say of a drug, or what several do to each other."""
 
 import json
 import textwrap
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from novamind.drugs.regimen import Interactions
     from novamind.drugs.results import DrugFacts
 
 
@@ -17,17 +18,43 @@ def register(app: typer.Typer) -> None:
 
 
 def drugs(
-    name: Annotated[str, typer.Argument(help="A drug: generic or brand name, or as a record writes it.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="A drug: generic or brand name, or as a record writes it; several: what they do together."),
+    ],
     json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show what is known of a drug, from which source, and how it was checked there.
+    """Show what is known of a drug, or what several drugs do to each other, from which source.
 
-    Example: novamind drugs sertraline
+    Examples: novamind drugs sertraline; novamind drugs sertraline phenelzine
     """
+    from novamind.drugs.regimen import interactions
     from novamind.drugs.results import facts
 
-    sheet = facts(name)
+    if len(names) > 1:
+        together = interactions(names)
+        typer.echo(json.dumps(together.to_dict(), ensure_ascii=False) if json_ else pairs(together))
+        return
+    sheet = facts(names[0])
     typer.echo(json.dumps(sheet.to_dict(), ensure_ascii=False) if json_ else text(sheet))
+
+
+def pairs(answer: "Interactions") -> str:
+    """Return what drugs do to each other as text, 100 columns wide, the most serious first."""
+    entries = [(f"{pair.a} + {pair.b}", caution) for pair in answer.pairs for caution in pair.cautions]
+    entries += [("together", caution) for caution in answer.together]
+    lines = [", ".join(answer.drugs).upper() or "NO DRUG OF THE TABLES"]
+    for whose, caution in entries:
+        origin = f"{caution.source} ({caution.source.evidence.meaning})"
+        place = f"{caution.section}; {origin}" if caution.section else origin
+        lines += textwrap.wrap(
+            f"{caution.severity}, {whose}: {caution.text} [{place}]",
+            98,
+            initial_indent="  ",
+            subsequent_indent="      ",
+        )
+    lines += textwrap.wrap("No caution is in our tables.", 98, initial_indent="  ") if not entries else []
+    return "\n".join([*lines, *(textwrap.fill(f"Not checked: {sentence}", 100) for sentence in answer.not_checked)])
 
 
 def text(sheet: "DrugFacts") -> str:

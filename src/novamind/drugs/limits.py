@@ -309,22 +309,21 @@ def _any_form(drug: str, dosage: Dosage | None, context: _Context) -> Iterator[C
     """Yield an alarm where the form is not known and the dose is above the maximum of every form."""
     if dosage is None or dosage.form not in _SWALLOWED:
         return
-    formed = [
-        limit
-        for limit in limits(drug)
-        if limit.unit == "mg/day" and limit.form in _RELEASES and context.holds(limit)[0]
-    ]
-    if not formed:
-        return
+    formed = [(limit, *context.holds(limit)) for limit in limits(drug) if limit.unit == "mg/day"]
+    formed = [of for of in formed if of[0].form in _RELEASES and of[1] is not False]
     of_form: dict[str, Limit] = {}
-    for limit in formed:
-        of_form[limit.form] = min(of_form.get(limit.form, limit), limit, key=lambda of: of.maximum)
-    largest = max(of_form.values(), key=lambda of: of.maximum)
-    smallest = min(of_form.values(), key=lambda of: of.maximum)
-    if dosage.daily_mg > largest.maximum:
+    for limit, holds, _ in formed:
+        if holds:
+            of_form[limit.form] = min(of_form.get(limit.form, limit), limit, key=lambda of: of.maximum)
+    is_whole = of_form.keys() == {limit.form for limit, _, _ in formed}
+    largest = max(of_form.values(), key=lambda of: of.maximum) if of_form and is_whole else None
+    if largest is not None and dosage.daily_mg > largest.maximum:
         yield _exceeded(largest, largest.maximum, dosage.daily_mg, context)
-    elif dosage.daily_mg > smallest.maximum:
-        yield _unchecked(smallest, smallest.maximum, ("the form",))
+        return
+    below = [(limit, missing) for limit, _, missing in formed if dosage.daily_mg > limit.maximum]
+    if below:
+        smallest, missing = min(below, key=lambda of: of[0].maximum)
+        yield _unchecked(smallest, smallest.maximum, ("the form", *missing))
 
 
 def _zero(limit: Limit, context: _Context) -> Caution:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from novamind.drugs.cautions import cautions, not_checked, sum_rules
 from novamind.drugs.codec import InteractionsBody
 from novamind.drugs.domain import Caution, Severity
-from novamind.drugs.names import find
+from novamind.drugs.names import drugs_of
 from novamind.errors import ValidationError
 from novamind.summary import Summarised, Summary, clipped, counted
 
@@ -101,12 +101,10 @@ def interactions(medications: Sequence[str], stopped: Mapping[str, int | None] |
     """
     if isinstance(medications, str):
         raise ValidationError("'medications' takes a list of names, not one text")
-    ended = dict(stopped or {})
-    if not all(days is None or (isinstance(days, int) and days >= 0) for days in ended.values()):
-        raise ValidationError("'stopped' takes whole days since the last dose, 0 or above, or None")
-    generic = {name: product.drugs if (product := find(name)) else () for name in (*medications, *ended)}
-    drugs = tuple(sorted({drug for name in medications for drug in generic[name]}))
-    since = {drug: days for name, days in ended.items() for drug in generic[name] if drug not in drugs}
+    ended, strangers = since_stop(stopped or {})
+    generic = {name: drugs_of(name) for name in medications} | dict.fromkeys(strangers, ())
+    drugs = tuple(sorted({drug for of in generic.values() for drug in of}))
+    since = {drug: days for drug, days in ended.items() if drug not in drugs}
     pairs = [Pair(a, b, of) for a, b in itertools.combinations(drugs, 2) if (of := _between(a, b))]
     pairs += [
         Pair(drug, other, of)
@@ -128,6 +126,26 @@ def interactions(medications: Sequence[str], stopped: Mapping[str, int | None] |
         tuple(sorted(together, key=lambda c: (_ORDER.index(c.severity), c.text))),
         (*unread, *not_checked(drugs, since)),
     )
+
+
+def since_stop(stopped: Mapping[str, int | None]) -> tuple[dict[str, int | None], list[str]]:
+    """Return drug to days since its last dose, and the names that are no drug.
+
+    Of several names of one drug the latest stop counts, and an unknown day before all.
+
+    Raises
+    ------
+    ValidationError
+        A number of days is no whole number from 0 on.
+    """
+    if not all(days is None or (isinstance(days, int) and days >= 0) for days in stopped.values()):
+        raise ValidationError("'stopped' takes whole days since the last dose, 0 or above, or None")
+    ended: dict[str, int | None] = {}
+    for name, days in stopped.items():
+        for drug in drugs_of(name):
+            other = ended.get(drug, days)
+            ended[drug] = None if days is None or other is None else min(days, other)
+    return ended, [name for name in stopped if not drugs_of(name)]
 
 
 def _between(a: str, b: str) -> tuple[Caution, ...]:

@@ -45,9 +45,16 @@ def medications(
         list[str] | None, typer.Option(help="A drug that was stopped, DRUG=DAYS since then; repeat for more.")
     ] = None,
     age: Annotated[float | None, typer.Option(help="Age in years, for dose limits.")] = None,
+    sex: Annotated[str | None, typer.Option(help="female or male, for dose limits.")] = None,
     weight: Annotated[float | None, typer.Option(help="Weight in kg, for dose limits.")] = None,
     creatinine_clearance: Annotated[float | None, typer.Option(help="In mL/min, for dose limits.")] = None,
+    egfr: Annotated[float | None, typer.Option(help="In mL/min/1.73 m², for dose limits.")] = None,
     child_pugh: Annotated[str | None, typer.Option(help="A, B, C or none, for dose limits.")] = None,
+    smoker: Annotated[bool | None, typer.Option("--smoker/--no-smoker", help="Smokes tobacco.")] = None,
+    pregnant: Annotated[bool | None, typer.Option("--pregnant/--not-pregnant", help="Is pregnant.")] = None,
+    breastfeeding: Annotated[
+        bool | None, typer.Option("--breastfeeding/--no-breastfeeding", help="Breastfeeds.")
+    ] = None,
     drug: Annotated[
         list[str] | None,
         typer.Option(help="Only this drug; repeat for more. Default: all psychiatric drugs."),
@@ -86,7 +93,15 @@ def medications(
         doses={name: _number("--dose", text) for name, text in map(_named, dose or ())},
         stopped={name: int(_number("--stopped", text)) for name, text in map(_named, stopped or ())},
         person=PatientFacts(
-            age=age, weight_kg=weight, creatinine_clearance=creatinine_clearance, child_pugh=child_pugh
+            age=age,
+            sex=sex,
+            weight_kg=weight,
+            creatinine_clearance=creatinine_clearance,
+            egfr=egfr,
+            child_pugh=child_pugh,
+            smoker=smoker,
+            pregnant=pregnant,
+            breastfeeding=breastfeeding,
         ),
     )
     if json_:

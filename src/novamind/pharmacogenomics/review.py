@@ -14,6 +14,7 @@ from novamind.drugs.exposure import therapeutic_ranges
 from novamind.drugs.limits import Dosage, PatientFacts, dose_cautions, unlimited
 from novamind.drugs.names import drugs_of, normalise
 from novamind.drugs.organs import organ_effect
+from novamind.drugs.regimen import since_stop
 from novamind.drugs.tables import sources
 from novamind.errors import NotFoundError, ValidationError
 from novamind.pharmacogenomics import exposure as exposures
@@ -245,7 +246,7 @@ def recommend(
     words = {name: _condition(name) for name in conditions}
     condition_names = tuple(dict.fromkeys((*(word or name for name, word in words.items()), *facts.conditions)))
     unheard = [name for name, word in words.items() if word is None]
-    ended, ended_strangers = _stopped(stopped or {})
+    ended, ended_strangers = since_stop(stopped or {})
     dosages, dose_strangers = _dosages(doses or {})
     strangers += [name for name in (*ended_strangers, *dose_strangers) if name not in strangers]
     notes = list(genotype.notes) if isinstance(genotype, GenotypeResults) else []
@@ -289,15 +290,11 @@ def _condition(name: str) -> str | None:
     return condition_word(name) or condition_of(ICD10, code.upper()) or condition_of(SNOMED, code)
 
 
-def _stopped(named: Mapping[str, int | None]) -> tuple[dict[str, int | None], list[str]]:
-    if not all(days is None or (isinstance(days, int) and days >= 0) for days in named.values()):
-        raise ValidationError("'stopped' takes whole days since the last dose, 0 or above, or None")
-    drugs = {name: normalise(name) for name in named}
-    return {drug: named[name] for name, drug in drugs.items() if drug}, [n for n, drug in drugs.items() if not drug]
-
-
 def _dosages(named: Mapping[str, Dosage | float]) -> tuple[dict[str, Dosage], list[str]]:
     drugs = {name: normalise(name) for name in named}
+    generic = [drug for drug in drugs.values() if drug]
+    if len(generic) > len(set(generic)):
+        raise ValidationError("two of 'doses' are of one drug; add them up and give each drug once")
     if not all(isinstance(dose, Dosage | int | float) for dose in named.values()):
         raise ValidationError("each of 'doses' is mg a day, or a Dosage")
     dosages = {name: dose if isinstance(dose, Dosage) else Dosage(dose) for name, dose in named.items()}
@@ -309,7 +306,8 @@ def _recognise(
 ) -> tuple[tuple[str, ...], list[str]]:
     """Return the drugs of all names, each once, and the names that are none."""
     pairs = {name: read(name) for name in names}
-    return tuple(dict.fromkeys(d for of in pairs.values() for d in of)), [name for name, of in pairs.items() if not of]
+    strangers = [name.strip() or "an empty name" for name, of in pairs.items() if not of]
+    return tuple(dict.fromkeys(d for of in pairs.values() for d in of)), strangers
 
 
 def _review(

@@ -114,9 +114,20 @@ class Case:
 
     @cached_property
     def doses(self) -> dict[str, Dosage]:
-        """Return the dosage of what is taken today, where the record has the daily dose of one drug."""
-        single = {name: c for name, c in self.medications.items() if len(drugs_of(c.medication)) < 2}
-        return {name: Dosage(c.dose_mg) for name, c in single.items() if c.dose_mg is not None}
+        """Return the dosage of what is taken today, where the record has the daily dose of one drug.
+
+        Of several courses of one drug the sum, which :attr:`notes` name.
+        """
+        return {name: Dosage(sum(of)) for name, of in self._doses.items()}
+
+    @cached_property
+    def _doses(self) -> dict[str, list[float]]:
+        doses: dict[str, list[float]] = {}
+        for course in self.record.medications_on(self.today):
+            drugs = drugs_of(course.medication) or (course.medication,)
+            if len(drugs) == 1 and course.dose_mg is not None:
+                doses.setdefault(drugs[0], []).append(course.dose_mg)
+        return doses
 
     @cached_property
     def stopped(self) -> dict[str, int | None]:
@@ -187,6 +198,11 @@ class Case:
             lines.append(f"{len(strangers)} active condition(s) have no rule and were not used.")
         if self._reports[1]:
             lines.append(f"{self._reports[1]} report(s) are off the scale of their instrument and were not used.")
+        lines += [
+            f"{drug} is taken in several courses: their doses were added."
+            for drug, of in self._doses.items()
+            if len(of) > 1
+        ]
         lines += [f"{name} is not forecast: its range is not known; give it once." for name in self.unscaled]
         lines += [f"{note.reason} ({note.source})." for note in self.record.not_understood]
         return tuple(lines)
