@@ -150,7 +150,7 @@ def test_a_result_is_one_json() -> None:
 def test_an_interval_without_spread_is_its_residual() -> None:
     weights = np.full(5, 0.2)
     span = weighted_interval(np.full(5, 10.0), weights, 0.2)
-    assert span.value == 10.0
+    assert span.value == pytest.approx(10.0)
     assert span.high / 10 == pytest.approx(math.exp(1.645 * 0.2), rel=1e-3)
     assert weighted_interval(np.arange(1.0, 6.0), weights, 0.0).value == pytest.approx(3.0)
 

@@ -90,3 +90,13 @@ def test_a_depot_releases_and_a_step_after_the_end_is_refused() -> None:
     assert taken["lithium"].stop_day == 4
     with pytest.raises(ValidationError, match="give more weeks"):
         intakes(steps, 7)
+
+
+def test_a_step_without_a_stop_lasts_until_the_next_of_its_drug() -> None:
+    steps = read_regimen([("sertraline", 50), ("sertraline", 100, 24, 14), ("sertraline", 0, 24, 28), ("lithium", 600)])
+    assert [(s.dose_mg, s.stop) for s in steps if s.drug == "sertraline"] == [(50, 14), (100, 28), (0, None)]
+    assert steps[1].stop is None
+    twice = read_regimen([("lithium", 300), ("lithium", 600, 24, 0.5)])
+    assert [s.stop for s in twice] == [None, None]
+    depot = read_regimen([("haloperidol", 5, 24, 0), ("haloperidol", 100, 28 * 24, 7, None, "depot")])
+    assert [s.stop for s in depot] == [None, None]

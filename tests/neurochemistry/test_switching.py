@@ -84,7 +84,7 @@ def test_the_picture_has_both_drugs_and_the_json_the_sentence() -> None:
     [
         (("sertraline", "Zoloft"), ValidationError),
         (("sertraline", "snake oil"), NotFoundError),
-        (("lithium", "sertraline"), NotFoundError),
+        (("lithium", "sertraline"), ValidationError),
         (("sertraline", "mirtazapine", 0), ValidationError),
         (("sertraline", "mirtazapine", -5), ValidationError),
     ],

@@ -23,9 +23,10 @@ PERSON = "Ada Lovelace CANARY"
 #: What functions return beside results: values of one thing, parts that people work with, and what they configure.
 VALUES = {
     "AssumedEffect", "Chemistry", "Claims", "Diplotype", "DoseAdvice", "Exposure", "Fact", "FidelityRecord",
-    "ForecastCheck", "GenotypeResults", "GroupEffect", "Interval", "MedicationCourse", "NeurotransmitterEffect", "Options",
-    "PhenotypeReading", "Product", "ReceptorProfile", "Risk", "Scale", "Schedule", "Table", "TableProfile", "Tally",
-    "TemporalNeurotransmitterMapping", "TemporalSequence", "TreatmentPrediction", "TrialPlan", "TwinGenerator",
+    "ForecastCheck", "GenotypeResults", "GroupEffect", "Interval", "MedicationCourse", "NeurotransmitterEffect",
+    "Options", "PhenotypeReading", "Product", "ReceptorProfile", "Risk", "Scale", "Schedule", "Table",
+    "TableProfile", "Tally", "TemporalNeurotransmitterMapping", "TemporalSequence", "TreatmentPrediction",
+    "TrialPlan", "TwinGenerator",
 }  # fmt: skip
 
 
@@ -96,6 +97,10 @@ def regimen() -> Any:
     from novamind.neurochemistry import simulate
 
     return simulate([("phenelzine", 45, 24, 0, 7), ("sertraline", 50, 24, 10)], weeks=2)
+
+
+def regimen_what_if() -> Any:
+    return person().what_if_regimen([("sertraline", 50)], weeks=1)
 
 
 def cross_taper() -> Any:
@@ -205,13 +210,14 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "WearableSummary": wearables,
     "RegimenSimulation": regimen,
     "CrossTaper": cross_taper,
+    "RegimenWhatIf": regimen_what_if,
     "LevelUpdate": level_update,
     "WearableRecord": wearable_record,
 }
 #: Whose picture holds no text from outside.
 PLAIN = {
     "LagProfile", "WhatIf", "PatientTwin", "PatientRecord", "ExperimentDesign", "Clusters", "RegimenSimulation",
-    "CrossTaper", "LevelUpdate",
+    "CrossTaper", "LevelUpdate", "RegimenWhatIf",
 }  # fmt: skip
 
 

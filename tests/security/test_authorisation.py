@@ -47,6 +47,8 @@ ORACLE: dict[str, dict[str, set[str]]] = dict.fromkeys(
         "readInsights",
         "exportFhir",
         "askWhatIf",
+        "askRegimen",
+        "askSwitch",
         "readBiometrics",
         "readScales",
         "readGenotypeResults",
@@ -84,9 +86,14 @@ GENERAL = {
     "forecastDiary": CALCULATORS,
     "reviewMedications": CALCULATORS,
     "simulateRegimen": CALCULATORS,
+    "simulateWholeRegimen": CALCULATORS,
+    "proposeSwitch": CALCULATORS,
+    "readLevels": CALCULATORS,
     "correlateSignals": CALCULATORS,
     "insightsOfRecord": CALCULATORS,
     "whatIfOfRecord": CALCULATORS,
+    "regimenOfRecord": CALCULATORS,
+    "switchOfRecord": CALCULATORS,
     "cdsCards": CALCULATORS,
     "cdsFeedback": CALCULATORS,
     "listUsers": {"admin"},
@@ -133,10 +140,23 @@ BODIES: dict[str, Any] = {
     "importFhir": {"resourceType": "Patient", "id": "p", "birthDate": "1980-05-17"},
     "decideConsent": {"granted": True},
     "askWhatIf": {"drug": "sertraline", "dose_mg": 50, "weeks": 1, "ensemble": 2},
+    "askRegimen": {"steps": [{"drug": "sertraline", "dose_mg": 50}], "weeks": 1, "ensemble": 2},
+    "askSwitch": {"old": "paroxetine", "new": "mirtazapine"},
     "registerPatient": {"name": "Somebody"},
     "forecastDiary": {"reports": [{"symptom": "PHQ-9", "timestamp": "2026-03-29T08:00:00+02:00", "value": 9}]},
     "reviewMedications": {"medication": "sertraline"},
     "simulateRegimen": {"drug": "sertraline", "dose_mg": 50, "weeks": 1, "ensemble": 2},
+    "simulateWholeRegimen": {"steps": [{"drug": "sertraline", "dose_mg": 50}], "weeks": 1, "ensemble": 2},
+    "proposeSwitch": {"old": "sertraline", "new": "mirtazapine"},
+    "readLevels": {
+        "levels": [{"drug": "lithium", "value": 0.8, "day": 20, "hours_since_dose": 12}],
+        "steps": [{"drug": "lithium", "dose_mg": 600}],
+    },
+    "regimenOfRecord": {"regimen": {"steps": [{"drug": "sertraline", "dose_mg": 50}], "weeks": 1, "ensemble": 2}},
+    "switchOfRecord": {
+        "medications": [{"medication": "sertraline", "dose_mg": 50}],
+        "switch": {"old": "sertraline", "new": "mirtazapine"},
+    },
     "correlateSignals": {"reports": [_REPORT], "stretches": [_STRETCH]},
     "insightsOfRecord": {},
     "whatIfOfRecord": {"regimen": {"drug": "sertraline", "dose_mg": 50, "weeks": 1, "ensemble": 2}},
@@ -154,7 +174,10 @@ BODIES: dict[str, Any] = {
     "gradePopulation": {"actual": [1]},
 }
 TAKING = {"withdrawRecord", "takeImportBack"}
-COSTLY = {"readInsights", "readCorrelations", "exportFhir", "adviseMedication", "askWhatIf", "forecastPatient"}
+COSTLY = {
+    "readInsights", "readCorrelations", "exportFhir", "adviseMedication", "askWhatIf", "askRegimen", "askSwitch",
+    "forecastPatient",
+}  # fmt: skip
 
 
 #: Operation about a stored piece to the one that stores such a piece.

@@ -52,6 +52,7 @@ from novamind.infrastructure.identity.access import AccessControl
 from novamind.infrastructure.identity.domain import Permission, Principal, Role
 from novamind.infrastructure.identity.sessions import access_of, correlation_id
 from novamind.infrastructure.patient_store import Identity, Kind, PatientStore, Samples, StoredRecord
+from novamind.neurochemistry.regimen import RegimenStep
 from novamind.pharmacogenomics import Review
 from novamind.pharmacogenomics import genotype as read_genes
 from novamind.records import OperationOutcome, PatientRecord, read_fhir
@@ -64,7 +65,7 @@ from novamind.symptoms.instruments import recognise, series_name
 from novamind.twin.case import Case, today_in
 from novamind.twin.domain import Options, Snapshot
 from novamind.twin.fhir_export import to_fhir
-from novamind.twin.results import Insights, WhatIf
+from novamind.twin.results import Insights, RegimenWhatIf, WhatIf
 from novamind.twin.service import DigitalTwinIntegrationService
 from novamind.twin.tracking import KEPT, forecast_snapshot, snapshot
 
@@ -451,6 +452,26 @@ class Clinic:
     async def what_if(self, principal: Principal, patient_id: UUID, regimen: Regimen) -> WhatIf:
         """Simulate a drug at a dose in this patient."""
         return await self.twin.what_if(await self.case(principal, patient_id), **asdict(regimen))
+
+    async def what_if_regimen(
+        self,
+        principal: Principal,
+        patient_id: UUID,
+        steps: Sequence[RegimenStep],
+        *,
+        weeks: int,
+        ensemble: int,
+        seed: int,
+    ) -> RegimenWhatIf:
+        """Simulate what this patient takes, with other steps from today on."""
+        case = await self.case(principal, patient_id)
+        return await self.twin.what_if_regimen(case, steps, weeks=weeks, ensemble=ensemble, seed=seed)
+
+    async def what_if_switch(
+        self, principal: Principal, patient_id: UUID, old: str, new: str, new_dose_mg: float | None
+    ) -> RegimenWhatIf:
+        """Propose a change from a drug that this patient takes to another, to judge."""
+        return await self.twin.what_if_switch(await self.case(principal, patient_id), old, new, new_dose_mg)
 
     async def revision(self, principal: Principal, patient_id: UUID) -> tuple[Access, int]:
         """Return the right to see results of a record, and the record's revision, which grows with each change."""

@@ -40,7 +40,8 @@ _POINTS, _POINTS_OF_TWO = 161, (61, 31)
 _REACH = 5.0
 #: Variation of the metabolite's own clearance between people.
 _METABOLITE_CV = 0.3
-_NINETY = 1.6449
+_ENDS = (0.05, 0.95)
+_BISECTIONS = 30
 #: A level this many standard deviations from what was expected is named: time, dose or name may be wrong.
 _SURPRISING = 2.58
 #: Days after the last start that a prediction covers.
@@ -195,7 +196,7 @@ class LevelUpdate(Summarised):
         if self.drug not in taken:
             raise ValidationError(f"the regimen does not have {self.drug}, whose levels were measured")
         level = _analyte(_grid_levels(self.drug, taken, times, self.grid, self.others), self.drug, self.analyte)
-        spans = [self._span(level[:, place], self.residual_log_sd) for place in range(times.size)]
+        spans = sample_intervals(level, self.weights, self.residual_log_sd)
         return pl.DataFrame(
             {
                 "time_hours": times,
@@ -255,7 +256,7 @@ class LevelUpdate(Summarised):
             self.unit,
             float(inside[best]),
             probability,
-            self._span(levels[:, best], 0.0),
+            weighted_interval(levels[:, best], self.weights, 0.0),
         )
 
     def _steady(self, doses: Floats, interval_hours: float) -> Floats:
@@ -270,9 +271,6 @@ class LevelUpdate(Summarised):
             for dose in doses
         ]
         return np.stack(levels, axis=1)
-
-    def _span(self, values: Floats, residual: float) -> Interval:
-        return weighted_interval(values, self.weights, residual)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -390,15 +388,31 @@ def update(
 
 def weighted_interval(values: Floats, weights: Floats, residual_log_sd: float) -> Interval:
     """Return the median of weighted values with the 90 % interval, of a new sample where there is a residual."""
+    if residual_log_sd:
+        return sample_intervals(values[:, None], weights, residual_log_sd)[0]
     order = np.argsort(values)
     cumulative = np.cumsum(weights[order]) - 0.5 * weights[order]
-    low, middle, high = (float(of) for of in np.interp((0.05, 0.5, 0.95), cumulative, values[order]))
-    if residual_log_sd:
-        logs = np.log(np.maximum(values, 1e-12))
-        mean = float(weights @ logs)
-        spread = _NINETY * math.sqrt(float(weights @ (logs - mean) ** 2) + residual_log_sd**2)
-        low, high = middle * math.exp(-spread), middle * math.exp(spread)
-    return Interval(middle, low, high)
+    return Interval(*(float(of) for of in np.interp((0.5, *_ENDS), cumulative, values[order])))
+
+
+def sample_intervals(levels: Floats, weights: Floats, residual_log_sd: float) -> list[Interval]:
+    """Return median and 90 % interval of a new sample at each time; levels ``(grid, times)``.
+
+    The distribution is a mixture of log-normal ones, one for each grid point; its quantiles are found by bisection.
+    """
+    from scipy.special import ndtr  # scipy takes long to import
+
+    counts = weights > weights.max() * 1e-6
+    logs, share = np.log(np.maximum(levels[counts], 1e-12)), weights[counts] / weights[counts].sum()
+    quantiles = []
+    for probability in (0.5, *_ENDS):
+        low, high = logs.min(axis=0) - 4.0 * residual_log_sd, logs.max(axis=0) + 4.0 * residual_log_sd
+        for _ in range(_BISECTIONS):
+            middle = 0.5 * (low + high)
+            below = share @ ndtr((middle - logs) / residual_log_sd) < probability
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        quantiles.append(np.exp(0.5 * (low + high)))
+    return [Interval(*(float(part[place]) for part in quantiles)) for place in range(levels.shape[1])]
 
 
 def _normalised(logs: Floats) -> Floats:

@@ -24,6 +24,8 @@ _SMALLEST_OCCUPANCY = 0.05
 _MOST_TARGETS = 7
 #: Targets of which a regimen's picture has a panel.
 _MAIN_TARGETS = 3
+#: Bars shorter than this share of the course have no words: they would lie over the next one's.
+_NARROWEST_BAR = 0.05
 _SEVERE = (Severity.CONTRAINDICATED, Severity.MAJOR)
 #: Occupancies to compare with: response to extrapyramidal effects (Kapur 2000); five drugs (Meyer 2004).
 _D2_RANGE = (0.65, 0.78, "D2 65-78 %, response to extrapyramidal effects")
@@ -254,14 +256,15 @@ def plot_comparison(courses: Mapping[str, CourseFrames]) -> alt.VConcatChart:
     return _stack(charts)
 
 
-def plot_regimen(course: RegimenFrames) -> alt.VConcatChart:
+def plot_regimen(course: RegimenFrames, today: int | None = None) -> alt.VConcatChart:
     """Draw doses, the level of each drug, and the targets that are held most, below one another.
 
     Days with a severe caution are shaded in red, with another one in amber; a grey band is the reference range. Solid
-    lines of occupancy are all drugs together, dashed ones what a drug would hold alone.
+    lines of occupancy are all drugs together, dashed ones what a drug would hold alone. ``today`` is the day on which
+    the past ends; a line marks it.
     """
     days = course.weeks * 7
-    parts: list[alt.Chart | alt.LayerChart] = [_doses(course, days)]
+    parts: list[alt.Chart | alt.LayerChart] = [_doses(course, days, today)]
     parts += [_level_panel(course, drug, days) for drug in course.concentration["drug"].unique(maintain_order=True)]
     parts += [_target_panel(course, target, days) for target in _main_targets(course.occupancy)]
     return _stack(parts)
@@ -288,10 +291,10 @@ def _shading(course: RegimenFrames) -> list[alt.Chart]:
     return [chart.encode(x=alt.X("from:Q"), x2="until:Q", color=colour)]
 
 
-def _doses(course: RegimenFrames, days: int) -> alt.LayerChart:
+def _doses(course: RegimenFrames, days: int, today: int | None) -> alt.LayerChart:
     """Return a bar for each step with its dose."""
     bars = [
-        {"drug": step.drug, "from": step.start_day, "until": min(step.stop_day, days), "dose": _dose_words(step)}
+        {"drug": step.drug, "from": step.start_day, "until": min(step.stop_day, days), "dose": _dose_words(step, days)}
         for step in course.steps
     ]
     x = alt.X("from:Q", title="day", scale=alt.Scale(domain=[0, days], nice=False))
@@ -299,12 +302,16 @@ def _doses(course: RegimenFrames, days: int) -> alt.LayerChart:
     bar = base.mark_bar(opacity=0.55, color="#56b4e9", stroke="#ffffff", height=18).encode(x=x, x2="until:Q")
     text = base.mark_text(align="left", dx=4, fontSize=10).encode(x=x, text="dose:N")
     height = 28 * len({step.drug for step in course.steps})
-    return _layers(*_shading(course), bar, text).properties(
-        width=_WIDTH, height=height, title="Doses (daily where no rhythm is named)"
+    mark = [] if today is None else [alt.Chart(alt.InlineData(values=[{"from": today}])).mark_rule().encode(x=x)]
+    ending = "" if today is None else f"; the line, day {today}, is today"
+    return _layers(*_shading(course), bar, text, *mark).properties(
+        width=_WIDTH, height=height, title=f"Doses (daily where no rhythm is named){ending}"
     )
 
 
-def _dose_words(step: RegimenStep) -> str:
+def _dose_words(step: RegimenStep, days: int) -> str:
+    if min(step.stop_day, days) - step.start_day < _NARROWEST_BAR * days:
+        return ""
     if step.dose_mg is None:
         return "taken"
     rhythm = {24.0: "", 12.0: " twice daily", 8.0: " three times daily"}.get(step.interval_hours)

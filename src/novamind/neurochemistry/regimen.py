@@ -1,12 +1,13 @@
 """A whole regimen: who is taken from when to when, at which dose, in which form.
 
 Time is counted in days from the regimen's zero: day 0 is the first 24 hours. With dates, zero is the earliest start.
-``stop`` is the first day on which the drug is no longer taken.
+``stop`` is the first day on which the drug is no longer taken. A step without a stop lasts until the next step of its
+drug and form begins, a day or more later; a dose of 0 so ends it. Steps that overlap otherwise are taken together.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -134,7 +135,7 @@ def read_regimen(regimen: Iterable[RegimenStep | Sequence[Any] | Mapping[str, An
     zero = regimen_zero(steps)
     if dated and zero is None:
         raise ValidationError("a regimen with dates needs the date of a start")
-    return tuple(sorted((_checked(step, zero) for step in steps), key=lambda step: step.start_day))
+    return _joined(sorted((_checked(step, zero) for step in steps), key=lambda step: step.start_day))
 
 
 def regimen_zero(regimen: Iterable[RegimenStep | Sequence[Any] | Mapping[str, Any]]) -> date | None:
@@ -157,6 +158,16 @@ def intakes(steps: Iterable[RegimenStep], days: int) -> dict[str, Intake]:
             raise ValidationError(f"a step starts after the course of {days} days; give more weeks")
         by_drug.setdefault(step.drug, []).append(step)
     return {drug: _intake(drug, of, days) for drug, of in by_drug.items()}
+
+
+def _joined(steps: Sequence[RegimenStep]) -> tuple[RegimenStep, ...]:
+    """Return the steps, those without a stop until the next of their drug and form, a day or more later, begins."""
+    joined = []
+    for step in steps:
+        later = [s.start_day for s in steps if (s.drug, s.form) == (step.drug, step.form)]
+        following = min((start for start in later if start >= step.start_day + 1), default=None)
+        joined.append(replace(step, stop=following) if step.stop is None else step)
+    return tuple(joined)
 
 
 def _step(entry: RegimenStep | Sequence[Any] | Mapping[str, Any]) -> RegimenStep:

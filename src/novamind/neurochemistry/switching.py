@@ -15,7 +15,7 @@ from novamind.drugs.cautions import cautions, sides, washouts
 from novamind.drugs.domain import Severity, Source
 from novamind.drugs.kinetics import kinetics
 from novamind.drugs.tables import rows, source
-from novamind.errors import NotFoundError, ValidationError
+from novamind.errors import ValidationError
 from novamind.neurochemistry.course import RegimenSimulation, simulate_regimen
 from novamind.neurochemistry.domain import is_number, is_whole
 from novamind.neurochemistry.regimen import RegimenStep, read_regimen
@@ -59,8 +59,8 @@ class CrossTaper(Summarised):
     ----------
     old, new
         Generic names.
-    rule
-        Strategy with its source.
+    rule, sentence
+        Strategy with its source, also in words.
     steps
         The schedule: the old dose until it is steady, the change, and four weeks on the new dose.
     simulation
@@ -70,6 +70,7 @@ class CrossTaper(Summarised):
     old: str
     new: str
     rule: SwitchRule
+    sentence: str
     steps: tuple[RegimenStep, ...]
     simulation: RegimenSimulation
 
@@ -77,17 +78,6 @@ class CrossTaper(Summarised):
     def strategy(self) -> str:
         """``direct``, ``wait``, ``cross-taper`` or ``plateau``."""
         return self.rule.strategy
-
-    @property
-    def sentence(self) -> str:
-        """The strategy in words, with its reason and source."""
-        words = _SENTENCES[self.rule.strategy].format(
-            old=self.old,
-            new=self.new,
-            wait=counted(self.rule.wait_days, "day"),
-            taper=counted(self.rule.taper_days, "day"),
-        )
-        return f"{words}: {self.rule.note} ({self.rule.source}, {self.rule.source.evidence.meaning})."
 
     def plot(self) -> "alt.VConcatChart":
         """Draw doses, levels and occupancies of both, with days of cautions shaded."""
@@ -132,10 +122,25 @@ def cross_taper(
     Raises
     ------
     NotFoundError
-        A drug is not in the tables, or no rule covers the two.
+        A drug is not in the tables.
     ValidationError
-        Twice the same drug, or a figure out of range.
+        Twice the same drug, two without a rule, or a figure out of range.
     """
+    rule, sentence, _, steps = proposed_steps(old, new, old_dose_mg, new_dose_mg, taper_days=taper_days)
+    weeks = math.ceil((max(step.start_day for step in steps) + _AFTER) / 7)
+    simulation = simulate_regimen(steps, weeks=min(weeks, MAXIMUM_WEEKS), **options)
+    return CrossTaper(steps[0].drug, steps[-1].drug, rule, sentence, simulation.steps, simulation)
+
+
+def proposed_steps(
+    old: str,
+    new: str,
+    old_dose_mg: float | None = None,
+    new_dose_mg: float | None = None,
+    *,
+    taper_days: int | None = None,
+) -> tuple[SwitchRule, str, int, tuple[RegimenStep, ...]]:
+    """Return the rule, its sentence, the days on the old drug before the change, and the steps, as of `cross_taper`."""
     names = [read_regimen([(name, 0.0)])[0].drug for name in (old, new)]
     if names[0] == names[1]:
         raise ValidationError("old and new are the same drug; a titration is a regimen of steps")
@@ -152,10 +157,12 @@ def cross_taper(
         if not is_whole(taper_days, 4, 180):
             raise ValidationError("taper_days must be a whole number from 4 to 180")
         rule = SwitchRule(rule.strategy, rule.wait_days, taper_days, rule.start_share, rule.note, rule.source)
-    steps = _steps(rule, names[0], names[1], doses[0], doses[1])
-    weeks = math.ceil((max(step.start_day for step in steps) + _AFTER) / 7)
-    simulation = simulate_regimen(steps, weeks=min(weeks, MAXIMUM_WEEKS), **options)
-    return CrossTaper(names[0], names[1], rule, simulation.steps, simulation)
+    before = min(max(_BEFORE, 7 * math.ceil(_days_of_half_lives(names[0]) / 7)), _LONGEST_BEFORE)
+    words = _SENTENCES[rule.strategy].format(
+        old=names[0], new=names[1], wait=counted(rule.wait_days, "day"), taper=counted(rule.taper_days, "day")
+    )
+    sentence = f"{words}: {rule.note} ({rule.source}, {rule.source.evidence.meaning})."
+    return rule, sentence, before, _steps(rule, before, names[0], names[1], doses[0], doses[1])
 
 
 def switch_rule(old: str, new: str) -> SwitchRule:
@@ -163,7 +170,7 @@ def switch_rule(old: str, new: str) -> SwitchRule:
 
     Raises
     ------
-    NotFoundError
+    ValidationError
         No rule covers the two.
     """
     forbidden = [c for c in cautions(new, (old,)) if c.cause == old and c.severity is Severity.CONTRAINDICATED]
@@ -182,7 +189,7 @@ def switch_rule(old: str, new: str) -> SwitchRule:
     for row in rows("switching"):
         if row["old"] in sides(old) and row["new"] in sides(new):
             return _rule(row)
-    raise NotFoundError(f"no rule in our tables says how to change from {old} to {new}; give a regimen of steps")
+    raise ValidationError(f"no rule in our tables says how to change from {old} to {new}; give a regimen of steps")
 
 
 def _days_of_half_lives(name: str) -> int:
@@ -205,9 +212,8 @@ def _rule(row: Mapping[str, str]) -> SwitchRule:
     )
 
 
-def _steps(rule: SwitchRule, old: str, new: str, old_mg: float, new_mg: float) -> tuple[RegimenStep, ...]:
+def _steps(rule: SwitchRule, before: int, old: str, new: str, old_mg: float, new_mg: float) -> tuple[RegimenStep, ...]:
     low = _rounded(new_mg * rule.start_share)
-    before = min(max(_BEFORE, 7 * math.ceil(_days_of_half_lives(old) / 7)), _LONGEST_BEFORE)
     if rule.strategy in ("direct", "wait"):
         begin = before + rule.wait_days
         return (

@@ -27,9 +27,9 @@ from novamind.server.problems import FHIR_JSON
 from novamind.symptoms.codec import ForecastsBody, ScaleBody
 from novamind.symptoms.endpoints import NewScale, Report
 from novamind.timeline import parse_timezone
-from novamind.twin.codec import InsightsBody, WhatIfBody
+from novamind.twin.codec import InsightsBody, RegimenWhatIfBody, WhatIfBody
 from novamind.twin.domain import Options
-from novamind.twin.endpoints import AllergyBody, ConditionBody, Course, Line, RegimenBody
+from novamind.twin.endpoints import AllergyBody, ConditionBody, Course, Line, RegimenBody, RegimenSteps, SwitchBody
 
 routes = APIRouter(prefix="/api/v1/patients", tags=["patients"])
 
@@ -778,6 +778,20 @@ async def ask_what_if(container: ContainerDep, caller: Caller, patient_id: Patie
     """Simulate a drug at a dose in this patient, beside a normal metaboliser on the same dose."""
     treatment = await container.clinic.what_if(caller, patient_id, Regimen(**regimen.model_dump()))
     return await _json(lambda: WhatIfBody.of(treatment))
+
+
+@routes.post("/{patient_id}/regimen", operation_id="askRegimen", response_model=RegimenWhatIfBody)
+async def ask_regimen(container: ContainerDep, caller: Caller, patient_id: PatientId, asked: RegimenSteps) -> Response:
+    """Simulate what this patient takes, with other steps from today on: levels, occupancies, cautions by day."""
+    regimen = await container.clinic.what_if_regimen(caller, patient_id, **asked.options())
+    return await _json(lambda: RegimenWhatIfBody.of(regimen))
+
+
+@routes.post("/{patient_id}/switch", operation_id="askSwitch", response_model=RegimenWhatIfBody)
+async def ask_switch(container: ContainerDep, caller: Caller, patient_id: PatientId, asked: SwitchBody) -> Response:
+    """Propose a schedule from a drug that this patient takes to another, to judge."""
+    regimen = await container.clinic.what_if_switch(caller, patient_id, **asked.model_dump())
+    return await _json(lambda: RegimenWhatIfBody.of(regimen))
 
 
 @routes.post(

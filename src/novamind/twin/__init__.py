@@ -16,7 +16,7 @@ from novamind.lazy import public_names
 if TYPE_CHECKING:
     from novamind.twin.domain import Options, Recommendation
     from novamind.twin.patient import PatientTwin
-    from novamind.twin.results import Insights, WhatIf
+    from novamind.twin.results import Insights, RegimenWhatIf, WhatIf
     from novamind.twin.service import DigitalTwinIntegrationService
 else:
     __getattr__, __dir__ = public_names(
@@ -24,7 +24,7 @@ else:
         {
             "domain": ("Options", "Recommendation"),
             "patient": ("PatientTwin",),
-            "results": ("Insights", "WhatIf"),
+            "results": ("Insights", "RegimenWhatIf", "WhatIf"),
             "service": ("DigitalTwinIntegrationService",),
         },
     )
@@ -35,5 +35,6 @@ __all__ = [
     "Options",
     "PatientTwin",
     "Recommendation",
+    "RegimenWhatIf",
     "WhatIf",
 ]

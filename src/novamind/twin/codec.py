@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from novamind.biometrics.codec import PersonLinksBody
 from novamind.drugs.codec import CautionBody
+from novamind.neurochemistry.codec import RegimenCourseBody
 from novamind.pharmacogenomics.codec import AdviceBody, ExposureBody, ReviewBody, TherapeuticRangeBody
 from novamind.symptoms.codec import ForecastsBody
 from novamind.twin.domain import (
@@ -22,7 +23,7 @@ from novamind.twin.domain import (
     Status,
 )
 from novamind.twin.tracking import threshold_of
-from novamind.twin.treatment import SimulatedTreatment
+from novamind.twin.treatment import SimulatedRegimen, SimulatedTreatment
 
 
 class _Body(BaseModel):
@@ -101,6 +102,21 @@ class WhatIfBody(_Body):
                 "ensemble": course.ensemble_size,
             }
         )
+
+
+class RegimenWhatIfBody(_Body):
+    """What this patient takes, with other steps from today on."""
+
+    today: int = Field(description="Days of the record before today: day `today` + 1 of the course is today.")
+    sentence: str = Field(description="What was asked, in words; empty for steps of one's own.")
+    course: RegimenCourseBody = Field(description="The whole course by day.")
+    notes: list[str] = Field(description="What was left out or assumed, a sentence each.")
+
+    @classmethod
+    def of(cls, asked: SimulatedRegimen) -> Self:
+        """Return the wire form of a regimen in question."""
+        course = RegimenCourseBody.of(asked.simulation)
+        return cls(today=asked.today, sentence=asked.sentence, course=course, notes=list(asked.notes))
 
 
 class OptionsBody(_Body):

@@ -11,13 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from novamind.biometrics.endpoints import MOST_STRETCHES, stretch_frame
 from novamind.drugs.conditions import condition_word
+from novamind.neurochemistry.endpoints import Step
+from novamind.neurochemistry.regimen import MOST_STEPS
 from novamind.pharmacogenomics.endpoints import Gene, Word
 from novamind.records import Allergy, Condition, MedicationCourse
 from novamind.records.codec import Stretch
 from novamind.symptoms.endpoints import MOST_REPORTS, Report, report_frame, scales_of
 from novamind.symptoms.instruments import recognise
 from novamind.twin.case import Case, read_case, today_in
-from novamind.twin.codec import InsightsBody, WhatIfBody
+from novamind.twin.codec import InsightsBody, RegimenWhatIfBody, WhatIfBody
 from novamind.twin.domain import Options
 from novamind.twin.service import DigitalTwinIntegrationService
 
@@ -86,6 +88,32 @@ class RegimenBody(_Body):
     seed: Annotated[int, Field(ge=0, le=2**31, description="Seed of the draws.")] = 0
 
 
+class RegimenSteps(_Body):
+    """Steps in days from today, beside what is taken."""
+
+    steps: Annotated[
+        list[Step],
+        Field(max_length=MOST_STEPS, description="In days from today; a dose of 0 stops a drug. Empty: as recorded."),
+    ] = []
+    weeks: Annotated[int, Field(ge=1, le=26, description="After today, in weeks.")] = 8
+    ensemble: Annotated[int, Field(ge=2, le=200, description="Number of simulated persons.")] = 30
+    seed: Annotated[int, Field(ge=0, le=2**31, description="Seed of the draws.")] = 0
+
+    def options(self) -> dict[str, Any]:
+        """Return what the twin takes."""
+        return {"steps": [step.step() for step in self.steps]} | self.model_dump(exclude={"steps"})
+
+
+class SwitchBody(_Body):
+    """A change from a drug that is taken to another, from today on."""
+
+    old: Annotated[str, Field(min_length=1, max_length=100, examples=["sertraline"], description="Drug now taken.")]
+    new: Annotated[str, Field(min_length=1, max_length=100, examples=["mirtazapine"], description="Drug to change to.")]
+    new_dose_mg: Annotated[
+        float | None, Field(gt=0, le=10_000, allow_inf_nan=False, description="Daily dose in mg; null: the usual one.")
+    ] = None
+
+
 class RecordBody(_Body):
     """A person's record that comes with the request; nothing of it is kept."""
 
@@ -129,6 +157,18 @@ class WhatIfQuestion(RecordBody):
     regimen: RegimenBody = Field(description="Drug and dose.")
 
 
+class RegimenQuestion(RecordBody):
+    """What is known of a person, and the steps in question."""
+
+    regimen: RegimenSteps = Field(description="Steps beside what is taken.")
+
+
+class SwitchQuestion(RecordBody):
+    """What is known of a person, and the change in question."""
+
+    switch: SwitchBody = Field(description="From which drug to which.")
+
+
 class _KeepsNothing:
     """A store of results that keeps nothing of a request."""
 
@@ -163,6 +203,22 @@ def router(service: Callable[[], DigitalTwinIntegrationService] = _service) -> A
         case = await asyncio.to_thread(question.case)
         treatment = await service().what_if(case, **question.regimen.model_dump())
         body = await asyncio.to_thread(lambda: WhatIfBody.of(treatment).model_dump_json())
+        return Response(body, media_type="application/json")
+
+    @routes.post("/regimen", operation_id="regimenOfRecord", response_model=RegimenWhatIfBody)
+    async def regimen_of_record(question: RegimenQuestion) -> Response:
+        """Simulate what a person takes, with other steps, over time."""
+        case = await asyncio.to_thread(question.case)
+        asked = await service().what_if_regimen(case, **question.regimen.options())
+        body = await asyncio.to_thread(lambda: RegimenWhatIfBody.of(asked).model_dump_json())
+        return Response(body, media_type="application/json")
+
+    @routes.post("/switch", operation_id="switchOfRecord", response_model=RegimenWhatIfBody)
+    async def switch_of_record(question: SwitchQuestion) -> Response:
+        """Propose a change of drugs in a person whose record comes with the request, to judge."""
+        case = await asyncio.to_thread(question.case)
+        asked = await service().what_if_switch(case, **question.switch.model_dump())
+        body = await asyncio.to_thread(lambda: RegimenWhatIfBody.of(asked).model_dump_json())
         return Response(body, media_type="application/json")
 
     return routes

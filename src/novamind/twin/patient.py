@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from novamind.errors import DataProcessingError, ValidationError
+from novamind.neurochemistry.regimen import RegimenStep, read_regimen
 from novamind.pharmacogenomics import Review, read_genotype
 from novamind.pharmacogenomics.domain import Diplotype
 from novamind.records import Allergy, Condition, MedicationCourse, PatientRecord, read_fhir, read_patient_directory
@@ -16,7 +17,7 @@ from novamind.summary import Summarised, Summary
 from novamind.symptoms.domain import Scale
 from novamind.twin.case import Case, read_case, today_in
 from novamind.twin.domain import ForecastCheck, Options
-from novamind.twin.results import Insights, WhatIf
+from novamind.twin.results import Insights, RegimenWhatIf, WhatIf
 from novamind.twin.service import DigitalTwinIntegrationService
 from novamind.twin.what_if import DEFAULT_ENSEMBLE, DEFAULT_WEEKS
 
@@ -185,6 +186,18 @@ class PatientTwin(Summarised):
                 self.case, drug, dose_mg, interval_hours=interval_hours, weeks=weeks, ensemble=ensemble, seed=seed
             )
         )
+
+    def what_if_regimen(
+        self, steps: Sequence[RegimenStep | Sequence[Any] | Mapping[str, Any]] = (), *, weeks: int = DEFAULT_WEEKS
+    ) -> RegimenWhatIf:
+        """Simulate other steps beside what is taken, as :func:`novamind.twin.regimen.what_if_regimen`."""
+        service = self.service
+        return _now(lambda: service.what_if_regimen(self.case, read_regimen(steps) if steps else (), weeks=weeks))
+
+    def what_if_switch(self, old: str, new: str, new_dose_mg: float | None = None) -> RegimenWhatIf:
+        """Propose a change of drugs, as :func:`novamind.twin.regimen.what_if_switch`."""
+        service = self.service
+        return _now(lambda: service.what_if_switch(self.case, old, new, new_dose_mg))
 
     def replayed(self, days: int = 14) -> tuple[ForecastCheck, ...]:
         """Return whether forecasts from ``days`` before the record's end would have held; they are made now."""

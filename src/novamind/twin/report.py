@@ -14,7 +14,7 @@ from novamind.symptoms.presentation import wording
 from novamind.twin.case import Case
 from novamind.twin.domain import BIOMETRICS, COURSES, MEDICATIONS, SYMPTOMS, Findings, Priority, Status
 from novamind.twin.tracking import threshold_of
-from novamind.twin.treatment import SimulatedTreatment, Span
+from novamind.twin.treatment import SimulatedRegimen, SimulatedTreatment, Span
 
 _TEMPLATE = "report.html"
 _TITLES = {
@@ -174,6 +174,54 @@ def what_if_section(asked: SimulatedTreatment) -> dict[str, Any]:
         "picture": Markup(to_svg(level_chart(asked))),  # noqa: S704 - drawn here
         "seed": asked.course.seed,
         "ensemble": asked.course.ensemble_size,
+    }
+
+
+def regimen_section(asked: SimulatedRegimen) -> dict[str, Any]:
+    """Return a regimen in question as a page shows it: steps and cautions in days from today, and the picture."""
+    from novamind.neurochemistry.plots import plot_regimen
+    from novamind.symptoms.presentation.plots import to_svg
+
+    course = asked.simulation
+
+    def days(first: int, last: int) -> str:
+        return f"day {first - asked.today} to {last - asked.today}"
+
+    return {
+        "sentence": asked.sentence,
+        "steps": [
+            (
+                step.words,
+                f"{step.start_day - asked.today:g}",
+                "on" if step.stop is None else f"{step.stop_day - asked.today:g}",
+            )
+            for step in course.steps
+        ],
+        "overlaps": [
+            {
+                "severity": overlap.severity,
+                "days": days(overlap.first_day, overlap.last_day),
+                "who": f"{overlap.b} after {overlap.a}" if overlap.after_stopping else f"{overlap.a} with {overlap.b}",
+                "text": overlap.cautions[0].text,
+                "source": overlap.cautions[0].source,
+            }
+            for overlap in course.overlaps
+            if overlap.last_day > asked.today
+        ],
+        "doses": list(
+            dict.fromkeys((of.step.drug, of.caution) for of in course.dose_cautions if of.step.stop_day > asked.today)
+        ),
+        "alarms": [
+            f"{alarm.analyte} up to {alarm.highest:.3g} {alarm.unit}, above the {alarm.bound} of {alarm.limit:g}"
+            f" ({days(alarm.first_day, alarm.last_day)})"
+            for alarm in course.alarms
+            if alarm.last_day > asked.today
+        ],
+        "notes": asked.notes,
+        "today": asked.today,
+        "picture": Markup(to_svg(plot_regimen(course, asked.today))),  # noqa: S704 - drawn here
+        "seed": course.seed,
+        "ensemble": course.ensemble_size,
     }
 
 

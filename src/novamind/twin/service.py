@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cachetools import TTLCache
 
 from novamind.errors import InsufficientDataError, ServiceUnavailableError, ValidationError
+from novamind.neurochemistry.regimen import RegimenStep
 from novamind.pharmacogenomics import Review
 from novamind.records import PatientRecord
 from novamind.twin.analyses import default_analyses, review_of
@@ -29,7 +30,8 @@ from novamind.twin.domain import (
 from novamind.twin.execution import Bulkhead, CallOutcome, Guard
 from novamind.twin.ports import Analysis, InsightHistory, ResultStore
 from novamind.twin.recommendations import recommendations
-from novamind.twin.results import Insights, WhatIf
+from novamind.twin.regimen import what_if_regimen, what_if_switch
+from novamind.twin.results import Insights, RegimenWhatIf, WhatIf
 from novamind.twin.tracking import MemoryHistory, check, daily_reports, forecast_made, snapshot, track
 from novamind.twin.what_if import what_if
 
@@ -153,6 +155,14 @@ class DigitalTwinIntegrationService:
     async def what_if(self, case: Case, drug: str, dose_mg: float, **options: Any) -> WhatIf:
         """Simulate a drug at a dose in this person; options as of :func:`novamind.twin.what_if.what_if`."""
         return await asyncio.to_thread(what_if, case, drug, dose_mg, **options)
+
+    async def what_if_regimen(self, case: Case, steps: Sequence[RegimenStep], **options: Any) -> RegimenWhatIf:
+        """Simulate other steps beside what is taken; options as of :func:`novamind.twin.regimen.what_if_regimen`."""
+        return await asyncio.to_thread(what_if_regimen, case, steps, **options)
+
+    async def what_if_switch(self, case: Case, old: str, new: str, new_dose_mg: float | None = None) -> RegimenWhatIf:
+        """Propose a change of drugs, as of :func:`novamind.twin.regimen.what_if_switch`."""
+        return await asyncio.to_thread(what_if_switch, case, old, new, new_dose_mg)
 
     async def insights(
         self,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from novamind.neurochemistry.course import RegimenSimulation
 from novamind.neurochemistry.simulation import Simulation, bands
 from novamind.pharmacogenomics.drug_review import DrugReview
 
@@ -94,6 +95,28 @@ class SimulatedTreatment:
             for row in shares.sort("value", descending=True).iter_rows(named=True)
             if row["value"] >= 0.01
         }
+
+
+@dataclass(frozen=True)
+class SimulatedRegimen:
+    """What this patient takes, with other steps from today on.
+
+    Attributes
+    ----------
+    simulation
+        Levels, occupancies, effects and cautions by day; the first days are the record's.
+    today
+        Days of the record before today: day ``today`` + 1 of the simulation is today.
+    sentence
+        What was asked, in words; empty for steps of one's own.
+    notes
+        What was left out or assumed, a sentence each.
+    """
+
+    simulation: RegimenSimulation
+    today: int
+    sentence: str
+    notes: tuple[str, ...]
 
 
 def _last_week(course: Simulation) -> Span:

@@ -116,6 +116,11 @@ def _activity(case: Case, others: tuple[str, ...]) -> tuple[dict[str, str | floa
     return activity, notes
 
 
+def genotype_activity(case: Case) -> tuple[dict[str, str | float], list[str]]:
+    """Return the state of each typed enzyme by the genotype alone, and what is left open."""
+    return _activity(case, ())
+
+
 def _state(reading: GeneResult) -> str | float | None:
     """Return the phenotype where it says what the activity is, else the activity as a score (2 is normal)."""
     if reading.activity is None:

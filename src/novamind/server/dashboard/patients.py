@@ -2,24 +2,27 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import FormData
 
 from novamind.clinic import PatientSummary, Regimen
+from novamind.drugs.kinetics import drug_names, kinetics
 from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties, ground
 from novamind.infrastructure.patient_store import Identity
-from novamind.neurochemistry.pharmacokinetics import drug_names
 from novamind.server.container import Container
 from novamind.server.dashboard.overview import changes_of, overview_of, visits
 from novamind.server.dashboard.rendering import page
 from novamind.server.dependencies import Caller, ContainerDep
 from novamind.server.patients import After, NewPatient, PatientId, Reason
 from novamind.twin.domain import Options
-from novamind.twin.endpoints import Line, RegimenBody
-from novamind.twin.report import what_if_section
+from novamind.twin.endpoints import Line, RegimenBody, RegimenSteps, SwitchBody
+from novamind.twin.report import regimen_section, what_if_section
 
 _PAGE: Final = 50
 _MOST_SEARCHED: Final = 2000
@@ -35,6 +38,9 @@ _MEANINGS: Final = {
     "research": "recorded for people who take data out for research",
     "sharing": "recorded for people who hand data to others",
 }
+
+
+Asked = TypeVar("Asked", bound=BaseModel)
 
 
 class _Registering(NewPatient):
@@ -98,7 +104,7 @@ async def one_patient(request: Request, container: ContainerDep, caller: Caller,
     ties = caller.ties.get(patient_id, Ties())
     shown = {
         "patient": patient,
-        "drugs": drug_names(),
+        "drugs": {drug: kinetics(drug).usual_dose for drug in drug_names()},
         "audit": may(caller, Permission.AUDIT_READ, patient_id),
         "add": may(caller, Permission.RECORDS_WRITE, patient_id),
         "until": None if ties.treats or caller.role is not Role.CLINICIAN else ties.emergency_until,
@@ -179,6 +185,57 @@ async def what_if(
     treatment = await container.clinic.what_if(caller, patient_id, Regimen(**asked.model_dump()))
     shown = await asyncio.to_thread(what_if_section, treatment)
     return page(request, "what_if.html", {"patient_id": patient_id, "asked": shown})
+
+
+@routes.post("/{patient_id}/regimen")
+async def regimen(request: Request, container: ContainerDep, caller: Caller, patient_id: PatientId) -> Response:
+    """Show steps beside what is taken: the form's rows, those without a drug left out, an empty dose the usual one."""
+    asked = _steps(await request.form())
+    answer = await container.clinic.what_if_regimen(caller, patient_id, **asked.options())
+    return page(
+        request, "regimen.html", {"patient_id": patient_id, "asked": await asyncio.to_thread(regimen_section, answer)}
+    )
+
+
+@routes.post("/{patient_id}/switch")
+async def switch(
+    request: Request,
+    container: ContainerDep,
+    caller: Caller,
+    patient_id: PatientId,
+    old: Annotated[str, Form(max_length=100)],
+    new: Annotated[str, Form(max_length=100)],
+    new_dose_mg: Annotated[str, Form(max_length=20)] = "",
+) -> Response:
+    """Show a proposed change of drugs."""
+    asked = _body(SwitchBody, {"old": old, "new": new, "new_dose_mg": new_dose_mg or None})
+    answer = await container.clinic.what_if_switch(caller, patient_id, **asked.model_dump())
+    return page(
+        request, "regimen.html", {"patient_id": patient_id, "asked": await asyncio.to_thread(regimen_section, answer)}
+    )
+
+
+def _steps(form: FormData) -> RegimenSteps:
+    """Return the steps of a form with one row for each."""
+    rows = zip(*(form.getlist(name) for name in ("drug", "dose_mg", "interval_hours", "start", "stop")), strict=False)
+    steps = []
+    for drug, dose, interval, start, stop in rows:
+        if drug:
+            usual = kinetics(str(drug)).usual_dose if str(drug) in drug_names() else None
+            hours = interval or 24
+            each = dose or (None if usual is None else usual * float(str(hours)) / 24)
+            steps.append(
+                {"drug": drug, "dose_mg": each, "interval_hours": hours, "start": start or 0, "stop": stop or None}
+            )
+    return _body(RegimenSteps, {"steps": steps, "weeks": form.get("weeks") or 8})
+
+
+def _body(model: type[Asked], values: dict[str, Any]) -> Asked:
+    """Return what a form says, or a refusal that names the field."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_url=False, include_context=False)) from error
 
 
 def may(caller: Principal, permission: Permission, patient_id: UUID) -> bool:

@@ -159,7 +159,7 @@ def risk_chart(forecast: SymptomForecast, threshold: float, alert_probability: f
     )
 
 
-def to_svg(chart: alt.LayerChart | alt.FacetChart) -> str:
+def to_svg(chart: alt.LayerChart | alt.FacetChart | alt.VConcatChart) -> str:
     """Render a chart as SVG text, without browser or network."""
     return str(vl_convert.vegalite_to_svg(chart.to_dict()))
 

@@ -152,6 +152,12 @@ function begin(root) {
       else send(form, target);
     });
   }
+  for (const select of root.querySelectorAll("select[data-usual-dose]")) {
+    select.addEventListener("change", () => {
+      const dose = select.closest("[data-step]").querySelector("input[name=dose_mg]");
+      dose.value = select.selectedOptions[0].dataset.usual ?? "";
+    });
+  }
   root.querySelectorAll(".drop").forEach(takeDrops);
   for (const again of root.querySelectorAll("[data-again]")) {
     const look = () => again.isConnected && load(again.closest("[data-part]"));
