@@ -372,6 +372,46 @@ def test_loinc_as_senders_write_it(system: str) -> None:
     assert read(patient(), observation("44261-6", 7) | other).record.symptoms is None
 
 
+@pytest.mark.parametrize(
+    ("value", "is_read"),
+    [(25, True), (24.9, False), (250, True), (250.1, False), (2880, False), (-1, False), (0, False)],
+)
+def test_what_no_living_person_shows_is_not_read(value: float, is_read: bool) -> None:
+    beats = observation("8867-4", value) | {"valueQuantity": {"value": value, "code": "/min"}}
+    found = read(patient(), beats)
+    assert (found.record.signals is not None) == is_read
+    text = "heart_rate lies outside the plausible 25 to 250 bpm; not read"
+    assert [issue[:3] for issue in said(found)] == [("error", "value", text)] * (not is_read)
+
+
+def test_plausible_is_judged_in_the_own_unit() -> None:
+    pounds = observation("29463-7", 880) | {"valueQuantity": {"value": 880, "code": "[lb_av]"}}
+    assert read(patient(), pounds).record.signals is not None
+    assert read(patient(), pounds | {"valueQuantity": {"value": 880, "code": "kg"}}).record.signals is None
+
+
+@pytest.mark.parametrize(
+    ("codes", "name"),
+    [
+        (("44261-6", "70274-6"), None),
+        (("44261-6", "44250-9"), None),
+        (("44261-6", "8867-4"), None),
+        (("44261-6", "12345-6"), "PHQ-9"),
+        (("44261-6", "44261-6"), "PHQ-9"),
+        (("44255-8", "44255-8"), "PHQ-9 item 2"),
+    ],
+)
+def test_codes_that_name_different_things(codes: tuple[str, ...], name: str | None) -> None:
+    coding = [{"system": "http://loinc.org", "code": code} for code in codes]
+    found = read(patient(), observation(codes[0], 2) | {"code": {"coding": coding}})
+    if name is None:
+        text = "Observation whose codes name different things; not read"
+        assert said(found) == [("error", "conflict", text, ("Bundle.entry[1].resource.code",))]
+        assert found.record.symptoms is None
+    else:
+        assert [row[0] for row in shown(found.record)] == [name]
+
+
 GAD = ("69725-0", "68509-9", "69733-4", "69734-2", "69735-9", "69689-8", "69736-7")
 ALONE = (
     "information", "incomplete", "items of GAD-7 of which no total is made: not all are there at one time",

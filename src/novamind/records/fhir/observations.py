@@ -100,6 +100,10 @@ def _value_of(
         intake.note(None, entry, "information", "not-supported", text, f"{place}.code")
         return None
     measure, signal = meaning.measure, meaning.signal
+    if meaning.is_contrary:
+        text = "Observation whose codes name different things; not read"
+        intake.note(person, entry, "error", "conflict", text, f"{place}.code")
+        return None
     problem = ""
     if part.dataAbsentReason is not None and not _has_value(part):
         value, unit = np.nan, signal.unit if signal else unit
@@ -119,6 +123,9 @@ def _value_of(
         way = next((way for way in ways if way is not None), None)
         if way is not None:
             value, unit = value * way.factor + way.shift, signal.unit
+            if not signal.low <= value <= signal.high:
+                plausible = f"the plausible {signal.low:g} to {signal.high:g} {signal.unit}"
+                problem = f"{meaning.name} lies outside {plausible}; not read"
         elif not meaning.is_own:
             problem = f"{meaning.name} in a unit that is not read ({signal.fitting_units} are)"
     if value is None or problem:
@@ -134,6 +141,7 @@ class _Meaning(NamedTuple):
     measure: Measure | None = None
     #: By our own name: a signal that a record keeps in a unit of its own comes back in it.
     is_own: bool = False
+    is_contrary: bool = False
 
 
 def _meaning(code: fhir.Concept, panel: fhir.Concept) -> _Meaning | None:
@@ -150,10 +158,17 @@ def _meaning(code: fhir.Concept, panel: fhir.Concept) -> _Meaning | None:
             others = panel.coding if len(matches) > 1 else ()
             panels = {match.instrument.name for other in others for match in measures(other.code or "")}
             measure = next((match for match in matches if match.instrument.name in panels), matches[0])
-            return _Meaning(measure.name, is_signal=False, measure=measure)
+            is_contrary = not set.intersection(*filter(None, (_names_of(c.code) for c in code.coding)))
+            return _Meaning(measure.name, is_signal=False, measure=measure, is_contrary=is_contrary)
         if is_loinc and (signal := SIGNAL_OF_LOINC.get(coding.code)):
             return _Meaning(signal.name, is_signal=True, signal=signal)
     return None
+
+
+def _names_of(code: str | None) -> set[str]:
+    """Return the series that a code may stand for."""
+    signal = SIGNAL_OF_LOINC.get(code or "")
+    return {match.name for match in measures(code or "")} or ({signal.name} if signal else set())
 
 
 def _has_value(part: fhir.Component) -> bool:
