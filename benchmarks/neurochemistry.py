@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.linalg import expm
 
+import measured_levels
 import occupancies
 from novamind.neurochemistry import EnhancedXGBoostService, Outcome, Schedule, Treatment, interaction, simulate
 from novamind.neurochemistry.domain import BrainRegion, Neurotransmitter
@@ -400,6 +401,7 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
         "checks": check_table(results["published_checks"]),
         "measured": measured_table(results),
         "occupancies": occupancies.table(held),
+        "measured_levels": measured_levels.table(json.loads(measured_levels.RESULTS.read_text(encoding="utf-8"))),
     }
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 # The columns that name drugs, and those that say where a fact is from.
-_NAMING = ("drug", "drugs", "compound", "a", "b")
+_NAMING = ("drug", "drugs", "compound", "old", "new", "a", "b")
 _ORIGIN = frozenset({"source", "year"})
 _NO_FACTS = frozenset({"sources", "products"})
 _SEPARATOR = re.compile(r"[|;]")
