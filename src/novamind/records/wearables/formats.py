@@ -100,6 +100,8 @@ _ADVICE = (
     + ", ".join(dict.fromkeys(maker.MAKER for maker in MAKERS[:-1]))
     + ", or a long table (timestamp, signal, value) in .csv or .parquet"
 )
+_TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".pq")
+_TABLE_ALONE = ": import a table of reports by itself"
 _ACCELERATION = "holds raw acceleration, which is not read: give epochs as a long table (timestamp, signal, value)"
 _TRACK = "is the track of one activity, which is not read: give the original .fit, or the account's export"
 #: What people hold of their devices and is not read: ``{ending: what to give instead}``.
@@ -142,7 +144,9 @@ def batches(export: Export, tally: Tally, zone: ZoneInfo | None, progress: Progr
             if maker is None and file.suffix in _INSTEAD:
                 raise ValidationError(f"{file.path}: {_INSTEAD[file.suffix]}")
             if maker is None:
-                raise ValidationError(f"{file.path}: is of no kind that is read here{_ADVICE if export.alone else ''}")
+                table = _TABLE_ALONE if file.suffix in _TABLES else ""
+                advice = _ADVICE if export.alone else table
+                raise ValidationError(f"{file.path}: is of no kind that is read here{advice}")
             used, named = False, tally.files_named
             for part in file.parts():
                 tally.before = part.before
