@@ -30,7 +30,13 @@ FDA_CLASSES = {
     ("CYP2C19", "inducer", "strong"): "rifampin apalutamide",
     ("CYP2C9", "inhibitor", "moderate"): "fluconazole amiodarone miconazole",
     ("CYP2C8", "inhibitor", "strong"): "gemfibrozil",
-    ("CYP1A2", "inhibitor", "strong"): "ciprofloxacin enoxacin fluvoxamine",
+    ("CYP1A2", "inhibitor", "strong"): "ciprofloxacin enoxacin fluvoxamine viloxazine",
+    ("CYP1A2", "inducer", "moderate"): "phenytoin fosphenytoin rifampin ritonavir teriflunomide leflunomide",
+    ("XO", "inhibitor", "strong"): "allopurinol febuxostat",
+    ("COMT", "inhibitor", "strong"): "entacapone opicapone tolcapone",
+    ("MAO", "inhibitor", "strong"): "phenelzine tranylcypromine isocarboxazid moclobemide",
+    ("OATP1B1", "inhibitor", "moderate"): "ritonavir lopinavir atazanavir darunavir clarithromycin gemfibrozil",
+    ("P-gp", "inhibitor", "moderate"): "amiodarone dronedarone clarithromycin erythromycin verapamil ranolazine",
     ("CYP2B6", "inducer", "strong"): "carbamazepine",
     ("CYP2B6", "inducer", "moderate"): "efavirenz rifampin",
     ("CYP2B6", "inducer", "weak"): "nevirapine ritonavir",
@@ -69,7 +75,8 @@ MECHANISM_BASED = {
     "CYP2E1": "disulfiram isoniazid",
     "CYP3A4": (
         "clarithromycin erythromycin telithromycin ritonavir cobicistat saquinavir nelfinavir indinavir boceprevir"
-        " atazanavir darunavir lopinavir nefazodone diltiazem verapamil mifepristone ribociclib lonafarnib"
+        " atazanavir darunavir lopinavir nefazodone diltiazem verapamil mifepristone ribociclib lonafarnib mibefradil"
+        " troleandomycin tipranavir delavirdine fosamprenavir amprenavir josamycin"
     ) + "|grapefruit juice",
 }  # fmt: skip
 
