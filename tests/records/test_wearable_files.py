@@ -99,7 +99,7 @@ def test_files_of_the_operating_system_are_named(tmp_path: Path, name: str) -> N
         ("x.csv.gz", "no", "cannot be read: it is damaged or locked: unpack it with its password, or export it again"),
         ("x.zip", "no", "the archive is damaged or locked: unpack it with its password, or export it again"),
         ("x.pdf", "%PDF", "is of no kind that is read here"),
-        ("diary.csv", "date,PHQ-9\n2024-05-01,7\n", "is of no kind that is read here: import a table of reports by itself"),
+        ("d.csv", "date,PHQ-9\n2024-05-01,7\n", "is of no kind that is read here: import a table of reports by itself"),
         ("x.7z", "7z", "is an archive of a kind that is not opened here: unpack it"),
         ("x.tar.gz", gzip.compress(b"tar"), "is an archive of a kind that is not opened here: unpack it"),
         ("x.csv", "", "holds no data"),
