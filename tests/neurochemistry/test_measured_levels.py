@@ -190,3 +190,11 @@ def test_a_range_is_needed_where_none_is_tabled() -> None:
         result.dose_for()
     with pytest.raises(ValidationError, match="low below high"):
         update([("clozapine", 300, 28)], [("clozapine", 300)]).dose_for(600, 350)
+
+
+def test_drugs_that_act_on_each_other_are_read_too() -> None:
+    result = update([("venlafaxine", 300, 20, 12)], [("venlafaxine", 150), ("paroxetine", 20)])
+    assert result.predicted["before"][0] > update([("venlafaxine", 300, 20, 12)], [("venlafaxine", 150)]).predicted[
+        "before"
+    ][0]  # fmt: skip
+    assert 0 < result.dose_for().probability <= 1

@@ -177,3 +177,18 @@ def test_a_regimen_draws_and_becomes_one_json() -> None:
 def test_what_cannot_be_simulated_is_refused(options: dict[str, object], error: type[Exception]) -> None:
     with pytest.raises(error):
         room.simulate(**options)  # type: ignore[call-overload]
+
+
+def test_a_change_of_a_level_without_a_size_is_named() -> None:
+    notes = simulate_regimen([("lithium", 900), ("celecoxib", 200)], weeks=2).notes
+    assert "What celecoxib can do to the level of lithium is not simulated: no size is tabled." in notes
+    assert not any("not simulated" in note for note in simulate_regimen([("lithium", 900)], weeks=2).notes)
+    sized = simulate_regimen([("risperidone", 4), ("paroxetine", 20)], weeks=2).notes
+    assert not any("level of risperidone" in note for note in sized)
+
+
+def test_a_regimen_has_up_to_fifteen_drugs_with_kinetics() -> None:
+    names = room.drug_names()
+    assert len(simulate_regimen([(drug, 0) for drug in names[:15]], weeks=1).levels) == 15
+    with pytest.raises(ValidationError, match="up to 15 drugs"):
+        simulate_regimen([(drug, 0) for drug in names[:16]], weeks=1)

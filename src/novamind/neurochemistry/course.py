@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from novamind.drugs.cautions import cautions, not_checked
+from novamind.drugs.cautions import cautions, not_checked, without_size
 from novamind.drugs.depots import depot
 from novamind.drugs.domain import Caution, Severity
 from novamind.drugs.kinetics import drug_names
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 _ORDER = tuple(Severity)
 _UNKNOWN_PERSON = PatientFacts()
+#: Most drugs with kinetics in one regimen.
+MOST_DRUGS = 15
 #: Longest effect of a stopped drug that is looked for, in days.
 _LONGEST_WASHOUT = 200
 
@@ -199,7 +201,7 @@ class RegimenSimulation(Summarised):
         severe = sum(of.severity in (Severity.CONTRAINDICATED, Severity.MAJOR) for of in self.overlaps)
         text = (
             f"{counted(len(self.steps), 'step')} of {counted(len(self.drugs), 'drug')}, {counted(self.weeks, 'week')};"
-            f" {severe} severe overlaps, {counted(len(self.alarms), 'alarm')}"
+            f" {counted(severe, 'severe overlap')}, {counted(len(self.alarms), 'alarm')}"
         )
         return Summary(text, ("on the last day", "value", "low", "high"), rows)
 
@@ -247,6 +249,8 @@ def simulate_regimen(
     simulated = [drug for drug in taken if drug in drug_names()]
     if not simulated:
         raise NotFoundError("no drug of the regimen has kinetics in our tables, so nothing can be simulated")
+    if len(simulated) > MOST_DRUGS:
+        raise ValidationError(f"a regimen takes up to {MOST_DRUGS} drugs with kinetics; leave out what does not matter")
     for drug in simulated:
         taken[drug].oral.check(kinetics(drug))
     parameters, patients = _members(
@@ -390,6 +394,13 @@ def _notes(steps: Sequence[RegimenStep], taken: Mapping[str, Intake], days: int)
     for drug in taken:
         if drug != SMOKING and drug not in drug_names():
             yield f"{drug.capitalize()} has no kinetics in our tables: it counts for enzymes and cautions only."
+    for drug in taken:
+        if drug in drug_names() and taken[drug].taken.any():
+            parameters = kinetics(drug)
+            counted_routes = {*parameters.fraction_by, *parameters.metabolite_fraction_by}
+            unsized = without_size(drug, [other for other in taken if taken[other].taken.any()], (), counted_routes)
+            if unsized:
+                yield f"What {' and '.join(unsized)} can do to the level of {drug} is not simulated: no size is tabled."
     yield from not_checked(drug for drug in taken if drug != SMOKING)
     for step in steps:
         if not step.is_depot or not step.dose_mg:

@@ -263,7 +263,7 @@ class LevelUpdate(Summarised):
         """Return the mean level at steady state, ``(grid, doses)``, beside the other drugs as they are at the end."""
         days = int(max(step.start_day for step in self.steps)) + _LATER_DAYS
         taken = intakes(self.steps, days)
-        shares = levels_together(taken, np.zeros(1), {self.drug: self.grid, **self.others})[1][self.drug]
+        shares = levels_together(taken, np.zeros(1), _patients(self.drug, taken, self.grid, self.others))[1][self.drug]
         patients = self.grid.beside({route: share[:, -1] for route, share in shares.items()})
         parameters = kinetics(self.drug)
         levels = [
@@ -439,11 +439,23 @@ def _grid(
     return patients, _normalised(-0.5 * (first**2 + second**2))
 
 
+def _patients(
+    drug: str, taken: Mapping[str, Intake], grid: Physiology, others: Mapping[str, Physiology]
+) -> dict[str, Physiology]:
+    """Return by drug the patients: the grid, and for each of its points the typical person of the other drugs."""
+    typical = Physiology.typical()
+    count = grid.clearance_factor.size
+    return {
+        name: grid if name == drug else others.get(name, typical).repeated(count)
+        for name in taken
+        if name in drug_names()
+    }
+
+
 def _grid_levels(
     drug: str, taken: Mapping[str, Intake], times: Floats, grid: Physiology, others: Mapping[str, Physiology]
 ) -> Levels:
-    typical = {name: others.get(name, Physiology.typical()) for name in taken if name in drug_names()}
-    return levels_together(taken, times, typical | {drug: grid})[0][drug]
+    return levels_together(taken, times, _patients(drug, taken, grid, others))[0][drug]
 
 
 def _basis(drug: str) -> str:

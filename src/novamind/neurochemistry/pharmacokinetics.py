@@ -184,6 +184,17 @@ class Physiology:
         relative = relative_clearance(drug.metabolite_fraction_by, activity) * np.ones(self.clearance_factor.size)
         return np.asarray(relative * self.metabolite_clearance_factor)
 
+    def repeated(self, count: int) -> "Physiology":
+        """Return one patient ``count`` times."""
+        ones = np.ones(count)
+        activity = {route: share * ones for route, share in self.activity.items()}
+        return Physiology(
+            activity,
+            self.clearance_factor * ones,
+            self.creatinine_clearance * ones,
+            self.metabolite_clearance_factor * ones,
+        )
+
     def beside(self, shares: Mapping[str, Floats]) -> "Physiology":
         """Return the patients with the activity of each route multiplied by what others leave or make of it."""
         ones = np.ones(self.clearance_factor.size)
