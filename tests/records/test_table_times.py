@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novamind.errors import ValidationError
+from novamind.records.tables.day_halves import in_english
 from novamind.records.tables.times import Moment, on_clock, parse_clock, parse_column, utc_offset_text
 
 HOUR = timedelta(hours=1)
@@ -39,6 +40,10 @@ def read(*cells: str | None, form: str | None = None) -> list[str | None]:
         (["Oct 3, 2025 4:00 pm", "01-Sep-2025"], ["2025-10-03T16:00:00", "2025-09-01T00:00:00"]),
         (["1735689600", "1735689601.5"], ["2025-01-01T00:00:00+00:00", "2025-01-01T00:00:01.500000+00:00"]),
         (["1735689600000"], ["2025-01-01T00:00:00+00:00"]),
+        (["13.01.2026 11:30 nachm.", "14.01.2026 12:05 vorm."], ["2026-01-13T23:30:00", "2026-01-14T00:05:00"]),
+        (["2026/01/13 下午11:30", "2026/01/14 上午12:05"], ["2026-01-13T23:30:00", "2026-01-14T00:05:00"]),
+        (["2026-01-13 오후 3:04", "2026-01-14 오전 3:04"], ["2026-01-13T15:04:00", "2026-01-14T03:04:00"]),
+        (["13/01/2026 11:30 p. m.", "14/01/2026 9:05 μ.μ."], ["2026-01-13T23:30:00", "2026-01-14T21:05:00"]),
         (["1735689600000001"], ["2025-01-01T00:00:00.000001+00:00"]),
         (["1735689600500000000"], ["2025-01-01T00:00:00.500000+00:00"]),
     ],
@@ -164,3 +169,10 @@ def test_the_last_day_and_the_first_year() -> None:
     assert wrong == {1: "its time lies in the future", 3: "its time lies before 1900"}
     tomorrow = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=2)
     assert on_clock([(tomorrow, timedelta(0))], None, [1])[1] == {0: "its time lies in the future"}
+
+
+@pytest.mark.parametrize(
+    "text", ["Sa 12:30", "12:30 Uhr", "5 März 2025 08:30", "2025-01-31T08:30+01:00", "de 11:30", "下午", "noon 12:30"]
+)
+def test_what_is_no_half_of_the_day_stays(text: str) -> None:
+    assert in_english(text) == text

@@ -35,6 +35,10 @@ TABLES: dict[str, tuple[str, ...]] = {
         "TOTALS_ONLY",
         "_TOTAL_ALIASES",
     ),
+    "novamind.records.tables.day_halves": (
+        "AM",
+        "PM",
+    ),
     "novamind.records.tables.files": (
         "_CSV_SUFFIXES",
         "_PARQUET_SUFFIXES",
@@ -69,10 +73,6 @@ TABLES: dict[str, tuple[str, ...]] = {
         "_OTHER_SUFFIXES",
         "_MEASURES",
         "_TIMES",
-    ),
-    "novamind.records.wearables.apple_dates": (
-        "_AM",
-        "_PM",
     ),
     "novamind.records.wearables.apple_health": (
         "_QUANTITIES",

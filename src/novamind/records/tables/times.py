@@ -15,6 +15,7 @@ from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from novamind.errors import ValidationError
+from novamind.records.tables.day_halves import in_english
 
 DateForm = Literal["iso", "de", "us", "uk", "epoch", "epoch-ms", "excel"]
 DATE_FORMS: Final[tuple[DateForm, ...]] = ("iso", "de", "us", "uk", "epoch", "epoch-ms", "excel")
@@ -117,8 +118,8 @@ def parse_clock(text: str | None) -> timedelta | None:
 
 
 def _spaced(text: str) -> str:
-    """Return a text with plain spaces: Apple and Excel write narrow and fixed ones before ``PM``."""
-    return " ".join(text.split())
+    """Return a text with plain spaces, and ``PM`` in English: Apple and Excel write narrow and fixed ones before it."""
+    return in_english(" ".join(text.split()))
 
 
 def _form_of(texts: Sequence[str], column: str) -> str:

@@ -2,8 +2,6 @@
 
 The export takes over the phone's settings. On the 12-hour clock it is ``7:57:00 am``, with a narrow no-break space
 before the half of the day, in the phone's language and its digits. In the Buddhist calendar 2024 is the year 2567.
-
-Halves of the day: Unicode CLDR, day periods ``am`` and ``pm``, abbreviated.
 """
 
 import re
@@ -12,17 +10,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-#: Before noon and after it, in lower case, without points, spaces and quotation marks.
-_AM = {
-    "am", "上午", "午前", "오전", "ص", "قظ", "לפנהצ", "πμ", "öö", "sa", "ก่อนเที่ยง", "de", "ap", "fm", "дп",
-    "проб", "dop", "vm", "pg", "priešpiet", "priekšp", "fh", "eparadites", "rn", "yb", "претпл", "преподне",
-    "prepodne", "կա", "முற்பகல்", "ಪೂರ್ವಾಹ್ನ", "पूर्वाह्न",
-}  # fmt: skip
-_PM = {
-    "pm", "下午", "午後", "오후", "م", "بظ", "אחהצ", "μμ", "ös", "ch", "หลังเที่ยง", "du", "ip", "em", "пп", "слоб",
-    "odp", "pop", "nm", "ptg", "popiet", "pēcp", "eh", "epasdites", "in", "yh", "попл", "поподне", "popodne",
-    "կհ", "பிற்பகல்", "ಅಪರಾಹ್ನ", "अपराह्न",
-}  # fmt: skip
+from novamind.records.tables.day_halves import half_of_day
+
 _PLAIN_BYTES = len("2024-09-21 07:57:00 +1000")
 _STAMP = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})\s+(\D*?)\s*(\d{1,2}):(\d{2}):(\d{2})(?:[.,](\d{1,6})\d*)?\s*(\D*?)\s*([+-])(\d{2}):?(\d{2})$"
@@ -71,10 +60,10 @@ def _read(text: str) -> tuple[datetime | None, int | None]:
     if stamp is None:
         return None, None
     year, month, day, before, hour, minute, second, fraction, after, sign, hours, minutes = stamp.groups()
-    half = re.sub(r"[\s.'\"״]", "", before or after).lower()
-    if half and (half not in _AM | _PM or not 1 <= int(hour) <= 12):
+    half = half_of_day(words) if (words := before or after) else ""
+    if half is None or (half and not 1 <= int(hour) <= 12):
         return None, None
-    clock = int(hour) % 12 + (12 if half in _PM else 0) if half else int(hour)
+    clock = int(hour) % 12 + (12 if half == "pm" else 0) if half else int(hour)
     gregorian = int(year) - (_BUDDHIST if int(year) in _BUDDHIST_YEARS else 0)
     offset = (int(hours) * 3600 + int(minutes) * 60) * (-1 if sign == "-" else 1)
     try:
