@@ -74,8 +74,17 @@ AGNP = {
     "mirtazapine": (30, 80, "parent"), "risperidone": (20, 60, "sum"), "paliperidone": (20, 60, "parent"),
     "aripiprazole": (150, 500, "sum"), "olanzapine": (20, 80, "parent"), "quetiapine": (100, 500, "parent"),
     "haloperidol": (1, 10, "parent"), "amisulpride": (100, 320, "parent"), "ziprasidone": (50, 200, "parent"),
-    "valproate": (50, 100, "parent"), "lithium": (0.5, 1.2, "parent"),
+    "valproate": (50, 100, "parent"), "lithium": (0.5, 1.2, "parent"), "melperone": (30, 100, "parent"),
+    "pipamperone": (100, 400, "parent"), "perazine": (100, 230, "parent"), "chlorprothixene": (20, 300, "parent"),
+    "levomepromazine": (30, 160, "parent"), "benperidol": (1, 10, "parent"), "zotepine": (10, 150, "parent"),
+    "mianserin": (15, 70, "parent"), "opipramol": (50, 500, "parent"), "zolpidem": (80, 160, "parent"),
+    "zopiclone": (10, 50, "parent"), "oxazepam": (200, 500, "parent"), "methylphenidate": (6, 26, "parent"),
+    "acamprosate": (250, 700, "parent"), "varenicline": (4, 10, "parent"), "ethosuximide": (40, 100, "parent"),
+    "primidone": (5, 10, "parent"), "zonisamide": (10, 40, "parent"),
 }  # fmt: skip
+_UNITS = {"lithium": "mmol/L"} | dict.fromkeys(
+    ("lamotrigine", "valproate", "ethosuximide", "primidone", "zonisamide"), "mg/L"
+)
 # The product keeps another source for these: DPWG, ACNP, Veefkind 2000, the clozapine consensus of 2023.
 _OTHER = {
     "lamotrigine",
@@ -96,7 +105,7 @@ def test_ranges_are_the_consensus_or_near_it() -> None:
         if drug not in _OTHER:
             assert (ours.low, ours.high) == (low, high), drug
         assert all(a / 2 <= b <= a * 2 for a, b in ((low, ours.low), (high, ours.high))), drug
-        assert ours.unit == {"lamotrigine": "mg/L", "valproate": "mg/L", "lithium": "mmol/L"}.get(drug, "ng/mL")
+        assert ours.unit == _UNITS.get(drug, "ng/mL")
 
 
 def test_a_range_names_all_that_it_measures() -> None:
@@ -116,3 +125,9 @@ def test_shared_ranges_agree() -> None:
         if ours and row["low"] and row["high"] and row["unit"] == ours.unit:
             seen += (ours.low, ours.high) == (float(row["low"]), float(row["high"]))
     assert seen >= 45
+
+
+def test_alerts_are_those_of_the_consensus() -> None:
+    alerts = {"lurasidone": 120, "duloxetine": 240, "bupropion": 2000, "desipramine": 300, "amitriptyline": 300,
+              "zolpidem": 320, "ethosuximide": 120, "pipamperone": 500, "levomethadone": 500}  # fmt: skip
+    assert {drug: therapeutic_ranges()[drug].alert for drug in alerts} == alerts
