@@ -139,6 +139,24 @@ def test_people_are_told_apart_by_their_full_url_alone() -> None:
     ]
 
 
+def test_a_modifier_of_an_entry_leaves_it_out() -> None:
+    mark = {"modifierExtension": [{"url": "urn:x", "valueBoolean": True}]}
+    result = read(entry(patient()), entry(total(3, "Patient/p-1")), entry(total(20, "Patient/p-1"), **mark))
+    assert scores(result) == {"p-1": [3]}
+    assert [(issue.code, issue.expression) for issue in result.outcome.issues] == [("extension", ("Bundle.entry[2]",))]
+
+
+@pytest.mark.parametrize("kind", ["Bundle", "Parameters"])
+def test_implicit_rules_leave_out_all_that_they_rule(kind: str) -> None:
+    inside = {"entry": [entry(total(20, "Patient/p-1"))], "parameter": [{"resource": total(20, "Patient/p-1")}]}
+    ruled = {"resourceType": kind, "implicitRules": "urn:x", **inside}
+    result = read(entry(patient()), entry(ruled))
+    assert scores(result) == {"p-1": []}
+    assert [(issue.code, issue.expression) for issue in result.outcome.issues] == [
+        ("extension", ("Bundle.entry[1].resource",))
+    ]
+
+
 @pytest.mark.parametrize("reference", ["Patient/p-1 ", "\nPatient/p-1"])
 def test_spaces_around_a_reference_make_no_other_person(reference: str) -> None:
     result = read(entry(patient()), entry(total(3, reference)))

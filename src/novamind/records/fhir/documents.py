@@ -24,6 +24,7 @@ MAX_DEPTH = 60
 #: How our own export says in ``meta.source`` where a datum was first read.
 SOURCE_PREFIX = "urn:novamind:source:"
 _SUFFIXES = (".json", ".ndjson", ".jsonl")
+_CHANGED = "with a modifierExtension or implicitRules that may change its meaning; not read"
 #: Requests of a Bundle that change a resource without giving it.
 _CHANGES = ("DELETE", "PATCH")
 
@@ -258,6 +259,8 @@ def _walk(document: Any, start: str, issues: list[Issue]) -> Iterator[Located | 
         resource, place, full_url, response = pending.pop()
         if isinstance(resource, Removal):
             yield resource
+        elif resource.get("implicitRules") and resource["resourceType"] in ("Bundle", "Parameters"):
+            issues.append(Issue("error", "extension", f"{resource['resourceType']} {_CHANGED}", (place,)))
         elif resource["resourceType"] == "Bundle":
             if any(
                 isinstance(link, Mapping) and link.get("relation") == "next" for link in _list(resource.get("link"))
@@ -292,6 +295,9 @@ def _inside(entries: Any, place: str, issues: list[Issue]) -> list[tuple[Any, st
         here = f"{place}[{i}]"
         if not isinstance(entry, Mapping):
             issues.append(Issue("error", "structure", "an entry without a resource", (here,)))
+            continue
+        if entry.get("modifierExtension"):
+            issues.append(Issue("error", "extension", f"entry {_CHANGED}", (here,)))
             continue
         resource, request, url, response = (entry.get(name) for name in ("resource", "request", "fullUrl", "response"))
         url, response = url if isinstance(url, str) else "", response if isinstance(response, Mapping) else {}
