@@ -11,6 +11,7 @@ from novamind.errors import NotFoundError, ValidationError
 from novamind.neurochemistry import drug_names
 from novamind.neurochemistry.pharmacokinetics import kinetics
 from novamind.twin.case import Case
+from novamind.twin.report import what_if_section
 from novamind.twin.results import WhatIf
 from novamind.twin.what_if import what_if
 from tests.golden import check_golden
@@ -349,3 +350,11 @@ def test_a_level_stands_beside_a_range_of_the_same_analyte(drug: str, compounds:
         assert level.value == pytest.approx(
             last.group_by("compound").agg(pl.col("value").mean())["value"].sum(), rel=0.1
         )
+
+
+def test_a_level_above_its_range_is_an_alarm() -> None:
+    high = what_if(case(), "lithium", 10_000, interval_hours=8, weeks=1, ensemble=0)
+    assert high.alarms[0].bound == "alert level"
+    assert high.to_dict()["alarms"][0]["sentence"] == high.alarms[0].sentence
+    assert high.alarms[0].sentence in what_if_section(high)["alarms"]
+    assert what_if(case(), "lithium", 600, weeks=1, ensemble=0).alarms == ()

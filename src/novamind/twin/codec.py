@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from novamind.biometrics.codec import PersonLinksBody
 from novamind.drugs.codec import CautionBody
-from novamind.neurochemistry.codec import RegimenCourseBody
+from novamind.neurochemistry.codec import LevelAlarmBody, RegimenCourseBody
 from novamind.pharmacogenomics.codec import AdviceBody, ExposureBody, ReviewBody, TherapeuticRangeBody
 from novamind.symptoms.codec import ForecastsBody
 from novamind.twin.domain import (
@@ -67,6 +67,7 @@ class WhatIfBody(_Body):
     symptom_effects: dict[str, SpanBody] = Field(
         description="Outcome to its value on the last day: depression in SD against placebo, others from 0 to 1."
     )
+    alarms: list[LevelAlarmBody] = Field(description="Levels above the reference range, by the daily mean.")
     verdict: str = Field(description="What genotype and co-medication mean for the drug, in words.")
     cautions: list[CautionBody] = Field(description="Reasons for care.")
     guidelines: list[AdviceBody] = Field(description="What guidelines say of it.")
@@ -93,6 +94,7 @@ class WhatIfBody(_Body):
                 "therapeutic_range": review.therapeutic_range,
                 "occupancy": treatment.occupancy,
                 "symptom_effects": treatment.symptom_effects,
+                "alarms": treatment.alarms,
                 "verdict": review.verdict,
                 "cautions": review.caution,
                 "guidelines": review.guidelines,

@@ -155,6 +155,7 @@ def what_if_section(asked: SimulatedTreatment) -> dict[str, Any]:
         "weeks": asked.weeks,
         "verdict": asked.review.verdict,
         "cautions": asked.review.interactions,
+        "alarms": [alarm.sentence for alarm in asked.alarms],
         "rows": [
             (
                 f"mean plasma level, week {asked.weeks} ({asked.unit})",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from novamind.neurochemistry.alarms import LevelAlarm
 from novamind.neurochemistry.course import RegimenSimulation
 from novamind.neurochemistry.simulation import Simulation, bands
 from novamind.pharmacogenomics.drug_review import DrugReview
@@ -78,6 +79,11 @@ class SimulatedTreatment:
     def unit(self) -> str:
         """Return the unit of the level."""
         return str(self.course.concentration["unit"][0])
+
+    @property
+    def alarms(self) -> tuple[LevelAlarm, ...]:
+        """Return levels above the reference range or the level to act on, by the daily mean."""
+        return self.course.alarms
 
     @property
     def symptom_effects(self) -> dict[str, Span]:
