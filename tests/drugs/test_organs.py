@@ -58,9 +58,7 @@ def test_liver_and_age_multiply_and_widen() -> None:
     [("citalopram", "liver A", -36.4), ("citalopram", "kidney 30-59", -15.2), ("diazepam", "liver A", -48.1),
      ("midazolam", "liver C", -66.1), ("valproate", "liver A", -39.8), ("ritonavir", "liver C", -64.2)],
 )  # fmt: skip
-def test_where_clearance_alone_was_measured_exposure_is_its_reciprocal(
-    drug: str, state: str, clearance: float
-) -> None:
+def test_where_clearance_alone_was_measured_exposure_is_its_reciprocal(drug: str, state: str, clearance: float) -> None:
     """Yeung 2015, change of CL/F in percent."""
     (ratio,) = (float(r["ratio"]) for r in rows("organs") if (r["drug"], r["state"]) == (drug, state))
     assert ratio == pytest.approx(1 / (1 + clearance / 100), abs=0.01)
