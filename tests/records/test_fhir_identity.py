@@ -157,6 +157,16 @@ def test_implicit_rules_leave_out_all_that_they_rule(kind: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["replaced-by", "replaces", "refer", "seealso"])
+def test_linked_patients_are_not_joined_and_told_of(kind: str) -> None:
+    link = [{"other": {"reference": "Patient/p-2"}, "type": kind}]
+    result = read(entry(patient(link=link)), entry(patient("p-2")), entry(total(3, "Patient/p-1")))
+    assert scores(result) == {"p-1": [3], "p-2": []}
+    assert texts(result) == [
+        "a Patient whose link says that another Patient is the same person; the two are not joined"
+    ]
+
+
 @pytest.mark.parametrize("reference", ["Patient/p-1 ", "\nPatient/p-1"])
 def test_spaces_around_a_reference_make_no_other_person(reference: str) -> None:
     result = read(entry(patient()), entry(total(3, reference)))

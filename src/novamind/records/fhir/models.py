@@ -167,6 +167,7 @@ class Patient(Element):
     birthDate: When | None = None
     deceasedBoolean: bool | None = None
     deceasedDateTime: When | None = None
+    link: tuple[Element, ...] = ()
     extension: tuple[Extension, ...] = ()
 
 

@@ -33,6 +33,9 @@ def read_patient(patient: fhir.Patient, person: Person, entry: Located, intake: 
         except ValidationError:
             text = "the Patient's timezone is not known; left out"
             intake.note(person, entry, "warning", "value", text)
+    if patient.link:
+        text = "a Patient whose link says that another Patient is the same person; the two are not joined"
+        intake.note(None, entry, "information", "informational", text)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
