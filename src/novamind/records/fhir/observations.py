@@ -155,10 +155,12 @@ def _meaning(code: fhir.Concept, panel: fhir.Concept) -> _Meaning | None:
         if not (is_loinc or coding.system == SNOMED) or coding.code is None:
             continue
         if matches := measures(coding.code):
-            others = panel.coding if len(matches) > 1 else ()
-            panels = {match.instrument.name for other in others for match in measures(other.code or "")}
+            around = panel.coding if len(matches) > 1 else ()
+            panels = {match.instrument.name for other in around for match in measures(other.code or "")}
             measure = next((match for match in matches if match.instrument.name in panels), matches[0])
-            is_contrary = not set.intersection(*filter(None, (_names_of(c.code) for c in code.coding)))
+            others = code.coding if len(code.coding) > 1 else ()
+            names = [names for c in others if (names := _names_of(c.code))]
+            is_contrary = bool(names) and not set.intersection(*names)
             return _Meaning(measure.name, is_signal=False, measure=measure, is_contrary=is_contrary)
         if is_loinc and (signal := SIGNAL_OF_LOINC.get(coding.code)):
             return _Meaning(signal.name, is_signal=True, signal=signal)
