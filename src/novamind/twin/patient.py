@@ -188,7 +188,7 @@ class PatientTwin(Summarised):
         )
 
     def what_if_regimen(
-        self, steps: Sequence[RegimenStep | Sequence[Any] | Mapping[str, Any]] = (), *, weeks: int = DEFAULT_WEEKS
+        self, steps: Sequence[RegimenStep | Sequence[object] | Mapping[str, object]] = (), *, weeks: int = DEFAULT_WEEKS
     ) -> RegimenWhatIf:
         """Simulate other steps beside what is taken, as :func:`novamind.twin.regimen.what_if_regimen`."""
         service = self.service
