@@ -356,8 +356,10 @@ def test_a_folder_and_an_archive_of_several_makers(tmp_path: Path) -> None:
     assert record.summary.format == "Oura, Open mHealth, Fitbit, Garmin FIT"
     assert record.frame["value"].to_list() == [96.0, 61.0, 60.0, 62.0]
     assert record.summary.files_read == 4
-    (unknown,) = record.summary.files_left_out.values()
-    assert unknown == ("b/other.csv", "b/other.json", "c.txt")
+    assert record.summary.files_left_out == {
+        "is of no kind that is read here": ("b/other.json",),
+        "is of no kind that is read here: import a table of reports by itself": ("b/other.csv", "c.txt"),
+    }
     assert [at for at in seen if at[1] == total] == [(done, total) for done in lines]
     seen.clear()
     packed = read_wearables(file, timezone="Asia/Kolkata", progress=lambda done, whole: seen.append((done, whole)))
