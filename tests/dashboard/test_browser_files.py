@@ -113,7 +113,7 @@ def test_a_watch_is_connected_fetched_and_disconnected(seen: Walk, live: Live, p
         seen.go("link", "continue at Fitbit")
         page.get_by_role("button", name="Fetch watch").wait_for()
         assert page.url.startswith(f"{live.address}/patients/{patient_id}")
-        page.get_by_label("From").fill(str(date.today() - timedelta(days=9)))  # noqa: DTZ011 - the browser's day
+        page.get_by_role("textbox", name="From", exact=True).fill(str(date.today() - timedelta(days=9)))  # noqa: DTZ011 - the browser's day
         page.get_by_role("button", name="Fetch watch").click()
         page.get_by_text("Stored:").wait_for()
         picture(seen, "devices")

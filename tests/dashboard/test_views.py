@@ -18,10 +18,10 @@ import pytest
 from starlette.requests import Request
 
 from novamind.clinic import PatientSummary, Regimen
+from novamind.drugs.kinetics import drug_names, kinetics
 from novamind.errors import IdentityError, ValidationError
 from novamind.infrastructure.identity.domain import Permission, Principal, Role, Ties
 from novamind.infrastructure.identity.sessions import GrantError
-from novamind.neurochemistry import drug_names
 from novamind.populations.presentation import plots as population_plots
 from novamind.records import FhirImportError
 from novamind.server import files
@@ -233,7 +233,7 @@ def test_a_patients_page_offers_what_the_caller_may(
     ((template, context, _),) = shown
     assert template == "patient.html"
     assert context["patient"] == "who"
-    assert context["drugs"] == drug_names()
+    assert context["drugs"] == {drug: kinetics(drug).usual_dose for drug in drug_names()}
     assert (context["add"], context["until"]) == (add, until)
     assert context["audit"] is audit
 

@@ -52,17 +52,16 @@ def test_every_option_reaches_the_simulation(monkeypatch: pytest.MonkeyPatch) ->
         return Stub()
 
     monkeypatch.setattr(simulation, "simulate", run)
+    monkeypatch.setattr(commands, "_summary", lambda _: "in words")
     result = output("simulate", "sertraline", "--dose-mg", "50", "--json")
     assert json.loads(result.stdout) == {"answer": 1}
     assert result.stderr == ""
-    plain = {"phenotypes": {}, "creatinine_clearance": 100.0, "ensemble": 200, "seed": 0}
-    assert asked.pop() == (("sertraline", 50.0, 24.0, 12), plain)
+    assert asked.pop() == (("sertraline", 50.0, 24.0, 12, {}, None, None, 100.0, 1.0, 200, 0), {})
     enzymes = [("--cyp2c19", "Rapid"), ("--cyp2d6", "1.5"), ("--cyp2b6", "poor"), ("--cyp3a4", "0")]
     rest = ["--every", "12", "--weeks", "3", "--creatinine-clearance", "44", "--ensemble", "7", "--seed", "8", "--json"]
     output("simulate", "sertraline", "--dose-mg", "50", *(word for pair in enzymes for word in pair), *rest)
     phenotypes = {"CYP2C19": "Rapid", "CYP2D6": 1.5, "CYP2B6": "poor", "CYP3A4": 0.0}
-    named = {"phenotypes": phenotypes, "creatinine_clearance": 44.0, "ensemble": 7, "seed": 8}
-    assert asked.pop() == (("sertraline", 50.0, 12.0, 3), named)
+    assert asked.pop() == (("sertraline", 50.0, 12.0, 3, phenotypes, None, None, 44.0, 1.0, 7, 8), {})
 
 
 def test_a_picture_is_written_and_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -166,6 +165,7 @@ def test_a_summary_speaks_of_the_last_day_alone() -> None:
         transmitters=transmitters,
         symptom_effect=effect,
         symptom_note="A note.",
+        alarms=(),
     )
     lines = commands._summary(course).splitlines()  # type: ignore[arg-type]
     assert lines[0] == "x, day 7: mean over the last day"

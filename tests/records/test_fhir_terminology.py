@@ -14,6 +14,7 @@ from novamind.records.fhir.terminology import (
     ingredients,
     strength_mg,
 )
+from novamind.records.signals import SIGNALS
 from tests.records.fhir_input import bundle, observation, patient
 
 #: LOINC code -> our name, unit in UCUM, and one of each other unit in ours (exact definitions; scipy.constants).
@@ -50,11 +51,13 @@ def test_code_systems_are_those_that_hl7_registers() -> None:
 )
 @pytest.mark.parametrize("key", ["code", "unit"])
 def test_a_value_in_any_known_unit_becomes_the_same(code: str, unit: str, factor: float, key: str) -> None:
-    given = observation(code, 0, valueQuantity={"value": 96.0, key: unit})
+    signal = SIGNALS[SECOND[code][0]]
+    value = (signal.low + signal.high) / 2 / factor
+    given = observation(code, 0, valueQuantity={"value": value, key: unit})
     record = read_fhir(bundle(patient(), given)).record
     assert record.signals is not None
     assert (record.signals.series[0].name, record.signals.units) == (SECOND[code][0], (SECOND[code][1],))
-    assert record.signals.values.tolist() == [pytest.approx(96.0 * factor, rel=1e-6)]
+    assert record.signals.values.tolist() == [pytest.approx(value * factor, rel=1e-6)]
 
 
 def test_fahrenheit_is_shifted_and_a_code_goes_before_its_text() -> None:

@@ -103,8 +103,10 @@ class TestFitbit:
             (datetime(2023, 7, 1), "resting_heart_rate", 55.0),
         ]
         assert record.summary.unread == {"Fitbit nremhr": 1, "Fitbit entropy": 1}
-        (paths,) = record.summary.files_left_out.values()
-        assert paths == (f"{folder}/Global Export Data/badge.json", f"{folder}/Your Profile/Profile.csv")
+        assert list(record.summary.files_left_out.values()) == [
+            (f"{folder}/Global Export Data/badge.json",),
+            (f"{folder}/Your Profile/Profile.csv",),
+        ]
 
     def test_local_and_utc_files_together_need_the_timezone(self, tmp_path: Path) -> None:
         folder = tmp_path / "fitbit"

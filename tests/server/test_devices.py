@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -92,7 +93,7 @@ def fetched(world: World, device: str, **body: str) -> httpx.Response:
 
 
 def today() -> date:
-    return datetime.now(UTC).astimezone().date()
+    return datetime.now(ZoneInfo("Europe/Berlin")).date()
 
 
 def steps_of(world: World) -> dict[str, float]:
