@@ -1,10 +1,8 @@
 """Cautions between drugs: by label, by effect, by enzyme; both directions, any order, after stopping."""
 
-import csv
 import itertools
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +24,7 @@ from novamind.drugs.enzymes import modulators, substrates
 from novamind.drugs.names import normalise
 from novamind.drugs.properties import properties
 from novamind.drugs.tables import rows
+from tests.drugs.tables import shared_rows
 
 ORDER = tuple(Severity)
 
@@ -379,7 +378,6 @@ def test_what_was_not_checked_is_named() -> None:
 
 # -- the kept table ----------------------------------------------------------------------------------------------------
 
-SHARED = Path("/work/shared/data/drugs/contraindicated_pairs.csv")
 CLASSES = {
     "benzodiazepines and related": "benzodiazepine z_drug", "vitamin k antagonists": "vitamin_k_antagonist",
     "tricyclic antidepressants": "tca", "irreversible monoamine oxidase inhibitors (maoi)": "maoi_irreversible",
@@ -435,17 +433,15 @@ def members(side: str) -> list[str]:
     return drugs or next((of.split() for words, of in ENZYMES.items() if words in plain), [])
 
 
-@pytest.mark.skipif(not SHARED.is_file(), reason="the kept tables of drugs are not at hand")
 def test_no_pair_of_the_kept_table_is_below_its_severity() -> None:
     read, below = 0, []
-    with SHARED.open(encoding="utf-8") as handle:
-        for row in csv.DictReader(handle):
-            pairs = [(a, b) for a in members(row["drug_a"]) for b in members(row["drug_b_or_class"]) if a != b]
-            read += bool(pairs)
-            hard = row["severity"].startswith(("contraindicated", "avoid", "high priority"))
-            for a, b in pairs[:: max(len(pairs) // 40, 1)]:
-                severity = worst(cautions(a, (b,)), b)
-                if severity is None or (hard and severity not in (Severity.CONTRAINDICATED, Severity.MAJOR)):
-                    below.append((a, b, row["severity"], severity))
+    for row in shared_rows("drugs/contraindicated_pairs.csv"):
+        pairs = [(a, b) for a in members(row["drug_a"]) for b in members(row["drug_b_or_class"]) if a != b]
+        read += bool(pairs)
+        hard = row["severity"].startswith(("contraindicated", "avoid", "high priority"))
+        for a, b in pairs[:: max(len(pairs) // 40, 1)]:
+            severity = worst(cautions(a, (b,)), b)
+            if severity is None or (hard and severity not in (Severity.CONTRAINDICATED, Severity.MAJOR)):
+                below.append((a, b, row["severity"], severity))
     assert below == []
     assert read >= 255

@@ -1,8 +1,6 @@
 """Dose limits: both sides of each kind of limit, what is missing is named, and the maxima a second time."""
 
-import csv
 import re
-from pathlib import Path
 
 import pytest
 
@@ -11,6 +9,7 @@ from novamind.drugs.limits import Dosage, PatientFacts, dose_cautions, limits, u
 from novamind.drugs.names import normalise
 from novamind.drugs.tables import rows
 from novamind.errors import ValidationError
+from tests.drugs.tables import shared_rows
 
 HEALTHY = PatientFacts(
     age=40, sex="male", weight_kg=75, creatinine_clearance=100, egfr=100, child_pugh="none", smoker=False
@@ -264,21 +263,18 @@ def test_every_limit_is_of_a_drug_in_the_catalogue_and_can_be_read() -> None:
         assert not row["start_mg"] or float(row["start_mg"]) > 0
 
 
-SHARED = Path("/work/shared/data/drugs/dose_limits.csv")
 _SHARED_FORMS = {"ER": "", "IR": "immediate", "CR": "extended", "XR": "extended", "OROS": "extended",
                  "sublingual": "sublingual", "transdermal": "transdermal", "Maintena": "depot", "Asimtufii": "depot",
                  "monthly": "depot", "palmitate": "depot"}  # fmt: skip
 
 
-@pytest.mark.skipif(not SHARED.is_file(), reason="the kept tables of drugs are not at hand")
 def test_every_maximum_of_the_kept_table_is_one_of_ours() -> None:
     absent = []
-    with SHARED.open(encoding="utf-8") as handle:
-        for row in csv.DictReader(handle):
-            drug = normalise(row["drug"].split()[0])
-            assert drug is not None, row
-            share = re.match(r"(\d+) % of usual", row["max_daily_dose"])
-            wanted = float(share[1]) / 100 if share else float(row["max_daily_dose"])
-            if not any(of.maximum == pytest.approx(wanted, rel=1e-3) for of in limits(drug)):
-                absent.append((row["drug"], row["population"], row["max_daily_dose"]))
+    for row in shared_rows("drugs/dose_limits.csv"):
+        drug = normalise(row["drug"].split()[0])
+        assert drug is not None, row
+        share = re.match(r"(\d+) % of usual", row["max_daily_dose"])
+        wanted = float(share[1]) / 100 if share else float(row["max_daily_dose"])
+        if not any(of.maximum == pytest.approx(wanted, rel=1e-3) for of in limits(drug)):
+            absent.append((row["drug"], row["population"], row["max_daily_dose"]))
     assert absent == []

@@ -13,15 +13,12 @@ from novamind.drugs.catalogue import catalogue
 from novamind.drugs.domain import Product, Strength
 from novamind.drugs.names import codes, find, nearest, normalise, products
 from novamind.drugs.tables import rows
+from tests.drugs.tables import shared_rows
 from tests.patience import patient
 
-SHARED = Path("/work/shared/data/drugs/codes.csv")
-REFERENCE = list(csv.DictReader(SHARED.read_text("utf-8").splitlines())) if SHARED.exists() else []
 OUR_NAME = {"rifampicin": "rifampin"}
 # Aristada holds aripiprazole lauroxil, L-Polamidon levomethadone: drugs of their own here.
 OWN_DRUG = {"Aristada": "aripiprazole lauroxil", "L-Polamidon": "levomethadone"}
-
-needs_reference = pytest.mark.skipif(not REFERENCE, reason="the reference table of drug codes is not on this machine")
 
 
 def read(text: str) -> Product:
@@ -356,9 +353,8 @@ def test_an_atc_code_stands_in_the_group_of_its_drug(group: str, drugs: str) -> 
     assert all(len(code) == 7 for code in codes("atc"))
 
 
-@needs_reference
 def test_every_code_and_name_of_the_reference_table_is_read_to_its_drug() -> None:
-    for row in REFERENCE:
+    for row in shared_rows("drugs/codes.csv"):
         drug, kind = OUR_NAME.get(row["drug"], row["drug"]), row["kind"]
         if kind == "RxNorm clinical drug":
             reading = read(row["display"])
