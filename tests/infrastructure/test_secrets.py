@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from novamind.errors import DataProcessingError
-from novamind.infrastructure.identity.secrets import AccountSeal, derived_key, digest, new_secret
+from novamind.infrastructure.identity.secrets import AccountSeal, Seal, derived_key, digest, new_secret
 
 KEY = bytes(range(32))
 ROW = UUID("00112233-4455-6677-8899-aabbccddeeff")
@@ -54,3 +54,12 @@ def test_what_was_moved_or_altered_does_not_open(what: str) -> None:
             "users.totp" if what == "column" else "users.name",
             uuid4() if what == "row" else ROW,
         )
+
+
+def test_sealed_bytes_open_in_their_place_alone_and_too_few_are_refused() -> None:
+    seal = Seal(KEY)
+    sealed = seal.seal(b"\x00content", "table:row")
+    assert seal.open(sealed, "table:row", "altered") == b"\x00content"
+    for wrong, place in ((sealed, "table:other"), (sealed[:-1], "table:row"), (sealed[:11], "table:row"), (b"", "")):
+        with pytest.raises(DataProcessingError, match=r"^it was altered$"):
+            seal.open(wrong, place, "it was altered")

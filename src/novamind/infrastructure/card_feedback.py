@@ -4,24 +4,19 @@ A comment may speak of a patient, so all but the time and who sent it is sealed;
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from novamind.errors import DataProcessingError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database
-from novamind.infrastructure.identity.secrets import derived_key
+from novamind.infrastructure.identity.secrets import Seal, derived_key
 from novamind.infrastructure.tables import CardFeedback
 
 KEPT: Final = timedelta(days=365)
-_NONCE_BYTES: Final = 12
 _KIND: Final = "card_feedback"
 
 
@@ -37,7 +32,7 @@ class CardFeedbackStore:
     def __init__(self, database: Database, audit: AuditLog, key: bytes) -> None:
         self._database = database
         self._audit = audit
-        self._cipher = AESGCM(derived_key(key, "card feedback"))
+        self._seal = Seal(derived_key(key, "card feedback"))
 
     async def keep(self, owner: UUID, access: Access, feedback: Sequence[Mapping[str, Any]]) -> None:
         """Store what one client says of its cards, and delete what is older than a year."""
@@ -62,20 +57,15 @@ class CardFeedbackStore:
         return [self._opened(row) for row in rows]
 
     def _row(self, owner: UUID, now: datetime, outcome: Mapping[str, Any]) -> dict[str, Any]:
-        feedback_id, nonce = uuid4(), os.urandom(_NONCE_BYTES)
-        sealed = self._cipher.encrypt(nonce, json.dumps(outcome).encode(), _place(feedback_id, owner))
-        return {"feedback_id": feedback_id, "owner": owner, "payload": nonce + sealed, "received_at": now}
+        feedback_id = uuid4()
+        sealed = self._seal.seal(json.dumps(outcome).encode(), _place(feedback_id, owner))
+        return {"feedback_id": feedback_id, "owner": owner, "payload": sealed, "received_at": now}
 
     def _opened(self, row: CardFeedback) -> dict[str, Any]:
-        nonce, sealed = row.payload[:_NONCE_BYTES], row.payload[_NONCE_BYTES:]
-        try:
-            content: dict[str, Any] = json.loads(
-                self._cipher.decrypt(nonce, sealed, _place(row.feedback_id, row.owner))
-            )
-        except InvalidTag as error:
-            raise DataProcessingError("feedback on a card was altered; restore it from a backup") from error
+        message = "feedback on a card was altered; restore it from a backup"
+        content: dict[str, Any] = json.loads(self._seal.open(row.payload, _place(row.feedback_id, row.owner), message))
         return content
 
 
-def _place(feedback_id: UUID, owner: UUID) -> bytes:
-    return f"{CardFeedback.__tablename__}:{feedback_id.hex}:{owner.hex}".encode()
+def _place(feedback_id: UUID, owner: UUID) -> str:
+    return f"{CardFeedback.__tablename__}:{feedback_id.hex}:{owner.hex}"

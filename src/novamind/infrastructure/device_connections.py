@@ -6,7 +6,6 @@ change and its entry in the audit are one transaction.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,17 +13,14 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from novamind.errors import DataProcessingError, NotFoundError, ServiceUnavailableError
+from novamind.errors import NotFoundError, ServiceUnavailableError
 from novamind.infrastructure.audit import Access, AuditLog, Event
 from novamind.infrastructure.database import Database
-from novamind.infrastructure.identity.secrets import derived_key
+from novamind.infrastructure.identity.secrets import Seal, derived_key
 from novamind.infrastructure.tables import DeviceConnection
 
-_NONCE_BYTES: Final = 12
 #: What the audit calls a connection.
 KIND: Final = "device"
 #: How long a fetch may take before another may begin.
@@ -67,7 +63,7 @@ class DeviceConnections:
     def __init__(self, database: Database, audit: AuditLog, key: bytes) -> None:
         self._database = database
         self._audit = audit
-        self._cipher = AESGCM(derived_key(key, "device connections"))
+        self._seal = Seal(derived_key(key, "device connections"))
 
     async def add(
         self, patient_id: UUID, content: Mapping[str, Any], state: str, act: Act, replaced: Iterable[UUID] = ()
@@ -193,17 +189,11 @@ class DeviceConnections:
         await self._audit.append_within(session, event)
 
     def _sealed(self, connection_id: UUID, patient_id: UUID, content: Mapping[str, Any]) -> bytes:
-        nonce, plain = os.urandom(_NONCE_BYTES), json.dumps(content, allow_nan=False).encode()
-        return nonce + self._cipher.encrypt(nonce, plain, _place(connection_id, patient_id))
+        return self._seal.seal(json.dumps(content, allow_nan=False).encode(), _place(connection_id, patient_id))
 
     def _opened(self, row: DeviceConnection) -> StoredConnection:
-        nonce, sealed = row.payload[:_NONCE_BYTES], row.payload[_NONCE_BYTES:]
-        try:
-            plain = self._cipher.decrypt(nonce, sealed, _place(row.connection_id, row.patient_id))
-        except InvalidTag as error:
-            raise DataProcessingError(
-                "the connection of a device was altered: disconnect it, connect it anew"
-            ) from error
+        message = "the connection of a device was altered: disconnect it, connect it anew"
+        plain = self._seal.open(row.payload, _place(row.connection_id, row.patient_id), message)
         return StoredConnection(row.connection_id, row.patient_id, json.loads(plain), row.changed_at)
 
 
@@ -217,5 +207,5 @@ def _digest(state: str) -> bytes:
     return hashlib.sha256(state.encode()).digest()
 
 
-def _place(connection_id: UUID, patient_id: UUID) -> bytes:
-    return f"{DeviceConnection.__tablename__}:{connection_id.hex}:{patient_id.hex}".encode()
+def _place(connection_id: UUID, patient_id: UUID) -> str:
+    return f"{DeviceConnection.__tablename__}:{connection_id.hex}:{patient_id.hex}"

@@ -1,6 +1,5 @@
 """Files of bulk exports and imports: sealed with AES-256-GCM, bound to their place, their owner's until they expire."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,16 +7,13 @@ from typing import Final
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from novamind.errors import DataProcessingError, NotFoundError
+from novamind.errors import NotFoundError
 from novamind.infrastructure.database import Database
-from novamind.infrastructure.identity.secrets import derived_key
+from novamind.infrastructure.identity.secrets import Seal, derived_key
 from novamind.infrastructure.tables import ExportFile
 
 KEPT: Final = timedelta(hours=1)
-_NONCE_BYTES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,7 @@ class Exports:
 
     def __init__(self, database: Database, key: bytes) -> None:
         self._database = database
-        self._cipher = AESGCM(derived_key(key, "exports"))
+        self._seal = Seal(derived_key(key, "exports"))
 
     async def begin(self, export_id: UUID) -> None:
         """Delete what an interrupted attempt left, and every file that has expired."""
@@ -51,7 +47,7 @@ class Exports:
 
     async def keep(self, export_id: UUID, owner: UUID, resource_type: str, lines: Sequence[str]) -> UUID:
         """Seal a file of resources, a line each, and return its id."""
-        file_id, nonce = uuid4(), os.urandom(_NONCE_BYTES)
+        file_id = uuid4()
         plain = "".join(f"{line}\n" for line in lines).encode()
         async with self._database.transaction() as session:
             await session.execute(
@@ -61,7 +57,7 @@ class Exports:
                     owner=owner,
                     resource_type=resource_type,
                     count=len(lines),
-                    payload=nonce + self._cipher.encrypt(nonce, plain, _place(file_id, owner)),
+                    payload=self._seal.seal(plain, _place(file_id, owner)),
                     expires_at=datetime.now(UTC) + KEPT,
                 )
             )
@@ -91,10 +87,7 @@ class Exports:
             row = await session.get(ExportFile, file_id)
         if row is None or row.owner != owner or row.expires_at <= datetime.now(UTC):
             raise NotFoundError("there is no such file, or it has expired; export again")
-        try:
-            return self._cipher.decrypt(row.payload[:_NONCE_BYTES], row.payload[_NONCE_BYTES:], _place(file_id, owner))
-        except InvalidTag as error:
-            raise DataProcessingError("a file of an export was altered; export again") from error
+        return self._seal.open(row.payload, _place(file_id, owner), "a file of an export was altered; export again")
 
     async def delete(self, export_id: UUID, owner: UUID) -> None:
         """Delete the files of one's own export."""
@@ -104,5 +97,5 @@ class Exports:
             )
 
 
-def _place(file_id: UUID, owner: UUID) -> bytes:
-    return f"{ExportFile.__tablename__}:{file_id.hex}:{owner.hex}".encode()
+def _place(file_id: UUID, owner: UUID) -> str:
+    return f"{ExportFile.__tablename__}:{file_id.hex}:{owner.hex}"

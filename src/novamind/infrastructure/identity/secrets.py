@@ -31,16 +31,40 @@ def derived_key(key: bytes, purpose: str) -> bytes:
     return HKDF(SHA256(), 32, salt=None, info=f"novamind {purpose}".encode()).derive(key)
 
 
-class AccountSeal:
-    """Seals names, TOTP secrets and reasons with AES-256-GCM, each bound to its column and row."""
+class Seal:
+    """Seals bytes with AES-256-GCM under one key, each bound to its place."""
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
 
+    def seal(self, plain: bytes, place: str) -> bytes:
+        """Return bytes sealed for one place."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, plain, place.encode())
+
+    def open(self, sealed: bytes, place: str, message: str) -> bytes:
+        """Return the bytes that were sealed for this place.
+
+        Raises
+        ------
+        DataProcessingError
+            With the message, if they were altered, moved, or sealed with another key.
+        """
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], place.encode())
+        except (InvalidTag, ValueError) as error:  # the second: too short for a nonce
+            raise DataProcessingError(message) from error
+
+
+class AccountSeal:
+    """Seals names, TOTP secrets and reasons, each bound to its column and row."""
+
+    def __init__(self, key: bytes) -> None:
+        self._seal = Seal(key)
+
     def seal(self, text: str, column: str, row: UUID) -> bytes:
         """Return a text sealed for one place."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, text.encode(), f"{column}:{row.hex}".encode())
+        return self._seal.seal(text.encode(), f"{column}:{row.hex}")
 
     def open(self, sealed: bytes, column: str, row: UUID) -> str:
         """Return the text that was sealed for this place.
@@ -50,8 +74,5 @@ class AccountSeal:
         DataProcessingError
             If it was altered, moved, or sealed with another key.
         """
-        try:
-            plain = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], f"{column}:{row.hex}".encode())
-        except (InvalidTag, ValueError) as error:  # the second: too short for a nonce
-            raise DataProcessingError("a stored value of an account was altered; restore it from a backup") from error
-        return plain.decode()
+        message = "a stored value of an account was altered; restore it from a backup"
+        return self._seal.open(sealed, f"{column}:{row.hex}", message).decode()
