@@ -14,12 +14,8 @@ from novamind.neurochemistry.dynamics import HOURS_PER_DAY, MONOAMINES
 from novamind.neurochemistry.regimen import RegimenStep
 
 
-class SimulatedCourse(Protocol):
-    """One regimen's course, as :class:`novamind.neurochemistry.simulation.Simulation` holds it."""
-
-    @property
-    def drug(self) -> str:
-        """Generic name."""
+class _Course(Protocol):
+    """What the courses of one drug and of a whole regimen share."""
 
     @property
     def weeks(self) -> int:
@@ -42,14 +38,6 @@ class SimulatedCourse(Protocol):
         """What the figures came from."""
 
     @property
-    def concentration(self) -> pl.DataFrame:
-        """Hourly plasma concentrations."""
-
-    @property
-    def occupancy(self) -> pl.DataFrame:
-        """Hourly shares of each target."""
-
-    @property
     def transmitters(self) -> pl.DataFrame:
         """Daily levels by region."""
 
@@ -64,6 +52,22 @@ class SimulatedCourse(Protocol):
     @property
     def alarms(self) -> Sequence[LevelAlarm]:
         """Levels above their reference range."""
+
+
+class SimulatedCourse(_Course, Protocol):
+    """One regimen's course, as :class:`novamind.neurochemistry.simulation.Simulation` holds it."""
+
+    @property
+    def drug(self) -> str:
+        """Generic name."""
+
+    @property
+    def concentration(self) -> pl.DataFrame:
+        """Hourly plasma concentrations."""
+
+    @property
+    def occupancy(self) -> pl.DataFrame:
+        """Hourly shares of each target."""
 
 
 class Meeting(Protocol):
@@ -106,32 +110,12 @@ class StepCaution(Protocol):
         """What the limit says."""
 
 
-class RegimenCourse(Protocol):
+class RegimenCourse(_Course, Protocol):
     """A whole regimen's course, as :class:`novamind.neurochemistry.course.RegimenSimulation` holds it."""
 
     @property
     def steps(self) -> Sequence[RegimenStep]:
         """The regimen, in days."""
-
-    @property
-    def weeks(self) -> int:
-        """Length of the course."""
-
-    @property
-    def phenotypes(self) -> Mapping[str, str | float]:
-        """Enzyme to phenotype or activity score."""
-
-    @property
-    def ensemble_size(self) -> int:
-        """Members that the band is drawn from."""
-
-    @property
-    def seed(self) -> int:
-        """Of the draws."""
-
-    @property
-    def model_version(self) -> str:
-        """What the figures came from."""
 
     @property
     def concentration(self) -> pl.DataFrame:
@@ -142,28 +126,12 @@ class RegimenCourse(Protocol):
         """Daily shares of each target, of all together and of each drug alone."""
 
     @property
-    def transmitters(self) -> pl.DataFrame:
-        """Daily levels by region."""
-
-    @property
-    def symptom_effect(self) -> pl.DataFrame:
-        """Daily effects by outcome."""
-
-    @property
-    def symptom_note(self) -> str:
-        """What the symptom effect is worth."""
-
-    @property
     def overlaps(self) -> Sequence[Meeting]:
         """Days on which two drugs meet that have a caution."""
 
     @property
     def dose_cautions(self) -> Sequence[StepCaution]:
         """What dose limits say of steps."""
-
-    @property
-    def alarms(self) -> Sequence[LevelAlarm]:
-        """Levels above their reference range."""
 
     @property
     def notes(self) -> Sequence[str]:
