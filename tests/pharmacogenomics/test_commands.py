@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from novamind.cli import app, main
+from novamind.errors import ValidationError
 
 from .vcf_text import vcf
 
@@ -66,6 +67,15 @@ def test_doses_and_the_person_are_checked_in_the_shell(sample: Path) -> None:
     assert any("Phenelzine was stopped 3 days ago" in text for text in texts)
     for wrong in (["--dose", "citalopram"], ["--dose", "citalopram=much"], ["--stopped", "phenelzine=x"]):
         assert CliRunner().invoke(app, ["medications", str(sample), *wrong]).exit_code != 0
+    for wrong, message in (
+        (["--dose", "citalopram=20", "--dose", "citalopram=40"], "--dose names one drug twice"),
+        (["--stopped", "phenelzine=2.5"], "--stopped needs DRUG=WHOLE NUMBER"),
+        (["--stopped", "phenelzine=inf"], "--stopped needs DRUG=WHOLE NUMBER"),
+        (["--dose", "citalopram=much"], "--dose needs DRUG=NUMBER"),
+    ):
+        refusal = CliRunner().invoke(app, ["medications", str(sample), *wrong]).exception
+        assert isinstance(refusal, ValidationError)
+        assert message in str(refusal)
 
 
 @pytest.mark.parametrize(

@@ -351,3 +351,13 @@ def test_rest_takes_what_is_just_within_them(question: dict[str, object]) -> Non
 def test_the_contract() -> None:
     contract = serve("GET", "/openapi.json").json()
     check_golden(__file__, "contract", {"paths": contract["paths"], "schemas": contract["components"]["schemas"]})
+
+
+@pytest.mark.parametrize(
+    ("field", "entry"),
+    [("comedications", 0), ("comedications", ""), ("conditions", 5), ("doses", []), ("person", 0), ("stopped", "")],
+)
+def test_an_entry_of_another_form_is_refused_though_it_is_empty(field: str, entry: object) -> None:
+    with pytest.raises(ValidationError, match=f"'{field}' must be a"):
+        asyncio.run(PharmacogenomicsService().predict_medication_response({field: entry}, "lithium"))
+    assert asyncio.run(PharmacogenomicsService().predict_medication_response({field: None}, "lithium")).drugs

@@ -4,20 +4,21 @@ import json
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from novamind.errors import DataProcessingError, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from novamind.pharmacogenomics.domain import Diplotype
     from novamind.pharmacogenomics.drug_review import DrugReview
     from novamind.pharmacogenomics.review import Review
 
 
+_Number = TypeVar("_Number", int, float)
 _MOST_OF_A_WARNING = 260  # characters; the report has all
 
 
@@ -90,8 +91,8 @@ def medications(
         tuple(with_ or ()),
         tuple(condition or ()),
         tuple(allergy or ()),
-        doses={name: _number("--dose", text) for name, text in map(_named, dose or ())},
-        stopped={name: int(_number("--stopped", text)) for name, text in map(_named, stopped or ())},
+        doses=_by_drug("--dose", dose or (), float),
+        stopped=_by_drug("--stopped", stopped or (), int),
         person=PatientFacts(
             age=age,
             sex=sex,
@@ -122,16 +123,19 @@ def gene_caller() -> "Callable[..., dict[str, Diplotype]]":
     return read_genotype
 
 
-def _named(text: str) -> tuple[str, str]:
-    name, _, number = text.rpartition("=")
-    return name, number
-
-
-def _number(option: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise ValidationError(f"{option} needs DRUG=NUMBER, for example citalopram=20") from error
+def _by_drug(option: str, texts: "Iterable[str]", number: "Callable[[str], _Number]") -> dict[str, _Number]:
+    """Return drug to number, each drug once."""
+    numbers: dict[str, _Number] = {}
+    for text in texts:
+        drug, _, figure = text.rpartition("=")
+        if drug in numbers:
+            raise ValidationError(f"{option} names one drug twice: give one figure")
+        try:
+            numbers[drug] = number(figure)
+        except ValueError as error:
+            kind = "WHOLE NUMBER" if number is int else "NUMBER"
+            raise ValidationError(f"{option} needs DRUG={kind}, for example citalopram=20") from error
+    return numbers
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -252,14 +252,18 @@ class PharmacogenomicsService:
 
 
 def _names(patient_data: Mapping[str, Any], field: str) -> Sequence[str]:
-    names = patient_data.get(field) or ()
-    if isinstance(names, str) or not all(isinstance(n, str) for n in names):
+    names = patient_data.get(field)
+    if names is None:
+        return ()
+    if isinstance(names, str) or not isinstance(names, Collection) or not all(isinstance(n, str) for n in names):
         raise ValidationError(f"'{field}' must be a list of names")
     return tuple(names)
 
 
 def _mapping(patient_data: Mapping[str, Any], field: str) -> Mapping[str, Any]:
-    entry = patient_data.get(field) or {}
+    entry = patient_data.get(field)
+    if entry is None:
+        return {}
     if not isinstance(entry, Mapping):
         raise ValidationError(f"'{field}' must be a mapping")
     return entry
